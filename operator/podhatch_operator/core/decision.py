@@ -1,0 +1,33 @@
+"""What the core decides. The reconciler carries it out: children, then status, then events."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from podhatch.api.model import JsonObject
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child object of a run, by kind and name, in the run's namespace."""
+
+    kind: Literal["Job", "ConfigMap"]
+    name: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps from what is to what should be."""
+
+    create: tuple[JsonObject, ...] = ()
+    """Whole manifests, in order. AlreadyExists is success."""
+    delete: tuple[Child, ...] = ()
+    """NotFound is success."""
+    status: JsonObject | None = None
+    """The whole new status; None when the stored one is right."""
+    urgent: bool = True
+    """False: the status may wait a moment, since more is likely to follow."""
+    events: tuple[JsonObject, ...] = ()
+    """Kubernetes Events to post once the status is written. AlreadyExists is success."""
+    requeue_at: datetime | None = None
+    """When to plan again although nothing changed."""

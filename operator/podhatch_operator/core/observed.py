@@ -1,0 +1,40 @@
+"""What the core is shown. The reconciler takes it from its cache, all in one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from podhatch.api.model import JsonObject
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server did not accept a child: its HTTP status and its words."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the chart decides for tasks that do not decide for themselves."""
+
+    runner_image: str
+    runner_pull_policy: str = "IfNotPresent"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A run and all that the cluster holds about it, as raw objects without managedFields."""
+
+    run: JsonObject
+    workflow: JsonObject | None = None
+    revisions: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """ControllerRevisions of the run's namespace that belong to its workflow, by name."""
+    jobs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Jobs of the run, by name."""
+    pods: Mapping[str, Sequence[JsonObject]] = field(default_factory=dict[str, Sequence[JsonObject]])
+    """Pods of the run, by the name of their Job."""
+    results: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """TaskResults of the run, by name, which is the name of the Job."""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """Children the API server just refused, by name. Seen by the second plan of a reconcile only."""

@@ -1,0 +1,22 @@
+"""Group, version, and the labels and annotations podhatch puts on objects. Used everywhere."""
+
+from typing import Final, Literal
+
+GROUP = "podhatch.dev"
+VERSION = "v1alpha1"
+API_VERSION: Final[Literal["podhatch.dev/v1alpha1"]] = "podhatch.dev/v1alpha1"
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGED_BY_VALUE = "podhatch"
+
+RUN = f"{GROUP}/run"
+TASK = f"{GROUP}/task"
+ATTEMPT = f"{GROUP}/attempt"
+WORKFLOW = f"{GROUP}/workflow"
+REVISION = f"{GROUP}/revision"
+"""On a Job: the ControllerRevision the attempt was made from."""
+CONTENT_HASH = f"{GROUP}/content-hash"
+"""On a Workflow: hash of what the SDK applied last; an unchanged one is not applied again."""
+
+RUNNER_SERVICE_ACCOUNT = "podhatch-runner"
+"""Also the name of the ClusterRole that a RoleBinding of the same name gives it."""

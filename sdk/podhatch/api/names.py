@@ -1,0 +1,54 @@
+"""Names of Kubernetes objects from true names: pure, deterministic, and never longer than allowed.
+
+A true name that already is a short DNS label stays as it is; any other becomes slug and hash.
+"""
+
+import hashlib
+import re
+
+MAX_WORKFLOW_NAME = 50
+MAX_RUN_NAME = 63
+"""A run's name is also the value of a label."""
+TASK_NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+"""A task's name is also the value of a label."""
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def short_hash(text: str, length: int = 8) -> str:
+    """Return `length` lower-case letters and digits, without vowels, that stand for `text`."""
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest())
+    digits: list[str] = []
+    for _ in range(length):
+        number, digit = divmod(number, len(_HASH_ALPHABET))
+        digits.append(_HASH_ALPHABET[digit])
+    return "".join(digits)
+
+
+def slug(text: str, length: int) -> str:
+    """Return `text` as the start of a DNS label of at most `length` characters; may be empty."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:length].strip("-")
+
+
+def object_name(true_name: str, length: int = MAX_WORKFLOW_NAME) -> str:
+    """Return the name of the Kubernetes object that stands for `true_name`."""
+    if len(true_name) <= length and _DNS_LABEL.fullmatch(true_name):
+        return true_name
+    start = slug(true_name, length - 9)
+    return f"{start}-{short_hash(true_name)}" if start else f"x-{short_hash(true_name)}"
+
+
+def job_name(run: str, run_uid: str, task: str, attempt: int) -> str:
+    """Return the name of an attempt's Job, its TaskResult and its ConfigMap: at most 57 characters.
+
+    Run and task are there to be read; the hash of the run's uid and the task makes the name unique,
+    also against a run of the same name that was deleted a moment ago.
+    """
+    readable = "-".join(part for part in (slug(run, 26), slug(task, 18)) if part)
+    return f"{readable}-{short_hash(f'{run_uid}/{task}', 6)}-{attempt}"
+
+
+def new_run_name(workflow: str, suffix: str) -> str:
+    """Return a run's name: the workflow's object name, cut, and a suffix that makes it unique."""
+    return f"{slug(workflow, MAX_RUN_NAME - 1 - len(suffix))}-{suffix}"

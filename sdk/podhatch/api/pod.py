@@ -1,0 +1,86 @@
+"""What the operator and a task's pod agree on: variables, files, exit codes, the report.
+
+Standard library only, because the runner imports it before the user's code. The operator's pod
+builder writes the variables, the runner reads them, the operator's outcome reader judges the rest.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+# Who this attempt is.
+NAMESPACE = "PODHATCH_NAMESPACE"
+RUN = "PODHATCH_RUN"
+RUN_UID = "PODHATCH_RUN_UID"
+WORKFLOW = "PODHATCH_WORKFLOW"
+"""The workflow's true name, with capitals, spaces and dots as the user wrote it."""
+TASK = "PODHATCH_TASK"
+ATTEMPT = "PODHATCH_ATTEMPT"
+"""1 for the first attempt."""
+METADATA = "PODHATCH_METADATA"
+"""The run's additional metadata, a JSON object."""
+
+# What it works on.
+INPUT = "PODHATCH_INPUT"
+"""The run's input, a JSON object. Absent when it is too large: then INPUT_FILE names a file."""
+PARENTS = "PODHATCH_PARENTS"
+"""The parents' outputs, a JSON object from task name to output. Absent when PARENTS_FILE is set."""
+INPUT_FILE = "PODHATCH_INPUT_FILE"
+PARENTS_FILE = "PODHATCH_PARENTS_FILE"
+
+# How it runs and reports (python tasks).
+PYTHON = "PODHATCH_PYTHON"
+"""`package.module:qualified.name` or `path/to/file.py:qualified.name`."""
+SOURCE = "PODHATCH_SOURCE"
+"""Path of the zip with the user's source tree, when it was shipped with the workflow."""
+EXECUTION_TIMEOUT = "PODHATCH_EXECUTION_TIMEOUT_SECONDS"
+"""Seconds, a decimal number; the clock starts when user code starts."""
+RESULT = "PODHATCH_RESULT"
+"""Name of the TaskResult this attempt may write. Absent: the pod has no access to the cluster."""
+OUTPUT = "PODHATCH_OUTPUT"
+"""The termination message file. A container task writes its output here as JSON."""
+
+OUTPUT_PATH = "/dev/termination-log"
+DATA_DIRECTORY = "/podhatch/data"
+SOURCE_DIRECTORY = "/podhatch/source"
+SOURCE_KEY = "source.zip"
+INPUT_KEY = "input.json"
+PARENTS_KEY = "parents.json"
+
+EXIT_SUCCEEDED = 0
+EXIT_FAILED = 1
+EXIT_TIMED_OUT = 124
+EXIT_CANCELLED = 143
+
+MAX_MESSAGE_BYTES = 4096
+"""The kubelet keeps this many bytes of a termination message."""
+MAX_OUTPUT_BYTES = 256 * 1024
+MAX_INPUT_BYTES = 256 * 1024
+MAX_ENVIRONMENT_BYTES = 32 * 1024
+"""Input and parents' outputs together travel by environment up to this size, by file above it."""
+
+Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled"]
+
+
+class ErrorReport(TypedDict):
+    """Why an attempt did not succeed."""
+
+    type: str
+    """The exception's class name, or a reason such as `OutputTooLarge`."""
+    message: str
+    traceback: NotRequired[str]
+
+
+class Report(TypedDict):
+    """What a python task says of its attempt: the termination message, and a TaskResult's spec."""
+
+    run: str
+    task: str
+    attempt: int
+    outcome: Outcome
+    output: NotRequired[str]
+    """JSON text, kept exactly as the task produced it. Absent: the task returned nothing."""
+    error: NotRequired[ErrorReport]
+    startedAt: NotRequired[str]
+    """When user code started: RFC 3339, UTC, microseconds."""
+    finishedAt: NotRequired[str]
+    truncated: NotRequired[bool]
+    """In a termination message: the output did not fit, the TaskResult holds it."""
