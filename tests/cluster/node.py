@@ -1,0 +1,109 @@
+"""The one real node: containerd, kubelet and kube-proxy on this machine.
+
+Called by local.py once the control plane serves, and by `start` and `stop`.
+"""
+
+import json
+from pathlib import Path
+
+from tests.cluster import containerd, requests
+from tests.cluster.binaries import binary
+from tests.cluster.certificates import certificate, key, kubeconfig
+from tests.cluster.network import NODE_ADDRESS, POD_NETWORK
+from tests.cluster.paths import CONFIGURATION, CONTAINERD_SOCKET, KUBELET_ROOT, POD_LOGS
+from tests.cluster.processes import Component
+
+NODE_NAME = "podhatch-node"
+MAXIMUM_PODS = 200
+
+
+def components(pause_image: str) -> list[Component]:
+    """The node's programs in the order in which they start."""
+    return [containerd.component(pause_image), kubelet(), kube_proxy()]
+
+
+def kubelet() -> Component:
+    """The kubelet, with its state outside the clone: its sockets need a short path."""
+    for folder in (KUBELET_ROOT, POD_LOGS):
+        folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        str(binary("kubelet")),
+        f"--config={_write('kubelet', _kubelet_configuration())}",
+        f"--kubeconfig={kubeconfig('kubelet')}",
+        f"--hostname-override={NODE_NAME}",
+        f"--node-ip={NODE_ADDRESS}",
+        f"--root-dir={KUBELET_ROOT}",
+    ]
+    health = "http://127.0.0.1:10248/healthz"
+    return Component("kubelet", command, lambda: requests.healthy(health))
+
+
+def kube_proxy() -> Component:
+    """The service addresses, as packet rules of this machine."""
+    command = [
+        str(binary("kube-proxy")),
+        f"--config={_write('kube-proxy', _kube_proxy_configuration())}",
+        f"--hostname-override={NODE_NAME}",
+    ]
+    health = "http://127.0.0.1:10256/livez"
+    return Component("kube-proxy", command, lambda: requests.healthy(health))
+
+
+def ready() -> bool:
+    """Whether the API server calls the node Ready."""
+    node = requests.get(f"/api/v1/nodes/{NODE_NAME}") or {}
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def _write(name: str, content: dict[str, object]) -> Path:
+    CONFIGURATION.mkdir(parents=True, exist_ok=True)
+    path = CONFIGURATION / f"{name}.json"
+    path.write_text(json.dumps(content, indent=2))
+    return path
+
+
+def _kubelet_configuration() -> dict[str, object]:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "cgroupDriver": "cgroupfs",
+        "failSwapOn": False,
+        "failCgroupV1": False,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": certificate("ca")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": certificate("kubelet"),
+        "tlsPrivateKeyFile": key("kubelet"),
+        "podLogsDir": str(POD_LOGS),
+        "maxPods": MAXIMUM_PODS,
+        "serializeImagePulls": False,
+        "registryPullQPS": 0,
+        # Images were loaded, not pulled: collected ones would not come back.
+        "imageGCHighThresholdPercent": 100,
+        "evictionHard": {"memory.available": "100Mi"},
+        "kubeAPIQPS": 100,
+        "kubeAPIBurst": 200,
+        "resolvConf": "",
+    }
+
+
+def _kube_proxy_configuration() -> dict[str, object]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": kubeconfig("kube-proxy")},
+        "mode": "iptables",
+        "clusterCIDR": POD_NETWORK,
+        # Nothing of the machine's connection tracking may be changed.
+        "conntrack": {
+            "maxPerCore": 0,
+            "min": 0,
+            "tcpEstablishedTimeout": "0s",
+            "tcpCloseWaitTimeout": "0s",
+        },
+    }
