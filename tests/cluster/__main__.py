@@ -3,9 +3,11 @@
 import argparse
 import sys
 import time
+from contextlib import nullcontext
 
-from tests.cluster import images, local, packages, processes
-from tests.cluster.paths import KUBECONFIG, REPOSITORY
+from tests.cluster import images, kind, kwok, local, machine, packages, podhatch, processes
+from tests.cluster.images import Image
+from tests.cluster.paths import KUBECONFIG
 from tests.cluster.progress import ClusterError, say
 
 
@@ -14,13 +16,15 @@ def main() -> int:
     arguments = _parser().parse_args()
     begin = time.monotonic()
     try:
-        arguments.run(arguments)
+        _refuse_without_root()
+        with nullcontext() if arguments.command == "status" else machine.alone():
+            arguments.run(arguments)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    say(f"{arguments.command}: done in {time.monotonic() - begin:.1f} s")
+    say(f"{arguments.command}: {time.monotonic() - begin:.1f} s")
     return 0
 
 
@@ -28,35 +32,73 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="bring the cluster up and install podhatch")
-    up.add_argument("--controller-manager", choices=["stock", "tuned"], dest="profile")
+    up.add_argument(
+        "--controller-manager",
+        choices=["stock", "tuned"],
+        dest="profile",
+        help="limits of the controller manager and scheduler; stock in a new cluster",
+    )
     up.add_argument("--no-install", action="store_true", help="the cluster alone")
     up.set_defaults(run=_up)
-    commands.add_parser("down", help="stop everything").set_defaults(run=_down)
-    commands.add_parser("images", help="build and load images").set_defaults(run=_images)
+    fake = commands.add_parser("kwok", help="have N fake nodes beside the real one")
+    fake.add_argument("--nodes", type=int, required=True, metavar="N")
+    fake.set_defaults(run=_kwok)
+    for name, text, action in (
+        ("down", "stop everything", _down),
+        ("status", "say what runs; exit 1 unless all is well", _status),
+        ("images", "build podhatch's images and load them", _images),
+        ("install", "bring podhatch in the cluster to this clone's state", _install),
+    ):
+        commands.add_parser(name, help=text).set_defaults(run=action)
     for name, action in (("start", _start), ("stop", _stop)):
         single = commands.add_parser(name, help=f"{name} one program, to test a fault")
-        single.add_argument("component")
+        single.add_argument("component", help="such as kubelet or kube-controller-manager")
         single.set_defaults(run=action)
     return parser
 
 
+def _refuse_without_root() -> None:
+    """Say so before a lock or a folder is made."""
+    if not kind.available():
+        packages.require_root()
+
+
 def _up(arguments: argparse.Namespace) -> None:
-    packages.require_root()
-    local.up(arguments.profile)
-    say(f"  KUBECONFIG={KUBECONFIG}")
+    if kind.available():
+        kind.up()
+    else:
+        local.up(arguments.profile)
+    say(f"  export KUBECONFIG={KUBECONFIG}")
+    if podhatch.has_chart() and not arguments.no_install:
+        podhatch.install(_load)
 
 
 def _down(_: argparse.Namespace) -> None:
-    packages.require_root()
-    local.down()
+    if kind.available():
+        kind.down()
+    else:
+        local.down()
+
+
+def _status(_: argparse.Namespace) -> None:
+    parts = {"kind": kind.is_up()} if kind.available() else local.state()
+    parts["podhatch available"] = podhatch.available()
+    for name, well in parts.items():
+        say(f"  {name:<30}{'yes' if well else 'no':>5}")
+    if not all(parts.values()):
+        raise ClusterError(f"{', '.join(name for name in parts if not parts[name])}: not well.")
 
 
 def _images(_: argparse.Namespace) -> None:
-    packages.require_root()
-    built = [images.pause(), images.python(), *images.project()]
-    images.ensure_built(built)
-    if local.owner() == REPOSITORY:
-        images.load(built)
+    _load(images.project())
+
+
+def _install(_: argparse.Namespace) -> None:
+    podhatch.install(_load)
+
+
+def _kwok(arguments: argparse.Namespace) -> None:
+    kwok.set_nodes(arguments.nodes)
 
 
 def _start(arguments: argparse.Namespace) -> None:
@@ -65,6 +107,13 @@ def _start(arguments: argparse.Namespace) -> None:
 
 def _stop(arguments: argparse.Namespace) -> None:
     processes.stop([local.component(arguments.component).name])
+
+
+def _load(loaded: list[Image]) -> None:
+    if kind.available():
+        kind.load(loaded)
+    else:
+        local.load(loaded)
 
 
 if __name__ == "__main__":

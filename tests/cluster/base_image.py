@@ -90,7 +90,7 @@ def _mirror() -> str | None:
         check=False,
     )
     for line in listed.stdout.splitlines():
-        address, origin, component = (line.split() + ["", "", ""])[:3]
+        address, origin, component = [*line.split(), "", "", ""][:3]
         if origin == "Debian" and component == "main" and "security" not in address:
             return address
     return None

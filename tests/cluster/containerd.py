@@ -26,10 +26,9 @@ RUNC_CONTAINERS = RUNC_STATE / "k8s.io"
 
 def component(pause_image: str) -> Component:
     """Containerd with its own configuration, state and socket."""
-    CONFIGURATION.mkdir(parents=True, exist_ok=True)
     path = CONFIGURATION / "containerd.toml"
-    path.write_text(_configuration(pause_image))
-    return Component("containerd", ["containerd", "--config", str(path)], answers)
+    command = ["containerd", "--config", str(path)]
+    return Component("containerd", command, answers, files={path: _configuration(pause_image)})
 
 
 def answers() -> bool:

@@ -127,9 +127,7 @@ def scheduler(profile: Profile) -> Component:
         "clientConnection": connection,
         "leaderElection": {"leaderElect": False},
     }
-    CONFIGURATION.mkdir(parents=True, exist_ok=True)
     path = CONFIGURATION / "kube-scheduler.json"
-    path.write_text(json.dumps(content))
     command = [
         str(binary("kube-scheduler")),
         f"--config={path}",
@@ -138,4 +136,9 @@ def scheduler(profile: Profile) -> Component:
         "--bind-address=127.0.0.1",
     ]
     health = "https://127.0.0.1:10259/healthz"
-    return Component("kube-scheduler", command, lambda: requests.healthy(health))
+    return Component(
+        "kube-scheduler",
+        command,
+        lambda: requests.healthy(health),
+        files={path: json.dumps(content)},
+    )

@@ -17,6 +17,10 @@ from tests.cluster.progress import stage
 
 # What an image can be built from; .dockerignore may leave out some of it.
 SOURCES = ("sdk", "operator", "crds", "requirements", "pyproject.toml", "README.md", "LICENSE")
+DOCKERFILES = {
+    "runner": REPOSITORY / "sdk" / "Dockerfile",
+    "operator": REPOSITORY / "operator" / "Dockerfile",
+}
 BASE_NAME = "docker.io/library/python:3.13-slim"
 KEPT_ARCHIVES = 4
 
@@ -55,12 +59,10 @@ def python() -> Image:
 def project() -> list[Image]:
     """The images of podhatch itself, from its own two Dockerfiles."""
     tag = sources_digest()
-    found: list[Image] = []
-    for name, folder in (("runner", "sdk"), ("operator", "operator")):
-        dockerfile = REPOSITORY / folder / "Dockerfile"
-        build = partial(_build_project, name, dockerfile)
-        found.append(Image(name, tag, f"docker.io/podhatch/{name}:dev", build))
-    return found
+    return [
+        Image(name, tag, f"docker.io/podhatch/{name}:dev", partial(_build_project, name, file))
+        for name, file in DOCKERFILES.items()
+    ]
 
 
 def sources_digest() -> str:
@@ -90,6 +92,16 @@ def load(images: Iterable[Image]) -> None:
             with stage(f"load image {image.name}"):
                 containerd.ctr("images", "import", image.archive)
         containerd.ctr("images", "tag", "--force", image.reference, image.alias)
+
+
+def forget_project() -> None:
+    """Drop the project's earlier images from containerd; only safe while no pod exists."""
+    current = {image.reference for image in project()}
+    names = containerd.ctr("images", "list", "--quiet").split()
+    project_names = tuple(f"docker.io/podhatch/{image.name}:" for image in project())
+    for name in names:
+        if name.startswith(project_names) and name not in current:
+            containerd.ctr("images", "remove", name)
 
 
 def _build_project(name: str, dockerfile: Path, reference: str) -> None:

@@ -1,15 +1,10 @@
 """The cluster that runs as plain processes on this machine: how it comes up and goes down.
 
-Called by __main__.py where there is no docker daemon with kind. One such cluster runs per machine;
-a file in /run names the clone it belongs to.
+Called by __main__.py where there is no docker daemon with kind.
 """
 
 import shutil
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_NB, flock
-from pathlib import Path
 
 from tests.cluster import (
     binaries,
@@ -17,18 +12,20 @@ from tests.cluster import (
     containerd,
     control_plane,
     images,
+    kwok,
+    machine,
     network,
     node,
     packages,
     processes,
 )
 from tests.cluster.control_plane import Profile
+from tests.cluster.images import Image
 from tests.cluster.paths import (
     CONTAINERD_STATE,
     ETCD_DATA,
     KUBELET_ROOT,
     LOGS,
-    MACHINE,
     POD_ADDRESSES,
     POD_LOGS,
     RECORDS,
@@ -39,7 +36,6 @@ from tests.cluster.paths import (
 from tests.cluster.processes import Component
 from tests.cluster.progress import ClusterError, say, stage, wait_until
 
-OWNER = MACHINE / "owner"
 PROFILE = STATE / "profile"
 PORTS = {
     "etcd": (2379, 2380),
@@ -49,56 +45,69 @@ PORTS = {
     "kubelet": (10250, 10248),
     "kube-proxy": (10249, 10256),
 }
-# The node first: the kubelet would restart what is ended.
+# Ended first, or the kubelet would restart what is ended after it.
 NODE_PROGRAMS = ("kubelet", "kube-proxy", "kwok")
 
 
 def up(profile: Profile | None) -> None:
     """Bring the cluster up, or leave a healthy one alone apart from its profile."""
-    with _alone():
-        if owner() == REPOSITORY and healthy():
-            say("  the cluster is already up")
-            set_profile(profile or current_profile())
-            return
-        _clear_the_way()
-        packages.install()
-        binaries.build(binaries.KUBERNETES, binaries.ETCD)
-        images.ensure_built([images.pause(), images.python()])
-        try:
-            _start(profile or "stock")
-        except BaseException:
-            _end()
-            raise
+    if ours() and healthy():
+        say("  the cluster is up")
+        _set_profile(profile or current_profile())
+        return
+    _clear_the_way()
+    packages.install()
+    binaries.build(binaries.KUBERNETES, binaries.ETCD)
+    images.ensure_built([images.pause(), images.python()])
+    try:
+        _start(profile or "stock")
+    except BaseException:
+        _end()
+        raise
 
 
 def down() -> None:
     """Stop this clone's cluster and leave nothing of it but the cache and the logs."""
-    with _alone():
-        holder = owner()
-        if holder not in (None, REPOSITORY):
-            say(f"  the running cluster belongs to {holder}; none of this folder is up")
-            return
-        with stage("stop"):
-            _end()
+    if machine.owner() not in (None, REPOSITORY):
+        say(f"  nothing of this folder is up; the running cluster belongs to {machine.owner()}")
+        return
+    with stage("stop"):
+        _end()
 
 
-def owner() -> Path | None:
-    """The clone that the cluster of this machine belongs to."""
-    return Path(OWNER.read_text()) if OWNER.exists() else None
+def load(loaded: list[Image]) -> None:
+    """Build what changed and bring it into the running cluster, if it is ours."""
+    packages.install()
+    images.ensure_built(loaded)
+    if ours():
+        images.load(loaded)
+
+
+def ours() -> bool:
+    """Whether the machine's cluster belongs to this clone."""
+    return machine.owner() == REPOSITORY
 
 
 def component(name: str) -> Component:
     """One program of the cluster as it is set up now."""
-    for candidate in _components(current_profile()):
+    for candidate in (*_components(current_profile()), kwok.component()):
         if candidate.name == name:
             return candidate
     raise ClusterError(f"there is no component {name}.")
 
 
+def state() -> dict[str, bool]:
+    """Which programs run, and whether the API server and the node are ready."""
+    programs = {
+        component.name: processes.running(component.name)
+        for component in _components(current_profile())
+    }
+    return {**programs, "API ready": control_plane.api_ready(), "node Ready": node.ready()}
+
+
 def healthy() -> bool:
-    """Whether every program runs and the node is Ready."""
-    names = [component.name for component in _components(current_profile())]
-    return all(processes.running(name) for name in names) and node.ready()
+    """Whether nothing of the cluster is missing."""
+    return all(state().values())
 
 
 def current_profile() -> Profile:
@@ -106,8 +115,7 @@ def current_profile() -> Profile:
     return "tuned" if PROFILE.exists() and PROFILE.read_text() == "tuned" else "stock"
 
 
-def set_profile(profile: Profile) -> None:
-    """Restart the two programs that a profile concerns, if it changes."""
+def _set_profile(profile: Profile) -> None:
     if profile == current_profile():
         return
     with stage(f"{profile} controller manager and scheduler"):
@@ -123,28 +131,30 @@ def _components(profile: Profile) -> list[Component]:
 
 
 def _start(profile: Profile) -> None:
-    shutil.rmtree(LOGS, ignore_errors=True)
-    OWNER.write_text(str(REPOSITORY))
+    machine.take()
     PROFILE.write_text(profile)
-    network.create()
-    certificates.create(
-        node.NODE_NAME,
-        control_plane.API_SERVER_NAMES,
-        [node.NODE_NAME, network.NODE_ADDRESS],
-    )
+    with stage("network and certificates"):
+        network.create()
+        certificates.create(
+            node.NODE_NAME,
+            control_plane.API_SERVER_NAMES,
+            [node.NODE_NAME, network.NODE_ADDRESS],
+        )
     for component in _components(profile):
+        component.log.unlink(missing_ok=True)
         with stage(component.name):
             processes.start(component)
-            if component.name == "containerd":
-                containerd.remove_containers()
-                images.load([images.pause(), images.python()])
+        if component.name == "containerd":
+            containerd.remove_containers()
+            images.forget_project()
+            images.load([images.pause(), images.python()])
     with stage("node Ready"):
-        wait_until(node.ready, 60, "A Ready node")
+        wait_until(node.ready, 60, f"A Ready node (see {LOGS / 'kubelet.log'})")
 
 
 def _clear_the_way() -> None:
-    holder = owner()
-    if holder and holder != REPOSITORY:
+    holder = machine.owner()
+    if holder not in (None, REPOSITORY):
         say(f"  taking over from the cluster of {holder}")
     if holder or processes.recorded():
         with stage("stop the earlier cluster"):
@@ -152,9 +162,7 @@ def _clear_the_way() -> None:
     for name, ports in PORTS.items():
         for port in ports:
             if _in_use(port):
-                raise ClusterError(
-                    f"{name} cannot start: port {port} is in use by a program that is not podhatch's."
-                )
+                raise ClusterError(f"{name} cannot start: another program uses port {port}.")
 
 
 def _end() -> None:
@@ -166,29 +174,15 @@ def _end() -> None:
     processes.stop(processes.recorded())
     containerd.end_shims()
     containerd.unmount()
-    if shutil.which("ip") and shutil.which("iptables-save"):
-        network.remove()
+    network.remove()
+    node.remove_cgroups()
     for folder in (CONTAINERD_STATE, RUNC_STATE, POD_ADDRESSES, KUBELET_ROOT, POD_LOGS, RECORDS):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(ETCD_DATA, ignore_errors=True)
-    OWNER.unlink(missing_ok=True)
+    machine.release()
 
 
 def _in_use(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def _alone() -> Generator[None]:
-    """Only one `up` or `down` at a time on a machine."""
-    MACHINE.mkdir(parents=True, exist_ok=True)
-    STATE.mkdir(exist_ok=True)
-    with (MACHINE / "lock").open("w") as lock:
-        try:
-            flock(lock, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            say("  waiting for another up or down on this machine")
-            flock(lock, LOCK_EX)
-        yield

@@ -3,7 +3,9 @@
 Called by local.py once the control plane serves, and by `start` and `stop`.
 """
 
+import contextlib
 import json
+import os
 from pathlib import Path
 
 from tests.cluster import containerd, requests
@@ -24,29 +26,39 @@ def components(pause_image: str) -> list[Component]:
 
 def kubelet() -> Component:
     """The kubelet, with its state outside the clone: its sockets need a short path."""
-    for folder in (KUBELET_ROOT, POD_LOGS):
-        folder.mkdir(parents=True, exist_ok=True)
+    configuration = CONFIGURATION / "kubelet.json"
     command = [
         str(binary("kubelet")),
-        f"--config={_write('kubelet', _kubelet_configuration())}",
+        f"--config={configuration}",
         f"--kubeconfig={kubeconfig('kubelet')}",
         f"--hostname-override={NODE_NAME}",
         f"--node-ip={NODE_ADDRESS}",
         f"--root-dir={KUBELET_ROOT}",
     ]
     health = "http://127.0.0.1:10248/healthz"
-    return Component("kubelet", command, lambda: requests.healthy(health))
+    return Component(
+        "kubelet",
+        command,
+        lambda: requests.healthy(health),
+        files={configuration: json.dumps(_kubelet_configuration(), indent=2)},
+    )
 
 
 def kube_proxy() -> Component:
     """The service addresses, as packet rules of this machine."""
+    configuration = CONFIGURATION / "kube-proxy.json"
     command = [
         str(binary("kube-proxy")),
-        f"--config={_write('kube-proxy', _kube_proxy_configuration())}",
+        f"--config={configuration}",
         f"--hostname-override={NODE_NAME}",
     ]
     health = "http://127.0.0.1:10256/livez"
-    return Component("kube-proxy", command, lambda: requests.healthy(health))
+    return Component(
+        "kube-proxy",
+        command,
+        lambda: requests.healthy(health),
+        files={configuration: json.dumps(_kube_proxy_configuration(), indent=2)},
+    )
 
 
 def ready() -> bool:
@@ -56,11 +68,13 @@ def ready() -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
-def _write(name: str, content: dict[str, object]) -> Path:
-    CONFIGURATION.mkdir(parents=True, exist_ok=True)
-    path = CONFIGURATION / f"{name}.json"
-    path.write_text(json.dumps(content, indent=2))
-    return path
+def remove_cgroups() -> None:
+    """Remove the empty cgroups of the pods; the kernel refuses to remove one in use."""
+    groups = Path("/sys/fs/cgroup")
+    for root in (groups / "kubepods", *groups.glob("*/kubepods")):
+        for folder, _, _ in os.walk(root, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def _kubelet_configuration() -> dict[str, object]:

@@ -18,7 +18,8 @@ CONFIGURATION = STATE / "configuration"
 ETCD_DATA = STATE / "etcd"
 LOGS = STATE / "logs"
 
-MACHINE = Path("/run/podhatch")
+# Without root there is kind only, and nothing that clones share.
+MACHINE = Path("/run/podhatch") if os.geteuid() == 0 else STATE / "machine"
 RECORDS = MACHINE / "processes"
 CONTAINERD_STATE = MACHINE / "containerd"
 CONTAINERD_SOCKET = CONTAINERD_STATE / "containerd.sock"

@@ -4,18 +4,20 @@ Called by the control plane, the node and `down`. A record holds the start time 
 that a number which the kernel has given to another program is never killed.
 """
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.cluster.paths import LOGS, RECORDS
 from tests.cluster.progress import ClusterError, wait_until
 
-STOP_GRACE = 4
+# An API server whose etcd has gone would wait for minutes.
+STOP_GRACE = 2
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Component:
     command: Sequence[str]
     ready: Callable[[], bool]
     seconds: float = 60
+    # Written at the start alone: kube-proxy ends itself when its file is touched.
+    files: Mapping[Path, str] = field(default_factory=dict[Path, str])
 
     @property
     def log(self) -> Path:
@@ -61,6 +65,9 @@ def start(component: Component) -> None:
         return
     LOGS.mkdir(parents=True, exist_ok=True)
     RECORDS.mkdir(parents=True, exist_ok=True)
+    for path, content in component.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
     with component.log.open("ab") as sink:
         process = subprocess.Popen(
             list(component.command),
@@ -91,12 +98,12 @@ def stop(names: Iterable[str], *, grace: float = STOP_GRACE) -> None:
     records = [record for name in names if (record := _read(name))]
     for record in records:
         record.signal(signal.SIGTERM)
+    with contextlib.suppress(ClusterError):
+        wait_until(lambda: not any(record.alive() for record in records), grace, "their end")
     for record in records:
-        try:
-            wait_until(lambda record=record: not record.alive(), grace, record.name)
-        except ClusterError:
-            record.signal(signal.SIGKILL)
-            wait_until(lambda record=record: not record.alive(), 10, f"the end of {record.name}")
+        record.signal(signal.SIGKILL)
+    wait_until(lambda: not any(record.alive() for record in records), 20, "The end of all programs")
+    for record in records:
         _path(record.name).unlink(missing_ok=True)
 
 
@@ -151,10 +158,8 @@ def _boot() -> str:
 
 def _start_ticks(pid: int) -> int | None:
     """When the process began, or None when it has ended, even if nobody collected it yet."""
-    try:
+    with contextlib.suppress(ChildProcessError):  # most are not our children
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # another program's child
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,6 +1,6 @@
 """A few requests to the API server and the health ports, without a client library.
 
-Called wherever something is awaited: a Python request takes milliseconds, kubectl a tenth of a second.
+Called wherever something is awaited: a request takes milliseconds, kubectl a tenth of a second.
 """
 
 import json

@@ -1,0 +1,78 @@
+"""Fake nodes beside the real one, for benchmarks with more pods than a machine can hold.
+
+Called by `python -m tests.cluster kwok --nodes N`. kwok.yaml says how their pods behave; a pod
+gets there by tolerating the taint and selecting the label.
+"""
+
+import json
+from pathlib import Path
+
+from tests.cluster import binaries, processes, requests
+from tests.cluster.binaries import binary
+from tests.cluster.paths import KUBECONFIG
+from tests.cluster.processes import Component
+from tests.cluster.progress import output, stage, wait_until
+
+CONFIGURATION_FILE = Path(__file__).with_name("kwok.yaml")
+ANNOTATION = {"kwok.x-k8s.io/node": "fake"}
+LABEL = {"type": "kwok"}
+TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
+CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
+
+
+def component() -> Component:
+    """The program that plays the kubelets of all fake nodes."""
+    command = [
+        str(binary("kwok")),
+        f"--kubeconfig={KUBECONFIG}",
+        f"--config={CONFIGURATION_FILE}",
+    ]
+    return Component("kwok", command, lambda: requests.healthy("http://127.0.0.1:10247/healthz"))
+
+
+def set_nodes(count: int) -> None:
+    """Have exactly this many fake nodes; none ends kwok too."""
+    wanted = [f"kwok-{number}" for number in range(count)]
+    if wanted:
+        binaries.build(binaries.KWOK)
+        with stage("kwok"):
+            processes.start(component())
+    with stage(f"{count} fake nodes"):
+        surplus = sorted(_nodes() - set(wanted))
+        if surplus:
+            _kubectl("delete", "node", *surplus)
+        if wanted:
+            items = [_node(name) for name in wanted]
+            manifest = {"apiVersion": "v1", "kind": "List", "items": items}
+            _kubectl("apply", "-f", "-", standard_input=json.dumps(manifest))
+            wait_until(lambda: _nodes(ready=True) == set(wanted), 60, "Ready fake nodes")
+    if not wanted:
+        processes.stop(["kwok"])
+
+
+def _nodes(*, ready: bool = False) -> set[str]:
+    listed = json.loads(_kubectl("get", "nodes", "-l", "type=kwok", "-o", "json"))
+    return {
+        item["metadata"]["name"]
+        for item in listed["items"]
+        if not ready
+        or any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in item.get("status", {}).get("conditions", [])
+        )
+    }
+
+
+def _node(name: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "annotations": ANNOTATION, "labels": LABEL},
+        "spec": {"taints": [TAINT]},
+        "status": {"allocatable": CAPACITY, "capacity": CAPACITY},
+    }
+
+
+def _kubectl(*words: str, standard_input: str | None = None) -> str:
+    command = [binary("kubectl"), "--kubeconfig", KUBECONFIG, *words]
+    return output(command, standard_input=standard_input)
