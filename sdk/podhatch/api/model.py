@@ -3,15 +3,68 @@
 Models are frozen: reading an object and deciding about it never changes it.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+
+from podhatch.api.labels import API_VERSION
 
 JsonObject: TypeAlias = dict[str, Any]
 """An object as it crosses the border to the API server: the one place where values have no type."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A CEL rule the API server checks; `message` tells the user what to do."""
+
+    rule: str
+    message: str
+
+
+class Mark:
+    """What a field's schema says beyond its type. Stands in the field's Annotated."""
+
+    def extensions(self) -> JsonObject:
+        """Return the keys to add to the field's schema."""
+        raise NotImplementedError
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonObject:
+        return {**handler(schema), **self.extensions()}
+
+
+@dataclass(frozen=True)
+class ListMap(Mark):
+    """The list is a map: entries are told apart by this field."""
+
+    key: str
+
+    def extensions(self) -> JsonObject:
+        """Return the list type and its key."""
+        return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+
+
+@dataclass(frozen=True)
+class ListSet(Mark):
+    """The list holds no value twice."""
+
+    def extensions(self) -> JsonObject:
+        """Return the list type."""
+        return {"x-kubernetes-list-type": "set"}
+
+
+@dataclass(frozen=True)
+class PreserveUnknown(Mark):
+    """Any JSON object may stand here."""
+
+    def extensions(self) -> JsonObject:
+        """Return the key that keeps the API server from pruning."""
+        return {"x-kubernetes-preserve-unknown-fields": True}
 
 
 class WireModel(BaseModel):
@@ -21,34 +74,22 @@ class WireModel(BaseModel):
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
     )
 
+    rules: ClassVar[list[Rule]] = []
+    """What the API server checks of every object of this class."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonObject:
+        reference = handler(schema)
+        if cls.rules:
+            rules = [asdict(rule) for rule in cls.rules]
+            handler.resolve_ref_schema(reference)["x-kubernetes-validations"] = rules
+        return reference
+
     def to_wire(self) -> JsonObject:
-        """Return the JSON object for the API server: camelCase, without absent and default fields."""
+        """Return the JSON object for the API server, without absent and default fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-
-
-@dataclass(frozen=True)
-class ListMap:
-    """The list is a map: entries are told apart by this field."""
-
-    key: str
-
-
-@dataclass(frozen=True)
-class ListSet:
-    """The list holds no value twice."""
-
-
-@dataclass(frozen=True)
-class PreserveUnknown:
-    """Any JSON object may stand here."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A CEL rule the API server checks; `message` tells the user what to do."""
-
-    rule: str
-    message: str
 
 
 def format_time(moment: datetime) -> str:
@@ -84,6 +125,21 @@ class ObjectMeta(WireModel):
     owner_references: list[OwnerReference] = Field(default_factory=list[OwnerReference])
 
 
+class ApiObject(WireModel):
+    """A whole object. Its class is named as its kind."""
+
+    api_version: Literal["podhatch.dev/v1alpha1"] = API_VERSION
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+
+    def to_wire(self) -> JsonObject:
+        """Return the manifest, with apiVersion and kind although they are defaults."""
+        return {
+            "apiVersion": self.api_version,
+            "kind": type(self).__name__,
+            **super().to_wire(),
+        }
+
+
 class Condition(WireModel):
     """One truth about an object, as metav1.Condition."""
 
@@ -99,16 +155,12 @@ class Condition(WireModel):
     ]
     message: Annotated[
         str,
-        Field(
-            default="", max_length=32768, description="message is for people: why, and what to do."
-        ),
-    ]
+        Field(max_length=32768, description="message is for people: why, and what to do."),
+    ] = ""
     last_transition_time: Annotated[
         Timestamp, Field(description="lastTransitionTime is when the status changed last.")
     ]
     observed_generation: Annotated[
         int | None,
-        Field(
-            default=None, ge=0, description="observedGeneration is the generation this was said of."
-        ),
-    ]
+        Field(ge=0, description="observedGeneration is the generation this was said of."),
+    ] = None

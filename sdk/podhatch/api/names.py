@@ -7,7 +7,8 @@ import hashlib
 import re
 
 MAX_WORKFLOW_NAME = 50
-MAX_RUN_NAME = 63
+MAX_LABEL_VALUE = 63
+MAX_RUN_NAME = MAX_LABEL_VALUE
 """A run's name is also the value of a label."""
 TASK_NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 """A task's name is also the value of a label."""

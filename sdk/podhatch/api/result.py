@@ -1,11 +1,10 @@
 """The TaskResult object: what an attempt's own pod says of it. Named as the attempt's Job."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from podhatch.api.labels import API_VERSION
-from podhatch.api.model import ObjectMeta, Timestamp, WireModel
+from podhatch.api.model import ApiObject, Rule, Timestamp, WireModel
 from podhatch.api.pod import MAX_OUTPUT_BYTES, Outcome
 from podhatch.api.workflow import TaskName
 
@@ -16,12 +15,10 @@ class ResultError(WireModel):
     type: Annotated[
         str, Field(max_length=256, description="type is the exception's class name, or a reason.")
     ]
-    message: Annotated[
-        str, Field(default="", max_length=65536, description="message of the exception.")
-    ]
+    message: Annotated[str, Field(max_length=65536, description="message of the exception.")] = ""
     traceback: Annotated[
-        str | None, Field(default=None, max_length=262144, description="traceback from the pod.")
-    ]
+        str | None, Field(max_length=262144, description="traceback from the pod.")
+    ] = None
 
 
 class TaskResultSpec(WireModel):
@@ -36,26 +33,31 @@ class TaskResultSpec(WireModel):
     output: Annotated[
         str | None,
         Field(
-            default=None,
             max_length=MAX_OUTPUT_BYTES,
             description="output as JSON text; absent when the task returned nothing.",
         ),
-    ]
-    error: Annotated[
-        ResultError | None, Field(default=None, description="error, when it did not succeed.")
-    ]
+    ] = None
+    error: Annotated[ResultError | None, Field(description="error, when it did not succeed.")] = (
+        None
+    )
     started_at: Annotated[
-        Timestamp | None, Field(default=None, description="startedAt is when user code started.")
-    ]
+        Timestamp | None, Field(description="startedAt is when user code started.")
+    ] = None
     finished_at: Annotated[
-        Timestamp | None, Field(default=None, description="finishedAt is when user code ended.")
-    ]
+        Timestamp | None, Field(description="finishedAt is when user code ended.")
+    ] = None
 
 
-class TaskResult(WireModel):
+class TaskResult(ApiObject):
     """The report of one attempt, written by its own pod and by nobody else."""
 
-    api_version: Literal["podhatch.dev/v1alpha1"] = API_VERSION
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.spec == oldSelf.spec", "a TaskResult cannot change: it is what the pod reported"
+        ),
+    ]
+
     kind: Literal["TaskResult"] = "TaskResult"
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    spec: TaskResultSpec
+    spec: Annotated[
+        TaskResultSpec, Field(description="spec is what the attempt's pod reported; it is final.")
+    ]

@@ -4,18 +4,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from podhatch.api.labels import API_VERSION
 from podhatch.api.model import (
+    ApiObject,
     Condition,
     JsonObject,
     ListMap,
-    ObjectMeta,
     PreserveUnknown,
     Rule,
     Timestamp,
     WireModel,
 )
-from podhatch.api.names import MAX_RUN_NAME
+from podhatch.api.names import MAX_LABEL_VALUE, MAX_RUN_NAME
 from podhatch.api.workflow import MAX_TASKS, TaskName
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
@@ -39,11 +38,19 @@ CANCELLED = "Cancelled"
 class WorkflowRunSpec(WireModel):
     """What to run, and on what. It cannot change once the run exists."""
 
+    # CEL does not see into `input`: the chart's admission policy holds the whole spec still.
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.workflow == oldSelf.workflow",
+            "the spec of a WorkflowRun cannot change: create another run",
+        ),
+    ]
+
     workflow: Annotated[
         str,
         Field(
             min_length=1,
-            max_length=63,
+            max_length=MAX_LABEL_VALUE,
             description="workflow is the name of a Workflow object in the same namespace. The run "
             "waits until it exists.",
         ),
@@ -52,18 +59,16 @@ class WorkflowRunSpec(WireModel):
         JsonObject,
         PreserveUnknown(),
         Field(
-            default_factory=dict[str, object],
             description="input of the run, an object of at most 256 KiB as JSON.",
         ),
-    ]
+    ] = Field(default_factory=dict[str, object])
     additional_metadata: Annotated[
         dict[str, Annotated[str, Field(max_length=4096)]],
         Field(
-            default_factory=dict[str, str],
             max_length=64,
             description="additionalMetadata travels with the run to every task.",
         ),
-    ]
+    ] = Field(default_factory=dict[str, str])
 
 
 class TaskError(WireModel):
@@ -74,16 +79,15 @@ class TaskError(WireModel):
     ]
     message: Annotated[
         str,
-        Field(default="", max_length=MAX_ERROR_MESSAGE, description="message of the exception."),
-    ]
+        Field(max_length=MAX_ERROR_MESSAGE, description="message of the exception."),
+    ] = ""
     traceback: Annotated[
         str | None,
         Field(
-            default=None,
             max_length=MAX_TRACEBACK,
             description="traceback from the pod; its last part when it is long.",
         ),
-    ]
+    ] = None
 
 
 class TaskStatus(WireModel):
@@ -94,62 +98,55 @@ class TaskStatus(WireModel):
     reason: Annotated[
         str | None,
         Field(
-            default=None,
             max_length=128,
             description="reason is one word for the state, for programs.",
         ),
-    ]
+    ] = None
     message: Annotated[
         str | None,
-        Field(
-            default=None, max_length=2048, description="message says why the task is in this state."
-        ),
-    ]
+        Field(max_length=2048, description="message says why the task is in this state."),
+    ] = None
     attempt: Annotated[
         int,
-        Field(default=0, ge=0, description="attempt is the number of the last attempt, from 1."),
-    ]
+        Field(ge=0, description="attempt is the number of the last attempt, from 1."),
+    ] = 0
     job: Annotated[
         str | None,
-        Field(default=None, max_length=63, description="job of the last attempt."),
-    ]
+        Field(max_length=63, description="job of the last attempt."),
+    ] = None
     node: Annotated[
         str | None,
-        Field(default=None, max_length=253, description="node the last attempt ran on."),
-    ]
+        Field(max_length=253, description="node the last attempt ran on."),
+    ] = None
     queued_at: Annotated[
         Timestamp | None,
-        Field(default=None, description="queuedAt is when the attempt's job was made."),
-    ]
+        Field(description="queuedAt is when the attempt's job was made."),
+    ] = None
     started_at: Annotated[
         Timestamp | None,
-        Field(default=None, description="startedAt is when the task's code started."),
-    ]
+        Field(description="startedAt is when the task's code started."),
+    ] = None
     finished_at: Annotated[
-        Timestamp | None, Field(default=None, description="finishedAt is when the task ended.")
-    ]
+        Timestamp | None, Field(description="finishedAt is when the task ended.")
+    ] = None
     exit_code: Annotated[
-        int | None, Field(default=None, description="exitCode of the container, when it is known.")
-    ]
+        int | None, Field(description="exitCode of the container, when it is known.")
+    ] = None
     output: Annotated[
         str | None,
         Field(
-            default=None,
             max_length=MAX_INLINE_OUTPUT_BYTES,
             description="output as JSON text, when it has at most 4096 bytes.",
         ),
-    ]
+    ] = None
     output_ref: Annotated[
         str | None,
         Field(
-            default=None,
             max_length=63,
             description="outputRef is the TaskResult that holds a longer output.",
         ),
-    ]
-    error: Annotated[
-        TaskError | None, Field(default=None, description="error of the last attempt.")
-    ]
+    ] = None
+    error: Annotated[TaskError | None, Field(description="error of the last attempt.")] = None
 
 
 class WorkflowRunStatus(WireModel):
@@ -157,57 +154,52 @@ class WorkflowRunStatus(WireModel):
 
     observed_generation: Annotated[
         int | None,
-        Field(
-            default=None, ge=0, description="observedGeneration is the generation last acted on."
-        ),
-    ]
+        Field(ge=0, description="observedGeneration is the generation last acted on."),
+    ] = None
     phase: Annotated[
         Phase | None,
-        Field(default=None, description="phase in one word, derived from the conditions."),
-    ]
+        Field(description="phase in one word, derived from the conditions."),
+    ] = None
     message: Annotated[
         str | None,
-        Field(default=None, max_length=2048, description="message: why the run is in this phase."),
-    ]
+        Field(max_length=2048, description="message: why the run is in this phase."),
+    ] = None
     progress: Annotated[
         str | None,
-        Field(default=None, max_length=16, description="progress: tasks that ended / all tasks."),
-    ]
+        Field(max_length=16, description="progress: tasks that ended / all tasks."),
+    ] = None
     revision: Annotated[
         str | None,
         Field(
-            default=None,
             max_length=253,
             description="revision is the ControllerRevision that pins the workflow for this run.",
         ),
-    ]
+    ] = None
     started_at: Annotated[
-        Timestamp | None, Field(default=None, description="startedAt is when the run was accepted.")
-    ]
+        Timestamp | None, Field(description="startedAt is when the run was accepted.")
+    ] = None
     finished_at: Annotated[
-        Timestamp | None, Field(default=None, description="finishedAt is when the last task ended.")
-    ]
+        Timestamp | None, Field(description="finishedAt is when the last task ended.")
+    ] = None
     conditions: Annotated[
         list[Condition],
         ListMap("type"),
         Field(
-            default_factory=list[Condition],
             max_length=16,
             description="conditions: Accepted, Succeeded, Failed, Cancelled.",
         ),
-    ]
+    ] = Field(default_factory=list[Condition])
     tasks: Annotated[
         list[TaskStatus],
         ListMap("name"),
         Field(
-            default_factory=list[TaskStatus],
             max_length=MAX_TASKS,
             description="tasks of the run, in the workflow's order.",
         ),
-    ]
+    ] = Field(default_factory=list[TaskStatus])
 
 
-class WorkflowRun(WireModel):
+class WorkflowRun(ApiObject):
     """One run of a workflow: its input, and where each task stands."""
 
     rules: ClassVar[list[Rule]] = [
@@ -217,11 +209,17 @@ class WorkflowRun(WireModel):
         ),
     ]
 
-    api_version: Literal["podhatch.dev/v1alpha1"] = API_VERSION
     kind: Literal["WorkflowRun"] = "WorkflowRun"
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    spec: WorkflowRunSpec
-    status: WorkflowRunStatus | None = None
+    spec: Annotated[
+        WorkflowRunSpec,
+        Field(
+            description="spec is what to run, and on what; it cannot change once the run exists."
+        ),
+    ]
+    status: Annotated[
+        WorkflowRunStatus | None,
+        Field(description="status is where the run stands, as the operator says."),
+    ] = None
 
     @property
     def finished(self) -> bool:

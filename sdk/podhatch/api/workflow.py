@@ -7,18 +7,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from podhatch.api.labels import API_VERSION
 from podhatch.api.model import (
+    ApiObject,
     Condition,
     JsonObject,
     ListMap,
     ListSet,
-    ObjectMeta,
     PreserveUnknown,
     Rule,
     WireModel,
 )
-from podhatch.api.names import TASK_NAME_PATTERN
+from podhatch.api.names import MAX_LABEL_VALUE, TASK_NAME_PATTERN
 
 MAX_TASKS = 1000
 DEFAULT_SCHEDULE_TIMEOUT_SECONDS = 300.0
@@ -35,7 +34,7 @@ class EnvironmentVariable(WireModel):
     """One variable of a container."""
 
     name: Annotated[str, Field(min_length=1, max_length=256, description="name of the variable.")]
-    value: Annotated[str, Field(default="", max_length=32768, description="value of the variable.")]
+    value: Annotated[str, Field(max_length=32768, description="value of the variable.")] = ""
 
 
 class Container(WireModel):
@@ -49,32 +48,29 @@ class Container(WireModel):
     command: Annotated[
         list[Annotated[str, Field(max_length=65536)]],
         Field(
-            default_factory=list[str],
             max_length=256,
             description="command replaces the image's entry point.",
         ),
-    ]
+    ] = Field(default_factory=list[str])
     args: Annotated[
         list[Annotated[str, Field(max_length=65536)]],
         Field(
-            default_factory=list[str],
             max_length=256,
             description="args replace the image's default arguments.",
         ),
-    ]
+    ] = Field(default_factory=list[str])
     env: Annotated[
         list[EnvironmentVariable],
         ListMap("name"),
         Field(
-            default_factory=list[EnvironmentVariable],
             max_length=256,
             description="env adds variables to the container.",
         ),
-    ]
+    ] = Field(default_factory=list[EnvironmentVariable])
     working_dir: Annotated[
         str | None,
-        Field(default=None, max_length=4096, description="workingDir is where the command starts."),
-    ]
+        Field(max_length=4096, description="workingDir is where the command starts."),
+    ] = None
 
 
 class DesiredWorkerLabel(WireModel):
@@ -85,32 +81,29 @@ class DesiredWorkerLabel(WireModel):
         str,
         Field(
             max_length=63,
-            description="value the label is compared with; the order comparators need a whole number.",
+            description="value the label is compared with; a whole number where order is compared.",
         ),
     ]
     comparator: Annotated[
         Comparator,
         Field(
-            default="Equal",
             description="comparator between the node's value, on the left, and this value.",
         ),
-    ]
+    ] = "Equal"
     required: Annotated[
         bool,
         Field(
-            default=False,
             description="required: nodes that do not match are out; otherwise they are less liked.",
         ),
-    ]
+    ] = False
     weight: Annotated[
         int,
         Field(
-            default=100,
             ge=1,
             le=100,
             description="weight of this wish against the task's others, when it is not required.",
         ),
-    ]
+    ] = 100
 
 
 class TaskSpec(WireModel):
@@ -122,7 +115,7 @@ class TaskSpec(WireModel):
             "a task needs either python or container, and not both",
         ),
         Rule(
-            "!has(self.parents) || !self.parents.exists(p, p == self.name)",
+            "!has(self.parents) || !(self.name in self.parents)",
             "a task cannot be its own parent: take its name out of parents",
         ),
         Rule(
@@ -139,79 +132,71 @@ class TaskSpec(WireModel):
         list[TaskName],
         ListSet(),
         Field(
-            default_factory=list[str],
-            max_length=100,
+            max_length=MAX_TASKS,
             description="parents are the tasks that must succeed before this one starts.",
         ),
-    ]
+    ] = Field(default_factory=list[str])
     python: Annotated[
         str | None,
         Field(
-            default=None,
             min_length=3,
             max_length=512,
             pattern=r"^[^:]+:[^:]+$",
-            description="python names a function: package.module:function or path/file.py:function.",
+            description="python function to call: package.module:function or path/file.py:function.",
         ),
-    ]
+    ] = None
     container: Annotated[
-        Container | None, Field(default=None, description="container runs any image and command.")
-    ]
+        Container | None, Field(description="container runs any image and command.")
+    ] = None
     image: Annotated[
         str | None,
         Field(
-            default=None,
             min_length=1,
             max_length=1024,
             description="image for this python task; by default the workflow's.",
         ),
-    ]
+    ] = None
     schedule_timeout_seconds: Annotated[
         float,
         Field(
-            default=DEFAULT_SCHEDULE_TIMEOUT_SECONDS,
             ge=0.001,
             le=31_536_000,
-            description="scheduleTimeoutSeconds is how long the task may wait for its pod to start; "
-            "then the task is cancelled. Pulling the image counts.",
+            description="scheduleTimeoutSeconds is how long the task may wait for its pod to "
+            "start; then the task is cancelled. Pulling the image counts.",
         ),
-    ]
+    ] = DEFAULT_SCHEDULE_TIMEOUT_SECONDS
     execution_timeout_seconds: Annotated[
         float,
         Field(
-            default=DEFAULT_EXECUTION_TIMEOUT_SECONDS,
             ge=0.001,
             le=31_536_000,
             description="executionTimeoutSeconds is how long one attempt may run; then it fails.",
         ),
-    ]
+    ] = DEFAULT_EXECUTION_TIMEOUT_SECONDS
     desired_worker_labels: Annotated[
         list[DesiredWorkerLabel],
         Field(
-            default_factory=list[DesiredWorkerLabel],
             max_length=50,
             description="desiredWorkerLabels choose the node by its labels.",
         ),
-    ]
+    ] = Field(default_factory=list[DesiredWorkerLabel])
     cluster_access: Annotated[
         bool,
         Field(
-            default=True,
             description="clusterAccess gives a python task's pod the one permission to write its "
             "own result. Without it the pod starts sooner, and its output has at most about 4000 "
             "bytes.",
         ),
-    ]
+    ] = True
     run_as_user: Annotated[
         int | None,
         Field(
-            default=None,
             ge=0,
             le=2_147_483_647,
-            description="runAsUser is the user id of the process: 65532 by default; 0 is root, which "
-            "a namespace with the restricted pod security level refuses.",
+            description="runAsUser is the user id of the process: 65532 by default; 0 is root, "
+            "which a namespace with the restricted pod security level refuses.",
         ),
-    ]
+    ] = None
 
 
 class Source(WireModel):
@@ -222,7 +207,7 @@ class Source(WireModel):
         Field(
             min_length=1,
             max_length=253,
-            description="configMap that holds the tree as source.zip; a new content has a new name.",
+            description="configMap that holds the tree as source.zip; new content has a new name.",
         ),
     ]
 
@@ -230,59 +215,46 @@ class Source(WireModel):
 class WorkflowSpec(WireModel):
     """A directed acyclic graph of tasks, and what they share."""
 
-    rules: ClassVar[list[Rule]] = [
-        Rule(
-            "self.tasks.all(t, !has(t.parents) || "
-            "t.parents.all(p, self.tasks.exists(other, other.name == p)))",
-            "a task names a parent that is not a task of this workflow: check tasks[].parents",
-        ),
-    ]
-
     name: Annotated[
         str | None,
         Field(
-            default=None,
             min_length=1,
             max_length=253,
             description="name as the author wrote it, with capitals, spaces and dots; by default "
             "metadata.name.",
         ),
-    ]
+    ] = None
     description: Annotated[
         str | None,
-        Field(default=None, max_length=4096, description="description for people."),
-    ]
+        Field(max_length=4096, description="description for people."),
+    ] = None
     version: Annotated[
         str | None,
-        Field(default=None, max_length=256, description="version is a label the author gives."),
-    ]
+        Field(max_length=256, description="version is a label the author gives."),
+    ] = None
     image: Annotated[
         str | None,
         Field(
-            default=None,
             min_length=1,
             max_length=1024,
             description="image of the python tasks; by default the operator's stock runner image.",
         ),
-    ]
+    ] = None
     image_pull_policy: Annotated[
         PullPolicy | None,
-        Field(
-            default=None, description="imagePullPolicy of all tasks; by default Kubernetes' own."
-        ),
-    ]
+        Field(description="imagePullPolicy of all tasks; by default Kubernetes' own."),
+    ] = None
     source: Annotated[
         Source | None,
-        Field(default=None, description="source tree of the python tasks, for development."),
-    ]
+        Field(description="source tree of the python tasks, for development."),
+    ] = None
     input_schema: Annotated[
         JsonObject | None,
         PreserveUnknown(),
         Field(
-            default=None,
-            description="inputSchema is a JSON Schema; a run whose input does not fit fails at once.",
+            description="inputSchema is a JSON Schema; a run with other input fails at once.",
         ),
-    ]
+    ] = None
     tasks: Annotated[
         list[TaskSpec],
         ListMap("name"),
@@ -299,27 +271,35 @@ class WorkflowStatus(WireModel):
 
     observed_generation: Annotated[
         int | None,
-        Field(default=None, ge=0, description="observedGeneration is the generation last checked."),
-    ]
+        Field(ge=0, description="observedGeneration is the generation last checked."),
+    ] = None
     conditions: Annotated[
         list[Condition],
         ListMap("type"),
         Field(
-            default_factory=list[Condition],
             max_length=16,
             description="conditions: Valid tells whether runs of this workflow can start.",
         ),
-    ]
+    ] = Field(default_factory=list[Condition])
 
 
-class Workflow(WireModel):
+class Workflow(ApiObject):
     """A workflow: tasks, each of which becomes a pod, and the order between them."""
 
-    api_version: Literal["podhatch.dev/v1alpha1"] = API_VERSION
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            f"size(self.metadata.name) <= {MAX_LABEL_VALUE}",
+            f"metadata.name of a Workflow has at most {MAX_LABEL_VALUE} characters: shorten it, and "
+            "put the whole name into spec.name",
+        ),
+    ]
+
     kind: Literal["Workflow"] = "Workflow"
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    spec: WorkflowSpec
-    status: WorkflowStatus | None = None
+    spec: Annotated[WorkflowSpec, Field(description="spec is a directed acyclic graph of tasks.")]
+    status: Annotated[
+        WorkflowStatus | None,
+        Field(description="status is what the operator says of the workflow."),
+    ] = None
 
     @property
     def true_name(self) -> str:
