@@ -142,7 +142,7 @@ class TaskSpec(WireModel):
             min_length=3,
             max_length=512,
             pattern=r"^[^:]+:[^:]+$",
-            description="python function to call: package.module:function or path/file.py:function.",
+            description="python function: package.module:function or path/file.py:function.",
         ),
     ] = None
     container: Annotated[
@@ -289,7 +289,7 @@ class Workflow(ApiObject):
     rules: ClassVar[list[Rule]] = [
         Rule(
             f"size(self.metadata.name) <= {MAX_LABEL_VALUE}",
-            f"metadata.name of a Workflow has at most {MAX_LABEL_VALUE} characters: shorten it, and "
+            f"metadata.name of a Workflow has at most {MAX_LABEL_VALUE} characters: shorten it and "
             "put the whole name into spec.name",
         ),
     ]
