@@ -1,0 +1,45 @@
+"""The cluster, as the operator and the SDK's client reach it: a few verbs over one connection.
+
+Raw JSON objects in and out. It imports aiohttp, so the SDK imports it only when something runs.
+"""
+
+from podhatch.cluster.client import Cluster
+from podhatch.cluster.connection import Connection
+from podhatch.cluster.errors import ApiError, ClusterUnreachable
+from podhatch.cluster.kinds import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    EVENT,
+    JOB,
+    KINDS,
+    POD,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    Kind,
+    kind_of,
+)
+from podhatch.cluster.watch import WatchEvent
+
+__all__ = [
+    "CONFIG_MAP",
+    "CONTROLLER_REVISION",
+    "EVENT",
+    "JOB",
+    "KINDS",
+    "POD",
+    "ROLE_BINDING",
+    "SERVICE_ACCOUNT",
+    "TASK_RESULT",
+    "WORKFLOW",
+    "WORKFLOW_RUN",
+    "ApiError",
+    "Cluster",
+    "ClusterUnreachable",
+    "Connection",
+    "Kind",
+    "WatchEvent",
+    "kind_of",
+]

@@ -1,0 +1,284 @@
+"""The verbs of the API server that podhatch uses, on raw JSON objects.
+
+One session with kept-alive connections and as little between us and the wire as there can be: the
+operator's cost of a run is mostly these requests.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster.connection import Connection
+from podhatch.cluster.errors import ApiError, ClusterUnreachable
+from podhatch.cluster.kinds import Kind, kind_of
+from podhatch.cluster.watch import WatchEvent, decode, lines
+
+PAGE_SIZE = 500
+MAX_TRIES = 6
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
+"""The API server sends a bookmark each minute: a stream silent for longer is dead."""
+
+_JSON = "application/json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request, as it may have to be sent more than once."""
+
+    verb: str
+    """Kubernetes' word: create, get, list, update, patch, apply, delete, watch."""
+    method: str
+    url: URL
+    body: bytes | None = None
+    content_type: str = _JSON
+    accept: str = _JSON
+    timeout: aiohttp.ClientTimeout = REQUEST_TIMEOUT
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.body is None:
+            return {"Accept": self.accept}
+        return {"Accept": self.accept, "Content-Type": self.content_type}
+
+
+class Cluster:
+    """A connection to the API server. Every verb raises ApiError and ClusterUnreachable."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.namespace = connection.namespace
+        self.on_request: Callable[[str, int, float], None] | None = None
+        """Told of each answer: verb, HTTP status, seconds."""
+        self._session = connection.session()
+
+    @classmethod
+    async def connect(
+        cls, *, kubeconfig: str | None = None, context: str | None = None
+    ) -> "Cluster":
+        """Return the cluster this process belongs to: see `Connection.find`."""
+        return cls(await Connection.find(kubeconfig, context))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
+        """Create the object; 409 AlreadyExists when there is one of that name."""
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), query=_dry_run(dry_run))
+        return await self._send(_Request("create", "POST", url, _encode(manifest)))
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
+        """Return the object."""
+        return await self._send(_Request("get", "GET", self._url(kind, namespace, name)))
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> tuple[list[JsonObject], str]:
+        """Return all objects, of all namespaces when `namespace` is None, and the list's version.
+
+        With `metadata_only` the objects hold nothing but their metadata.
+        """
+        query = {
+            "limit": str(PAGE_SIZE),
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
+        accept = _METADATA_ONLY if metadata_only else _JSON
+        items: list[JsonObject] = []
+        while True:
+            url = self._url(kind, namespace, query=query)
+            try:
+                page = await self._send(_Request("list", "GET", url, accept=accept))
+            except ApiError as error:
+                if error.status != 410 or "continue" not in query:
+                    raise
+                items.clear()  # the pages took too long: all of it at once
+                query = {k: v for k, v in query.items() if k not in ("continue", "limit")}
+                continue
+            items += page["items"] or ()
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                break
+            query["continue"] = metadata["continue"]
+        for item in items:  # the API server leaves these out of most lists
+            item["apiVersion"], item["kind"] = kind.api_version, kind.kind
+        return items, metadata["resourceVersion"]
+
+    async def apply(
+        self,
+        manifest: JsonObject,
+        *,
+        field_manager: str,
+        force: bool = True,
+        dry_run: bool = False,
+    ) -> JsonObject:
+        """Create or change the object by server-side apply."""
+        query = {
+            "fieldManager": field_manager,
+            "force": "true" if force else "false",
+            **_dry_run(dry_run),
+        }
+        name = str(manifest["metadata"]["name"])
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
+        content_type = "application/apply-patch+yaml"
+        return await self._send(_Request("apply", "PATCH", url, _encode(manifest), content_type))
+
+    async def merge_patch(
+        self, kind: Kind, namespace: str, name: str, body: JsonObject
+    ) -> JsonObject:
+        """Change the fields that `body` names; None removes one."""
+        url = self._url(kind, namespace, name)
+        content_type = "application/merge-patch+json"
+        return await self._send(_Request("patch", "PATCH", url, _encode(body), content_type))
+
+    async def replace_status(self, manifest: JsonObject) -> JsonObject:
+        """Replace the object's status; 409 Conflict when its resourceVersion is not the latest."""
+        name = str(manifest["metadata"]["name"])
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), name, "status")
+        return await self._send(_Request("update", "PUT", url, _encode(manifest)))
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        """Delete the object; the garbage collector deletes its children in the background."""
+        url = self._url(kind, namespace, name)
+        await self._send(_Request("delete", "DELETE", url, b'{"propagationPolicy":"Background"}'))
+
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        *,
+        name: str | None = None,
+        label_selector: str = "",
+        resource_version: str = "",
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Yield changes after `resource_version`; without one, first all objects as ADDED.
+
+        Ends when the API server ends the stream or it is lost: watch again from the last object's
+        resourceVersion. Close it early with `contextlib.aclosing`.
+
+        Raises:
+            ApiError: 410 when `resource_version` is too old: list or get, and watch from there.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "labelSelector": label_selector,
+            "fieldSelector": f"metadata.name={name}" if name else "",
+            "resourceVersion": resource_version,
+        }
+        url = self._url(kind, namespace, query=query)
+        response = await self._open(_Request("watch", "GET", url, timeout=WATCH_TIMEOUT))
+        try:
+            async with aclosing(lines(response.content.iter_any())) as stream:
+                async for line in stream:
+                    if line and (event := decode(line)) is not None:
+                        yield event
+        except (*_LOST, TimeoutError):
+            return
+        finally:
+            response.close()
+
+    def _namespace_of(self, manifest: JsonObject) -> str:
+        return manifest["metadata"].get("namespace") or self.namespace
+
+    def _url(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str = "",
+        subresource: str = "",
+        *,
+        query: dict[str, str] | None = None,
+    ) -> URL:
+        root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+        where = f"/namespaces/{namespace}" if namespace else ""
+        tail = "".join(f"/{part}" for part in (kind.plural, name, subresource) if part)
+        given = urlencode({key: value for key, value in (query or {}).items() if value})
+        path = f"{self.connection.server}{root}{where}{tail}"
+        return URL(f"{path}?{given}" if given else path, encoded=True)
+
+    async def _send(self, request: _Request) -> JsonObject:
+        response = await self._open(request)
+        try:
+            return json.loads(await response.read())
+        except (*_LOST, TimeoutError) as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.release()
+
+    async def _open(self, request: _Request) -> aiohttp.ClientResponse:
+        """Send the request, again where that is safe and may help, and return a good response."""
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                response = await self._try(request)
+            except _LOST as error:
+                refused = isinstance(error, aiohttp.ClientConnectorError)
+                if refused or request.method != "GET" or tries == MAX_TRIES:
+                    raise self._unreachable(error) from error
+                await asyncio.sleep(0.05 * 2**tries)
+                continue
+            except TimeoutError as error:
+                raise self._unreachable(error) from error
+            if response.status < 400:
+                return response
+            body = await response.read()
+            if response.status == 401 and tries == 1:
+                self.connection.credentials.expire()
+            elif response.status == 429 and tries < MAX_TRIES:
+                await asyncio.sleep(_retry_after(response))
+            else:
+                raise ApiError.from_response(response.status, body)
+
+    async def _try(self, request: _Request) -> aiohttp.ClientResponse:
+        started = time.monotonic()
+        response = await self._session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            timeout=request.timeout,
+            server_hostname=self.connection.server_name,
+        )
+        if self.on_request is not None:
+            self.on_request(request.verb, response.status, time.monotonic() - started)
+        return response
+
+    def _unreachable(self, error: BaseException) -> ClusterUnreachable:
+        why = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else "lost")
+        return ClusterUnreachable(
+            f"the API server {self.connection.server} cannot be reached: {why}"
+        )
+
+
+def _encode(manifest: JsonObject) -> bytes:
+    return json.dumps(manifest, separators=(",", ":")).encode()
+
+
+def _dry_run(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    try:
+        return min(float(response.headers["Retry-After"]), 10.0)
+    except (KeyError, ValueError):
+        return 1.0

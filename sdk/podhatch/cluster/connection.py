@@ -1,0 +1,151 @@
+"""Where the API server is and who we are there. Read once by `Cluster.connect` and by kopf's login.
+
+In a pod it is the service account; elsewhere a kubeconfig, which the kubernetes package reads, with
+client certificates and exec plugins. That package is slow to import, so only a kubeconfig pays.
+"""
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from podhatch.cluster.errors import ClusterUnreachable
+
+SERVICE_ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CREDENTIALS_AGE_SECONDS = 60.0
+"""A token may be replaced at any time: this old, it is read again."""
+MAX_CONNECTIONS = 100
+
+
+@dataclass
+class Credentials:
+    """The Authorization header of each request, read again once a minute."""
+
+    read: Callable[[], str]
+    """Returns the header's value, or nothing. May block: an exec plugin starts a process."""
+    _value: str = ""
+    _read_at: float = float("-inf")
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def fresh(self) -> str | None:
+        """Return the header's value if it was read lately, else None. The hot path: no await."""
+        if time.monotonic() - self._read_at < CREDENTIALS_AGE_SECONDS:
+            return self._value
+        return None
+
+    async def refresh(self) -> str:
+        """Return the header's value, read again unless another request just did."""
+        async with self._lock:
+            value = self.fresh()
+            if value is None:
+                value = self._value = await asyncio.to_thread(self.read)
+                self._read_at = time.monotonic()
+            return value
+
+    def expire(self) -> None:
+        """The API server did not know us: read again at the next request."""
+        self._read_at = float("-inf")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An API server, and our identity there."""
+
+    server: str
+    """URL without a trailing slash."""
+    namespace: str
+    """Where objects without a namespace belong."""
+    credentials: Credentials
+    ssl_context: ssl.SSLContext | None = None
+    """None for plain http."""
+    server_name: str | None = None
+    """The name in the server's certificate, where it is not the host of the URL."""
+    proxy: str | None = None
+
+    @classmethod
+    async def find(cls, kubeconfig: str | None = None, context: str | None = None) -> "Connection":
+        """Return the pod's service account, or else what the kubeconfig says.
+
+        Raises:
+            ClusterUnreachable: neither is there, or the kubeconfig cannot be used.
+        """
+        asked = kubeconfig or context or os.environ.get("KUBECONFIG")
+        if not asked and (SERVICE_ACCOUNT_DIRECTORY / "token").exists():
+            return _from_service_account()
+        return await asyncio.to_thread(_from_kubeconfig, kubeconfig, context)
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return a session that signs its requests. Whoever opens it closes it."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=MAX_CONNECTIONS, ssl=self.ssl_context or True, keepalive_timeout=60
+            ),
+            headers={"User-Agent": "podhatch", "Accept": "application/json"},
+            middlewares=(self._sign,),
+            proxy=self.proxy,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def _sign(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        value = self.credentials.fresh()
+        if value is None:
+            value = await self.credentials.refresh()
+        if value:
+            request.headers["Authorization"] = value
+        return await handler(request)
+
+
+def _from_service_account() -> Connection:
+    host = os.environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
+    port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    directory = SERVICE_ACCOUNT_DIRECTORY
+    return Connection(
+        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+        namespace=(directory / "namespace").read_text().strip(),
+        credentials=Credentials(lambda: f"Bearer {(directory / 'token').read_text().strip()}"),
+        ssl_context=ssl.create_default_context(cafile=str(directory / "ca.crt")),
+    )
+
+
+def _from_kubeconfig(path: str | None, context: str | None) -> Connection:
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    path = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    loaded: Any = Configuration()
+    library: Any = config
+    try:
+        library.load_kube_config(config_file=path, context=context, client_configuration=loaded)
+        contexts, current = library.list_kube_config_contexts(config_file=path)
+    except config.ConfigException as error:
+        raise ClusterUnreachable(
+            f"no cluster: this is no pod, and the kubeconfig {path} cannot be used ({error}); "
+            "set KUBECONFIG to one that can"
+        ) from None
+    chosen = next((entry for entry in contexts if entry["name"] == context), current)
+    return Connection(
+        server=str(loaded.host).rstrip("/"),
+        namespace=chosen["context"].get("namespace") or "default",
+        credentials=Credentials(lambda: loaded.get_api_key_with_prefix("BearerToken") or ""),
+        ssl_context=_ssl_context(loaded) if str(loaded.host).startswith("https") else None,
+        server_name=loaded.tls_server_name,
+        proxy=loaded.proxy,
+    )
+
+
+def _ssl_context(loaded: Any) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=loaded.ssl_ca_cert)
+    if loaded.cert_file:
+        context.load_cert_chain(loaded.cert_file, loaded.key_file)
+    if not loaded.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

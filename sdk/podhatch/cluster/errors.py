@@ -1,0 +1,54 @@
+"""What can go wrong between us and the API server. Raised by every verb of the client."""
+
+import json
+from http import HTTPStatus
+from typing import Any, cast
+
+from podhatch.api.model import JsonObject
+
+
+class ClusterUnreachable(Exception):  # noqa: N818 - it names a state, as ConnectionRefused does
+    """No answer came from the API server, or there is none to ask; the message says which."""
+
+
+class ApiError(Exception):
+    """The API server answered, and refused.
+
+    `status` is the HTTP status, `reason` one word such as NotFound, `message` is for people.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(status, reason, message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.status} {self.reason})"
+
+    @classmethod
+    def from_status(cls, code: int, status: JsonObject) -> "ApiError":
+        """Make the error from a `Status` object; `code` counts where the object has none."""
+        code = int(status.get("code") or code)
+        reason = str(status.get("reason") or "") or _phrase(code)
+        return cls(code, reason, str(status.get("message") or "") or _phrase(code))
+
+    @classmethod
+    def from_response(cls, code: int, body: bytes) -> "ApiError":
+        """Make the error from an HTTP response, which holds a `Status` unless a proxy wrote it."""
+        try:
+            status: Any = json.loads(body)
+        except ValueError:
+            status = None
+        if isinstance(status, dict):
+            return cls.from_status(code, cast("JsonObject", status))
+        return cls(
+            code, _phrase(code), body.decode(errors="replace").strip()[:500] or _phrase(code)
+        )
+
+
+def _phrase(code: int) -> str:
+    try:
+        return "".join(word.capitalize() for word in HTTPStatus(code).phrase.split())
+    except ValueError:
+        return "Unknown"

@@ -1,0 +1,65 @@
+"""The kinds podhatch touches, and where the API server serves them. Used by every verb."""
+
+from dataclasses import dataclass
+
+from podhatch.api.labels import GROUP, VERSION
+from podhatch.api.model import JsonObject
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A namespaced kind."""
+
+    group: str
+    """Empty for the core group."""
+    version: str
+    kind: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """What stands in the `apiVersion` field of an object of this kind."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+WORKFLOW = Kind(GROUP, VERSION, "Workflow", "workflows")
+WORKFLOW_RUN = Kind(GROUP, VERSION, "WorkflowRun", "workflowruns")
+TASK_RESULT = Kind(GROUP, VERSION, "TaskResult", "taskresults")
+JOB = Kind("batch", "v1", "Job", "jobs")
+POD = Kind("", "v1", "Pod", "pods")
+CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
+CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
+EVENT = Kind("events.k8s.io", "v1", "Event", "events")
+SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+
+KINDS = {
+    (kind.api_version, kind.kind): kind
+    for kind in (
+        WORKFLOW,
+        WORKFLOW_RUN,
+        TASK_RESULT,
+        JOB,
+        POD,
+        CONFIG_MAP,
+        CONTROLLER_REVISION,
+        EVENT,
+        SERVICE_ACCOUNT,
+        ROLE_BINDING,
+    )
+}
+
+
+def kind_of(manifest: JsonObject) -> Kind:
+    """Return the kind a manifest declares.
+
+    Raises:
+        ValueError: podhatch does not work with that kind.
+    """
+    key = (str(manifest.get("apiVersion", "")), str(manifest.get("kind", "")))
+    kind = KINDS.get(key)
+    if kind is None:
+        raise ValueError(
+            f"apiVersion {key[0]!r} and kind {key[1]!r}: not a kind podhatch works with"
+        )
+    return kind
