@@ -32,9 +32,11 @@ class Observed:
     """ControllerRevisions of the run's namespace that belong to its workflow, by name."""
     jobs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """Jobs of the run, by name."""
-    pods: Mapping[str, Sequence[JsonObject]] = field(default_factory=dict[str, Sequence[JsonObject]])
+    pods: Mapping[str, Sequence[JsonObject]] = field(
+        default_factory=dict[str, Sequence[JsonObject]]
+    )
     """Pods of the run, by the name of their Job."""
     results: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """TaskResults of the run, by name, which is the name of the Job."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
-    """Children the API server just refused, by name. Seen by the second plan of a reconcile only."""
+    """Children the API server just refused, by name: for the second plan of a reconcile."""

@@ -1,0 +1,164 @@
+"""One attempt of a task: its Job, its assignment, and the ConfigMap of a large input.
+
+Called by plan_run when a task is ready. Everything is named by run, task and attempt, so that
+making it twice is refused by the API server.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from podhatch.api import labels, pod
+from podhatch.api.model import JsonObject
+from podhatch.api.names import job_name
+from podhatch.api.run import WorkflowRun
+from podhatch.api.workflow import TaskSpec
+
+from podhatch_operator.core.input_check import input_text
+from podhatch_operator.core.observed import Defaults
+from podhatch_operator.core.pod_template import has_cluster_access, literal_variable, pod_template
+from podhatch_operator.core.revision import Revision
+
+BACKSTOP_GRACE_SECONDS = 60
+"""The Job's own deadline holds even while no operator runs; it never fires before ours."""
+_DATA_VOLUME = "data"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What tells one attempt from all others."""
+
+    run: WorkflowRun
+    task: TaskSpec
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Name of the attempt's Job, ConfigMap and TaskResult."""
+        metadata = self.run.metadata
+        return job_name(metadata.name, metadata.uid, self.task.name, self.number)
+
+
+def attempt_manifests(
+    attempt: Attempt, revision: Revision, defaults: Defaults, outputs: Mapping[str, str | None]
+) -> list[JsonObject]:
+    """Return what to create for an attempt, in order.
+
+    Args:
+        attempt: which one.
+        revision: the workflow as pinned for the run.
+        defaults: the chart's.
+        outputs: JSON text of each parent's output; None where it returned nothing.
+    """
+    template = pod_template(revision, attempt.task, defaults)
+    input_json = input_text(attempt.run.spec.input)
+    parents_json = _object_text(outputs)
+    variables = _identity(attempt)
+    before: list[JsonObject] = []
+    if len(input_json.encode()) + len(parents_json.encode()) <= pod.MAX_ENVIRONMENT_BYTES:
+        variables |= {pod.INPUT: input_json, pod.PARENTS: parents_json}
+    else:
+        before = [_config_map(attempt, revision, input_json, parents_json)]
+        variables |= _mount_data(template["spec"], attempt)
+    container: JsonObject = template["spec"]["containers"][0]
+    container["env"] = [
+        *(literal_variable(name, value) for name, value in variables.items()),
+        *container["env"],
+    ]
+    template["metadata"] = {"labels": _labels(attempt, revision)}
+    return [*before, _job(attempt, revision, template)]
+
+
+def _object_text(outputs: Mapping[str, str | None]) -> str:
+    """Put the outputs' texts together without reading them: they stay exactly as they are."""
+    members = (f"{json.dumps(name)}:{text or 'null'}" for name, text in outputs.items())
+    return "{" + ",".join(members) + "}"
+
+
+def _identity(attempt: Attempt) -> dict[str, str]:
+    metadata = attempt.run.metadata
+    variables = {
+        pod.NAMESPACE: metadata.namespace,
+        pod.RUN: metadata.name,
+        pod.RUN_UID: metadata.uid,
+        pod.TASK: attempt.task.name,
+        pod.ATTEMPT: str(attempt.number),
+        pod.METADATA: json.dumps(attempt.run.spec.additional_metadata, ensure_ascii=False),
+    }
+    if has_cluster_access(attempt.task):
+        variables[pod.RESULT] = attempt.name
+    return variables
+
+
+def _mount_data(pod_spec: JsonObject, attempt: Attempt) -> dict[str, str]:
+    volume = {"name": _DATA_VOLUME, "configMap": {"name": attempt.name}}
+    mount = {"name": _DATA_VOLUME, "mountPath": pod.DATA_DIRECTORY, "readOnly": True}
+    pod_spec["volumes"] = [*pod_spec.get("volumes", []), volume]
+    container: JsonObject = pod_spec["containers"][0]
+    container["volumeMounts"] = [*container.get("volumeMounts", []), mount]
+    return {
+        pod.INPUT_FILE: f"{pod.DATA_DIRECTORY}/{pod.INPUT_KEY}",
+        pod.PARENTS_FILE: f"{pod.DATA_DIRECTORY}/{pod.PARENTS_KEY}",
+    }
+
+
+def _metadata(attempt: Attempt, revision: Revision) -> JsonObject:
+    run = attempt.run
+    return {
+        "name": attempt.name,
+        "namespace": run.metadata.namespace,
+        "labels": _labels(attempt, revision),
+        "ownerReferences": [
+            {
+                "apiVersion": run.api_version,
+                "kind": run.kind,
+                "name": run.metadata.name,
+                "uid": run.metadata.uid,
+                "controller": True,
+            }
+        ],
+    }
+
+
+def _labels(attempt: Attempt, revision: Revision) -> JsonObject:
+    return {
+        labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+        labels.WORKFLOW: revision.workflow,
+        labels.REVISION: revision.name,
+        labels.RUN: attempt.run.metadata.name,
+        labels.TASK: attempt.task.name,
+        labels.ATTEMPT: str(attempt.number),
+    }
+
+
+def _config_map(
+    attempt: Attempt, revision: Revision, input_json: str, parents_json: str
+) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(attempt, revision),
+        "immutable": True,
+        "data": {pod.INPUT_KEY: input_json, pod.PARENTS_KEY: parents_json},
+    }
+
+
+def _job(attempt: Attempt, revision: Revision, template: JsonObject) -> JsonObject:
+    task = attempt.task
+    patience = task.schedule_timeout_seconds + task.execution_timeout_seconds
+    on_disruption = {
+        "action": "FailJob",
+        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(attempt, revision),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": math.ceil(patience) + BACKSTOP_GRACE_SECONDS,
+            "podFailurePolicy": {"rules": [on_disruption]},
+            "template": template,
+        },
+    }

@@ -1,0 +1,70 @@
+"""Does a run's input fit its workflow? Called by plan_run before a run is accepted.
+
+The schema is the user's: nothing it refers to is fetched, and its regular expressions are not
+evaluated, since one that never ends would stop the operator. The task's pod checks them again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator, SchemaError
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
+from podhatch.api.model import JsonObject
+from podhatch.api.pod import MAX_INPUT_BYTES
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+MAX_PROBLEMS = 5
+
+
+def _pass(*_: object) -> Iterator[ValidationError]:
+    return iter(())
+
+
+# The library's types do not say what `extend` returns; it is the class it was given, but for this.
+_validator_class = cast(
+    "type[Any]", extend(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
+)
+
+
+def input_text(value: JsonObject) -> str:
+    """Return the input as compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def size_problem(text: str) -> str | None:
+    """Say that the input is too large, or return None."""
+    size = len(text.encode())
+    if size <= MAX_INPUT_BYTES:
+        return None
+    return (
+        f"spec.input: {size} bytes as JSON, and at most {MAX_INPUT_BYTES} are allowed: "
+        "store the data elsewhere and pass its address"
+    )
+
+
+def schema_problem(schema: JsonObject) -> str | None:
+    """Say why this is not a JSON Schema, or return None."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"spec.inputSchema{_path(error)}: {error.message}"
+    return None
+
+
+def fit_problems(value: JsonObject, schema: JsonObject) -> list[str]:
+    """Say where the input does not fit the schema: at most five sentences, each with its field."""
+    validator = _validator_class(schema, registry=Registry[JsonObject]())
+    try:
+        errors = list(cast("Iterable[ValidationError]", validator.iter_errors(value)))
+    except Unresolvable as error:
+        return [f"spec.inputSchema refers to what is not in it: {error}"]
+    problems = [f"spec.input{_path(error)}: {error.message[:300]}" for error in errors]
+    return sorted(problems)[:MAX_PROBLEMS]
+
+
+def _path(error: ValidationError | SchemaError) -> str:
+    parts = cast("Iterable[str | int]", error.absolute_path)
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)

@@ -1,0 +1,118 @@
+"""The pod of a task: a pure function of the workflow's revision, the task and the defaults.
+
+It holds nothing of a single run, so that a pod which waits for work and one that is started for it
+are the same pod. The attempt adds its assignment.
+"""
+
+import math
+
+from podhatch.api import labels, pod
+from podhatch.api.model import JsonObject
+from podhatch.api.workflow import TaskSpec
+
+from podhatch_operator.core.affinity import node_affinity
+from podhatch_operator.core.observed import Defaults
+from podhatch_operator.core.revision import Revision
+
+CONTAINER_NAME = "task"
+DEFAULT_USER = 65532
+TERMINATION_GRACE_SECONDS = 30
+_SOURCE_VOLUME = "source"
+
+
+def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> JsonObject:
+    """Return the pod template of a task. Its one container is named `task`."""
+    container = _python_container(revision, task, defaults) if task.python else _any_container(task)
+    container |= {
+        "name": CONTAINER_NAME,
+        "env": [*_common_environment(), *container["env"]],
+        "terminationMessagePath": pod.OUTPUT_PATH,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    if revision.spec.image_pull_policy:
+        container["imagePullPolicy"] = revision.spec.image_pull_policy
+    spec = _pod_spec(task) | _placement(task) | _source_volume(revision, task, container)
+    return {"spec": spec | {"containers": [container]}}
+
+
+def has_cluster_access(task: TaskSpec) -> bool:
+    """Whether the task's pod may write its own TaskResult."""
+    return task.python is not None and task.cluster_access
+
+
+def _pod_spec(task: TaskSpec) -> JsonObject:
+    user = DEFAULT_USER if task.run_as_user is None else task.run_as_user
+    spec: JsonObject = {
+        "restartPolicy": "Never",
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "automountServiceAccountToken": has_cluster_access(task),
+        "securityContext": {
+            "runAsNonRoot": user != 0,
+            "runAsUser": user,
+            "runAsGroup": user,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    if has_cluster_access(task):
+        spec["serviceAccountName"] = labels.RUNNER_SERVICE_ACCOUNT
+    if task.container:
+        # A python task's runner keeps the time itself, from the moment user code starts.
+        spec["activeDeadlineSeconds"] = math.ceil(task.execution_timeout_seconds)
+    return spec
+
+
+def _placement(task: TaskSpec) -> JsonObject:
+    if not task.desired_worker_labels:
+        return {}
+    return {"affinity": node_affinity(task.desired_worker_labels)}
+
+
+def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) -> JsonObject:
+    image = task.image or revision.spec.image
+    environment = {
+        pod.WORKFLOW: revision.true_name,
+        pod.PYTHON: task.python or "",
+        pod.EXECUTION_TIMEOUT: f"{task.execution_timeout_seconds:g}",
+    }
+    if revision.spec.source:
+        environment[pod.SOURCE] = f"{pod.SOURCE_DIRECTORY}/{pod.SOURCE_KEY}"
+    container: JsonObject = {
+        "image": image or defaults.runner_image,
+        "command": ["python", "-m", "podhatch.runner"],
+        "env": [literal_variable(name, value) for name, value in environment.items()],
+    }
+    if image is None:
+        container["imagePullPolicy"] = defaults.runner_pull_policy
+    return container
+
+
+def _any_container(task: TaskSpec) -> JsonObject:
+    assert task.container is not None
+    wanted = task.container.to_wire()
+    env: list[JsonObject] = wanted.pop("env", [])
+    return wanted | {"env": env}
+
+
+def _common_environment() -> list[JsonObject]:
+    # /tmp is the one folder that a user id unknown to the image may write.
+    return [literal_variable(pod.OUTPUT, pod.OUTPUT_PATH), literal_variable("HOME", "/tmp")]
+
+
+def _source_volume(revision: Revision, task: TaskSpec, container: JsonObject) -> JsonObject:
+    if not (task.python and revision.spec.source):
+        return {}
+    container["volumeMounts"] = [
+        {"name": _SOURCE_VOLUME, "mountPath": pod.SOURCE_DIRECTORY, "readOnly": True}
+    ]
+    config_map = {"name": revision.spec.source.config_map}
+    return {"volumes": [{"name": _SOURCE_VOLUME, "configMap": config_map}]}
+
+
+def literal_variable(name: str, value: str) -> JsonObject:
+    """Return a variable that arrives as it is: Kubernetes expands `$(X)` unless `$` is doubled."""
+    return {"name": name, "value": value.replace("$", "$$")}

@@ -1,0 +1,40 @@
+"""Reading pods and Jobs: the few facts the core needs of them, out of the raw objects."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from podhatch.api.model import JsonObject
+
+from podhatch_operator.core.pod_template import CONTAINER_NAME
+
+
+def newest(pods: Sequence[JsonObject]) -> JsonObject | None:
+    """Return the pod that was made last."""
+    return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+
+
+def container_state(pod: JsonObject) -> JsonObject:
+    """Return the state of the task's container: `waiting`, `running` or `terminated`, or empty."""
+    statuses: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
+    states: list[JsonObject] = [
+        item.get("state", {}) for item in statuses if item["name"] == CONTAINER_NAME
+    ]
+    return states[0] if states else {}
+
+
+def true_condition(raw: JsonObject, type: str) -> JsonObject | None:  # noqa: A002
+    """Return the object's condition of this type if it is True."""
+    conditions: list[JsonObject] = raw.get("status", {}).get("conditions", [])
+    return next(
+        (item for item in conditions if item["type"] == type and item["status"] == "True"), None
+    )
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Return a time as Kubernetes writes it."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def node_name(pod: JsonObject | None) -> str | None:
+    """Return the node the pod was bound to."""
+    return pod["spec"].get("nodeName") if pod else None

@@ -1,0 +1,81 @@
+"""Pinned workflows: a run goes on with the workflow it started with, whatever happens to it.
+
+Each content of a Workflow's spec is kept as a ControllerRevision. Called by plan_run.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.api.names import short_hash, slug
+from podhatch.api.run import WorkflowRun
+from podhatch.api.workflow import WorkflowSpec
+
+from podhatch_operator.core.observed import Observed
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A pinned content of a workflow."""
+
+    name: str
+    workflow: str
+    """Name of the Workflow object."""
+    spec: WorkflowSpec
+
+    @property
+    def true_name(self) -> str:
+        """The workflow's name as its author wrote it."""
+        return self.spec.name or self.workflow
+
+
+def current_revision(workflow: JsonObject) -> Revision:
+    """Return the revision that the workflow's present content is."""
+    name: str = workflow["metadata"]["name"]
+    content = json.dumps(workflow["spec"], sort_keys=True, separators=(",", ":"))
+    return Revision(
+        f"{slug(name, 52)}-{short_hash(content, 10)}",
+        name,
+        WorkflowSpec.model_validate(workflow["spec"]),
+    )
+
+
+def pinned_revision_name(run: WorkflowRun, jobs: Iterable[JsonObject]) -> str | None:
+    """Return the revision the run has started with: from its status, else from any Job of it.
+
+    The Jobs tell when the operator ended after creating one and before writing the status.
+    """
+    if run.status and run.status.revision:
+        return run.status.revision
+    return next((job["metadata"]["labels"][labels.REVISION] for job in jobs), None)
+
+
+def find_revision(name: str, observed: Observed) -> Revision | None:
+    """Return the named revision from the cluster, or from the workflow if it still is the same."""
+    if stored := observed.revisions.get(name):
+        workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
+        return Revision(name, workflow, WorkflowSpec.model_validate(stored["data"]["spec"]))
+    if observed.workflow and (current := current_revision(observed.workflow)).name == name:
+        return current
+    return None
+
+
+def revision_manifest(revision: Revision, workflow: JsonObject) -> JsonObject:
+    """Return the ControllerRevision that pins the workflow as it is."""
+    metadata: JsonObject = workflow["metadata"]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": revision.name,
+            "namespace": metadata["namespace"],
+            "labels": {
+                labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+                labels.WORKFLOW: metadata["name"],
+            },
+        },
+        "revision": metadata.get("generation", 1),
+        "data": {"spec": workflow["spec"]},
+    }

@@ -1,0 +1,108 @@
+"""The run as a whole, from its tasks: phase, progress, conditions, times. Called by plan_run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from podhatch.api import run as api
+from podhatch.api.run import TERMINAL_STATES, Phase, TaskStatus, WorkflowRun, WorkflowRunStatus
+
+from podhatch_operator.core.condition import with_condition
+
+MAX_RUN_MESSAGE = 2000
+
+
+def accepted_status(
+    run: WorkflowRun, revision: str, tasks: Sequence[TaskStatus], now: datetime
+) -> WorkflowRunStatus:
+    """Return the status of a run that is under way or over."""
+    old = run.status or WorkflowRunStatus.model_validate({})
+    phase = run_phase(tasks)
+    generation = run.metadata.generation
+    conditions = with_condition(
+        old.conditions,
+        type=api.ACCEPTED,
+        status=True,
+        reason="Accepted",
+        message="",
+        now=now,
+        generation=generation,
+    )
+    message = _message(phase, tasks)
+    if phase in api.TERMINAL_PHASES:
+        conditions = with_condition(
+            conditions,
+            type=phase,
+            status=True,
+            reason=f"Tasks{phase}",
+            message=message or "",
+            now=now,
+            generation=generation,
+        )
+    ended = sum(task.state in TERMINAL_STATES for task in tasks)
+    return WorkflowRunStatus(
+        observed_generation=generation,
+        phase=phase,
+        message=message,
+        progress=f"{ended}/{len(tasks)}",
+        revision=revision,
+        started_at=old.started_at or _first_moment(tasks) or now,
+        finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
+        conditions=conditions,
+        tasks=list(tasks),
+    )
+
+
+def rejected_status(
+    run: WorkflowRun, *, reason: str, message: str, final: bool, now: datetime
+) -> WorkflowRunStatus:
+    """Return the status of a run that cannot start: for good, or until what it needs is there."""
+    old = run.status or WorkflowRunStatus.model_validate({})
+    generation = run.metadata.generation
+    conditions = old.conditions
+    for type_, status in ((api.ACCEPTED, False), *(((api.FAILED, True),) if final else ())):
+        conditions = with_condition(
+            conditions,
+            type=type_,
+            status=status,
+            reason=reason,
+            message=message,
+            now=now,
+            generation=generation,
+        )
+    return WorkflowRunStatus(
+        observed_generation=generation,
+        phase="Failed" if final else "Pending",
+        message=message[:MAX_RUN_MESSAGE],
+        finished_at=now if final else None,
+        conditions=conditions,
+    )
+
+
+def run_phase(tasks: Sequence[TaskStatus]) -> Phase:
+    """Return the phase: Running until every task ended, then the worst of their ends."""
+    states = {task.state for task in tasks}
+    if states - TERMINAL_STATES:
+        return "Running"
+    if "Failed" in states:
+        return "Failed"
+    return "Cancelled" if "Cancelled" in states else "Succeeded"
+
+
+def _message(phase: Phase, tasks: Sequence[TaskStatus]) -> str | None:
+    """Say which task decided the phase, or what a waiting task waits for."""
+    if phase == "Succeeded":
+        return None
+    telling = {"Failed": "Failed", "Cancelled": "Cancelled"}.get(phase, "Queued")
+    for task in tasks:
+        if task.state == telling and task.message:
+            return f"task {task.name}: {task.message}"[:MAX_RUN_MESSAGE]
+    return None
+
+
+def _first_moment(tasks: Sequence[TaskStatus]) -> datetime | None:
+    moments = [task.queued_at or task.started_at for task in tasks]
+    return min((moment for moment in moments if moment), default=None)
+
+
+def _last_moment(tasks: Sequence[TaskStatus], now: datetime) -> datetime:
+    return max((task.finished_at for task in tasks if task.finished_at), default=now)

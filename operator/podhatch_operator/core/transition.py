@@ -1,0 +1,100 @@
+"""Kubernetes Events for what changed between the stored status and the new one.
+
+Their names are made of run, subject and reason, so that posting one twice is refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.names import short_hash
+from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun, WorkflowRunStatus
+
+from podhatch_operator.core.diagnosis import PROBLEM_REASONS
+
+CONTROLLER = f"{labels.GROUP}/operator"
+MAX_NOTE = 1000
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Something a user of `kubectl describe` wants to read."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    note: str
+    task: str = ""
+    attempt: int = 0
+
+
+def transitions(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> list[Transition]:
+    """Return what happened between two statuses of a run, tasks first."""
+    before = {task.name: task for task in old.tasks} if old else {}
+    found = [
+        transition for task in new.tasks for transition in _of_task(before.get(task.name), task)
+    ]
+    if len(new.tasks) == 1 and new.phase in TERMINAL_STATES:
+        # The run's own event says it all.
+        found = []
+    return [*found, *_of_run(old, new)]
+
+
+def _of_run(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> Iterator[Transition]:
+    phase_before = old.phase if old else None
+    if new.phase == phase_before:
+        return
+    match new.phase:
+        case "Pending":
+            reason = new.conditions[0].reason if new.conditions else "Pending"
+            yield Transition("Warning", reason, new.message or "")
+        case "Running":
+            yield Transition("Normal", "Started", f"Started with revision {new.revision}")
+        case "Succeeded":
+            yield Transition("Normal", "Succeeded", f"All tasks succeeded ({new.progress})")
+        case "Failed" | "Cancelled":
+            yield Transition("Warning", new.phase, new.message or "")
+        case None:
+            pass
+
+
+def _of_task(old: TaskStatus | None, new: TaskStatus) -> Iterator[Transition]:
+    state_before = old.state if old else None
+    if new.state in TERMINAL_STATES and new.state != state_before:
+        kind = "Normal" if new.state == "Succeeded" else "Warning"
+        note = f"Task {new.name}: {new.message or new.state.lower()}"
+        yield Transition(kind, f"Task{new.state}", note, new.name, new.attempt)
+    reason_before = old.reason if old else None
+    if new.state == "Queued" and new.reason in PROBLEM_REASONS and new.reason != reason_before:
+        note = f"Task {new.name}: {new.message}"
+        yield Transition("Warning", new.reason, note, new.name, new.attempt)
+
+
+def event_manifest(run: WorkflowRun, transition: Transition, now: datetime) -> JsonObject:
+    """Return the Event for a transition of this run."""
+    metadata = run.metadata
+    subject = f"{metadata.uid}/{transition.reason}/{transition.task}/{transition.attempt}"
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{metadata.name}.{short_hash(subject, 12)}",
+            "namespace": metadata.namespace,
+        },
+        "eventTime": format_time(now),
+        "type": transition.type,
+        "reason": transition.reason,
+        "note": transition.note[:MAX_NOTE],
+        "action": "Reconcile",
+        "reportingController": CONTROLLER,
+        "reportingInstance": "podhatch-operator",
+        "regarding": {
+            "apiVersion": run.api_version,
+            "kind": run.kind,
+            "name": metadata.name,
+            "namespace": metadata.namespace,
+            "uid": metadata.uid,
+        },
+    }

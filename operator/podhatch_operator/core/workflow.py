@@ -1,0 +1,38 @@
+"""Decide what to say of a Workflow: can runs of it start? Called by the reconciler."""
+
+from datetime import datetime
+
+from podhatch.api.model import JsonObject
+from podhatch.api.workflow import Workflow, WorkflowSpec, WorkflowStatus
+
+from podhatch_operator.core.condition import with_condition
+from podhatch_operator.core.dag import shape_problems
+from podhatch_operator.core.input_check import schema_problem
+
+VALID = "Valid"
+
+
+def workflow_problems(spec: WorkflowSpec) -> list[str]:
+    """Say what keeps runs of this workflow from starting, a sentence with its field each."""
+    schema = schema_problem(spec.input_schema) if spec.input_schema is not None else None
+    return [*shape_problems(spec), *([schema] if schema else [])]
+
+
+def plan_workflow(workflow: JsonObject, now: datetime) -> JsonObject | None:
+    """Return the workflow's new status, or None when the stored one is right."""
+    parsed = Workflow.model_validate(workflow)
+    old = parsed.status or WorkflowStatus.model_validate({})
+    problems = workflow_problems(parsed.spec)
+    new = WorkflowStatus(
+        observed_generation=parsed.metadata.generation,
+        conditions=with_condition(
+            old.conditions,
+            type=VALID,
+            status=not problems,
+            reason="WorkflowInvalid" if problems else "Checked",
+            message="; ".join(problems),
+            now=now,
+            generation=parsed.metadata.generation,
+        ),
+    )
+    return None if new == old else new.to_wire()
