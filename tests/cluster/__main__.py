@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     fake.set_defaults(run=_kwok)
     for name, text, action in (
         ("down", "stop everything", _down),
-        ("status", "say what runs; exit 1 unless all is well", _status),
+        ("status", "say what runs; exit 1 unless the cluster is whole", _status),
         ("images", "build podhatch's images and load them", _images),
         ("install", "bring podhatch in the cluster to this clone's state", _install),
     ):
@@ -82,11 +82,10 @@ def _down(_: argparse.Namespace) -> None:
 
 def _status(_: argparse.Namespace) -> None:
     parts = {"kind": kind.is_up()} if kind.available() else local.state()
-    parts["podhatch available"] = podhatch.available()
-    for name, well in parts.items():
+    for name, well in {**parts, "podhatch available": podhatch.available()}.items():
         say(f"  {name:<30}{'yes' if well else 'no':>5}")
     if not all(parts.values()):
-        raise ClusterError(f"{', '.join(name for name in parts if not parts[name])}: not well.")
+        raise ClusterError("the cluster is not up, or not whole.")
 
 
 def _images(_: argparse.Namespace) -> None:

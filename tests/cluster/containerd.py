@@ -74,7 +74,7 @@ def unmount() -> None:
     lines = Path("/proc/self/mounts").read_text().splitlines()
     targets = [line.split()[1].encode().decode("unicode_escape") for line in lines]
     for target in reversed(targets):
-        if target.startswith(tuple(f"{root}/" for root in roots)):
+        if target in roots or target.startswith(tuple(f"{root}/" for root in roots)):
             output(["umount", "--lazy", target], check=False)
 
 

@@ -26,6 +26,8 @@ def component() -> Component:
         str(binary("kwok")),
         f"--kubeconfig={KUBECONFIG}",
         f"--config={CONFIGURATION_FILE}",
+        # A line per pod and stage would cost more than playing them.
+        "--v=WARN",
     ]
     return Component("kwok", command, lambda: requests.healthy("http://127.0.0.1:10247/healthz"))
 

@@ -175,7 +175,7 @@ def _end() -> None:
     containerd.end_shims()
     containerd.unmount()
     network.remove()
-    node.remove_cgroups()
+    node.remove_leftovers()
     for folder in (CONTAINERD_STATE, RUNC_STATE, POD_ADDRESSES, KUBELET_ROOT, POD_LOGS, RECORDS):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(ETCD_DATA, ignore_errors=True)

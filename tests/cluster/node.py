@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.cluster import containerd, requests
 from tests.cluster.binaries import binary
 from tests.cluster.certificates import certificate, key, kubeconfig
-from tests.cluster.network import NODE_ADDRESS, POD_NETWORK
+from tests.cluster.network import NODE_ADDRESS, POD_NETWORK, POD_NETWORK_NAME
 from tests.cluster.paths import CONFIGURATION, CONTAINERD_SOCKET, KUBELET_ROOT, POD_LOGS
 from tests.cluster.processes import Component
 
@@ -62,19 +62,29 @@ def kube_proxy() -> Component:
 
 
 def ready() -> bool:
-    """Whether the API server calls the node Ready."""
+    """Whether the API server calls the node Ready and pods find their service account."""
+    if not requests.get("/api/v1/namespaces/default/serviceaccounts/default"):
+        return False
     node = requests.get(f"/api/v1/nodes/{NODE_NAME}") or {}
     conditions = node.get("status", {}).get("conditions", [])
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
-def remove_cgroups() -> None:
-    """Remove the empty cgroups of the pods; the kernel refuses to remove one in use."""
+def remove_leftovers() -> None:
+    """Remove what kubelet and runtime put outside their own folders: cgroups, links, addresses."""
     groups = Path("/sys/fs/cgroup")
     for root in (groups / "kubepods", *groups.glob("*/kubepods")):
         for folder, _, _ in os.walk(root, topdown=False):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # the kernel refuses to remove one in use
                 Path(folder).rmdir()
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(POD_LOGS):
+            link.unlink()
+    results = Path("/var/lib/cni/results")
+    for result in list(results.glob(f"{POD_NETWORK_NAME}-*-eth0")):
+        sandbox = result.name.split("-")[1]
+        for file in results.glob(f"*-{sandbox}-*"):
+            file.unlink()
 
 
 def _kubelet_configuration() -> dict[str, object]:

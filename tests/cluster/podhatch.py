@@ -47,6 +47,8 @@ def install(load: Callable[[list[Image]], None]) -> None:
 
 def available() -> bool:
     """Whether every Deployment of podhatch has all its pods."""
+    if not KUBECONFIG.exists():
+        return False
     listed = json.loads(_kubectl("get", "deployments", "-n", NAMESPACE, "-o", "json") or "{}")
     items = listed.get("items", [])
     return bool(items) and all(
