@@ -1,0 +1,70 @@
+# Every command the README names. Each target installs what it needs into .venv and the cache.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+CLUSTER := $(BIN)/python -m tests.cluster
+# Tests and demo talk to the cluster of this folder, never to the user's own.
+export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
+
+.PHONY: help install cluster-up cluster-down demo test verify unit integration charts e2e \
+	bench-latency bench-throughput generate format clean
+
+help: ## Show the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+install: $(STAMP) ## Install podhatch and its tools into .venv
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@scripts/create-venv "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+cluster-up: install ## Bring up a real cluster with podhatch in it
+	@$(CLUSTER) up
+
+cluster-down: install ## Stop the cluster and all it started
+	@$(CLUSTER) down
+
+demo: install ## Bring up a cluster and watch workflows run in it
+	@$(CLUSTER) up
+	@$(BIN)/python -m examples.demo
+
+test: install ## Run every check and test, on a cluster of its own
+	@$(BIN)/python -m tests
+
+verify: install ## Check style, types, layers and generated files
+	@$(BIN)/python -m tests verify
+
+unit: install ## Run the tests that need no cluster
+	@$(BIN)/python -m tests unit
+
+integration: install ## Run the tests against the API server
+	@$(BIN)/python -m tests integration
+
+charts: install ## Check the chart
+	@$(BIN)/python -m tests charts
+
+e2e: install ## Run the tests through the chart, on the real node
+	@$(BIN)/python -m tests e2e
+
+bench-latency: install ## Time runs against bare Jobs on the real node
+	@$(CLUSTER) up
+	@$(BIN)/python -m tests.bench.latency
+
+bench-throughput: install ## Time 300 runs against 300 bare Jobs on fake nodes
+	@$(CLUSTER) up --controller-manager tuned
+	@$(CLUSTER) kwok --nodes 10
+	@$(BIN)/python -m tests.bench.throughput
+
+generate: install ## Write the CRDs from the models
+	@$(BIN)/python -m podhatch.api.crds
+
+format: install ## Format the code
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .
+
+clean: ## Remove what the build made
+	@rm -rf $(VENV) .bench .pytest_cache .ruff_cache .hypothesis .coverage
