@@ -89,7 +89,9 @@ def ours() -> bool:
 
 
 def component(name: str) -> Component:
-    """One program of the cluster as it is set up now."""
+    """One program of this clone's cluster as it is set up now."""
+    if not ours():
+        raise ClusterError("the cluster is not up.")
     for candidate in (*_components(current_profile()), kwok.component()):
         if candidate.name == name:
             return candidate
@@ -97,9 +99,9 @@ def component(name: str) -> Component:
 
 
 def state() -> dict[str, bool]:
-    """Which programs run, and whether the API server and the node are ready."""
+    """Which programs run for this clone, and whether the API server and the node are ready."""
     programs = {
-        component.name: processes.running(component.name)
+        component.name: ours() and processes.running(component.name)
         for component in _components(current_profile())
     }
     return {**programs, "API ready": control_plane.api_ready(), "node Ready": node.ready()}
