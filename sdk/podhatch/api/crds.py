@@ -149,9 +149,10 @@ def files() -> dict[Path, str]:
 
 def _chart_template(manifest: JsonObject) -> str:
     """Return the manifest as a template: installed and kept as the values say."""
-    body = {key: value for key, value in manifest.items() if key != "metadata"}
     return (
         f"{_HEADER}{{{{- if .Values.crds.install }}}}\n"
+        f"apiVersion: {manifest['apiVersion']}\n"
+        f"kind: {manifest['kind']}\n"
         "metadata:\n"
         f"  name: {manifest['metadata']['name']}\n"
         "  labels:\n"
@@ -160,7 +161,7 @@ def _chart_template(manifest: JsonObject) -> str:
         "  annotations:\n"
         "    helm.sh/resource-policy: keep\n"
         "  {{- end }}\n"
-        f"{_dump(body)}{{{{- end }}}}\n"
+        f"{_dump({'spec': manifest['spec']})}{{{{- end }}}}\n"
     )
 
 
