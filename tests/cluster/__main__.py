@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import nullcontext
 
-from tests.cluster import images, kind, kwok, local, machine, packages, podhatch, processes
+from tests.cluster import images, kind, kwok, local, machine, packages, podhatch
 from tests.cluster.images import Image
 from tests.cluster.paths import KUBECONFIG
 from tests.cluster.progress import ClusterError, say
@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         single = commands.add_parser(name, help=f"{name} one program, to test a fault")
         single.add_argument("component", help="such as kubelet or kube-controller-manager")
         single.set_defaults(run=action)
+        if action is _start:
+            single.add_argument("flags", nargs="*", help="more flags for it, after a --")
     return parser
 
 
@@ -65,7 +67,7 @@ def _refuse_without_root() -> None:
 
 def _up(arguments: argparse.Namespace) -> None:
     if kind.available():
-        kind.up()
+        kind.up(arguments.profile)
     else:
         local.up(arguments.profile)
     say(f"  export KUBECONFIG={KUBECONFIG}")
@@ -101,11 +103,11 @@ def _kwok(arguments: argparse.Namespace) -> None:
 
 
 def _start(arguments: argparse.Namespace) -> None:
-    processes.start(local.component(arguments.component))
+    local.start_component(arguments.component, *arguments.flags)
 
 
 def _stop(arguments: argparse.Namespace) -> None:
-    processes.stop([local.component(arguments.component).name])
+    local.stop_component(arguments.component)
 
 
 def _load(loaded: list[Image]) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,29 +88,30 @@ def build(*modules: Module) -> None:
             _build(module)
 
 
+def kubectl() -> str:
+    """The cluster's own kubectl; with kind, which builds nothing here, the machine's."""
+    own = binary("kubectl")
+    found = str(own) if own.exists() else shutil.which("kubectl")
+    if not found:
+        raise ClusterError("kubectl is missing: install it, it is needed beside kind.")
+    return found
+
+
 def _build(module: Module) -> None:
     module.target.mkdir(parents=True, exist_ok=True)
-    for names in _batches(module):
-        # A reader sees a whole program or none: build beside, then rename.
-        partial = module.target / f".partial-{os.getpid()}"
-        partial.mkdir(exist_ok=True)
-        output = f"{partial}/" if len(names) > 1 else str(partial / names[0])
+    # A reader sees a whole program or none: build beside, then rename.
+    with tempfile.TemporaryDirectory(dir=module.target, prefix=".partial-") as partial:
+        # One package makes a file of the given name, several fill the given folder.
+        only = next(iter(module.packages)) if len(module.packages) == 1 else ""
         flags = ["-trimpath", "-mod=readonly", "-ldflags", _linker_flags(module)]
-        packages = [module.packages[name] for name in names]
         run(
             f"build {module.name}",
-            [go(), "build", *flags, "-o", output, *packages],
+            [go(), "build", *flags, "-o", f"{partial}/{only}", *module.packages.values()],
             folder=module.folder,
             environment={**os.environ, "CGO_ENABLED": "0"},
         )
-        for name in names:
-            (partial / name).replace(module.target / name)
-        shutil.rmtree(partial)
-
-
-def _batches(module: Module) -> list[list[str]]:
-    names = [name for name in module.packages if not (module.target / name).exists()]
-    return [names] if names else []
+        for name in module.packages:
+            Path(partial, name).replace(module.target / name)
 
 
 def _linker_flags(module: Module) -> str:

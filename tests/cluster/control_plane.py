@@ -6,7 +6,7 @@ Called by local.py, and by `start` and `stop` for tests that break one of them.
 import json
 from typing import Literal
 
-from tests.cluster import certificates, requests
+from tests.cluster import certificates, probes
 from tests.cluster.binaries import binary
 from tests.cluster.certificates import certificate, key, kubeconfig
 from tests.cluster.network import NODE_ADDRESS, POD_NETWORK, SERVICE_ADDRESS, SERVICE_NETWORK
@@ -52,7 +52,7 @@ def etcd() -> Component:
         f"--quota-backend-bytes={ETCD_QUOTA}",
         "--log-level=warn",
     ]
-    return Component("etcd", command, lambda: requests.healthy(f"{ETCD_CLIENT}/readyz"))
+    return Component("etcd", command, lambda: probes.healthy(f"{ETCD_CLIENT}/readyz"))
 
 
 def api_server() -> Component:
@@ -84,7 +84,7 @@ def api_server() -> Component:
 
 def api_ready() -> bool:
     """Whether the API server serves this cluster's administrator."""
-    return requests.get("/api/v1/namespaces/kube-system") is not None and requests.healthy(
+    return probes.get("/api/v1/namespaces/kube-system") is not None and probes.healthy(
         f"{certificates.SERVER}/readyz"
     )
 
@@ -112,7 +112,7 @@ def controller_manager(profile: Profile) -> Component:
             f"--concurrent-job-syncs={TUNED_JOB_SYNCS}",
         ]
     health = "https://127.0.0.1:10257/healthz"
-    return Component("kube-controller-manager", command, lambda: requests.healthy(health))
+    return Component("kube-controller-manager", command, lambda: probes.healthy(health))
 
 
 def scheduler(profile: Profile) -> Component:
@@ -139,6 +139,6 @@ def scheduler(profile: Profile) -> Component:
     return Component(
         "kube-scheduler",
         command,
-        lambda: requests.healthy(health),
+        lambda: probes.healthy(health),
         files={path: json.dumps(content)},
     )

@@ -6,9 +6,10 @@ Called by __main__.py instead of local.py.
 import shutil
 import subprocess
 
+from tests.cluster.control_plane import Profile
 from tests.cluster.images import DOCKERFILES, Image
 from tests.cluster.paths import KUBECONFIG, REPOSITORY
-from tests.cluster.progress import output, run, say, stage
+from tests.cluster.progress import ClusterError, output, run, say, stage
 
 NAME = "podhatch"
 CONFIGURATION_FILE = REPOSITORY / "kind-config.yaml"
@@ -22,8 +23,10 @@ def available() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def up() -> None:
+def up(profile: Profile | None) -> None:
     """Create the cluster, or use the one that is there."""
+    if profile == "stock":
+        raise ClusterError(f"With kind, remove the patch in {CONFIGURATION_FILE} for stock limits.")
     target = ["--name", NAME, "--kubeconfig", str(KUBECONFIG)]
     if is_up():
         run("kind", ["kind", "export", "kubeconfig", *target])

@@ -7,7 +7,7 @@ gets there by tolerating the taint and selecting the label.
 import json
 from pathlib import Path
 
-from tests.cluster import binaries, processes, requests
+from tests.cluster import binaries, probes, processes
 from tests.cluster.binaries import binary
 from tests.cluster.paths import KUBECONFIG
 from tests.cluster.processes import Component
@@ -29,7 +29,7 @@ def component() -> Component:
         # A line per pod and stage would cost more than playing them.
         "--v=WARN",
     ]
-    return Component("kwok", command, lambda: requests.healthy("http://127.0.0.1:10247/healthz"))
+    return Component("kwok", command, lambda: probes.healthy("http://127.0.0.1:10247/healthz"))
 
 
 def set_nodes(count: int) -> None:
@@ -76,5 +76,5 @@ def _node(name: str) -> dict[str, object]:
 
 
 def _kubectl(*words: str, standard_input: str | None = None) -> str:
-    command = [binary("kubectl"), "--kubeconfig", KUBECONFIG, *words]
+    command = [binaries.kubectl(), "--kubeconfig", KUBECONFIG, *words]
     return output(command, standard_input=standard_input)

@@ -3,6 +3,7 @@
 Called by __main__.py where there is no docker daemon with kind.
 """
 
+import dataclasses
 import shutil
 import socket
 
@@ -88,14 +89,15 @@ def ours() -> bool:
     return machine.owner() == REPOSITORY
 
 
-def component(name: str) -> Component:
-    """One program of this clone's cluster as it is set up now."""
-    if not ours():
-        raise ClusterError("the cluster is not up.")
-    for candidate in (*_components(current_profile()), kwok.component()):
-        if candidate.name == name:
-            return candidate
-    raise ClusterError(f"there is no component {name}.")
+def start_component(name: str, *flags: str) -> None:
+    """Start one program, with more flags than usual if a test wants that."""
+    usual = _component(name)
+    processes.start(dataclasses.replace(usual, command=[*usual.command, *flags]))
+
+
+def stop_component(name: str) -> None:
+    """Stop one program, as a fault would."""
+    processes.stop([_component(name).name])
 
 
 def state() -> dict[str, bool]:
@@ -125,6 +127,15 @@ def _set_profile(profile: Profile) -> None:
         PROFILE.write_text(profile)
         processes.start(control_plane.controller_manager(profile))
         processes.start(control_plane.scheduler(profile))
+
+
+def _component(name: str) -> Component:
+    if not ours():
+        raise ClusterError("the cluster is not up.")
+    known = {known.name: known for known in (*_components(current_profile()), kwok.component())}
+    if name not in known:
+        raise ClusterError(f"there is no component {name}; there are {', '.join(known)}.")
+    return known[name]
 
 
 def _components(profile: Profile) -> list[Component]:
@@ -158,9 +169,11 @@ def _clear_the_way() -> None:
     holder = machine.owner()
     if holder not in (None, REPOSITORY):
         say(f"  taking over from the cluster of {holder}")
-    if holder or processes.recorded():
+    if holder:
         with stage("stop the earlier cluster"):
             _end()
+    else:
+        _end()  # a machine that was switched off has forgotten the owner, but kept some files
     for name, ports in PORTS.items():
         for port in ports:
             if _in_use(port):

@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from tests.cluster import containerd, requests
+from tests.cluster import containerd, probes
 from tests.cluster.binaries import binary
 from tests.cluster.certificates import certificate, key, kubeconfig
 from tests.cluster.network import NODE_ADDRESS, POD_NETWORK, POD_NETWORK_NAME
@@ -39,7 +39,7 @@ def kubelet() -> Component:
     return Component(
         "kubelet",
         command,
-        lambda: requests.healthy(health),
+        lambda: probes.healthy(health),
         files={configuration: json.dumps(_kubelet_configuration(), indent=2)},
     )
 
@@ -56,16 +56,16 @@ def kube_proxy() -> Component:
     return Component(
         "kube-proxy",
         command,
-        lambda: requests.healthy(health),
+        lambda: probes.healthy(health),
         files={configuration: json.dumps(_kube_proxy_configuration(), indent=2)},
     )
 
 
 def ready() -> bool:
     """Whether the API server calls the node Ready and pods find their service account."""
-    if not requests.get("/api/v1/namespaces/default/serviceaccounts/default"):
+    if not probes.get("/api/v1/namespaces/default/serviceaccounts/default"):
         return False
-    node = requests.get(f"/api/v1/nodes/{NODE_NAME}") or {}
+    node = probes.get(f"/api/v1/nodes/{NODE_NAME}") or {}
     conditions = node.get("status", {}).get("conditions", [])
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 

@@ -36,7 +36,7 @@ def install(load: Callable[[list[Image]], None]) -> None:
     load(project)
     binaries.build(binaries.HELM)
     with stage("install podhatch"):
-        _apply_definitions()
+        _forget_interrupted()
         try:
             _upgrade({image.name: image for image in project})
         except ClusterError:
@@ -65,12 +65,10 @@ def _key() -> str:
     return state.hexdigest()
 
 
-def _apply_definitions() -> None:
-    # Helm installs a chart's crds folder once and never upgrades it.
-    folder = CHART / "crds"
-    if folder.is_dir():
-        command = [binary("kubectl"), "--kubeconfig", KUBECONFIG, "apply", "--server-side"]
-        run("install podhatch", [*command, "--force-conflicts", "-f", folder])
+def _forget_interrupted() -> None:
+    # An upgrade that was killed leaves a record which makes helm refuse every later one.
+    pending = "status in (pending-install,pending-upgrade,pending-rollback)"
+    _kubectl("delete", "secrets", "-n", NAMESPACE, "-l", f"owner=helm,name=podhatch,{pending}")
 
 
 def _upgrade(project: dict[str, Image]) -> None:
@@ -114,4 +112,4 @@ def _describe_failure() -> None:
 
 
 def _kubectl(*words: str) -> str:
-    return output([binary("kubectl"), "--kubeconfig", KUBECONFIG, *words], check=False)
+    return output([binaries.kubectl(), "--kubeconfig", KUBECONFIG, *words], check=False)
