@@ -1,0 +1,102 @@
+"""What this pod is to run. The rest of the runner knows an attempt only through `Assignment`.
+
+Read from the environment by `__main__`; a pod that waits for its work would read it elsewhere.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from podhatch.api import pod
+
+if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
+
+
+class AssignmentError(Exception):
+    """The environment does not say what to run; the text names the variable."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt of one task."""
+
+    namespace: str
+    run: str
+    run_uid: str
+    workflow: str
+    """The workflow's true name."""
+    task: str
+    attempt: int
+    """1 for the first."""
+    metadata: Mapping[str, str]
+    input: "JsonObject"
+    parents: Mapping[str, object]
+    """Outputs by the name of the task."""
+    location: str
+    """`package.module:qualified.name` or `path/to/file.py:qualified.name`."""
+    source: str | None
+    """Path of the zip with the user's source tree; None when the image holds the code."""
+    execution_timeout: float | None
+    """Seconds from the start of the user's function."""
+    result: str | None
+    """Name of the TaskResult to write; None when the pod has no access to the cluster."""
+    output_path: str
+    """The termination message file."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Assignment":
+        """Read the variables of `podhatch.api.pod`.
+
+        Raises:
+            AssignmentError: A variable is missing or holds something else than it should.
+        """
+        timeout = environ.get(pod.EXECUTION_TIMEOUT)
+        try:
+            return cls(
+                namespace=environ[pod.NAMESPACE],
+                run=environ[pod.RUN],
+                run_uid=environ[pod.RUN_UID],
+                workflow=environ[pod.WORKFLOW],
+                task=environ[pod.TASK],
+                attempt=int(environ[pod.ATTEMPT]),
+                metadata=_read_object(environ, pod.METADATA),
+                input=_read_object(environ, pod.INPUT, pod.INPUT_FILE),
+                parents=_read_object(environ, pod.PARENTS, pod.PARENTS_FILE),
+                location=environ[pod.PYTHON],
+                source=environ.get(pod.SOURCE) or None,
+                execution_timeout=float(timeout) if timeout else None,
+                result=environ.get(pod.RESULT) or None,
+                output_path=environ.get(pod.OUTPUT) or pod.OUTPUT_PATH,
+            )
+        except KeyError as missing:
+            raise AssignmentError(f"{missing.args[0]} is not set") from None
+        except ValueError as error:
+            raise AssignmentError(f"a variable is malformed: {error}") from None
+
+    @property
+    def task_run_id(self) -> str:
+        """Name of the attempt's Job, which is also that of its TaskResult."""
+        if self.result:
+            return self.result
+        from podhatch.api.names import job_name
+
+        return job_name(self.run, self.run_uid, self.task, self.attempt)
+
+
+def _read_object(
+    environ: Mapping[str, str], variable: str, file_variable: str = ""
+) -> "JsonObject":
+    """Return the JSON object in a variable, or in the file that another variable names."""
+    file = environ.get(file_variable)
+    text = environ.get(variable) or "{}"
+    if file:
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise AssignmentError(
+            f"{file_variable if file else variable} is not JSON: {error}"
+        ) from None

@@ -1,0 +1,117 @@
+"""The end of an attempt: reported once, by whoever comes first, and then the process is gone.
+
+Called by the attempt, from the main thread or from the watch.
+"""
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from podhatch.api import pod
+from podhatch.api.pod import ErrorReport, Outcome, Report
+from podhatch.runner import report as reports
+from podhatch.runner.assignment import Assignment
+from podhatch.runner.report import NotDelivered, Reporter
+
+EXIT_CODES: dict[Outcome, int] = {
+    "Succeeded": pod.EXIT_SUCCEEDED,
+    "Failed": pod.EXIT_FAILED,
+    "TimedOut": pod.EXIT_TIMED_OUT,
+    "Cancelled": pod.EXIT_CANCELLED,
+}
+EXIT_HANDLER_SECONDS = 5.0
+
+
+class Ending:
+    """Reports the outcome through the reporter, then by termination message, and exits."""
+
+    def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
+        self._assignment = assignment
+        self._reporter = reporter
+        self._report = reports.new_report(assignment)
+        self._first = threading.Lock()
+        self._notices: list[str] = []
+
+    def prepare(self) -> None:
+        """Get the reporter ready in the background."""
+        if self._reporter:
+            self._reporter.prepare()
+
+    def mark_start(self) -> None:
+        """The user's function starts now."""
+        self._report["startedAt"] = _now()
+
+    def reach(
+        self, outcome: Outcome, *, output: str | None = None, error: ErrorReport | None = None
+    ) -> NoReturn:
+        """End the attempt and the process. Who comes second waits here for the process to end."""
+        self._first.acquire()
+        report = self._complete(outcome, output, error)
+        report = self._deliver(report)
+        self._exit(report)
+
+    def _complete(self, outcome: Outcome, output: str | None, error: ErrorReport | None) -> Report:
+        report = self._report
+        report["outcome"] = outcome
+        report["finishedAt"] = _now()
+        if output is not None:
+            report["output"] = output
+        if error is not None:
+            report["error"] = error
+        excess = reports.too_large(report, cluster_access=self._reporter is not None)
+        return reports.failed(report, excess) if excess else report
+
+    def _deliver(self, report: Report) -> Report:
+        # The message is written first too: it is there should the pod be killed while sending.
+        self._write_message(report, recorded=self._reporter is not None)
+        if self._reporter is None:
+            return report
+        try:
+            self._reporter.send(report)
+        except NotDelivered as error:
+            self._notices.append(f"the TaskResult could not be written: {error}")
+            lost = reports.lost_output(report, str(error))
+            report = reports.failed(report, lost) if lost else report
+            self._write_message(report, recorded=False)
+        return report
+
+    def _write_message(self, report: Report, *, recorded: bool) -> None:
+        try:
+            with open(self._assignment.output_path, "wb") as file:
+                file.write(reports.termination_message(report, recorded=recorded))
+        except OSError as error:
+            self._notices.append(f"the termination message could not be written: {error}")
+
+    def _exit(self, report: Report) -> NoReturn:
+        """Leave, without waiting for threads the user left behind nor long for anything else."""
+        code = EXIT_CODES[report["outcome"]]
+        limit = threading.Timer(EXIT_HANDLER_SECONDS, os._exit, (code,))
+        limit.daemon = True
+        limit.start()
+        with contextlib.suppress(BaseException):
+            self._print(report)
+            if threading.current_thread() is threading.main_thread():
+                # What the user registered with atexit, such as the last flush of a tracer.
+                atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+    def _print(self, report: Report) -> None:
+        """Show the error, and what went wrong in reporting, in the pod's log."""
+        error = report.get("error")
+        if error:
+            sys.stderr.write(error.get("traceback", ""))
+            notice = f"{report['outcome']}: {error['type']}: {error['message']}"
+            self._notices.append(notice)
+        for notice in self._notices:
+            sys.stderr.write(f"podhatch: {notice}\n")
+
+
+def _now() -> str:
+    """RFC 3339 in UTC with microseconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

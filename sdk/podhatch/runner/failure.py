@@ -1,0 +1,112 @@
+"""Turns exceptions and stacks into what a report carries: bounded, and without our own frames.
+
+Called by the attempt when the user's code fails, and when it is stopped.
+"""
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from podhatch.api.pod import ErrorReport
+
+MAX_TYPE = 256
+MAX_MESSAGE = 2048
+MAX_TRACEBACK = 16 * 1024
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
+_IMPORT = "<frozen importlib"
+
+
+class TaskFailure(Exception):  # noqa: N818
+    """A failure that type and message tell in full, so that no traceback is kept."""
+
+    def __init__(self, kind: str, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.report = error_report(kind, message, trace)
+
+
+def error_report(kind: str, message: str, trace: str = "") -> ErrorReport:
+    """Return an error within the limits of a report: a long traceback keeps its end."""
+    report = ErrorReport(type=kind[:MAX_TYPE], message=_unicode(message)[:MAX_MESSAGE])
+    if trace:
+        report["traceback"] = _unicode(trace)[-MAX_TRACEBACK:]
+    return report
+
+
+def describe(error: BaseException) -> ErrorReport:
+    """Return what a report says of an exception out of the user's code."""
+    if isinstance(error, TaskFailure):
+        return error.report
+    if isinstance(error, SystemExit):
+        message = f"the task called sys.exit({error.code!r}): return a value, or raise an exception"
+    else:
+        message = _text(error)
+    return error_report(type(error).__name__, message, format_exception(error))
+
+
+def format_exception(error: BaseException) -> str:
+    """Return the traceback with the user's frames only, as Python would print it."""
+    told = traceback.TracebackException.from_exception(error)
+    _trim(told)
+    return "".join(told.format())
+
+
+def current_stack(coroutine: Any = None) -> str:
+    """Return where the user's code is now: in the main thread, or in a coroutine that waits."""
+    frame = sys._current_frames().get(  # pyright: ignore[reportPrivateUsage]
+        threading.main_thread().ident or 0
+    )
+    stack = traceback.StackSummary.extract(_of_thread(frame))
+    waiting = traceback.StackSummary.extract(_of_coroutine(coroutine))
+    # While an async task waits, its main thread stands in the event loop.
+    lines = (_users(stack) or _users(waiting)).format()
+    return "Where it stood (most recent call last):\n" + "".join(lines)
+
+
+def _of_thread(frame: FrameType | None) -> list[tuple[FrameType, int]]:
+    """Return a thread's frames, outermost first."""
+    return [*traceback.walk_stack(frame)][::-1] if frame else []
+
+
+def _of_coroutine(coroutine: Any) -> Iterator[tuple[FrameType, int]]:
+    """Yield the frames of a coroutine, down to what it waits for."""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None:
+            yield frame, frame.f_lineno
+        coroutine = getattr(coroutine, "cr_await", None)
+
+
+def _trim(told: traceback.TracebackException) -> None:
+    """Take our frames out of an exception, of those it came from and of those it groups."""
+    told.stack = _users(told.stack)
+    related = (told.__cause__, told.__context__, *(told.exceptions or ()))
+    for other in related:
+        if other is not None:
+            _trim(other)
+
+
+def _users(stack: traceback.StackSummary) -> traceback.StackSummary:
+    """Drop the runner and the import system anywhere, and asyncio above the user's first frame."""
+    kept = [frame for frame in stack if not frame.filename.startswith((_OURS, _IMPORT))]
+    while kept and kept[0].filename.startswith(_ASYNCIO):
+        kept.pop(0)
+    return traceback.StackSummary.from_list(kept)
+
+
+def _text(error: BaseException) -> str:
+    """Return an exception's message; an exception that cannot be printed is still reported."""
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<its message could not be made: {type(broken).__name__}>"
+
+
+def _unicode(text: str) -> str:
+    """Replace what UTF-8 cannot hold, such as the odd bytes of a file name."""
+    return text.encode("utf-8", "replace").decode("utf-8")

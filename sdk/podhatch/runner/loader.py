@@ -1,0 +1,151 @@
+"""Finds the function to run, from where the workflow says it is. Called by the attempt.
+
+The user's module is imported, not run: a `workflow.run()` at its top level ends the import there.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch.runner.assignment import Assignment
+
+if TYPE_CHECKING:
+    from podhatch.runnables.task import Task
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """The user's function, and what its definition says about its input."""
+
+    function: Callable[..., object]
+    input_validator: object | None
+    """What the workflow declares its input to be; None for a plain function."""
+
+
+def load(assignment: Assignment) -> LoadedTask:
+    """Import the user's module and return the function of the assigned task.
+
+    Raises:
+        TaskFailure: There is no such module or function, or importing the module failed.
+    """
+    place, _, qualified_name = assignment.location.rpartition(":")
+    if not place or not qualified_name:
+        reason = "it is not of the form module:function or file.py:function"
+        raise _failure(assignment, "InvalidLocation", reason)
+    if place.endswith(".py"):
+        module = _import(assignment, _find_file(assignment, place))
+    else:
+        module = _import_name(assignment, place)
+    task = _registered(assignment.workflow, assignment.task)
+    if task is not None:
+        return LoadedTask(task.fn, task.workflow.input_validator)
+    return _walk(assignment, module, qualified_name)
+
+
+def _import_name(assignment: Assignment, name: str) -> ModuleType:
+    """Import a module after the packages around it."""
+    package = name.rpartition(".")[0]
+    if package:
+        _import_name(assignment, package)
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # what stands around it is no package
+        spec = None
+    if spec is None:
+        raise _failure(
+            assignment,
+            "ModuleNotFound",
+            f"there is no module {name}: it was looked for in {os.getcwd()} and on Python's path. "
+            "Put it into the image, or correct the name",
+        )
+    return _import(assignment, spec)
+
+
+def _find_file(assignment: Assignment, place: str) -> ModuleSpec:
+    """Treat a file as `python file.py` does: its folder comes first on the path."""
+    path = os.path.abspath(place)
+    if not os.path.isfile(path):
+        raise _failure(
+            assignment,
+            "ModuleNotFound",
+            f"there is no file {path}. Put it into the image, or correct the path",
+        )
+    folder, file = os.path.split(path)
+    if sys.path[0] != folder:
+        sys.path.insert(0, folder)
+    name = file.removesuffix(".py")
+    if name in sys.stdlib_module_names:
+        name = f"podhatch_task_{name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, "a .py file always has a loader"
+    return spec
+
+
+def _import(assignment: Assignment, spec: ModuleSpec) -> ModuleType:
+    """Import a module as `import` would, but keep it when it stops at a run."""
+    if spec.name in sys.modules:
+        return sys.modules[spec.name]
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        with while_loading():
+            if spec.loader:  # a folder without __init__.py has none
+                spec.loader.exec_module(module)
+    except RunReachedWhileLoading:
+        pass
+    except BaseException as error:
+        sys.modules.pop(spec.name, None)
+        raise _import_failure(assignment, error) from error
+    package, _, name = spec.name.rpartition(".")
+    if package in sys.modules:
+        setattr(sys.modules[package], name, module)
+    return module
+
+
+def _registered(workflow: str, task: str) -> "Task[Any, Any] | None":
+    """Return the task if the user's code defined it with podhatch."""
+    registry = sys.modules.get("podhatch.runnables.registry")
+    return registry.find_task(workflow, task) if registry else None
+
+
+def _walk(assignment: Assignment, module: ModuleType, qualified_name: str) -> LoadedTask:
+    """Follow the qualified name from the module to a task or a plain function."""
+    found: object = module
+    for name in qualified_name.split("."):
+        found = getattr(found, name, None)
+    task = _task_of(found)
+    if task is not None:
+        return LoadedTask(task.fn, task.workflow.input_validator)
+    if not callable(found):
+        raise _failure(
+            assignment,
+            "FunctionNotFound",
+            f"the module {module.__name__} ({getattr(module, '__file__', None)}) has no function "
+            f"{qualified_name}. Correct the name, or define the function at the module's top level",
+        )
+    return LoadedTask(found, None)
+
+
+def _task_of(found: object) -> "Task[Any, Any] | None":
+    return None
+
+
+def _failure(assignment: Assignment, kind: str, reason: str, trace: str = "") -> Exception:
+    from podhatch.runner.failure import TaskFailure
+
+    who = f"task {assignment.task} of workflow {assignment.workflow}"
+    return TaskFailure(kind, f"{who}, python: {assignment.location!r}: {reason}", trace)
+
+
+def _import_failure(assignment: Assignment, error: BaseException) -> Exception:
+    from podhatch.runner.failure import describe
+
+    told = describe(error)
+    reason = f"importing it failed: {told['type']}: {told['message']}"
+    return _failure(assignment, told["type"], reason, told.get("traceback", ""))

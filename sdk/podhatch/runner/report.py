@@ -1,0 +1,132 @@
+"""The report of an attempt: how it is built, and how it is made to fit a termination message.
+
+Pure. Called by `ending.py`, which delivers it through a `Reporter`.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_OUTPUT_BYTES, ErrorReport, Report
+from podhatch.runner.assignment import Assignment
+
+
+class NotDelivered(Exception):  # noqa: N818
+    """The report did not leave the pod this way; the text says why in one sentence."""
+
+
+class Reporter(Protocol):
+    """A way for a report to leave the pod before the pod ends."""
+
+    def prepare(self) -> None:
+        """Get ready in the background, so that `send` is quick."""
+        ...
+
+    def send(self, report: Report) -> None:
+        """Deliver the report.
+
+        Raises:
+            NotDelivered: It could not be delivered in reasonable time.
+        """
+        ...
+
+
+def encode(report: Report) -> bytes:
+    """Return the report as compact JSON."""
+    return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def too_large(report: Report, *, cluster_access: bool) -> ErrorReport | None:
+    """Return the error when the output is more than the report may carry, else None."""
+    size = len(report.get("output", "").encode())
+    if cluster_access and size > MAX_OUTPUT_BYTES:
+        return ErrorReport(
+            type="OutputTooLarge",
+            message=f"the output has {size} bytes as JSON, and the limit is {MAX_OUTPUT_BYTES}: "
+            "keep the data in a volume or an object store, and return where it is",
+        )
+    if not cluster_access and size and len(encode(report)) > MAX_MESSAGE_BYTES:
+        return ErrorReport(
+            type="OutputTooLarge",
+            message=f"the output has {size} bytes as JSON, and a pod without access to the cluster "
+            f"can report {MAX_MESSAGE_BYTES} bytes in all: return less, or set clusterAccess: true",
+        )
+    return None
+
+
+def lost_output(report: Report, reason: str) -> ErrorReport | None:
+    """Return the error when only a TaskResult could hold the output, and it was not written."""
+    if "output" not in report or len(encode(report)) <= MAX_MESSAGE_BYTES:
+        return None
+    return ErrorReport(
+        type="OutputNotDelivered",
+        message=f"the task returned {len(report['output'].encode())} bytes, which only a "
+        f"TaskResult can hold, and it could not be written: {reason}",
+    )
+
+
+def failed(report: Report, error: ErrorReport) -> Report:
+    """Return the report of an attempt whose output cannot be kept."""
+    rest = report.copy()
+    rest.pop("output", None)
+    rest["outcome"] = "Failed"
+    rest["error"] = error
+    return rest
+
+
+def termination_message(report: Report, *, recorded: bool) -> bytes:
+    """Return the report within the bytes the kubelet keeps.
+
+    Args:
+        report: The whole report.
+        recorded: Whether a TaskResult holds it too; then `truncated` refers the reader to it.
+    """
+    whole = encode(report)
+    if len(whole) <= MAX_MESSAGE_BYTES:
+        return whole
+    short = report.copy()
+    short.pop("output", None)
+    if recorded:
+        short["truncated"] = True
+    if "error" in short:
+        short["error"] = _cut_error(short, short["error"])
+    return encode(short)
+
+
+def _cut_error(report: Report, error: ErrorReport) -> ErrorReport:
+    """Keep as much of the traceback's end as fits; when even none does, of the message's start."""
+
+    def fits(candidate: ErrorReport) -> bool:
+        return len(encode({**report, "error": candidate})) <= MAX_MESSAGE_BYTES
+
+    def without_trace(length: int) -> ErrorReport:
+        return ErrorReport(type=error["type"], message=error["message"][:length])
+
+    def with_trace(length: int) -> ErrorReport:
+        return ErrorReport(
+            type=error["type"], message=error["message"], traceback=trace[len(trace) - length :]
+        )
+
+    trace = error.get("traceback", "")
+    kept = _longest(len(trace), lambda length: fits(with_trace(length)))
+    if kept:
+        return with_trace(kept)
+    return without_trace(
+        _longest(len(error["message"]), lambda length: fits(without_trace(length)))
+    )
+
+
+def _longest(length: int, fits: Callable[[int], bool]) -> int:
+    """Return the largest number up to `length` that fits, where less fits when more does."""
+    low, high = 0, length
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def new_report(assignment: Assignment) -> Report:
+    """Return the report of an attempt of which nothing is known yet but who it is."""
+    return Report(
+        run=assignment.run, task=assignment.task, attempt=assignment.attempt, outcome="Failed"
+    )
