@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import DesiredWorkerLabel
+from podhatch.api.workflow import Comparator, DesiredWorkerLabel
+
+_OPERATORS: dict[Comparator, tuple[str, int]] = {
+    "Equal": ("In", 0),
+    "NotEqual": ("NotIn", 0),
+    "GreaterThan": ("Gt", 0),
+    "GreaterThanOrEqual": ("Gt", -1),
+    "LessThan": ("Lt", 0),
+    "LessThanOrEqual": ("Lt", +1),
+}
 
 
 def node_affinity(labels: Sequence[DesiredWorkerLabel]) -> JsonObject:
@@ -25,22 +34,7 @@ def node_affinity(labels: Sequence[DesiredWorkerLabel]) -> JsonObject:
 
 
 def _expression(label: DesiredWorkerLabel) -> JsonObject:
-    operator, value = _operator_and_value(label)
-    return {"key": label.key, "operator": operator, "values": [value]}
-
-
-def _operator_and_value(label: DesiredWorkerLabel) -> tuple[str, str]:
     """Kubernetes has In, NotIn, Gt and Lt; "or equal" becomes a bound one further out."""
-    match label.comparator:
-        case "Equal":
-            return "In", label.value
-        case "NotEqual":
-            return "NotIn", label.value
-        case "GreaterThan":
-            return "Gt", label.value
-        case "GreaterThanOrEqual":
-            return "Gt", str(int(label.value) - 1)
-        case "LessThan":
-            return "Lt", label.value
-        case "LessThanOrEqual":
-            return "Lt", str(int(label.value) + 1)
+    operator, step = _OPERATORS[label.comparator]
+    value = str(int(label.value) + step) if step else label.value
+    return {"key": label.key, "operator": operator, "values": [value]}

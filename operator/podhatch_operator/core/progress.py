@@ -102,14 +102,15 @@ def _cancelled_by(
 
 
 def _start(task: TaskSpec, old: TaskStatus, attempt: Attempt, now: datetime) -> Step:
+    queued_at = old.queued_at or now
     status = TaskStatus(
         name=task.name,
         state="Queued",
         attempt=attempt.number,
         job=attempt.name,
-        queued_at=old.queued_at or now,
+        queued_at=queued_at,
     )
-    return Step(status, start=True, look_again_at=_schedule_deadline(task, status))
+    return Step(status, start=True, look_again_at=_schedule_deadline(task, queued_at))
 
 
 def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -> Step:
@@ -119,11 +120,11 @@ def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -
     waiting = TaskStatus(
         name=task.name, state="Queued", reason=REFUSED, message=message, queued_at=queued_at
     )
-    deadline = _schedule_deadline(task, waiting)
     if refusal.code != 403:
         ended = Ended("Failed", reason=REFUSED, message=message, error_type=REFUSED)
         return Step(_over(waiting, ended, now))
-    if deadline and now >= deadline:
+    deadline = _schedule_deadline(task, queued_at)
+    if now >= deadline:
         return Step(_schedule_timed_out(task, waiting, message, now))
     return Step(waiting, look_again_at=deadline)
 
@@ -135,13 +136,14 @@ def _follow(
     name = old.job or attempt.name
     job, pod = observed.jobs.get(name), newest(observed.pods.get(name, ()))
     created = read_time(job["metadata"]["creationTimestamp"]) if job else None
+    queued_at = old.queued_at or created or now
     current = TaskStatus(
         name=task.name,
         state="Queued",
         attempt=attempt.number,
         job=name,
         node=node_name(pod) or old.node,
-        queued_at=old.queued_at or created or now,
+        queued_at=queued_at,
     )
     ended = read_outcome(task, result=observed.results.get(name), pod=pod, job=job, now=now)
     if isinstance(ended, Ended):
@@ -154,17 +156,15 @@ def _follow(
         until = ended.until if isinstance(ended, Awaited) else None
         return Step(status, look_again_at=until)
     diagnosis = diagnose(pod, name)
-    deadline = _schedule_deadline(task, current)
-    if deadline and now >= deadline:
+    deadline = _schedule_deadline(task, queued_at)
+    if now >= deadline:
         return Step(_schedule_timed_out(task, current, diagnosis.message, now))
     explained = {"reason": diagnosis.reason, "message": _bounded(diagnosis.message)}
     return Step(current.model_copy(update=explained), look_again_at=deadline)
 
 
-def _schedule_deadline(task: TaskSpec, status: TaskStatus) -> datetime | None:
-    if status.queued_at is None:
-        return None
-    return status.queued_at + timedelta(seconds=task.schedule_timeout_seconds)
+def _schedule_deadline(task: TaskSpec, queued_at: datetime) -> datetime:
+    return queued_at + timedelta(seconds=task.schedule_timeout_seconds)
 
 
 def _schedule_timed_out(task: TaskSpec, current: TaskStatus, why: str, now: datetime) -> TaskStatus:

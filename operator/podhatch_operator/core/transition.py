@@ -43,21 +43,17 @@ def transitions(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> list[T
 
 
 def _of_run(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> Iterator[Transition]:
-    phase_before = old.phase if old else None
-    if new.phase == phase_before:
+    if new.phase == (old.phase if old else None):
         return
-    match new.phase:
-        case "Pending":
-            reason = new.conditions[0].reason if new.conditions else "Pending"
-            yield Transition("Warning", reason, new.message or "")
-        case "Running":
-            yield Transition("Normal", "Started", f"Started with revision {new.revision}")
-        case "Succeeded":
-            yield Transition("Normal", "Succeeded", f"All tasks succeeded ({new.progress})")
-        case "Failed" | "Cancelled":
-            yield Transition("Warning", new.phase, new.message or "")
-        case None:
-            pass
+    if new.phase == "Pending":
+        reason = new.conditions[0].reason if new.conditions else "Pending"
+        yield Transition("Warning", reason, new.message or "")
+    elif new.phase == "Running":
+        yield Transition("Normal", "Started", f"Started with revision {new.revision}")
+    elif new.phase == "Succeeded":
+        yield Transition("Normal", "Succeeded", f"All tasks succeeded ({new.progress})")
+    elif new.phase:
+        yield Transition("Warning", new.phase, new.message or "")
 
 
 def _of_task(old: TaskStatus | None, new: TaskStatus) -> Iterator[Transition]:
