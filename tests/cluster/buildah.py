@@ -51,6 +51,11 @@ def tag(reference: str, alias: str) -> None:
     output(command("tag", reference, alias))
 
 
+def remove(reference: str) -> None:
+    """Drop an image and the layers that nothing else uses."""
+    output(command("rmi", reference), check=False)
+
+
 def has(reference: str) -> bool:
     """Whether the storage holds an image."""
     return bool(output(command("images", "--quiet", "--filter", f"reference={reference}")).strip())

@@ -6,6 +6,8 @@ name alone says whether it is built, loaded and running.
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +15,13 @@ from pathlib import Path
 
 from tests.cluster import base_image, buildah, containerd
 from tests.cluster.paths import REPOSITORY, cache
-from tests.cluster.progress import stage
+from tests.cluster.progress import ClusterError, stage
 
 # What an image can be built from; .dockerignore may leave out some of it.
 SOURCES = ("sdk", "operator", "crds", "requirements", "pyproject.toml", "README.md", "LICENSE")
 DOCKERFILES = {
-    "runner": REPOSITORY / "sdk" / "Dockerfile",
-    "operator": REPOSITORY / "operator" / "Dockerfile",
+    "runner": Path("sdk/Dockerfile"),
+    "operator": Path("operator/Dockerfile"),
 }
 BASE_NAME = "docker.io/library/python:3.13-slim"
 KEPT_ARCHIVES = 4
@@ -60,16 +62,16 @@ def project() -> list[Image]:
     """The images of podhatch itself, from its own two Dockerfiles."""
     tag = sources_digest()
     return [
-        Image(name, tag, f"docker.io/podhatch/{name}:dev", partial(_build_project, name, file))
+        Image(name, tag, f"docker.io/podhatch/{name}:dev", partial(_build_project, name, file, tag))
         for name, file in DOCKERFILES.items()
     ]
 
 
-def sources_digest() -> str:
+def sources_digest(root: Path = REPOSITORY) -> str:
     """The hash of everything that podhatch's images are built from."""
     state = hashlib.sha256(python().tag.encode())
-    for path in _source_files():
-        state.update(f"{path.relative_to(REPOSITORY)}\0{path.stat().st_mode & 0o111}\0".encode())
+    for path in _source_files(root):
+        state.update(f"{path.relative_to(root)}\0{path.stat().st_mode & 0o111}\0".encode())
         state.update(path.read_bytes())
     return state.hexdigest()[:12]
 
@@ -104,23 +106,34 @@ def forget_project() -> None:
             containerd.ctr("images", "remove", name)
 
 
-def _build_project(name: str, dockerfile: Path, reference: str) -> None:
+def _build_project(name: str, dockerfile: Path, tag: str, reference: str) -> None:
     base = python()
     if not buildah.has(base.reference):
         base.build(base.reference)
     buildah.tag(base.reference, base.alias)
-    buildah.build(f"build {name}", dockerfile, REPOSITORY, reference)
+    # From a copy: what was hashed is what is built, even while somebody edits the clone.
+    with tempfile.TemporaryDirectory(dir=cache(), prefix="context-") as folder:
+        root = Path(folder)
+        for path in _source_files(REPOSITORY):
+            copy = root / path.relative_to(REPOSITORY)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+        if sources_digest(root) != tag:
+            raise ClusterError("podhatch's sources changed while they were read: run this again.")
+        buildah.build(f"build {name}", root / dockerfile, root, reference)
 
 
 def _forget_old(image: Image) -> None:
     archives = sorted(image.archive.parent.glob(f"{image.name}-*.tar"), key=os.path.getmtime)
     for archive in archives[:-KEPT_ARCHIVES]:
+        tag = archive.stem.removeprefix(f"{image.name}-")
+        buildah.remove(f"docker.io/podhatch/{image.name}:{tag}")
         archive.unlink(missing_ok=True)
 
 
-def _source_files() -> Iterator[Path]:
+def _source_files(root: Path) -> Iterator[Path]:
     for name in (*SOURCES, ".dockerignore"):
-        path = REPOSITORY / name
+        path = root / name
         if path.is_file():
             yield path
         elif path.is_dir():

@@ -63,14 +63,7 @@ def load(images: list[Image]) -> None:
     """Build the project's images with docker and load them into the node."""
     for image in images:
         with stage(f"build and load image {image.name}"):
-            build = [
-                "docker",
-                "build",
-                "-f",
-                DOCKERFILES[image.name],
-                "-t",
-                image.reference,
-                REPOSITORY,
-            ]
+            file = REPOSITORY / DOCKERFILES[image.name]
+            build = ["docker", "build", "-f", file, "-t", image.reference, REPOSITORY]
             run(f"build {image.name}", build)
             run("kind", ["kind", "load", "docker-image", "--name", NAME, image.reference])
