@@ -1,0 +1,1 @@
+"""The caller's side: `Hatchet`, and what happens between `run()` and its result."""

@@ -1,0 +1,130 @@
+"""The entry point: `Hatchet` defines workflows and tasks, and says in which cluster they run."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from podhatch.client.target import Target
+from podhatch.runnables.settings import StandaloneOptions, WorkflowOptions
+from podhatch.runnables.standalone import Standalone
+from podhatch.runnables.task import Input, R, TaskFunction
+from podhatch.runnables.workflow import Workflow
+
+if TYPE_CHECKING:
+    from podhatch.runnables.input import EmptyModel
+
+
+class Hatchet:
+    """Defines workflows and tasks. Touches no cluster until one of them is run."""
+
+    def __init__(
+        self,
+        namespace: str | None = None,
+        *,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+    ) -> None:
+        """Say where runs belong.
+
+        Args:
+            namespace: By default that of the pod, or of the kubeconfig's context.
+            kubeconfig: Path; by default the pod's service account, $KUBECONFIG or ~/.kube/config.
+            context: Name of a context in it; by default the current one.
+        """
+        self._target = Target(namespace, kubeconfig, context)
+
+    @overload
+    def workflow(
+        self, name: str, *, input_validator: type[Input], **options: Unpack[WorkflowOptions]
+    ) -> Workflow[Input]: ...
+
+    @overload
+    def workflow(
+        self, name: str, *, input_type: type[Input], **options: Unpack[WorkflowOptions]
+    ) -> Workflow[Input]: ...
+
+    @overload
+    def workflow(self, name: str, **options: Unpack[WorkflowOptions]) -> "Workflow[EmptyModel]": ...
+
+    def workflow(
+        self,
+        name: str,
+        *,
+        input_validator: type[Any] | None = None,
+        input_type: type[Any] | None = None,
+        **options: Unpack[WorkflowOptions],
+    ) -> Workflow[Any]:
+        """Define a workflow; its `task()` decorator adds tasks.
+
+        Args:
+            name: Name, unique in the namespace; capitals, spaces and dots are fine.
+            input_validator: Pydantic model, dataclass, dict or TypedDict that the input must fit;
+                by default an EmptyModel, which takes anything.
+            input_type: The older name of `input_validator`.
+            options: See `WorkflowOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: An option cannot be, or both names of the input's type are given.
+        """
+        validator = _one_of(name, input_validator, input_type)
+        return Workflow(name, validator, options, self._target)
+
+    @overload
+    def task(
+        self,
+        name: str | None = None,
+        *,
+        input_validator: type[Input],
+        **options: Unpack[StandaloneOptions],
+    ) -> Callable[[TaskFunction[Input, R]], Standalone[Input, R]]: ...
+
+    @overload
+    def task(
+        self,
+        name: str | None = None,
+        *,
+        input_type: type[Input],
+        **options: Unpack[StandaloneOptions],
+    ) -> Callable[[TaskFunction[Input, R]], Standalone[Input, R]]: ...
+
+    @overload
+    def task(
+        self, name: str | None = None, **options: Unpack[StandaloneOptions]
+    ) -> "Callable[[TaskFunction[EmptyModel, R]], Standalone[EmptyModel, R]]": ...
+
+    def task(
+        self,
+        name: str | None = None,
+        *,
+        input_validator: type[Any] | None = None,
+        input_type: type[Any] | None = None,
+        **options: Unpack[StandaloneOptions],
+    ) -> Callable[[TaskFunction[Any, Any]], Standalone[Any, Any]]:
+        """Return a decorator that makes a function of `(input, Context)` a task run by itself.
+
+        Args:
+            name: Name of the task and its workflow; by default the function's.
+            input_validator: See `workflow`.
+            input_type: The older name of `input_validator`.
+            options: See `StandaloneOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: An option cannot be, or both names of the input's type are given.
+        """
+        validator = _one_of(name, input_validator, input_type)
+
+        def decorate(fn: TaskFunction[Any, Any]) -> Standalone[Any, Any]:
+            return Standalone(fn, name, validator, options, self._target)
+
+        return decorate
+
+
+def _one_of(
+    name: str | None, validator: type[Any] | None, older: type[Any] | None
+) -> type[Any] | None:
+    if validator is not None and older is not None:
+        raise ValueError(
+            f"workflow {name!r}: input_validator: input_type is its older name; pass one of them"
+        )
+    return validator if validator is not None else older

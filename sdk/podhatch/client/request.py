@@ -1,0 +1,17 @@
+"""A run that somebody asks for, checked in full before anything is created."""
+
+from dataclasses import dataclass
+
+from podhatch.api.model import JsonObject
+from podhatch.client.target import Target
+from podhatch.runnables.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run, on what, and where."""
+
+    target: Target
+    manifest: Manifest
+    input: JsonObject
+    metadata: dict[str, str]

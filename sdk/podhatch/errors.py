@@ -1,0 +1,74 @@
+"""Everything podhatch raises at a user, in one place. Standard library only.
+
+The SDK raises these where a run is asked for, the runner where a task hands back its output.
+"""
+
+
+class PodhatchError(Exception):
+    """Base of all errors that podhatch raises on purpose: the text says what to do."""
+
+
+class IllegalTaskOutputError(PodhatchError):
+    """A task's output is not JSON, or is not what the task declares to return."""
+
+
+class InvalidRun(PodhatchError, ValueError):  # noqa: N818
+    """The run cannot be: its input does not fit, is too large, or its metadata is not text."""
+
+
+class NotInstalled(PodhatchError):  # noqa: N818
+    """The cluster does not know the objects of podhatch."""
+
+
+class RequestRefused(PodhatchError):  # noqa: N818
+    """The API server did not accept an object; the text holds its reason."""
+
+
+class RunDeleted(PodhatchError):  # noqa: N818
+    """The run was deleted while somebody waited for its result."""
+
+
+class RunCancelled(PodhatchError):  # noqa: N818
+    """The run ended as cancelled, so it has no result."""
+
+    def __init__(self, workflow_run_id: str, reason: str = "") -> None:
+        super().__init__(f"Workflow run {workflow_run_id} was cancelled{reason and f': {reason}'}")
+        self.workflow_run_id = workflow_run_id
+
+
+class TaskRunError(PodhatchError):
+    """Why one task of a run failed, as its pod told it.
+
+    Attributes:
+        exc: The exception's message.
+        exc_type: The exception's class name, or a reason such as `ImagePull`.
+        trace: The traceback from the pod; empty when there is none.
+        task_run_external_id: Name of the attempt's Job, when there was one.
+        task: Name of the task.
+    """
+
+    def __init__(
+        self,
+        exc: str,
+        exc_type: str,
+        trace: str = "",
+        task_run_external_id: str | None = None,
+        *,
+        task: str = "",
+    ) -> None:
+        super().__init__(exc, exc_type, trace, task_run_external_id)
+        self.exc = exc
+        self.exc_type = exc_type
+        self.trace = trace
+        self.task_run_external_id = task_run_external_id
+        self.task = task
+
+    def __str__(self) -> str:
+        """Name task, type and message, and below them the traceback from the pod."""
+        subject = f"task {self.task}: " if self.task else ""
+        trace = f"\n{self.trace.rstrip()}" if self.trace else ""
+        return f"{subject}{self.exc_type}: {self.exc}{trace}"
+
+
+class FailedTaskRunExceptionGroup(ExceptionGroup[TaskRunError]):
+    """The run failed: one `TaskRunError` for each task that did."""

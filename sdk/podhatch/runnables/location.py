@@ -1,0 +1,64 @@
+"""Where a pod finds a task's function: module or file, qualified name, and the source's root.
+
+A script that ran as `__main__` is found by the name it has as a module, or by its path.
+"""
+
+import inspect
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a function is."""
+
+    python: str
+    """`package.module:qualified.name`, or `file.py:qualified.name` relative to the root."""
+    root: Path | None
+    """The folder from which the module is imported; None when it is no plain file."""
+
+
+def locate(subject: str, fn: Callable[..., object]) -> Location:
+    """Return where a function is.
+
+    Raises:
+        ValueError: No other process could find it, as it was typed into an interpreter; `subject`
+            is named.
+    """
+    plain = inspect.unwrap(fn)
+    module = sys.modules.get(plain.__module__)
+    file = getattr(module, "__file__", None)
+    name = plain.__module__
+    if name == "__main__":
+        if file is None:
+            raise ValueError(
+                f"{subject}: {plain.__qualname__} was typed into an interpreter or a notebook, "
+                "where no pod can find it: move it to a file and import it"
+            )
+        spec = getattr(module, "__spec__", None)
+        name = spec.name if spec is not None else Path(file).stem
+    if file is None:
+        return Location(f"{name}:{plain.__qualname__}", None)
+    path = Path(file).resolve()
+    if (root := _root(path, name)) is None:
+        return Location(f"{path.name}:{plain.__qualname__}", path.parent)
+    return Location(f"{name}:{plain.__qualname__}", root)
+
+
+def _root(path: Path, module: str) -> Path | None:
+    """Return the folder from which `import module` finds the file; None when it would not."""
+    parts = tuple(module.split("."))
+    importable = all(part.isidentifier() for part in parts)
+    if not importable or parts[0] in sys.stdlib_module_names or module == "__main__":
+        return None
+    stem = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    return stem.parents[len(parts) - 1] if stem.parts[-len(parts) :] == parts else None
+
+
+def is_installed(root: Path) -> bool:
+    """Tell whether a folder holds installed packages, and not a user's source tree."""
+    paths = sysconfig.get_paths()
+    return root in {Path(paths[key]).resolve() for key in ("purelib", "platlib", "stdlib")}

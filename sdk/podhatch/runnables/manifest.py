@@ -1,0 +1,139 @@
+"""A workflow as objects of the cluster: what the client applies and `to_yaml()` prints.
+
+Pure but for the source tree it reads. Imports pydantic, so only runs and `to_yaml()` import it.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from podhatch.api.labels import API_VERSION, CONTENT_HASH
+from podhatch.api.model import JsonObject
+from podhatch.api.names import object_name, short_hash
+from podhatch.api.workflow import Source, TaskSpec, WorkflowSpec
+from podhatch.runnables.input import input_schema
+from podhatch.runnables.labels import DesiredWorkerLabel
+from podhatch.runnables.location import Location, is_installed, locate
+from podhatch.runnables.source import source_config_map
+from podhatch.serialization import describe
+
+if TYPE_CHECKING:
+    from podhatch.runnables.task import Task
+    from podhatch.runnables.workflow import Workflow
+
+IMAGE_VARIABLE = "PODHATCH_IMAGE"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The objects that make a workflow."""
+
+    name: str
+    """Of the Workflow object."""
+    content_hash: str
+    workflow: JsonObject
+    source: JsonObject | None
+    """The ConfigMap with the source tree, when it is shipped."""
+
+    def to_yaml(self) -> str:
+        """Return the objects as YAML documents for `kubectl apply`."""
+        objects = [self.source, self.workflow] if self.source else [self.workflow]
+        return yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True, width=100)
+
+
+def manifest_of(workflow: "Workflow[Any]") -> Manifest:
+    """Return the objects that make a workflow.
+
+    Raises:
+        ValueError: It has no task, no pod could find a task's code, or the source is too large.
+    """
+    if not workflow.tasks:
+        raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
+    image = workflow.settings.image or os.environ.get(IMAGE_VARIABLE) or None
+    locations = [locate(task.subject, task.fn) for task in workflow.tasks]
+    source = None
+    if image is None and not all(task.settings.image for task in workflow.tasks):
+        source = source_config_map(_root(workflow.name, locations))
+    try:
+        spec = _spec(workflow, image, source, locations)
+    except ValidationError as error:
+        raise ValueError(f"workflow {workflow.name!r}: {describe(error)}") from None
+    content_hash = short_hash(json.dumps(spec, sort_keys=True), 16)
+    metadata: JsonObject = {"name": object_name(workflow.name)}
+    if workflow.target.namespace:
+        metadata["namespace"] = workflow.target.namespace
+        if source:
+            source["metadata"]["namespace"] = workflow.target.namespace
+    metadata["annotations"] = {CONTENT_HASH: content_hash}
+    document: JsonObject = {
+        "apiVersion": API_VERSION,
+        "kind": "Workflow",
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return Manifest(metadata["name"], content_hash, document, source)
+
+
+def _spec(
+    workflow: "Workflow[Any]",
+    image: str | None,
+    source: JsonObject | None,
+    locations: Sequence[Location],
+) -> JsonObject:
+    settings = workflow.settings
+    return WorkflowSpec(
+        name=workflow.name if workflow.name != object_name(workflow.name) else None,
+        description=settings.description,
+        version=settings.version,
+        image=image,
+        image_pull_policy=settings.image_pull_policy,
+        source=Source(config_map=source["metadata"]["name"]) if source else None,
+        input_schema=input_schema(workflow.name, workflow.input_validator),
+        tasks=[
+            _task(task, location.python)
+            for task, location in zip(workflow.tasks, locations, strict=True)
+        ],
+    ).to_wire()
+
+
+def _task(task: "Task[Any, object]", python: str) -> TaskSpec:
+    fields = asdict(task.settings)
+    fields["desired_worker_labels"] = [_label(one) for one in task.settings.desired_worker_labels]
+    parents = [parent.name for parent in task.parents]
+    return TaskSpec.model_validate(
+        {**fields, "name": task.name, "parents": parents, "python": python}
+    )
+
+
+def _label(label: DesiredWorkerLabel) -> JsonObject:
+    return {
+        "key": label.key,
+        "value": str(label.value),
+        "comparator": "".join(word.capitalize() for word in label.comparator.name.split("_")),
+        "required": label.required,
+        "weight": label.weight or 100,
+    }
+
+
+def _root(workflow: str, locations: Sequence[Location]) -> Path:
+    """Return the one folder that holds the code of all tasks."""
+    roots = {location.root for location in locations}
+    root = roots.pop()
+    if roots:
+        found = ", ".join(sorted(str(each) for each in (root, *roots)))
+        raise ValueError(
+            f"workflow {workflow!r}: its tasks are imported from several folders ({found}), and "
+            "one can be shipped: bring them together, or build an image and pass image="
+        )
+    if root is None or is_installed(root):
+        raise ValueError(
+            f"workflow {workflow!r}: its code is an installed package ({locations[0].python}), "
+            "which is not shipped: build an image that holds it, and pass image="
+        )
+    return root

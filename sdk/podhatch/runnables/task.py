@@ -1,0 +1,130 @@
+"""One task of a workflow, as the decorators leave it behind. The runner calls its `fn`.
+
+Users hold it to name parents and to read outputs: `parents=[charge]`, `ctx.task_output(charge)`.
+"""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_type_hints
+
+from podhatch.api.names import TASK_NAME_PATTERN
+from podhatch.runnables.settings import TaskSettings
+
+if TYPE_CHECKING:
+    from podhatch.context import Context
+    from podhatch.runnables.workflow import Workflow
+
+Input = TypeVar("Input")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+TaskFunction: TypeAlias = "Callable[[Input, Context], Awaitable[R]] | Callable[[Input, Context], R]"
+"""What a task's decorator takes: a function, sync or async, of the input and a Context."""
+
+
+class Task(Generic[Input, R_co]):
+    """A function that runs in a pod of its own.
+
+    Attributes:
+        fn: The user's function.
+        name: Name of the task, unique in its workflow.
+        workflow: The workflow it belongs to.
+        parents: Tasks that must succeed before this one starts.
+        settings: Its timeouts, labels and so on.
+    """
+
+    def __init__(
+        self,
+        fn: "TaskFunction[Input, R_co]",
+        name: str,
+        workflow: "Workflow[Input]",
+        parents: "Sequence[Task[Input, object]]",
+        settings: TaskSettings,
+    ) -> None:
+        self.fn = fn
+        self.name = name
+        self.workflow = workflow
+        self.parents = list(dict.fromkeys(parents))
+        self.settings = settings
+
+    @property
+    def subject(self) -> str:
+        """How errors name this task."""
+        return f"workflow {self.workflow.name!r}, task {self.name!r}"
+
+    @property
+    def is_async_function(self) -> bool:
+        """Whether calling `fn` gives a coroutine."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.fn))
+
+    @cached_property
+    def output_validator(self) -> type[R_co] | None:
+        """The declared return type; None when there is none, or it has no meaning yet."""
+        return declared_return(self.fn)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name} of workflow {self.workflow.name}>"
+
+
+def declared_return(fn: Callable[..., object]) -> Any:
+    """Return the type a function declares to return; None when unknown or any.
+
+    A name that only a type checker sees, or that is local to another function, is unknown.
+    """
+    plain = inspect.unwrap(fn)
+    try:
+        annotation = SimpleNamespace(__annotations__={"return": plain.__annotations__["return"]})
+        declared = get_type_hints(annotation, plain.__globals__, include_extras=True)["return"]
+    except (AttributeError, KeyError, NameError, TypeError):
+        return None
+    return None if declared in (Any, object) else declared
+
+
+def check_function(subject: str, fn: Callable[..., object]) -> None:
+    """Refuse what cannot be called with input and context.
+
+    Raises:
+        ValueError: It is no function, or takes other arguments; `subject` is named.
+    """
+    if not inspect.isfunction(inspect.unwrap(fn)):
+        raise ValueError(f"{subject}: {fn!r} is not a function")
+    try:
+        inspect.signature(fn).bind(None, None)
+    except TypeError as error:
+        raise ValueError(f"{subject}: the function must take (input, ctx): {error}") from None
+
+
+def name_of(subject: str, fn: Callable[..., object], name: object) -> str:
+    """Return the name that was passed, or else the function's.
+
+    Raises:
+        ValueError: Neither is there; `subject` is named.
+    """
+    name = name if name is not None else getattr(fn, "__name__", None)
+    if not isinstance(name, str):
+        raise ValueError(
+            f"{subject}: name: {name!r} is no text; write the decorator with parentheses, and "
+            "pass name= for what is no plain function"
+        )
+    return name
+
+
+def is_task_name(name: str) -> bool:
+    """Tell whether a label's value could hold the name."""
+    return re.fullmatch(TASK_NAME_PATTERN, name) is not None
+
+
+def check_name(subject: str, name: str) -> None:
+    """Refuse what cannot name a task.
+
+    Raises:
+        ValueError: A label's value could not hold the name; `subject` is named.
+    """
+    if not is_task_name(name):
+        raise ValueError(
+            f"{subject}: name: {name!r} cannot name a task; pass name= with at most 63 letters, "
+            "digits, '-', '_' or '.', a letter or digit at both ends"
+        )

@@ -1,0 +1,218 @@
+"""A workflow: tasks and the order between them, and the methods that run it.
+
+Made by `Hatchet.workflow()`. Touches no cluster until a run method is called.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
+
+from podhatch.client.target import Target
+from podhatch.loading import refuse_run
+from podhatch.runnables.references import WorkflowRunRef
+from podhatch.runnables.registry import register_task
+from podhatch.runnables.settings import (
+    TaskOptions,
+    WorkflowOptions,
+    task_settings,
+    workflow_settings,
+)
+from podhatch.runnables.task import (
+    Input,
+    R,
+    Task,
+    TaskFunction,
+    check_function,
+    check_name,
+    name_of,
+)
+from podhatch.runnables.trigger import NO_OPTIONS, TriggerWorkflowOptions, metadata_of
+from podhatch.runnables.validator import check_validator
+
+if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
+    from podhatch.client.request import RunRequest
+    from podhatch.runnables.manifest import Manifest
+
+MAX_NAME = 253
+
+
+class Workflow(Generic[Input]):
+    """A directed acyclic graph of tasks, each of which runs in a pod of its own.
+
+    Attributes:
+        name: As the author wrote it; the object's name in the cluster is made from it.
+        tasks: In the order of their definition.
+        settings: Its image, description and so on.
+        target: The cluster and namespace it runs in.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        validator: type[Input] | None,
+        options: WorkflowOptions,
+        target: Target,
+    ) -> None:
+        if not 1 <= len(name) <= MAX_NAME:
+            raise ValueError(f"workflow {name!r}: name: it needs 1 to {MAX_NAME} characters")
+        subject = f"workflow {name!r}"
+        check_validator(subject, validator)
+        self.name = name
+        self.settings = workflow_settings(subject, options)
+        self.target = target
+        self.tasks: list[Task[Input, Any]] = []
+        self._validator = validator
+        self._manifest: Manifest | None = None
+
+    @property
+    def input_validator(self) -> type[Input]:
+        """The declared type of the input; EmptyModel by default."""
+        if self._validator is not None:
+            return self._validator
+        from podhatch.runnables.input import EmptyModel
+
+        return cast("type[Input]", EmptyModel)
+
+    def task(
+        self,
+        name: str | None = None,
+        *,
+        parents: Sequence[Task[Input, object]] = (),
+        **options: Unpack[TaskOptions],
+    ) -> Callable[[TaskFunction[Input, R]], Task[Input, R]]:
+        """Return a decorator that makes a function of `(input, Context)` a task of this workflow.
+
+        Args:
+            name: Name of the task, in lower case; by default the function's.
+            parents: Tasks of this workflow that must succeed before this one starts.
+            options: See `TaskOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: An option cannot be, the name is taken or cannot name a task, or a parent is
+                not a task of this workflow.
+        """
+
+        def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
+            return self._add(fn, name, parents, options)
+
+        return decorate
+
+    def _add(
+        self,
+        fn: TaskFunction[Input, R],
+        name: str | None,
+        parents: Sequence[Task[Input, object]],
+        options: TaskOptions,
+    ) -> Task[Input, R]:
+        name = name_of(f"workflow {self.name!r}", fn, name).lower()
+        subject = f"workflow {self.name!r}, task {name!r}"
+        check_name(subject, name)
+        check_function(subject, fn)
+        if any(task.name == name for task in self.tasks):
+            raise ValueError(f"{subject}: name: the workflow has a task of this name already")
+        for parent in parents:
+            if not any(parent is task for task in self.tasks):
+                raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
+        task = Task(fn, name, self, parents, task_settings(subject, options))
+        self.tasks.append(task)
+        self._manifest = None
+        register_task(task)
+        return task
+
+    def to_yaml(self) -> str:
+        """Return what a run would apply, as YAML for `kubectl apply`. Touches no cluster.
+
+        Raises:
+            ValueError: It has no task, no pod could find a task's code, or the source is too large.
+        """
+        return self._objects().to_yaml()
+
+    def run(
+        self,
+        input: "Input | JsonObject | None" = None,  # noqa: A002 - as Hatchet names it
+        options: TriggerWorkflowOptions = NO_OPTIONS,
+        *,
+        additional_metadata: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Run the workflow, wait for its end, and return each task's output as JSON by task name.
+
+        Args:
+            input: What the workflow declares, or a dict that fits it; by default an EmptyModel.
+            options: Metadata and so on.
+            additional_metadata: Texts that travel with the run, over those of the options.
+
+        Raises:
+            FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
+            InvalidRun: The input does not fit; nothing was created.
+            RunCancelled: The run was cancelled.
+        """
+        return self.run_no_wait(input, options, additional_metadata=additional_metadata).result()
+
+    async def aio_run(
+        self,
+        input: "Input | JsonObject | None" = None,  # noqa: A002
+        options: TriggerWorkflowOptions = NO_OPTIONS,
+        *,
+        additional_metadata: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Do what `run` does, in an event loop."""
+        reference = await self.aio_run_no_wait(
+            input, options, additional_metadata=additional_metadata
+        )
+        return await reference.aio_result()
+
+    def run_no_wait(
+        self,
+        input: "Input | JsonObject | None" = None,  # noqa: A002
+        options: TriggerWorkflowOptions = NO_OPTIONS,
+        *,
+        additional_metadata: Mapping[str, str] | None = None,
+    ) -> WorkflowRunRef:
+        """Start the workflow and return a reference to the run, whose `result()` waits for it."""
+        request = self._request(input, options, additional_metadata)
+        from podhatch.client import portal, runs
+
+        return WorkflowRunRef(self.target, portal.wait(runs.start(request)))
+
+    async def aio_run_no_wait(
+        self,
+        input: "Input | JsonObject | None" = None,  # noqa: A002
+        options: TriggerWorkflowOptions = NO_OPTIONS,
+        *,
+        additional_metadata: Mapping[str, str] | None = None,
+    ) -> WorkflowRunRef:
+        """Do what `run_no_wait` does, in an event loop."""
+        request = self._request(input, options, additional_metadata)
+        from podhatch.client import portal, runs
+
+        return WorkflowRunRef(self.target, await portal.aio_wait(runs.start(request)))
+
+    def _request(
+        self,
+        value: "Input | JsonObject | None",
+        options: TriggerWorkflowOptions,
+        additional_metadata: Mapping[str, str] | None,
+    ) -> "RunRequest":
+        """Check all that can be checked before anything is created."""
+        refuse_run()
+        manifest = self._objects()
+        from podhatch.client.request import RunRequest
+        from podhatch.runnables.input import dump_input
+
+        return RunRequest(
+            target=self.target,
+            manifest=manifest,
+            input=dump_input(self.name, self.input_validator, value),
+            metadata=metadata_of(self.name, options, additional_metadata),
+        )
+
+    def _objects(self) -> "Manifest":
+        if self._manifest is None:
+            from podhatch.runnables.manifest import manifest_of
+
+            self._manifest = manifest_of(self)
+        return self._manifest
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name}: {', '.join(task.name for task in self.tasks) or 'no task'}>"

@@ -1,0 +1,136 @@
+"""Values to JSON text and back: inputs and outputs of tasks, on both sides of a pod.
+
+Loads pydantic only when a value or a declared type asks for it, since the runner starts without.
+"""
+
+import dataclasses
+import json
+import sys
+from functools import lru_cache
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
+
+from podhatch.errors import IllegalTaskOutputError, InvalidRun
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+    from podhatch.api.model import JsonObject
+
+_PLAIN = (dict, list, str, int, float, bool, NoneType)
+
+__all__ = [
+    "IllegalTaskOutputError",
+    "adapter",
+    "describe",
+    "dump_json",
+    "dump_output",
+    "is_any_object",
+    "load_value",
+    "validate_input",
+]
+
+
+def dump_json(value: object) -> str:
+    """Return compact JSON text; models and dataclasses anywhere inside are dumped by alias.
+
+    Raises:
+        TypeError: A value inside is not JSON.
+        ValueError: A number inside is not finite, a value holds itself, or a text is not Unicode.
+    """
+    text = json.dumps(
+        value, default=_dump_part, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+    )
+    text.encode()
+    return text
+
+
+def dump_output(value: object) -> str | None:
+    """Return a task's output as JSON text, or None when the task returned None.
+
+    Raises:
+        IllegalTaskOutputError: The output is not JSON.
+    """
+    if value is None:
+        return None
+    try:
+        return dump_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise IllegalTaskOutputError(
+            f"the task's output is not JSON: {error}; return JSON values, a pydantic model or a "
+            "dataclass"
+        ) from None
+
+
+def load_value(text: str, declared: object) -> object:
+    """Return the value of JSON text, validated to the declared type unless that is None.
+
+    Raises:
+        IllegalTaskOutputError: The value does not fit the declared type.
+    """
+    if declared is None:
+        return json.loads(text)
+    if isinstance(declared, type) and declared in _PLAIN:
+        value = json.loads(text)
+        if type(value) is declared:
+            return value
+    from pydantic import ValidationError
+
+    try:
+        return adapter(declared).validate_json(text)
+    except ValidationError as error:
+        raise IllegalTaskOutputError(
+            f"the output is not what the task declares to return: {describe(error)}"
+        ) from None
+
+
+def validate_input(raw: "JsonObject", validator: object) -> object:
+    """Return a run's input, a JSON object, as what the workflow declares it to be.
+
+    Raises:
+        InvalidRun: The input does not fit; the text names the fields.
+    """
+    if is_any_object(validator):
+        return raw
+    from pydantic import ValidationError
+
+    try:
+        return adapter(validator).validate_json(json.dumps(raw))
+    except ValidationError as error:
+        raise InvalidRun(f"the input does not fit: {describe(error)}") from None
+
+
+@lru_cache(maxsize=1024)
+def adapter(declared: object) -> "TypeAdapter[object]":
+    """Return pydantic's adapter of a declared type."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cast("type[object]", declared))
+
+
+def describe(error: "ValidationError") -> str:
+    """Return pydantic's findings in one line: `items.0.price: Field required; ...`."""
+    findings = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in finding['loc']) or 'value'}: {finding['msg']}"
+        for finding in findings
+    )
+
+
+def is_any_object(validator: object) -> bool:
+    """Tell whether a declared input is any JSON object: `dict` or `dict[str, Any]`."""
+    if get_origin(validator) is dict:
+        return get_args(validator) in ((str, Any), (str, object))
+    return validator is dict
+
+
+def _dump_part(value: object) -> object:
+    """Return what stands for a value that json does not know."""
+    if "pydantic" in sys.modules:  # else it can be no model
+        from pydantic import BaseModel
+
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json", by_alias=True)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    raise TypeError(f"it holds an object of type {type(value).__qualname__}")
