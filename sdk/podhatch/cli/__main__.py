@@ -1,0 +1,23 @@
+"""The entry point of `podhatch`: starts the commands, or says which packages they need."""
+
+import sys
+from importlib.util import find_spec
+
+from podhatch.cli.exits import USAGE
+
+
+def main() -> None:
+    """Run the command line."""
+    if find_spec("rich") is None or find_spec("typer") is None:
+        print(
+            "the command podhatch needs typer and rich: pip install 'podhatch[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(USAGE)
+    from podhatch.cli.commands import app
+
+    app(prog_name="podhatch")
+
+
+if __name__ == "__main__":
+    main()

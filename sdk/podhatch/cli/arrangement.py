@@ -1,0 +1,101 @@
+"""Where each task stands in the picture of a run: what is below waits, what is beside goes along.
+
+Tasks in sequence stand at one indentation; where the graph forks, the branches are indented; where
+they join, the picture returns. Pure; called by the tree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+Parents = Mapping[str, Sequence[str]]
+"""The parents of each task, by its name."""
+
+_ROOT = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task's line in the picture."""
+
+    name: str
+    guides: str
+    """One of `│`, `├`, `└` or a space for each level of indentation."""
+    joins: tuple[str, ...] = ()
+    """The parents, where they are more than one, so that position alone does not tell them."""
+
+
+def arrange(names: Sequence[str], parents: Parents) -> list[Row]:
+    """Return the lines of a picture of these tasks, top to bottom."""
+    graph = _clean(names, parents)
+    below = _stages(names, graph)
+    rows: list[Row] = []
+    waiting = _lines(below[_ROOT], "")
+    while waiting:
+        name, guides, inside = waiting.pop()
+        joins = graph[name] if len(graph[name]) > 1 else ()
+        rows.append(Row(name, guides, joins))
+        waiting += _lines(below[name], inside)
+    return rows
+
+
+def _clean(names: Sequence[str], parents: Parents) -> dict[str, tuple[str, ...]]:
+    """Return the graph of these tasks alone; without any edge if it is no graph one can order."""
+    known = set(names)
+    graph = {name: tuple(p for p in parents.get(name, ()) if p in known) for name in names}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError:
+        return dict.fromkeys(names, ())
+    return graph
+
+
+def _lines(stages: Sequence[Sequence[str]], outside: str) -> list[tuple[str, str, str]]:
+    """Return name, guides, and guides of what follows inside, for each task; the first one last."""
+    lines: list[tuple[str, str, str]] = []
+    for stage in stages:
+        if len(stage) == 1:
+            lines.append((stage[0], outside, outside))
+            continue
+        lines += [(name, f"{outside}├", f"{outside}│") for name in stage[:-1]]
+        lines.append((stage[-1], f"{outside}└", f"{outside} "))
+    return lines[::-1]
+
+
+def _stages(names: Sequence[str], graph: Parents) -> dict[str, list[list[str]]]:
+    """Return for each task, and for the whole, what follows within it: stages of parallel tasks.
+
+    A task stands within its nearest dominator, the last task through which every path to it leads.
+    """
+    order = tuple(TopologicalSorter(graph).static_order())
+    chain: dict[str, tuple[str, ...]] = {_ROOT: ()}
+    level: dict[str, int] = {}
+    for name in order:
+        chain[name] = _common([(*chain[parent], parent) for parent in graph[name]])
+        level[name] = _level(name, graph, chain, level)
+    stages: dict[str, list[list[str]]] = {_ROOT: [], **{name: [] for name in names}}
+    for name in sorted(names, key=lambda name: level[name]):
+        within = stages[chain[name][-1] if chain[name] else _ROOT]
+        while len(within) <= level[name]:
+            within.append([])
+        within[level[name]].append(name)
+    return stages
+
+
+def _common(chains: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the beginning that all chains share."""
+    shared: list[str] = []
+    for names in zip(*chains, strict=False):
+        if len(set(names)) > 1:
+            break
+        shared.append(names[0])
+    return tuple(shared)
+
+
+def _level(
+    name: str, graph: Parents, chain: Mapping[str, tuple[str, ...]], level: Mapping[str, int]
+) -> int:
+    """Return in which stage within its dominator a task stands: after all that lead to it."""
+    depth = len(chain[name])
+    before = ((*chain[parent], parent) for parent in graph[name])
+    return max((level[path[depth]] + 1 for path in before if len(path) > depth), default=0)

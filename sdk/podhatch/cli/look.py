@@ -1,0 +1,55 @@
+"""The signs and colours of the tree: with all of Unicode, or with ASCII alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+STYLES = {
+    "Pending": "dim",
+    "Queued": "yellow",
+    "Running": "cyan",
+    "Succeeded": "green",
+    "Failed": "red",
+    "Cancelled": "magenta",
+}
+"""The colour of each phase of a run and each state of a task."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The signs of one kind of terminal."""
+
+    icons: Mapping[str, str]
+    """By state or phase."""
+    guides: Mapping[str, str]
+    """What is drawn for `│`, `├`, `└` and a space."""
+    arrow: str
+    ellipsis: str
+
+
+UNICODE = Look(
+    icons={
+        "Pending": "◷",
+        "Queued": "◌",
+        "Running": "●",
+        "Succeeded": "✔",
+        "Failed": "✖",
+        "Cancelled": "○",
+    },
+    guides={"│": "│  ", "├": "├─ ", "└": "└─ ", " ": "   "},
+    arrow="←",
+    ellipsis="…",
+)
+
+ASCII = Look(
+    icons={
+        "Pending": ".",
+        "Queued": "o",
+        "Running": ">",
+        "Succeeded": "+",
+        "Failed": "x",
+        "Cancelled": "-",
+    },
+    guides={"│": "|  ", "├": "|- ", "└": "`- ", " ": "   "},
+    arrow="<-",
+    ellipsis="...",
+)

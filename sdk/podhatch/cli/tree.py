@@ -1,0 +1,108 @@
+"""A run as a picture: a block of facts, the tree of its tasks, the tracebacks of those that failed.
+
+Pure: from the objects and the time to something rich can print. Called by get, watch and the demo.
+"""
+
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.cli.arrangement import Parents, Row, arrange
+from podhatch.cli.look import STYLES, UNICODE, Look
+from podhatch.cli.words import duration, moment, printable, shortened
+
+MAX_OUTPUT_WIDTH = 60
+MAX_JOINS = 3
+"""More parents than this are counted instead of named."""
+
+
+def run_picture(
+    run: WorkflowRun, parents: Parents, now: datetime, look: Look = UNICODE
+) -> RenderableType:
+    """Return the picture of a run as it stands at `now`."""
+    status = run.status or WorkflowRunStatus()
+    parts: list[RenderableType] = [_facts(run, status, now, look)]
+    if status.tasks:
+        parts += [Text(), _tasks(status.tasks, parents, now, look)]
+    if run.finished:
+        parts += [part for task in status.tasks for part in _traceback(task)]
+    return Group(*parts)
+
+
+def _facts(
+    run: WorkflowRun, status: WorkflowRunStatus, now: datetime, look: Look
+) -> RenderableType:
+    phase = status.phase or "Pending"
+    facts = {
+        "Name": run.metadata.name,
+        "Namespace": run.metadata.namespace,
+        "Workflow": run.spec.workflow,
+        "Phase": f"{look.icons[phase]} {phase}",
+        "Started": moment(status.started_at),
+        "Duration": duration(status.started_at, status.finished_at or now),
+        "Progress": status.progress or "",
+        "Message": printable(status.message or ""),
+    }
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value:
+            table.add_row(f"{name}:", Text(value, STYLES[phase] if name == "Phase" else ""))
+    return table
+
+
+def _tasks(tasks: list[TaskStatus], parents: Parents, now: datetime, look: Look) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in ("TASK", "STATE", "DURATION", "ATTEMPT", "NODE"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    table.add_column("OUTPUT OR MESSAGE", overflow="fold")
+    by_name = {task.name: task for task in tasks}
+    for row in arrange(list(by_name), parents):
+        task = by_name[row.name]
+        style = STYLES[task.state]
+        table.add_row(
+            _label(row, task, look),
+            Text(task.state, style),
+            _time(task, now),
+            str(task.attempt or ""),
+            task.node or "",
+            _detail(task, look),
+        )
+    return table
+
+
+def _label(row: Row, task: TaskStatus, look: Look) -> Text:
+    guides = "".join(look.guides[guide] for guide in row.guides)
+    label = Text.assemble((guides, "dim"), (look.icons[task.state], STYLES[task.state]))
+    label.append(f" {task.name}")
+    if row.joins:
+        named = ", ".join(row.joins) if len(row.joins) <= MAX_JOINS else f"{len(row.joins)} tasks"
+        label.append(f" {look.arrow} {named}", "dim")
+    return label
+
+
+def _time(task: TaskStatus, now: datetime) -> str:
+    """Return how long the task's code ran, or how long it has waited for its pod."""
+    if task.state == "Queued":
+        return duration(task.queued_at, now)
+    return duration(task.started_at, task.finished_at or now)
+
+
+def _detail(task: TaskStatus, look: Look) -> Text:
+    if task.output_ref:
+        return Text(f"kubectl get tres {task.output_ref} -o yaml", "dim")
+    if task.output is not None:
+        return Text(shortened(task.output, MAX_OUTPUT_WIDTH, look.ellipsis))
+    words = ": ".join(part for part in (task.reason, task.message) if part)
+    return Text(printable(words), "" if task.state != "Pending" else "dim")
+
+
+def _traceback(task: TaskStatus) -> list[RenderableType]:
+    if task.error is None or not task.error.traceback:
+        return []
+    title = Text(f"\nTraceback of task {task.name}, from its pod:", "bold")
+    return [title, Text(printable(task.error.traceback.rstrip()))]

@@ -1,0 +1,42 @@
+"""Times and values as people read them in a terminal: short, on one line, without surprises.
+
+Pure. Used by the tree, the list and the lines of changes.
+"""
+
+from datetime import datetime
+
+
+def duration(begin: datetime | None, end: datetime) -> str:
+    """Return the time between two moments, such as 1.2s, 3m05s or 2h10m; empty without a begin."""
+    if begin is None:
+        return ""
+    # Clocks of two machines: a moment from the cluster may lie in our future.
+    seconds = max(0.0, (end - begin).total_seconds())
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d"
+
+
+def moment(time: datetime | None) -> str:
+    """Return a moment in the reader's own time zone, to the second."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+def printable(text: str) -> str:
+    """Return the text without characters that move the cursor or change colours."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def shortened(text: str, length: int, ellipsis: str = "…") -> str:
+    """Return the text on one line of at most `length` characters."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= length else line[: length - len(ellipsis)] + ellipsis
