@@ -1,0 +1,216 @@
+"""A world around plan_run: Job controller, kubelet, runner, users, and an operator that may die.
+
+Every step is chosen by the test; the world keeps what really happened, for the invariants.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject, format_time
+from podhatch_operator.core.decision import Plan
+from podhatch_operator.core.observed import Observed
+from podhatch_operator.core.plan import plan_run
+
+from tests.fakes.objects import DEFAULTS, NOW
+from tests.property.cluster import ApiServer, ConflictError, View
+
+RUN = "flow-1"
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a task's code does when it runs, and how its pod tells."""
+
+    outcome: str = "Succeeded"
+    reports: bool = True
+    """By TaskResult; otherwise by its termination message alone."""
+    output: str = '{"x":1}'
+
+
+@dataclass
+class World:
+    """The cluster, one operator process, and the facts of what was run."""
+
+    behaviours: Mapping[str, Behaviour]
+    server: ApiServer = field(default_factory=ApiServer)
+    now: datetime = NOW
+    view: View = field(init=False)
+    started: list[str] = field(default_factory=list[str])
+    """Names of Jobs in the order of their creation."""
+    ended: dict[str, str] = field(default_factory=dict[str, str])
+    """What really became of a Job's pod."""
+    statuses: list[JsonObject] = field(default_factory=list[JsonObject])
+
+    def __post_init__(self) -> None:
+        self.restart_operator()
+
+    def restart_operator(self) -> None:
+        """A new process lists everything and remembers nothing."""
+        self.view = View(self.server)
+
+    def reconcile(self, crash_after: int = 99) -> Plan:
+        """Plan and carry out; the process may die after some of its writes."""
+        observed = self.observe()
+        plan = plan_run(observed, DEFAULTS, self.now)
+        assert plan == plan_run(observed, DEFAULTS, self.now), "the plan is not a function"
+        writes = 0
+        for manifest in plan.create:
+            if writes >= crash_after:
+                self.restart_operator()
+                return plan
+            self._create(manifest)
+            writes += 1
+        for child in plan.delete:
+            self.server.delete(child.kind, child.name)
+        if writes >= crash_after:
+            self.restart_operator()
+        elif plan.status is not None:
+            self._write_status(observed.run, plan.status)
+        return plan
+
+    def observe(self) -> Observed:
+        """Return what the operator would show the core."""
+        known = self.view.known
+        pods: dict[str, list[JsonObject]] = {}
+        for item in known["Pod"].values():
+            pods.setdefault(item["metadata"]["labels"]["batch.kubernetes.io/job-name"], []).append(
+                item
+            )
+        return Observed(
+            known["WorkflowRun"][RUN],
+            known["Workflow"].get("flow"),
+            known["ControllerRevision"],
+            known["Job"],
+            pods,
+            known["TaskResult"],
+        )
+
+    def _create(self, manifest: JsonObject) -> None:
+        kind = manifest["kind"]
+        try:
+            metadata = {**manifest["metadata"], "creationTimestamp": format_time(self.now)}
+            stored = self.server.create({**manifest, "metadata": metadata})
+        except ConflictError:
+            return
+        self.view.learn(kind, stored)
+        if kind == "Job":
+            self.started.append(stored["metadata"]["name"])
+
+    def _write_status(self, run: JsonObject, status: JsonObject) -> None:
+        try:
+            stored = self.server.replace_status(RUN, run["metadata"]["resourceVersion"], status)
+        except ConflictError:
+            return
+        self.view.learn("WorkflowRun", stored)
+        self.statuses.append(status)
+
+    # What happens around the operator.
+
+    def make_pod(self, job: str) -> None:
+        """The Job controller makes the pod."""
+        if job in self.server.objects["Pod"]:
+            return
+        self.server.create(
+            {
+                "kind": "Pod",
+                "metadata": {
+                    "name": job,
+                    "labels": {"batch.kubernetes.io/job-name": job},
+                    "creationTimestamp": format_time(self.now),
+                },
+                "spec": {"nodeName": "n", "containers": [{"name": "task", "image": "i"}]},
+                "status": {},
+            }
+        )
+
+    def start_pod(self, job: str) -> None:
+        """The kubelet starts the container."""
+        pod = self.server.objects["Pod"].get(job)
+        if pod is not None and not pod["status"]:
+            self._set_state(job, {"running": {"startedAt": format_time(self.now)}})
+
+    def end_pod(self, job: str) -> None:
+        """The task's code runs to its end and the runner reports."""
+        if not self._is_running(job):
+            return
+        behaviour = self.behaviours[self._task_of(job)]
+        self.ended[job] = behaviour.outcome
+        if behaviour.reports:
+            self.server.create(
+                {
+                    "kind": "TaskResult",
+                    "metadata": {"name": job},
+                    "spec": self._report(job, behaviour),
+                }
+            )
+        self._terminate(job, 0 if behaviour.outcome == "Succeeded" else 1)
+
+    def kill_pod(self, job: str) -> None:
+        """Somebody kills the container before it reports."""
+        if self._is_running(job):
+            self.ended[job] = "Killed"
+            self._terminate(job, 137, killed=True)
+
+    def end_job(self, job: str) -> None:
+        """The Job controller gives up: the deadline, a disruption."""
+        if job in self.ended or job not in self.server.objects["Job"]:
+            return
+        self.ended[job] = "JobFailed"
+        self.server.delete("Pod", job)
+        condition = {
+            "type": "Failed",
+            "status": "True",
+            "reason": "DeadlineExceeded",
+            "lastTransitionTime": format_time(self.now),
+        }
+        self.server.update("Job", job, {"status": {"conditions": [condition]}})
+
+    def delete_job(self, job: str) -> None:
+        """A user deletes the Job, and with it the pod.
+
+        Only once a status names it: nothing in the cluster remembers a Job that was deleted before
+        that, in its first second, and it is made again.
+        """
+        status = self.server.objects["WorkflowRun"][RUN].get("status", {})
+        known = {entry.get("job") for entry in status.get("tasks", [])}
+        if job in known and job in self.server.objects["Job"]:
+            self.ended.setdefault(job, "Deleted")
+            self.server.delete("Job", job)
+            self.server.delete("Pod", job)
+
+    def pass_time(self, seconds: float) -> None:
+        """The clock goes on."""
+        self.now += timedelta(seconds=seconds)
+
+    def _is_running(self, job: str) -> bool:
+        pod = self.server.objects["Pod"].get(job)
+        if pod is None or not pod["status"]:
+            return False
+        return "running" in pod["status"]["containerStatuses"][0]["state"]
+
+    def _task_of(self, job: str) -> str:
+        return self.server.objects["Job"][job]["metadata"]["labels"][labels.TASK]
+
+    def _report(self, job: str, behaviour: Behaviour) -> JsonObject:
+        report: JsonObject = {
+            "run": RUN,
+            "task": self._task_of(job),
+            "attempt": 1,
+            "outcome": behaviour.outcome,
+        }
+        if behaviour.outcome == "Succeeded":
+            return report | {"output": behaviour.output}
+        return report | {"error": {"type": "E", "message": "m"}}
+
+    def _terminate(self, job: str, exit_code: int, *, killed: bool = False) -> None:
+        behaviour = self.behaviours[self._task_of(job)]
+        message = "" if killed else json.dumps(self._report(job, behaviour))
+        times = {"startedAt": format_time(self.now), "finishedAt": format_time(self.now)}
+        self._set_state(job, {"terminated": {"exitCode": exit_code, "message": message, **times}})
+
+    def _set_state(self, job: str, state: JsonObject) -> None:
+        status = {"containerStatuses": [{"name": "task", "state": state}]}
+        self.server.update("Pod", job, {"status": status})
