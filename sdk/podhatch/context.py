@@ -6,7 +6,7 @@ Imports the standard library only, because the runner loads it before the user's
 import json
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from podhatch.serialization import load_value
 
@@ -74,16 +74,18 @@ class Context:
             ValueError: The task is not a parent of this one.
             IllegalTaskOutputError: The output does not fit what the parent declares.
         """
-        name = task if isinstance(task, str) else task.name
-        if name not in self._parents:
-            raise ValueError(
-                f"task {self.task_name} of workflow {self.workflow_name} has no output of task "
-                f"{name}: add {name} to parents= of {self.task_name}"
-            )
-        value = self._parents[name]
         if isinstance(task, str):
-            return value
-        return load_value(json.dumps(value), task.output_validator)
+            return self._output_of(task)
+        parent = cast("Task[Any, R]", getattr(task, "task", task))
+        return load_value(json.dumps(self._output_of(parent.name)), parent.output_validator)
+
+    def _output_of(self, parent: str) -> object:
+        if parent in self._parents:
+            return self._parents[parent]
+        raise ValueError(
+            f"task {self.task_name} of workflow {self.workflow_name} has no output of task "
+            f"{parent}: add it to parents= of {self.task_name}"
+        )
 
     def log(self, line: str | Mapping[str, object]) -> None:
         """Write a line to the task's log; a mapping is written as JSON."""

@@ -54,7 +54,7 @@ class Attempt:
             enter_source(self._assignment.source)
         task = load(self._assignment)
         arguments = arguments_for(task, self._assignment.input, self._context())
-        if inspect.iscoroutinefunction(task.function):
+        if inspect.iscoroutinefunction(inspect.unwrap(task.function)):
             importlib.import_module("asyncio")  # not on the task's clock
         self._ending.prepare()
         return dump_output(self._call(task, arguments))

@@ -19,7 +19,7 @@ MAX_TRACEBACK = 16 * 1024
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
-_IMPORT = "<frozen importlib"
+_FROZEN = "<frozen "
 
 
 class TaskFailure(Exception):  # noqa: N818
@@ -57,19 +57,17 @@ def format_exception(error: BaseException) -> str:
 
 
 def current_stack(coroutine: Any = None) -> str:
-    """Return where the user's code is now: in the main thread, or in a coroutine that waits."""
-    frame = sys._current_frames().get(  # pyright: ignore[reportPrivateUsage]
-        threading.main_thread().ident or 0
-    )
-    stack = traceback.StackSummary.extract(_of_thread(frame))
-    waiting = traceback.StackSummary.extract(_of_coroutine(coroutine))
-    # While an async task waits, its main thread stands in the event loop.
-    lines = (_users(stack) or _users(waiting)).format()
+    """Return where the user's code is now: in a coroutine that waits, or in the main thread."""
+    waits = coroutine is not None and not coroutine.cr_running
+    frames = _of_coroutine(coroutine) if waits else _of_main_thread()
+    lines = _users(traceback.StackSummary.extract(frames)).format()
     return "Where it stood (most recent call last):\n" + "".join(lines)
 
 
-def _of_thread(frame: FrameType | None) -> list[tuple[FrameType, int]]:
-    """Return a thread's frames, outermost first."""
+def _of_main_thread() -> list[tuple[FrameType, int]]:
+    """Return the main thread's frames, outermost first."""
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    frame = frames.get(threading.main_thread().ident or 0)
     return [*traceback.walk_stack(frame)][::-1] if frame else []
 
 
@@ -92,8 +90,8 @@ def _trim(told: traceback.TracebackException) -> None:
 
 
 def _users(stack: traceback.StackSummary) -> traceback.StackSummary:
-    """Drop the runner and the import system anywhere, and asyncio above the user's first frame."""
-    kept = [frame for frame in stack if not frame.filename.startswith((_OURS, _IMPORT))]
+    """Drop the runner and Python's start anywhere, and asyncio above the user's first frame."""
+    kept = [frame for frame in stack if not frame.filename.startswith((_OURS, _FROZEN))]
     while kept and kept[0].filename.startswith(_ASYNCIO):
         kept.pop(0)
     return traceback.StackSummary.from_list(kept)

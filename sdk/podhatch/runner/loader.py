@@ -133,7 +133,10 @@ def _walk(assignment: Assignment, module: ModuleType, qualified_name: str) -> Lo
 
 
 def _task_of(found: object) -> "Task[Any, Any] | None":
-    return None
+    """Return the task that an object is, or holds as its only one."""
+    definitions = sys.modules.get("podhatch.runnables.task")
+    task: Any = getattr(found, "task", found)
+    return task if definitions and isinstance(task, definitions.Task) else None
 
 
 def _failure(assignment: Assignment, kind: str, reason: str, trace: str = "") -> Exception:

@@ -4,7 +4,7 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,7 +67,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(certificate: Path) -> Iterator[ApiServer]:
+def serve(certificate: Path) -> Generator[ApiServer]:
     """Serve on a free port of 127.0.0.1 until the block ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -87,7 +87,7 @@ def serve(certificate: Path) -> Iterator[ApiServer]:
 
 
 def make_certificate(folder: Path) -> Path:
-    """Make a certificate of 127.0.0.1 that is its own authority; key and certificate in one file."""
+    """Make a certificate of 127.0.0.1, its own authority, in one file with its key."""
     file = folder / "server.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-noenc", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]

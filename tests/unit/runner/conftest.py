@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from podhatch.api import pod
 from podhatch.api.model import JsonObject
+
 from tests.unit.runner.api_server import ApiServer, make_certificate, serve
 
 LAUNCHER = """

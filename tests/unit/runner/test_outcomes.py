@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-
 from podhatch.api import pod
+
 from tests.unit.runner.conftest import Pod
 
 MODELS = """
