@@ -34,10 +34,13 @@ def check_end(world: World) -> None:
     assert (plan.create, plan.status, plan.events) == ((), None, ())
 
 
-def check_nothing_lost(world: World) -> None:
-    """Where nobody interfered, the status tells exactly what the tasks did."""
+def check_nothing_lost(world: World, parents: Mapping[str, list[str]]) -> None:
+    """Where nobody interfered, the status tells what the tasks did, and all that could ran."""
     status = world.server.objects["WorkflowRun"][RUN]["status"]
+    states = {entry["name"]: entry["state"] for entry in status["tasks"]}
     for entry in status["tasks"]:
+        could_run = all(states[parent] == "Succeeded" for parent in parents[entry["name"]])
+        assert could_run == ("job" in entry), f"{entry['name']} ran or not against its parents"
         if job := entry.get("job"):
             expected = "Succeeded" if world.ended[job] == "Succeeded" else "Failed"
             assert entry["state"] == expected

@@ -107,7 +107,7 @@ def test_in_peace_every_task_tells_what_it_did(
     parents: Parents, behaviour: dict[str, Behaviour], script: list[Step]
 ) -> None:
     world = live(parents, behaviour, script)
-    check_nothing_lost(world)
+    check_nothing_lost(world, parents)
 
 
 @thorough
@@ -116,7 +116,7 @@ def test_an_operator_that_dies_loses_and_doubles_nothing(
     parents: Parents, behaviour: dict[str, Behaviour], script: list[Step]
 ) -> None:
     world = live(parents, behaviour, script)
-    check_nothing_lost(world)
+    check_nothing_lost(world, parents)
 
 
 @thorough
@@ -140,6 +140,6 @@ def test_a_workflow_that_changes_under_a_run_does_not_change_it(
     finish(world)
     check_always(world, parents)
     check_end(world)
-    check_nothing_lost(world)
+    check_nothing_lost(world, parents)
     status = world.server.objects["WorkflowRun"][RUN]["status"]
     assert [entry["name"] for entry in status["tasks"]] == list(parents)

@@ -11,7 +11,7 @@ MAX_MESSAGE = 4096
 def with_condition(
     conditions: Sequence[Condition],
     *,
-    type: str,  # noqa: A002 (the field's name)
+    type: str,
     status: bool,
     reason: str,
     message: str,
@@ -35,6 +35,6 @@ def with_condition(
     return [new if condition.type == type else condition for condition in conditions]
 
 
-def find_condition(conditions: Sequence[Condition], type: str) -> Condition | None:  # noqa: A002
+def find_condition(conditions: Sequence[Condition], type: str) -> Condition | None:
     """Return the condition of this type, if there is one."""
     return next((condition for condition in conditions if condition.type == type), None)

@@ -5,8 +5,9 @@ The reconciler calls it with one snapshot and the time, and carries out what it 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.api.workflow import TaskSpec
@@ -30,6 +31,8 @@ from podhatch_operator.core.summary import accepted_status, rejected_status
 from podhatch_operator.core.transition import event_manifest, transitions
 from podhatch_operator.core.workflow import workflow_problems
 
+WORKFLOW_GRACE = timedelta(seconds=3)
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -47,10 +50,28 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
         return Plan()
     if run.finished:
         return Plan(delete=_abandoned(run.status, observed))
+    if until := _workflow_awaited_until(run, observed, now):
+        return Plan(requeue_at=until)
     revision = _revision(run, observed)
     if isinstance(revision, Rejection):
         return _rejected(run, revision, now)
     return _accepted(run, revision, observed, defaults, now)
+
+
+def _workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) -> datetime | None:
+    """Return until when the workflow may still be on its way: it comes by a watch of its own."""
+    created = run.metadata.creation_timestamp
+    if created is None or run.status is not None or not _is_behind(run, observed.workflow):
+        return None
+    until = created + WORKFLOW_GRACE
+    return until if now < until else None
+
+
+def _is_behind(run: WorkflowRun, workflow: JsonObject | None) -> bool:
+    """Whether the workflow is older than the one that the run's creator had applied, or unseen."""
+    generation: int = workflow["metadata"]["generation"] if workflow else 0
+    wanted = run.metadata.annotations.get(labels.WORKFLOW_GENERATION, "")
+    return generation < (int(wanted) if wanted.isdecimal() else 1)
 
 
 def _revision(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
@@ -71,6 +92,12 @@ def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejectio
             "WorkflowNotFound",
             f"spec.workflow: there is no Workflow {run.spec.workflow!r} in namespace "
             f"{run.metadata.namespace!r}; the run starts when it appears",
+        )
+    if _is_behind(run, observed.workflow):
+        return Rejection(
+            "WorkflowOutdated",
+            f"Workflow {run.spec.workflow!r} is older than the one this run was created for; "
+            "the run starts when that one is applied again",
         )
     revision = current_revision(observed.workflow)
     if problems := workflow_problems(revision.spec):

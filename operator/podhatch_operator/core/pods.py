@@ -22,7 +22,7 @@ def container_state(pod: JsonObject) -> JsonObject:
     return states[0] if states else {}
 
 
-def true_condition(raw: JsonObject, type: str) -> JsonObject | None:  # noqa: A002
+def true_condition(raw: JsonObject, type: str) -> JsonObject | None:
     """Return the object's condition of this type if it is True."""
     conditions: list[JsonObject] = raw.get("status", {}).get("conditions", [])
     return next(

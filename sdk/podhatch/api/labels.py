@@ -17,6 +17,8 @@ REVISION = f"{GROUP}/revision"
 """On a Job: the ControllerRevision the attempt was made from."""
 CONTENT_HASH = f"{GROUP}/content-hash"
 """On a Workflow: hash of what the SDK applied last; an unchanged one is not applied again."""
+WORKFLOW_GENERATION = f"{GROUP}/workflow-generation"
+"""On a WorkflowRun: the generation of the Workflow that its creator had applied just before."""
 
 RUNNER_SERVICE_ACCOUNT = "podhatch-runner"
 """Also the name of the ClusterRole that a RoleBinding of the same name gives it."""

@@ -1,5 +1,6 @@
 """plan_run, situation by situation."""
 
+import copy
 import json
 from datetime import timedelta
 
@@ -41,6 +42,13 @@ def entries(made: Plan) -> dict[str, JsonObject]:
 
 def created(made: Plan) -> list[tuple[str, str]]:
     return [(item["kind"], item["metadata"]["name"]) for item in made.create]
+
+
+def old_run() -> JsonObject:
+    """Return a run that has waited for a minute."""
+    raw = run()
+    raw["metadata"]["creationTimestamp"] = ago(60)
+    return raw
 
 
 def observe(flow: JsonObject, raw_run: JsonObject | None = None, **cluster: JsonObject) -> Observed:
@@ -147,8 +155,34 @@ def test_a_run_whose_workflow_is_deleted_goes_on() -> None:
     assert created(made) == [("Job", attempt_name("b")), ("Job", attempt_name("c"))]
 
 
+def test_a_run_waits_in_silence_while_its_workflow_may_still_be_on_its_way() -> None:
+    fresh = run()
+    assert plan(Observed(fresh, None)) == Plan(requeue_at=NOW + timedelta(seconds=2))
+    fresh["metadata"]["annotations"] = {"podhatch.dev/workflow-generation": "2"}
+    assert plan(Observed(fresh, DIAMOND)) == Plan(requeue_at=NOW + timedelta(seconds=2))
+
+
+def test_a_run_never_starts_with_an_older_workflow_than_its_creator_applied() -> None:
+    late = old_run()
+    late["metadata"]["annotations"] = {"podhatch.dev/workflow-generation": "2"}
+    made = plan(Observed(late, DIAMOND))
+    assert made.create == ()
+    assert made.status is not None
+    assert made.status["conditions"][0]["reason"] == "WorkflowOutdated"
+    newer = copy.deepcopy(DIAMOND)
+    newer["metadata"]["generation"] = 2
+    assert len(plan(Observed({**late, "status": made.status}, newer)).create) == 2
+
+
 REJECTED: list[tuple[str, JsonObject | None, JsonObject, str, str, str]] = [
-    ("no workflow", None, run(), "WorkflowNotFound", "Pending", "no Workflow 'flow' in namespace"),
+    (
+        "no workflow",
+        None,
+        old_run(),
+        "WorkflowNotFound",
+        "Pending",
+        "no Workflow 'flow' in namespace",
+    ),
     (
         "cycle",
         workflow(task("a", "b"), task("b", "a")),
@@ -201,7 +235,7 @@ def test_a_run_that_cannot_start_says_why(
 
 
 def test_a_waiting_run_starts_when_its_workflow_appears() -> None:
-    waiting = plan(Observed(run(), None)).status
+    waiting = plan(Observed(old_run(), None)).status
     made = plan(Observed(run(waiting), DIAMOND))
     assert made.status is not None
     assert made.status["phase"] == "Running"

@@ -97,7 +97,7 @@ def test_required_and_wished_labels_stand_alone_too() -> None:
 def make_job(
     raw_task: JsonObject, run_spec: JsonObject | None = None, **spec: object
 ) -> JsonObject:
-    """Return the Job of a task's first attempt, after checking that it is the last to be created."""
+    """Return the Job of a task's first attempt, which comes last of what is created for it."""
     flow = workflow(raw_task, **spec)
     attempt = Attempt(
         WorkflowRun.model_validate(run(**(run_spec or {}))), TaskSpec.model_validate(raw_task), 1
