@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from podhatch.client.hatchet import Hatchet
-    from podhatch.cluster.errors import ClusterUnreachable
     from podhatch.context import Context
     from podhatch.errors import (
+        ClusterUnreachable,
         FailedTaskRunExceptionGroup,
         IllegalTaskOutputError,
         InvalidRun,
@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ClusterUnreachable": "podhatch.cluster.errors",
+    "ClusterUnreachable": "podhatch.errors",
     "Context": "podhatch.context",
     "DesiredWorkerLabel": "podhatch.runnables.labels",
     "EmptyModel": "podhatch.runnables.input",

@@ -8,6 +8,10 @@ class PodhatchError(Exception):
     """Base of all errors that podhatch raises on purpose: the text says what to do."""
 
 
+class ClusterUnreachable(PodhatchError):  # noqa: N818 - it names a state
+    """No answer came from the API server, or there is none to ask; the message says which."""
+
+
 class IllegalTaskOutputError(PodhatchError):
     """A task's output is not JSON, or is not what the task declares to return."""
 

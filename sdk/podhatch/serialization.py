@@ -72,8 +72,8 @@ def load_value(text: str, declared: object) -> object:
         return json.loads(text)
     if isinstance(declared, type) and declared in _PLAIN:
         value = json.loads(text)
-        if type(value) is declared:
-            return value
+        if isinstance(value, declared) and not isinstance(value, bool):
+            return cast("object", value)
     from pydantic import ValidationError
 
     try:

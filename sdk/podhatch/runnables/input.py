@@ -3,6 +3,7 @@
 Imports pydantic, so definitions reach for it only when they are run or written out.
 """
 
+import json
 from collections.abc import Mapping
 from typing import cast
 
@@ -29,10 +30,8 @@ def dump_input(workflow: str, validator: object, value: object) -> JsonObject:
         value: An instance of it, a mapping that fits it, or None for an empty one.
 
     Raises:
-        InvalidRun: It does not fit, is not a JSON object or is too large; the text names the fields.
+        InvalidRun: It does not fit, is no JSON object or is too large; the text names the fields.
     """
-    import json
-
     subject = f"the input of workflow {workflow!r}"
     try:
         text = dump_json(_validated(validator, value))

@@ -8,6 +8,8 @@ from typing import Literal, TypedDict, cast
 from podhatch.runnables.duration import Duration, seconds
 from podhatch.runnables.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
 
+QUEUE_LIMIT = timedelta(minutes=5)
+RUN_LIMIT = timedelta(minutes=1)
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
@@ -51,22 +53,22 @@ class StandaloneOptions(TaskOptions, WorkflowOptions, total=False):
 class TaskSettings:
     """Checked options of a task; the names are those of `podhatch.api.workflow.TaskSpec`."""
 
-    schedule_timeout_seconds: float = 300.0
-    execution_timeout_seconds: float = 60.0
-    desired_worker_labels: tuple[DesiredWorkerLabel, ...] = ()
-    image: str | None = None
-    cluster_access: bool = True
-    run_as_user: int | None = None
+    schedule_timeout_seconds: float
+    execution_timeout_seconds: float
+    desired_worker_labels: tuple[DesiredWorkerLabel, ...]
+    image: str | None
+    cluster_access: bool
+    run_as_user: int | None
 
 
 @dataclass(frozen=True)
 class WorkflowSettings:
     """Checked options of a workflow; the names are those of `WorkflowSpec`."""
 
-    description: str | None = None
-    version: str | None = None
-    image: str | None = None
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    description: str | None
+    version: str | None
+    image: str | None
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
 
 
 def task_settings(subject: str, options: TaskOptions) -> TaskSettings:
@@ -81,12 +83,8 @@ def task_settings(subject: str, options: TaskOptions) -> TaskSettings:
     if user is not None and not 0 <= user < 2**31:
         raise ValueError(f"{subject}: run_as_user: {user} is not a user id")
     return TaskSettings(
-        schedule_timeout_seconds=_timeout(
-            subject, "schedule_timeout", options, timedelta(minutes=5)
-        ),
-        execution_timeout_seconds=_timeout(
-            subject, "execution_timeout", options, timedelta(minutes=1)
-        ),
+        schedule_timeout_seconds=_timeout(subject, "schedule_timeout", options, QUEUE_LIMIT),
+        execution_timeout_seconds=_timeout(subject, "execution_timeout", options, RUN_LIMIT),
         desired_worker_labels=_labels(subject, options.get("desired_worker_labels", ())),
         image=_image(subject, options.get("image")),
         cluster_access=bool(options.get("cluster_access", True)),

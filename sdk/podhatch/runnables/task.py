@@ -21,7 +21,9 @@ Input = TypeVar("Input")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-TaskFunction: TypeAlias = "Callable[[Input, Context], Awaitable[R]] | Callable[[Input, Context], R]"
+TaskFunction: TypeAlias = (
+    Callable[[Input, "Context"], Awaitable[R]] | Callable[[Input, "Context"], R]
+)
 """What a task's decorator takes: a function, sync or async, of the input and a Context."""
 
 

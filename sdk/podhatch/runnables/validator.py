@@ -1,7 +1,7 @@
 """What may be declared as a workflow's input. Checked when the workflow is defined."""
 
 import dataclasses
-from typing import get_origin
+from typing import cast, get_origin
 
 
 def check_validator(subject: str, validator: object) -> None:
@@ -10,15 +10,16 @@ def check_validator(subject: str, validator: object) -> None:
     Raises:
         ValueError: It is no pydantic model, dataclass, dict or TypedDict; `subject` is named.
     """
-    declared = get_origin(validator) or validator
-    if declared is None or (
+    declared: object = get_origin(validator) or validator
+    fits = validator is None or (
         isinstance(declared, type)
         and (
             issubclass(declared, dict)  # a TypedDict too
-            or dataclasses.is_dataclass(declared)
-            or hasattr(declared, "model_validate")
+            or dataclasses.is_dataclass(cast("object", declared))
+            or hasattr(cast("object", declared), "model_validate")
         )
-    ):
+    )
+    if fits:
         return
     raise ValueError(
         f"{subject}: input_validator: {validator!r} is no pydantic model, dataclass, dict or "

@@ -1,0 +1,34 @@
+"""What the API server refused, as a sentence for the user. Used around every request of the SDK."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from podhatch.cluster import ApiError
+from podhatch.errors import NotInstalled, RequestRefused
+
+
+@contextmanager
+def explained(kind: str, namespace: str, name: str) -> Generator[None]:
+    """Turn an error of the API server about this object into one that says what to do.
+
+    Raises:
+        NotInstalled: The cluster does not know the kind.
+        RequestRefused: Anything else.
+    """
+    try:
+        yield
+    except ApiError as error:
+        subject = f"{kind} {name!r} in namespace {namespace!r}"
+        if error.status != 404:
+            raise RequestRefused(f"the API server refused {subject}: {error.message}") from None
+        if error.message.startswith("namespaces "):
+            raise RequestRefused(
+                f"{subject}: there is no such namespace; create it, or name another with "
+                "Hatchet(namespace=...)"
+            ) from None
+        if f'"{name}"' in error.message:
+            raise RequestRefused(f"{subject} is gone: {error.message}") from None
+        raise NotInstalled(
+            f"{subject}: podhatch is not installed in this cluster, which does not know the kind; "
+            "install its chart: helm install podhatch charts/podhatch"
+        ) from None

@@ -1,0 +1,111 @@
+"""One cluster as this process knows it: the connection, and the workflows it already holds.
+
+Lives in the portal's loop. Every error of the API server leaves it as a sentence for the user.
+"""
+
+import asyncio
+from collections import defaultdict
+from contextlib import AbstractContextManager
+
+from podhatch.api.labels import CONTENT_HASH
+from podhatch.api.model import JsonObject
+from podhatch.client.explain import explained
+from podhatch.client.portal import portal
+from podhatch.client.target import Target
+from podhatch.cluster import WORKFLOW, ApiError, Cluster
+from podhatch.runnables.manifest import Manifest
+
+FIELD_MANAGER = "podhatch-sdk"
+
+_sessions: "dict[tuple[asyncio.AbstractEventLoop, Target], Session]" = {}
+
+
+class Session:
+    """A connection to one cluster and namespace.
+
+    Attributes:
+        cluster: The connection.
+        namespace: Where workflows and runs belong.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self._generations: dict[tuple[str, str], int] = {}
+        """Of the workflows applied or found, by name and content hash."""
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def publish(self, manifest: Manifest) -> int:
+        """See to it that the cluster holds the workflow, and return its generation.
+
+        What this process has published once is not looked at again.
+        """
+        key = (manifest.name, manifest.content_hash)
+        async with self._locks[manifest.name]:
+            if key not in self._generations:
+                stored = await self._publish(manifest)
+                self._generations = {
+                    known: generation
+                    for known, generation in self._generations.items()
+                    if known[0] != manifest.name
+                }
+                self._generations[key] = int(stored["metadata"].get("generation", 0))
+            return self._generations[key]
+
+    async def create(self, manifest: JsonObject) -> JsonObject:
+        """Create the object in this session's namespace."""
+        with self._explained(manifest):
+            return await self.cluster.create(self._placed(manifest))
+
+    async def _publish(self, manifest: Manifest) -> JsonObject:
+        stored = await self._stored(manifest)
+        if manifest.source is not None:
+            await self._create_once(manifest.source)
+        if stored is not None and _hash_of(stored) == manifest.content_hash:
+            return stored
+        with self._explained(manifest.workflow):
+            document = self._placed(manifest.workflow)
+            return await self.cluster.apply(document, field_manager=FIELD_MANAGER)
+
+    async def _stored(self, manifest: Manifest) -> JsonObject | None:
+        with self._explained(manifest.workflow):
+            try:
+                return await self.cluster.get(WORKFLOW, self.namespace, manifest.name)
+            except ApiError as error:
+                if error.status != 404 or f'"{manifest.name}"' not in error.message:
+                    raise
+                return None
+
+    async def _create_once(self, manifest: JsonObject) -> None:
+        """Create an object whose name stands for its content."""
+        with self._explained(manifest):
+            try:
+                await self.cluster.create(self._placed(manifest))
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+
+    def _explained(self, manifest: JsonObject) -> AbstractContextManager[None]:
+        return explained(manifest["kind"], self.namespace, manifest["metadata"]["name"])
+
+    def _placed(self, manifest: JsonObject) -> JsonObject:
+        return {**manifest, "metadata": {**manifest["metadata"], "namespace": self.namespace}}
+
+
+async def session_of(target: Target) -> Session:
+    """Return this process's session for a target; connects when first asked. In the portal only."""
+    loop = asyncio.get_running_loop()
+    if (loop, target) not in _sessions:
+        cluster = await Cluster.connect(kubeconfig=target.kubeconfig, context=target.context)
+        if (loop, target) in _sessions:  # another run was faster
+            await cluster.close()
+        else:
+            _sessions[loop, target] = Session(cluster, target.namespace or cluster.namespace)
+            resources = portal().resources
+            resources.push_async_callback(cluster.close)
+            resources.callback(_sessions.pop, (loop, target))
+    return _sessions[loop, target]
+
+
+def _hash_of(workflow: JsonObject) -> str | None:
+    return workflow["metadata"].get("annotations", {}).get(CONTENT_HASH)
