@@ -82,6 +82,37 @@ class Cluster:
         """Return the object."""
         return await self._send(_Request("get", "GET", self._url(kind, namespace, name)))
 
+    async def pages(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
+        """Yield all objects page by page, as `list` returns them at once.
+
+        Raises:
+            ApiError: 410 when the caller took minutes between two pages.
+        """
+        query = {
+            "limit": str(PAGE_SIZE),
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
+        accept = _METADATA_ONLY if metadata_only else _JSON
+        while True:
+            url = self._url(kind, namespace, query=query)
+            page = await self._send(_Request("list", "GET", url, accept=accept))
+            items: list[JsonObject] = page["items"] or []
+            for item in items:  # the API server leaves these out of most lists
+                item["apiVersion"], item["kind"] = kind.api_version, kind.kind
+            yield items, page["metadata"]["resourceVersion"]
+            if not page["metadata"].get("continue"):
+                return
+            query["continue"] = page["metadata"]["continue"]
+
     async def list(
         self,
         kind: Kind,
@@ -95,31 +126,18 @@ class Cluster:
 
         With `metadata_only` the objects hold nothing but their metadata.
         """
-        query = {
-            "limit": str(PAGE_SIZE),
-            "labelSelector": label_selector,
-            "fieldSelector": field_selector,
-        }
-        accept = _METADATA_ONLY if metadata_only else _JSON
         items: list[JsonObject] = []
-        while True:
-            url = self._url(kind, namespace, query=query)
-            try:
-                page = await self._send(_Request("list", "GET", url, accept=accept))
-            except ApiError as error:
-                if error.status != 410 or "continue" not in query:
-                    raise
-                items.clear()  # the pages took too long: all of it at once
-                query = {k: v for k, v in query.items() if k not in ("continue", "limit")}
-                continue
-            items += page["items"] or ()
-            metadata = page["metadata"]
-            if not metadata.get("continue"):
-                break
-            query["continue"] = metadata["continue"]
-        for item in items:  # the API server leaves these out of most lists
-            item["apiVersion"], item["kind"] = kind.api_version, kind.kind
-        return items, metadata["resourceVersion"]
+        version = ""
+        pages = self.pages(
+            kind,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            metadata_only=metadata_only,
+        )
+        async for page, version in pages:  # noqa: B007 - the last version is the list's
+            items += page
+        return items, version
 
     async def apply(
         self,
@@ -207,11 +225,8 @@ class Cluster:
         *,
         query: dict[str, str] | None = None,
     ) -> URL:
-        root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-        where = f"/namespaces/{namespace}" if namespace else ""
-        tail = "".join(f"/{part}" for part in (kind.plural, name, subresource) if part)
+        path = f"{self.connection.server}{kind.path(namespace, name, subresource)}"
         given = urlencode({key: value for key, value in (query or {}).items() if value})
-        path = f"{self.connection.server}{root}{where}{tail}"
         return URL(f"{path}?{given}" if given else path, encoded=True)
 
     async def _send(self, request: _Request) -> JsonObject:

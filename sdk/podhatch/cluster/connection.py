@@ -80,14 +80,19 @@ class Connection:
             return _from_service_account()
         return await asyncio.to_thread(_from_kubeconfig, kubeconfig, context)
 
-    def session(self) -> aiohttp.ClientSession:
-        """Return a session that signs its requests. Whoever opens it closes it."""
+    def session(
+        self, *middlewares: aiohttp.ClientMiddlewareType, limit: int = MAX_CONNECTIONS
+    ) -> aiohttp.ClientSession:
+        """Return a session that signs its requests. Whoever opens it closes it.
+
+        `limit` is how many connections it may have; 0 is any number.
+        """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, ssl=self.ssl_context or True, keepalive_timeout=60
+                limit=limit, ssl=self.ssl_context or True, keepalive_timeout=60
             ),
             headers={"User-Agent": "podhatch", "Accept": "application/json"},
-            middlewares=(self._sign,),
+            middlewares=(self._sign, *middlewares),
             proxy=self.proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
         )

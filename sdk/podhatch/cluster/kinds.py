@@ -21,6 +21,13 @@ class Kind:
         """What stands in the `apiVersion` field of an object of this kind."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
+        """Return the path of the collection, of all namespaces when None, or of an object in it."""
+        root = "/apis" if self.group else "/api"
+        where = f"/namespaces/{namespace}" if namespace else ""
+        tail = "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
+        return f"{root}/{self.api_version}{where}{tail}"
+
 
 WORKFLOW = Kind(GROUP, VERSION, "Workflow", "workflows")
 WORKFLOW_RUN = Kind(GROUP, VERSION, "WorkflowRun", "workflowruns")

@@ -1,0 +1,165 @@
+"""The operator's process: `python -m podhatch_operator`. Puts the parts together, and stops them.
+
+It ends with 0 after SIGTERM or SIGINT, and with 1 when a part of it ended by itself.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Awaitable
+
+import kopf
+from podhatch.cluster import Cluster, ClusterUnreachable
+
+from podhatch_operator.core.observed import Defaults
+from podhatch_operator.handlers import registry_of_handlers
+from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.health import Health, Watches, measure_lag
+from podhatch_operator.runtime.intake import Intake
+from podhatch_operator.runtime.logs import set_up_logs
+from podhatch_operator.runtime.metrics import Hops, Metrics
+from podhatch_operator.runtime.queue import Queue
+from podhatch_operator.runtime.reconciler import Reconciler
+from podhatch_operator.runtime.resync import Resync
+from podhatch_operator.runtime.server import Server
+from podhatch_operator.runtime.watched import WATCHED
+from podhatch_operator.runtime.workers import Workers
+from podhatch_operator.settings import BadSetting, NoMemories, Settings, kopf_settings
+
+logger = logging.getLogger("podhatch_operator")
+
+STOP_SECONDS = 10.0
+
+
+class Operator:
+    """All parts of the operator, around one connection to the cluster."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self.settings = settings
+        self.cluster = cluster
+        self.metrics = Metrics()
+        self.cluster.on_request = self.metrics.count_request
+        self.cache = Cache()
+        for watched in WATCHED:
+            count = self.metrics.objects.labels(watched.kind.kind)
+            count.set_function(lambda kind=watched.kind: self.cache.count(kind))
+        self.queue = Queue(asyncio.get_running_loop(), self.metrics.queue)
+        self.hops = Hops(self.metrics.hop)
+        self.intake = Intake(self.cache, self.queue, self.hops)
+        self.resync = Resync(cluster, self.cache, self.intake, self.metrics, settings.namespaces)
+        self.watches = Watches(settings.namespaces)
+        health = Health(self.queue, self.resync, self.watches)
+        self.server = Server(health, self.metrics, settings.port)
+        self.stop_kopf = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Run until `stop`, and return the process's exit code."""
+        await self.server.start()
+        asked_to_stop = asyncio.create_task(stop.wait())
+        try:
+            if not await _first(asked_to_stop, asyncio.create_task(self._list_all())):
+                return 0
+            return await self._work(stop, asked_to_stop)
+        finally:
+            asked_to_stop.cancel()
+            await self.server.stop()
+            await self.cluster.close()
+
+    async def _list_all(self) -> None:
+        """Learn all there is, before anything is decided: not in the cache must mean not there."""
+        await self.resync.list_all()
+        gc.collect()
+        gc.freeze()  # most of it stays: the collector need not look at it again and again
+        for key in self.cache.all_keys():
+            self.queue.add(key)
+
+    async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
+        defaults = Defaults(self.settings.runner_image, self.settings.runner_pull_policy)
+        reconciler = Reconciler(self.cluster, self.cache, self.queue, defaults, self.hops)
+        workers = Workers(self.queue, reconciler.reconcile, self.metrics, self.settings.workers)
+        beside = [
+            asyncio.create_task(self.resync.run(), name="resync"),
+            asyncio.create_task(measure_lag(self.metrics), name="lag"),
+        ]
+        watching = await self._start_kopf(stop)
+        logger.info("started, with %d runs and workflows to look at", len(self.queue))
+        await asyncio.wait([asked_to_stop, watching, *beside], return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in (watching, *beside) if task.done()]
+        for task in ended:
+            logger.error("%s ended by itself", task.get_name(), exc_info=task.exception())
+        self.queue.close()
+        await _within(STOP_SECONDS, workers.finished())
+        for task in beside:
+            task.cancel()
+        self.stop_kopf.set()
+        await _within(STOP_SECONDS, asyncio.wait([watching, *beside]))
+        logger.info("stopped")
+        return 1 if ended else 0
+
+    async def _start_kopf(self, stop: asyncio.Event) -> "asyncio.Task[None]":
+        """Start kopf's watches; a task that ends when they all have ended."""
+        others = asyncio.all_tasks()  # kopf ends all tasks it does not know to be another's
+        tasks = await kopf.spawn_tasks(
+            registry=registry_of_handlers(
+                self.intake, self.metrics, self.cluster.connection, self.watches
+            ),
+            settings=kopf_settings(),
+            memories=NoMemories(),
+            clusterwide=not self.settings.namespaces,
+            namespaces=self.settings.namespaces,
+            stop_flag=self.stop_kopf,
+        )
+        stop_on_signals(stop)  # kopf has just set its own
+        return asyncio.create_task(kopf.run_tasks(tasks, ignored=others), name="kopf")
+
+
+async def _first(stopper: "asyncio.Task[bool]", task: "asyncio.Task[None]") -> bool:
+    """Wait for the task; return False, and cancel it, when the stopper comes first."""
+    await asyncio.wait([stopper, task], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    return False
+
+
+async def _within(seconds: float, step: Awaitable[object]) -> None:
+    try:
+        await asyncio.wait_for(step, seconds)
+    except TimeoutError:
+        logger.warning("could not stop cleanly within %.0f s", seconds)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Have SIGTERM and SIGINT stop the operator."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def serve(settings: Settings) -> int:
+    """Run the operator until a signal comes, and return the process's exit code."""
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    try:
+        cluster = await Cluster.connect()
+    except ClusterUnreachable as error:
+        logger.error("%s", error)
+        return 1
+    return await Operator(cluster, settings).run(stop)
+
+
+def main() -> int:
+    """Read the settings and run."""
+    try:
+        settings = Settings.read()
+    except BadSetting as error:
+        print(error, file=sys.stderr)  # noqa: T201 - there are no logs yet
+        return 2
+    set_up_logs(settings.log_level)
+    return asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

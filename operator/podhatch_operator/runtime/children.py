@@ -1,0 +1,115 @@
+"""Create and delete a run's children, as its plan says. Called by the reconciler.
+
+An answer that refuses a child for good is handed back; any other failure is raised.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    JOB,
+    ApiError,
+    Cluster,
+    kind_of,
+)
+
+from podhatch_operator.core.decision import Child
+from podhatch_operator.core.observed import Refusal
+from podhatch_operator.runtime.cache import Cache, is_owned_by
+from podhatch_operator.runtime.runner_account import RunnerAccount
+
+REFUSED = (400, 403, 422)
+"""Trying again at once would be refused again: the user is told instead."""
+MAX_PARALLEL = 16
+_DELETABLE = {"Job": JOB, "ConfigMap": CONFIG_MAP}
+
+
+class Children:
+    """Writes children to the cluster, and what the cluster answers to the cache."""
+
+    def __init__(self, cluster: Cluster, cache: Cache) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._account = RunnerAccount(cluster)
+
+    async def create(self, run: JsonObject, manifests: Sequence[JsonObject]) -> dict[str, Refusal]:
+        """Create what is not there, and return what the API server refused, by name.
+
+        Revisions come first, for Jobs must not exist without them; the manifests of one attempt
+        follow each other, and the attempts go side by side.
+        """
+        revisions = [item for item in manifests if item["kind"] == CONTROLLER_REVISION.kind]
+        refusals = await self._create_in_order(run, revisions)
+        for refusal in refusals.values():
+            return {item["metadata"]["name"]: refusal for item in manifests}
+        rest = [item for item in manifests if item["kind"] != CONTROLLER_REVISION.kind]
+        attempts = [
+            list(group) for _, group in groupby(rest, lambda item: item["metadata"]["name"])
+        ]
+        if len(attempts) == 1:
+            return await self._create_in_order(run, attempts[0])
+        return await self._create_side_by_side(run, attempts)
+
+    async def delete(self, namespace: str, children: Sequence[Child]) -> None:
+        """Delete what is still there."""
+        for child in children:
+            try:
+                await self._cluster.delete(_DELETABLE[child.kind], namespace, child.name)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+
+    async def _create_side_by_side(
+        self, run: JsonObject, attempts: Sequence[Sequence[JsonObject]]
+    ) -> dict[str, Refusal]:
+        places = asyncio.Semaphore(MAX_PARALLEL)
+
+        async def create(attempt: Sequence[JsonObject]) -> dict[str, Refusal]:
+            async with places:
+                return await self._create_in_order(run, attempt)
+
+        refusals: dict[str, Refusal] = {}
+        answers = await asyncio.gather(*map(create, attempts), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            refusals |= answer
+        return refusals
+
+    async def _create_in_order(
+        self, run: JsonObject, manifests: Sequence[JsonObject]
+    ) -> dict[str, Refusal]:
+        """Create one after the other, up to the first that is refused."""
+        for manifest in manifests:
+            try:
+                await self._account.ensure_for(manifest)
+                refusal = await self._create(run, manifest)
+            except ApiError as error:
+                if error.status not in REFUSED:
+                    raise
+                refusal = Refusal(error.status, error.message)
+            if refusal:
+                return {manifest["metadata"]["name"]: refusal}
+        return {}
+
+    async def _create(self, run: JsonObject, manifest: JsonObject) -> Refusal | None:
+        kind = kind_of(manifest)
+        try:
+            created = await self._cluster.create(manifest)
+        except ApiError as error:
+            if error.status != 409 or error.reason != "AlreadyExists":
+                raise
+            metadata = manifest["metadata"]
+            created = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
+            if "ownerReferences" in metadata and not is_owned_by(created, run):
+                message = (
+                    f"a {kind.kind} {metadata['name']} exists that is not this run's: delete it"
+                )
+                return Refusal(error.status, message)
+        if kind is not CONFIG_MAP:
+            self._cache.apply(kind, created)
+        return None

@@ -1,0 +1,24 @@
+"""Statuses that may wait a moment, so that a run of a second costs one write and not three."""
+
+from collections.abc import Callable
+
+from podhatch_operator.runtime.keys import Key
+
+HOLD_SECONDS = 0.75
+
+
+class HeldStatuses:
+    """Since when a run's status is held back. Losing it only means to write sooner."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since: dict[Key, float] = {}
+
+    def wait(self, key: Key) -> float:
+        """Return for how many seconds this run's status is still to be held; 0 to write it."""
+        since = self._since.setdefault(key, self._clock())
+        return max(since + HOLD_SECONDS - self._clock(), 0.0)
+
+    def release(self, key: Key) -> None:
+        """The status was written, or there is none to write."""
+        self._since.pop(key, None)

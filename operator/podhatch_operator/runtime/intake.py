@@ -1,0 +1,47 @@
+"""Where every change of the cluster comes in: into the cache, and as keys into the queue.
+
+Called by kopf's handlers and by the resync.
+"""
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import TASK_RESULT, Kind
+
+from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.metrics import Hops
+from podhatch_operator.runtime.queue import Queue
+from podhatch_operator.runtime.store import Place, place_of, version_of
+
+
+class Intake:
+    """Takes in objects, and adds to the queue what they touch."""
+
+    def __init__(self, cache: Cache, queue: Queue, hops: Hops) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._hops = hops
+
+    def changed(self, kind: Kind, raw: JsonObject) -> bool:
+        """An object was seen. Return whether that was news."""
+        is_new = kind is TASK_RESULT and self._cache.get(kind, place_of(raw)) is None
+        if not self._cache.apply(kind, raw):
+            return False
+        for key in self._cache.keys_for(kind, raw):
+            if is_new:
+                self._hops.result_arrived(key)
+            self._queue.add(key)
+        return True
+
+    def deleted(self, kind: Kind, raw: JsonObject) -> None:
+        """An object was seen for the last time, in its last version."""
+        self._end(kind, raw, place_of(raw), version_of(raw))
+
+    def gone(self, kind: Kind, place: Place, version: int) -> None:
+        """A list made at `version` does not hold the object any more."""
+        held = self._cache.get(kind, place)
+        if held is not None:
+            self._end(kind, held, place, version)
+
+    def _end(self, kind: Kind, raw: JsonObject, place: Place, version: int) -> None:
+        if self._cache.remove(kind, place, version):
+            for key in self._cache.keys_for(kind, raw):
+                self._queue.add(key)

@@ -1,0 +1,35 @@
+"""Logs as one JSON object a line, for whoever collects them. Set up by the entry point."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+_FIELDS = ("kind", "namespace", "object")
+"""What a log call may name by `extra`."""
+
+
+class JsonFormatter(logging.Formatter):
+    """time, level, logger, message, the object it is about, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: vars(record)[name] for name in _FIELDS if name in vars(record)}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up_logs(level: str) -> None:
+    """Write our own logs from this level on, and those of the libraries from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("podhatch").setLevel(level)
+    logging.getLogger("podhatch_operator").setLevel(level)

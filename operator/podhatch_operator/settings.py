@@ -1,0 +1,138 @@
+"""What the chart sets, read from the environment; and how kopf is to behave. Read at the start."""
+
+import itertools
+import os
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
+
+from podhatch_operator.runtime.watched import WATCHED
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class BadSetting(Exception):  # noqa: N818 - it names what is bad
+    """A variable cannot be understood; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The operator's settings."""
+
+    runner_image: str
+    """Image of python tasks that name none."""
+    runner_pull_policy: str
+    namespaces: tuple[str, ...]
+    """Where to look after runs; empty means everywhere."""
+    workers: int
+    port: int
+    log_level: str
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the environment.
+
+        Raises:
+            BadSetting: a number is none, or a word is not one of those it may be.
+        """
+        watched = environment.get("PODHATCH_WATCH_NAMESPACES", "").split(",")
+        level = environment.get("PODHATCH_LOG_LEVEL", "info").upper()
+        if level not in LOG_LEVELS:
+            raise BadSetting(f"PODHATCH_LOG_LEVEL is {level!r}: use one of {', '.join(LOG_LEVELS)}")
+        return cls(
+            runner_image=environment.get("PODHATCH_RUNNER_IMAGE", "podhatch/runner:latest"),
+            runner_pull_policy=environment.get("PODHATCH_RUNNER_PULL_POLICY", "IfNotPresent"),
+            namespaces=tuple(name.strip() for name in watched if name.strip()),
+            workers=_positive(environment, "PODHATCH_WORKERS", 32),
+            port=_positive(environment, "PODHATCH_PORT", 8080),
+            log_level=level,
+        )
+
+
+def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdecimal() or int(text) == 0:
+        raise BadSetting(f"{name} is {text!r}: use a whole number above 0")
+    return int(text)
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Return settings under which kopf watches and does nothing else."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # or it watches CRDs and namespaces of the whole cluster
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
+    settings.queueing.idle_timeout = 1.0
+    settings.queueing.exit_timeout = 1.0
+    settings.networking.connect_timeout = 10.0
+    settings.networking.request_timeout = 30.0
+    settings.networking.error_backoffs = EndlessBackoffs()
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330.0
+    settings.watching.connect_timeout = 10.0
+    settings.watching.chunk_size = 500
+    settings.execution.max_workers = 1
+    settings.process.ultimate_exiting_timeout = 30.0
+    for watched in WATCHED:
+        if watched.label_selector:
+            kind = watched.kind
+            selectors = settings.watching.label_selectors
+            selectors[kind.group, kind.version, kind.plural] = watched.label_selector
+    return settings
+
+
+class EndlessBackoffs:
+    """kopf gives up when these end, and the API server may be away for long."""
+
+    def __iter__(self) -> Iterator[float]:
+        for step in itertools.count():
+            yield min(0.25 * 2**step, 15.0) * random.uniform(0.5, 1.0)
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """We look at whole objects, so kopf need not compare them: half its work per event."""
+
+    def build(self, **_: Any) -> Any:
+        """Return an empty essence."""
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        """Return nothing."""
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Our handlers do not fail and are not retried: there is no progress to keep."""
+
+    def fetch(self, **_: Any) -> Any:
+        """Return nothing."""
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+    def purge(self, **_: Any) -> None:
+        """Purge nothing."""
+
+    def touch(self, **_: Any) -> None:
+        """Touch nothing."""
+
+    def clear(self, *, essence: Any) -> Any:
+        """Return the essence as it is."""
+        return essence
+
+
+class NoMemories(ResourceMemories):
+    """kopf keeps several KB for each object until it is deleted; our handlers ask for nothing."""
+
+    async def recall(self, raw_body: Any, **options: Any) -> ResourceMemory:
+        """Return a memory that nobody keeps."""
+        del options
+        return await super().recall(raw_body, ephemeral=True)
