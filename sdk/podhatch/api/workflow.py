@@ -159,7 +159,7 @@ class TaskSpec(WireModel):
     schedule_timeout_seconds: Annotated[
         float,
         Field(
-            ge=0.001,
+            gt=0,
             le=31_536_000,
             description="scheduleTimeoutSeconds is how long the task may wait for its pod to "
             "start; then the task is cancelled. Pulling the image counts.",
@@ -168,7 +168,7 @@ class TaskSpec(WireModel):
     execution_timeout_seconds: Annotated[
         float,
         Field(
-            ge=0.001,
+            gt=0,
             le=31_536_000,
             description="executionTimeoutSeconds is how long one attempt may run; then it fails.",
         ),

@@ -1,0 +1,78 @@
+"""Objects on the wire: what goes out comes back, and fits the schema the API server has."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import jsonschema
+import pytest
+from podhatch.api.model import ApiObject, JsonObject, format_time
+from podhatch.api.schema import crd_schema
+from podhatch.api.workflow import TaskSpec, Workflow, WorkflowSpec
+from pydantic import ValidationError
+
+from tests.unit.api import examples
+
+
+def strict(schema: JsonObject) -> JsonObject:
+    """The schema as strict validation applies it: no field the API server does not know."""
+    result = dict(schema)
+    if "properties" in schema:
+        result["properties"] = {k: strict(v) for k, v in schema["properties"].items()}
+        result["additionalProperties"] = False
+    if "items" in schema:
+        result["items"] = strict(schema["items"])
+    return result
+
+
+@pytest.mark.parametrize("example", examples.ALL, ids=lambda e: e.kind)
+def test_a_full_object_survives_the_wire(example: ApiObject) -> None:
+    wire = example.to_wire()
+    assert type(example).model_validate(wire) == example
+    schema = strict(crd_schema(type(example)))
+    jsonschema.validate(wire, schema, cls=jsonschema.Draft4Validator)
+
+
+def absent_fields(schema: JsonObject, values: list[JsonObject], path: str) -> list[str]:
+    """The fields of the schema that none of the values has."""
+    found: list[str] = []
+    for name, child in schema.get("properties", {}).items():
+        present = [value[name] for value in values if name in value]
+        if not present:
+            found.append(f"{path}.{name}")
+        elif child["type"] == "array":
+            entries = [entry for value in present for entry in value]
+            found += absent_fields(child["items"], entries, f"{path}.{name}[]")
+        else:
+            found += absent_fields(child, present, f"{path}.{name}")
+    return found
+
+
+@pytest.mark.parametrize("example", examples.ALL, ids=lambda e: e.kind)
+def test_the_full_objects_leave_no_field_out(example: ApiObject) -> None:
+    assert absent_fields(crd_schema(type(example)), [example.to_wire()], "") == []
+
+
+def test_absent_and_default_fields_stay_off_the_wire() -> None:
+    spec = WorkflowSpec(tasks=[TaskSpec(name="a", python="m:f", cluster_access=True)])
+    assert Workflow(spec=spec).to_wire() == {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "Workflow",
+        "spec": {"tasks": [{"name": "a", "python": "m:f"}]},
+    }
+
+
+def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
+    task = TaskSpec.model_validate({"name": "a", "python": "m:f", "fromTheFuture": 1})
+    assert task == TaskSpec(name="a", python="m:f")
+
+
+def test_models_cannot_change() -> None:
+    task = TaskSpec(name="a", python="m:f")
+    with pytest.raises(ValidationError, match="frozen"):
+        task.name = "b"
+
+
+def test_times_are_written_in_utc_with_microseconds() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone(timedelta(hours=2)))
+    assert format_time(moment) == "2026-01-02T01:04:05.000006Z"
+    assert datetime.fromisoformat(format_time(moment)) == moment
+    assert format_time(moment.astimezone(UTC)) == format_time(moment)
