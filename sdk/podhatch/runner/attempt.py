@@ -57,7 +57,7 @@ class Attempt:
         if inspect.iscoroutinefunction(inspect.unwrap(task.function)):
             importlib.import_module("asyncio")  # not on the task's clock
         self._ending.prepare()
-        return dump_output(self._call(task, arguments))
+        return _dump(self._call(task, arguments))
 
     def _call(self, task: LoadedTask, arguments: tuple[object, ...]) -> object:
         self._start_clock()
@@ -95,14 +95,10 @@ class Attempt:
         )
 
     def _fail(self, error: BaseException) -> NoReturn:
-        from podhatch.runner.failure import TaskFailure, describe, error_report
+        from podhatch.runner.failure import TaskFailure, describe
 
-        if isinstance(error, TaskFailure):
-            self._ending.reach("Failed", error=error.report)
-        if isinstance(error, IllegalTaskOutputError):
-            self._ending.reach("Failed", error=error_report(type(error).__name__, str(error)))
-        outcome: Outcome = "Cancelled" if self._watch.terminated else "Failed"
-        self._ending.reach(outcome, error=describe(error))
+        cancelled = self._watch.terminated and not isinstance(error, TaskFailure)
+        self._ending.reach("Cancelled" if cancelled else "Failed", error=describe(error))
 
     # What follows runs in the watch's thread.
 
@@ -134,3 +130,13 @@ class Attempt:
 
         trace = current_stack(self._coroutine) if self._started else ""
         self._ending.reach(outcome, error=error_report(kind, message, trace))
+
+
+def _dump(value: object) -> str | None:
+    """Return the output as JSON text; where it was returned, a traceback would not tell more."""
+    try:
+        return dump_output(value)
+    except IllegalTaskOutputError as error:
+        from podhatch.runner.failure import TaskFailure
+
+        raise TaskFailure(type(error).__name__, str(error)) from None
