@@ -8,7 +8,6 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable
 
 import kopf
 from podhatch.cluster import Cluster, ClusterUnreachable
@@ -72,8 +71,10 @@ class Operator:
         await self.resync.list_all()
         gc.collect()
         gc.freeze()  # most of it stays: the collector need not look at it again and again
-        for key in self.cache.all_keys():
+        keys = self.cache.all_keys()
+        for key in keys:
             self.queue.add(key)
+        logger.info("listed everything: %d runs and workflows to look at", len(keys))
 
     async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
         defaults = Defaults(self.settings.runner_image, self.settings.runner_pull_policy)
@@ -84,17 +85,16 @@ class Operator:
             asyncio.create_task(measure_lag(self.metrics), name="lag"),
         ]
         watching = await self._start_kopf(stop)
-        logger.info("started, with %d runs and workflows to look at", len(self.queue))
         await asyncio.wait([asked_to_stop, watching, *beside], return_when=asyncio.FIRST_COMPLETED)
         ended = [task for task in (watching, *beside) if task.done()]
         for task in ended:
             logger.error("%s ended by itself", task.get_name(), exc_info=task.exception())
         self.queue.close()
-        await _within(STOP_SECONDS, workers.finished())
+        await workers.finish(STOP_SECONDS)
         for task in beside:
             task.cancel()
         self.stop_kopf.set()
-        await _within(STOP_SECONDS, asyncio.wait([watching, *beside]))
+        await asyncio.wait([watching, *beside], timeout=STOP_SECONDS)
         logger.info("stopped")
         return 1 if ended else 0
 
@@ -123,13 +123,6 @@ async def _first(stopper: "asyncio.Task[bool]", task: "asyncio.Task[None]") -> b
         return True
     task.cancel()
     return False
-
-
-async def _within(seconds: float, step: Awaitable[object]) -> None:
-    try:
-        await asyncio.wait_for(step, seconds)
-    except TimeoutError:
-        logger.warning("could not stop cleanly within %.0f s", seconds)
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

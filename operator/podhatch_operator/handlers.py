@@ -66,7 +66,7 @@ def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[
         return kopf.AiohttpSession(
             server=connection.server,
             default_namespace=connection.namespace,
-            aiohttp_session=connection.session(note_watch, limit=0),
+            aiohttp_session=connection.session(note_watch),
         )
 
     return login

@@ -14,6 +14,7 @@ from podhatch.cluster import (
     JOB,
     ApiError,
     Cluster,
+    Kind,
     kind_of,
 )
 
@@ -25,6 +26,7 @@ from podhatch_operator.runtime.runner_account import RunnerAccount
 REFUSED = (400, 403, 422)
 """Trying again at once would be refused again: the user is told instead."""
 MAX_PARALLEL = 16
+"""Attempts that are created side by side, of all runs together."""
 _DELETABLE = {"Job": JOB, "ConfigMap": CONFIG_MAP}
 
 
@@ -35,6 +37,7 @@ class Children:
         self._cluster = cluster
         self._cache = cache
         self._account = RunnerAccount(cluster)
+        self._places = asyncio.Semaphore(MAX_PARALLEL)
 
     async def create(self, run: JsonObject, manifests: Sequence[JsonObject]) -> dict[str, Refusal]:
         """Create what is not there, and return what the API server refused, by name.
@@ -66,10 +69,8 @@ class Children:
     async def _create_side_by_side(
         self, run: JsonObject, attempts: Sequence[Sequence[JsonObject]]
     ) -> dict[str, Refusal]:
-        places = asyncio.Semaphore(MAX_PARALLEL)
-
         async def create(attempt: Sequence[JsonObject]) -> dict[str, Refusal]:
-            async with places:
+            async with self._places:
                 return await self._create_in_order(run, attempt)
 
         refusals: dict[str, Refusal] = {}
@@ -101,15 +102,20 @@ class Children:
         try:
             created = await self._cluster.create(manifest)
         except ApiError as error:
-            if error.status != 409 or error.reason != "AlreadyExists":
+            if error.status != 409:
                 raise
-            metadata = manifest["metadata"]
-            created = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
-            if "ownerReferences" in metadata and not is_owned_by(created, run):
-                message = (
-                    f"a {kind.kind} {metadata['name']} exists that is not this run's: delete it"
-                )
-                return Refusal(error.status, message)
+            return await self._adopt(run, manifest, kind)
         if kind is not CONFIG_MAP:
             self._cache.apply(kind, created)
+        return None
+
+    async def _adopt(self, run: JsonObject, manifest: JsonObject, kind: Kind) -> Refusal | None:
+        """Take what already exists for ours, if it is."""
+        metadata = manifest["metadata"]
+        existing = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
+        if "ownerReferences" in metadata and not is_owned_by(existing, run):
+            message = f"a {kind.kind} {metadata['name']} exists that is not this run's: delete it"
+            return Refusal(409, message)
+        if kind is not CONFIG_MAP:
+            self._cache.apply(kind, existing)
         return None

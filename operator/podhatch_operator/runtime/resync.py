@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 60.0
 PATIENCE_SECONDS = 15.0
 """A watch may lag behind a list for so long."""
+RETRY_SECONDS = 2.0
 DEAD_AFTER = 2
 """A watch that missed something in so many rounds in a row is dead."""
 
@@ -71,15 +72,16 @@ class Resync:
         """Fill the cache, trying until every kind could be listed."""
         for watched in WATCHED:
             for namespace in self._namespaces:
-                while not await self._try(self._list(watched, namespace)):
-                    await self._sleep(2.0)
+                what = f"list {watched.kind.plural}"
+                while not await _try(what, self._list(watched, namespace)):
+                    await self._sleep(RETRY_SECONDS)
         self.listed = True
 
     async def run(self) -> None:
         """Compare once a minute, for ever."""
         while True:
             await self._sleep(INTERVAL_SECONDS)
-            await self._try(self.compare())
+            await _try("compare the cache with the cluster", self.compare())
 
     async def compare(self) -> None:
         """Compare all kinds, and repair what still differs after a moment of patience."""
@@ -98,14 +100,6 @@ class Resync:
             if count:
                 self._metrics.missed.labels(kind).inc(count)
                 logger.warning("the watch of %s missed %d changes, made good", kind, count)
-
-    async def _try(self, step: Awaitable[None]) -> bool:
-        try:
-            await step
-        except (ApiError, ClusterUnreachable) as error:
-            logger.warning("cannot list: %s", error)
-            return False
-        return True
 
     async def _list(self, watched: Watched, namespace: str | None) -> None:
         pages = self._cluster.pages(watched.kind, namespace, label_selector=watched.label_selector)
@@ -155,3 +149,12 @@ class Resync:
                 continue
             missed += self._intake.changed(kind, raw)
         return missed
+
+
+async def _try(what: str, step: Awaitable[None]) -> bool:
+    try:
+        await step
+    except (ApiError, ClusterUnreachable) as error:
+        logger.warning("cannot %s: %s", what, error)
+        return False
+    return True

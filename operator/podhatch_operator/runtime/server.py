@@ -24,13 +24,13 @@ class Server:
                 web.get("/metrics", _exposition(metrics)),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         self._port = port
 
     async def start(self) -> None:
         """Listen on all addresses."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port, shutdown_timeout=1.0).start()
+        await web.TCPSite(self._runner, port=self._port).start()
 
     async def stop(self) -> None:
         """Close all connections."""

@@ -29,9 +29,12 @@ class Workers:
         self._metrics = metrics
         self._tasks = [asyncio.create_task(self._work(), name=f"worker {n}") for n in range(count)]
 
-    async def finished(self) -> None:
-        """Wait until the queue is closed and every reconcile under way has ended."""
-        await asyncio.gather(*self._tasks)
+    async def finish(self, seconds: float) -> None:
+        """The queue is closed: wait so long for the reconciles under way, then cancel them."""
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            logger.warning("%s did not end within %.0f s", task.get_name(), seconds)
+            task.cancel()
 
     async def _work(self) -> None:
         while (key := await self._queue.get()) is not None:

@@ -20,7 +20,6 @@ from podhatch.cluster.errors import ClusterUnreachable
 SERVICE_ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CREDENTIALS_AGE_SECONDS = 60.0
 """A token may be replaced at any time: this old, it is read again."""
-MAX_CONNECTIONS = 100
 
 
 @dataclass
@@ -80,16 +79,14 @@ class Connection:
             return _from_service_account()
         return await asyncio.to_thread(_from_kubeconfig, kubeconfig, context)
 
-    def session(
-        self, *middlewares: aiohttp.ClientMiddlewareType, limit: int = MAX_CONNECTIONS
-    ) -> aiohttp.ClientSession:
+    def session(self, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
         """Return a session that signs its requests. Whoever opens it closes it.
 
-        `limit` is how many connections it may have; 0 is any number.
+        The number of connections has no limit: each watch has one for as long as it lasts.
         """
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=limit, ssl=self.ssl_context or True, keepalive_timeout=60
+                limit=0, ssl=self.ssl_context or True, keepalive_timeout=60
             ),
             headers={"User-Agent": "podhatch", "Accept": "application/json"},
             middlewares=(self._sign, *middlewares),
@@ -121,26 +118,34 @@ def _from_service_account() -> Connection:
 
 
 def _from_kubeconfig(path: str | None, context: str | None) -> Connection:
+    import yaml
+    from kubernetes import config
+
+    path = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    try:
+        return _read_kubeconfig(path, context)
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
+        raise ClusterUnreachable(
+            f"no cluster: this is no pod, and the kubeconfig {path} cannot be used "
+            f"({_first_line(error)}); set KUBECONFIG to one that can"
+        ) from None
+
+
+def _read_kubeconfig(path: str, context: str | None) -> Connection:
     from kubernetes import config
     from kubernetes.client import Configuration
 
-    path = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     loaded: Any = Configuration()
     library: Any = config
-    try:
-        library.load_kube_config(config_file=path, context=context, client_configuration=loaded)
-        contexts, current = library.list_kube_config_contexts(config_file=path)
-    except config.ConfigException as error:
-        raise ClusterUnreachable(
-            f"no cluster: this is no pod, and the kubeconfig {path} cannot be used ({error}); "
-            "set KUBECONFIG to one that can"
-        ) from None
+    library.load_kube_config(config_file=path, context=context, client_configuration=loaded)
+    contexts, current = library.list_kube_config_contexts(config_file=path)
     chosen = next((entry for entry in contexts if entry["name"] == context), current)
+    server = str(loaded.host).rstrip("/")
     return Connection(
-        server=str(loaded.host).rstrip("/"),
+        server=server,
         namespace=chosen["context"].get("namespace") or "default",
         credentials=Credentials(lambda: loaded.get_api_key_with_prefix("BearerToken") or ""),
-        ssl_context=_ssl_context(loaded) if str(loaded.host).startswith("https") else None,
+        ssl_context=_ssl_context(loaded) if server.startswith("https:") else None,
         server_name=loaded.tls_server_name,
         proxy=loaded.proxy,
     )
@@ -154,3 +159,7 @@ def _ssl_context(loaded: Any) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

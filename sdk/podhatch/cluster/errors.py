@@ -5,10 +5,9 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from podhatch.api.model import JsonObject
+from podhatch.errors import ClusterUnreachable
 
-
-class ClusterUnreachable(Exception):  # noqa: N818 - it names a state, as ConnectionRefused does
-    """No answer came from the API server, or there is none to ask; the message says which."""
+__all__ = ["ApiError", "ClusterUnreachable"]
 
 
 class ApiError(Exception):
