@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.cluster.progress import ClusterError, run, stage
 
-# Program or file -> Debian package.
+# Program or file -> Debian package. If a package starts a service of its own, it does not matter:
+# the cluster's containerd has its own socket and folders.
 NEEDED = {
     "containerd": "containerd",
     "ctr": "containerd",
@@ -17,7 +18,6 @@ NEEDED = {
     "/usr/lib/cni/ptp": "containernetworking-plugins",
     "iptables-restore": "iptables",
     "ip": "iproute2",
-    "conntrack": "conntrack",
     "buildah": "buildah",
     "debootstrap": "debootstrap",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
@@ -44,8 +44,6 @@ def install() -> None:
     packages = sorted(set(missing.values()))
     with stage(f"install {len(packages)} packages"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        # An own containerd is started: the package's service is not wanted.
-        environment["RUNLEVEL"] = "1"
         run("apt-get", ["apt-get", "update"], environment=environment)
         command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
         run("apt-get", command, environment=environment)
