@@ -3,6 +3,8 @@
 The SDK raises these where a run is asked for, the runner where a task hands back its output.
 """
 
+from typing import cast
+
 
 class PodhatchError(Exception):
     """Base of all errors that podhatch raises on purpose: the text says what to do."""
@@ -76,3 +78,8 @@ class TaskRunError(PodhatchError):
 
 class FailedTaskRunExceptionGroup(ExceptionGroup[TaskRunError]):
     """The run failed: one `TaskRunError` for each task that did."""
+
+    @property
+    def exceptions(self) -> tuple[TaskRunError, ...]:
+        """The errors of the tasks that failed."""
+        return cast("tuple[TaskRunError, ...]", super().exceptions)

@@ -67,7 +67,7 @@ class Standalone(Generic[Input, R_co]):
 
     def run(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002 - as Hatchet names it
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,
@@ -89,7 +89,7 @@ class Standalone(Generic[Input, R_co]):
 
     async def aio_run(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,
@@ -102,7 +102,7 @@ class Standalone(Generic[Input, R_co]):
 
     def run_no_wait(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,
@@ -115,7 +115,7 @@ class Standalone(Generic[Input, R_co]):
 
     async def aio_run_no_wait(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,

@@ -130,7 +130,7 @@ class Workflow(Generic[Input]):
 
     def run(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002 - as Hatchet names it
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,
@@ -151,7 +151,7 @@ class Workflow(Generic[Input]):
 
     async def aio_run(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,
@@ -164,7 +164,7 @@ class Workflow(Generic[Input]):
 
     def run_no_wait(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,
@@ -177,7 +177,7 @@ class Workflow(Generic[Input]):
 
     async def aio_run_no_wait(
         self,
-        input: "Input | JsonObject | None" = None,  # noqa: A002
+        input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions = NO_OPTIONS,
         *,
         additional_metadata: Mapping[str, str] | None = None,

@@ -1,0 +1,112 @@
+"""What the SDK's client relies on in a cluster. Held to by the fake and by the real API server.
+
+Subclass it with a fixture `cluster`, a `FakeCluster` or a `Cluster`, whose `namespace` is empty.
+"""
+
+from contextlib import aclosing
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.cluster import CONFIG_MAP, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
+
+from tests.fakes.cluster import FakeCluster
+
+AnyCluster = Cluster | FakeCluster
+
+
+def workflow_in(namespace: str, image: str = "one") -> JsonObject:
+    return {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "orders", "namespace": namespace},
+        "spec": {"image": image, "tasks": [{"name": "charge", "python": "orders:charge"}]},
+    }
+
+
+def run_in(namespace: str, name: str = "orders-1") -> JsonObject:
+    return {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "WorkflowRun",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"workflow": "orders", "input": {"id": 7}},
+    }
+
+
+class ClusterContract:
+    async def test_create_gives_identity_and_keeps_the_spec(self, cluster: AnyCluster) -> None:
+        created = await cluster.create(run_in(cluster.namespace))
+        assert created["metadata"]["uid"]
+        assert created["metadata"]["generation"] == 1
+        assert created["spec"]["input"] == {"id": 7}
+        stored = await cluster.get(WORKFLOW_RUN, cluster.namespace, "orders-1")
+        assert stored["metadata"]["resourceVersion"] == created["metadata"]["resourceVersion"]
+
+    async def test_second_create_is_refused(self, cluster: AnyCluster) -> None:
+        await cluster.create(run_in(cluster.namespace))
+        with pytest.raises(ApiError) as refusal:
+            await cluster.create(run_in(cluster.namespace))
+        assert (refusal.value.status, refusal.value.reason) == (409, "AlreadyExists")
+
+    async def test_what_is_not_there_is_named(self, cluster: AnyCluster) -> None:
+        with pytest.raises(ApiError, match='"orders"') as refusal:
+            await cluster.get(WORKFLOW, cluster.namespace, "orders")
+        assert refusal.value.status == 404
+
+    async def test_namespace_that_is_not_there_is_named(self, cluster: AnyCluster) -> None:
+        with pytest.raises(ApiError) as refusal:
+            await cluster.create(run_in("no-such-namespace"))
+        assert refusal.value.status == 404
+        assert refusal.value.message.startswith('namespaces "no-such-namespace"')
+
+    async def test_apply_counts_generations_of_the_spec(self, cluster: AnyCluster) -> None:
+        async def apply(image: str) -> int:
+            manifest = workflow_in(cluster.namespace, image)
+            stored = await cluster.apply(manifest, field_manager="podhatch-sdk")
+            return stored["metadata"]["generation"]
+
+        assert [await apply(image) for image in ("one", "one", "two")] == [1, 1, 2]
+
+    async def test_status_is_written_against_the_latest_version(self, cluster: AnyCluster) -> None:
+        created = await cluster.create({**run_in(cluster.namespace), "status": {"phase": "Failed"}})
+        assert "status" not in created
+        running = await cluster.replace_status({**created, "status": {"phase": "Running"}})
+        assert running["status"] == {"phase": "Running"}
+        assert running["metadata"]["generation"] == 1
+        with pytest.raises(ApiError) as refusal:
+            await cluster.replace_status({**created, "status": {"phase": "Failed"}})
+        assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
+
+    async def test_watch_replays_one_object_after_a_version(self, cluster: AnyCluster) -> None:
+        created = await cluster.create(run_in(cluster.namespace))
+        await cluster.create(run_in(cluster.namespace, "orders-2"))
+        running = await cluster.replace_status({**created, "status": {"phase": "Running"}})
+        await cluster.replace_status({**running, "status": {"phase": "Succeeded"}})
+        await cluster.delete(WORKFLOW_RUN, cluster.namespace, "orders-1")
+        version = created["metadata"]["resourceVersion"]
+        seen: list[tuple[str, str]] = []
+        stream = cluster.watch(
+            WORKFLOW_RUN, cluster.namespace, name="orders-1", resource_version=version
+        )
+        async with aclosing(stream):
+            async for event in stream:
+                seen.append((event.type, event.object["status"]["phase"]))
+                if event.type == "DELETED":
+                    break
+        assert seen == [
+            ("MODIFIED", "Running"),
+            ("MODIFIED", "Succeeded"),
+            ("DELETED", "Succeeded"),
+        ]
+
+    async def test_config_map_holds_bytes(self, cluster: AnyCluster) -> None:
+        await cluster.create(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "src-1", "namespace": cluster.namespace},
+                "immutable": True,
+                "binaryData": {"source.zip": "UEs="},
+            }
+        )
+        stored = await cluster.get(CONFIG_MAP, cluster.namespace, "src-1")
+        assert stored["binaryData"] == {"source.zip": "UEs="}

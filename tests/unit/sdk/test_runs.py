@@ -1,0 +1,441 @@
+"""From `run()` to its result, against the fake cluster: requests, outputs, failures, waiting."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from podhatch import (
+    ClusterUnreachable,
+    Context,
+    EmptyModel,
+    FailedTaskRunExceptionGroup,
+    Hatchet,
+    IllegalTaskOutputError,
+    InvalidRun,
+    NotInstalled,
+    RequestRefused,
+    RunCancelled,
+    RunDeleted,
+    Standalone,
+    TriggerWorkflowOptions,
+    Workflow,
+    WorkflowRunRef,
+)
+from podhatch.api.model import JsonObject
+from podhatch.client import portal, waiting
+from podhatch.cluster import WORKFLOW_RUN
+from pydantic import BaseModel
+
+from tests.unit.sdk.conftest import Stage
+
+
+class Order(BaseModel):
+    id: int
+
+
+@dataclass
+class Receipt:
+    paid: float
+
+
+@pytest.fixture
+def orders(hatchet: Hatchet) -> Workflow[Order]:
+    orders = hatchet.workflow(name="Orders", input_validator=Order)
+
+    @orders.task()
+    def charge(input: Order, ctx: Context) -> Receipt:
+        return Receipt(paid=1.5)
+
+    @orders.task(parents=[charge])
+    def ship(input: Order, ctx: Context) -> None: ...
+
+    return orders
+
+
+@pytest.fixture
+def charge(hatchet: Hatchet) -> Standalone[Order, Receipt]:
+    @hatchet.task(input_validator=Order)
+    async def charge(input: Order, ctx: Context) -> Receipt:
+        return Receipt(paid=1.5)
+
+    return charge
+
+
+def task(name: str, state: str = "Succeeded", **more: Any) -> JsonObject:
+    return {"name": name, "state": state, **more}
+
+
+def ends(stage: Stage, phase: str, *tasks: JsonObject, **more: Any) -> None:
+    stage.statuses = lambda _: [{"phase": phase, "tasks": list(tasks), **more}]
+
+
+def test_workflow_returns_outputs_as_json_by_task(stage: Stage, orders: Workflow[Order]) -> None:
+    stage.outputs(charge='{"paid": 1.5}', ship=None)
+    assert orders.run(Order(id=7)) == {"charge": {"paid": 1.5}, "ship": None}
+
+
+async def test_async_twin_returns_the_same(stage: Stage, orders: Workflow[Order]) -> None:
+    stage.outputs(charge='{"paid": 1.5}', ship=None)
+    assert await orders.aio_run(Order(id=7)) == {"charge": {"paid": 1.5}, "ship": None}
+
+
+async def test_standalone_returns_its_declared_type(
+    stage: Stage, charge: Standalone[Order, Receipt]
+) -> None:
+    stage.outputs(charge='{"paid": 1.5}')
+    assert charge.run(Order(id=7)) == Receipt(paid=1.5)
+    assert await charge.aio_run(Order(id=7)) == Receipt(paid=1.5)
+
+
+def test_output_that_is_not_what_the_task_declares(
+    stage: Stage, charge: Standalone[Order, Receipt]
+) -> None:
+    stage.outputs(charge='{"paid": "much"}')
+    with pytest.raises(IllegalTaskOutputError, match="paid: Input should be a valid number"):
+        charge.run(Order(id=7))
+
+
+def test_run_object_holds_input_metadata_and_generation(
+    stage: Stage, orders: Workflow[Order]
+) -> None:
+    options = TriggerWorkflowOptions(additional_metadata={"by": "options", "for": "Ada"})
+    reference = orders.run_no_wait({"id": "7"}, options, additional_metadata={"by": "keyword"})
+    run = stage.run
+    assert run["spec"] == {
+        "workflow": stage.workflow["metadata"]["name"],
+        "input": {"id": 7},
+        "additionalMetadata": {"by": "keyword", "for": "Ada"},
+    }
+    assert run["metadata"]["namespace"] == "default"
+    assert run["metadata"]["annotations"] == {"podhatch.dev/workflow-generation": "1"}
+    assert str(reference) == reference.workflow_run_id == run["metadata"]["name"]
+    assert reference.workflow_run_id.startswith("orders-")
+
+
+def test_namespace_and_kubeconfig_of_the_user(stage: Stage) -> None:
+    stage.cluster.namespaces = ("shop",)
+    hatchet = Hatchet("shop", kubeconfig="/k", context="test")
+
+    @hatchet.task()
+    def hello(input: EmptyModel, ctx: Context) -> None: ...
+
+    hello.run_no_wait()
+    assert stage.connects == [{"kubeconfig": "/k", "context": "test"}]
+    assert stage.run["metadata"]["namespace"] == "shop"
+
+
+class TestRequests:
+    def test_first_run_applies_and_later_ones_only_create(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        orders.run_no_wait(Order(id=1))
+        assert stage.cluster.requests == {
+            "get Workflow": 1,
+            "apply Workflow": 1,
+            "create WorkflowRun": 1,
+        }
+        stage.cluster.requests.clear()
+        orders.run_no_wait(Order(id=2))
+        assert stage.cluster.requests == {"create WorkflowRun": 1}
+
+    def test_other_process_does_not_apply_what_did_not_change(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        orders.run_no_wait(Order(id=1))
+        portal.shut_down()  # what a process remembers ends with its portal
+        stage.cluster.requests.clear()
+        orders.run_no_wait(Order(id=2))
+        assert stage.cluster.requests == {"get Workflow": 1, "create WorkflowRun": 1}
+
+    def test_changed_workflow_is_applied_again(self, stage: Stage, hatchet: Hatchet) -> None:
+        orders = hatchet.workflow("orders")
+
+        @orders.task()
+        def charge(input: EmptyModel, ctx: Context) -> None: ...
+
+        orders.run_no_wait()
+
+        @orders.task()
+        def ship(input: EmptyModel, ctx: Context) -> None: ...
+
+        orders.run_no_wait()
+        assert stage.cluster.requests["apply Workflow"] == 2
+        generations = [
+            run["metadata"]["annotations"]["podhatch.dev/workflow-generation"]
+            for run in stage.cluster.objects("WorkflowRun")
+        ]
+        assert generations == ["1", "2"]
+
+    async def test_runs_at_the_same_time_publish_once(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        stage.outputs(charge="1", ship="2")
+        results = await asyncio.gather(*(orders.aio_run(Order(id=n)) for n in range(5)))
+        assert results == [{"charge": 1, "ship": 2}] * 5
+        assert stage.cluster.requests["apply Workflow"] == 1
+        assert len(stage.connects) == 1
+
+    def test_source_is_shipped_once(
+        self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("PODHATCH_IMAGE")
+        orders.run_no_wait(Order(id=1))
+        [source] = stage.cluster.objects("ConfigMap")
+        assert stage.workflow["spec"]["source"] == {"configMap": source["metadata"]["name"]}
+        portal.shut_down()
+        orders.run_no_wait(Order(id=2))
+        assert stage.cluster.requests["create ConfigMap"] == 2
+        assert len(stage.cluster.objects("ConfigMap")) == 1
+
+    def test_large_output_comes_from_its_task_result(
+        self, stage: Stage, charge: Standalone[Order, Receipt]
+    ) -> None:
+        async def report(run: JsonObject) -> None:
+            result: JsonObject = {
+                "apiVersion": "podhatch.dev/v1alpha1",
+                "kind": "TaskResult",
+                "metadata": {"name": "tres-1", "namespace": "default"},
+                "spec": {
+                    "run": run["metadata"]["name"],
+                    "task": "charge",
+                    "attempt": 1,
+                    "outcome": "Succeeded",
+                    "output": '{"paid": 2.5}',
+                },
+            }
+            await stage.cluster.create(result)
+            await stage.operate(run)
+
+        ends(stage, "Succeeded", task("charge", outputRef="tres-1"))
+        stage.cluster.on_create = report
+        assert charge.run(Order(id=7)) == Receipt(paid=2.5)
+
+
+class TestNothingIsCreated:
+    def refused(self, stage: Stage, orders: Workflow[Order], input: Any, **options: Any) -> str:
+        with pytest.raises(InvalidRun) as refusal:
+            orders.run(input, **options)
+        assert not stage.connects
+        return str(refusal.value)
+
+    def test_when_input_does_not_fit(self, stage: Stage, orders: Workflow[Order]) -> None:
+        message = self.refused(stage, orders, {"id": "seven"})
+        assert "input of workflow 'Orders'" in message
+        assert "id: Input should be a valid integer" in message
+
+    def test_when_input_is_of_another_model(self, stage: Stage, orders: Workflow[Order]) -> None:
+        class Other(BaseModel):
+            id: int
+
+        assert "instance of Order" in self.refused(stage, orders, Other(id=7))
+
+    def test_when_input_is_missing(self, stage: Stage, orders: Workflow[Order]) -> None:
+        assert "id: Field required" in self.refused(stage, orders, None)
+
+    def test_when_metadata_is_not_text(self, stage: Stage, orders: Workflow[Order]) -> None:
+        message = self.refused(stage, orders, Order(id=7), additional_metadata={"by": 7})
+        assert "additional_metadata['by']: 7 is not a text" in message
+
+
+class TestFailure:
+    def test_group_holds_an_error_for_each_failed_task(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        trace = 'Traceback (most recent call last):\n  File "orders.py"\nValueError: no card\n'
+        error = {"type": "ValueError", "message": "no card", "traceback": trace}
+        ends(
+            stage,
+            "Failed",
+            task("charge", "Failed", job="job-1", error=error),
+            task("pull", "Failed", reason="ImagePull", message="shop:1 cannot be pulled"),
+            task("ship", "Cancelled"),
+        )
+        with pytest.raises(FailedTaskRunExceptionGroup) as failure:
+            orders.run(Order(id=7))
+        assert failure.value.message == f"Workflow run {stage.run['metadata']['name']} failed."
+        charge, pull = failure.value.exceptions
+        assert (charge.task, charge.exc_type, charge.exc) == ("charge", "ValueError", "no card")
+        assert (charge.trace, charge.task_run_external_id) == (trace, "job-1")
+        assert str(charge) == f"task charge: ValueError: no card\n{trace.rstrip()}"
+        assert str(pull) == "task pull: ImagePull: shop:1 cannot be pulled"
+
+    def test_run_that_was_not_accepted(self, stage: Stage, orders: Workflow[Order]) -> None:
+        refused = {
+            "type": "Accepted",
+            "status": "False",
+            "reason": "InputInvalid",
+            "message": "spec.input.id: 'x' is not of type 'integer'",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        ends(stage, "Failed", conditions=[refused])
+        with pytest.raises(InvalidRun, match=r"^WorkflowRun 'orders-.*InputInvalid: spec.input.id"):
+            orders.run(Order(id=7))
+
+    async def test_cancelled_run_says_why(self, stage: Stage, orders: Workflow[Order]) -> None:
+        ends(stage, "Cancelled", task("charge", "Cancelled", message="no node has gpu=yes"))
+        with pytest.raises(RunCancelled, match="charge: no node has gpu=yes") as sync:
+            orders.run_no_wait(Order(id=7)).result()
+        assert sync.value.workflow_run_id == stage.run["metadata"]["name"]
+        with pytest.raises(RunCancelled, match="charge: no node has gpu=yes"):
+            await orders.aio_run(Order(id=7))
+
+    def test_cluster_without_podhatch(self, stage: Stage, orders: Workflow[Order]) -> None:
+        stage.cluster.installed = False
+        with pytest.raises(NotInstalled, match="podhatch is not installed in this cluster"):
+            orders.run(Order(id=7))
+        assert not stage.cluster.objects("ConfigMap")
+
+    def test_namespace_that_is_not_there(self, stage: Stage, orders: Workflow[Order]) -> None:
+        stage.cluster.namespaces = ("shop",)
+        with pytest.raises(RequestRefused, match=r"no such namespace; create it, or .*namespace="):
+            orders.run(Order(id=7))
+
+    def test_traceback_shows_the_callers_line_and_not_ours(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        ends(stage, "Cancelled")
+        with pytest.raises(RunCancelled) as failure:
+            orders.run(Order(id=7))
+        frames = [entry.path for entry in failure.traceback]
+        assert str(frames[0]) == __file__
+        assert not any("outcome" in str(frame) for frame in frames)
+
+
+async def finish(stage: Stage, reference: WorkflowRunRef) -> None:
+    """Let the run succeed, from within the portal."""
+    run = await stage.cluster.get(WORKFLOW_RUN, "default", reference.workflow_run_id)
+    status = {"phase": "Succeeded", "tasks": [task("charge", output="7")]}
+    await stage.cluster.replace_status({**run, "status": status})
+
+
+@pytest.fixture
+async def warnings() -> AsyncGenerator["asyncio.Queue[str]"]:
+    """What podhatch logs, as it comes."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, record.getMessage())
+
+    listener = Listener()
+    logging.getLogger("podhatch").addHandler(listener)
+    yield queue
+    logging.getLogger("podhatch").removeHandler(listener)
+
+
+class TestWaiting:
+    async def test_through_streams_that_end(self, stage: Stage, orders: Workflow[Order]) -> None:
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        result = asyncio.create_task(reference.aio_result())
+        for _ in range(3):
+            opened = stage.cluster.requests["watch WorkflowRun"]
+            await portal.aio_wait(stage.cluster.end_watches())
+            while stage.cluster.requests["watch WorkflowRun"] == opened and not result.done():
+                await asyncio.sleep(0.001)
+                await portal.aio_wait(stage.cluster.end_watches())
+        await portal.aio_wait(finish(stage, reference))
+        assert await result == {"charge": 7}
+
+    async def test_after_its_version_was_forgotten(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        await portal.aio_wait(finish(stage, reference))
+        stage.cluster.forget()
+        assert await reference.aio_result() == {"charge": 7}
+        assert reference.result() == {"charge": 7}
+
+    async def test_for_a_run_that_is_deleted(self, stage: Stage, orders: Workflow[Order]) -> None:
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        result = asyncio.create_task(reference.aio_result())
+        name = reference.workflow_run_id
+        await portal.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", name))
+        with pytest.raises(RunDeleted, match=f"run '{name}' in namespace 'default' was deleted"):
+            await result
+        stage.cluster.forget()
+        with pytest.raises(RunDeleted):
+            await reference.aio_result()
+
+    async def test_through_an_outage(
+        self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        await portal.aio_wait(finish(stage, reference))
+        stage.cluster.outages = 3
+        assert await reference.aio_result() == {"charge": 7}
+
+    async def test_not_through_a_long_outage(
+        self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waiting, "OUTAGE_SECONDS", -1)
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        stage.cluster.outages = 1
+        with pytest.raises(ClusterUnreachable):
+            await reference.aio_result()
+
+    @pytest.mark.parametrize(
+        ("status", "warning"),
+        [
+            ({}, "no operator has taken up run orders-"),
+            (
+                {
+                    "phase": "Pending",
+                    "conditions": [
+                        {"type": "Accepted", "status": "False", "message": "no such workflow"}
+                    ],
+                },
+                "waits: no such workflow",
+            ),
+        ],
+    )
+    async def test_warns_once_when_nobody_takes_it_up(
+        self,
+        stage: Stage,
+        orders: Workflow[Order],
+        monkeypatch: pytest.MonkeyPatch,
+        warnings: "asyncio.Queue[str]",
+        status: JsonObject,
+        warning: str,
+    ) -> None:
+        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
+        stage.statuses = lambda _: [status]
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        result = asyncio.create_task(reference.aio_result())
+        assert warning in await warnings.get()
+        await portal.aio_wait(finish(stage, reference))
+        await result
+        assert warnings.empty()
+
+    async def test_is_silent_when_accepted(
+        self,
+        stage: Stage,
+        orders: Workflow[Order],
+        monkeypatch: pytest.MonkeyPatch,
+        warnings: "asyncio.Queue[str]",
+    ) -> None:
+        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.05)
+        accepted = {"type": "Accepted", "status": "True"}
+        stage.statuses = lambda _: [{"phase": "Running", "conditions": [accepted]}]
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        result = asyncio.create_task(reference.aio_result())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(warnings.get(), 0.15)
+        await portal.aio_wait(finish(stage, reference))
+        await result
+
+    @pytest.mark.usefixtures("stage")
+    async def test_cancelled_waiter_stops_waiting(self, orders: Workflow[Order]) -> None:
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reference.aio_result(), 0.02)
+        assert await portal.aio_wait(busy_tasks()) == []
+
+
+async def busy_tasks() -> list[str]:
+    await asyncio.sleep(0)
+    mine = asyncio.current_task()
+    return [str(each) for each in asyncio.all_tasks() if each is not mine and not each.done()]
