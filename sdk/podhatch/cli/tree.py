@@ -97,8 +97,9 @@ def _detail(task: TaskStatus, look: Look) -> Text:
         return Text(f"kubectl get tres {task.output_ref} -o yaml", "dim")
     if task.output is not None:
         return Text(shortened(task.output, MAX_OUTPUT_WIDTH, look.ellipsis))
-    words = ": ".join(part for part in (task.reason, task.message) if part)
-    return Text(printable(words), "" if task.state != "Pending" else "dim")
+    if task.state == "Pending":
+        return Text(printable(task.message or task.reason or ""), "dim")
+    return Text(printable(": ".join(part for part in (task.reason, task.message) if part)))
 
 
 def _traceback(task: TaskStatus) -> list[RenderableType]:

@@ -7,14 +7,20 @@ from datetime import datetime
 
 
 def duration(begin: datetime | None, end: datetime) -> str:
-    """Return the time between two moments, such as 1.2s, 3m05s or 2h10m; empty without a begin."""
+    """Return the time between two moments, such as 1.2s, 3m05s or 2h10m; empty without a begin.
+
+    The kubelet knows whole seconds only: between two such moments, tenths would be invented.
+    """
     if begin is None:
         return ""
+    exact = bool(begin.microsecond or end.microsecond)
     # Clocks of two machines: a moment from the cluster may lie in our future.
     seconds = max(0.0, (end - begin).total_seconds())
-    if seconds < 9.95:
-        return f"{seconds:.1f}s"
     whole = round(seconds)
+    if exact and seconds < 9.95:
+        return f"{seconds:.1f}s"
+    if whole == 0:
+        return "<1s"
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:

@@ -1,0 +1,41 @@
+from podhatch.cli.changes import changes
+
+from tests.unit.cli.runs import at, run_of, succeeded, task
+
+
+def told(*arguments: object) -> list[str]:
+    return [line.split("  ", 1)[1] for line in changes(*arguments)]  # type: ignore[arg-type]
+
+
+def test_at_first_everything_is_told():
+    run = run_of("Running", succeeded("a", 0, 1.5, '{"n": 1}'), task("b", "Queued"))
+    assert told(None, run, at(2)) == [
+        'task a  Succeeded  1.5s  {"n": 1}',
+        "task b  Queued",
+        "run orders-1  Running",
+    ]
+
+
+def test_only_what_changed_is_told():
+    before = run_of("Running", succeeded("a", 0, 1), task("b", "Running", attempt=1))
+    failed = task("b", "Failed", attempt=1, reason="TaskFailed", message="ValueError:\n no")
+    after = run_of("Failed", succeeded("a", 0, 1), failed, message="task b: no", finishedAt=at(2))
+    assert told(before, after, at(2)) == [
+        "task b  Failed  TaskFailed: ValueError: no",
+        "run orders-1  Failed  2.0s  task b: no",
+    ]
+    assert told(after, after, at(3)) == []
+
+
+def test_why_a_task_waits_is_told_when_it_changes():
+    waiting = run_of("Running", task("a", "Queued", reason="Scheduling", message="looks"))
+    stuck = run_of("Running", task("a", "Queued", reason="Unschedulable", message="no node"))
+    assert told(waiting, stuck, at(1)) == ["task a  Queued  Unschedulable: no node"]
+
+
+def test_why_a_run_does_not_start_is_told():
+    assert told(None, run_of(None), at(0)) == ["run orders-1  Pending"]
+    refused = run_of("Pending", message="there is no Workflow 'orders'")
+    assert told(run_of(None), refused, at(1)) == [
+        "run orders-1  Pending  there is no Workflow 'orders'"
+    ]

@@ -1,0 +1,91 @@
+from typing import Any, cast
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.api.run import WorkflowRun
+from podhatch.cli.lookup import NoSuchRun, find_name, find_parents
+from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, ApiError, Cluster, Kind
+
+
+class StoredCluster:
+    """Objects in a dict, and errors where there is none; end-to-end tests use the real one."""
+
+    def __init__(self, objects: dict[tuple[str, str], JsonObject], missing: int = 404) -> None:
+        self.objects = objects
+        self.missing = missing
+
+    async def get(self, kind: Kind, _namespace: str, name: str) -> JsonObject:
+        if (kind.kind, name) not in self.objects:
+            raise ApiError(self.missing, "NotFound", f'"{name}" not found')
+        return self.objects[kind.kind, name]
+
+    async def list(self, *_: object, **_options: object) -> tuple[list[JsonObject], str]:
+        return [{"metadata": item["metadata"]} for item in self.objects.values()], "1"
+
+
+def runs(*created_and_started: tuple[str, str]) -> Cluster:
+    objects: dict[tuple[str, str], Any] = {
+        ("WorkflowRun", f"run-{index}"): {
+            "metadata": {"name": f"run-{index}", "creationTimestamp": created},
+            "status": {"startedAt": started},
+        }
+        for index, (created, started) in enumerate(created_and_started)
+    }
+    return cast("Cluster", StoredCluster(objects))
+
+
+def spec(**parents: list[str]) -> JsonObject:
+    return {
+        "tasks": [{"name": name, "python": "m:f", "parents": of} for name, of in parents.items()]
+    }
+
+
+RUN = WorkflowRun.model_validate(
+    {
+        "metadata": {"name": "r", "namespace": "n"},
+        "spec": {"workflow": "w"},
+        "status": {"revision": "w-1"},
+    }
+)
+
+
+async def test_a_name_is_a_name():
+    assert await find_name(runs(), "n", "x") == "x"
+
+
+async def test_latest_is_the_run_created_last():
+    cluster = runs(("2026-01-01T00:00:02Z", "b"), ("2026-01-01T00:00:09Z", "a"))
+    assert await find_name(cluster, "n", "@latest") == "run-1"
+
+
+async def test_of_runs_created_in_one_second_the_one_that_started_last_is_latest():
+    second = "2026-01-01T00:00:02Z"
+    assert await find_name(runs((second, "a"), (second, "c"), (second, "b")), "n", "@latest") == (
+        "run-1"
+    )
+
+
+async def test_latest_of_nothing():
+    with pytest.raises(NoSuchRun, match="namespace n"):
+        await find_name(runs(), "n", "@latest")
+
+
+async def test_parents_are_those_pinned_for_the_run():
+    objects = {
+        (CONTROLLER_REVISION.kind, "w-1"): {"data": {"spec": spec(a=[], b=["a"])}},
+        (WORKFLOW.kind, "w"): {"spec": spec(b=[], a=["b"])},
+    }
+    assert await find_parents(cast("Cluster", StoredCluster(objects)), RUN) == {"a": [], "b": ["a"]}
+
+
+@pytest.mark.parametrize("missing", [403, 404])
+async def test_without_the_pinned_workflow_it_is_taken_as_it_is_now(missing: int):
+    objects = {(WORKFLOW.kind, "w"): {"spec": spec(b=[], a=["b"])}}
+    cluster = cast("Cluster", StoredCluster(objects, missing))
+    assert await find_parents(cluster, RUN) == {"b": [], "a": ["b"]}
+    assert await find_parents(cast("Cluster", StoredCluster({}, missing)), RUN) == {}
+
+
+async def test_any_other_refusal_is_told():
+    with pytest.raises(ApiError):
+        await find_parents(cast("Cluster", StoredCluster({}, 500)), RUN)

@@ -1,0 +1,104 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podhatch.cli.look import ASCII
+from podhatch.cli.tree import run_picture
+
+from tests.unit.cli.runs import DIAMOND, at, run_of, succeeded, task, text_of
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def golden(name: str) -> str:
+    return (Path(__file__).parent / "golden" / f"{name}.txt").read_text().rstrip("\n")
+
+
+def test_a_running_diamond():
+    run = run_of(
+        "Running",
+        succeeded("load", 0.4, 1.6, '{"rows":  360}'),
+        task("revenue", "Running", attempt=1, node="node-1", queuedAt=at(1.7), startedAt=at(2.0)),
+        task(
+            "fraud",
+            "Queued",
+            attempt=1,
+            queuedAt=at(1.7),
+            reason="ImagePull",
+            message="image nope:1 cannot be pulled: not found. Check its name",
+        ),
+        task("report", "Pending", reason="WaitingForParents", message="waits for revenue, fraud"),
+        task("publish", "Pending", reason="WaitingForParents", message="waits for report"),
+        message="task fraud: image nope:1 cannot be pulled",
+    )
+    assert text_of(run_picture(run, DIAMOND, at(4.0))) == golden("running-diamond")
+
+
+def test_a_failed_run_ends_with_the_traceback_from_the_pod():
+    run = run_of(
+        "Failed",
+        task(
+            "charge",
+            "Failed",
+            attempt=2,
+            node="node-1",
+            startedAt=at(0.5),
+            finishedAt=at(0.8),
+            reason="TaskFailed",
+            message="ValueError: no \x1b[31mmoney",
+            error={
+                "type": "ValueError",
+                "message": "no money",
+                "traceback": 'Traceback (most recent call last):\n  File "orders.py", line 7\n'
+                "ValueError: no money\n",
+            },
+        ),
+        task(
+            "ship",
+            "Cancelled",
+            reason="ParentFailed",
+            message="task charge did not succeed",
+            finishedAt=at(0.8),
+        ),
+        message="task charge: ValueError: no money",
+        finishedAt=at(0.9),
+    )
+    assert text_of(run_picture(run, {"ship": ["charge"]}, at(99))) == golden("failed")
+
+
+def test_branches_and_long_outputs_in_ascii():
+    run = run_of(
+        "Succeeded",
+        succeeded("a", 0, 1, f'"{"x" * 80}"'),
+        succeeded("a2", 1, 2),
+        task("b", "Succeeded", attempt=1, outputRef="orders-1-b-xyz-1"),
+        succeeded("end", 2, 3, "7"),
+        finishedAt=at(3),
+    )
+    parents = {"a2": ["a"], "end": ["a2", "b"]}
+    picture = text_of(run_picture(run, parents, at(50), ASCII))
+    assert picture.isascii()
+    assert picture == golden("branches-ascii")
+
+
+def test_a_run_without_status_is_pending():
+    assert text_of(run_picture(run_of(None), {}, at(1))) == golden("pending")
+
+
+def test_many_parents_are_counted():
+    names = [f"t{number}" for number in range(5)]
+    run = run_of("Running", *(task(name, "Pending") for name in names), task("all", "Pending"))
+    assert "◷ all ← 5 tasks" in text_of(run_picture(run, {"all": names}, at(1)))
+
+
+def test_text_in_brackets_is_no_markup():
+    run = run_of("Succeeded", succeeded("a", 0, 1, '["[red]", "[/]"]'), finishedAt=at(1))
+    assert '["[red]", "[/]"]' in text_of(run_picture(run, {}, at(1)))

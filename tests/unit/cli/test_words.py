@@ -1,0 +1,49 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from podhatch.cli.words import duration, printable, shortened
+
+EXACT = datetime(2026, 11, 23, 12, 0, 0, 1, UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0s"),
+        (1.24, "1.2s"),
+        (9.94, "9.9s"),
+        (9.96, "10s"),
+        (59.4, "59s"),
+        (59.6, "1m00s"),
+        (185, "3m05s"),
+        (3599.7, "1h00m"),
+        (7800, "2h10m"),
+        (3 * 86400, "3d"),
+        (-3, "0.0s"),
+    ],
+)
+def test_a_duration_is_short(seconds: float, text: str):
+    assert duration(EXACT, EXACT + timedelta(seconds=seconds)) == text
+
+
+def test_whole_seconds_are_not_made_more_exact():
+    begin = datetime(2026, 11, 23, tzinfo=UTC)
+    assert duration(begin, begin) == "<1s"
+    assert duration(begin, begin + timedelta(seconds=2)) == "2s"
+
+
+def test_what_has_not_begun_has_no_duration():
+    assert duration(None, EXACT) == ""
+
+
+def test_text_from_a_pod_cannot_steer_the_terminal():
+    assert (
+        printable("red \x1b[31m and\ttab\nline")
+        == "red \N{REPLACEMENT CHARACTER}[31m and\ttab\nline"
+    )
+
+
+def test_text_is_shortened_to_one_line():
+    assert shortened("one\n two", 20) == "one two"
+    assert shortened("x" * 30, 10) == "x" * 9 + "…"
+    assert len(shortened("x" * 30, 10, "...")) == 10
