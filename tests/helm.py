@@ -1,4 +1,4 @@
-"""Runs helm as the chart's tests need it: its own folders, the chart, no cluster unless asked."""
+"""Runs helm with the clone's own files and cluster, never the user's. For the chart's tests."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from podhatch.api.model import JsonObject
 
 from tests.cluster import binaries
 from tests.cluster.binaries import binary
-from tests.cluster.paths import REPOSITORY, STATE
+from tests.cluster.paths import KUBECONFIG, REPOSITORY, STATE
 
 CHART = REPOSITORY / "charts" / "podhatch"
 RELEASE = "podhatch"
@@ -34,7 +34,7 @@ def helm(*words: str | Path) -> str:
     }
     done = subprocess.run(
         [str(word) for word in (binary("helm"), *words)],
-        env={**os.environ, **folders},
+        env={**os.environ, **folders, "KUBECONFIG": str(KUBECONFIG)},
         capture_output=True,
         text=True,
         check=False,

@@ -4,9 +4,7 @@ The cluster is there before pytest starts; where it is not, the first call says 
 """
 
 import json
-import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +56,8 @@ class Kubectl:
         words = ("create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-")
         return json.loads(self(*words, manifests=[manifest]))
 
-    def with_token(self, token: str) -> "Kubectl":
-        """Return the way of somebody who has this token and nothing else."""
+    def with_token(self, token: str, kubeconfig: Path) -> "Kubectl":
+        """Return the way of somebody who has this token and nothing else; writes `kubeconfig`."""
         view = self.json("config", "view", "--raw", "--minify")
         cluster = view["clusters"][0]["cluster"]
         config: JsonObject = {
@@ -70,10 +68,12 @@ class Kubectl:
             "contexts": [{"name": "it", "context": {"cluster": "cluster", "user": "user"}}],
             "current-context": "it",
         }
-        handle, name = tempfile.mkstemp(suffix=".json", prefix="kubeconfig-")
-        with os.fdopen(handle, "w") as file:
-            json.dump(config, file)
-        return Kubectl(Path(name))
+        kubeconfig.write_text(json.dumps(config))
+        return Kubectl(kubeconfig)
+
+    def impersonating(self, user: str) -> "Kubectl":
+        """Return the way of `user`, as an administrator may take it."""
+        return Kubectl(self.kubeconfig, (f"--as={user}",))
 
 
 def apply_all(kubectl: Kubectl, manifests: Sequence[JsonObject], *flags: str) -> str:

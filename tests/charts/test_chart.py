@@ -1,0 +1,293 @@
+"""What the chart renders: complete for every set of values, locked down, no stray option."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import yaml
+from podhatch.api import labels
+from podhatch.api.crds import DEFINITIONS, REPOSITORY
+from podhatch.api.model import JsonObject
+from podhatch_operator.runtime.watched import WATCHED
+from podhatch_operator.settings import Settings
+
+from tests.helm import CHART, RELEASE, HelmError, helm, render
+
+VALUES_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
+CHART_FILE: JsonObject = yaml.safe_load((CHART / "Chart.yaml").read_text())
+VALUES: JsonObject = yaml.safe_load((CHART / "values.yaml").read_text())
+
+each_values_file = pytest.mark.parametrize("values", VALUES_FILES, ids=lambda path: path.stem)
+
+
+def of_kind(manifests: list[JsonObject], kind: str) -> dict[str, JsonObject]:
+    return {item["metadata"]["name"]: item for item in manifests if item["kind"] == kind}
+
+
+def deployment(*flags: str) -> JsonObject:
+    return of_kind(render(*flags), "Deployment")[RELEASE]["spec"]
+
+
+def pod_specs(manifests: list[JsonObject]) -> Iterator[JsonObject]:
+    for manifest in manifests:
+        if manifest["kind"] == "Deployment":
+            yield manifest["spec"]["template"]["spec"]
+        if manifest["kind"] == "Pod":
+            yield manifest["spec"]
+
+
+def rules(manifests: list[JsonObject], name: str) -> set[tuple[str, str, str]]:
+    """The permissions of a role: API group, resource, verb."""
+    kinds = ("Role", "ClusterRole")
+    roles = [m for m in manifests if m["kind"] in kinds and m["metadata"]["name"] == name]
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@each_values_file
+def test_lint_finds_nothing(values: Path) -> None:
+    helm("lint", "--strict", CHART, "--values", values)
+
+
+@each_values_file
+def test_every_object_is_labelled_as_the_releases(values: Path) -> None:
+    for manifest in render(values=[values]):
+        assert manifest["metadata"]["labels"]["app.kubernetes.io/instance"] == RELEASE
+
+
+@each_values_file
+def test_every_pod_is_locked_down(values: Path) -> None:
+    specs = list(pod_specs(render(values=[values])))
+    assert len(specs) == 2
+    for spec in specs:
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["serviceAccountName"] != "default"
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["requests"]
+
+
+@each_values_file
+def test_no_role_reaches_further_than_it_must(values: Path) -> None:
+    for manifest in render(values=[values]):
+        for rule in manifest.get("rules", []):
+            words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            assert not words & {"*", "secrets", "escalate", "impersonate", "pods/exec"}
+            if "bind" in words:
+                assert rule["resourceNames"] == [labels.RUNNER_SERVICE_ACCOUNT]
+
+
+@pytest.mark.parametrize("watched", WATCHED, ids=lambda watched: watched.kind.plural)
+def test_the_operator_may_follow_what_it_watches(watched: Any) -> None:
+    kind = watched.kind
+    allowed = rules(render(), f"{RELEASE}-operator")
+    assert {(kind.group, kind.plural, verb) for verb in ("get", "list", "watch")} <= allowed
+
+
+def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
+    reads = {(w.kind.group, w.kind.plural, v) for w in WATCHED for v in ("get", "list", "watch")}
+    assert rules(render(), f"{RELEASE}-operator") - reads == {
+        (labels.GROUP, "workflows/status", "update"),
+        (labels.GROUP, "workflowruns/status", "update"),
+        ("batch", "jobs", "create"),
+        ("batch", "jobs", "delete"),
+        ("", "configmaps", "create"),
+        ("", "configmaps", "get"),
+        ("apps", "controllerrevisions", "create"),
+        ("events.k8s.io", "events", "create"),
+        ("", "serviceaccounts", "create"),
+        ("rbac.authorization.k8s.io", "rolebindings", "create"),
+        ("rbac.authorization.k8s.io", "clusterroles", "bind"),
+    }
+
+
+def test_a_task_may_report_and_nothing_else() -> None:
+    reports = {(labels.GROUP, "taskresults", "create")}
+    assert rules(render(), labels.RUNNER_SERVICE_ACCOUNT) == reports
+
+
+@pytest.mark.parametrize(
+    ("role", "verb", "plural", "allowed"),
+    [
+        ("view", "get", "workflowruns", True),
+        ("view", "create", "workflowruns", False),
+        ("edit", "create", "workflows", True),
+        ("edit", "create", "taskresults", False),
+        ("edit", "delete", "taskresults", False),
+        ("admin", "delete", "taskresults", True),
+    ],
+)
+def test_the_clusters_own_roles_grow_by_our_kinds(
+    role: str, verb: str, plural: str, allowed: bool
+) -> None:
+    manifests = render()
+    roles = of_kind(manifests, "ClusterRole")
+    labelled = roles[f"{RELEASE}-{role}"]["metadata"]["labels"]
+    assert labelled[f"rbac.authorization.k8s.io/aggregate-to-{role}"] == "true"
+    granted = rules(manifests, f"{RELEASE}-{role}")
+    assert ((labels.GROUP, plural, verb) in granted) == allowed
+
+
+def test_an_operator_of_some_namespaces_has_no_permission_elsewhere() -> None:
+    manifests = render("--set", "watchNamespaces={one,two}")
+    assert f"{RELEASE}-operator" not in of_kind(manifests, "ClusterRole")
+    assert of_kind(manifests, "ClusterRoleBinding") == {}
+    for kind in ("Role", "RoleBinding"):
+        places = {
+            item["metadata"]["namespace"]
+            for item in manifests
+            if item["kind"] == kind and item["metadata"]["name"] == f"{RELEASE}-operator"
+        }
+        assert places == {"one", "two"}
+    everywhere = rules(render(), f"{RELEASE}-operator")
+    assert rules(manifests, f"{RELEASE}-operator") == everywhere
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "expected"),
+    [("[]", "podhatch-system"), ('["a", "podhatch-system"]', "podhatch-system"), ('["b"]', "b")],
+)
+def test_helm_test_runs_where_the_operator_looks(namespaces: str, expected: str) -> None:
+    manifests = render("--set-json", f"watchNamespaces={namespaces}")
+    hooks = [m for m in manifests if "helm.sh/hook" in m["metadata"].get("annotations", {})]
+    assert {m["kind"] for m in hooks} == {
+        *("ServiceAccount", "Role", "RoleBinding", "Workflow", "WorkflowRun", "Pod"),
+    }
+    assert {m["metadata"]["namespace"] for m in hooks} == {expected}
+    pod = of_kind(hooks, "Pod")[f"{RELEASE}-test"]
+    assert expected in pod["spec"]["containers"][0]["command"]
+
+
+def test_the_operator_understands_what_the_chart_sets() -> None:
+    flags = ("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}")
+    spec = deployment("--set", ",".join(flags), "--set", "runner.image.pullPolicy=Never")
+    container = spec["template"]["spec"]["containers"][0]
+    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert Settings.read(environment) == Settings(
+        runner_image=f"podhatch/runner:{CHART_FILE['appVersion']}",
+        runner_pull_policy="Never",
+        namespaces=("one", "two"),
+        workers=3,
+        port=container["ports"][0]["containerPort"],
+        log_level="DEBUG",
+    )
+
+
+def test_two_operators_never_run_side_by_side() -> None:
+    spec = deployment()
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "image"),
+    [
+        ("operator.image.tag=1.2", "podhatch/operator:1.2"),
+        (f"operator.image.digest=sha256:{'a' * 64}", f"podhatch/operator@sha256:{'a' * 64}"),
+        ("operator.image.repository=r.example/o", f"r.example/o:{CHART_FILE['appVersion']}"),
+    ],
+)
+def test_an_image_is_named_by_tag_or_digest(flag: str, image: str) -> None:
+    spec = deployment("--set-string", flag)
+    assert spec["template"]["spec"]["containers"][0]["image"] == image
+
+
+def test_definitions_stay_when_the_release_goes_unless_told_otherwise() -> None:
+    kept = of_kind(render(), "CustomResourceDefinition")
+    assert len(kept) == len(DEFINITIONS)
+    for manifest in kept.values():
+        assert manifest["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    let_go = of_kind(render("--set", "crds.keep=false"), "CustomResourceDefinition")
+    assert all("annotations" not in manifest["metadata"] for manifest in let_go.values())
+    assert of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition") == {}
+
+
+def test_definitions_are_those_of_the_crds_folder() -> None:
+    rendered = of_kind(render(), "CustomResourceDefinition")
+    for path in (REPOSITORY / "crds").glob("*.yaml"):
+        manifest = yaml.safe_load(path.read_text())
+        assert rendered[manifest["metadata"]["name"]]["spec"] == manifest["spec"]
+
+
+def test_no_priority_pushes_out_running_pods() -> None:
+    classes = of_kind(render(), "PriorityClass")
+    values = [classes[f"podhatch-{level}"]["value"] for level in ("low", "medium", "high")]
+    assert values == sorted(set(values))
+    assert {item["preemptionPolicy"] for item in classes.values()} == {"Never"}
+
+
+def test_policies_refuse_when_they_cannot_judge() -> None:
+    manifests = render()
+    policies = of_kind(manifests, "ValidatingAdmissionPolicy")
+    bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+    assert policies.keys() == bindings.keys() == {"podhatch-own-results", "podhatch-known-parents"}
+    assert all(policy["spec"]["failurePolicy"] == "Fail" for policy in policies.values())
+    assert all(b["spec"]["validationActions"] == ["Deny"] for b in bindings.values())
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("operator.image.tagg=1", "tagg"),
+        ("operators.workers=1", "operators"),
+        ("operator.workers=0", "workers"),
+        ("operator.workers=many", "workers"),
+        ("operator.logLevel=loud", "logLevel"),
+        ("operator.image.pullPolicy=Sometimes", "pullPolicy"),
+        ("runner.image.digest=abc", "digest"),
+        ("watchNamespaces={Not_A_Name}", "watchNamespaces"),
+        ("watchNamespaces=default", "watchNamespaces"),
+        ("crds.keep=perhaps", "keep"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(flag: str, words: str) -> None:
+    with pytest.raises(HelmError, match=words):
+        render("--set", flag)
+
+
+def test_an_older_kubernetes_is_refused() -> None:
+    with pytest.raises(HelmError, match=re.escape("kubeVersion: >=1.32.0-0")):
+        render(kubernetes="1.31.9")
+    assert render(kubernetes="1.32.0")
+
+
+def test_versions_agree() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert CHART_FILE["appVersion"] == project["version"]
+
+
+def leaves(values: JsonObject, path: str = "") -> Iterator[str]:
+    """The paths of all values; resources are one value, as Kubernetes has them."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value and name != "resources":
+            yield from leaves(cast("JsonObject", value), f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
+
+
+def test_the_readme_tells_of_every_value() -> None:
+    told = re.findall(r"^\| `([\w.]+)` \|", (CHART / "README.md").read_text(), re.MULTILINE)
+    assert set(told) == set(leaves(VALUES))
+
+
+def test_the_catalogue_lists_every_kind_and_shows_valid_examples() -> None:
+    annotations = CHART_FILE["annotations"]
+    listed = {entry["kind"] for entry in yaml.safe_load(annotations["artifacthub.io/crds"])}
+    models = {definition.model.__name__: definition.model for definition in DEFINITIONS}
+    assert listed == set(models)
+    for example in yaml.safe_load(annotations["artifacthub.io/crdsExamples"]):
+        models[example["kind"]].model_validate(example)
