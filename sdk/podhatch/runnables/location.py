@@ -31,6 +31,8 @@ def locate(subject: str, fn: Callable[..., object]) -> Location:
     plain = inspect.unwrap(fn)
     module = sys.modules.get(plain.__module__)
     file = getattr(module, "__file__", None)
+    if file is not None and not Path(file).is_file():  # `<stdin>`, or inside an archive
+        file = None
     name = plain.__module__
     if name == "__main__":
         if file is None:

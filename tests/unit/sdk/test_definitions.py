@@ -1,0 +1,294 @@
+"""What may be defined, what a definition holds, and what is refused with which words."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypedDict
+
+import pytest
+from podhatch import Context, DesiredWorkerLabel, EmptyModel, Hatchet, WorkerLabelComparator
+from podhatch.runnables.registry import find_task
+from podhatch.runnables.task import Task
+from pydantic import BaseModel
+
+
+class Order(BaseModel):
+    id: int
+
+
+@dataclass
+class Parcel:
+    weight: float
+
+
+class Address(TypedDict):
+    street: str
+
+
+def work(input: Any, ctx: Context) -> None: ...
+
+
+class TestNames:
+    def test_task_is_named_as_its_function_in_lower_case(self, hatchet: Hatchet) -> None:
+        workflow = hatchet.workflow("Orders of the Day")
+
+        @workflow.task()
+        def ChargeCard(input: EmptyModel, ctx: Context) -> None: ...  # noqa: N802
+
+        assert workflow.name == "Orders of the Day"
+        assert ChargeCard.name == "chargecard"
+
+    def test_name_may_be_passed(self, hatchet: Hatchet) -> None:
+        assert hatchet.workflow(name="orders").task("Charge-Card")(work).name == "charge-card"
+
+    def test_standalone_names_its_workflow_and_its_task(self, hatchet: Hatchet) -> None:
+        standalone = hatchet.task()(work)
+        assert (standalone.name, standalone.workflow.name, standalone.task.name) == ("work",) * 3
+
+    def test_standalone_may_have_any_name(self, hatchet: Hatchet) -> None:
+        standalone = hatchet.task("Charge Card")(work)
+        assert standalone.name == "Charge Card"
+        assert standalone.task.name == "charge-card-htqsjw6c"
+
+    def test_tasks_are_found_by_true_names(self, hatchet: Hatchet) -> None:
+        charge = hatchet.workflow("Orders 2").task()(work)
+        alone = hatchet.task("Ship It")(work)
+        assert find_task("Orders 2", "work") is charge
+        assert find_task("Ship It", alone.task.name) is alone.task
+        assert find_task("Orders 2", "ship") is None
+
+
+class TestFunctions:
+    @pytest.mark.parametrize("wait", [False, True])
+    def test_sync_and_async(self, hatchet: Hatchet, wait: bool) -> None:
+        def sync(input: EmptyModel, ctx: Context) -> int:
+            return 1
+
+        async def asynchronous(input: EmptyModel, ctx: Context) -> int:
+            return 1
+
+        standalone = hatchet.task()(asynchronous if wait else sync)
+        assert standalone.is_async_function is wait
+        assert standalone.output_validator is int
+
+    def test_without_annotations(self, hatchet: Hatchet) -> None:
+        def greet(input, ctx):  # pyright: ignore
+            return "hello"
+
+        assert hatchet.task()(greet).output_validator is None  # pyright: ignore
+
+    def test_declared_return_of_a_wrapped_function(self, hatchet: Hatchet) -> None:
+        def logged(fn: Callable[[Any, Context], Parcel]) -> Callable[[Any, Context], Parcel]:
+            @functools.wraps(fn)
+            def wrapper(input: Any, ctx: Context) -> Parcel:
+                return fn(input, ctx)
+
+            return wrapper
+
+        @hatchet.task()
+        @logged
+        def pack(input: EmptyModel, ctx: Context) -> Parcel:
+            return Parcel(1.0)
+
+        assert pack.name == "pack"
+        assert pack.output_validator is Parcel
+
+    def test_declared_return_that_only_a_type_checker_knows(self, hatchet: Hatchet) -> None:
+        def pack(input: EmptyModel, ctx: Context) -> None: ...
+
+        pack.__annotations__["return"] = "Unknown[int]"
+        assert hatchet.task()(pack).output_validator is None
+
+    def test_declared_return_is_found_late(self, hatchet: Hatchet) -> None:
+        def pack(input: EmptyModel, ctx: Context) -> None: ...
+
+        pack.__annotations__["return"] = "list[Parcel]"
+        assert hatchet.task()(pack).output_validator == list[Parcel]
+
+
+class TestInputs:
+    def test_default_is_the_empty_model(self, hatchet: Hatchet) -> None:
+        assert hatchet.workflow("orders").input_validator is EmptyModel
+        assert hatchet.task()(work).input_validator is EmptyModel
+
+    @pytest.mark.parametrize("declared", [Order, Parcel, Address, dict, dict[str, Any]])
+    def test_declared_by_either_name(self, hatchet: Hatchet, declared: type[Any]) -> None:
+        assert hatchet.workflow("a", input_validator=declared).input_validator is declared
+        assert hatchet.workflow("a", input_type=declared).input_validator is declared
+        assert hatchet.task(input_validator=declared)(work).input_validator is declared
+        assert hatchet.task(input_type=declared)(work).input_validator is declared
+
+    @pytest.mark.parametrize("declared", [str, list[int], "Order", 7])
+    def test_what_is_no_object_is_refused(self, hatchet: Hatchet, declared: Any) -> None:
+        with pytest.raises(ValueError, match=r"workflow 'orders': input_validator: .* is no pydan"):
+            hatchet.workflow("orders", input_validator=declared)
+
+    def test_both_names_are_refused(self, hatchet: Hatchet) -> None:
+        both: Any = {"input_validator": Order, "input_type": Order}
+        with pytest.raises(ValueError, match=r"workflow 'orders'.*input_type is its older name"):
+            hatchet.workflow("orders", **both)
+        with pytest.raises(ValueError, match=r"workflow 'work'.*input_type is its older name"):
+            hatchet.task("work", **both)
+
+
+class TestSettings:
+    def test_defaults(self, hatchet: Hatchet) -> None:
+        settings = hatchet.workflow("orders").task()(work).settings
+        assert settings.schedule_timeout_seconds == 300
+        assert settings.execution_timeout_seconds == 60
+        assert settings.cluster_access
+        assert (settings.image, settings.run_as_user) == (None, None)
+        assert settings.desired_worker_labels == ()
+
+    def test_of_a_task(self, hatchet: Hatchet) -> None:
+        gpu = DesiredWorkerLabel(key="gpu", value="yes", required=True)
+        task = hatchet.workflow("orders").task(
+            schedule_timeout="1h30m",
+            execution_timeout=timedelta(milliseconds=1500),
+            desired_worker_labels=[gpu],
+            image="shop:2",
+            cluster_access=False,
+            run_as_user=0,
+        )(work)
+        settings = task.settings
+        assert settings.schedule_timeout_seconds == 5400
+        assert settings.execution_timeout_seconds == 1.5
+        assert settings.desired_worker_labels == (gpu,)
+        assert (settings.image, settings.cluster_access, settings.run_as_user) == (
+            "shop:2",
+            False,
+            0,
+        )
+
+    def test_of_a_standalone_belong_to_its_workflow_or_its_task(self, hatchet: Hatchet) -> None:
+        standalone = hatchet.task(
+            description="ships", version="2", image="shop:2", execution_timeout="5s"
+        )(work)
+        settings = standalone.workflow.settings
+        assert (settings.description, settings.version, settings.image) == ("ships", "2", "shop:2")
+        assert standalone.task.settings.execution_timeout_seconds == 5
+        assert standalone.task.settings.image is None
+
+    def test_parents_are_kept_once(self, hatchet: Hatchet) -> None:
+        workflow = hatchet.workflow("orders")
+        charge = workflow.task("charge")(work)
+        ship = workflow.task("ship", parents=[charge, charge])(work)
+        assert ship.parents == [charge]
+
+
+def refusal(error: type[Exception], define: Callable[[], object]) -> str:
+    with pytest.raises(error) as refused:
+        define()
+    return str(refused.value)
+
+
+class TestRefused:
+    @pytest.mark.parametrize("name", ["", "x" * 254])
+    def test_workflow_name(self, hatchet: Hatchet, name: str) -> None:
+        assert "name: it needs 1 to 253" in refusal(ValueError, lambda: hatchet.workflow(name))
+
+    @pytest.mark.parametrize("name", ["charge card", "_charge", "charge-", "x" * 64, "größe"])
+    def test_task_name(self, hatchet: Hatchet, name: str) -> None:
+        task = hatchet.workflow("orders").task(name)
+        message = refusal(ValueError, lambda: task(work))
+        assert message.startswith(f"workflow 'orders', task '{name}': name:")
+        assert "pass name=" in message
+
+    def test_second_task_of_a_name(self, hatchet: Hatchet) -> None:
+        workflow = hatchet.workflow("orders")
+        workflow.task("Charge")(work)
+        message = refusal(ValueError, lambda: workflow.task("charge")(work))
+        assert message == (
+            "workflow 'orders', task 'charge': name: the workflow has a task of this name already"
+        )
+
+    def test_parent_of_another_workflow(self, hatchet: Hatchet) -> None:
+        other = hatchet.workflow("other").task("charge")(work)
+        workflow = hatchet.workflow("orders")
+        message = refusal(ValueError, lambda: workflow.task("ship", parents=[other])(work))
+        assert message.startswith("workflow 'orders', task 'ship': parents: <Task charge of work")
+
+    def test_parent_that_is_a_plain_function(self, hatchet: Hatchet) -> None:
+        parents: Any = [work]
+        ship = hatchet.workflow("orders").task("ship", parents=parents)
+        assert "is not a task of this workflow" in refusal(ValueError, lambda: ship(work))
+
+    @pytest.mark.parametrize(
+        ("option", "value", "words"),
+        [
+            ("schedule_timeout", "5 minutes", "'5 minutes' is no duration"),
+            ("execution_timeout", 60, "60 is no duration"),
+            ("execution_timeout", "0s", "out of range"),
+            ("desired_worker_labels", {"gpu": "a b"}, "label 'gpu': value 'a b' is not"),
+            ("image", " ", "it is empty"),
+            ("run_as_user", -1, "-1 is not a user id"),
+        ],
+    )
+    def test_option(self, hatchet: Hatchet, option: str, value: object, words: str) -> None:
+        options: Any = {option: value}
+        task = hatchet.workflow("orders").task("charge", **options)
+        message = refusal(ValueError, lambda: task(work))
+        assert message.startswith(f"workflow 'orders', task 'charge': {option}: ")
+        assert words in message
+
+    def test_pull_policy(self, hatchet: Hatchet) -> None:
+        policy: Any = "Sometimes"
+        message = refusal(ValueError, lambda: hatchet.workflow("orders", image_pull_policy=policy))
+        assert message.startswith("workflow 'orders': image_pull_policy: 'Sometimes' is none of")
+
+    def test_unknown_option(self, hatchet: Hatchet) -> None:
+        options: Any = {"execution_timout": "5s"}
+        assert refusal(TypeError, lambda: hatchet.workflow("orders", **options)) == (
+            "workflow 'orders': there is no option 'execution_timout'"
+        )
+        task = hatchet.workflow("orders").task(**options)
+        assert refusal(TypeError, lambda: task(work)) == (
+            "workflow 'orders', task 'work': there is no option 'execution_timout'"
+        )
+        assert "no option" in refusal(TypeError, lambda: hatchet.task(**options)(work))
+
+    def test_decorator_without_parentheses(self, hatchet: Hatchet) -> None:
+        function: Any = work
+        message = refusal(ValueError, lambda: hatchet.task(function)(work))
+        assert "write the decorator with parentheses" in message
+
+    @pytest.mark.parametrize("fn", [functools.partial(work, None), print, 7])
+    def test_what_is_no_function(self, hatchet: Hatchet, fn: Any) -> None:
+        task: Callable[[Any], Task[Any, Any]] = hatchet.workflow("orders").task("charge")
+        message = refusal(ValueError, lambda: task(fn))
+        assert message.startswith("workflow 'orders', task 'charge': ")
+        assert "is not a function" in message
+
+    def test_function_of_other_arguments(self, hatchet: Hatchet) -> None:
+        def nothing() -> None: ...
+
+        task: Any = hatchet.workflow("orders").task()
+        message = refusal(ValueError, lambda: task(nothing))
+        assert message.startswith("workflow 'orders', task 'nothing': the function must take (inp")
+
+
+def test_labels_may_be_written_in_three_ways(hatchet: Hatchet) -> None:
+    size = DesiredWorkerLabel(
+        value=4, weight=10, comparator=WorkerLabelComparator.GREATER_THAN_OR_EQUAL
+    )
+    workflow = hatchet.workflow("orders")
+    listed = workflow.task(
+        "a", desired_worker_labels=[DesiredWorkerLabel(key="disk", value="ssd")]
+    )(work)
+    keyed = workflow.task("b", desired_worker_labels={"size": size})(work)
+    plain = workflow.task("c", desired_worker_labels={"disk": "ssd", "size": 4})(work)
+    assert listed.settings.desired_worker_labels == (DesiredWorkerLabel(key="disk", value="ssd"),)
+    assert keyed.settings.desired_worker_labels[0].key == "size"
+    assert [label.value for label in plain.settings.desired_worker_labels] == ["ssd", 4]
+
+
+def test_representations_name_the_thing(hatchet: Hatchet) -> None:
+    workflow = hatchet.workflow("orders")
+    assert repr(workflow) == "<Workflow orders: no task>"
+    task = workflow.task("charge")(work)
+    assert (repr(workflow), repr(task)) == (
+        "<Workflow orders: charge>",
+        "<Task charge of workflow orders>",
+    )
+    assert repr(hatchet.task("ship")(work)) == "<Standalone ship>"
