@@ -12,13 +12,15 @@ from collections.abc import Callable
 from tests.cluster import binaries, images
 from tests.cluster.binaries import binary
 from tests.cluster.images import Image
-from tests.cluster.paths import KUBECONFIG, LOGS, REPOSITORY, STATE
-from tests.cluster.progress import ClusterError, output, run, say, stage
+from tests.cluster.paths import KUBECONFIG, REPOSITORY, STATE
+from tests.cluster.progress import ClusterError, log_of, output, run, say, stage
 
 CHART = REPOSITORY / "charts" / "podhatch"
 NAMESPACE = "podhatch-system"
 INSTALLED = STATE / "installed"
 TIMEOUT = "120s"
+PART = "install podhatch"
+LOG = log_of(PART)
 
 
 def has_chart() -> bool:
@@ -35,7 +37,8 @@ def install(load: Callable[[list[Image]], None]) -> None:
     project = images.project()
     load(project)
     binaries.build(binaries.HELM)
-    with stage("install podhatch"):
+    with stage(PART):
+        LOG.unlink(missing_ok=True)
         _forget_interrupted()
         try:
             _upgrade({image.name: image for image in project})
@@ -79,10 +82,11 @@ def _upgrade(project: dict[str, Image]) -> None:
         values += ["--set-string", f"{name}.image.tag={tag}"]
         values += ["--set-string", f"{name}.image.pullPolicy=IfNotPresent"]
     run(
-        "install podhatch",
+        PART,
         [
             *[binary("helm"), "upgrade", "--install", "podhatch", CHART],
             *["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", TIMEOUT],
+            "--take-ownership",  # of definitions that somebody applied with kubectl
             *values,
         ],
         environment=_helm_environment(),
@@ -100,13 +104,12 @@ def _helm_environment() -> dict[str, str]:
 
 def _describe_failure() -> None:
     """Add to the log what a person would ask the cluster next."""
-    log = LOGS / "install-podhatch.log"
     questions = (
         ["get", "pods", "-o", "wide"],
         ["get", "events", "--sort-by=.lastTimestamp"],
         ["logs", "--all-containers", "--prefix", "--tail=100", "-l", "app.kubernetes.io/name"],
     )
-    with log.open("a") as sink:
+    with LOG.open("a") as sink:
         for question in questions:
             sink.write(f"\n$ kubectl {' '.join(question)}\n{_kubectl(*question, '-n', NAMESPACE)}")
 

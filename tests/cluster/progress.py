@@ -41,6 +41,11 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
         time.sleep(0.05)
 
 
+def log_of(part: str) -> Path:
+    """Where a part's output is kept."""
+    return LOGS / f"{part.replace(' ', '-')}.log"
+
+
 def run(
     part: str,
     command: Sequence[str | Path],
@@ -50,7 +55,7 @@ def run(
 ) -> None:
     """Run a command to its end; its output goes to the part's log."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{part.replace(' ', '-')}.log"
+    log = log_of(part)
     with log.open("ab") as sink:
         done = subprocess.run(
             [str(word) for word in command],
