@@ -45,7 +45,7 @@ def _annotated_input(function: Callable[..., object]) -> object:
     """Return the model a plain function asks for, or dict."""
     try:
         hints = typing.get_type_hints(function)
-    except (NameError, TypeError):  # an annotation for readers only
+    except Exception:  # annotations may be any text, and mean something to readers only
         return dict
     first = next(iter(inspect.signature(function).parameters))
     hint = hints.get(first)

@@ -72,7 +72,7 @@ class Assignment:
             )
         except KeyError as missing:
             raise AssignmentError(f"{missing.args[0]} is not set") from None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise AssignmentError(f"a variable is malformed: {error}") from None
 
     @property

@@ -89,16 +89,16 @@ class Ending:
     def _exit(self, report: Report) -> NoReturn:
         """Leave, without waiting for threads the user left behind nor long for anything else."""
         code = EXIT_CODES[report["outcome"]]
-        limit = threading.Timer(EXIT_HANDLER_SECONDS, os._exit, (code,))
-        limit.daemon = True
-        limit.start()
         with contextlib.suppress(BaseException):
+            limit = threading.Timer(EXIT_HANDLER_SECONDS, os._exit, (code,))
+            limit.daemon = True
+            limit.start()
             self._print(report)
+            _flush()
             if threading.current_thread() is threading.main_thread():
                 # What the user registered with atexit, such as the last flush of a tracer.
                 atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
         os._exit(code)
 
     def _print(self, report: Report) -> None:
@@ -110,6 +110,11 @@ class Ending:
             self._notices.append(notice)
         for notice in self._notices:
             sys.stderr.write(f"podhatch: {notice}\n")
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 def _now() -> str:

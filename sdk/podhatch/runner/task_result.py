@@ -3,11 +3,13 @@
 The reporter of pods with access to the cluster. TLS is prepared while the user's code runs.
 """
 
+import importlib
 import json
 import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from podhatch.api import labels
@@ -44,12 +46,15 @@ class TaskResultReporter:
         self._assignment = assignment
         self._connection: HTTPSConnection | None = None
         self._connected_at = 0.0
+        self._imported = threading.Event()
         self._preparation = threading.Thread(
             target=self._prepare, name="podhatch-report", daemon=True
         )
 
     def prepare(self) -> None:
         """Load TLS and connect in a thread of its own."""
+        # A process forked in the middle of an import would wait for that import for ever.
+        os.register_at_fork(before=self._imported.wait)
         self._preparation.start()
 
     def send(self, report: Report) -> None:
@@ -69,10 +74,13 @@ class TaskResultReporter:
             raise NotDelivered(f"{type(error).__name__}: {error}") from error
 
     def _prepare(self) -> None:
-        try:
+        with suppress(Exception):  # `send` connects again, and tells what is wrong
+            try:
+                importlib.import_module("http.client")
+                importlib.import_module("ssl")
+            finally:
+                self._imported.set()
             self._connection = self._connect()
-        except Exception:
-            self._connection = None  # `send` connects again, and tells what is wrong
 
     def _connect(self) -> "HTTPSConnection":
         import ssl

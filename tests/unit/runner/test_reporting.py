@@ -249,3 +249,18 @@ def test_users_traceback_survives_the_cut(task_pod: Pod) -> None:
     assert ended.error["message"] == "at the bottom"
     assert ended.error["traceback"].endswith("ValueError: at the bottom\n")
     assert json.loads(json.dumps(ended.message))["outcome"] == "Failed"
+
+
+def test_worker_forked_while_tls_is_prepared_can_import_it_too(connected_pod: Pod) -> None:
+    ended = connected_pod.run("""
+        import multiprocessing
+
+        def load():
+            import http.client
+            return http.client.OK
+
+        def charge(input, ctx):
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                return pool.apply_async(load).get(timeout=10)
+    """)
+    assert ended.output == 200
