@@ -98,7 +98,10 @@ class Attempt:
         from podhatch.runner.failure import TaskFailure, describe
 
         cancelled = self._watch.terminated and not isinstance(error, TaskFailure)
-        self._ending.reach("Cancelled" if cancelled else "Failed", error=describe(error))
+        report = describe(error)
+        if cancelled and not report["message"]:  # as that of asyncio.CancelledError
+            report["message"] = "the task was cancelled while it ran"
+        self._ending.reach("Cancelled" if cancelled else "Failed", error=report)
 
     # What follows runs in the watch's thread.
 

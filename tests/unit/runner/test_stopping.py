@@ -147,6 +147,7 @@ def test_async_function_is_cancelled(hasty_pod: Pod) -> None:
     assert ended.exit_code == pod.EXIT_CANCELLED
     assert ended.stdout == "cleaned up True\n"
     assert ended.message["outcome"] == "Cancelled"
+    assert ended.error["message"] == "the task was cancelled while it ran"
 
 
 @pytest.mark.parametrize("code", NEVER_ENDING.values(), ids=NEVER_ENDING)
