@@ -1,0 +1,92 @@
+"""What the pages say of commands, reasons, sizes and each other is so."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from podhatch.api import names, pod, run, workflow
+from podhatch.api.crds import REPOSITORY
+from podhatch.cli.commands import app
+from podhatch.runnables import settings, source, trigger
+from typer.main import get_command
+
+from tests.unit.docs.pages import PAGES, name
+
+EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=name)
+CORE = REPOSITORY / "operator" / "podhatch_operator" / "core"
+
+
+@EACH_PAGE
+def test_links_lead_somewhere(page: Path):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@EACH_PAGE
+def test_commands_exist(page: Path):
+    text = page.read_text()
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z][a-z-]+)(?=`|$)", text, re.MULTILINE)) <= set(targets)
+    commands = getattr(get_command(app), "commands")  # noqa: B009 - typer hides its type
+    assert set(re.findall(r"`podhatch ([a-z]+)", text)) <= set(commands)
+
+
+def test_the_readme_has_exactly_two_commands_to_set_up():
+    section = (REPOSITORY / "README.md").read_text().partition("## Try it")[2].partition("\n## ")[0]
+    assert re.findall(r"^    (.*)$", section, re.MULTILINE) == ["make demo", "make test"]
+
+
+def test_the_reasons_are_those_of_the_operator():
+    page = (REPOSITORY / "docs" / "concepts.md").read_text().partition("## Why a task")[2]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    reasons = {reason for row in rows for reason in re.findall(r"`(\w+)`", row)}
+    code = "".join(path.read_text() for path in CORE.glob("*.py"))
+    known = set(re.findall(r'"([A-Z][A-Za-z]+)"', code))
+    known |= {f"Parent{state}" for state in get_args(run.TaskState)}
+    assert len(reasons) > 15
+    assert reasons - known == set()
+
+
+def test_the_sizes_are_those_of_the_code():
+    page = (REPOSITORY / "docs" / "limits.md").read_text()
+    rows = dict(re.findall(r"^\| ([a-z].*?) \| (.*?) \|$", page, re.MULTILINE))
+    kib = 1024
+    assert rows["input of a run, as JSON"] == f"{pod.MAX_INPUT_BYTES // kib} KiB"
+    assert rows["output of a Python task, as JSON"] == f"{pod.MAX_OUTPUT_BYTES // kib} KiB"
+    assert rows["output of a container task"] == f"{pod.MAX_MESSAGE_BYTES} bytes"
+    assert rows["tasks in a workflow"] == str(workflow.MAX_TASKS)
+    assert rows["source tree that the SDK ships, packed"] == (
+        f"{source.MAX_SOURCE_BYTES // kib // kib} MiB"
+    )
+    assert rows["additional metadata of a run"] == (
+        f"{trigger.MAX_METADATA_ENTRIES} texts of {trigger.MAX_METADATA_VALUE} characters"
+    )
+    assert rows["name of a run, or of a `Workflow` object"].startswith(str(names.MAX_RUN_NAME))
+    assert f"more than {run.MAX_INLINE_OUTPUT_BYTES} bytes" in page
+
+
+def test_the_options_of_tasks_are_all_described():
+    page = (REPOSITORY / "docs" / "python.md").read_text()
+    described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert described == {"name", "parents", *settings.TaskOptions.__annotations__}
+
+
+def test_the_variables_of_containers_are_all_described():
+    page = (REPOSITORY / "docs" / "yaml.md").read_text()
+    python_only = {pod.PYTHON, pod.SOURCE, pod.EXECUTION_TIMEOUT, pod.RESULT, pod.WORKFLOW}
+    variables = {value for value in vars(pod).values() if str(value).startswith("PODHATCH_")}
+    assert set(re.findall(r"PODHATCH_[A-Z_]+", page)) == variables - python_only
+
+
+def test_the_values_of_the_chart_exist():
+    page = (REPOSITORY / "docs" / "operations.md").read_text()
+    values = yaml.safe_load((REPOSITORY / "charts" / "podhatch" / "values.yaml").read_text())
+    section = page.partition("| value |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert cells
+    for path in (path for cell in cells for path in re.findall(r"`([\w.]+)`", cell)):
+        found = values
+        for key in path.split("."):
+            found = found[key]

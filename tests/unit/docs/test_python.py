@@ -1,0 +1,68 @@
+"""Every Python block of the documentation defines workflows that could be applied."""
+
+import importlib.util
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from podhatch import Standalone, Workflow
+from podhatch.api.workflow import Workflow as WorkflowObject
+from podhatch.context import Context
+from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch_operator.core.workflow import workflow_problems
+
+from tests.unit.docs.pages import blocks
+
+BLOCKS = blocks("python")
+
+
+def load(text: str, folder: Path) -> ModuleType:
+    """Import the text as a pod imports a user's module: a run at its top ends it."""
+    path = folder / f"block_{folder.name.replace('-', '_')}.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with while_loading(), suppress(RunReachedWhileLoading):
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("text", BLOCKS.values(), ids=BLOCKS.keys())
+def test_a_block_defines_workflows_that_can_be_applied(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    module = load(text, tmp_path)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    found = [value for value in vars(module).values() if isinstance(value, (Workflow, Standalone))]
+    assert found
+    for definition in found:
+        documents = list(yaml.safe_load_all(definition.to_yaml()))
+        assert not workflow_problems(WorkflowObject.model_validate(documents[-1]).spec)
+
+
+def test_the_first_workflow_prints_what_the_readme_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    module = load(BLOCKS["README.md#1"], tmp_path)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    order = module.Order(id=7, prices=[3.5, 4])
+    outputs: dict[str, object] = {}
+    for task in module.orders.tasks:
+        context = Context(
+            workflow_run_id="r",
+            task_run_id="t",
+            workflow_name=module.orders.name,
+            task_name=task.name,
+            attempt_number=1,
+            additional_metadata={},
+            parents={parent.name: outputs[parent.name] for parent in task.parents},
+            is_cancelled=lambda: False,
+        )
+        outputs[task.name] = task.fn(order, context)
+    assert outputs == json.loads(blocks("json")["README.md#1"])

@@ -1,0 +1,81 @@
+"""Every YAML block of the documentation, and every example, is what the API server accepts."""
+
+from collections.abc import Iterator
+
+import jsonschema
+import pytest
+import yaml
+from podhatch.api.crds import DEFINITIONS, REPOSITORY
+from podhatch.api.model import JsonObject
+from podhatch.api.workflow import Workflow
+from podhatch_operator.core.input_check import fit_problems
+from podhatch_operator.core.workflow import workflow_problems
+
+from tests.unit.docs.pages import blocks
+
+TEXTS = {
+    **blocks("yaml"),
+    **{path.name: path.read_text() for path in sorted((REPOSITORY / "examples").glob("*.yaml"))},
+}
+EACH_TEXT = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+
+
+def documents(text: str) -> list[JsonObject]:
+    return list(yaml.safe_load_all(text))
+
+
+def strict(schema: JsonObject) -> JsonObject:
+    """Return the schema with unknown fields refused, as kubectl has the API server do."""
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return schema
+    changed: JsonObject = dict(schema)
+    if "properties" in schema:
+        changed["properties"] = {key: strict(of) for key, of in schema["properties"].items()}
+        changed["additionalProperties"] = False
+    if "items" in schema:
+        changed["items"] = strict(schema["items"])
+    return changed
+
+
+def validators() -> Iterator[tuple[str, jsonschema.Draft4Validator]]:
+    """Yield a validator for each kind; OpenAPI 3.0 has JSON Schema's words of draft 4."""
+    for definition in DEFINITIONS:
+        [version] = definition.to_wire()["spec"]["versions"]
+        schema = strict(version["schema"]["openAPIV3Schema"])
+        schema["properties"]["metadata"] = {"type": "object"}
+        yield definition.model.__name__, jsonschema.Draft4Validator(schema)
+
+
+VALIDATORS = dict(validators())
+
+
+def complaints(document: JsonObject) -> list[str]:
+    return [error.message for error in VALIDATORS[document["kind"]].iter_errors(document)]
+
+
+@EACH_TEXT
+def test_it_has_the_fields_and_types_of_the_definitions(text: str):
+    for document in documents(text):
+        assert complaints(document) == []
+
+
+@EACH_TEXT
+def test_its_workflows_can_run_its_runs(text: str):
+    workflows = {
+        document["metadata"]["name"]: Workflow.model_validate(document).spec
+        for document in documents(text)
+        if document["kind"] == "Workflow"
+    }
+    for spec in workflows.values():
+        assert workflow_problems(spec) == []
+    for run in (document["spec"] for document in documents(text) if "input" in document["spec"]):
+        spec = workflows.get(run["workflow"])
+        if spec is not None and spec.input_schema is not None:
+            assert fit_problems(run["input"], spec.input_schema) == []
+
+
+def test_an_unknown_field_is_found():
+    [document] = documents(TEXTS["docs/yaml.md#1"])
+    document["spec"]["tasks"][0]["retries"] = 3
+    [complaint] = complaints(document)
+    assert "'retries' was unexpected" in complaint
