@@ -1,1 +1,1 @@
-"""The podhatch operator: turns WorkflowRun objects into Jobs, and what happens to them into status."""
+"""The podhatch operator: turns WorkflowRuns into Jobs, and what happens to them into status."""

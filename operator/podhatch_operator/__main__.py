@@ -10,6 +10,7 @@ import signal
 import sys
 
 import kopf
+from kopf._core.engines.peering import Identity
 from podhatch.cluster import Cluster, ClusterUnreachable
 
 from podhatch_operator.core.observed import Defaults
@@ -106,6 +107,7 @@ class Operator:
                 self.intake, self.metrics, self.cluster.connection, self.watches
             ),
             settings=kopf_settings(),
+            identity=Identity("podhatch"),  # or kopf asks for a user name, and a pod has none
             memories=NoMemories(),
             clusterwide=not self.settings.namespaces,
             namespaces=self.settings.namespaces,
