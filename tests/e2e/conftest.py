@@ -1,0 +1,53 @@
+"""What end-to-end tests share: a namespace of their own, and a user's way to run scripts."""
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.kube import REPOSITORY, Namespace, kubectl, user_environment
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """A new namespace, deleted after the test."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield Namespace(name)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a script printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+RunScript = Callable[..., Finished]
+
+
+@pytest.fixture
+def run_script(namespace: Namespace, tmp_path: Path) -> RunScript:
+    """Run a Python program as a user does, with the namespace in the kubeconfig."""
+    env = user_environment(namespace.name, tmp_path)
+
+    def run(script: Path, *arguments: str, seconds: int = 120, **variables: str) -> Finished:
+        done = subprocess.run(
+            [sys.executable, str(script), *arguments],
+            cwd=REPOSITORY,
+            env={**env, **variables},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
