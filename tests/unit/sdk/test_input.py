@@ -1,0 +1,119 @@
+"""A run's input: what the caller passes, what the cluster keeps, and its schema."""
+
+import dataclasses
+import math
+import sys
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypedDict
+
+import pytest
+from podhatch import EmptyModel, InvalidRun
+from podhatch.api.pod import MAX_INPUT_BYTES
+from podhatch.runnables.input import dump_input, input_schema
+from podhatch.serialization import validate_input
+from pydantic import BaseModel, Field, ValidationError
+
+
+class Order(BaseModel):
+    id: int
+    day: date | None = Field(default=None, alias="orderDay")
+
+
+@dataclass
+class Parcel:
+    weight: float
+
+
+def test_empty_model_takes_anything_and_does_not_change() -> None:
+    model = EmptyModel.model_validate({"name": "Ada"})
+    assert model.model_dump() == {"name": "Ada"}
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(model, "name", "Bob")  # noqa: B010
+
+
+@pytest.mark.parametrize(
+    ("validator", "value", "raw"),
+    [
+        (EmptyModel, None, {}),
+        (EmptyModel, EmptyModel(), {}),
+        (EmptyModel, {"name": "Ada", "on": date(2026, 1, 2)}, {"name": "Ada", "on": "2026-01-02"}),
+        (Order, Order(id=7), {"id": 7, "orderDay": None}),
+        (Order, {"id": "7", "orderDay": "2026-01-02"}, {"id": 7, "orderDay": "2026-01-02"}),
+        (Parcel, Parcel(1.5), {"weight": 1.5}),
+        (Parcel, {"weight": 1}, {"weight": 1.0}),
+        (dict, None, {}),
+        (dict, EmptyModel.model_validate({"a": 1}), {"a": 1}),
+        (dict, {"a": [Order(id=7)]}, {"a": [{"id": 7, "orderDay": None}]}),
+        (dict[str, int], {"a": "1"}, {"a": 1}),
+    ],
+)
+def test_what_the_cluster_keeps(validator: object, value: object, raw: dict[str, Any]) -> None:
+    assert dump_input("orders", validator, value) == raw
+
+
+@pytest.mark.parametrize(
+    ("validator", "value"),
+    [(Order, Order(id=7, orderDay=date(2026, 1, 2))), (Parcel, Parcel(1.5))],
+)
+def test_pod_gets_what_the_caller_passed(validator: object, value: object) -> None:
+    assert validate_input(dump_input("orders", validator, value), validator) == value
+
+
+@pytest.mark.parametrize(
+    ("validator", "value", "words"),
+    [
+        (Order, {}, "does not fit: id: Field required"),
+        (Order, {"id": 1, "orderDay": "x"}, "does not fit: orderDay: Input should be a valid date"),
+        (Order, Parcel(1.0), "does not fit: value: Input should be a valid dictionary or instance"),
+        (Parcel, {"weight": math.nan}, "is not JSON: Out of range float"),
+        (dict, {"a": b""}, "is not JSON: it holds an object of type bytes"),
+        (dict, Order(id=7), "is not JSON: Order is not a dict"),
+        (dict, [1], "is not JSON: list is not a dict"),
+        (EmptyModel, "x", "does not fit"),
+        (dict, {"a": "x" * MAX_INPUT_BYTES}, "has 262,152 bytes as JSON, 262,144 are allowed"),
+    ],
+)
+def test_what_is_refused(validator: object, value: object, words: str) -> None:
+    with pytest.raises(InvalidRun, match=f"^the input of workflow 'orders' {words}"):
+        dump_input("orders", validator, value)
+
+
+def test_schema_speaks_of_the_wire() -> None:
+    schema = input_schema("orders", Order)
+    assert schema is not None
+    assert list(schema["properties"]) == ["id", "orderDay"]
+    assert schema["required"] == ["id"]
+
+
+def test_schema_of_a_dataclass() -> None:
+    assert input_schema("orders", Parcel) == {
+        "title": "Parcel",
+        "type": "object",
+        "properties": {"weight": {"title": "Weight", "type": "number"}},
+        "required": ["weight"],
+    }
+
+
+@pytest.mark.parametrize("validator", [EmptyModel, dict, dict[str, Any]])
+def test_no_schema_where_anything_fits(validator: object) -> None:
+    assert input_schema("orders", validator) is None
+
+
+def test_type_without_schema() -> None:
+    @dataclasses.dataclass
+    class Odd:
+        module: type(sys)  # pyright: ignore[reportInvalidTypeForm]
+
+    with pytest.raises(ValueError, match="workflow 'orders': input_validator: "):
+        input_schema("orders", Odd)
+
+
+class Address(TypedDict):
+    street: str
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes typing.TypedDict there")
+def test_typed_dict_that_pydantic_cannot_take_says_which_it_can() -> None:
+    with pytest.raises(ValueError, match=r"typing_extensions\.TypedDict"):
+        input_schema("orders", Address)

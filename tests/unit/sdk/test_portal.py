@@ -1,0 +1,109 @@
+"""The background thread: one for all callers, new in a forked process, closed at the end."""
+
+import asyncio
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Generator
+
+import pytest
+from podhatch import RunCancelled
+from podhatch.client import portal
+
+
+@pytest.fixture(autouse=True)
+def fresh_portal() -> Generator[None]:
+    portal.shut_down()
+    yield
+    portal.shut_down()
+
+
+async def thread_name() -> str:
+    return threading.current_thread().name
+
+
+async def cancelled() -> None:
+    raise RunCancelled("orders-1")
+
+
+def test_sync_callers_share_one_thread() -> None:
+    assert portal.wait(thread_name()) == "podhatch"
+    first = portal.portal()
+    assert portal.wait(thread_name()) == "podhatch"
+    assert portal.portal() is first
+
+
+async def test_callers_in_a_loop_share_it_too() -> None:
+    first = portal.portal()
+    assert await portal.aio_wait(thread_name()) == "podhatch"
+    assert portal.wait(thread_name()) == "podhatch"  # a sync call in a running loop
+    assert portal.portal() is first
+
+
+async def test_errors_reach_both_kinds_of_callers() -> None:
+    with pytest.raises(RunCancelled, match="orders-1"):
+        portal.wait(cancelled())
+    with pytest.raises(RunCancelled, match="orders-1"):
+        await portal.aio_wait(cancelled())
+
+
+async def test_cancelling_the_caller_cancels_the_work() -> None:
+    ended = threading.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    caller = asyncio.create_task(portal.aio_wait(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended.wait(5)
+
+
+def test_interrupt_ends_the_wait() -> None:
+    ended = threading.Event()
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        portal.wait(work())
+    assert ended.wait(5)
+
+
+def test_shut_down_closes_what_is_open_and_a_new_one_may_start() -> None:
+    closed: list[str] = []
+
+    async def close() -> None:
+        closed.append(await thread_name())
+
+    first = portal.portal()
+    first.resources.push_async_callback(close)
+    portal.shut_down()
+    assert closed == ["podhatch"]
+    assert first.loop.is_closed()
+    assert portal.wait(thread_name()) == "podhatch"
+
+
+def test_forked_process_has_its_own() -> None:
+    portal.wait(thread_name())
+    inherited = portal.portal()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork, from 3.12
+        child = os.fork()
+    if child == 0:
+        works = portal.wait(thread_name()) == "podhatch" and portal.portal() is not inherited
+        portal.shut_down()
+        os._exit(0 if works else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert portal.portal() is inherited
+    assert portal.wait(thread_name()) == "podhatch"

@@ -1,0 +1,172 @@
+"""Values to JSON text and back."""
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, TypedDict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podhatch import IllegalTaskOutputError, InvalidRun
+from podhatch.serialization import dump_output, load_value, validate_input
+from pydantic import BaseModel, Field
+
+
+class Item(BaseModel):
+    name: str = Field(alias="itemName")
+    day: date = date(2026, 1, 2)
+
+
+@dataclass
+class Basket:
+    items: list[Item]
+    at: datetime = datetime(2026, 1, 2, tzinfo=UTC)
+    notes: dict[str, int] = field(default_factory=dict[str, int])
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Address(TypedDict):
+    street: str
+
+
+item = Item(itemName="a")
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("abcé\x00\n"), inner),
+)
+
+
+@given(json_values)
+def test_any_json_value_survives(value: object) -> None:
+    text = dump_output(value)
+    assert (None if text is None else load_value(text, None)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        ("Hello, Wörld!", '"Hello, Wörld!"'),
+        ("", '""'),
+        (0, "0"),
+        (False, "false"),
+        ({}, "{}"),
+        ((1, [2.5]), "[1,[2.5]]"),
+        (Point(1, 2), "[1,2]"),
+        (Colour.RED, '"red"'),
+        (item, '{"itemName":"a","day":"2026-01-02"}'),
+        ({"one": [item]}, '{"one":[{"itemName":"a","day":"2026-01-02"}]}'),
+        (
+            Basket([item]),
+            '{"items":[{"itemName":"a","day":"2026-01-02"}],"at":"2026-01-02T00:00:00Z","notes":{}}',
+        ),
+    ],
+)
+def test_dump(value: object, text: str | None) -> None:
+    assert dump_output(value) == text
+
+
+class Holder(BaseModel):
+    number: float
+
+
+def circle() -> list[object]:
+    inner: list[object] = []
+    inner.append(inner)
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (math.nan, "Out of range float"),
+        ({"a": [math.inf]}, "Out of range float"),
+        (Holder(number=math.nan), "Out of range float"),
+        (b"x", "an object of type bytes"),
+        ({"a": {1, 2}}, "an object of type set"),
+        (object(), "an object of type object"),
+        (Item, "an object of type"),
+        (datetime.now(UTC), "an object of type datetime"),
+        ({(1, 2): 3}, "keys must be"),
+        (circle(), "Circular"),
+        ("\ud800", "surrogates"),
+    ],
+)
+def test_what_is_not_json(value: object, words: str) -> None:
+    with pytest.raises(IllegalTaskOutputError, match=f"the task's output is not JSON: .*{words}"):
+        dump_output(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "value"),
+    [
+        ('{"a": 1}', None, {"a": 1}),
+        ('{"a": 1}', dict, {"a": 1}),
+        ("1", int, 1),
+        ("1", float, 1.0),
+        ("true", bool, True),
+        ("null", type(None), None),
+        ("null", Item | None, None),
+        ('{"itemName": "a"}', Item, item),
+        ('[{"itemName": "a"}]', list[Item], [item]),
+        ("[1, 2]", tuple[int, int], (1, 2)),
+        ('{"items": []}', Basket, Basket([])),
+        ("[1, 2]", Point, Point(1, 2)),
+        ('"red"', Colour, Colour.RED),
+    ],
+)
+def test_load(text: str, declared: object, value: object) -> None:
+    loaded = load_value(text, declared)
+    assert loaded == value
+    assert type(loaded) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "words"),
+    [
+        ("{}", Item, "itemName: Field required"),
+        ('"x"', type(None), "value: Input should be null"),
+        ("null", dict, "value: Input should be"),
+        (
+            '{"items": [{"itemName": 7}]}',
+            Basket,
+            r"items\.0\.itemName: Input should be",
+        ),
+    ],
+)
+def test_load_of_what_was_not_declared(text: str, declared: object, words: str) -> None:
+    with pytest.raises(IllegalTaskOutputError, match=f"declares to return: {words}"):
+        load_value(text, declared)
+
+
+@pytest.mark.parametrize(
+    ("raw", "validator", "value"),
+    [
+        ({"a": 1}, dict, {"a": 1}),
+        ({"a": 1}, dict[str, Any], {"a": 1}),
+        ({"a": "1"}, dict[str, int], {"a": 1}),
+        ({"itemName": "a"}, Item, item),
+        ({"items": [], "at": "2026-01-02T00:00:00Z"}, Basket, Basket([])),
+    ],
+)
+def test_input(raw: dict[str, Any], validator: object, value: object) -> None:
+    assert validate_input(raw, validator) == value
+
+
+def test_input_that_does_not_fit() -> None:
+    with pytest.raises(InvalidRun, match="the input does not fit: itemName: Field required"):
+        validate_input({}, Item)

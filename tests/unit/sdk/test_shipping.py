@@ -1,0 +1,244 @@
+"""How code reaches a pod: where a function is found, and the source tree that travels with it.
+
+Scripts run as processes of their own, since only there is a function's module `__main__`.
+"""
+
+import base64
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import podhatch
+import pytest
+import yaml
+from podhatch.api.model import JsonObject
+from podhatch.runnables import source
+from podhatch.runnables.source import source_config_map, zip_tree
+
+SCRIPT = """
+from podhatch import Hatchet
+hatchet = Hatchet()
+orders = hatchet.workflow("orders")
+
+class Shop:
+    @staticmethod
+    def charge(input, ctx): ...
+
+orders.task()(Shop.charge)
+
+def define():
+    @orders.task(parents=orders.tasks)
+    def ship(input, ctx): ...
+
+define()
+"""
+PRINT = 'print("---"); print(orders.to_yaml())'
+
+
+@dataclass
+class Project:
+    """A folder with a user's code."""
+
+    root: Path
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def run(
+        self, *arguments: str, image: str = "", cwd: Path | None = None, stdin: str = ""
+    ) -> str:
+        sdk = str(Path(podhatch.__file__).parent.parent)
+        process = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=cwd or self.root,
+            env={"PODHATCH_IMAGE": image, "PYTHONPATH": sdk},
+            capture_output=True,
+            text=True,
+            input=stdin,
+            check=False,
+        )
+        return process.stdout + process.stderr
+
+    def objects(self, *arguments: str, **more: Any) -> list[JsonObject]:
+        output = self.run(*arguments, **more)
+        try:
+            return [each for each in yaml.safe_load_all(output) if each]
+        except yaml.YAMLError:
+            raise AssertionError(output) from None
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "project"
+    root.mkdir()
+    return Project(root)
+
+
+def functions(workflow: JsonObject) -> list[str]:
+    return [task["python"] for task in workflow["spec"]["tasks"]]
+
+
+def names(config_map: JsonObject) -> list[str]:
+    packed = base64.b64decode(config_map["binaryData"]["source.zip"])
+    return zipfile.ZipFile(io.BytesIO(packed)).namelist()
+
+
+class TestWhereFunctionsAreFound:
+    def test_in_a_script_by_its_name_as_a_module(self, project: Project, tmp_path: Path) -> None:
+        project.write(**{"orders.py": SCRIPT + PRINT})
+        shipped, workflow = project.objects(str(project.root / "orders.py"), cwd=tmp_path)
+        assert functions(workflow) == ["orders:Shop.charge", "orders:define.<locals>.ship"]
+        assert names(shipped) == ["orders.py"]
+
+    @pytest.mark.parametrize("name", ["my-orders.py", "queue.py", "__main__.py", "run"])
+    def test_in_a_script_that_is_no_module_by_its_path(self, project: Project, name: str) -> None:
+        project.write(**{name: SCRIPT + PRINT})
+        _, workflow = project.objects(name)
+        assert functions(workflow)[0] == f"{name}:Shop.charge"
+
+    def test_in_a_module_beside_the_script(self, project: Project) -> None:
+        main = f"from shop.flows.orders import orders\n{PRINT}"
+        project.write(**{"shop/flows/orders.py": SCRIPT, "main.py": main})
+        shipped, workflow = project.objects("main.py")
+        assert functions(workflow)[0] == "shop.flows.orders:Shop.charge"
+        assert names(shipped) == ["main.py", "shop/flows/orders.py"]
+
+    def test_in_a_package(self, project: Project) -> None:
+        main = f"from shop import orders\n{PRINT}"
+        project.write(**{"shop/__init__.py": SCRIPT, "main.py": main})
+        shipped, workflow = project.objects("main.py")
+        assert functions(workflow)[0] == "shop:Shop.charge"
+        assert names(shipped) == ["main.py", "shop/__init__.py"]
+
+    def test_in_a_module_that_ran_by_minus_m(self, project: Project) -> None:
+        project.write(**{"shop/orders.py": SCRIPT + PRINT})
+        shipped, workflow = project.objects("-m", "shop.orders")
+        assert functions(workflow)[0] == "shop.orders:Shop.charge"
+        assert names(shipped) == ["shop/orders.py"]
+
+    @pytest.mark.parametrize("image", ["", "shop:1"])
+    def test_not_in_an_interpreter(self, project: Project, image: str) -> None:
+        output = project.run("-", stdin=SCRIPT + PRINT, image=image)
+        assert "workflow 'orders', task 'charge': Shop.charge was typed into an interpr" in output
+
+    def test_not_in_several_folders_at_once(self, project: Project) -> None:
+        outside = project.root.parent / "outside"
+        main = f"""
+import sys; sys.path.append({str(outside)!r})
+from flows import orders
+@orders.task()
+def last(input, ctx): ...
+{PRINT}
+"""
+        project.write(**{"../outside/flows.py": SCRIPT, "main.py": main})
+        output = project.run("main.py")
+        assert "workflow 'orders': its tasks are imported from several folders" in output
+        workflow = project.objects("main.py", image="shop:1")[0]
+        assert functions(workflow)[-1] == "main:last"
+
+    def test_not_in_an_installed_package(self, project: Project) -> None:
+        main = f"""
+import sys, sysconfig
+sysconfig.get_paths = lambda *_: dict.fromkeys(("purelib", "platlib", "stdlib"), sys.path[0])
+from flows import orders
+{PRINT}
+"""
+        project.write(**{"flows.py": SCRIPT, "main.py": main})
+        output = project.run("main.py")
+        assert "code is an installed package (flows:Shop.charge), which is not shipped" in output
+
+
+class TestImages:
+    def test_of_the_environment_stands_for_the_source(self, project: Project) -> None:
+        project.write(**{"orders.py": SCRIPT + PRINT})
+        [workflow] = project.objects("orders.py", image="shop:1")
+        assert workflow["spec"]["image"] == "shop:1"
+        assert "source" not in workflow["spec"]
+
+    def test_of_each_task_stands_for_the_source(self, project: Project) -> None:
+        script = SCRIPT.replace("orders.task(", "orders.task(image='shop:2', ")
+        project.write(**{"orders.py": script + PRINT})
+        [workflow] = project.objects("orders.py")
+        assert [task["image"] for task in workflow["spec"]["tasks"]] == ["shop:2", "shop:2"]
+
+    def test_of_one_task_does_not(self, project: Project) -> None:
+        script = SCRIPT.replace("orders.task()", "orders.task(image='shop:2')")
+        project.write(**{"orders.py": script + PRINT})
+        shipped, workflow = project.objects("orders.py")
+        assert workflow["spec"]["source"] == {"configMap": shipped["metadata"]["name"]}
+
+
+def contents(packed: bytes) -> Iterable[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        for info in archive.infolist():
+            yield info.filename, archive.read(info)
+
+
+class TestTree:
+    def test_holds_what_belongs_to_the_source(self, project: Project) -> None:
+        project.write(
+            **{
+                "a.py": "a",
+                "data/prices.csv": "1,2",
+                "pkg/b.py": "b",
+                ".env": "secret",
+                ".git/config": "",
+                "pkg/__pycache__/b.cpython-311.pyc": "",
+                "old.pyc": "",
+                "node_modules/x.js": "",
+                "myenv/pyvenv.cfg": "",
+                "myenv/lib/big.py": "",
+            }
+        )
+        (project.root / "socket").symlink_to("/dev/null")
+        assert dict(contents(zip_tree(project.root))) == {
+            "a.py": b"a",
+            "data/prices.csv": b"1,2",
+            "pkg/b.py": b"b",
+        }
+
+    def test_has_the_same_bytes_whenever_the_files_are_the_same(self, project: Project) -> None:
+        project.write(**{"b.py": "b", "a.py": "a"})
+        first = source_config_map(project.root)
+        os.utime(project.root / "a.py", (0, 0))
+        (project.root / "b.py").chmod(0o755)
+        assert source_config_map(project.root) == first
+        project.write(**{"b.py": "c"})
+        assert source_config_map(project.root)["metadata"]["name"] != first["metadata"]["name"]
+
+    def test_is_an_immutable_config_map(self, project: Project) -> None:
+        project.write(**{"a.py": "a"})
+        config_map = source_config_map(project.root)
+        assert config_map["immutable"] is True
+        assert config_map["metadata"]["name"].startswith("src-")
+        assert len(config_map["metadata"]["name"]) == 20
+        assert config_map["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "podhatch"}
+
+    def test_that_is_too_large_names_the_largest_files(self, project: Project) -> None:
+        for number, size in enumerate([400_000, 300_000, 500_000, 10]):
+            (project.root / f"{number}.bin").write_bytes(os.urandom(size))
+        with pytest.raises(
+            ValueError, match=r"largest files are 2\.bin .*0\.bin .*1\.bin"
+        ) as error:
+            zip_tree(project.root)
+        assert "3.bin" not in str(error.value)
+        assert "has 1,200," in str(error.value)
+        assert "build an image and pass image=" in str(error.value)
+
+    def test_that_is_huge_is_not_read(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(source, "MAX_TREE_BYTES", 10)
+        project.write(**{"a.py": "x" * 11})
+        (project.root / "a.py").chmod(0)
+        with pytest.raises(ValueError, match="has 11 bytes before it is compressed"):
+            zip_tree(project.root)

@@ -1,0 +1,128 @@
+"""Durations, desired labels, metadata, and the mark that user code is only being loaded."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from podhatch import (
+    Context,
+    DesiredWorkerLabel,
+    EmptyModel,
+    Hatchet,
+    InvalidRun,
+    TriggerWorkflowOptions,
+    WorkerLabelComparator,
+)
+from podhatch.loading import RunReachedWhileLoading, refuse_run, while_loading
+from podhatch.runnables.duration import seconds
+from podhatch.runnables.labels import labels_of
+from podhatch.runnables.trigger import metadata_of
+
+GREATER = WorkerLabelComparator.GREATER_THAN
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        ("10s", 10),
+        ("500ms", 0.5),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("1m1s1ms", 61.001),
+        ("8760h", 31_536_000),
+        (timedelta(minutes=2), 120),
+        (timedelta(microseconds=1500), 0.002),
+    ],
+)
+def test_duration(duration: str | timedelta, expected: float) -> None:
+    assert seconds(duration) == expected
+
+
+@pytest.mark.parametrize("duration", ["", "10", "s", "10 s", "-1s", "1d", "1s,5m", 10, None])
+def test_what_is_no_duration(duration: Any) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        seconds(duration)
+
+
+@pytest.mark.parametrize("duration", ["0s", "0.4ms", "8760h1ms", timedelta(0), timedelta(days=-1)])
+def test_duration_out_of_range(duration: str | timedelta) -> None:
+    with pytest.raises(ValueError, match="out of range: from 1 ms to 365 days"):
+        seconds(duration)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        DesiredWorkerLabel(key="kubernetes.io/arch", value="arm64", weight=100),
+        DesiredWorkerLabel(key="x", value="", weight=1),
+        DesiredWorkerLabel(key="memory", value=-1, comparator=GREATER),
+        DesiredWorkerLabel(key="memory", value="64", comparator=GREATER),
+    ],
+)
+def test_label(label: DesiredWorkerLabel) -> None:
+    assert labels_of([label]) == (label,)
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        (DesiredWorkerLabel(value="x"), "label '': the key is not"),
+        (DesiredWorkerLabel(key="a b", value="x"), "label 'a b': the key is not"),
+        (DesiredWorkerLabel(key="a", value="x" * 64), "is not the value of a Kubernetes label"),
+        (DesiredWorkerLabel(key="a", value="x", weight=101), "weight 101 is not between"),
+        (DesiredWorkerLabel(key="a", value="x", weight=0), "weight 0 is not between"),
+        (
+            DesiredWorkerLabel(key="a", value="1.5", comparator=GREATER),
+            "label 'a': GREATER_THAN needs a whole number, not '1.5'",
+        ),
+    ],
+)
+def test_label_that_matches_no_node(label: DesiredWorkerLabel, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        labels_of([label])
+
+
+def test_key_of_a_label_twice() -> None:
+    with pytest.raises(ValueError, match="label 'a': its own key says 'b'"):
+        labels_of({"a": DesiredWorkerLabel(key="b", value="x")})
+
+
+def test_metadata_by_keyword_counts_more() -> None:
+    options = TriggerWorkflowOptions(additional_metadata={"a": "1", "b": "1"})
+    assert metadata_of("orders", options, {"b": "2"}) == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "problem"),
+    [
+        ({str(n): "" for n in range(65)}, "65 entries, 64 are allowed"),
+        ({"a": "x" * 4097}, r"\['a'\]: 4097 characters, 4096 are allowed"),
+    ],
+)
+def test_metadata_that_is_too_much(metadata: dict[str, str], problem: str) -> None:
+    with pytest.raises(InvalidRun, match=f"workflow 'orders': additional_metadata.*{problem}"):
+        metadata_of("orders", TriggerWorkflowOptions(), metadata)
+
+
+class TestLoading:
+    def test_run_is_refused_while_loading_only(self) -> None:
+        with while_loading(), pytest.raises(RunReachedWhileLoading):
+            refuse_run()
+        refuse_run()
+
+    def test_every_run_method_is_refused(self, hatchet: Hatchet) -> None:
+        @hatchet.task()
+        def hello(input: EmptyModel, ctx: Context) -> None: ...
+
+        with while_loading():
+            for runnable in (hello, hello.workflow):
+                for run in (runnable.run, runnable.run_no_wait):
+                    with pytest.raises(RunReachedWhileLoading):
+                        run()
+                for aio_run in (runnable.aio_run, runnable.aio_run_no_wait):
+                    with pytest.raises(RunReachedWhileLoading):
+                        asyncio.run(aio_run())
+
+    def test_scripts_own_except_does_not_hide_it(self) -> None:
+        assert not issubclass(RunReachedWhileLoading, Exception)
