@@ -28,11 +28,12 @@ def registry_of_handlers(
         on_event = kopf.on.event(
             kind.group, kind.version, kind.plural, id=kind.plural, registry=registry
         )
-        on_event(_taking_in(kind, intake, metrics))
+        on_event(taking_in(kind, intake, metrics))
     return registry
 
 
-def _taking_in(kind: Kind, intake: Intake, metrics: Metrics) -> Callable[..., Awaitable[None]]:
+def taking_in(kind: Kind, intake: Intake, metrics: Metrics) -> Callable[..., Awaitable[None]]:
+    """Return the handler of a kind's events."""
     count = metrics.events.labels(kind.kind)
 
     async def take_in(event: Any, **_: Any) -> None:

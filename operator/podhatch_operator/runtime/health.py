@@ -57,10 +57,10 @@ class Health:
         return self.why_restart()
 
 
-async def measure_lag(metrics: Metrics) -> None:
-    """Measure each second how late the event loop is, for ever."""
+async def measure_lag(metrics: Metrics, every: float = 1.0) -> None:
+    """Measure every so many seconds how late the event loop is, for ever."""
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + 1.0
-        await asyncio.sleep(1.0)
+        due = loop.time() + every
+        await asyncio.sleep(every)
         metrics.lag.set(max(loop.time() - due, 0.0))

@@ -4,9 +4,9 @@ One session with kept-alive connections and as little between us and the wire as
 operator's cost of a run is mostly these requests.
 """
 
-import asyncio
 import json
 import time
+from asyncio import sleep
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -249,7 +249,7 @@ class Cluster:
                 refused = isinstance(error, aiohttp.ClientConnectorError)
                 if refused or request.method != "GET" or tries == MAX_TRIES:
                     raise self._unreachable(error) from error
-                await asyncio.sleep(0.05 * 2**tries)
+                await sleep(0.05 * 2**tries)
                 continue
             except TimeoutError as error:
                 raise self._unreachable(error) from error
@@ -259,7 +259,7 @@ class Cluster:
             if response.status == 401 and tries == 1:
                 self.connection.credentials.expire()
             elif response.status == 429 and tries < MAX_TRIES:
-                await asyncio.sleep(_retry_after(response))
+                await sleep(_retry_after(response))
             else:
                 raise ApiError.from_response(response.status, body)
 

@@ -1,0 +1,60 @@
+"""Raw objects as the API server returns them, for tests of what surrounds the core."""
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch_operator.runtime.lean import JOB_NAME
+
+NAMESPACE = "default"
+
+
+def metadata(name: str, version: int, **more: object) -> JsonObject:
+    return {
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": f"uid-of-{name}",
+        "resourceVersion": str(version),
+        "creationTimestamp": "2026-11-23T12:00:00Z",
+        "generation": 1,
+        "managedFields": [{"manager": "someone"}],
+        **more,
+    }
+
+
+def workflow(version: int = 1, name: str = "flow") -> JsonObject:
+    task: JsonObject = {"name": "only", "container": {"image": "any:1", "command": ["true"]}}
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "Workflow",
+        "metadata": metadata(name, version),
+        "spec": {"tasks": [task]},
+    }
+
+
+def run(version: int = 1, name: str = "run", phase: str = "", flow: str = "flow") -> JsonObject:
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "WorkflowRun",
+        "metadata": metadata(name, version),
+        "spec": {"workflow": flow},
+        **({"status": {"phase": phase}} if phase else {}),
+    }
+
+
+def child(kind: str, name: str, version: int = 1, of: str = "run") -> JsonObject:
+    """Return a Job, Pod or TaskResult of a run; a pod is named after its Job."""
+    names = {labels.RUN: of, labels.TASK: "only", JOB_NAME: name.partition(".")[0]}
+    owner = {"kind": "WorkflowRun", "name": of, "uid": f"uid-of-{of}"}
+    return {
+        "kind": kind,
+        "metadata": metadata(name, version, labels=names, ownerReferences=[owner]),
+        "spec": {"long": "text"},
+        "status": {"conditions": [{"type": "Complete", "status": "True"}], "more": 1},
+    }
+
+
+def revision(name: str, version: int = 1, flow: str = "flow") -> JsonObject:
+    return {
+        "kind": "ControllerRevision",
+        "metadata": metadata(name, version, labels={labels.WORKFLOW: flow}),
+        "data": {},
+    }

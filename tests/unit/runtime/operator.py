@@ -1,0 +1,111 @@
+"""The operator's parts around the fake cluster, driven step by step."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    Cluster,
+    kind_of,
+)
+from podhatch_operator.core.observed import Defaults
+from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.intake import Intake
+from podhatch_operator.runtime.keys import Key, run_key
+from podhatch_operator.runtime.metrics import Hops, Metrics
+from podhatch_operator.runtime.queue import Queue
+from podhatch_operator.runtime.reconciler import Clocks, Reconciler
+
+from tests.unit.runtime.objects import NAMESPACE
+from tests.unit.runtime.operator_cluster import OperatorCluster
+from tests.unit.runtime.timers import FakeTimers
+
+START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+RUN = run_key(NAMESPACE, "run")
+
+
+@dataclass
+class Operator:
+    """Cluster, cache, queue and reconciler, with a clock that stands still."""
+
+    cluster: OperatorCluster = field(default_factory=OperatorCluster)
+    timers: FakeTimers = field(default_factory=FakeTimers)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.cache = Cache(self.timers.time)
+        self.queue = Queue(self.timers, self.metrics.queue)
+        self.hops = Hops(self.metrics.hop)
+        self.intake = Intake(self.cache, self.queue, self.hops)
+        self.reconciler = self.restarted()
+
+    def restarted(self) -> Reconciler:
+        begun = self.timers.now
+        return Reconciler(
+            cast("Cluster", self.cluster),
+            self.cache,
+            self.queue,
+            Defaults(runner_image="runner:test"),
+            self.hops,
+            Clocks(
+                now=lambda: START + timedelta(seconds=self.timers.now - begun),
+                monotonic=self.timers.time,
+            ),
+        )
+
+    async def user_creates(self, *manifests: JsonObject) -> None:
+        """Create objects, and let the operator see them."""
+        for manifest in manifests:
+            created = await self.cluster.create_as_user(manifest)
+            self.intake.changed(kind_of(created), created)
+
+    def unaware_of_jobs(self) -> "Operator":
+        """Return an operator that sees all but the Jobs, as if their events were late."""
+        other = Operator(self.cluster, self.timers)
+        for kind in (WORKFLOW, WORKFLOW_RUN, CONTROLLER_REVISION):
+            for raw in self.cluster.objects(kind.kind):
+                other.intake.changed(kind, raw)
+        return other
+
+    async def pod_reports(self, job: str, output: str = "1") -> None:
+        """Write the TaskResult of a Job, and let the operator see it."""
+        (found,) = [raw for raw in self.cluster.objects("Job") if raw["metadata"]["name"] == job]
+        metadata = found["metadata"]
+        task = metadata["labels"]["podhatch.dev/task"]
+        await self.user_creates(
+            {
+                "apiVersion": WORKFLOW_RUN.api_version,
+                "kind": TASK_RESULT.kind,
+                "metadata": {"name": job, "namespace": NAMESPACE, "labels": metadata["labels"]},
+                "spec": {
+                    "run": "run",
+                    "task": task,
+                    "attempt": 1,
+                    "outcome": "Succeeded",
+                    "output": output,
+                },
+            }
+        )
+
+    async def work(self) -> list[Key]:
+        """Reconcile what waits in the queue, and what comes back at once."""
+        worked: list[Key] = []
+        while len(self.queue):
+            key = await self.queue.get()
+            assert key is not None
+            await self.reconciler.reconcile(key)
+            self.queue.done(key)
+            worked.append(key)
+        return worked
+
+    def status(self) -> JsonObject:
+        (run,) = self.cluster.objects(WORKFLOW_RUN.kind)
+        return run.get("status", {})
+
+    def jobs(self) -> list[str]:
+        return [job["metadata"]["name"] for job in self.cluster.objects("Job")]

@@ -1,0 +1,63 @@
+"""The fake cluster, with what the operator needs beyond the SDK: lists, and refusals on demand."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import ApiError, Kind
+
+from tests.fakes.cluster import FakeCluster
+
+
+@dataclass
+class OperatorCluster(FakeCluster):
+    refusals: dict[str, ApiError] = field(default_factory=dict[str, ApiError])
+    """By kind: what the next requests about objects of it are answered."""
+    order: list[str] = field(default_factory=list[str])
+    """Verb and kind of each write, as they came."""
+
+    async def create_as_user(self, manifest: JsonObject) -> JsonObject:
+        """Create past the record of the operator's own writes."""
+        return await super().create(_with_creation_time(manifest))
+
+    async def create(self, manifest: JsonObject) -> JsonObject:
+        self._write("create", manifest["kind"])
+        return await super().create(_with_creation_time(manifest))
+
+    async def replace_status(self, manifest: JsonObject) -> JsonObject:
+        self._write("update", manifest["kind"])
+        return await super().replace_status(manifest)
+
+    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+        self._write("delete", kind.kind)
+        await super().delete(kind, namespace, name)
+
+    async def pages(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
+        if refusal := self.refusals.get(f"list {kind.kind}"):
+            raise refusal
+        held = self.objects(kind.kind)
+        if metadata_only:
+            held = [{"metadata": raw["metadata"]} for raw in held]
+        if label_selector:
+            name, _, value = label_selector.partition("=")
+            held = [raw for raw in held if raw["metadata"].get("labels", {}).get(name) == value]
+        version = str(next(self._versions))
+        yield held[:1], version
+        yield held[1:], version
+
+    def _write(self, verb: str, kind: str) -> None:
+        self.order.append(f"{verb} {kind}")
+        if refusal := self.refusals.get(f"{verb} {kind}"):
+            raise refusal
+
+
+def _with_creation_time(manifest: JsonObject) -> JsonObject:
+    metadata = {"creationTimestamp": "2026-11-23T12:00:00Z", **manifest["metadata"]}
+    return {**manifest, "metadata": metadata}

@@ -1,0 +1,184 @@
+"""The cache shows the newest that is known, never brings back the dead, and keeps its indexes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    JOB,
+    POD,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    Kind,
+)
+from podhatch_operator.core.observed import Observed
+from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.keys import run_key, workflow_key
+from podhatch_operator.runtime.tombstones import TOMBSTONE_SECONDS
+
+from tests.unit.runtime.objects import NAMESPACE, child, revision, run, workflow
+from tests.unit.runtime.timers import FakeTimers
+
+PLACE = (NAMESPACE, "run")
+
+
+def new_cache() -> Cache:
+    return Cache(lambda: 0.0)
+
+
+def observe(cache: Cache, name: str = "run") -> Observed:
+    observed = cache.observe(NAMESPACE, name)
+    assert observed is not None
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("known", "offered", "news"), [(None, 5, True), (5, 5, False), (5, 4, False), (9, 10, True)]
+)
+def test_only_newer_objects_are_news(known: int | None, offered: int, news: bool) -> None:
+    cache = new_cache()
+    if known is not None:
+        cache.apply(WORKFLOW_RUN, run(known))
+    assert cache.apply(WORKFLOW_RUN, run(offered)) is news
+    assert cache.version(WORKFLOW_RUN, PLACE) == max(known or 0, offered)
+
+
+def test_managed_fields_are_not_kept_and_the_original_is_not_touched() -> None:
+    cache, raw = new_cache(), run()
+    cache.apply(WORKFLOW_RUN, raw)
+    held = cache.get(WORKFLOW_RUN, PLACE)
+    assert held is not None
+    assert "managedFields" not in held["metadata"]
+    assert "managedFields" in raw["metadata"]
+
+
+def test_a_late_answer_does_not_bring_back_a_deleted_object() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run(5))
+    assert cache.remove(WORKFLOW_RUN, PLACE, 8)
+    assert not cache.apply(WORKFLOW_RUN, run(7))
+    assert cache.get(WORKFLOW_RUN, PLACE) is None
+    assert cache.version(WORKFLOW_RUN, PLACE) == 8
+
+
+def test_an_object_made_anew_lives_and_survives_the_late_end_of_the_old_one() -> None:
+    cache = new_cache()
+    cache.remove(WORKFLOW_RUN, PLACE, 8)
+    assert cache.apply(WORKFLOW_RUN, run(9))
+    assert not cache.remove(WORKFLOW_RUN, PLACE, 8)
+    assert cache.get(WORKFLOW_RUN, PLACE) is not None
+
+
+def test_tombstones_are_forgotten_in_time() -> None:
+    timers = FakeTimers()
+    cache = Cache(timers.time)
+    cache.remove(WORKFLOW_RUN, PLACE, 8)
+    timers.pass_time(TOMBSTONE_SECONDS + 1)
+    cache.remove(WORKFLOW_RUN, (NAMESPACE, "other"), 9)
+    assert cache.version(WORKFLOW_RUN, PLACE) == 0
+    assert cache.version(WORKFLOW_RUN, (NAMESPACE, "other")) == 9
+
+
+def test_a_run_is_observed_with_all_that_belongs_to_it() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW, workflow())
+    cache.apply(WORKFLOW_RUN, run())
+    cache.apply(CONTROLLER_REVISION, revision("flow-1"))
+    cache.apply(CONTROLLER_REVISION, revision("other-1", flow="other"))
+    for name in ("job-1", "job-2"):
+        cache.apply(JOB, child("Job", name))
+        cache.apply(POD, child("Pod", f"{name}.a"))
+    cache.apply(POD, child("Pod", "job-1.b"))
+    cache.apply(TASK_RESULT, child("TaskResult", "job-1"))
+    cache.apply(JOB, child("Job", "other", of="other"))
+    observed = observe(cache)
+    assert observed.workflow is not None
+    assert set(observed.revisions) == {"flow-1"}
+    assert set(observed.jobs) == {"job-1", "job-2"}
+    pods = {job: {pod["metadata"]["name"] for pod in pods} for job, pods in observed.pods.items()}
+    assert pods == {"job-1": {"job-1.a", "job-1.b"}, "job-2": {"job-2.a"}}
+    assert set(observed.results) == {"job-1"}
+
+
+def test_jobs_of_an_earlier_run_of_that_name_are_not_shown() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run())
+    stranger = child("Job", "job-1")
+    stranger["metadata"]["ownerReferences"][0]["uid"] = "uid-of-the-earlier-run"
+    cache.apply(JOB, stranger)
+    assert observe(cache).jobs == {}
+
+
+def test_what_is_deleted_is_not_observed() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run())
+    cache.apply(JOB, child("Job", "job-1", 2))
+    cache.remove(JOB, (NAMESPACE, "job-1"), 3)
+    assert observe(cache).jobs == {}
+    cache.remove(WORKFLOW_RUN, PLACE, 4)
+    assert cache.observe(NAMESPACE, "run") is None
+
+
+@pytest.mark.parametrize("run_first", [True, False])
+def test_children_of_a_finished_run_are_not_held_whole(run_first: bool) -> None:
+    cache, finished = new_cache(), run(2, phase="Succeeded")
+    cache.apply(WORKFLOW_RUN, finished if run_first else run(1))
+    for kind in (JOB, POD, TASK_RESULT):
+        cache.apply(kind, child(kind.kind, "job-1"))
+    cache.apply(WORKFLOW_RUN, finished)
+    job = observe(cache).jobs["job-1"]
+    assert "spec" not in job
+    assert job["status"] == {"conditions": [{"type": "Complete", "status": "True"}]}
+    assert "spec" not in observe(cache).pods["job-1"][0]
+    assert "spec" not in observe(cache).results["job-1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "expected"),
+    [
+        (WORKFLOW_RUN, run(), {run_key(NAMESPACE, "run")}),
+        (JOB, child("Job", "job-1"), {run_key(NAMESPACE, "run")}),
+        (POD, child("Pod", "job-1.a"), {run_key(NAMESPACE, "run")}),
+        (TASK_RESULT, child("TaskResult", "job-1"), {run_key(NAMESPACE, "run")}),
+        (CONTROLLER_REVISION, revision("flow-1"), {run_key(NAMESPACE, "waits")}),
+        (WORKFLOW, workflow(), {workflow_key(NAMESPACE, "flow"), run_key(NAMESPACE, "waits")}),
+        (JOB, {"metadata": {"name": "x", "namespace": "y"}}, set[object]()),
+    ],
+)
+def test_keys_of_a_change(kind: Kind, raw: JsonObject, expected: set[object]) -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run(name="waits"))
+    cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
+    cache.apply(WORKFLOW_RUN, run(name="elsewhere", flow="other"))
+    assert set(cache.keys_for(kind, raw)) == expected
+
+
+def test_all_keys_come_with_finished_runs_last() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW, workflow())
+    cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
+    cache.apply(WORKFLOW_RUN, run(name="active", phase="Running"))
+    assert [key.name for key in cache.all_keys()] == ["flow", "active", "over"]
+
+
+@given(st.permutations(range(1, 7)), st.integers(1, 6), st.data())
+def test_the_order_of_events_does_not_matter(
+    order: list[int], deleted_at: int, data: st.DataObject
+) -> None:
+    """Versions 1 to 6 of one Job, one of them its end, arrive in any order, some twice."""
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run())
+    again = data.draw(st.lists(st.sampled_from(order)))
+    for version in [*order, *again]:
+        if version == deleted_at:
+            cache.remove(JOB, (NAMESPACE, "job-1"), version)
+        else:
+            cache.apply(JOB, child("Job", "job-1", version))
+    jobs = observe(cache).jobs
+    if deleted_at == 6:
+        assert jobs == {}
+    else:
+        assert jobs["job-1"]["metadata"]["resourceVersion"] == "6"
+    assert cache.version(JOB, (NAMESPACE, "job-1")) == 6

@@ -1,0 +1,245 @@
+"""The reconciler carries plans out: in order, once, and again where that helps."""
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, ClusterUnreachable
+from podhatch_operator.runtime.held_status import HOLD_SECONDS
+from podhatch_operator.runtime.keys import workflow_key
+from podhatch_operator.runtime.reconciler import RetryLater
+
+from tests.unit.runtime.objects import NAMESPACE
+from tests.unit.runtime.operator import RUN, Operator
+
+API = WORKFLOW_RUN.api_version
+
+
+def workflow(*tasks: JsonObject) -> JsonObject:
+    return {
+        "apiVersion": API,
+        "kind": "Workflow",
+        "metadata": {"name": "flow", "namespace": NAMESPACE},
+        "spec": {"tasks": list(tasks) or [python("a")]},
+    }
+
+
+def python(name: str, *parents: str) -> JsonObject:
+    return {"name": name, "python": f"module:{name}", "parents": list(parents)}
+
+
+def run() -> JsonObject:
+    metadata = {"name": "run", "namespace": NAMESPACE}
+    return {
+        "apiVersion": API,
+        "kind": "WorkflowRun",
+        "metadata": metadata,
+        "spec": {"workflow": "flow"},
+    }
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator()
+
+
+async def started(operator: Operator, *tasks: JsonObject) -> None:
+    """Have a run whose first Jobs are there."""
+    await operator.user_creates(workflow(*tasks), run())
+    await operator.work()
+
+
+async def test_children_come_before_status_and_events(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.jobs()
+    await operator.pod_reports(job)
+    await operator.work()
+    assert operator.status()["phase"] == "Succeeded"
+    writes = [write for write in operator.cluster.order if write != "update Workflow"]
+    assert writes == [
+        "create ControllerRevision",
+        "create ServiceAccount",
+        "create RoleBinding",
+        "create Job",
+        "update WorkflowRun",
+        "create Event",
+    ]
+
+
+async def test_a_status_that_may_wait_is_written_after_a_moment(operator: Operator) -> None:
+    await started(operator)
+    assert operator.status() == {}
+    operator.timers.pass_time(HOLD_SECONDS - 0.01)
+    assert await operator.work() == []
+    operator.timers.pass_time(0.02)
+    assert RUN in await operator.work()
+    assert operator.status()["phase"] == "Running"
+
+
+async def test_losing_the_hold_loses_nothing(operator: Operator) -> None:
+    await started(operator)
+    operator.reconciler = operator.restarted()
+    operator.queue.add(RUN)
+    await operator.work()
+    operator.timers.pass_time(HOLD_SECONDS + 0.1)
+    await operator.work()
+    assert operator.status()["phase"] == "Running"
+    assert len(operator.jobs()) == 1
+
+
+async def test_the_run_is_looked_at_again_in_time(operator: Operator) -> None:
+    await started(operator)
+    operator.timers.pass_time(2)
+    await operator.work()
+    operator.timers.pass_time(299)
+    assert RUN in await operator.work()
+    assert operator.status()["tasks"][0]["reason"] == "ScheduleTimedOut"
+    assert operator.jobs() == []  # given up, so deleted
+
+
+async def test_the_next_job_follows_a_result(operator: Operator) -> None:
+    await started(operator, python("a"), python("b", "a"))
+    (first,) = operator.jobs()
+    await operator.pod_reports(first)
+    await operator.work()
+    assert len(operator.jobs()) == 2
+
+
+async def test_attempts_side_by_side(operator: Operator) -> None:
+    await started(operator, *(python(name) for name in "abcde"))
+    assert len(operator.jobs()) == 5
+    assert operator.cluster.order.count("create ServiceAccount") == 1
+
+
+async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator) -> None:
+    await started(operator)
+    unaware = operator.unaware_of_jobs()
+    await unaware.work()
+    assert len(operator.jobs()) == 1
+    observed = unaware.cache.observe(NAMESPACE, "run")
+    assert observed is not None
+    assert list(observed.jobs) == operator.jobs()
+
+
+async def test_a_job_of_a_stranger_is_an_error(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.cluster.objects("Job")
+    await operator.cluster.delete(JOB, NAMESPACE, job["metadata"]["name"])
+    job["metadata"]["ownerReferences"][0]["uid"] = "somebody-else"
+    await operator.cluster.create_as_user(job)
+    with pytest.raises(RetryLater, match="not this run's"):
+        await operator.unaware_of_jobs().reconciler.reconcile(RUN)
+    assert operator.status()["tasks"][0]["state"] == "Failed"
+    assert "not this run's" in operator.status()["tasks"][0]["message"]
+
+
+async def test_a_quota_is_told_to_the_user_and_tried_again(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = ApiError(403, "Forbidden", "exceeded quota: jobs")
+    with pytest.raises(RetryLater, match="exceeded quota") as refusal:
+        await operator.reconciler.reconcile(RUN)
+    assert refusal.value.within == pytest.approx(300, abs=1)
+    assert "exceeded quota" in operator.status()["tasks"][0]["message"]
+    operator.cluster.refusals.clear()
+    await operator.reconciler.reconcile(RUN)
+    assert len(operator.jobs()) == 1
+
+
+async def test_an_invalid_job_fails_its_task_and_no_other(operator: Operator) -> None:
+    await operator.user_creates(workflow(python("a"), python("b")), run())
+    operator.cluster.refusals["create Job"] = ApiError(422, "Invalid", "spec.template is wrong")
+    with pytest.raises(RetryLater):
+        await operator.reconciler.reconcile(RUN)
+    assert {task["state"] for task in operator.status()["tasks"]} == {"Failed"}
+
+
+async def test_no_job_without_its_revision(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create ControllerRevision"] = ApiError(403, "Forbidden", "ending")
+    with pytest.raises(RetryLater, match="ending"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.jobs() == []
+    assert "ending" in operator.status()["tasks"][0]["message"]
+
+
+async def test_no_job_without_the_account_it_needs(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create RoleBinding"] = ApiError(403, "Forbidden", "may not bind")
+    with pytest.raises(RetryLater, match="may not bind"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.jobs() == []
+
+
+@pytest.mark.parametrize(
+    "failure", [ApiError(500, "InternalError", "etcd"), ClusterUnreachable("gone")]
+)
+async def test_other_failures_are_raised(operator: Operator, failure: Exception) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = failure  # type: ignore[assignment]
+    with pytest.raises(type(failure)):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.status() == {}
+
+
+async def test_a_conflict_means_to_decide_again(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.jobs()
+    await operator.pod_reports(job)
+    (stored,) = operator.cluster.objects("WorkflowRun")
+    await operator.cluster.replace_status({**stored, "status": {"phase": "Running"}})
+    with pytest.raises(RetryLater, match="modified"):
+        await operator.reconciler.reconcile(RUN)
+
+
+async def test_a_run_that_is_gone_is_dropped(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.jobs()
+    await operator.pod_reports(job)
+    await operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
+    await operator.work()
+    assert operator.cache.observe(NAMESPACE, "run") is None
+    assert "create Event" not in operator.cluster.order
+
+
+async def test_a_run_that_is_not_there_is_nothing_to_do(operator: Operator) -> None:
+    await operator.reconciler.reconcile(RUN)
+    assert operator.cluster.order == []
+
+
+@pytest.mark.parametrize("status", [409, 403])
+async def test_events_never_fail_a_reconcile(operator: Operator, status: int) -> None:
+    operator.cluster.refusals["create Event"] = ApiError(status, "No", "no")
+    await started(operator)
+    await operator.pod_reports(operator.jobs()[0])
+    await operator.work()
+    assert operator.status()["phase"] == "Succeeded"
+
+
+async def test_a_workflow_is_told_whether_it_can_run(operator: Operator) -> None:
+    await operator.user_creates(workflow(python("a", "missing")))
+    assert await operator.work() == [workflow_key(NAMESPACE, "flow")] * 1
+    (stored,) = operator.cluster.objects("Workflow")
+    (valid,) = stored["status"]["conditions"]
+    assert (valid["type"], valid["status"]) == ("Valid", "False")
+    assert "missing" in valid["message"]
+
+
+async def test_a_workflow_that_is_not_there_is_nothing_to_do(operator: Operator) -> None:
+    await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+    assert operator.cluster.order == []
+
+
+async def test_a_run_starts_when_its_workflow_appears(operator: Operator) -> None:
+    await operator.user_creates(run())
+    await operator.work()
+    operator.timers.pass_time(5)
+    await operator.work()
+    assert operator.status()["phase"] == "Pending"
+    await operator.user_creates(workflow())
+    await operator.work()
+    assert len(operator.jobs()) == 1
+
+
+async def test_the_hop_from_result_to_next_job_is_timed(operator: Operator) -> None:
+    await started(operator, python("a"), python("b", "a"))
+    await operator.pod_reports(operator.jobs()[0])
+    await operator.work()
+    assert operator.metrics.registry.get_sample_value("podhatch_hop_seconds_count") == 1
