@@ -90,4 +90,5 @@ def _renew_lock() -> None:
 
 
 atexit.register(shut_down)
-os.register_at_fork(after_in_child=_renew_lock)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,120 @@
+"""Right use, and the types it has. Read by pyright only: see `test_types.py`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypedDict, assert_type
+
+from podhatch import (
+    Context,
+    DesiredWorkerLabel,
+    EmptyModel,
+    FailedTaskRunExceptionGroup,
+    Hatchet,
+    Standalone,
+    Task,
+    TaskRunError,
+    TaskRunRef,
+    TriggerWorkflowOptions,
+    WorkerLabelComparator,
+    Workflow,
+    WorkflowRunRef,
+)
+from pydantic import BaseModel
+
+
+class Order(BaseModel):
+    id: int
+
+
+@dataclass
+class Receipt:
+    paid: float
+
+
+class Address(TypedDict):
+    street: str
+
+
+hatchet = Hatchet()
+
+orders = hatchet.workflow("orders", input_validator=Order, image="shop:1", version="1")
+assert_type(orders, Workflow[Order])
+assert_type(hatchet.workflow(name="orders", input_type=Order), Workflow[Order])
+assert_type(hatchet.workflow("any"), Workflow[EmptyModel])
+assert_type(hatchet.workflow("any", description="x"), Workflow[EmptyModel])
+assert_type(hatchet.workflow("parcel", input_validator=Receipt), Workflow[Receipt])
+assert_type(hatchet.workflow("address", input_validator=Address), Workflow[Address])
+assert_type(hatchet.workflow("raw", input_validator=dict[str, Any]), Workflow[dict[str, Any]])
+
+
+@orders.task(execution_timeout=timedelta(minutes=2), schedule_timeout="1h30m")
+def charge(input: Order, ctx: Context) -> Receipt:
+    return Receipt(paid=input.id)
+
+
+assert_type(charge, Task[Order, Receipt])
+
+
+@orders.task(
+    name="weigh",
+    desired_worker_labels={
+        "disk": DesiredWorkerLabel(value=4, comparator=WorkerLabelComparator.GREATER_THAN)
+    },
+)
+async def weigh(input: Order, ctx: Context) -> dict[str, float]:
+    return {"weight": ctx.task_output(charge).paid}
+
+
+assert_type(weigh, Task[Order, dict[str, float]])
+
+
+@orders.task(parents=[charge, weigh], desired_worker_labels={"disk": "ssd", "size": 4})
+def ship(input: Order, ctx: Context) -> None:
+    assert_type(ctx.task_output(charge), Receipt)
+    assert_type(ctx.task_output(weigh), dict[str, float])
+
+
+assert_type(ship, Task[Order, None])
+assert_type(ship.parents, list[Task[Order, object]])
+
+
+@orders.task(desired_worker_labels=[DesiredWorkerLabel(key="disk", value="ssd", required=True)])
+def choose(input: Order, ctx: Context) -> int | str:
+    return 1
+
+
+assert_type(choose, Task[Order, int | str])
+
+
+@hatchet.task(input_validator=Order, image_pull_policy="Always", cluster_access=False)
+def alone(input: Order, ctx: Context) -> Receipt:
+    return Receipt(paid=input.id)
+
+
+@hatchet.task()
+async def hello(input: EmptyModel, ctx: Context) -> str:
+    return "hello"
+
+
+assert_type(alone, Standalone[Order, Receipt])
+assert_type(hello, Standalone[EmptyModel, str])
+
+
+async def run() -> None:
+    order, options = Order(id=7), TriggerWorkflowOptions(additional_metadata={"by": "Ada"})
+    assert_type(orders.run(order), dict[str, Any])
+    assert_type(orders.run({"id": 7}, options), dict[str, Any])
+    assert_type(await orders.aio_run(order, additional_metadata={"by": "Ada"}), dict[str, Any])
+    assert_type(orders.run_no_wait(order), WorkflowRunRef)
+    assert_type((await orders.aio_run_no_wait(order)).result(), dict[str, Any])
+    assert_type(alone.run(order), Receipt)
+    assert_type(await alone.aio_run(order, options), Receipt)
+    assert_type(alone.run_no_wait(order), TaskRunRef[Order, Receipt])
+    assert_type(await (await alone.aio_run_no_wait(order)).aio_result(), Receipt)
+    assert_type(hello.run(), str)
+    assert_type(hello.run(EmptyModel()), str)
+    assert_type(alone.output_validator, type[Receipt] | None)
+    try:
+        hello.run()
+    except FailedTaskRunExceptionGroup as group:
+        assert_type(group.exceptions, tuple[TaskRunError, ...])

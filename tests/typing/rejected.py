@@ -1,0 +1,75 @@
+"""Wrong use. Each line that must be refused says so, and a needless `ignore` is an error itself.
+
+Read by pyright only: see `test_types.py`.
+"""
+
+from podhatch import Context, EmptyModel, Hatchet, Standalone
+from pydantic import BaseModel
+
+
+class Order(BaseModel):
+    id: int
+
+
+class Parcel(BaseModel):
+    weight: float
+
+
+hatchet = Hatchet()
+orders = hatchet.workflow("orders", input_validator=Order)
+parcels = hatchet.workflow("parcels", input_validator=Parcel)
+
+
+@orders.task()  # pyright: ignore[reportArgumentType]
+def takes_another_input(input: Parcel, ctx: Context) -> int:
+    return 1
+
+
+@orders.task()  # pyright: ignore[reportArgumentType]
+def takes_no_context(input: Order) -> int:
+    return 1
+
+
+@orders.task()
+def charge(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@parcels.task(parents=[charge])  # pyright: ignore[reportArgumentType]
+def has_a_parent_elsewhere(input: Parcel, ctx: Context) -> int:
+    return 1
+
+
+@orders.task(execution_timeout=60)  # pyright: ignore[reportArgumentType]
+def has_a_plain_number_for_a_duration(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@orders.task(execution_timout="5s")  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+def has_an_unknown_option(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@hatchet.task(input_validator=Order)
+def alone(input: Order, ctx: Context) -> int:
+    return 1
+
+
+def run(standalone: Standalone[EmptyModel, str]) -> None:
+    orders.run(Parcel(weight=1))  # pyright: ignore[reportArgumentType]
+    alone.run(Parcel(weight=1))  # pyright: ignore[reportArgumentType]
+    alone.run(7)  # pyright: ignore[reportArgumentType]
+    text: str = alone.run(Order(id=7))  # pyright: ignore[reportAssignmentType]
+    number: int = standalone.run()  # pyright: ignore[reportAssignmentType]
+    orders.run(Order(id=7), additional_metadata={"n": 1})  # pyright: ignore[reportArgumentType]
+    print(text, number)
+
+
+def ask(ctx: Context) -> None:
+    paid: str = ctx.task_output(charge)  # pyright: ignore[reportAssignmentType]
+    print(paid)
+
+
+hatchet.workflow()  # pyright: ignore[reportCallIssue]
+hatchet.workflow("both", input_validator=Order, input_type=Order)  # pyright: ignore[reportCallIssue]
+hatchet.workflow("policy", image_pull_policy="Sometimes")  # pyright: ignore[reportArgumentType]
