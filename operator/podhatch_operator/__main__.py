@@ -26,7 +26,13 @@ from podhatch_operator.runtime.resync import Resync
 from podhatch_operator.runtime.server import Server
 from podhatch_operator.runtime.watched import WATCHED
 from podhatch_operator.runtime.workers import Workers
-from podhatch_operator.settings import BadSetting, NoMemories, Settings, kopf_settings
+from podhatch_operator.settings import (
+    KOPF_IDENTITY,
+    BadSetting,
+    NoMemories,
+    Settings,
+    kopf_settings,
+)
 
 logger = logging.getLogger("podhatch_operator")
 
@@ -109,6 +115,7 @@ class Operator:
             settings=kopf_settings(),
             identity=Identity("podhatch"),  # or kopf asks for a user name, and a pod has none
             memories=NoMemories(),
+            identity=KOPF_IDENTITY,
             clusterwide=not self.settings.namespaces,
             namespaces=self.settings.namespaces,
             stop_flag=self.stop_kopf,

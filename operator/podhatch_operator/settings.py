@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from podhatch_operator.runtime.watched import WATCHED
 
+KOPF_IDENTITY = Identity("podhatch")
+"""Without one kopf asks for the user's name, and a pod's user has none."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
