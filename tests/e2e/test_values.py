@@ -16,13 +16,13 @@ VALUES = Path(__file__).parent / "flows" / "values.py"
         (
             "any_value",
             "plain",
-            '{"a": [1, 2.0, null, "ä$(HOME)"]}',
-            "{'a': [1, 2.0, None, 'ä$(HOME)']}",
+            '{"a": [1, 2.5, null, "ä$(HOME)"]}',
+            "{'a': [1, 2.5, None, 'ä$(HOME)']}",
         ),
         ("any_value", "large", "200000", "200000 characters"),
         ("model", "plain", "7", "Answer(number=7, words=['model', 'model'])"),
         ("point", "plain", "1.5", "Point(x=1.5, y=1.0)"),
-        ("without_access", "plain", "[1.0]", "[1.0]"),
+        ("without_access", "plain", "[1.5]", "[1.5]"),
     ],
 )
 def test_values_arrive_as_they_left(

@@ -1,0 +1,158 @@
+"""The command line tool, on real runs."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import Finished
+from tests.kube import Namespace, shell, user_environment, workflow_manifest
+
+PODHATCH = Path(sys.executable).with_name("podhatch")
+LINE_WIDTH = {"COLUMNS": "120", "LINES": "40"}
+
+Podhatch = Callable[..., Finished]
+
+
+@pytest.fixture
+def environment(namespace: Namespace, tmp_path: Path) -> dict[str, str]:
+    return {**user_environment(namespace.name, tmp_path), **LINE_WIDTH}
+
+
+@pytest.fixture
+def podhatch(environment: dict[str, str]) -> Podhatch:
+    """Run podhatch as a script does, without a terminal."""
+
+    def run(*arguments: str) -> Finished:
+        done = subprocess.run(
+            [PODHATCH, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def diamond(namespace: Namespace) -> str:
+    """Return the name of a run whose graph is a diamond, just created."""
+    say = 'echo "{\\"task\\": \\"$PODHATCH_TASK\\"}" > $PODHATCH_OUTPUT'
+    namespace.apply(
+        workflow_manifest(
+            "diamond",
+            shell("first", say),
+            shell("left", say, "first"),
+            shell("right", say, "first"),
+            shell("last", "exit 0", "left", "right"),
+        )
+    )
+    namespace.run("diamond-1", "diamond")
+    return "diamond-1"
+
+
+def test_watch_tells_each_change_once_and_ends_with_the_run(
+    podhatch: Podhatch, diamond: str
+) -> None:
+    done = podhatch("watch", diamond)
+    assert done.code == 0, done.err
+    lines = [line.split("  ", 1)[1] for line in done.out.splitlines()]
+    ends = [line for line in lines if line.startswith("task ") and "  Succeeded" in line]
+    order = [line.split()[1] for line in ends]
+    assert (order[0], sorted(order)) == ("first", ["first", "last", "left", "right"])
+    assert lines[-1].startswith("run diamond-1  Succeeded  ")
+    assert len(lines) == len(set(lines))
+
+
+def test_watch_draws_the_tree_in_a_terminal(environment: dict[str, str], diamond: str) -> None:
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(
+        [PODHATCH, "watch", diamond, "--no-color"],
+        env={**environment, "TERM": "xterm"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        while chunk := read(screen):
+            shown += chunk
+    os.close(screen)
+    assert process.returncode == 0
+    last = re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", shown.decode()).rpartition("Name:")[2]
+    assert "├─ ✔ left             Succeeded" in last
+    assert "└─ ✔ right            Succeeded" in last
+    assert "✔ last ← left, right  Succeeded" in last
+
+
+def read(screen: int) -> bytes:
+    """Return what the terminal shows next; nothing when its program has ended."""
+    try:
+        return os.read(screen, 65536)
+    except OSError:
+        return b""
+
+
+def test_get_and_list_show_a_run_that_is_over(
+    podhatch: Podhatch, namespace: Namespace, diamond: str
+) -> None:
+    namespace.wait(diamond, "Succeeded")
+    shown = podhatch("get", "@latest")
+    assert shown.code == 0, shown.err
+    assert "Phase:      ✔ Succeeded" in shown.out
+    assert '{"task": "left"}' in shown.out
+    listed = podhatch("list")
+    assert listed.out.splitlines()[1].split()[:5] == [
+        "diamond-1",
+        "diamond",
+        "✔",
+        "Succeeded",
+        "4/4",
+    ]
+
+
+def test_objects_are_printed_for_programs(podhatch: Podhatch, diamond: str) -> None:
+    one = json.loads(podhatch("get", diamond, "-o", "json").out)
+    assert one["metadata"]["name"] == diamond
+    assert "managedFields" not in one["metadata"]
+    many = yaml.safe_load(podhatch("list", "--output", "yaml").out)
+    assert [item["metadata"]["name"] for item in many["items"]] == [diamond]
+    assert {item["kind"] for item in many["items"]} == {"WorkflowRun"}
+
+
+def test_watch_fails_with_its_run(podhatch: Podhatch, namespace: Namespace) -> None:
+    namespace.apply(workflow_manifest("broken", shell("a", "echo no luck; exit 3")))
+    namespace.run("broken-1", "broken")
+    done = podhatch("watch", "broken-1")
+    assert done.code == 1
+    assert "task a  Failed  " in done.out
+    assert "exit code 3: no luck" in done.out
+    shown = podhatch("get", "broken-1")
+    assert shown.code == 0
+    assert "✖ Failed" in shown.out
+
+
+def test_what_is_not_there_is_one_sentence(podhatch: Podhatch, namespace: Namespace) -> None:
+    missing = podhatch("get", "nope")
+    assert (missing.code, missing.out) == (1, "")
+    assert missing.err == f"error: there is no WorkflowRun nope in namespace {namespace.name}\n"
+    assert podhatch("get", "@latest").code == 1
+    empty = podhatch("list")
+    assert (empty.code, empty.out) == (0, "")
+    assert podhatch("list", "-n", "kube-system").code == 0
+
+
+def test_finished_runs_are_deleted_by_their_phase(namespace: Namespace, diamond: str) -> None:
+    namespace.wait(diamond, "Succeeded")
+    namespace.kubectl("delete", "wfr", "--field-selector", "status.phase=Succeeded")
+    assert namespace.list("wfr") == []

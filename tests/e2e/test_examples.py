@@ -1,0 +1,55 @@
+"""Every example runs as it stands, on the real node."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import RunScript
+from tests.kube import REPOSITORY, Namespace, tasks
+
+EXAMPLES = REPOSITORY / "examples"
+
+
+def test_hello(run_script: RunScript) -> None:
+    done = run_script(EXAMPLES / "hello.py")
+    assert json.loads(done.out) == {"greet": "Hello, World!"}, done.err
+
+
+def test_orders(run_script: RunScript, namespace: Namespace) -> None:
+    done = run_script(EXAMPLES / "orders.py")
+    assert done.code == 0, done.err
+    printed = json.loads(done.out)
+    assert printed["report"] == {
+        "orders": 356,
+        "rejected": 4,
+        "euros": "30620.44",
+        "best_country": "NL",
+        "held_orders": 11,
+        "held_euros": "7854.34",
+    }
+    [run] = namespace.list("wfr")
+    assert run["status"]["progress"] == "5/5"
+    assert "outputRef" in tasks(run)["load"], "an output of 45 kB is kept beside the status"
+
+
+@pytest.mark.parametrize(
+    ("file", "last_task", "output"),
+    [
+        pytest.param(
+            "containers.yaml",
+            "summary",
+            "most often the word the, in 81 bytes of JSON",
+            id="containers",
+        ),
+        pytest.param(
+            "mixed.yaml", "compare", {"runner": "debian", "container": "debian"}, id="mixed"
+        ),
+    ],
+)
+def test_yaml(namespace: Namespace, file: str, last_task: str, output: object) -> None:
+    namespace.kubectl("apply", "-f", str(EXAMPLES / file))
+    documents = yaml.safe_load_all((EXAMPLES / file).read_text())
+    [name] = [item["metadata"]["name"] for item in documents if item["kind"] == "WorkflowRun"]
+    run = namespace.wait(name, "Succeeded")
+    assert json.loads(tasks(run)[last_task]["output"]) == output
