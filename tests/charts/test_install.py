@@ -8,6 +8,7 @@ import pytest
 from podhatch.api.labels import RUNNER_SERVICE_ACCOUNT
 from podhatch.api.model import JsonObject
 
+from tests.cluster.podhatch import NAMESPACE
 from tests.helm import CHART, RELEASE, helm, render
 from tests.kubectl import Kubectl, Refused, apply_all
 
@@ -146,3 +147,9 @@ def test_the_notes_name_the_next_commands() -> None:
     assert "helm test podhatch --namespace some-place" in notes
     assert "kubectl explain workflow" in notes
     assert "kubectl get workflowruns" in notes
+
+
+def test_helm_test_runs_a_workflow() -> None:
+    answer = helm("test", RELEASE, "--namespace", NAMESPACE, "--timeout", "3m", "--logs")
+    assert "Phase:          Succeeded" in answer
+    assert f"WorkflowRun {NAMESPACE}/{RELEASE}-test is Succeeded" in answer
