@@ -55,7 +55,7 @@ def available() -> bool:
     listed = json.loads(_kubectl("get", "deployments", "-n", NAMESPACE, "-o", "json") or "{}")
     items = listed.get("items", [])
     return bool(items) and all(
-        item["status"].get("availableReplicas", 0) == item["spec"]["replicas"] for item in items
+        0 < item["spec"]["replicas"] == item["status"].get("availableReplicas") for item in items
     )
 
 
