@@ -10,7 +10,6 @@ import signal
 import sys
 
 import kopf
-from kopf._core.engines.peering import Identity
 from podhatch.cluster import Cluster, ClusterUnreachable
 
 from podhatch_operator.core.observed import Defaults
@@ -113,7 +112,6 @@ class Operator:
                 self.intake, self.metrics, self.cluster.connection, self.watches
             ),
             settings=kopf_settings(),
-            identity=Identity("podhatch"),  # or kopf asks for a user name, and a pod has none
             memories=NoMemories(),
             identity=KOPF_IDENTITY,
             clusterwide=not self.settings.namespaces,
