@@ -12,6 +12,7 @@ from podhatch.cluster import CONFIG_MAP, WORKFLOW, WORKFLOW_RUN, ApiError, Clust
 from tests.fakes.cluster import FakeCluster
 
 AnyCluster = Cluster | FakeCluster
+MINE = "written by the contract"
 
 
 def workflow_in(namespace: str, image: str = "one") -> JsonObject:
@@ -30,6 +31,19 @@ def run_in(namespace: str, name: str = "orders-1") -> JsonObject:
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"workflow": "orders", "input": {"id": 7}},
     }
+
+
+async def write(cluster: AnyCluster, phase: str) -> JsonObject:
+    """Write the run's status; again where an operator that is there too was faster."""
+    while True:
+        run = await cluster.get(WORKFLOW_RUN, cluster.namespace, "orders-1")
+        try:
+            return await cluster.replace_status(
+                {**run, "status": {"phase": phase, "message": MINE}}
+            )
+        except ApiError as error:
+            if error.reason != "Conflict":
+                raise
 
 
 class ClusterContract:
@@ -69,8 +83,8 @@ class ClusterContract:
     async def test_status_is_written_against_the_latest_version(self, cluster: AnyCluster) -> None:
         created = await cluster.create({**run_in(cluster.namespace), "status": {"phase": "Failed"}})
         assert "status" not in created
-        running = await cluster.replace_status({**created, "status": {"phase": "Running"}})
-        assert running["status"] == {"phase": "Running"}
+        running = await write(cluster, "Running")
+        assert running["status"] == {"phase": "Running", "message": MINE}
         assert running["metadata"]["generation"] == 1
         with pytest.raises(ApiError) as refusal:
             await cluster.replace_status({**created, "status": {"phase": "Failed"}})
@@ -79,8 +93,8 @@ class ClusterContract:
     async def test_watch_replays_one_object_after_a_version(self, cluster: AnyCluster) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         await cluster.create(run_in(cluster.namespace, "orders-2"))
-        running = await cluster.replace_status({**created, "status": {"phase": "Running"}})
-        await cluster.replace_status({**running, "status": {"phase": "Succeeded"}})
+        await write(cluster, "Running")
+        await write(cluster, "Succeeded")
         await cluster.delete(WORKFLOW_RUN, cluster.namespace, "orders-1")
         version = created["metadata"]["resourceVersion"]
         seen: list[tuple[str, str]] = []
@@ -89,7 +103,8 @@ class ClusterContract:
         )
         async with aclosing(stream):
             async for event in stream:
-                seen.append((event.type, event.object["status"]["phase"]))
+                if event.object["status"].get("message") == MINE:
+                    seen.append((event.type, event.object["status"]["phase"]))
                 if event.type == "DELETED":
                     break
         assert seen == [

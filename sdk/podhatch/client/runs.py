@@ -6,7 +6,7 @@ Coroutines for the portal, called by the run methods and the references to runs.
 import asyncio
 import secrets
 
-from podhatch.api.labels import API_VERSION, GROUP
+from podhatch.api.labels import API_VERSION, WORKFLOW_GENERATION
 from podhatch.api.model import JsonObject
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.result import TaskResult
@@ -20,8 +20,6 @@ from podhatch.client.waiting import follow
 from podhatch.cluster import TASK_RESULT
 
 SUFFIX_LENGTH = 8
-WORKFLOW_GENERATION = f"{GROUP}/workflow-generation"
-"""On a run: it is of this generation of its workflow, or a later one."""
 
 
 async def start(request: RunRequest) -> JsonObject:

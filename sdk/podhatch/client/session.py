@@ -31,8 +31,8 @@ class Session:
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
-        self._generations: dict[tuple[str, str], int] = {}
-        """Of the workflows applied or found, by name and content hash."""
+        self._published: dict[str, tuple[str, int]] = {}
+        """Content hash and generation of the workflows applied or found, by name."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def publish(self, manifest: Manifest) -> int:
@@ -40,17 +40,13 @@ class Session:
 
         What this process has published once is not looked at again.
         """
-        key = (manifest.name, manifest.content_hash)
         async with self._locks[manifest.name]:
-            if key not in self._generations:
+            known = self._published.get(manifest.name)
+            if known is None or known[0] != manifest.content_hash:
                 stored = await self._publish(manifest)
-                self._generations = {
-                    known: generation
-                    for known, generation in self._generations.items()
-                    if known[0] != manifest.name
-                }
-                self._generations[key] = int(stored["metadata"].get("generation", 0))
-            return self._generations[key]
+                known = manifest.content_hash, int(stored["metadata"]["generation"])
+                self._published[manifest.name] = known
+            return known[1]
 
     async def create(self, manifest: JsonObject) -> JsonObject:
         """Create the object in this session's namespace."""

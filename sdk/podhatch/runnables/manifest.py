@@ -42,7 +42,7 @@ class Manifest:
     """The ConfigMap with the source tree, when it is shipped."""
 
     def to_yaml(self) -> str:
-        """Return the objects as YAML documents for `kubectl apply`."""
+        """Return the objects as YAML documents for `kubectl apply --server-side`."""
         objects = [self.source, self.workflow] if self.source else [self.workflow]
         return yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True, width=100)
 

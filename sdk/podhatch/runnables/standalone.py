@@ -58,7 +58,10 @@ class Standalone(Generic[Input, R_co]):
         return self.task.is_async_function
 
     def to_yaml(self) -> str:
-        """Return what a run would apply, as YAML for `kubectl apply`. Touches no cluster.
+        """Return what a run would apply, as YAML for `kubectl apply --server-side`.
+
+        Touches no cluster. (Plain `kubectl apply` writes all of an object into an annotation, for
+        which a source tree may be too large.)
 
         Raises:
             ValueError: No pod could find the function, or the source is too large.

@@ -121,7 +121,10 @@ class Workflow(Generic[Input]):
         return task
 
     def to_yaml(self) -> str:
-        """Return what a run would apply, as YAML for `kubectl apply`. Touches no cluster.
+        """Return what a run would apply, as YAML for `kubectl apply --server-side`.
+
+        Touches no cluster. (Plain `kubectl apply` writes all of an object into an annotation, for
+        which a source tree may be too large.)
 
         Raises:
             ValueError: It has no task, no pod could find a task's code, or the source is too large.

@@ -12,7 +12,7 @@ from podhatch import EmptyModel, InvalidRun
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.runnables.input import dump_input, input_schema
 from podhatch.serialization import validate_input
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 
 
 class Order(BaseModel):
@@ -71,6 +71,7 @@ def test_pod_gets_what_the_caller_passed(validator: object, value: object) -> No
         (dict, Order(id=7), "is not JSON: Order is not a dict"),
         (dict, [1], "is not JSON: list is not a dict"),
         (EmptyModel, "x", "does not fit"),
+        (RootModel[list[int]], [1], "is not a JSON object"),
         (dict, {"a": "x" * MAX_INPUT_BYTES}, "has 262,152 bytes as JSON, 262,144 are allowed"),
     ],
 )
