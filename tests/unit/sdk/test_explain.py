@@ -32,7 +32,8 @@ FORBIDDEN = "workflows.podhatch.dev is forbidden: User cannot create"
             ApiError(404, "NotFound", "404 page not found"),
             NotInstalled,
             "Workflow 'orders' in namespace 'shop': podhatch is not installed in this cluster, "
-            "which does not know the kind; install its chart: helm install podhatch charts/podhatch",
+            "which does not know the kind; install its chart: "
+            "helm install podhatch charts/podhatch",
         ),
     ],
 )
