@@ -28,7 +28,7 @@ def verify() -> bool:
         [
             run("ruff", "format", "--check", "-q", "."),
             run("ruff", "check", "-q", "."),
-            run("lint-imports", "--no-timings"),
+            run("lint-imports"),
             run("python", "-m", "podhatch.api.crds", "--check"),
             run("pyright", "--level", "error"),
         ]
