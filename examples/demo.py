@@ -47,8 +47,8 @@ class Stage:
     def announce(self, command: str, what: str) -> None:
         """Print a command before it runs, and what it does."""
         self.console.print()
-        self.console.print(what, style="dim")
-        self.console.print(f"$ {command}", style="bold")
+        self.console.print(what, style="dim", soft_wrap=True)
+        self.console.print(f"$ {command}", style="bold", soft_wrap=True)
 
     async def show(self, run: str) -> None:
         """Show a run until it ends, and require that it succeeds."""
@@ -67,7 +67,7 @@ async def run_script(stage: Stage, script: str, workflow: str) -> None:
         started.cancel()
         raise DemoFailed(f"{script} ended without starting a run: {await printed}")
     await stage.show(started.result())
-    stage.console.print(f"\nand {script} prints:\n\n{await printed}")
+    stage.console.print(f"\nand {script} prints:\n\n{await printed}", soft_wrap=True)
 
 
 async def apply(stage: Stage, file: str) -> None:
@@ -79,8 +79,9 @@ async def apply(stage: Stage, file: str) -> None:
     await execute(stage.kubectl, "apply", "-f", file)
     await stage.show(run)
     query = "jsonpath={.status.tasks[-1:].output}"
-    stage.console.print(f"\n$ kubectl get wfr {run} -o '{query}'", style="bold")
-    stage.console.print(await execute(stage.kubectl, "get", "wfr", run, "-o", query))
+    stage.console.print(f"\n$ kubectl get wfr {run} -o '{query}'", style="bold", soft_wrap=True)
+    output = await execute(stage.kubectl, "get", "wfr", run, "-o", query)
+    stage.console.print(output, soft_wrap=True)
 
 
 async def execute(*command: str) -> str:

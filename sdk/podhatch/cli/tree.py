@@ -3,7 +3,7 @@
 Pure: from the objects and the time to something rich can print. Called by get, watch and the demo.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -17,6 +17,8 @@ from podhatch.cli.words import duration, moment, printable, shortened
 MAX_OUTPUT_WIDTH = 60
 MAX_JOINS = 3
 """More parents than this are counted instead of named."""
+UNNOTICED_AFTER = timedelta(seconds=10)
+"""A run without any status at this age is served by nobody."""
 
 
 def run_picture(
@@ -44,7 +46,7 @@ def _facts(
         "Started": moment(status.started_at),
         "Duration": duration(status.started_at, status.finished_at or now),
         "Progress": status.progress or "",
-        "Message": printable(status.message or ""),
+        "Message": _message(run, status, now),
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -53,6 +55,14 @@ def _facts(
         if value:
             table.add_row(f"{name}:", Text(value, STYLES[phase] if name == "Phase" else ""))
     return table
+
+
+def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:
+    """Return what the tree does not tell: why the run waits, or how it ended."""
+    created = run.metadata.creation_timestamp
+    if run.status is None and created and now - created > UNNOTICED_AFTER:
+        return f"no operator has taken it up: does podhatch serve {run.metadata.namespace}?"
+    return "" if status.phase == "Running" else printable(status.message or "")
 
 
 def _tasks(tasks: list[TaskStatus], parents: Parents, now: datetime, look: Look) -> RenderableType:
@@ -94,7 +104,7 @@ def _time(task: TaskStatus, now: datetime) -> str:
 
 def _detail(task: TaskStatus, look: Look) -> Text:
     if task.output_ref:
-        return Text(f"kubectl get tres {task.output_ref} -o yaml", "dim")
+        return Text(f"see tres/{task.output_ref}", "dim")
     if task.output is not None:
         return Text(shortened(task.output, MAX_OUTPUT_WIDTH, look.ellipsis))
     if task.state == "Pending":

@@ -93,6 +93,11 @@ def test_a_run_without_status_is_pending():
     assert text_of(run_picture(run_of(None), {}, at(1))) == golden("pending")
 
 
+def test_a_run_that_nobody_serves_says_so():
+    picture = text_of(run_picture(run_of(None), {}, at(11)))
+    assert "Message:    no operator has taken it up: does podhatch serve shop?" in picture
+
+
 def test_many_parents_are_counted():
     names = [f"t{number}" for number in range(5)]
     run = run_of("Running", *(task(name, "Pending") for name in names), task("all", "Pending"))
