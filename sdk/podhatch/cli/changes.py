@@ -39,7 +39,7 @@ def _task_line(task: TaskStatus, now: datetime) -> str:
     took = duration(task.started_at, task.finished_at) if task.finished_at else ""
     words = f"{task.reason or ''}: {task.message or ''}".strip(": ")
     told = task.output if task.output is not None else words
-    parts = (f"task {task.name}", task.state, took, shortened(told, 4 * MAX_OUTPUT_WIDTH, "..."))
+    parts = (f"task {task.name}", task.state, took, shortened(told, MAX_OUTPUT_WIDTH, "..."))
     return _line(now, *parts)
 
 

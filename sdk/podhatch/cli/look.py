@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rich.console import OverflowMethod
+
 STYLES = {
     "Pending": "dim",
     "Queued": "yellow",
@@ -24,6 +26,8 @@ class Look:
     """What is drawn for `│`, `├`, `└` and a space."""
     arrow: str
     ellipsis: str
+    overflow: OverflowMethod
+    """How a line that is too long for its column ends."""
 
 
 UNICODE = Look(
@@ -38,6 +42,7 @@ UNICODE = Look(
     guides={"│": "│  ", "├": "├─ ", "└": "└─ ", " ": "   "},
     arrow="←",
     ellipsis="…",
+    overflow="ellipsis",
 )
 
 ASCII = Look(
@@ -52,4 +57,5 @@ ASCII = Look(
     guides={"│": "|  ", "├": "|- ", "└": "`- ", " ": "   "},
     arrow="<-",
     ellipsis="...",
+    overflow="crop",
 )

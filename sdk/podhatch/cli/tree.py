@@ -3,9 +3,10 @@
 Pure: from the objects and the time to something rich can print. Called by get, watch and the demo.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,9 @@ from podhatch.cli.arrangement import Parents, Row, arrange
 from podhatch.cli.look import STYLES, UNICODE, Look
 from podhatch.cli.words import duration, moment, printable, shortened
 
-MAX_OUTPUT_WIDTH = 60
+WIDE = 100
+"""Columns from which a terminal shows all there is."""
+MAX_OUTPUT_WIDTH = 200
 MAX_JOINS = 3
 """More parents than this are counted instead of named."""
 UNNOTICED_AFTER = timedelta(seconds=10)
@@ -28,7 +31,7 @@ def run_picture(
     status = run.status or WorkflowRunStatus()
     parts: list[RenderableType] = [_facts(run, status, now, look)]
     if status.tasks:
-        parts += [Text(), _tasks(status.tasks, parents, now, look)]
+        parts += [Text(), _Tasks(status.tasks, parents, now, look)]
     if run.finished:
         parts += [part for task in status.tasks for part in _traceback(task)]
     return Group(*parts)
@@ -65,24 +68,32 @@ def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:
     return "" if status.phase == "Running" else printable(status.message or "")
 
 
-def _tasks(tasks: list[TaskStatus], parents: Parents, now: datetime, look: Look) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading in ("TASK", "STATE", "DURATION", "ATTEMPT", "NODE"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    table.add_column("OUTPUT OR MESSAGE", overflow="fold")
-    by_name = {task.name: task for task in tasks}
-    for row in arrange(list(by_name), parents):
-        task = by_name[row.name]
-        style = STYLES[task.state]
-        table.add_row(
-            _label(row, task, look),
-            Text(task.state, style),
-            _time(task, now),
-            str(task.attempt or ""),
-            task.node or "",
-            _detail(task, look),
-        )
-    return table
+@dataclass(frozen=True)
+class _Tasks:
+    """The tree of tasks; a narrow terminal does without nodes and attempts."""
+
+    tasks: list[TaskStatus]
+    parents: Parents
+    now: datetime
+    look: Look
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        for heading in ("TASK", "STATE", "DURATION", *(("ATTEMPT", "NODE") if wide else ())):
+            table.add_column(heading, no_wrap=True, overflow=self.look.overflow)
+        table.add_column("OUTPUT OR MESSAGE", overflow="fold")
+        by_name = {task.name: task for task in self.tasks}
+        for row in arrange(list(by_name), self.parents):
+            task = by_name[row.name]
+            table.add_row(
+                _label(row, task, self.look),
+                Text(task.state, STYLES[task.state]),
+                _time(task, self.now),
+                *((str(task.attempt or ""), task.node or "") if wide else ()),
+                _detail(task, self.look),
+            )
+        yield table
 
 
 def _label(row: Row, task: TaskStatus, look: Look) -> Text:
@@ -106,7 +117,8 @@ def _detail(task: TaskStatus, look: Look) -> Text:
     if task.output_ref:
         return Text(f"see tres/{task.output_ref}", "dim")
     if task.output is not None:
-        return Text(shortened(task.output, MAX_OUTPUT_WIDTH, look.ellipsis))
+        output = shortened(task.output, MAX_OUTPUT_WIDTH, look.ellipsis)
+        return Text(output, no_wrap=True, overflow=look.overflow)
     if task.state == "Pending":
         return Text(printable(task.message or task.reason or ""), "dim")
     return Text(printable(": ".join(part for part in (task.reason, task.message) if part)))

@@ -87,6 +87,7 @@ def test_branches_and_long_outputs_in_ascii():
     picture = text_of(run_picture(run, parents, at(50), ASCII))
     assert picture.isascii()
     assert picture == golden("branches-ascii")
+    assert text_of(run_picture(run, parents, at(50)), width=60) == golden("branches-narrow")
 
 
 def test_a_run_without_status_is_pending():
