@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from podhatch.client.hatchet import Hatchet
     from podhatch.context import Context
     from podhatch.errors import (
         ClusterUnreachable,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
         RunDeleted,
         TaskRunError,
     )
+    from podhatch.hatchet import Hatchet
     from podhatch.runnables.input import EmptyModel
     from podhatch.runnables.labels import DesiredWorkerLabel, WorkerLabelComparator
     from podhatch.runnables.references import TaskRunRef, WorkflowRunRef
@@ -60,7 +60,7 @@ _HOMES = {
     "DesiredWorkerLabel": "podhatch.runnables.labels",
     "EmptyModel": "podhatch.runnables.input",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
-    "Hatchet": "podhatch.client.hatchet",
+    "Hatchet": "podhatch.hatchet",
     "IllegalTaskOutputError": "podhatch.errors",
     "InvalidRun": "podhatch.errors",
     "NotInstalled": "podhatch.errors",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from podhatch.api.model import JsonObject
+from podhatch.client.manifest import Manifest
 from podhatch.client.target import Target
-from podhatch.runnables.manifest import Manifest
 
 
 @dataclass(frozen=True)

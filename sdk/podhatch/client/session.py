@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
+from podhatch.client.manifest import Manifest
 from podhatch.client.portal import portal
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW, ApiError, Cluster
-from podhatch.runnables.manifest import Manifest
 
 FIELD_MANAGER = "podhatch-sdk"
 

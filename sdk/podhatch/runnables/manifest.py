@@ -6,17 +6,17 @@ Pure but for the source tree it reads. Imports pydantic, so only runs and `to_ya
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.workflow import Source, TaskSpec, WorkflowSpec
+from podhatch.client.manifest import Manifest
 from podhatch.runnables.input import input_schema
 from podhatch.runnables.labels import DesiredWorkerLabel
 from podhatch.runnables.location import Location, is_installed, locate
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
     from podhatch.runnables.workflow import Workflow
 
 IMAGE_VARIABLE = "PODHATCH_IMAGE"
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The objects that make a workflow."""
-
-    name: str
-    """Of the Workflow object."""
-    content_hash: str
-    workflow: JsonObject
-    source: JsonObject | None
-    """The ConfigMap with the source tree, when it is shipped."""
-
-    def to_yaml(self) -> str:
-        """Return the objects as YAML documents for `kubectl apply --server-side`."""
-        objects = [self.source, self.workflow] if self.source else [self.workflow]
-        return yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True, width=100)
 
 
 def manifest_of(workflow: "Workflow[Any]") -> Manifest:

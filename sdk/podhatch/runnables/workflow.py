@@ -30,8 +30,8 @@ from podhatch.runnables.validator import check_validator
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
+    from podhatch.client.manifest import Manifest
     from podhatch.client.request import RunRequest
-    from podhatch.runnables.manifest import Manifest
 
 MAX_NAME = 253
 
