@@ -11,11 +11,15 @@ CLUSTER := $(BIN)/python -m tests.cluster
 # Tests and demo talk to the cluster of this folder, never to the user's own.
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
-.PHONY: help install cluster-up cluster-down demo test verify unit integration charts e2e \
+.PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e \
 	bench-latency bench-throughput generate format clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+check-machine: # before anything is installed
+	@scripts/check-python "$(PYTHON)"
+	@$(PYTHON) -m tests.cluster check
 
 install: $(STAMP) ## Install podhatch and its tools into .venv
 
@@ -23,17 +27,17 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@scripts/create-venv "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-cluster-up: install ## Bring up a real cluster with podhatch in it
+cluster-up: check-machine install ## Bring up a real cluster with podhatch in it
 	@$(CLUSTER) up
 
 cluster-down: install ## Stop the cluster and all it started
 	@$(CLUSTER) down
 
-demo: install ## Bring up a cluster and watch workflows run in it
+demo: check-machine install ## Bring up a cluster and watch workflows run in it
 	@$(CLUSTER) up
 	@$(BIN)/python -m examples.demo
 
-test: install ## Run every check and test, on a cluster of its own
+test: check-machine install ## Run every check and test, on a cluster of its own
 	@$(BIN)/python -m tests
 
 verify: install ## Check style, types, layers and generated files

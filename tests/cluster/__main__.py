@@ -17,14 +17,15 @@ def main() -> int:
     begin = time.monotonic()
     try:
         _refuse_without_root()
-        with nullcontext() if arguments.command == "status" else machine.alone():
+        with nullcontext() if arguments.command in ("check", "status") else machine.alone():
             arguments.run(arguments)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    say(f"{arguments.command}: {time.monotonic() - begin:.1f} s")
+    if arguments.command != "check":
+        say(f"{arguments.command}: {time.monotonic() - begin:.1f} s")
     return 0
 
 
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     fake.add_argument("--nodes", type=int, required=True, metavar="N")
     fake.set_defaults(run=_kwok)
     for name, text, action in (
+        ("check", "say whether this machine can have a cluster; change nothing", _check),
         ("down", "stop everything", _down),
         ("status", "say what runs; exit 1 unless the cluster is whole", _status),
         ("images", "build podhatch's images and load them", _images),
@@ -80,6 +82,10 @@ def _down(_: argparse.Namespace) -> None:
         kind.down()
     else:
         local.down()
+
+
+def _check(_: argparse.Namespace) -> None:
+    """What every command refuses, it has refused before it came here."""
 
 
 def _status(_: argparse.Namespace) -> None:
