@@ -29,7 +29,7 @@ Try next:
   .venv/bin/podhatch get @latest
   .venv/bin/python examples/orders.py
 
-The cluster stays up; `make cluster-down` stops it."""
+The cluster stays up; `make cluster-down` stops it. Its kubectl is {kubectl}"""
 
 
 class DemoFailed(Exception):  # noqa: N818 - it names a state
@@ -141,7 +141,7 @@ async def play() -> None:
             "Python functions and containers in one workflow.",
         )
         await apply(stage, "examples/mixed.yaml")
-        stage.console.print(FAREWELL)
+        stage.console.print(FAREWELL.format(kubectl=stage.kubectl), soft_wrap=True)
     finally:
         await cluster.close()
 

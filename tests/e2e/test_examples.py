@@ -1,12 +1,15 @@
 """Every example runs as it stands, on the real node."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.e2e.conftest import RunScript
-from tests.kube import REPOSITORY, Namespace, tasks
+from tests.kube import REPOSITORY, Namespace, tasks, user_environment
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -31,6 +34,21 @@ def test_orders(run_script: RunScript, namespace: Namespace) -> None:
     [run] = namespace.list("wfr")
     assert run["status"]["progress"] == "5/5"
     assert "outputRef" in tasks(run)["load"], "an output of 45 kB is kept beside the status"
+
+
+def test_the_demo_shows_all_of_them(namespace: Namespace, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.demo"],
+        cwd=REPOSITORY,
+        env=user_environment(namespace.name, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("  Succeeded  ") == 5 + 4 + 3 + 3, "each task and each run, once"
+    assert "make cluster-down" in done.stdout
 
 
 @pytest.mark.parametrize(
