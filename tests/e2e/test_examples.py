@@ -1,4 +1,4 @@
-"""Every example runs as it stands, on the real node."""
+"""Every example, and what the pages show first, runs as it stands on the real node."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ import yaml
 
 from tests.e2e.conftest import RunScript
 from tests.kube import REPOSITORY, Namespace, tasks, user_environment
+from tests.unit.docs.pages import blocks
 
 EXAMPLES = REPOSITORY / "examples"
 
@@ -49,6 +50,30 @@ def test_the_demo_shows_all_of_them(namespace: Namespace, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("  Succeeded  ") == 5 + 4 + 3 + 3, "each task and each run, once"
     assert "make cluster-down" in done.stdout
+
+
+def test_the_first_workflow_of_the_readme(run_script: RunScript, tmp_path: Path) -> None:
+    script = tmp_path / "source" / "orders.py"
+    script.parent.mkdir()
+    script.write_text(blocks("python")["README.md#1"])
+    done = run_script(script)
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == json.loads(blocks("json")["README.md#1"])
+
+
+def test_the_yaml_of_the_readme(namespace: Namespace) -> None:
+    namespace.kubectl("apply", "-f", "-", stdin=blocks("yaml")["README.md#1"])
+    run = namespace.wait("greeting-1", "Succeeded")
+    assert json.loads(tasks(run)["reply"]["output"]) == {"greet": {"hello": "world"}}
+
+
+def test_the_yaml_of_the_manual(namespace: Namespace) -> None:
+    texts = blocks("yaml")
+    namespace.kubectl("apply", "-f", "-", stdin=texts["docs/yaml.md#1"])
+    namespace.kubectl("create", "-f", "-", stdin=texts["docs/yaml.md#2"])
+    created = namespace.kubectl("create", "-f", "-", "-o", "name", stdin=texts["docs/yaml.md#3"])
+    for name in ("backup-1", created.strip().partition("/")[2]):
+        assert tasks(namespace.wait(name, "Succeeded"))["check"]["state"] == "Succeeded"
 
 
 @pytest.mark.parametrize(
