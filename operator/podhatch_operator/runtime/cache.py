@@ -22,9 +22,9 @@ from podhatch_operator.core.observed import Observed
 from podhatch_operator.runtime.keys import Key, run_key, workflow_key
 from podhatch_operator.runtime.lean import (
     JOB_NAME,
+    is_active_job,
     is_finished,
     label,
-    slim,
     without_managed_fields,
 )
 from podhatch_operator.runtime.store import Place, Store, place_of, version_of
@@ -51,19 +51,20 @@ class Cache:
         if version_of(raw) <= self.version(kind, place):
             return False
         if kind in CHILDREN and self._of_finished_run(raw):
-            self._stores[kind.kind].put(slim(raw))
+            self._hold_child_of_finished_run(kind, raw)
         else:
             self._stores[kind.kind].put(without_managed_fields(raw))
         if kind is WORKFLOW_RUN and is_finished(raw):
-            self._slim_children(place)
+            for each in CHILDREN:
+                for child in list(self._group(each, *place).values()):
+                    self._hold_child_of_finished_run(each, child)
         return True
 
     def remove(self, kind: Kind, place: Place, version: int) -> bool:
-        """Forget the object that ended at `version`. Return whether it was held."""
+        """Forget the object that ended at `version`. Return whether it was known."""
         self._tombstones.bury((kind.kind, place), version)
         store = self._stores[kind.kind]
-        held = store.get(place)
-        if held is None or version_of(held) > version:
+        if not 0 < store.version(place) <= version:
             return False
         store.drop(place)
         return True
@@ -74,9 +75,8 @@ class Cache:
 
     def version(self, kind: Kind, place: Place) -> int:
         """Return the newest version known of an object, also of its end; 0 when none is."""
-        held = self._stores[kind.kind].get(place)
-        end = self._tombstones.version((kind.kind, place))
-        return max(end, version_of(held)) if held is not None else end
+        held = self._stores[kind.kind].version(place)
+        return max(held, self._tombstones.version((kind.kind, place)))
 
     def places(self, kind: Kind) -> Iterator[Place]:
         """Yield where all objects of a kind are."""
@@ -130,10 +130,13 @@ class Cache:
         run = self.get(WORKFLOW_RUN, (child["metadata"]["namespace"], _run_label(child) or ""))
         return run is not None and is_finished(run)
 
-    def _slim_children(self, run: Place) -> None:
-        for kind in CHILDREN:
-            for child in list(self._group(kind, *run).values()):
-                self._stores[kind.kind].put(slim(child))
+    def _hold_child_of_finished_run(self, kind: Kind, raw: JsonObject) -> None:
+        """Finished runs are many and must not fill the memory: of most children a number stays."""
+        store = self._stores[kind.kind]
+        if is_active_job(kind, raw):
+            store.put(without_managed_fields(raw))
+        else:
+            store.put_version(place_of(raw), version_of(raw))
 
 
 def _no_group(_: JsonObject) -> None:

@@ -22,7 +22,7 @@ class Intake:
 
     def changed(self, kind: Kind, raw: JsonObject) -> bool:
         """An object was seen. Return whether that was news."""
-        is_new = kind is TASK_RESULT and self._cache.get(kind, place_of(raw)) is None
+        is_new = kind is TASK_RESULT and self._cache.version(kind, place_of(raw)) == 0
         if not self._cache.apply(kind, raw):
             return False
         for key in self._cache.keys_for(kind, raw):
@@ -33,15 +33,15 @@ class Intake:
 
     def deleted(self, kind: Kind, raw: JsonObject) -> None:
         """An object was seen for the last time, in its last version."""
-        self._end(kind, raw, place_of(raw), version_of(raw))
+        if self._cache.remove(kind, place_of(raw), version_of(raw)):
+            self._reconsider(kind, raw)
 
     def gone(self, kind: Kind, place: Place, version: int) -> None:
         """A list made at `version` does not hold the object any more."""
         held = self._cache.get(kind, place)
-        if held is not None:
-            self._end(kind, held, place, version)
+        if self._cache.remove(kind, place, version) and held is not None:
+            self._reconsider(kind, held)
 
-    def _end(self, kind: Kind, raw: JsonObject, place: Place, version: int) -> None:
-        if self._cache.remove(kind, place, version):
-            for key in self._cache.keys_for(kind, raw):
-                self._queue.add(key)
+    def _reconsider(self, kind: Kind, raw: JsonObject) -> None:
+        for key in self._cache.keys_for(kind, raw):
+            self._queue.add(key)

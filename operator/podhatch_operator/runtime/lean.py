@@ -1,20 +1,10 @@
 """What the cache leaves out of objects, since memory is what many finished runs would cost."""
 
-from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
+from podhatch.cluster import JOB, Kind
 
 JOB_NAME = "batch.kubernetes.io/job-name"
-_KEPT_METADATA = (
-    "name",
-    "namespace",
-    "uid",
-    "resourceVersion",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "ownerReferences",
-)
-_KEPT_LABELS = (labels.RUN, labels.REVISION, JOB_NAME)
 
 
 def label(raw: JsonObject, name: str) -> str | None:
@@ -34,10 +24,11 @@ def without_managed_fields(raw: JsonObject) -> JsonObject:
     return {**raw, "metadata": metadata}
 
 
-def slim(raw: JsonObject) -> JsonObject:
-    """Return what is still asked of the child of a finished run: who it is, and if it has ended."""
-    metadata = {name: raw["metadata"][name] for name in _KEPT_METADATA if name in raw["metadata"]}
-    known = raw["metadata"].get("labels", {})
-    metadata["labels"] = {name: known[name] for name in _KEPT_LABELS if name in known}
-    conditions = raw.get("status", {}).get("conditions")
-    return {"metadata": metadata, **({"status": {"conditions": conditions}} if conditions else {})}
+def is_active_job(kind: Kind, raw: JsonObject) -> bool:
+    """Return whether this is a Job that may still have to be ended."""
+    if kind is not JOB or "deletionTimestamp" in raw["metadata"]:
+        return False
+    conditions: list[JsonObject] = raw.get("status", {}).get("conditions", [])
+    return not any(
+        item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in conditions
+    )

@@ -1,5 +1,6 @@
 """The ServiceAccount by which task pods report, set up in each namespace that runs tasks."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ class RunnerAccount:
         self._cluster = cluster
         self._clock = clock
         self._ensured_at: dict[str, float] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def ensure_for(self, manifest: JsonObject) -> None:
         """Create account and binding if the manifest is a Job whose pod uses them.
@@ -31,6 +33,11 @@ class RunnerAccount:
         namespace: str = manifest["metadata"]["namespace"]
         if account != labels.RUNNER_SERVICE_ACCOUNT or self._is_remembered(namespace):
             return
+        async with self._locks.setdefault(namespace, asyncio.Lock()):
+            if not self._is_remembered(namespace):
+                await self._create(namespace)
+
+    async def _create(self, namespace: str) -> None:
         for part in (_service_account(namespace), _role_binding(namespace)):
             try:
                 await self._cluster.create(part)

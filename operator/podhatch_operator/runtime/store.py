@@ -1,5 +1,6 @@
 """The objects of one kind, in memory, with one index. The cache is made of these."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -22,22 +23,30 @@ def version_of(raw: JsonObject) -> int:
 
 
 class Store:
-    """Objects by place, and by namespace and group. It holds what it is told to hold."""
+    """Objects by place, and by namespace and group. It holds what it is told to hold.
+
+    Of some objects it holds the version alone, where nobody will ask for more.
+    """
 
     def __init__(self, group_of: Callable[[JsonObject], str | None]) -> None:
         self._group_of = group_of
+        self._versions: dict[Place, int] = {}
         self._objects: dict[Place, JsonObject] = {}
         self._groups: dict[Place, dict[str, JsonObject]] = {}
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._versions)
 
     def __iter__(self) -> Iterator[Place]:
-        return iter(self._objects)
+        return iter(self._versions)
 
     def get(self, place: Place) -> JsonObject | None:
         """Return the object, or None."""
         return self._objects.get(place)
+
+    def version(self, place: Place) -> int:
+        """Return the object's version, or 0."""
+        return self._versions.get(place, 0)
 
     def group(self, namespace: str, name: str) -> Mapping[str, JsonObject]:
         """Return the objects of a group by their names. A view: it changes with the store."""
@@ -46,21 +55,27 @@ class Store:
     def put(self, raw: JsonObject) -> None:
         """Hold the object in place of what was held there."""
         place = place_of(raw)
-        old = self._objects.get(place)
-        group = self._group_of(raw)
-        if old is not None and (before := self._group_of(old)) != group:
-            self._leave(before, place)
+        self._drop_object(place)
+        self._versions[place] = version_of(raw)
         self._objects[place] = raw
-        if group is not None:
+        if (group := self._group_of(raw)) is not None:
             self._groups.setdefault((place[0], group), {})[place[1]] = raw
+
+    def put_version(self, place: Place, version: int) -> None:
+        """Hold the version alone."""
+        self._drop_object(place)
+        namespace, name = place
+        self._versions.pop(place, None)
+        self._versions[sys.intern(namespace), sys.intern(name)] = version
 
     def drop(self, place: Place) -> None:
         """Hold nothing there any more."""
-        old = self._objects.pop(place, None)
-        if old is not None:
-            self._leave(self._group_of(old), place)
+        self._versions.pop(place, None)
+        self._drop_object(place)
 
-    def _leave(self, group: str | None, place: Place) -> None:
+    def _drop_object(self, place: Place) -> None:
+        old = self._objects.pop(place, None)
+        group = None if old is None else self._group_of(old)
         if group is None:
             return
         members = self._groups[place[0], group]

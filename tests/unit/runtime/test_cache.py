@@ -122,17 +122,30 @@ def test_what_is_deleted_is_not_observed() -> None:
 
 
 @pytest.mark.parametrize("run_first", [True, False])
-def test_children_of_a_finished_run_are_not_held_whole(run_first: bool) -> None:
+def test_of_children_of_a_finished_run_only_the_version_is_held(run_first: bool) -> None:
     cache, finished = new_cache(), run(2, phase="Succeeded")
     cache.apply(WORKFLOW_RUN, finished if run_first else run(1))
     for kind in (JOB, POD, TASK_RESULT):
-        cache.apply(kind, child(kind.kind, "job-1"))
+        cache.apply(kind, child(kind.kind, "job-1", 7))
     cache.apply(WORKFLOW_RUN, finished)
-    job = observe(cache).jobs["job-1"]
-    assert "spec" not in job
-    assert job["status"] == {"conditions": [{"type": "Complete", "status": "True"}]}
-    assert "spec" not in observe(cache).pods["job-1"][0]
-    assert "spec" not in observe(cache).results["job-1"]
+    observed = observe(cache)
+    assert (observed.jobs, observed.pods, observed.results) == ({}, {}, {})
+    for kind in (JOB, POD, TASK_RESULT):
+        assert cache.version(kind, (NAMESPACE, "job-1")) == 7
+        assert cache.count(kind) == 1
+        assert not cache.apply(kind, child(kind.kind, "job-1", 7))
+        assert cache.remove(kind, (NAMESPACE, "job-1"), 8)
+        assert cache.count(kind) == 0
+
+
+def test_a_job_of_a_finished_run_is_held_while_it_may_have_to_be_ended() -> None:
+    cache, active = new_cache(), child("Job", "job-1", 3)
+    del active["status"]
+    cache.apply(WORKFLOW_RUN, run(2, phase="Cancelled"))
+    cache.apply(JOB, active)
+    assert set(observe(cache).jobs) == {"job-1"}
+    cache.apply(JOB, child("Job", "job-1", 4))
+    assert observe(cache).jobs == {}
 
 
 @pytest.mark.parametrize(
