@@ -16,6 +16,7 @@ from podhatch.api.pod import MAX_INPUT_BYTES
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+MAX_DEPTH = 200
 MAX_PROBLEMS = 5
 
 
@@ -32,6 +33,22 @@ _validator_class = cast(
 def input_text(value: JsonObject) -> str:
     """Return the input as compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def depth_problem(value: JsonObject) -> str | None:
+    """Say that the input is nested too deeply for what reads it after us, or return None."""
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for item in level for inner in _inside(item)]
+        if not level:
+            return None
+    return f"spec.input: nested more than {MAX_DEPTH} levels deep: flatten it"
+
+
+def _inside(item: object) -> Iterable[object]:
+    if isinstance(item, dict):
+        return cast("dict[str, object]", item).values()
+    return cast("list[object]", item) if isinstance(item, list) else ()
 
 
 def size_problem(text: str) -> str | None:

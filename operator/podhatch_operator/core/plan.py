@@ -16,7 +16,12 @@ from podhatch_operator.core.attempt import Attempt, attempt_manifests
 from podhatch_operator.core.dag import topological_order
 from podhatch_operator.core.decision import Child, Plan
 from podhatch_operator.core.inline import with_outputs
-from podhatch_operator.core.input_check import fit_problems, input_text, size_problem
+from podhatch_operator.core.input_check import (
+    depth_problem,
+    fit_problems,
+    input_text,
+    size_problem,
+)
 from podhatch_operator.core.observed import Defaults, Observed
 from podhatch_operator.core.pods import true_condition
 from podhatch_operator.core.progress import SCHEDULE_TIMED_OUT, Step, advance, output_text
@@ -106,6 +111,8 @@ def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejectio
             f"Workflow {revision.workflow!r} cannot run: {'; '.join(problems)}; "
             "the run starts when it is mended",
         )
+    if problem := depth_problem(run.spec.input):
+        return Rejection("InputInvalid", problem, final=True)
     if problem := size_problem(input_text(run.spec.input)):
         return Rejection("InputTooLarge", problem, final=True)
     schema = revision.spec.input_schema

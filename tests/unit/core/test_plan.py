@@ -174,6 +174,13 @@ def test_a_run_never_starts_with_an_older_workflow_than_its_creator_applied() ->
     assert len(plan(Observed({**late, "status": made.status}, newer)).create) == 2
 
 
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 REJECTED: list[tuple[str, JsonObject | None, JsonObject, str, str, str]] = [
     (
         "no workflow",
@@ -198,6 +205,14 @@ REJECTED: list[tuple[str, JsonObject | None, JsonObject, str, str, str]] = [
         "InputInvalid",
         "Failed",
         "spec.input.n: 'x' is not of type 'integer'",
+    ),
+    (
+        "input nested too deeply",
+        workflow(task("a")),
+        run(input={"a": nested(5000)}),
+        "InputInvalid",
+        "Failed",
+        "more than 200 levels deep",
     ),
     (
         "input too large",
