@@ -13,7 +13,7 @@ from podhatch.cli import exits
 from podhatch.cli.lookup import NoSuchRun, find_name, get_run
 from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor, Output, Run, Where
 from podhatch.cli.show import look_for, new_console, now, print_raw, print_run, watch_run
-from podhatch.cli.table import newest_first, run_table
+from podhatch.cli.table import RunTable, newest_first
 from podhatch.cluster import WORKFLOW_RUN, ApiError, ClusterUnreachable
 
 app = typer.Typer(
@@ -86,7 +86,7 @@ def list_runs(
         elif items:
             console = new_console(no_color=no_color)
             runs = [WorkflowRun.model_validate(item) for item in items]
-            console.print(run_table(runs, now(), look_for(console)))
+            console.print(RunTable(runs, now(), look_for(console)))
         else:
             print(f"no runs in namespace {where}", file=sys.stderr)
         return exits.SUCCEEDED

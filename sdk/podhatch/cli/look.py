@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from rich.console import OverflowMethod
 
+WIDE = 100
+"""Characters a line from which a terminal shows all there is."""
+
 STYLES = {
     "Pending": "dim",
     "Queued": "yellow",

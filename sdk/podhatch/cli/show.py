@@ -4,6 +4,7 @@ The live picture is drawn by rich in a thread of its own, so that durations go o
 """
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -24,11 +25,16 @@ from podhatch.cli.tree import run_picture
 from podhatch.cluster import Cluster
 
 REFRESHES_PER_SECOND = 5
+PIPE_WIDTH = 200
+"""Characters a line where no terminal sets a limit, so that names are whole."""
 
 
 def new_console(*, no_color: bool = False) -> Console:
     """Return the console for standard output."""
-    return Console(no_color=no_color or None, highlight=False, emoji=False, markup=False)
+    console = Console(no_color=no_color or None, highlight=False, emoji=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
 
 
 def look_for(console: Console) -> Look:

@@ -1,14 +1,15 @@
 """The runs of a namespace as a table, newest first. Pure; called by list."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
-from podhatch.cli.look import STYLES, UNICODE, Look
+from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
 from podhatch.cli.words import duration, shortened
 
 MAX_MESSAGE_WIDTH = 60
@@ -20,25 +21,34 @@ def newest_first(runs: Iterable[WorkflowRun]) -> list[WorkflowRun]:
     return sorted(runs, key=_age_key, reverse=True)
 
 
-def run_table(runs: Iterable[WorkflowRun], now: datetime, look: Look = UNICODE) -> RenderableType:
-    """Return a line for each run."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading in ("NAME", "WORKFLOW", "PHASE", "PROGRESS", "AGE", "DURATION"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    table.add_column("MESSAGE", overflow="fold")
-    for run in newest_first(runs):
-        status = run.status or WorkflowRunStatus()
-        phase = status.phase or "Pending"
-        table.add_row(
-            run.metadata.name,
-            run.spec.workflow,
-            Text(f"{look.icons[phase]} {phase}", STYLES[phase]),
-            status.progress or "",
-            duration(run.metadata.creation_timestamp, now),
-            duration(status.started_at, status.finished_at or now),
-            Text(shortened(status.message or "", MAX_MESSAGE_WIDTH, look.ellipsis)),
-        )
-    return table
+@dataclass(frozen=True)
+class RunTable:
+    """A line for each run; a narrow terminal does without workflows, which the names tell too."""
+
+    runs: Iterable[WorkflowRun]
+    now: datetime
+    look: Look = UNICODE
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        more = ("WORKFLOW",) if wide else ()
+        for heading in ("NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
+            table.add_column(heading, no_wrap=True, overflow=self.look.overflow)
+        table.add_column("MESSAGE", overflow="fold")
+        for run in newest_first(self.runs):
+            status = run.status or WorkflowRunStatus()
+            phase = status.phase or "Pending"
+            table.add_row(
+                run.metadata.name,
+                *((run.spec.workflow,) if wide else ()),
+                Text(f"{self.look.icons[phase]} {phase}", STYLES[phase]),
+                status.progress or "",
+                duration(run.metadata.creation_timestamp, self.now),
+                duration(status.started_at, status.finished_at or self.now),
+                Text(shortened(status.message or "", MAX_MESSAGE_WIDTH, self.look.ellipsis)),
+            )
+        yield table
 
 
 def _age_key(run: WorkflowRun) -> tuple[datetime, datetime]:

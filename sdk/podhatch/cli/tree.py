@@ -12,11 +12,9 @@ from rich.text import Text
 
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.cli.arrangement import Parents, Row, arrange
-from podhatch.cli.look import STYLES, UNICODE, Look
+from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
 from podhatch.cli.words import duration, moment, printable, shortened
 
-WIDE = 100
-"""Columns from which a terminal shows all there is."""
 MAX_OUTPUT_WIDTH = 200
 MAX_JOINS = 3
 """More parents than this are counted instead of named."""
