@@ -12,7 +12,7 @@ from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
 from podhatch.cli.words import duration, shortened
 
-MAX_MESSAGE_WIDTH = 60
+MAX_MESSAGE_WIDTH = 120
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -35,7 +35,7 @@ class RunTable:
         more = ("WORKFLOW",) if wide else ()
         for heading in ("NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
             table.add_column(heading, no_wrap=True, overflow=self.look.overflow)
-        table.add_column("MESSAGE", overflow="fold")
+        table.add_column("MESSAGE", no_wrap=True, overflow=self.look.overflow)
         for run in newest_first(self.runs):
             status = run.status or WorkflowRunStatus()
             phase = status.phase or "Pending"
