@@ -35,7 +35,7 @@ class RunTable:
         more = ("WORKFLOW",) if wide else ()
         for heading in ("NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
             table.add_column(heading, no_wrap=True, overflow=self.look.overflow)
-        table.add_column("MESSAGE", no_wrap=True, overflow=self.look.overflow)
+        table.add_column("MESSAGE")
         for run in newest_first(self.runs):
             status = run.status or WorkflowRunStatus()
             phase = status.phase or "Pending"
@@ -46,9 +46,13 @@ class RunTable:
                 status.progress or "",
                 duration(run.metadata.creation_timestamp, self.now),
                 duration(status.started_at, status.finished_at or self.now),
-                Text(shortened(status.message or "", MAX_MESSAGE_WIDTH, self.look.ellipsis)),
+                self._message(status),
             )
         yield table
+
+    def _message(self, status: WorkflowRunStatus) -> Text:
+        line = shortened(status.message or "", MAX_MESSAGE_WIDTH, self.look.ellipsis)
+        return Text(line, no_wrap=True, overflow=self.look.overflow)
 
 
 def _age_key(run: WorkflowRun) -> tuple[datetime, datetime]:

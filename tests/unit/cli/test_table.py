@@ -14,9 +14,9 @@ def test_runs_are_listed_newest_first():
         "first   orders    ✔ Succeeded  0/0       3m20s  2.5s",
     ]
 
-    assert text_of(RunTable([newer], at(200)), width=70).splitlines() == [
+    assert text_of(RunTable([newer], at(200)), width=53).splitlines() == [
         "NAME    PHASE     PROGRESS  AGE    DURATION  MESSAGE",
-        "second  ✖ Failed  0/0       3m20s  0.7s      task a: no",
+        "second  ✖ Failed  0/0       3m20s  0.7s      task a:…",
     ]
 
 
