@@ -97,6 +97,7 @@ class Operator:
             logger.error("%s ended by itself", task.get_name(), exc_info=task.exception())
         self.queue.close()
         await workers.finish(STOP_SECONDS)
+        await reconciler.announcer.finish(STOP_SECONDS)
         for task in beside:
             task.cancel()
         self.stop_kopf.set()

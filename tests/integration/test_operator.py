@@ -4,8 +4,9 @@ The operator that the chart installed serves the same namespaces meanwhile: two 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -15,10 +16,14 @@ from podhatch.cluster import JOB, WORKFLOW, WORKFLOW_RUN, Cluster
 from podhatch_operator.__main__ import Operator
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.intake import Intake
+from podhatch_operator.runtime.lean import is_finished
 from podhatch_operator.runtime.metrics import Hops, Metrics
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.resync import Resync
+from podhatch_operator.runtime.store import place_of
 from podhatch_operator.settings import Settings
+
+from tests.integration.outage import line_to
 
 RUNS = 5
 
@@ -48,13 +53,16 @@ def run(namespace: str, name: str) -> JsonObject:
 
 
 @asynccontextmanager
-async def running(cluster: Cluster, port: int) -> AsyncGenerator[Operator]:
+async def running(
+    cluster: Cluster, port: int, server: str | None = None
+) -> AsyncGenerator[Operator]:
     """Have an operator of the test's namespace running and ready."""
+    connection = replace(cluster.connection, server=server or cluster.connection.server)
     settings = Settings.read(
         {"PODHATCH_WATCH_NAMESPACES": cluster.namespace, "PODHATCH_PORT": str(port)}
     )
     stop = asyncio.Event()
-    operator = Operator(Cluster(cluster.connection), settings)
+    operator = Operator(Cluster(connection), settings)
     process = asyncio.create_task(operator.run(stop))
     try:
         async with asyncio.timeout(30), aiohttp.ClientSession() as session:
@@ -67,6 +75,13 @@ async def running(cluster: Cluster, port: int) -> AsyncGenerator[Operator]:
         async with asyncio.timeout(15):
             code = await process
     assert code == 0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def probe(session: aiohttp.ClientSession, port: int, path: str) -> str:
@@ -102,6 +117,20 @@ async def test_the_operator_tells_what_it_does(cluster: Cluster, unused_tcp_port
         assert 'podhatch_k8s_request_total{code="200",verb="list"}' in metrics
         assert "podhatch_hop_seconds_bucket" in metrics
         assert "process_resident_memory_bytes" in metrics
+
+
+async def test_the_operator_outlives_an_outage(cluster: Cluster, unused_tcp_port: int) -> None:
+    namespace = cluster.namespace
+    async with line_to(cluster.connection.server) as line:
+        server = f"https://127.0.0.1:{line.port}"
+        async with running(cluster, unused_tcp_port, server) as operator:
+            await line.cut()
+            await cluster.create(workflow(namespace))
+            created = await cluster.create(run(namespace, "meanwhile"))
+            await line.connect()
+            await succeeded(cluster, created)
+            place = place_of(created)
+            await until(lambda: is_finished(operator.cache.get(WORKFLOW_RUN, place) or {}))
 
 
 async def test_the_operator_stops_while_it_waits_for_the_definitions(

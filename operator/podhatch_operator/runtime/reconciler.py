@@ -3,9 +3,8 @@
 Workers call it with a key from the queue. It raises what a retry may mend.
 """
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,7 +15,6 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
     ApiError,
     Cluster,
-    ClusterUnreachable,
     Kind,
 )
 
@@ -24,6 +22,7 @@ from podhatch_operator.core.decision import Plan
 from podhatch_operator.core.observed import Defaults, Observed, Refusal
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.workflow import plan_workflow
+from podhatch_operator.runtime.announcer import Announcer
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HeldStatuses
@@ -31,8 +30,6 @@ from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Hops
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.store import place_of, version_of
-
-logger = logging.getLogger(__name__)
 
 
 class RetryLater(Exception):  # noqa: N818 - nothing is wrong; the worker counts it as a retry
@@ -72,6 +69,7 @@ class Reconciler:
         self._hops = hops
         self._now = clocks.now
         self._children = Children(cluster, cache)
+        self.announcer = Announcer(cluster)
         self._held = HeldStatuses(clocks.monotonic)
 
     async def reconcile(self, key: Key) -> None:
@@ -122,7 +120,7 @@ class Reconciler:
         if plan.status is not None and await self._write_status(
             WORKFLOW_RUN, fresh.run, plan.status
         ):
-            await self._post(plan.events)
+            self.announcer.announce(plan.events)
         name, refusal = next(iter(refusals.items()))
         within = (plan.requeue_at - now).total_seconds() if plan.requeue_at else None
         raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}", within)
@@ -138,7 +136,7 @@ class Reconciler:
             self._held.release(key)
             if await self._write_status(WORKFLOW_RUN, observed.run, plan.status):
                 self._queue.add(key)  # what follows from the new status, such as deletions
-                await self._post(plan.events)
+                self.announcer.announce(plan.events)
         if waits:
             self._queue.add_after(key, min(waits))
         else:
@@ -165,12 +163,3 @@ class Reconciler:
             raise
         self._cache.apply(kind, written)
         return True
-
-    async def _post(self, events: Sequence[JsonObject]) -> None:
-        """Post Kubernetes Events. They are told to people only: a failure is logged, no more."""
-        for event in events:
-            try:
-                await self._cluster.create(event)
-            except (ApiError, ClusterUnreachable) as error:
-                if not (isinstance(error, ApiError) and error.status == 409):
-                    logger.warning("an Event could not be posted: %s", error)

@@ -101,6 +101,7 @@ class Operator:
             await self.reconciler.reconcile(key)
             self.queue.done(key)
             worked.append(key)
+        await self.reconciler.announcer.finish(5)
         return worked
 
     def status(self) -> JsonObject:

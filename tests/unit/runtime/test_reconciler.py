@@ -205,12 +205,24 @@ async def test_a_run_that_is_not_there_is_nothing_to_do(operator: Operator) -> N
 
 
 @pytest.mark.parametrize("status", [409, 403])
-async def test_events_never_fail_a_reconcile(operator: Operator, status: int) -> None:
+async def test_events_never_fail_a_reconcile(
+    operator: Operator, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     operator.cluster.refusals["create Event"] = ApiError(status, "No", "no")
     await started(operator)
     await operator.pod_reports(operator.jobs()[0])
     await operator.work()
     assert operator.status()["phase"] == "Succeeded"
+    assert "create Event" in operator.cluster.order
+    assert ("could not be posted" in caplog.text) == (status == 403)
+
+
+async def test_many_events_are_all_posted(operator: Operator) -> None:
+    await started(operator, *(python(name) for name in "abcdefgh"))
+    for job in operator.jobs():
+        await operator.pod_reports(job)
+    await operator.work()
+    assert operator.cluster.order.count("create Event") == 8 + 1
 
 
 async def test_a_workflow_is_told_whether_it_can_run(operator: Operator) -> None:
