@@ -17,6 +17,7 @@ from podhatch.cluster import (
 from podhatch.cluster import client as client_module
 
 from tests.fakes.contract import run_in
+from tests.unit.runtime.listing import check_pages
 
 
 def config_map(namespace: str, name: str = "map", **data: str) -> JsonObject:
@@ -98,6 +99,10 @@ async def test_lists_come_in_pages_and_as_metadata(
     assert int(version) >= newest
     everywhere, _ = await cluster.list(CONFIG_MAP, label_selector="test=yes")
     assert cluster.namespace in {each["metadata"]["namespace"] for each in everywhere}
+
+
+async def test_the_real_one_lists_as_the_fake_does(cluster: Cluster) -> None:
+    await check_pages(cluster)
 
 
 async def test_a_deletion_has_a_newer_version_than_all_before(cluster: Cluster) -> None:

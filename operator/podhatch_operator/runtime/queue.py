@@ -64,6 +64,9 @@ class Queue:
         when = self._timers.time() + max(seconds, 0.0)
         self._appointments[key] = when
         heapq.heappush(self._calendar, (when, key))
+        if len(self._calendar) > 2 * len(self._appointments) + 100:  # most of it was replaced
+            self._calendar = [(when, key) for key, when in self._appointments.items()]
+            heapq.heapify(self._calendar)
         self._set_alarm()
 
     def retry(self, key: Key, within: float | None = None) -> None:

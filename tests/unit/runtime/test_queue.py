@@ -82,6 +82,17 @@ async def test_a_new_appointment_replaces_the_old(first: float, second: float) -
     assert await drain(queue) == [A]
 
 
+async def test_a_thousand_new_appointments_leave_the_last() -> None:
+    queue, timers = new_queue()
+    queue.add_after(B, 7)
+    for _ in range(1000):
+        queue.add_after(A, 5)
+    timers.pass_time(6)
+    assert await drain(queue) == [A]
+    timers.pass_time(2)
+    assert await drain(queue) == [B]
+
+
 async def test_a_cancelled_appointment_does_not_come() -> None:
     queue, timers = new_queue()
     queue.add_after(A, 1)

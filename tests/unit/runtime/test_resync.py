@@ -9,8 +9,10 @@ from podhatch_operator.runtime.health import Health, Watches
 from podhatch_operator.runtime.resync import PATIENCE_SECONDS, Resync
 from podhatch_operator.runtime.watched import WATCHED
 
+from tests.unit.runtime.listing import check_pages
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator
+from tests.unit.runtime.operator_cluster import OperatorCluster
 from tests.unit.runtime.test_reconciler import run, workflow
 
 
@@ -89,6 +91,10 @@ async def test_the_first_listing_is_tried_until_every_kind_is_there() -> None:
     await resync.list_all()
     assert resync.listed
     assert len(scene.slept) == 3
+
+
+async def test_the_fake_lists_as_the_api_server_does() -> None:
+    await check_pages(OperatorCluster())
 
 
 async def test_nothing_to_repair(scene: Scene) -> None:
