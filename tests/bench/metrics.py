@@ -1,0 +1,82 @@
+"""The operator's own numbers, read from its /metrics through the API server's pod proxy.
+
+Benchmarks take a snapshot before and after what they measure, and look at the difference.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.kube import OPERATOR_NAMESPACE, kubectl
+
+WRITING_VERBS = ("create", "update", "patch", "apply", "delete")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Counters of the operator; the difference of two snapshots is what happened in between."""
+
+    cpu_seconds: float = 0.0
+    requests: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Requests to the API server by Kubernetes' verb, whatever the answer."""
+    hops: Mapping[float, float] = field(default_factory=dict[float, float])
+    """How many hops took at most so many seconds."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Snapshot":
+        """Read the text format of Prometheus."""
+        cpu, requests, hops = 0.0, Counter[str](), dict[float, float]()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                match sample.name:
+                    case "process_cpu_seconds_total":
+                        cpu = sample.value
+                    case "podhatch_k8s_request_total":
+                        requests[sample.labels["verb"]] += int(sample.value)
+                    case "podhatch_hop_seconds_bucket":
+                        hops[float(sample.labels["le"])] = sample.value
+                    case _:
+                        pass
+        return cls(cpu, requests, hops)
+
+    def since(self, before: "Snapshot") -> "Snapshot":
+        """Return what happened since an earlier snapshot."""
+        return Snapshot(
+            self.cpu_seconds - before.cpu_seconds,
+            {verb: count - before.requests.get(verb, 0) for verb, count in self.requests.items()},
+            {bound: count - before.hops.get(bound, 0) for bound, count in self.hops.items()},
+        )
+
+    @property
+    def writes(self) -> float:
+        """Requests that change something."""
+        return sum(self.requests.get(verb, 0) for verb in WRITING_VERBS)
+
+
+def snapshot() -> Snapshot:
+    """Ask the operator now."""
+    where = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{_operator_pod()}:8080/proxy/metrics"
+    return Snapshot.parse(kubectl("get", "--raw", where))
+
+
+def _operator_pod() -> str:
+    return kubectl(
+        *("-n", OPERATOR_NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=podhatch"),
+        *("--field-selector=status.phase=Running", "-o", "jsonpath={.items[0].metadata.name}"),
+    )
+
+
+def quantile(buckets: Mapping[float, float], share: float) -> float:
+    """Return the value that this share does not exceed, estimated within a bucket as by a line."""
+    bounds: Sequence[float] = sorted(buckets)
+    wanted = share * buckets[bounds[-1]]
+    below, below_count = 0.0, 0.0
+    for bound in bounds:
+        if buckets[bound] >= wanted and buckets[bound] > below_count:
+            if bound == float("inf"):
+                return below
+            return below + (bound - below) * (wanted - below_count) / (buckets[bound] - below_count)
+        below, below_count = bound, buckets[bound]
+    return float("nan")
