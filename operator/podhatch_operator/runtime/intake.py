@@ -4,9 +4,10 @@ Called by kopf's handlers and by the resync.
 """
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import TASK_RESULT, Kind
+from podhatch.cluster import JOB, TASK_RESULT, Kind
 
 from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.lean import job_tells_more
 from podhatch_operator.runtime.metrics import Hops
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.store import Place, place_of, version_of
@@ -23,8 +24,11 @@ class Intake:
     def changed(self, kind: Kind, raw: JsonObject) -> bool:
         """An object was seen. Return whether that was news."""
         is_new = kind is TASK_RESULT and self._cache.version(kind, place_of(raw)) == 0
+        old = self._cache.get(kind, place_of(raw)) if kind is JOB else None
         if not self._cache.apply(kind, raw):
             return False
+        if old is not None and not job_tells_more(old, raw):
+            return True
         for key in self._cache.keys_for(kind, raw):
             if is_new:
                 self._hops.result_arrived(key)

@@ -18,6 +18,19 @@ def is_finished(run: JsonObject) -> bool:
     return run.get("status", {}).get("phase") in TERMINAL_PHASES
 
 
+def job_tells_more(old: JsonObject, new: JsonObject) -> bool:
+    """Return whether a Job's change matters: its counters of pods change several times a run."""
+    return _job_facts(old) != _job_facts(new)
+
+
+def _job_facts(job: JsonObject) -> tuple[object, ...]:
+    return (
+        job.get("status", {}).get("conditions"),
+        job.get("spec", {}).get("suspend"),
+        job["metadata"].get("deletionTimestamp"),
+    )
+
+
 def without_managed_fields(raw: JsonObject) -> JsonObject:
     """Return the object without its longest part, which nobody reads."""
     metadata = {name: part for name, part in raw["metadata"].items() if name != "managedFields"}

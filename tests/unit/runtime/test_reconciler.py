@@ -1,10 +1,12 @@
 """The reconciler carries plans out: in order, once, and again where that helps."""
 
+import copy
+
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, ClusterUnreachable
-from podhatch_operator.runtime.held_status import HOLD_SECONDS
-from podhatch_operator.runtime.keys import workflow_key
+from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
+from podhatch_operator.runtime.keys import run_key, workflow_key
 from podhatch_operator.runtime.reconciler import RetryLater
 
 from tests.unit.runtime.objects import NAMESPACE
@@ -72,6 +74,30 @@ async def test_a_status_that_may_wait_is_written_after_a_moment(operator: Operat
     operator.timers.pass_time(0.02)
     assert RUN in await operator.work()
     assert operator.status()["phase"] == "Running"
+
+
+async def test_a_job_whose_counters_change_is_not_looked_at_again(operator: Operator) -> None:
+    await started(operator)
+    job = copy.deepcopy(operator.cluster.objects("Job")[0])
+    for version, status in (("900", {"active": 1}), ("901", {"active": 1, "ready": 1})):
+        job["metadata"]["resourceVersion"] = version
+        operator.intake.changed(JOB, {**job, "status": status})
+        assert await operator.work() == []
+    failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]}
+    job["metadata"]["resourceVersion"] = "902"
+    operator.intake.changed(JOB, {**job, "status": failed})
+    assert RUN in await operator.work()
+
+
+async def test_the_more_runs_there_are_the_longer_a_status_may_wait() -> None:
+    now = 0.0
+    held = HeldStatuses(lambda: now)
+    assert held.wait(RUN) == HOLD_SECONDS
+    for number in range(1000):
+        held.wait(run_key("team", f"other-{number}"))
+    assert held.wait(RUN) == MAX_HOLD_SECONDS
+    now = MAX_HOLD_SECONDS
+    assert held.wait(RUN) == 0.0
 
 
 async def test_losing_the_hold_loses_nothing(operator: Operator) -> None:
