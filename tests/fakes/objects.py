@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.task import TaskSpec
 from podhatch_operator.core.attempt import Attempt
 from podhatch_operator.core.observed import Defaults
 

@@ -10,7 +10,8 @@ from podhatch.api.crds import DEFINITIONS, REPOSITORY, Definition
 from podhatch.api.model import JsonObject
 from podhatch.api.result import TaskResult
 from podhatch.api.run import WorkflowRun
-from podhatch.api.workflow import MAX_TASKS, Workflow
+from podhatch.api.task import MAX_TASKS
+from podhatch.api.workflow import Workflow
 
 from tests.kubectl import Kubectl, Refused, apply_all
 from tests.unit.api import examples

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from podhatch.api.labels import RUNNER_SERVICE_ACCOUNT
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import MAX_TASKS
+from podhatch.api.task import MAX_TASKS
 
 from tests.cluster.progress import wait_until
 from tests.helm import render

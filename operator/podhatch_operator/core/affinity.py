@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import Comparator, DesiredWorkerLabel
+from podhatch.api.task import Comparator, DesiredWorkerLabel
+from podhatch.api.workflow import Sticky
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _OPERATORS: dict[Comparator, tuple[str, int]] = {
     "Equal": ("In", 0),
     "NotEqual": ("NotIn", 0),
@@ -25,11 +28,9 @@ def node_affinity(labels: Sequence[DesiredWorkerLabel]) -> JsonObject:
     ]
     terms: JsonObject = {}
     if required:
-        terms["requiredDuringSchedulingIgnoredDuringExecution"] = {
-            "nodeSelectorTerms": [{"matchExpressions": required}]
-        }
+        terms[_REQUIRED] = {"nodeSelectorTerms": [{"matchExpressions": required}]}
     if preferred:
-        terms["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
+        terms[_PREFERRED] = preferred
     return {"nodeAffinity": terms}
 
 
@@ -38,3 +39,15 @@ def _expression(label: DesiredWorkerLabel) -> JsonObject:
     operator, step = _OPERATORS[label.comparator]
     value = str(int(label.value) + step) if step else label.value
     return {"key": label.key, "operator": operator, "values": [value]}
+
+
+def stay_on(pod_spec: JsonObject, node: str, sticky: Sticky) -> None:
+    """Have the pod prefer, or need, the node that its run began on."""
+    here = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    node_terms: JsonObject = pod_spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    if sticky == "Soft":
+        wish = {"weight": 100, "preference": here}
+        node_terms.setdefault(_PREFERRED, []).append(wish)
+        return
+    required: JsonObject = node_terms.setdefault(_REQUIRED, {"nodeSelectorTerms": [{}]})
+    required["nodeSelectorTerms"] = [term | here for term in required["nodeSelectorTerms"]]

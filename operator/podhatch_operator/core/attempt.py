@@ -7,21 +7,24 @@ making it twice is refused by the API server.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
 from podhatch.api.names import job_name
 from podhatch.api.run import WorkflowRun
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.task import TaskSpec
 
+from podhatch_operator.core.affinity import stay_on
 from podhatch_operator.core.input_check import input_text
 from podhatch_operator.core.observed import Defaults
-from podhatch_operator.core.pod_template import has_cluster_access, literal_variable, pod_template
+from podhatch_operator.core.overlay import merged_settings
+from podhatch_operator.core.pod_template import literal_variable, may_report, pod_template
 from podhatch_operator.core.revision import Revision
 
 BACKSTOP_GRACE_SECONDS = 60
-"""The Job's own deadline holds even while no operator runs; it never fires before ours."""
+"""The Job's own deadline must never fire before ours."""
+MAX_ERRORS_BYTES = 64 * 1024
 _DATA_VOLUME = "data"
 
 
@@ -40,21 +43,28 @@ class Attempt:
         return job_name(metadata.name, metadata.uid, self.task.name, self.number)
 
 
-def attempt_manifests(
-    attempt: Attempt, revision: Revision, defaults: Defaults, outputs: Mapping[str, str | None]
-) -> list[JsonObject]:
-    """Return what to create for an attempt, in order.
+@dataclass(frozen=True)
+class Surroundings:
+    """What an attempt takes from the rest of its run."""
 
-    Args:
-        attempt: which one.
-        revision: the workflow as pinned for the run.
-        defaults: the chart's.
-        outputs: JSON text of each parent's output; None where it returned nothing.
-    """
+    outputs: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """JSON text of each parent's output; None where it returned nothing."""
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    """For a failure task: the text of each failed task's error."""
+    first_node: str | None = None
+    """The node that a sticky run began on."""
+
+
+def attempt_manifests(
+    attempt: Attempt, revision: Revision, defaults: Defaults, around: Surroundings
+) -> list[JsonObject]:
+    """Return what to create for an attempt, in order: the ConfigMap of a large input, the Job."""
     template = pod_template(revision, attempt.task, defaults)
+    if around.first_node and revision.spec.sticky:
+        stay_on(template["spec"], around.first_node, revision.spec.sticky)
     input_json = input_text(attempt.run.spec.input)
-    parents_json = _object_text(outputs)
-    variables = _identity(attempt)
+    parents_json = _object_text(around.outputs)
+    variables = _identity(attempt, revision) | _errors(around.errors)
     before: list[JsonObject] = []
     if len(input_json.encode()) + len(parents_json.encode()) <= pod.MAX_ENVIRONMENT_BYTES:
         variables |= {pod.INPUT: input_json, pod.PARENTS: parents_json}
@@ -66,7 +76,8 @@ def attempt_manifests(
         *(literal_variable(name, value) for name, value in variables.items()),
         *container["env"],
     ]
-    template["metadata"] = {"labels": _labels(attempt, revision)}
+    metadata: JsonObject = template.setdefault("metadata", {})
+    metadata["labels"] = {**metadata.get("labels", {}), **_labels(attempt, revision)}
     return [*before, _job(attempt, revision, template)]
 
 
@@ -76,7 +87,15 @@ def _object_text(outputs: Mapping[str, str | None]) -> str:
     return "{" + ",".join(members) + "}"
 
 
-def _identity(attempt: Attempt) -> dict[str, str]:
+def _errors(errors: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable of the failed tasks' errors, each cut to its share of the room."""
+    if not errors:
+        return {}
+    share = MAX_ERRORS_BYTES // (4 * len(errors))
+    return {pod.ERRORS: json.dumps({name: text[:share] for name, text in errors.items()})}
+
+
+def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
     metadata = attempt.run.metadata
     variables = {
         pod.NAMESPACE: metadata.namespace,
@@ -84,9 +103,11 @@ def _identity(attempt: Attempt) -> dict[str, str]:
         pod.RUN_UID: metadata.uid,
         pod.TASK: attempt.task.name,
         pod.ATTEMPT: str(attempt.number),
+        pod.RETRY_COUNT: str(attempt.number - 1),
+        pod.MAX_ATTEMPTS: str(attempt.task.retries + 1),
         pod.METADATA: json.dumps(attempt.run.spec.additional_metadata, ensure_ascii=False),
     }
-    if has_cluster_access(attempt.task):
+    if may_report(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod)):
         variables[pod.RESULT] = attempt.name
     return variables
 
@@ -144,9 +165,16 @@ def _config_map(
     }
 
 
+def backstop_seconds(task: TaskSpec, extended: float = 0.0) -> int:
+    """Return the Job's own deadline, which holds even while no operator runs."""
+    patience = task.schedule_timeout_seconds + task.execution_timeout_seconds + extended
+    return math.ceil(patience) + BACKSTOP_GRACE_SECONDS
+
+
 def _job(attempt: Attempt, revision: Revision, template: JsonObject) -> JsonObject:
-    task = attempt.task
-    patience = task.schedule_timeout_seconds + task.execution_timeout_seconds
+    settings = merged_settings(revision.spec.pod, attempt.task.pod)
+    metadata = _metadata(attempt, revision)
+    metadata["labels"] = {**settings.job_labels, **metadata["labels"]}
     on_disruption = {
         "action": "FailJob",
         "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
@@ -154,10 +182,11 @@ def _job(attempt: Attempt, revision: Revision, template: JsonObject) -> JsonObje
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(attempt, revision),
+        "metadata": metadata,
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": math.ceil(patience) + BACKSTOP_GRACE_SECONDS,
+            "activeDeadlineSeconds": backstop_seconds(attempt.task),
+            **({"suspend": True} if settings.suspend else {}),
             "podFailurePolicy": {"rules": [on_disruption]},
             "template": template,
         },

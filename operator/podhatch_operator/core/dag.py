@@ -6,7 +6,11 @@ Called by plan_workflow, and by plan_run before a run is accepted.
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from podhatch.api.workflow import TaskSpec, WorkflowSpec
+from podhatch.api.condition import LeafCondition
+from podhatch.api.task import TaskSpec
+from podhatch.api.workflow import WorkflowSpec
+
+from podhatch_operator.core.expr import expression_problem
 
 ORDER_COMPARATORS = frozenset({"GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"})
 
@@ -24,7 +28,12 @@ def shape_problems(spec: WorkflowSpec) -> list[str]:
     The API server's own rules refuse most of it; this catches what they cannot express (cycles),
     and everything again for objects that were stored before a rule existed.
     """
-    return [*_unknown_parents(spec), *_label_problems(spec)] or _cycles(spec)
+    return [
+        *_unknown_parents(spec),
+        *_label_problems(spec),
+        *_condition_problems(spec),
+        *_hook_problems(spec),
+    ] or _cycles(spec)
 
 
 def _unknown_parents(spec: WorkflowSpec) -> list[str]:
@@ -55,6 +64,51 @@ def _label_problems(spec: WorkflowSpec) -> list[str]:
         for label in task.desired_worker_labels
         if label.comparator in ORDER_COMPARATORS and not _is_integer(label.value)
     ]
+
+
+def _condition_problems(spec: WorkflowSpec) -> list[str]:
+    problems: list[str] = []
+    for task in spec.tasks:
+        keys: set[str] = set()
+        for name, leaf in leaves_of(task):
+            place = f"spec.tasks[{task.name}].{name}"
+            if leaf.data_key in keys:
+                problems.append(f"{place}: two conditions are called {leaf.data_key!r}")
+            keys.add(leaf.data_key)
+            problems += [f"{place}: {problem}" for problem in _leaf_problems(task, leaf)]
+    return problems
+
+
+def leaves_of(task: TaskSpec) -> list[tuple[str, LeafCondition]]:
+    """Return all single conditions of a task, each with the field it stands in."""
+    fields = (("cancelIf", task.cancel_if), ("skipIf", task.skip_if), ("waitFor", task.wait_for))
+    return [
+        (name, leaf)
+        for name, conditions in fields
+        for condition in conditions
+        for leaf in condition.group
+    ]
+
+
+def _leaf_problems(task: TaskSpec, leaf: LeafCondition) -> list[str]:
+    if leaf.parent and leaf.parent.name not in task.parents:
+        return [f"{leaf.parent.name!r} is not among the task's parents"]
+    asked = leaf.parent or leaf.event
+    problem = expression_problem(asked.expression) if asked and asked.expression else None
+    return [problem] if problem else []
+
+
+def _hook_problems(spec: WorkflowSpec) -> list[str]:
+    names = [task.name for task in spec.tasks]
+    problems: list[str] = []
+    for field, hook in (
+        ("onFailureTask", spec.on_failure_task),
+        ("onSuccessTask", spec.on_success_task),
+    ):
+        if hook is not None and hook.name in names:
+            problems.append(f"spec.{field}.name: {hook.name!r} is the name of another task")
+        names += [hook.name] if hook else []
+    return problems
 
 
 def _is_integer(text: str) -> bool:

@@ -9,10 +9,18 @@ from podhatch.api.model import JsonObject
 
 @dataclass(frozen=True)
 class Child:
-    """A child object of a run, by kind and name, in the run's namespace."""
+    """An object by kind and name, in the namespace of what it belongs to."""
 
-    kind: Literal["Job", "ConfigMap"]
+    kind: Literal["Job", "ConfigMap", "WorkflowRun", "ControllerRevision", "WorkflowEvent"]
     name: str
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A Job, and its new `activeDeadlineSeconds`."""
+
+    job: str
+    seconds: int
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,8 @@ class Plan:
 
     create: tuple[JsonObject, ...] = ()
     """Whole manifests, in order. AlreadyExists is success."""
+    extend: tuple[Extension, ...] = ()
+    """Jobs whose deadline moves. NotFound is success."""
     delete: tuple[Child, ...] = ()
     """NotFound is success."""
     status: JsonObject | None = None

@@ -41,13 +41,18 @@ class Diagnosis:
     message: str
 
 
-def diagnose(pod: JsonObject | None, job: str) -> Diagnosis:
+def diagnose(pod: JsonObject | None, job: JsonObject | None, name: str) -> Diagnosis:
     """Say what the attempt waits for, and what to do when it waits in vain."""
+    if job and job.get("spec", {}).get("suspend"):
+        return Diagnosis(
+            "Suspended",
+            f"the Job is suspended: a queue has to release it (kubectl describe job {name})",
+        )
     if pod is None:
         return Diagnosis(
             "WaitingForPod",
             "the Job controller has not made the pod yet; if this lasts, a quota or an admission "
-            f"policy refuses it: kubectl describe job {job}",
+            f"policy refuses it: kubectl describe job {name}",
         )
     return _container_trouble(pod) or _scheduling_trouble(pod) or _starting(pod)
 

@@ -20,6 +20,10 @@ class Defaults:
 
     runner_image: str
     runner_pull_policy: str = "IfNotPresent"
+    run_ttl_seconds: int | None = None
+    """After which time finished runs are deleted; None keeps them."""
+    job_ttl_seconds: int | None = None
+    """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
 
 
 @dataclass(frozen=True)
@@ -38,5 +42,7 @@ class Observed:
     """Pods of the run, by the name of their Job."""
     results: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """TaskResults of the run, by name, which is the name of the Job."""
+    events: Sequence[JsonObject] = ()
+    """WorkflowEvents of the run's namespace."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """Children the API server just refused, by name: for the second plan of a reconcile."""

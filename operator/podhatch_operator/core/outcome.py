@@ -12,14 +12,14 @@ from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES
 from podhatch.api.result import TaskResultSpec
 from podhatch.api.run import TaskState
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.task import TaskSpec
 from pydantic import ValidationError
 
-from podhatch_operator.core.pod_template import has_cluster_access
 from podhatch_operator.core.pods import container_state, read_time, true_condition
 
 REPORT_GRACE = timedelta(seconds=5)
 """A report may arrive after the news that the pod ended: two watches, no order between them."""
+_REPORTED_REASONS = {"Failed": "TaskFailed", "TimedOut": "TimedOut", "Cancelled": "TimedOut"}
 _TOLERATED_SKEW = timedelta(seconds=2)
 
 
@@ -38,6 +38,11 @@ class Ended:
     exit_code: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    disrupted: bool = False
+    """The attempt was lost through no fault of its own."""
+    retryable: bool = True
+    retry_after: float | None = None
+    """Seconds that the task asked to wait before the next attempt."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +61,18 @@ def read_outcome(
     now: datetime,
 ) -> Ended | Awaited | None:
     """Return how the attempt ended; None while it is under way."""
-    if result is not None:
-        return _from_report(TaskResultSpec.model_validate(result["spec"]), in_result=True)
+    report = TaskResultSpec.model_validate(result["spec"]) if result else None
+    if report is not None and report.outcome is not None:
+        return _from_report(report, in_result=True, job=job)
     terminated: JsonObject | None = container_state(pod).get("terminated") if pod else None
     if pod and terminated:
-        return _from_container(task, pod, terminated, now)
+        return _from_container(task, pod, terminated, job, now)
     if pod and pod.get("status", {}).get("phase") == "Failed":
         return _from_pod(pod)
     return _from_job(job, now)
 
 
-def _from_report(report: TaskResultSpec, *, in_result: bool) -> Ended:
+def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> Ended:
     if report.outcome == "Succeeded":
         return Ended(
             "Succeeded",
@@ -76,43 +82,67 @@ def _from_report(report: TaskResultSpec, *, in_result: bool) -> Ended:
             finished_at=report.finished_at,
         )
     error = report.error
-    reason = {"Failed": "TaskFailed", "TimedOut": "TimedOut", "Cancelled": "Terminated"}
+    outcome = report.outcome or "Failed"
+    stopped = outcome == "Cancelled" and not _ran_into_backstop(job)
     return Ended(
-        "Cancelled" if report.outcome == "Cancelled" else "Failed",
-        reason=reason[report.outcome],
-        message=f"{error.type}: {error.message}" if error else report.outcome,
-        error_type=error.type if error else report.outcome,
+        "Failed",
+        reason="Terminated" if stopped else _REPORTED_REASONS[outcome],
+        message=f"{error.type}: {error.message}" if error else outcome,
+        error_type=error.type if error else outcome,
         traceback=error.traceback if error else None,
         started_at=report.started_at,
         finished_at=report.finished_at,
+        disrupted=stopped,
+        retryable=report.retryable,
+        retry_after=report.retry_after_seconds,
     )
 
 
+def _ran_into_backstop(job: JsonObject | None) -> bool:
+    """Whether the Job's own deadline stopped the pod, and not a drain or a deletion."""
+    found = [true_condition(job, name) for name in ("FailureTarget", "Failed")] if job else []
+    return any(each["reason"] == "DeadlineExceeded" for each in found if each)
+
+
 def _from_container(
-    task: TaskSpec, pod: JsonObject, terminated: JsonObject, now: datetime
+    task: TaskSpec, pod: JsonObject, terminated: JsonObject, job: JsonObject | None, now: datetime
 ) -> Ended | Awaited:
-    ended = _python_end(task, terminated, now) if task.python else _container_end(terminated)
+    ended = _python_end(task, terminated, job, now) if task.python else _container_end(terminated)
     if isinstance(ended, Awaited):
         return ended
+    if ended.reason in ("ExitCode", "NoReport") and (cause := _disruption(pod, job)):
+        return replace(ended, reason=cause, disrupted=True)
     if ended.reason == "ExitCode" and pod.get("status", {}).get("reason") == "DeadlineExceeded":
         return _timed_out(task, terminated)
     return ended
 
 
-def _python_end(task: TaskSpec, terminated: JsonObject, now: datetime) -> Ended | Awaited:
+def _disruption(pod: JsonObject, job: JsonObject | None) -> str | None:
+    """Say who ended the pod before its time: an eviction, a preemption, a deletion."""
+    if target := true_condition(pod, "DisruptionTarget"):
+        return str(target.get("reason", "Disrupted"))
+    if pod["metadata"].get("deletionTimestamp") and not _ran_into_backstop(job):
+        return "PodDeleted"
+    return None
+
+
+def _python_end(
+    task: TaskSpec, terminated: JsonObject, job: JsonObject | None, now: datetime
+) -> Ended | Awaited:
     message: str = terminated.get("message", "")
     report = _read_report(message)
     if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
-        return _from_report(report, in_result=False)
+        return _from_report(report, in_result=False, job=job)
     until = _grace_end(terminated.get("finishedAt"), now)
-    if has_cluster_access(task) and now < until:
+    if task.cluster_access and now < until:
         return Awaited(until)
     if report is not None:
-        return _failed(
+        lost = _failed(
             terminated,
             "ReportLost",
             "the output is longer than a termination message, and its TaskResult never arrived",
         )
+        return replace(lost, disrupted=True)
     if terminated.get("exitCode") == 0:
         return _failed(
             terminated,
@@ -126,9 +156,10 @@ def _python_end(task: TaskSpec, terminated: JsonObject, now: datetime) -> Ended 
 def _read_report(message: str) -> TaskResultSpec | None:
     """Return the runner's report; None for anything else, since a task may write here as well."""
     try:
-        return TaskResultSpec.model_validate_json(message)
+        report = TaskResultSpec.model_validate_json(message)
     except ValidationError:
         return None
+    return report if report.outcome else None
 
 
 def _truncated(message: str) -> bool:
@@ -196,8 +227,8 @@ def _from_pod(pod: JsonObject) -> Ended:
     reason: str = status.get("reason", "PodFailed")
     message = status.get("message", "the pod failed")
     if reason == "DeadlineExceeded":
-        reason = "TimedOut"
-    return Ended("Failed", reason=reason, message=message, error_type=reason)
+        return Ended("Failed", reason="TimedOut", message=message, error_type="TimedOut")
+    return Ended("Failed", reason=reason, message=message, error_type=reason, disrupted=True)
 
 
 def _from_job(job: JsonObject | None, now: datetime) -> Ended | Awaited | None:
@@ -208,6 +239,7 @@ def _from_job(job: JsonObject | None, now: datetime) -> Ended | Awaited | None:
             reason="JobDeleted",
             message="the attempt's Job was deleted before its pod reported",
             error_type="JobDeleted",
+            disrupted=True,
         )
     over = true_condition(job, "Failed") or true_condition(job, "Complete")
     if over is None:
@@ -220,7 +252,11 @@ def _from_job(job: JsonObject | None, now: datetime) -> Ended | Awaited | None:
     )
     words = over.get("message") or "the pod is gone"
     return Ended(
-        "Failed", reason=reason, message=f"the pod left no report: {words}", error_type=reason
+        "Failed",
+        reason=reason,
+        message=f"the pod left no report: {words}",
+        error_type=reason,
+        disrupted=reason != "TimedOut",
     )
 
 

@@ -3,49 +3,38 @@
 The reconciler calls it with one snapshot and the time, and carries out what it returns.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from podhatch.api import labels
+from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.task import TaskSpec
 
-from podhatch_operator.core.attempt import Attempt, attempt_manifests
+from podhatch_operator.core.acceptance import Rejection, revision_of, workflow_awaited_until
+from podhatch_operator.core.attempt import Surroundings, attempt_manifests, backstop_seconds
+from podhatch_operator.core.clean_up import after_the_end, given_up_jobs
 from podhatch_operator.core.dag import topological_order
-from podhatch_operator.core.decision import Child, Plan
-from podhatch_operator.core.inline import with_outputs
-from podhatch_operator.core.input_check import (
-    depth_problem,
-    fit_problems,
-    input_text,
-    size_problem,
+from podhatch_operator.core.decision import Extension, Plan
+from podhatch_operator.core.desire import (
+    is_cancelled,
+    replay_due,
+    with_cancellation,
+    with_replay,
 )
+from podhatch_operator.core.hooks import as_task, graph_of, rest_of_failure_task
+from podhatch_operator.core.inline import with_outputs
 from podhatch_operator.core.observed import Defaults, Observed
-from podhatch_operator.core.pods import true_condition
-from podhatch_operator.core.progress import SCHEDULE_TIMED_OUT, Step, advance, output_text
+from podhatch_operator.core.progress import Scene, Step, advance, lost_output, output_text
 from podhatch_operator.core.revision import (
     Revision,
-    current_revision,
     find_revision,
     pinned_revision_name,
     revision_manifest,
 )
-from podhatch_operator.core.summary import accepted_status, rejected_status
+from podhatch_operator.core.summary import accepted_status, cancelled_status, rejected_status
 from podhatch_operator.core.transition import event_manifest, transitions
-from podhatch_operator.core.workflow import workflow_problems
-
-WORKFLOW_GRACE = timedelta(seconds=3)
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a run does not start."""
-
-    reason: str
-    message: str
-    final: bool = False
 
 
 def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
@@ -53,170 +42,167 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
     run = WorkflowRun.model_validate(observed.run)
     if run.metadata.deletion_timestamp:
         return Plan()
-    if run.finished:
-        return Plan(delete=_abandoned(run.status, observed))
-    if until := _workflow_awaited_until(run, observed, now):
+    if run.finished and not replay_due(run):
+        return _finished(run, observed, defaults, now)
+    if is_cancelled(run):
+        return _cancelled(run, now)
+    if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
-    revision = _revision(run, observed)
+    revision = revision_of(run, observed)
     if isinstance(revision, Rejection):
         return _rejected(run, revision, now)
-    return _accepted(run, revision, observed, defaults, now)
+    return _Run(run, revision, observed, defaults, now).plan()
 
 
-def _workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) -> datetime | None:
-    """Return until when the workflow may still be on its way: it comes by a watch of its own."""
-    created = run.metadata.creation_timestamp
-    if created is None or run.status is not None or not _is_behind(run, observed.workflow):
-        return None
-    until = created + WORKFLOW_GRACE
-    return until if now < until else None
-
-
-def _is_behind(run: WorkflowRun, workflow: JsonObject | None) -> bool:
-    """Whether the workflow is older than the one that the run's creator had applied, or unseen."""
-    generation: int = workflow["metadata"]["generation"] if workflow else 0
-    wanted = run.metadata.annotations.get(labels.WORKFLOW_GENERATION, "")
-    return generation < (int(wanted) if wanted.isdecimal() else 1)
-
-
-def _revision(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
-    """Return the workflow as this run has started with it, or starts with it now."""
-    name = pinned_revision_name(run, observed.jobs.values())
-    if name is None:
-        return _first_revision(run, observed)
-    return find_revision(name, observed) or Rejection(
-        "RevisionLost",
-        f"the ControllerRevision {name} that pins the workflow of this run was deleted",
-        final=True,
+def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: datetime) -> Plan:
+    assert run.status is not None
+    given_up = given_up_jobs(run.status, observed.jobs)
+    name = pinned_revision_name(run, ())
+    revision = find_revision(name, observed) if name else None
+    later = after_the_end(
+        run.metadata.name, run.status, observed.jobs.keys(), revision, defaults, now
     )
+    return Plan(delete=given_up or later.delete, requeue_at=later.look_again_at)
 
 
-def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
-    if observed.workflow is None:
-        return Rejection(
-            "WorkflowNotFound",
-            f"spec.workflow: there is no Workflow {run.spec.workflow!r} in namespace "
-            f"{run.metadata.namespace!r}; the run starts when it appears",
-        )
-    if _is_behind(run, observed.workflow):
-        return Rejection(
-            "WorkflowOutdated",
-            f"Workflow {run.spec.workflow!r} is older than the one this run was created for; "
-            "the run starts when that one is applied again",
-        )
-    revision = current_revision(observed.workflow)
-    if problems := workflow_problems(revision.spec):
-        return Rejection(
-            "WorkflowInvalid",
-            f"Workflow {revision.workflow!r} cannot run: {'; '.join(problems)}; "
-            "the run starts when it is mended",
-        )
-    if problem := depth_problem(run.spec.input):
-        return Rejection("InputInvalid", problem, final=True)
-    if problem := size_problem(input_text(run.spec.input)):
-        return Rejection("InputTooLarge", problem, final=True)
-    schema = revision.spec.input_schema
-    if schema is not None and (problems := fit_problems(run.spec.input, schema)):
-        return Rejection("InputInvalid", "; ".join(problems), final=True)
-    return revision
+def _cancelled(run: WorkflowRun, now: datetime) -> Plan:
+    entries = with_cancellation(run.status.tasks if run.status else (), now)
+    return _conclude(run, cancelled_status(run, entries, now), Plan(), now)
 
 
 def _rejected(run: WorkflowRun, rejection: Rejection, now: datetime) -> Plan:
     status = rejected_status(
         run, reason=rejection.reason, message=rejection.message, final=rejection.final, now=now
     )
-    return _conclude(run, status, (), None, now)
+    return _conclude(run, status, Plan(), now)
 
 
-def _accepted(
-    run: WorkflowRun, revision: Revision, observed: Observed, defaults: Defaults, now: datetime
-) -> Plan:
-    steps: dict[str, Step] = {}
-    create: list[JsonObject] = []
-    if revision.name not in observed.revisions and observed.workflow is not None:
-        create.append(revision_manifest(revision, observed.workflow))
-    old = {task.name: task for task in run.status.tasks} if run.status else {}
-    for task in topological_order(revision.spec.tasks):
-        before = old.get(task.name) or TaskStatus(name=task.name, state="Pending")
-        attempt = Attempt(run, task, max(before.attempt, 1))
-        parents = {name: steps[name].status for name in task.parents}
-        step = advance(task, before, attempt, observed, parents, now)
-        if step.start:
-            step = _create_attempt(step, attempt, revision, defaults, steps, observed, create, now)
-        steps[task.name] = step
-    tasks = with_outputs(steps[task.name] for task in revision.spec.tasks)
-    status = accepted_status(run, revision.name, tasks, now)
-    return _conclude(run, status, tuple(create), _earliest(steps.values()), now)
-
-
-def _create_attempt(
-    step: Step,
-    attempt: Attempt,
-    revision: Revision,
-    defaults: Defaults,
-    steps: Mapping[str, Step],
-    observed: Observed,
-    create: list[JsonObject],
-    now: datetime,
-) -> Step:
-    try:
-        outputs = {name: _output(steps[name], observed) for name in attempt.task.parents}
-    except KeyError as error:
-        return _without_parents_output(attempt.task, str(error.args[0]), now)
-    create.extend(attempt_manifests(attempt, revision, defaults, outputs))
-    return step
-
-
-def _output(step: Step, observed: Observed) -> str | None:
-    return step.output if step.output is not None else output_text(step.status, observed)
-
-
-def _without_parents_output(task: TaskSpec, result: str, now: datetime) -> Step:
-    status = TaskStatus(
-        name=task.name,
-        state="Failed",
-        reason="ParentOutputLost",
-        message=f"the TaskResult {result} that holds a parent's output was deleted",
-        finished_at=now,
-    )
-    return Step(status)
-
-
-def _conclude(
-    run: WorkflowRun,
-    status: WorkflowRunStatus,
-    create: tuple[JsonObject, ...],
-    look_again_at: datetime | None,
-    now: datetime,
-) -> Plan:
+def _conclude(run: WorkflowRun, status: WorkflowRunStatus, plan: Plan, now: datetime) -> Plan:
+    """Add to a plan the status, if it is a new one, and the events that tell of it."""
     old = run.status
     if old is not None and status.to_wire() == old.to_wire():
-        return Plan(create=create, requeue_at=look_again_at)
+        return plan
     events = transitions(old, status)
-    return Plan(
-        create=create,
+    return replace(
+        plan,
         status=status.to_wire(),
         urgent=status.finished_at is not None or any(item.type == "Warning" for item in events),
         events=tuple(event_manifest(run, item, now) for item in events),
-        requeue_at=look_again_at,
     )
 
 
-def _abandoned(status: WorkflowRunStatus | None, observed: Observed) -> tuple[Child, ...]:
-    """Return the Jobs that were given up before their code started: nothing else ends them."""
-    given_up = [
-        task.job
-        for task in (status.tasks if status else ())
-        if task.reason == SCHEDULE_TIMED_OUT and task.job
-    ]
-    return tuple(Child("Job", name) for name in given_up if _is_active(observed.jobs.get(name)))
+@dataclass
+class _Run:
+    """One pass over the tasks of a run that is under way."""
+
+    run: WorkflowRun
+    revision: Revision
+    observed: Observed
+    defaults: Defaults
+    now: datetime
+    steps: dict[str, Step] = field(default_factory=dict[str, Step])
+    create: list[JsonObject] = field(default_factory=list[JsonObject])
+    extend: list[Extension] = field(default_factory=list[Extension])
+
+    def plan(self) -> Plan:
+        """Take every task's next step, and say what follows."""
+        observed, tasks = self.observed, topological_order(graph_of(self.revision.spec))
+        if self.revision.name not in observed.revisions and observed.workflow is not None:
+            self.create.append(revision_manifest(self.revision, observed.workflow))
+        entries = self._entries(tasks)
+        scene = Scene(self.run, observed, _events(observed), self.now)
+        for task in tasks:
+            old = entries.get(task.name) or TaskStatus(name=task.name, state="Pending")
+            parents = {name: self.steps[name] for name in task.parents}
+            self._take(task, advance(task, old, parents, scene), parents)
+        self._take_failure_task(entries, scene)
+        return _conclude(self.run, self._status(), self._writes(), self.now)
+
+    def _entries(self, tasks: list[TaskSpec]) -> Mapping[str, TaskStatus]:
+        old = {entry.name: entry for entry in self.run.status.tasks} if self.run.status else {}
+        return with_replay(self.run, old, tasks, self.now) if replay_due(self.run) else old
+
+    def _take(self, task: TaskSpec, step: Step, parents: Mapping[str, Step]) -> None:
+        if step.start is not None:
+            step = self._create(task, step, parents)
+        if step.extended_seconds:
+            self._extend(task, step)
+        self.steps[task.name] = step
+
+    def _create(self, task: TaskSpec, step: Step, parents: Mapping[str, Step]) -> Step:
+        assert step.start is not None
+        try:
+            outputs = {name: output_text(parent, self.observed) for name, parent in parents.items()}
+        except KeyError as error:
+            return Step(lost_output(step.status, str(error.args[0]), self.now))
+        around = Surroundings(outputs, self._errors(task), self._first_node())
+        self.create.extend(attempt_manifests(step.start, self.revision, self.defaults, around))
+        return step
+
+    def _extend(self, task: TaskSpec, step: Step) -> None:
+        """Move the Job's deadline with the time limit that the task has moved."""
+        job = self.observed.jobs.get(step.status.job or "")
+        seconds = backstop_seconds(task, step.extended_seconds)
+        if job is not None and job["spec"].get("activeDeadlineSeconds", 0) < seconds:
+            self.extend.append(Extension(job["metadata"]["name"], seconds))
+
+    def _take_failure_task(self, entries: Mapping[str, TaskStatus], scene: Scene) -> None:
+        hook = self.revision.spec.on_failure_task
+        if hook is None:
+            return
+        old = entries.get(hook.name) or TaskStatus(name=hook.name, state="Pending")
+        others = [step.status for step in self.steps.values()]
+        rest = rest_of_failure_task(hook, old, others, self.now)
+        task = as_task(hook)
+        if rest is not None and old.job is None:
+            self.steps[hook.name] = Step(rest)
+        else:
+            self._take(task, advance(task, old, {}, scene), {})
+
+    def _errors(self, task: TaskSpec) -> dict[str, str]:
+        """Return the errors of all tasks that failed, for the failure task."""
+        hook = self.revision.spec.on_failure_task
+        if hook is None or task.name != hook.name:
+            return {}
+        return {
+            name: _error_text(step.status)
+            for name, step in self.steps.items()
+            if step.status.state == "Failed"
+        }
+
+    def _first_node(self) -> str | None:
+        """Return the node of the task that started first, for a run that stays there."""
+        placed = [
+            (step.status.started_at or self.now, step.status.node)
+            for step in self.steps.values()
+            if step.status.node and step.status.job
+        ]
+        return min(placed)[1] if placed and self.revision.spec.sticky else None
+
+    def _status(self) -> WorkflowRunStatus:
+        names = [task.name for task in graph_of(self.revision.spec)]
+        names += [hook.name] if (hook := self.revision.spec.on_failure_task) else []
+        entries = with_outputs(self.steps[name] for name in names)
+        replays = self.run.spec.replay.count if self.run.spec.replay else 0
+        return accepted_status(self.run, self.revision.name, entries, replays, self.now)
+
+    def _writes(self) -> Plan:
+        moments = [step.look_again_at for step in self.steps.values() if step.look_again_at]
+        return Plan(
+            create=tuple(self.create),
+            extend=tuple(self.extend),
+            delete=given_up_jobs(self.run.status, self.observed.jobs),
+            requeue_at=min(moments, default=None),
+        )
 
 
-def _is_active(job: JsonObject | None) -> bool:
-    if job is None or job["metadata"].get("deletionTimestamp"):
-        return False
-    return not (true_condition(job, "Failed") or true_condition(job, "Complete"))
+def _events(observed: Observed) -> tuple[WorkflowEvent, ...]:
+    return tuple(WorkflowEvent.model_validate(event) for event in observed.events)
 
 
-def _earliest(steps: Iterable[Step]) -> datetime | None:
-    return min((step.look_again_at for step in steps if step.look_again_at), default=None)
+def _error_text(entry: TaskStatus) -> str:
+    error = entry.error
+    if error is None:
+        return entry.message or entry.state
+    text = f"{error.type}: {error.message}"
+    return f"{text}\n{error.traceback}" if error.traceback else text

@@ -8,10 +8,12 @@ import math
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.pod_settings import PodSettings
+from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.affinity import node_affinity
 from podhatch_operator.core.observed import Defaults
+from podhatch_operator.core.overlay import merged_settings, overlaid
 from podhatch_operator.core.revision import Revision
 
 CONTAINER_NAME = "task"
@@ -35,22 +37,36 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
     }
     if revision.spec.image_pull_policy:
         container["imagePullPolicy"] = revision.spec.image_pull_policy
-    spec = _pod_spec(task) | _placement(task) | _source_volume(revision, task, container)
-    return {"spec": spec | {"containers": [container]}}
+    settings = merged_settings(revision.spec.pod, task.pod)
+    spec = _pod_spec(task, settings) | _placement(task) | _source_volume(revision, task, container)
+    template: JsonObject = {"spec": spec | {"containers": [container]}}
+    template = overlaid(template, {"spec": _wanted(settings)})
+    return overlaid(template, settings.pod_template or {})
 
 
-def has_cluster_access(task: TaskSpec) -> bool:
-    """Whether the task's pod may write its own TaskResult."""
-    return task.python is not None and task.cluster_access
+def may_report(task: TaskSpec, settings: PodSettings) -> bool:
+    """Whether the task's pod may write its own TaskResult: not under an account of the user's."""
+    return task.python is not None and task.cluster_access and settings.service_account_name is None
 
 
-def _pod_spec(task: TaskSpec) -> JsonObject:
+def _wanted(settings: PodSettings) -> JsonObject:
+    """Return the part of a pod's spec that the settings ask for."""
+    wire = settings.to_wire()
+    container = {"name": CONTAINER_NAME} | {
+        name: wire[name] for name in ("resources", "env", "envFrom", "volumeMounts") if name in wire
+    }
+    of_pod = ("nodeSelector", "tolerations", "serviceAccountName", "volumes", "imagePullSecrets")
+    return {name: wire[name] for name in of_pod if name in wire} | {"containers": [container]}
+
+
+def _pod_spec(task: TaskSpec, settings: PodSettings) -> JsonObject:
     user = DEFAULT_USER if task.run_as_user is None else task.run_as_user
     spec: JsonObject = {
         "restartPolicy": "Never",
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
-        "automountServiceAccountToken": has_cluster_access(task),
+        "automountServiceAccountToken": may_report(task, settings)
+        or settings.service_account_name is not None,
         "securityContext": {
             "runAsNonRoot": user != 0,
             "runAsUser": user,
@@ -58,7 +74,7 @@ def _pod_spec(task: TaskSpec) -> JsonObject:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    if has_cluster_access(task):
+    if may_report(task, settings):
         spec["serviceAccountName"] = labels.RUNNER_SERVICE_ACCOUNT
     if task.container:
         # A python task's runner keeps the time itself, from the moment user code starts.

@@ -1,30 +1,47 @@
-"""How one task of a run stands now, from how it stood and what is observed of its attempt.
+"""How one task of a run stands now, from how it stood and what is observed of its attempts.
 
 Pure steps that plan_run takes for each task, parents before children.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from podhatch.api.run import (
-    MAX_ERROR_MESSAGE,
-    MAX_TRACEBACK,
-    TERMINAL_STATES,
-    TaskError,
-    TaskStatus,
-)
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.event import WorkflowEvent
+from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
+from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.attempt import Attempt
 from podhatch_operator.core.diagnosis import diagnose
+from podhatch_operator.core.entry import (
+    bounded,
+    cancelled,
+    failed,
+    kept,
+    over,
+    skipped,
+    to_be_tried_again,
+)
 from podhatch_operator.core.observed import Observed, Refusal
 from podhatch_operator.core.outcome import Awaited, Ended, read_outcome
 from podhatch_operator.core.pods import container_state, newest, node_name, read_time
+from podhatch_operator.core.retry import next_attempt
+from podhatch_operator.core.waiting import Situation, weigh
 
-MAX_TASK_MESSAGE = 2000
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The run around a task, at one moment."""
+
+    run: WorkflowRun
+    observed: Observed
+    events: tuple[WorkflowEvent, ...]
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -35,132 +52,197 @@ class Step:
     output: str | None = None
     """The whole output as JSON text, when the attempt just ended."""
     output_in_result: bool = False
-    start: bool = False
-    """The attempt named in the status is to be created."""
+    start: Attempt | None = None
+    """The attempt to be created."""
+    extended_seconds: float = 0.0
+    """By how much the running attempt has moved its own time limit."""
     look_again_at: datetime | None = None
 
 
-def advance(
-    task: TaskSpec,
-    old: TaskStatus,
-    attempt: Attempt,
-    observed: Observed,
-    parents: Mapping[str, TaskStatus],
-    now: datetime,
-) -> Step:
+def advance(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: Scene) -> Step:
     """Return the task's next step. Parents have taken theirs."""
     if old.state in TERMINAL_STATES:
         return Step(old)
-    if old.job or attempt.name in observed.jobs or attempt.name in observed.results:
-        return _follow(task, old, attempt, observed, now)
-    if waiting := _unfinished_parents(parents):
-        names = ", ".join(waiting)
-        return Step(_pending(old, f"waits for {names}"))
-    if failed := _lost_parent(parents):
-        return Step(_cancelled_by(old, failed, parents, now))
-    if refusal := observed.refusals.get(attempt.name):
-        return _refused(task, old, refusal, now)
-    return _start(task, old, attempt, now)
+    current = _known_attempt(task, old, scene)
+    if current is not None:
+        step = _follow(task, old, current, scene)
+        if step.status.job is None and step.status.state not in TERMINAL_STATES:
+            return advance(task, step.status, parents, scene)
+        return step
+    if old.next_attempt_at is not None or old.reason == REFUSED:
+        return _try(task, old, scene)
+    return _enter(task, old, parents, scene)
 
 
-def output_text(status: TaskStatus, observed: Observed) -> str | None:
+def output_text(step: Step, observed: Observed) -> str | None:
     """Return a succeeded task's whole output as JSON text; None when it returned nothing.
 
     Raises:
         KeyError: the TaskResult that holds it is gone.
     """
-    if status.output_ref:
-        return observed.results[status.output_ref]["spec"].get("output")
-    return status.output
+    if step.output is not None:
+        return step.output
+    if step.status.output_ref:
+        return observed.results[step.status.output_ref]["spec"].get("output")
+    return step.status.output
 
 
-def _unfinished_parents(parents: Mapping[str, TaskStatus]) -> list[str]:
-    return [name for name, parent in parents.items() if parent.state not in TERMINAL_STATES]
+def _known_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt | None:
+    """Return the attempt that is under way: as the status has it, or made since and not noted."""
+    if old.job:
+        return Attempt(scene.run, task, old.attempt)
+    following = Attempt(scene.run, task, old.attempt + 1)
+    observed = scene.observed
+    made = following.name in observed.jobs or following.name in observed.results
+    return following if made else None
 
 
-def _lost_parent(parents: Mapping[str, TaskStatus]) -> TaskStatus | None:
-    return next((parent for parent in parents.values() if parent.state != "Succeeded"), None)
+def _enter(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: Scene) -> Step:
+    """The task has not been tried: do its parents and conditions let it?"""
+    statuses = {name: step.status for name, step in parents.items()}
+    waiting = [name for name, status in statuses.items() if status.state not in TERMINAL_STATES]
+    if waiting:
+        return Step(_pending(old, "WaitingForParents", f"waits for {', '.join(waiting)}"))
+    ends = [status.finished_at for status in statuses.values() if status.finished_at]
+    since = max(ends, default=scene.run.metadata.creation_timestamp or scene.now)
+    lost = next((each for each in statuses.values() if each.state in ("Failed", "Cancelled")), None)
+    if lost is not None:
+        message = f"task {lost.name} did not succeed"
+        return Step(cancelled(old, f"Parent{lost.state}", message, since))
+    if statuses and all(status.state == "Skipped" for status in statuses.values()):
+        return Step(skipped(old, "ParentsSkipped", "all its parents were skipped", since))
+    if task.wait_for or task.skip_if or task.cancel_if:
+        return _weigh(task, old, parents, since, scene)
+    return _try(task, old, scene)
 
 
-def _pending(old: TaskStatus, message: str) -> TaskStatus:
-    return TaskStatus(
-        name=old.name, state="Pending", reason="WaitingForParents", message=_bounded(message)
+def _weigh(
+    task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], since: datetime, scene: Scene
+) -> Step:
+    try:
+        outputs = {name: _value(step, scene.observed) for name, step in parents.items()}
+    except KeyError as error:
+        return Step(lost_output(old, str(error.args[0]), scene.now))
+    situation = Situation(
+        since=since,
+        run_created=scene.run.metadata.creation_timestamp or since,
+        now=scene.now,
+        input=scene.run.spec.input,
+        outputs=outputs,
+        events=scene.events,
+        met=old.met,
     )
+    verdict = weigh(task, situation)
+    match verdict.decision:
+        case "Run":
+            return _try(task, old.model_copy(update={"met": verdict.met}), scene)
+        case "Skip":
+            return Step(skipped(old, "SkipIf", verdict.message, scene.now))
+        case "Cancel":
+            return Step(cancelled(old, "CancelIf", verdict.message, scene.now))
+        case "Fail":
+            return Step(failed(old, "ExpressionFailed", verdict.message, scene.now))
+        case "Wait":
+            status = _pending(old, "WaitingForConditions", verdict.message)
+            status = status.model_copy(update={"met": verdict.met})
+            return Step(status, look_again_at=verdict.look_again_at)
 
 
-def _cancelled_by(
-    old: TaskStatus, parent: TaskStatus, parents: Mapping[str, TaskStatus], now: datetime
-) -> TaskStatus:
-    ends = [other.finished_at for other in parents.values() if other.finished_at]
-    return TaskStatus(
-        name=old.name,
-        state="Cancelled",
-        reason=f"Parent{parent.state}",
-        message=f"task {parent.name} did not succeed",
-        finished_at=max(ends, default=now),
+def _value(step: Step, observed: Observed) -> Any:
+    if step.status.state == "Skipped":
+        return {"skipped": True}
+    return json.loads(output_text(step, observed) or "null")
+
+
+def lost_output(old: TaskStatus, result: str, now: datetime) -> TaskStatus:
+    """Return the end of a task whose parent's output is gone."""
+    message = f"the TaskResult {result} that holds a parent's output was deleted"
+    return failed(old, "ParentOutputLost", message, now)
+
+
+def _pending(old: TaskStatus, reason: str, message: str) -> TaskStatus:
+    return kept(old, state="Pending", reason=reason, message=bounded(message), met=old.met)
+
+
+def _try(task: TaskSpec, old: TaskStatus, scene: Scene) -> Step:
+    """Start the next attempt, once its backoff is over and the API server lets us."""
+    if old.next_attempt_at and scene.now < old.next_attempt_at:
+        return Step(old, look_again_at=old.next_attempt_at)
+    attempt = Attempt(scene.run, task, old.attempt + 1)
+    if refusal := scene.observed.refusals.get(attempt.name):
+        return _refused(task, old, refusal, scene.now)
+    queued_at = old.queued_at if old.reason == REFUSED and old.queued_at else scene.now
+    status = kept(
+        old, state="Queued", attempt=attempt.number, job=attempt.name, queued_at=queued_at
     )
-
-
-def _start(task: TaskSpec, old: TaskStatus, attempt: Attempt, now: datetime) -> Step:
-    queued_at = old.queued_at or now
-    status = TaskStatus(
-        name=task.name,
-        state="Queued",
-        attempt=attempt.number,
-        job=attempt.name,
-        queued_at=queued_at,
-    )
-    return Step(status, start=True, look_again_at=_schedule_deadline(task, queued_at))
+    return Step(status, start=attempt, look_again_at=_schedule_deadline(task, queued_at))
 
 
 def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -> Step:
     """A quota may be free again later; an object that is invalid stays invalid."""
     queued_at = old.queued_at or now
-    message = _bounded(f"the API server refused the attempt: {refusal.message}")
-    waiting = TaskStatus(
-        name=task.name, state="Queued", reason=REFUSED, message=message, queued_at=queued_at
+    message = bounded(f"the API server refused the attempt: {refusal.message}")
+    waiting = kept(
+        old,
+        state="Queued",
+        reason=REFUSED,
+        message=message,
+        attempt=old.attempt,
+        queued_at=queued_at,
     )
     if refusal.code != 403:
-        ended = Ended("Failed", reason=REFUSED, message=message, error_type=REFUSED)
-        return Step(_over(waiting, ended, now))
+        return Step(failed(waiting, REFUSED, message, now))
     deadline = _schedule_deadline(task, queued_at)
     if now >= deadline:
         return Step(_schedule_timed_out(task, waiting, message, now))
     return Step(waiting, look_again_at=deadline)
 
 
-def _follow(
-    task: TaskSpec, old: TaskStatus, attempt: Attempt, observed: Observed, now: datetime
-) -> Step:
+def _follow(task: TaskSpec, old: TaskStatus, attempt: Attempt, scene: Scene) -> Step:
     """The attempt exists: judge it."""
-    name = old.job or attempt.name
-    job, pod = observed.jobs.get(name), newest(observed.pods.get(name, ()))
+    name, observed, now = attempt.name, scene.observed, scene.now
+    job, pod, result = observed.jobs.get(name), newest(observed.pods.get(name, ())), None
+    result = observed.results.get(name)
     created = read_time(job["metadata"]["creationTimestamp"]) if job else None
-    queued_at = old.queued_at or created or now
-    current = TaskStatus(
-        name=task.name,
+    queued_at = (old.queued_at if old.job else None) or created or now
+    current = kept(
+        old,
         state="Queued",
         attempt=attempt.number,
         job=name,
-        node=node_name(pod) or old.node,
+        node=node_name(pod) or (old.node if old.job else None),
         queued_at=queued_at,
     )
-    ended = read_outcome(task, result=observed.results.get(name), pod=pod, job=job, now=now)
+    ended = read_outcome(task, result=result, pod=pod, job=job, now=now)
     if isinstance(ended, Ended):
-        status = _over(current, ended, now)
-        return Step(status, output=ended.output, output_in_result=ended.output_in_result)
+        return _ended(task, current, ended, scene)
     running = container_state(pod).get("running") if pod else None
-    if isinstance(ended, Awaited) or running:
+    if isinstance(ended, Awaited) or running or result:
         started_at = read_time(running.get("startedAt")) if running else old.started_at
         status = current.model_copy(update={"state": "Running", "started_at": started_at})
         until = ended.until if isinstance(ended, Awaited) else None
-        return Step(status, look_again_at=until)
-    diagnosis = diagnose(pod, name)
-    deadline = _schedule_deadline(task, queued_at)
+        extended: float = result["spec"].get("extendedSeconds", 0.0) if result else 0.0
+        return Step(status, look_again_at=until, extended_seconds=extended)
+    return _not_started(task, current, job, pod, now)
+
+
+def _not_started(task: TaskSpec, current: TaskStatus, job: Any, pod: Any, now: datetime) -> Step:
+    diagnosis = diagnose(pod, job, current.job or "")
+    deadline = _schedule_deadline(task, current.queued_at or now)
     if now >= deadline:
         return Step(_schedule_timed_out(task, current, diagnosis.message, now))
-    explained = {"reason": diagnosis.reason, "message": _bounded(diagnosis.message)}
+    explained = {"reason": diagnosis.reason, "message": bounded(diagnosis.message)}
     return Step(current.model_copy(update=explained), look_again_at=deadline)
+
+
+def _ended(task: TaskSpec, current: TaskStatus, ended: Ended, scene: Scene) -> Step:
+    """The attempt is over: so is the task, unless it is tried again."""
+    seed = f"{scene.run.metadata.uid}/{task.name}/{current.attempt}"
+    again = next_attempt(task, current, ended, seed, scene.now)
+    if again is not None:
+        return Step(to_be_tried_again(current, ended, again, scene.now))
+    status = over(current, ended, scene.now)
+    return Step(status, output=ended.output, output_in_result=ended.output_in_result)
 
 
 def _schedule_deadline(task: TaskSpec, queued_at: datetime) -> datetime:
@@ -169,39 +251,5 @@ def _schedule_deadline(task: TaskSpec, queued_at: datetime) -> datetime:
 
 def _schedule_timed_out(task: TaskSpec, current: TaskStatus, why: str, now: datetime) -> TaskStatus:
     limit = f"{task.schedule_timeout_seconds:g}s"
-    changes = {
-        "state": "Cancelled",
-        "reason": SCHEDULE_TIMED_OUT,
-        "message": _bounded(f"did not start within its schedule timeout of {limit}: {why}"),
-        "finished_at": now,
-    }
-    return current.model_copy(update=changes)
-
-
-def _over(current: TaskStatus, ended: Ended, now: datetime) -> TaskStatus:
-    changes = {
-        "state": ended.state,
-        "reason": ended.reason,
-        "message": _bounded(ended.message) or None,
-        "exit_code": ended.exit_code,
-        "started_at": ended.started_at,
-        "finished_at": ended.finished_at or now,
-        "error": _error(ended),
-    }
-    return current.model_copy(update=changes)
-
-
-def _error(ended: Ended) -> TaskError | None:
-    if ended.state == "Succeeded":
-        return None
-    traceback = ended.traceback[-MAX_TRACEBACK:] if ended.traceback else None
-    prefix = f"{ended.error_type}: "
-    return TaskError(
-        type=ended.error_type[:256],
-        message=ended.message.removeprefix(prefix)[:MAX_ERROR_MESSAGE],
-        traceback=traceback,
-    )
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= MAX_TASK_MESSAGE else text[: MAX_TASK_MESSAGE - 1] + "…"
+    message = f"did not start within its schedule timeout of {limit}: {why}"
+    return cancelled(current, SCHEDULE_TIMED_OUT, message, now)

@@ -12,14 +12,14 @@ MAX_RUN_MESSAGE = 2000
 
 
 def accepted_status(
-    run: WorkflowRun, revision: str, tasks: Sequence[TaskStatus], now: datetime
+    run: WorkflowRun, revision: str, tasks: Sequence[TaskStatus], replays: int, now: datetime
 ) -> WorkflowRunStatus:
     """Return the status of a run that is under way or over."""
     old = run.status or WorkflowRunStatus.model_validate({})
     phase = run_phase(tasks)
     generation = run.metadata.generation
     conditions = with_condition(
-        old.conditions,
+        [each for each in old.conditions if each.type not in api.TERMINAL_PHASES],
         type=api.ACCEPTED,
         status=True,
         reason="Accepted",
@@ -45,11 +45,38 @@ def accepted_status(
         message=message,
         progress=f"{ended}/{len(tasks)}",
         revision=revision,
+        replays=replays,
         started_at=old.started_at or _first_moment(tasks) or now,
         finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
         conditions=conditions,
         tasks=list(tasks),
     )
+
+
+def cancelled_status(
+    run: WorkflowRun, tasks: Sequence[TaskStatus], now: datetime
+) -> WorkflowRunStatus:
+    """Return the status of a run that its user cancelled, whether or not it had started."""
+    old = run.status or WorkflowRunStatus.model_validate({})
+    message = "the run was cancelled"
+    changes = {
+        "observed_generation": run.metadata.generation,
+        "phase": "Cancelled",
+        "message": message,
+        "finished_at": now,
+        "tasks": list(tasks),
+        "progress": f"{len(tasks)}/{len(tasks)}" if tasks else None,
+        "conditions": with_condition(
+            old.conditions,
+            type=api.CANCELLED,
+            status=True,
+            reason="RunCancelled",
+            message=message,
+            now=now,
+            generation=run.metadata.generation,
+        ),
+    }
+    return old.model_copy(update=changes)
 
 
 def rejected_status(

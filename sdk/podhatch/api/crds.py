@@ -16,6 +16,7 @@ from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.result import TaskResult
 from podhatch.api.run import WorkflowRun
 from podhatch.api.schema import crd_schema
+from podhatch.api.event import WorkflowEvent
 from podhatch.api.workflow import Workflow
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -132,6 +133,13 @@ DEFINITIONS = (
             Column("Outcome", ".spec.outcome"),
             _AGE,
         ),
+    ),
+    Definition(
+        WorkflowEvent,
+        "workflowevents",
+        "wfe",
+        (Column("Key", ".spec.key"), Column("Scope", ".spec.scope"), _AGE),
+        selectable=(".spec.key",),
     ),
 )
 

@@ -15,6 +15,12 @@ WORKFLOW = "PODHATCH_WORKFLOW"
 TASK = "PODHATCH_TASK"
 ATTEMPT = "PODHATCH_ATTEMPT"
 """1 for the first attempt."""
+RETRY_COUNT = "PODHATCH_RETRY_COUNT"
+"""How many attempts came before this one."""
+MAX_ATTEMPTS = "PODHATCH_MAX_ATTEMPTS"
+"""One more than the task's retries."""
+ERRORS = "PODHATCH_ERRORS"
+"""For a failure task: a JSON object from the name of each failed task to its error's text."""
 METADATA = "PODHATCH_METADATA"
 """The run's additional metadata, a JSON object."""
 
@@ -75,7 +81,12 @@ class Report(TypedDict):
     run: str
     task: str
     attempt: int
-    outcome: Outcome
+    outcome: NotRequired[Outcome]
+    """Absent in the first report of a task that has moved its time limit, and still runs."""
+    extendedSeconds: NotRequired[float]
+    retryable: NotRequired[bool]
+    """False: the task raised NonRetryableException."""
+    retryAfterSeconds: NotRequired[float]
     output: NotRequired[str]
     """JSON text, kept exactly as the task produced it. Absent: the task returned nothing."""
     error: NotRequired[ErrorReport]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from podhatch.api.model import ApiObject, Rule, Timestamp, WireModel
 from podhatch.api.pod import MAX_OUTPUT_BYTES, Outcome
-from podhatch.api.workflow import TaskName
+from podhatch.api.task import TaskName
 
 
 class ResultError(WireModel):
@@ -29,7 +29,21 @@ class TaskResultSpec(WireModel):
     ]
     task: Annotated[TaskName, Field(description="task that was attempted.")]
     attempt: Annotated[int, Field(ge=1, description="attempt, counted from 1.")]
-    outcome: Annotated[Outcome, Field(description="outcome of the attempt.")]
+    outcome: Annotated[
+        Outcome | None,
+        Field(description="outcome of the attempt; absent while it runs."),
+    ] = None
+    extended_seconds: Annotated[
+        float,
+        Field(ge=0, description="extendedSeconds were added by the task to its own time limit."),
+    ] = 0.0
+    retryable: Annotated[
+        bool, Field(description="retryable: false if the task said that trying again is no use.")
+    ] = True
+    retry_after_seconds: Annotated[
+        float | None,
+        Field(ge=0, description="retryAfterSeconds: how long the task asked to wait, if it did."),
+    ] = None
     output: Annotated[
         str | None,
         Field(
@@ -53,7 +67,8 @@ class TaskResult(ApiObject):
 
     rules: ClassVar[list[Rule]] = [
         Rule(
-            "self.spec == oldSelf.spec", "a TaskResult cannot change: it is what the pod reported"
+            "!has(oldSelf.spec.outcome) || self.spec == oldSelf.spec",
+            "a TaskResult with an outcome cannot change: it is what the pod reported",
         ),
     ]
 

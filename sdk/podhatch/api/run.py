@@ -15,18 +15,23 @@ from podhatch.api.model import (
     WireModel,
 )
 from podhatch.api.names import MAX_LABEL_VALUE, MAX_RUN_NAME
-from podhatch.api.workflow import MAX_TASKS, TaskName
+from podhatch.api.task import MAX_TASKS, TaskName
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
-TaskState = Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"]
+TaskState = Literal["Pending", "Queued", "Running", "Succeeded", "Skipped", "Failed", "Cancelled"]
+DesiredState = Literal["Running", "Cancelled"]
 
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed", "Cancelled"})
-TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Failed", "Cancelled"})
+TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled"})
 
 MAX_INLINE_OUTPUT_BYTES = 4096
 """A longer output of a task stays in its TaskResult, to which the status refers."""
 MAX_ERROR_MESSAGE = 2048
 MAX_TRACEBACK = 8192
+MAX_RECORD_MESSAGE = 300
+MAX_ATTEMPT_RECORDS = 10
+MAX_DISRUPTIONS = 10
+"""An attempt that is lost once more than this fails the task."""
 
 # Condition types of a run.
 ACCEPTED = "Accepted"
@@ -35,11 +40,28 @@ FAILED = "Failed"
 CANCELLED = "Cancelled"
 
 
+class Replay(WireModel):
+    """How often the run was asked to start over, and with which tasks."""
+
+    count: Annotated[
+        int, Field(ge=1, le=1000, description="count: each higher one starts over once more.")
+    ]
+    failed_only: Annotated[
+        bool,
+        Field(description="failedOnly: tasks that succeeded keep their outputs."),
+    ] = False
+
+
 class WorkflowRunSpec(WireModel):
-    """What to run, and on what. It cannot change once the run exists."""
+    """What to run, and on what; it cannot change. And what should become of the run; it can."""
 
     rules: ClassVar[list[Rule]] = [
-        Rule("self == oldSelf", "the spec of a WorkflowRun cannot change: create another run"),
+        Rule(
+            f"has(self.{name}) == has(oldSelf.{name}) && "
+            f"(!has(self.{name}) || self.{name} == oldSelf.{name})",
+            f"{name} of a WorkflowRun cannot change: create another run",
+        )
+        for name in ("workflow", "input", "additionalMetadata")
     ]
 
     workflow: Annotated[
@@ -65,6 +87,14 @@ class WorkflowRunSpec(WireModel):
             description="additionalMetadata travels with the run to every task.",
         ),
     ] = Field(default_factory=dict[str, str])
+    desired_state: Annotated[
+        DesiredState,
+        Field(description="desiredState: set it to Cancelled to cancel the run."),
+    ] = "Running"
+    replay: Annotated[
+        Replay | None,
+        Field(description="replay: raise its count to run tasks of this run again."),
+    ] = None
 
 
 class TaskError(WireModel):
@@ -83,6 +113,26 @@ class TaskError(WireModel):
             max_length=MAX_TRACEBACK,
             description="traceback from the pod; its last part when it is long.",
         ),
+    ] = None
+
+
+class AttemptRecord(WireModel):
+    """An attempt that ended and was followed by another. It does not change any more."""
+
+    attempt: Annotated[int, Field(ge=1, description="attempt is its number, from 1.")]
+    reason: Annotated[str, Field(max_length=128, description="reason it ended, in one word.")]
+    message: Annotated[
+        str, Field(max_length=MAX_RECORD_MESSAGE, description="message says how it ended.")
+    ] = ""
+    node: Annotated[str | None, Field(max_length=253, description="node it ran on.")] = None
+    started_at: Annotated[
+        Timestamp | None, Field(description="startedAt is when its code started.")
+    ] = None
+    finished_at: Annotated[Timestamp | None, Field(description="finishedAt is when it ended.")] = (
+        None
+    )
+    exit_code: Annotated[
+        int | None, Field(description="exitCode of its container, when it is known.")
     ] = None
 
 
@@ -106,6 +156,28 @@ class TaskStatus(WireModel):
         int,
         Field(ge=0, description="attempt is the number of the last attempt, from 1."),
     ] = 0
+    retries: Annotated[
+        int,
+        Field(ge=0, description="retries that failures of the task's own have used."),
+    ] = 0
+    disruptions: Annotated[
+        int,
+        Field(ge=0, description="disruptions: attempts that were lost through no fault of theirs."),
+    ] = 0
+    next_attempt_at: Annotated[
+        Timestamp | None, Field(description="nextAttemptAt is when the backoff ends.")
+    ] = None
+    met: Annotated[
+        list[Annotated[str, Field(max_length=1200)]],
+        Field(max_length=200, description="met: the events that were waited for and came."),
+    ] = Field(default_factory=list[str])
+    attempts: Annotated[
+        list[AttemptRecord],
+        Field(
+            max_length=MAX_ATTEMPT_RECORDS,
+            description="attempts that ended before the last one; the oldest are left out.",
+        ),
+    ] = Field(default_factory=list[AttemptRecord])
     job: Annotated[
         str | None,
         Field(max_length=63, description="job of the last attempt."),
@@ -171,6 +243,10 @@ class WorkflowRunStatus(WireModel):
             description="revision is the ControllerRevision that pins the workflow for this run.",
         ),
     ] = None
+    replays: Annotated[
+        int,
+        Field(ge=0, description="replays that were carried out: the spec's replay.count, then."),
+    ] = 0
     started_at: Annotated[
         Timestamp | None, Field(description="startedAt is when the run was accepted.")
     ] = None
@@ -208,9 +284,7 @@ class WorkflowRun(ApiObject):
     kind: Literal["WorkflowRun"] = "WorkflowRun"
     spec: Annotated[
         WorkflowRunSpec,
-        Field(
-            description="spec is what to run, and on what; it cannot change once the run exists."
-        ),
+        Field(description="spec is what to run, on what, and what should become of it."),
     ]
     status: Annotated[
         WorkflowRunStatus | None,

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
-from podhatch.api.workflow import Source, TaskSpec, WorkflowSpec
+from podhatch.api.task import TaskSpec
+from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.manifest import Manifest
 from podhatch.runnables.input import input_schema
 from podhatch.runnables.labels import DesiredWorkerLabel

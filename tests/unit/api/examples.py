@@ -11,16 +11,8 @@ from podhatch.api.run import (
     WorkflowRunSpec,
     WorkflowRunStatus,
 )
-from podhatch.api.workflow import (
-    Container,
-    DesiredWorkerLabel,
-    EnvironmentVariable,
-    Source,
-    TaskSpec,
-    Workflow,
-    WorkflowSpec,
-    WorkflowStatus,
-)
+from podhatch.api.task import Container, DesiredWorkerLabel, EnvironmentVariable, TaskSpec
+from podhatch.api.workflow import Source, Workflow, WorkflowSpec, WorkflowStatus
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 

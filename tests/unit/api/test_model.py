@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 from podhatch.api.model import ApiObject, JsonObject, format_time
 from podhatch.api.schema import crd_schema
-from podhatch.api.workflow import TaskSpec, Workflow, WorkflowSpec
+from podhatch.api.task import TaskSpec
+from podhatch.api.workflow import Workflow, WorkflowSpec
 from pydantic import ValidationError
 
 from tests.unit.api import examples

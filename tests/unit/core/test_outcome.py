@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import TaskSpec
+from podhatch.api.task import TaskSpec
 from podhatch_operator.core.outcome import REPORT_GRACE, Awaited, Ended, read_outcome
 
 from tests.fakes.objects import NOW, container_task, job, pod, report, result, task, terminated

@@ -7,7 +7,8 @@ import pytest
 from podhatch.api import pod as contract
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
-from podhatch.api.workflow import DesiredWorkerLabel, TaskSpec, WorkflowSpec
+from podhatch.api.task import DesiredWorkerLabel, TaskSpec
+from podhatch.api.workflow import WorkflowSpec
 from podhatch_operator.core.affinity import node_affinity
 from podhatch_operator.core.attempt import Attempt, attempt_manifests
 from podhatch_operator.core.condition import find_condition, with_condition

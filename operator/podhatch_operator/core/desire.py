@@ -1,0 +1,54 @@
+"""What the user wants of a run that exists: to cancel it, or to replay it. Called by plan_run."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
+from podhatch.api.task import TaskSpec
+
+from podhatch_operator.core.entry import cancelled, replayed
+
+RUN_CANCELLED = "RunCancelled"
+_KEPT_STATES = frozenset({"Succeeded", "Skipped"})
+
+
+def is_cancelled(run: WorkflowRun) -> bool:
+    """Whether the run is to be cancelled."""
+    return run.spec.desired_state == "Cancelled"
+
+
+def replay_due(run: WorkflowRun) -> bool:
+    """Whether the run is to start over and has not yet. A cancelled run has to be revived too."""
+    wanted = run.spec.replay.count if run.spec.replay else 0
+    done = run.status.replays if run.status else 0
+    return wanted > done and not is_cancelled(run)
+
+
+def with_cancellation(entries: Iterable[TaskStatus], now: datetime) -> list[TaskStatus]:
+    """Return the entries after a cancel: what has not ended ends now."""
+    return [
+        entry
+        if entry.state in TERMINAL_STATES
+        else cancelled(entry, RUN_CANCELLED, "the run was cancelled", now)
+        for entry in entries
+    ]
+
+
+def with_replay(
+    run: WorkflowRun, old: Mapping[str, TaskStatus], tasks: Iterable[TaskSpec], now: datetime
+) -> dict[str, TaskStatus]:
+    """Return the entries after a replay: all tasks start over, or those that failed and below.
+
+    The tasks come with parents before children.
+    """
+    failed_only = run.spec.replay is not None and run.spec.replay.failed_only
+    again: set[str] = set()
+    for task in tasks:
+        entry = old.get(task.name)
+        keeps = failed_only and entry is not None and entry.state in _KEPT_STATES
+        if not keeps or again.intersection(task.parents):
+            again.add(task.name)
+    return {
+        name: replayed(entry, now) if name in again or not failed_only else entry
+        for name, entry in old.items()
+    }

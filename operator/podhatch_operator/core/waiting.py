@@ -1,0 +1,177 @@
+"""What a task's conditions say once its parents have ended: run, skip, cancel, or wait on.
+
+Every condition holds from a moment on, or not yet. The list that is complete first decides; at the
+same moment cancelling comes before skipping, and skipping before running.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from podhatch.api.condition import RUN_START, Condition, EventCondition, LeafCondition
+from podhatch.api.event import WorkflowEvent
+from podhatch.api.task import TaskSpec
+
+from podhatch_operator.core.dag import leaves_of
+from podhatch_operator.core.expr import ExpressionError, is_true
+
+Decision = Literal["Run", "Skip", "Cancel", "Wait", "Fail"]
+CLOCK_GRAIN = timedelta(seconds=1)
+"""Kubernetes writes the time of a creation to the second; the event may be younger by so much."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What conditions are judged by."""
+
+    since: datetime
+    """When the last parent ended, or the run was created."""
+    run_created: datetime
+    now: datetime
+    input: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    """Outputs of the parents, as JSON values."""
+    events: Sequence[WorkflowEvent]
+    met: Sequence[str] = ()
+    """Events that were seen before, by the condition's key; they may have expired since."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows, why, and what to remember."""
+
+    decision: Decision
+    message: str = ""
+    met: list[str] = field(default_factory=list[str])
+    look_again_at: datetime | None = None
+
+
+def weigh(task: TaskSpec, situation: Situation) -> Verdict:
+    """Return what the task's conditions say now."""
+    try:
+        moments: dict[Decision, datetime | None] = {
+            "Cancel": _complete_at(task.cancel_if, situation) if task.cancel_if else None,
+            "Skip": _complete_at(task.skip_if, situation) if task.skip_if else None,
+            "Run": _complete_at(task.wait_for, situation),
+        }
+    except ExpressionError as error:
+        return Verdict("Fail", str(error))
+    met = _met(task, situation)
+    due = [
+        (moment, rank)
+        for rank, moment in enumerate(moments.values())
+        if moment is not None and moment <= situation.now
+    ]
+    if due:
+        decision = list(moments)[min(due)[1]]
+        return Verdict(decision, _why(decision, task), met)
+    return Verdict("Wait", _waits_for(task, situation), met, _next_sleep(task, situation))
+
+
+def _complete_at(conditions: Sequence[Condition], situation: Situation) -> datetime | None:
+    """Return when the last group was met by its first condition; None if one is still open."""
+    latest = situation.since
+    for condition in conditions:
+        moments = [_holds_from(leaf, situation) for leaf in condition.group]
+        known = [moment for moment in moments if moment is not None]
+        if not known:
+            return None
+        latest = max(latest, min(known))
+    return latest
+
+
+def _holds_from(leaf: LeafCondition, situation: Situation) -> datetime | None:
+    """Return the moment from which the condition holds; it may lie ahead."""
+    if leaf.sleep_seconds is not None:
+        return situation.since + timedelta(seconds=leaf.sleep_seconds)
+    if leaf.parent is not None:
+        variables = {
+            "input": situation.input,
+            "output": situation.outputs.get(leaf.parent.name),
+        }
+        return situation.since if is_true(leaf.parent.expression, variables) else None
+    assert leaf.event is not None
+    if leaf.data_key in situation.met:
+        return situation.since
+    return _first_event(leaf.event, situation)
+
+
+def _first_event(wanted: EventCondition, situation: Situation) -> datetime | None:
+    since = _counts_from(wanted, situation)
+    moments = [
+        max(moment, situation.since)
+        for event in situation.events
+        if (moment := _matches(event, wanted, since)) is not None
+    ]
+    return min(moments, default=None)
+
+
+def _counts_from(wanted: EventCondition, situation: Situation) -> datetime:
+    if wanted.consider_events_since is None:
+        return situation.since
+    if wanted.consider_events_since == RUN_START:
+        return situation.run_created
+    return datetime.fromisoformat(wanted.consider_events_since)
+
+
+def _matches(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> datetime | None:
+    """Return when the event happened, if it is one that is waited for."""
+    spec, created = event.spec, event.metadata.creation_timestamp
+    if spec.key != wanted.key or (wanted.scope is not None and spec.scope != wanted.scope):
+        return None
+    moment = spec.seen_at or (created + CLOCK_GRAIN if created else since)
+    if moment < since:
+        return None
+    holds = wanted.expression is None or is_true(wanted.expression, {"input": spec.payload})
+    return moment if holds else None
+
+
+def _met(task: TaskSpec, situation: Situation) -> list[str]:
+    return [
+        leaf.data_key
+        for _, leaf in leaves_of(task)
+        if leaf.event is not None and _holds_from(leaf, situation) is not None
+    ]
+
+
+def _next_sleep(task: TaskSpec, situation: Situation) -> datetime | None:
+    moments = [
+        situation.since + timedelta(seconds=leaf.sleep_seconds)
+        for _, leaf in leaves_of(task)
+        if leaf.sleep_seconds is not None
+    ]
+    return min((moment for moment in moments if moment > situation.now), default=None)
+
+
+def _why(decision: Decision, task: TaskSpec) -> str:
+    if decision == "Run":
+        return ""
+    field_name, conditions = {
+        "Skip": ("skipIf", task.skip_if),
+        "Cancel": ("cancelIf", task.cancel_if),
+    }[decision]
+    return f"{field_name} holds: {_describe(conditions)}"
+
+
+def _waits_for(task: TaskSpec, situation: Situation) -> str:
+    return f"waits for {_describe([each for each in task.wait_for if _is_open(each, situation)])}"
+
+
+def _is_open(condition: Condition, situation: Situation) -> bool:
+    moment = _complete_at([condition], situation)
+    return moment is None or moment > situation.now
+
+
+def _describe(conditions: Sequence[Condition]) -> str:
+    groups = [" or ".join(_name(leaf) for leaf in condition.group) for condition in conditions]
+    return " and ".join(f"({group})" if " or " in group else group for group in groups)
+
+
+def _name(leaf: LeafCondition) -> str:
+    if leaf.sleep_seconds is not None:
+        return f"{leaf.sleep_seconds:g}s to pass"
+    if leaf.parent is not None:
+        return f"{leaf.parent.expression} of {leaf.parent.name}"
+    assert leaf.event is not None
+    return f"event {leaf.event.key}"
