@@ -40,7 +40,7 @@ def message(outcome_: str = "Succeeded", **fields: object) -> str:
         ("Succeeded", "Succeeded", None),
         ("Failed", "Failed", "TaskFailed"),
         ("TimedOut", "Failed", "TimedOut"),
-        ("Cancelled", "Cancelled", "Terminated"),
+        ("Cancelled", "Failed", "Terminated"),
     ],
 )
 def test_a_result_counts_before_all_else(reported: str, state: str, reason: str | None) -> None:

@@ -10,7 +10,7 @@ from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import DesiredWorkerLabel, TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 from podhatch_operator.core.affinity import node_affinity
-from podhatch_operator.core.attempt import Attempt, attempt_manifests
+from podhatch_operator.core.attempt import Attempt, Surroundings, attempt_manifests
 from podhatch_operator.core.condition import find_condition, with_condition
 from podhatch_operator.core.dag import shape_problems
 from podhatch_operator.core.diagnosis import diagnose
@@ -103,7 +103,7 @@ def make_job(
     attempt = Attempt(
         WorkflowRun.model_validate(run(**(run_spec or {}))), TaskSpec.model_validate(raw_task), 1
     )
-    made = attempt_manifests(attempt, current_revision(flow), DEFAULTS, {})
+    made = attempt_manifests(attempt, current_revision(flow), DEFAULTS, Surroundings())
     assert made[-1]["kind"] == "Job"
     return made[-1]
 
@@ -195,7 +195,7 @@ def test_a_large_input_travels_by_file_beside_the_source() -> None:
         1,
     )
     config_map, made = attempt_manifests(
-        attempt, current_revision(flow), Defaults("runner"), {"p": None}
+        attempt, current_revision(flow), Defaults("runner"), Surroundings({"p": None})
     )
     assert config_map["metadata"]["name"] == made["metadata"]["name"]
     assert json.loads(config_map["data"]["parents.json"]) == {"p": None}
@@ -252,7 +252,7 @@ DIAGNOSES: list[tuple[JsonObject | None, str, str]] = [
 
 @pytest.mark.parametrize(("its_pod", "reason", "words"), DIAGNOSES)
 def test_why_an_attempt_is_not_running(its_pod: JsonObject | None, reason: str, words: str) -> None:
-    diagnosis = diagnose(its_pod, "j")
+    diagnosis = diagnose(its_pod, None, "j")
     assert diagnosis.reason == reason
     assert words in diagnosis.message
 
