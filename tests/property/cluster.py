@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
 
-KINDS = ("WorkflowRun", "Workflow", "ControllerRevision", "Job", "Pod", "TaskResult", "ConfigMap")
+KINDS = (
+    "WorkflowRun",
+    "Workflow",
+    "ControllerRevision",
+    "Job",
+    "Pod",
+    "TaskResult",
+    "ConfigMap",
+    "WorkflowEvent",
+)
 
 
 class ConflictError(Exception):

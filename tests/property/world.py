@@ -25,9 +25,16 @@ class Behaviour:
     """What a task's code does when it runs, and how its pod tells."""
 
     outcome: str = "Succeeded"
+    fails_first: int = 0
+    """So many attempts fail before one has the outcome."""
+    retryable: bool = True
     reports: bool = True
     """By TaskResult; otherwise by its termination message alone."""
     output: str = '{"x":1}'
+
+    def outcome_of(self, attempt: int) -> str:
+        """Return how this attempt ends."""
+        return "Failed" if attempt <= self.fails_first else self.outcome
 
 
 @dataclass
@@ -43,6 +50,13 @@ class World:
     ended: dict[str, str] = field(default_factory=dict[str, str])
     """What really became of a Job's pod."""
     statuses: list[JsonObject] = field(default_factory=list[JsonObject])
+    parents: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Of each task; what is not named here has none."""
+    early: list[str] = field(default_factory=list[str])
+    """Jobs that were made before a parent had succeeded or was skipped."""
+    pushed: int = 0
+    tasks: dict[str, str] = field(default_factory=dict[str, str])
+    """The task of each Job that was ever made."""
 
     def __post_init__(self) -> None:
         self.restart_operator()
@@ -57,14 +71,15 @@ class World:
         plan = plan_run(observed, DEFAULTS, self.now)
         assert plan == plan_run(observed, DEFAULTS, self.now), "the plan is not a function"
         writes = 0
+        skipped = _skipped(plan.status or observed.run.get("status"))
         for manifest in plan.create:
             if writes >= crash_after:
                 self.restart_operator()
                 return plan
-            self._create(manifest)
+            self._create(manifest, skipped)
             writes += 1
         for child in plan.delete:
-            self.server.delete(child.kind, child.name)
+            self._delete(child.kind, child.name)
         if writes >= crash_after:
             self.restart_operator()
         elif plan.status is not None:
@@ -86,9 +101,10 @@ class World:
             known["Job"],
             pods,
             known["TaskResult"],
+            tuple(known["WorkflowEvent"].values()),
         )
 
-    def _create(self, manifest: JsonObject) -> None:
+    def _create(self, manifest: JsonObject, skipped: set[str]) -> None:
         kind = manifest["kind"]
         try:
             metadata = {**manifest["metadata"], "creationTimestamp": format_time(self.now)}
@@ -97,7 +113,25 @@ class World:
             return
         self.view.learn(kind, stored)
         if kind == "Job":
-            self.started.append(stored["metadata"]["name"])
+            job: str = stored["metadata"]["name"]
+            for parent in self.parents.get(self._task_of(job), []):
+                if parent not in skipped and not self._has_succeeded(parent):
+                    self.early.append(job)
+            self.tasks[job] = self._task_of(job)
+            self.started.append(job)
+
+    def _delete(self, kind: str, name: str) -> None:
+        """Delete an object, and with a Job its pod."""
+        self.server.delete(kind, name)
+        if kind == "Job":
+            self.ended.setdefault(name, "Deleted")
+            self.server.delete("Pod", name)
+
+    def _has_succeeded(self, task: str) -> bool:
+        return any(
+            outcome == "Succeeded" and self.tasks[job] == task
+            for job, outcome in self.ended.items()
+        )
 
     def _write_status(self, run: JsonObject, status: JsonObject) -> None:
         try:
@@ -111,7 +145,7 @@ class World:
 
     def make_pod(self, job: str) -> None:
         """The Job controller makes the pod."""
-        if job in self.server.objects["Pod"]:
+        if job in self.server.objects["Pod"] or job not in self.server.objects["Job"]:
             return
         self.server.create(
             {
@@ -134,10 +168,11 @@ class World:
 
     def end_pod(self, job: str) -> None:
         """The task's code runs to its end and the runner reports."""
-        if not self._is_running(job):
+        if not self.is_running(job):
             return
         behaviour = self.behaviours[self._task_of(job)]
-        self.ended[job] = behaviour.outcome
+        outcome = behaviour.outcome_of(self._attempt_of(job))
+        self.ended[job] = outcome
         if behaviour.reports:
             self.server.create(
                 {
@@ -146,13 +181,38 @@ class World:
                     "spec": self._report(job, behaviour),
                 }
             )
-        self._terminate(job, 0 if behaviour.outcome == "Succeeded" else 1)
+        self._terminate(job, 0 if outcome == "Succeeded" else 1)
 
     def kill_pod(self, job: str) -> None:
         """Somebody kills the container before it reports."""
-        if self._is_running(job):
+        if self.is_running(job):
             self.ended[job] = "Killed"
             self._terminate(job, 137, killed=True)
+
+    def evict_pod(self, job: str) -> None:
+        """The node runs out of memory and the kubelet evicts the pod."""
+        if self.is_running(job):
+            self.ended[job] = "Evicted"
+            self.server.update("Pod", job, {"status": {"phase": "Failed", "reason": "Evicted"}})
+
+    def push_event(self) -> None:
+        """Somebody pushes the event that tasks may wait for."""
+        self.pushed += 1
+        self.server.create(
+            {
+                "kind": "WorkflowEvent",
+                "metadata": {
+                    "name": f"event-{self.pushed}",
+                    "creationTimestamp": format_time(self.now),
+                },
+                "spec": {"key": "go", "payload": {"n": self.pushed}},
+            }
+        )
+
+    def want(self, **spec: object) -> None:
+        """A user changes what should become of the run."""
+        run = self.server.objects["WorkflowRun"][RUN]
+        self.server.update("WorkflowRun", RUN, {"spec": {**run["spec"], **spec}})
 
     def end_job(self, job: str) -> None:
         """The Job controller gives up: the deadline, a disruption."""
@@ -177,15 +237,13 @@ class World:
         status = self.server.objects["WorkflowRun"][RUN].get("status", {})
         known = {entry.get("job") for entry in status.get("tasks", [])}
         if job in known and job in self.server.objects["Job"]:
-            self.ended.setdefault(job, "Deleted")
-            self.server.delete("Job", job)
-            self.server.delete("Pod", job)
+            self._delete("Job", job)
 
     def pass_time(self, seconds: float) -> None:
         """The clock goes on."""
         self.now += timedelta(seconds=seconds)
 
-    def _is_running(self, job: str) -> bool:
+    def is_running(self, job: str) -> bool:
         pod = self.server.objects["Pod"].get(job)
         if pod is None or not pod["status"]:
             return False
@@ -194,16 +252,21 @@ class World:
     def _task_of(self, job: str) -> str:
         return self.server.objects["Job"][job]["metadata"]["labels"][labels.TASK]
 
+    def _attempt_of(self, job: str) -> int:
+        return int(self.server.objects["Job"][job]["metadata"]["labels"][labels.ATTEMPT])
+
     def _report(self, job: str, behaviour: Behaviour) -> JsonObject:
+        attempt = self._attempt_of(job)
         report: JsonObject = {
             "run": RUN,
             "task": self._task_of(job),
-            "attempt": 1,
-            "outcome": behaviour.outcome,
+            "attempt": attempt,
+            "outcome": behaviour.outcome_of(attempt),
         }
-        if behaviour.outcome == "Succeeded":
+        if report["outcome"] == "Succeeded":
             return report | {"output": behaviour.output}
-        return report | {"error": {"type": "E", "message": "m"}}
+        retryable = {} if behaviour.retryable else {"retryable": False}
+        return report | {"error": {"type": "E", "message": "m"}} | retryable
 
     def _terminate(self, job: str, exit_code: int, *, killed: bool = False) -> None:
         behaviour = self.behaviours[self._task_of(job)]
@@ -214,3 +277,8 @@ class World:
     def _set_state(self, job: str, state: JsonObject) -> None:
         status = {"containerStatuses": [{"name": "task", "state": state}]}
         self.server.update("Pod", job, {"status": status})
+
+
+def _skipped(status: JsonObject | None) -> set[str]:
+    entries: list[JsonObject] = status.get("tasks", []) if status else []
+    return {entry["name"] for entry in entries if entry["state"] == "Skipped"}

@@ -16,7 +16,7 @@ from podhatch_operator.core.decision import Child
 from podhatch_operator.core.desire import RUN_CANCELLED
 from podhatch_operator.core.entry import REPLAYED
 from podhatch_operator.core.observed import Defaults
-from podhatch_operator.core.pods import read_time, true_condition
+from podhatch_operator.core.pods import attempt_number, read_time, true_condition
 from podhatch_operator.core.revision import Revision, current_revision
 
 _GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, "ScheduleTimedOut"})
@@ -41,7 +41,8 @@ def given_up_jobs(
     return tuple(
         Child("Job", name)
         for name, job in jobs.items()
-        if _is_active(job) and _is_given_up(entries.get(_label(job, labels.TASK)), name, job)
+        if _is_active(job)
+        and _is_given_up(entries.get(job["metadata"]["labels"][labels.TASK]), name, job)
     )
 
 
@@ -50,12 +51,8 @@ def _is_given_up(entry: TaskStatus | None, name: str, job: JsonObject) -> bool:
         return False
     if entry.job == name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
-    number = int(_label(job, labels.ATTEMPT))
+    number = attempt_number(job)
     return any(record.attempt == number and record.reason in _GIVEN_UP for record in entry.attempts)
-
-
-def _label(raw: JsonObject, name: str) -> str:
-    return raw["metadata"].get("labels", {}).get(name, "0")
 
 
 def _is_active(job: JsonObject) -> bool:

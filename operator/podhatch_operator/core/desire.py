@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 
-from podhatch_operator.core.entry import cancelled, replayed
+from podhatch_operator.core.entry import cancelled, kept, replayed
+from podhatch_operator.core.pods import attempt_number
 
 RUN_CANCELLED = "RunCancelled"
 _KEPT_STATES = frozenset({"Succeeded", "Skipped"})
@@ -24,13 +27,24 @@ def replay_due(run: WorkflowRun) -> bool:
     return wanted > done and not is_cancelled(run)
 
 
-def with_cancellation(entries: Iterable[TaskStatus], now: datetime) -> list[TaskStatus]:
-    """Return the entries after a cancel: what has not ended ends now."""
+def with_cancellation(
+    entries: Iterable[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
+) -> list[TaskStatus]:
+    """Return the entries after a cancel: what has not ended ends now.
+
+    Attempts that were made and not noted yet are noted, or nothing would stop their pods.
+    """
+    noted = {entry.name: entry for entry in entries}
+    for name, job in jobs.items():
+        task, number = job["metadata"]["labels"][labels.TASK], attempt_number(job)
+        old = noted.get(task) or TaskStatus(name=task, state="Pending")
+        if number > old.attempt and old.state not in TERMINAL_STATES:
+            noted[task] = kept(old, state="Queued", attempt=number, job=name)
     return [
         entry
         if entry.state in TERMINAL_STATES
         else cancelled(entry, RUN_CANCELLED, "the run was cancelled", now)
-        for entry in entries
+        for entry in noted.values()
     ]
 
 

@@ -45,7 +45,7 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
     if run.finished and not replay_due(run):
         return _finished(run, observed, defaults, now)
     if is_cancelled(run):
-        return _cancelled(run, now)
+        return _cancelled(run, observed, now)
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
     revision = revision_of(run, observed)
@@ -65,8 +65,9 @@ def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: dat
     return Plan(delete=given_up or later.delete, requeue_at=later.look_again_at)
 
 
-def _cancelled(run: WorkflowRun, now: datetime) -> Plan:
-    entries = with_cancellation(run.status.tasks if run.status else (), now)
+def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
+    old = run.status.tasks if run.status else ()
+    entries = with_cancellation(old, observed.jobs, now)
     return _conclude(run, cancelled_status(run, entries, now), Plan(), now)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
 
 from podhatch_operator.core.pod_template import CONTAINER_NAME
@@ -33,6 +34,11 @@ def true_condition(raw: JsonObject, type: str) -> JsonObject | None:
 def read_time(text: str | None) -> datetime | None:
     """Return a time as Kubernetes writes it."""
     return datetime.fromisoformat(text) if text else None
+
+
+def attempt_number(job: JsonObject) -> int:
+    """Return which attempt a Job of ours is."""
+    return int(job["metadata"]["labels"][labels.ATTEMPT])
 
 
 def node_name(pod: JsonObject | None) -> str | None:
