@@ -14,24 +14,40 @@ if TYPE_CHECKING:
         FailedTaskRunExceptionGroup,
         IllegalTaskOutputError,
         InvalidRun,
+        NonRetryableException,
         NotInstalled,
         PodhatchError,
         RequestRefused,
+        RetryAfter,
         RunCancelled,
         RunDeleted,
         TaskRunError,
     )
     from podhatch.hatchet import Hatchet
+    from podhatch.runnables.conditions import (
+        RUN_START,
+        Condition,
+        OrGroup,
+        ParentCondition,
+        SleepCondition,
+        UserEventCondition,
+        or_,
+    )
     from podhatch.runnables.input import EmptyModel
     from podhatch.runnables.labels import DesiredWorkerLabel, WorkerLabelComparator
+    from podhatch.runnables.pod import Pod
     from podhatch.runnables.references import TaskRunRef, WorkflowRunRef
+    from podhatch.runnables.retrying import TaskDefaults
+    from podhatch.runnables.settings import StickyStrategy
     from podhatch.runnables.standalone import Standalone
     from podhatch.runnables.task import Task
     from podhatch.runnables.trigger import TriggerWorkflowOptions
     from podhatch.runnables.workflow import Workflow
 
 __all__ = [
+    "RUN_START",
     "ClusterUnreachable",
+    "Condition",
     "Context",
     "DesiredWorkerLabel",
     "EmptyModel",
@@ -39,23 +55,35 @@ __all__ = [
     "Hatchet",
     "IllegalTaskOutputError",
     "InvalidRun",
+    "NonRetryableException",
     "NotInstalled",
+    "OrGroup",
+    "ParentCondition",
+    "Pod",
     "PodhatchError",
     "RequestRefused",
+    "RetryAfter",
     "RunCancelled",
     "RunDeleted",
+    "SleepCondition",
     "Standalone",
+    "StickyStrategy",
     "Task",
+    "TaskDefaults",
     "TaskRunError",
     "TaskRunRef",
     "TriggerWorkflowOptions",
+    "UserEventCondition",
     "WorkerLabelComparator",
     "Workflow",
     "WorkflowRunRef",
+    "or_",
 ]
 
 _HOMES = {
+    "RUN_START": "podhatch.runnables.conditions",
     "ClusterUnreachable": "podhatch.errors",
+    "Condition": "podhatch.runnables.conditions",
     "Context": "podhatch.context",
     "DesiredWorkerLabel": "podhatch.runnables.labels",
     "EmptyModel": "podhatch.runnables.input",
@@ -63,19 +91,29 @@ _HOMES = {
     "Hatchet": "podhatch.hatchet",
     "IllegalTaskOutputError": "podhatch.errors",
     "InvalidRun": "podhatch.errors",
+    "NonRetryableException": "podhatch.errors",
     "NotInstalled": "podhatch.errors",
+    "OrGroup": "podhatch.runnables.conditions",
+    "ParentCondition": "podhatch.runnables.conditions",
+    "Pod": "podhatch.runnables.pod",
     "PodhatchError": "podhatch.errors",
     "RequestRefused": "podhatch.errors",
+    "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",
     "RunDeleted": "podhatch.errors",
+    "SleepCondition": "podhatch.runnables.conditions",
     "Standalone": "podhatch.runnables.standalone",
+    "StickyStrategy": "podhatch.runnables.settings",
     "Task": "podhatch.runnables.task",
+    "TaskDefaults": "podhatch.runnables.retrying",
     "TaskRunError": "podhatch.errors",
     "TaskRunRef": "podhatch.runnables.references",
     "TriggerWorkflowOptions": "podhatch.runnables.trigger",
+    "UserEventCondition": "podhatch.runnables.conditions",
     "WorkerLabelComparator": "podhatch.runnables.labels",
     "Workflow": "podhatch.runnables.workflow",
     "WorkflowRunRef": "podhatch.runnables.references",
+    "or_": "podhatch.runnables.conditions",
 }
 
 

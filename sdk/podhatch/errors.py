@@ -3,6 +3,7 @@
 The SDK raises these where a run is asked for, the runner where a task hands back its output.
 """
 
+from datetime import timedelta
 from typing import cast
 
 
@@ -22,12 +23,33 @@ class InvalidRun(PodhatchError, ValueError):  # noqa: N818
     """The run cannot be: its input does not fit, is too large, or its metadata is not text."""
 
 
+class NonRetryableException(PodhatchError):  # noqa: N818
+    """For tasks to raise: the attempt failed, and another one would be no use."""
+
+
 class NotInstalled(PodhatchError):  # noqa: N818
     """The cluster does not know the objects of podhatch."""
 
 
 class RequestRefused(PodhatchError):  # noqa: N818
     """The API server did not accept an object; the text holds its reason."""
+
+
+class RetryAfter(PodhatchError):  # noqa: N818
+    """For tasks to raise: the attempt failed, and the next one, if any is left, is to wait.
+
+    Any exception with an attribute `retry_after`, in seconds or a timedelta, does the same.
+
+    Attributes:
+        retry_after: How long, in seconds or as a timedelta; in place of the task's backoff.
+    """
+
+    def __init__(self, message: str, retry_after: float | timedelta) -> None:
+        super().__init__(message, retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class RunDeleted(PodhatchError):  # noqa: N818

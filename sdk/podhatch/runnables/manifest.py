@@ -5,8 +5,7 @@ Pure but for the source tree it reads. Imports pydantic, so only runs and `to_ya
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,14 @@ from pydantic import ValidationError
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
-from podhatch.api.task import TaskSpec
+from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.manifest import Manifest
+from podhatch.runnables.expressions import check_expressions
 from podhatch.runnables.input import input_schema
 from podhatch.runnables.labels import DesiredWorkerLabel
 from podhatch.runnables.location import Location, is_installed, locate
+from podhatch.runnables.parts import conditions_of, pod_settings
 from podhatch.runnables.source import source_config_map
 from podhatch.serialization import describe
 
@@ -35,15 +36,18 @@ def manifest_of(workflow: "Workflow[Any]") -> Manifest:
     """Return the objects that make a workflow.
 
     Raises:
-        ValueError: It has no task, no pod could find a task's code, or the source is too large.
+        ValueError: It has no task, no pod could find a task's code, the source is too large, or an
+            expression is not CEL.
     """
     if not workflow.tasks:
         raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
     image = workflow.settings.image or os.environ.get(IMAGE_VARIABLE) or None
-    locations = [locate(task.subject, task.fn) for task in workflow.tasks]
+    locations = {task.name: locate(task.subject, task.fn) for task in workflow.all_tasks}
+    for task in workflow.tasks:
+        check_expressions(task)
     source = None
-    if image is None and not all(task.settings.image for task in workflow.tasks):
-        source = source_config_map(_root(workflow.name, locations))
+    if image is None and not all(task.settings.image for task in workflow.all_tasks):
+        source = source_config_map(_root(workflow.name, [*locations.values()]))
     try:
         spec = _spec(workflow, image, source, locations)
     except ValidationError as error:
@@ -68,7 +72,7 @@ def _spec(
     workflow: "Workflow[Any]",
     image: str | None,
     source: JsonObject | None,
-    locations: Sequence[Location],
+    locations: Mapping[str, Location],
 ) -> JsonObject:
     settings = workflow.settings
     return WorkflowSpec(
@@ -80,19 +84,34 @@ def _spec(
         source=Source(config_map=source["metadata"]["name"]) if source else None,
         input_schema=input_schema(workflow.name, workflow.input_validator),
         tasks=[
-            _task(task, location.python)
-            for task, location in zip(workflow.tasks, locations, strict=True)
+            TaskSpec.model_validate(_fields(task, locations[task.name])) for task in workflow.tasks
         ],
+        on_failure_task=_hook(workflow.failure_task, locations),
+        on_success_task=_hook(workflow.success_task, locations),
+        pod=pod_settings(settings.pod),
+        sticky=settings.sticky.value if settings.sticky else None,
+        ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
     ).to_wire()
 
 
-def _task(task: "Task[Any, object]", python: str) -> TaskSpec:
-    fields = asdict(task.settings)
-    fields["desired_worker_labels"] = [_label(one) for one in task.settings.desired_worker_labels]
-    parents = [parent.name for parent in task.parents]
-    return TaskSpec.model_validate(
-        {**fields, "name": task.name, "parents": parents, "python": python}
-    )
+def _hook(task: "Task[Any, object] | None", locations: Mapping[str, Location]) -> HookSpec | None:
+    return HookSpec.model_validate(_fields(task, locations[task.name])) if task else None
+
+
+def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
+    """Return the fields of a task's or hook's spec; a hook takes those that it has."""
+    settings = task.settings
+    return {
+        **vars(settings),
+        "name": task.name,
+        "python": location.python,
+        "parents": [parent.name for parent in task.parents],
+        "desired_worker_labels": [_label(one) for one in settings.desired_worker_labels],
+        "wait_for": conditions_of(settings.wait_for),
+        "skip_if": conditions_of(settings.skip_if),
+        "cancel_if": conditions_of(settings.cancel_if),
+        "pod": pod_settings(settings.pod),
+    }
 
 
 def _label(label: DesiredWorkerLabel) -> JsonObject:

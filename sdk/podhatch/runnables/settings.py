@@ -1,37 +1,72 @@
 """Options of tasks and workflows: as users write them, and checked. Used by the decorators."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from enum import Enum
 from typing import Literal, TypedDict, cast
 
+from podhatch.runnables.conditions import Condition, Conditions, OrGroup
 from podhatch.runnables.duration import Duration, seconds
 from podhatch.runnables.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
+from podhatch.runnables.pod import Pod
+from podhatch.runnables.retrying import RetryOptions, TaskDefaults, check_retries
 
 QUEUE_LIMIT = timedelta(minutes=5)
 RUN_LIMIT = timedelta(minutes=1)
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+MAX_TTL_SECONDS = 315_360_000
 
 
-class TaskOptions(TypedDict, total=False):
-    """What every decorator of a task takes beside its name."""
+class StickyStrategy(Enum):
+    """Whether later tasks of a run prefer (SOFT) or need (HARD) the node of the first one."""
+
+    SOFT = "Soft"
+    HARD = "Hard"
+
+
+class HookOptions(RetryOptions, total=False):
+    """What a failure or success task takes beside its name, and every other task too."""
 
     schedule_timeout: Duration
     """How long it may wait for its pod to start, pulling the image included; 5 minutes by default.
     Then it is cancelled."""
     execution_timeout: Duration
     """How long one attempt may run; 60 seconds by default. Then it fails."""
-    desired_worker_labels: DesiredWorkerLabels
-    """Labels that its node should or must have."""
     image: str | None
     """Image that holds its code; by default the workflow's."""
     cluster_access: bool
     """False: its pod gets no token, starts sooner, and can return about 4000 bytes at most."""
     run_as_user: int | None
     """User id of its process; 65532 by default."""
+    pod: Pod | None
+    """Resources, placement, variables and volumes of its pod."""
 
 
-class WorkflowOptions(TypedDict, total=False):
+class TaskOptions(HookOptions, total=False):
+    """What every decorator of a task takes beside its name."""
+
+    desired_worker_labels: DesiredWorkerLabels
+    """Labels that its node should or must have."""
+
+
+class GraphTaskOptions(TaskOptions, total=False):
+    """What `Workflow.task()` takes beside name and parents.
+
+    Each list is a conjunction: all of its conditions must hold; of a group made by `or_()`, one.
+    Conditions are looked at once all parents have ended. The list that is complete first decides;
+    at the same moment cancelling comes before skipping, and skipping before running.
+    """
+
+    wait_for: Conditions
+    """The task starts once all of these hold."""
+    skip_if: Conditions
+    """The task is skipped once all of these hold."""
+    cancel_if: Conditions
+    """The task, and with it the run, is cancelled once all of these hold."""
+
+
+class SharedOptions(TypedDict, total=False):
     """What `workflow()` and the decorators of a standalone task take beside name and input."""
 
     description: str | None
@@ -43,22 +78,43 @@ class WorkflowOptions(TypedDict, total=False):
     source tree beside the script is shipped."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
     """When nodes pull the image; by default as Kubernetes does."""
+    pod: Pod | None
+    """What the pods of all tasks have in common."""
+    sticky: StickyStrategy | None
+    """Whether later tasks of a run go to the node of the first one that started."""
+    ttl_seconds_after_finished: int | None
+    """A run is deleted so many seconds after its end; by default what the chart says."""
 
 
-class StandaloneOptions(TaskOptions, WorkflowOptions, total=False):
+class WorkflowOptions(SharedOptions, total=False):
+    """What `workflow()` takes beside name and input."""
+
+    task_defaults: TaskDefaults | None
+    """Options of all tasks that do not set them."""
+
+
+class StandaloneOptions(TaskOptions, SharedOptions, total=False):
     """What `Hatchet.task()` takes beside name and input: options of a task and of its workflow."""
 
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """Checked options of a task; the names are those of `podhatch.api.workflow.TaskSpec`."""
+    """Checked options of a task; the names are those of `podhatch.api.task.TaskSpec`."""
 
     schedule_timeout_seconds: float
     execution_timeout_seconds: float
+    retries: int
+    backoff_factor: float | None
+    backoff_max_seconds: int | None
+    backoff_jitter: float | None
     desired_worker_labels: tuple[DesiredWorkerLabel, ...]
+    wait_for: tuple[Condition | OrGroup, ...]
+    skip_if: tuple[Condition | OrGroup, ...]
+    cancel_if: tuple[Condition | OrGroup, ...]
     image: str | None
     cluster_access: bool
     run_as_user: int | None
+    pod: Pod | None
 
 
 @dataclass(frozen=True)
@@ -69,26 +125,48 @@ class WorkflowSettings:
     version: str | None
     image: str | None
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
+    pod: Pod | None
+    sticky: StickyStrategy | None
+    ttl_seconds_after_finished: int | None
+    task_defaults: TaskDefaults
 
 
-def task_settings(subject: str, options: TaskOptions) -> TaskSettings:
+def task_settings(
+    subject: str, options: GraphTaskOptions, defaults: TaskDefaults, known: type = GraphTaskOptions
+) -> TaskSettings:
     """Check a task's options; `subject` names workflow and task in errors.
+
+    Args:
+        subject: Workflow and task, for errors.
+        options: What the decorator was given.
+        defaults: What the workflow says of all tasks.
+        known: The options that the decorator takes.
 
     Raises:
         TypeError: There is no such option.
         ValueError: An option's value cannot be.
     """
-    _refuse_unknown(subject, options, TaskOptions)
+    _refuse_unknown(subject, options, known)
+    options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
+    check_retries(subject, options)
     user = options.get("run_as_user")
     if user is not None and not 0 <= user < 2**31:
         raise ValueError(f"{subject}: run_as_user: {user} is not a user id")
     return TaskSettings(
         schedule_timeout_seconds=_timeout(subject, "schedule_timeout", options, QUEUE_LIMIT),
         execution_timeout_seconds=_timeout(subject, "execution_timeout", options, RUN_LIMIT),
+        retries=options.get("retries", 0),
+        backoff_factor=options.get("backoff_factor"),
+        backoff_max_seconds=options.get("backoff_max_seconds"),
+        backoff_jitter=options.get("backoff_jitter"),
         desired_worker_labels=_labels(subject, options.get("desired_worker_labels", ())),
+        wait_for=tuple(options.get("wait_for", ())),
+        skip_if=tuple(options.get("skip_if", ())),
+        cancel_if=tuple(options.get("cancel_if", ())),
         image=_image(subject, options.get("image")),
         cluster_access=bool(options.get("cluster_access", True)),
         run_as_user=user,
+        pod=options.get("pod"),
     )
 
 
@@ -103,21 +181,45 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
     policy = options.get("image_pull_policy")
     if policy not in (None, *PULL_POLICIES):
         raise ValueError(f"{subject}: image_pull_policy: {policy!r} is none of {PULL_POLICIES}")
+    ttl = options.get("ttl_seconds_after_finished")
+    if ttl is not None and not 0 <= ttl <= MAX_TTL_SECONDS:
+        raise ValueError(
+            f"{subject}: ttl_seconds_after_finished: {ttl} is not between 0 and {MAX_TTL_SECONDS}"
+        )
     return WorkflowSettings(
         description=options.get("description"),
         version=options.get("version"),
         image=_image(subject, options.get("image")),
         image_pull_policy=policy,
+        pod=options.get("pod"),
+        sticky=_sticky(subject, options.get("sticky")),
+        ttl_seconds_after_finished=ttl,
+        task_defaults=options.get("task_defaults") or TaskDefaults(),
     )
 
 
 def split(options: StandaloneOptions) -> tuple[WorkflowOptions, TaskOptions]:
     """Return the options of a standalone task's workflow, and the task's own."""
-    mine = WorkflowOptions.__annotations__
+    mine = SharedOptions.__annotations__
     return (
         cast("WorkflowOptions", {key: value for key, value in options.items() if key in mine}),
         cast("TaskOptions", {key: value for key, value in options.items() if key not in mine}),
     )
+
+
+def _given(options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options that were set: None stands for the default, as leaving it out does."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
+    return _given({field.name: getattr(defaults, field.name) for field in fields(defaults)})
+
+
+def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
+    if sticky is None or isinstance(sticky, StickyStrategy):
+        return sticky
+    raise ValueError(f"{subject}: sticky: {sticky!r} is no StickyStrategy")
 
 
 def _refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
@@ -128,7 +230,7 @@ def _refuse_unknown(subject: str, options: Mapping[str, object], known: type) ->
 def _timeout(
     subject: str,
     name: Literal["schedule_timeout", "execution_timeout"],
-    options: TaskOptions,
+    options: HookOptions,
     default: timedelta,
 ) -> float:
     try:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
 
 from podhatch.client.target import Target
 from podhatch.loading import refuse_run
+from podhatch.runnables.conditions import check_conditions
 from podhatch.runnables.references import WorkflowRunRef
 from podhatch.runnables.registry import register_task
 from podhatch.runnables.settings import (
-    TaskOptions,
+    GraphTaskOptions,
+    HookOptions,
     WorkflowOptions,
     task_settings,
     workflow_settings,
@@ -41,7 +43,9 @@ class Workflow(Generic[Input]):
 
     Attributes:
         name: As the author wrote it; the object's name in the cluster is made from it.
-        tasks: In the order of their definition.
+        tasks: In the order of their definition; the two below are not among them.
+        failure_task: What runs when a task has failed; None if nothing does.
+        success_task: What runs when all tasks succeeded; None if nothing does.
         settings: Its image, description and so on.
         target: The cluster and namespace it runs in.
     """
@@ -61,6 +65,8 @@ class Workflow(Generic[Input]):
         self.settings = workflow_settings(subject, options)
         self.target = target
         self.tasks: list[Task[Input, Any]] = []
+        self.failure_task: Task[Input, Any] | None = None
+        self.success_task: Task[Input, Any] | None = None
         self._validator = validator
         self._manifest: Manifest | None = None
 
@@ -78,14 +84,14 @@ class Workflow(Generic[Input]):
         name: str | None = None,
         *,
         parents: Sequence[Task[Input, object]] = (),
-        **options: Unpack[TaskOptions],
+        **options: Unpack[GraphTaskOptions],
     ) -> Callable[[TaskFunction[Input, R]], Task[Input, R]]:
         """Return a decorator that makes a function of `(input, Context)` a task of this workflow.
 
         Args:
             name: Name of the task, in lower case; by default the function's.
             parents: Tasks of this workflow that must succeed before this one starts.
-            options: See `TaskOptions`.
+            options: See `GraphTaskOptions`.
 
         Raises:
             TypeError: There is no such option.
@@ -98,24 +104,105 @@ class Workflow(Generic[Input]):
 
         return decorate
 
+    def on_failure_task(
+        self, name: str | None = None, **options: Unpack[HookOptions]
+    ) -> Callable[[TaskFunction[Input, R]], Task[Input, R]]:
+        """Return a decorator for the task that runs as soon as another has failed for good.
+
+        It finds the errors in `ctx.task_run_errors`. The run has failed all the same. A run that is
+        cancelled does not start it.
+
+        Args:
+            name: Its name, to which `-on-failure` is added; by default the function's.
+            options: See `HookOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: The workflow has a failure task already, an option cannot be, or the name is
+                taken or cannot name a task.
+        """
+
+        def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
+            if self.failure_task is not None:
+                raise ValueError(f"workflow {self.name!r}: it has {self.failure_task!r} already")
+            self.failure_task = task = self._hook(fn, name, "-on-failure", options)
+            return task
+
+        return decorate
+
+    def on_success_task(
+        self, name: str | None = None, **options: Unpack[HookOptions]
+    ) -> Callable[[TaskFunction[Input, R]], Task[Input, R]]:
+        """Return a decorator for the task that runs last, if all others succeeded.
+
+        Its parents are the tasks that are nobody's parents: it may ask for their outputs.
+
+        Args:
+            name: Its name, to which `-on-success` is added; by default the function's.
+            options: See `HookOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: The workflow has a success task already, an option cannot be, or the name is
+                taken or cannot name a task.
+        """
+
+        def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
+            if self.success_task is not None:
+                raise ValueError(f"workflow {self.name!r}: it has {self.success_task!r} already")
+            self.success_task = task = self._hook(fn, name, "-on-success", options)
+            return task
+
+        return decorate
+
+    @property
+    def all_tasks(self) -> list[Task[Input, Any]]:
+        """The tasks, and those that run after failure or success."""
+        hooks = (self.failure_task, self.success_task)
+        return [*self.tasks, *(hook for hook in hooks if hook is not None)]
+
     def _add(
         self,
         fn: TaskFunction[Input, R],
         name: str | None,
         parents: Sequence[Task[Input, object]],
-        options: TaskOptions,
+        options: GraphTaskOptions,
     ) -> Task[Input, R]:
         name = name_of(f"workflow {self.name!r}", fn, name).lower()
-        subject = f"workflow {self.name!r}, task {name!r}"
-        check_name(subject, name)
-        check_function(subject, fn)
-        if any(task.name == name for task in self.tasks):
-            raise ValueError(f"{subject}: name: the workflow has a task of this name already")
+        subject = self._new_subject(fn, name)
         for parent in parents:
             if not any(parent is task for task in self.tasks):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
-        task = Task(fn, name, self, parents, task_settings(subject, options))
+        settings = task_settings(subject, options, self.settings.task_defaults)
+        conditions = {
+            "wait_for": settings.wait_for,
+            "skip_if": settings.skip_if,
+            "cancel_if": settings.cancel_if,
+        }
+        check_conditions(subject, parents, conditions)
+        task = Task(fn, name, self, parents, settings)
         self.tasks.append(task)
+        return self._added(task)
+
+    def _hook(
+        self, fn: TaskFunction[Input, R], name: str | None, suffix: str, options: HookOptions
+    ) -> Task[Input, R]:
+        name = name_of(f"workflow {self.name!r}", fn, name).lower() + suffix
+        subject = self._new_subject(fn, name)
+        defaults = self.settings.task_defaults
+        settings = task_settings(subject, cast("GraphTaskOptions", options), defaults, HookOptions)
+        return self._added(Task(fn, name, self, (), settings))
+
+    def _new_subject(self, fn: TaskFunction[Input, R], name: str) -> str:
+        """Return how errors name a task to be, once its name and its function can be."""
+        subject = f"workflow {self.name!r}, task {name!r}"
+        check_name(subject, name)
+        check_function(subject, fn)
+        if any(task.name == name for task in self.all_tasks):
+            raise ValueError(f"{subject}: name: the workflow has a task of this name already")
+        return subject
+
+    def _added(self, task: Task[Input, R]) -> Task[Input, R]:
         self._manifest = None
         register_task(task)
         return task

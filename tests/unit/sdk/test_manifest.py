@@ -44,13 +44,13 @@ spec:
       comparator: GreaterThanOrEqual
       weight: 10
   - name: ship
-    parents:
-    - charge
     python: MODULE:ship
     image: shop:2
     scheduleTimeoutSeconds: 3600.0
     clusterAccess: false
     runAsUser: 0
+    parents:
+    - charge
 """
 
 
