@@ -64,7 +64,9 @@ def attempt_name(task_name: str, number: int = 1) -> str:
     return Attempt(WorkflowRun.model_validate(run()), spec, number).name
 
 
-def job(task_name: str, created: str | None = None, **condition: str) -> JsonObject:
+def job(
+    task_name: str, created: str | None = None, number: int = 1, **condition: str
+) -> JsonObject:
     """Return a Job of the run; conditions by type=reason, such as Failed="DeadlineExceeded"."""
     conditions = [
         {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": ago(0)}
@@ -72,11 +74,16 @@ def job(task_name: str, created: str | None = None, **condition: str) -> JsonObj
     ]
     return {
         "metadata": {
-            "name": attempt_name(task_name),
+            "name": attempt_name(task_name, number),
             "namespace": "team",
             "creationTimestamp": created or ago(1),
-            "labels": {labels.REVISION: "flow-pinned", labels.TASK: task_name},
+            "labels": {
+                labels.REVISION: "flow-pinned",
+                labels.TASK: task_name,
+                labels.ATTEMPT: str(number),
+            },
         },
+        "spec": {"activeDeadlineSeconds": 420},
         "status": {"conditions": conditions},
     }
 
@@ -117,4 +124,18 @@ def result(task_name: str, outcome: str = "Succeeded", **fields: object) -> Json
     return {
         "metadata": {"name": attempt_name(task_name)},
         "spec": report(task_name, outcome, **fields),
+    }
+
+
+def event(key: str = "go", seconds_ago: float = 0, **fields: object) -> JsonObject:
+    """Return a WorkflowEvent; `fields` are of its spec."""
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "WorkflowEvent",
+        "metadata": {
+            "name": f"{key}-1",
+            "namespace": "team",
+            "creationTimestamp": ago(seconds_ago),
+        },
+        "spec": {"key": key, **fields},
     }

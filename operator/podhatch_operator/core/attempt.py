@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
@@ -26,6 +27,7 @@ BACKSTOP_GRACE_SECONDS = 60
 """The Job's own deadline must never fire before ours."""
 MAX_ERRORS_BYTES = 64 * 1024
 _DATA_VOLUME = "data"
+_name = lru_cache(maxsize=65_536)(job_name)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Attempt:
     def name(self) -> str:
         """Name of the attempt's Job, ConfigMap and TaskResult."""
         metadata = self.run.metadata
-        return job_name(metadata.name, metadata.uid, self.task.name, self.number)
+        return _name(metadata.name, metadata.uid, self.task.name, self.number)
 
 
 @dataclass(frozen=True)

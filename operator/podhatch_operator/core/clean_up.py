@@ -52,7 +52,12 @@ def _is_given_up(entry: TaskStatus | None, name: str, job: JsonObject) -> bool:
     if entry.job == name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
     number = attempt_number(job)
-    return any(record.attempt == number and record.reason in _GIVEN_UP for record in entry.attempts)
+    # A queue that takes a pod back suspends the Job, which would run again beside its successor.
+    waits = job["spec"].get("suspend", False)
+    return any(
+        record.attempt == number and (waits or record.reason in _GIVEN_UP)
+        for record in entry.attempts
+    )
 
 
 def _is_active(job: JsonObject) -> bool:

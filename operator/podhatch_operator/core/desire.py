@@ -53,16 +53,16 @@ def with_replay(
 ) -> dict[str, TaskStatus]:
     """Return the entries after a replay: all tasks start over, or those that failed and below.
 
-    The tasks come with parents before children.
+    The tasks come with parents before children. The failure task, which is none of them, has the
+    new failures to wait for.
     """
     failed_only = run.spec.replay is not None and run.spec.replay.failed_only
-    again: set[str] = set()
+    kept_tasks: set[str] = set()
     for task in tasks:
         entry = old.get(task.name)
         keeps = failed_only and entry is not None and entry.state in _KEPT_STATES
-        if not keeps or again.intersection(task.parents):
-            again.add(task.name)
+        if keeps and kept_tasks.issuperset(task.parents):
+            kept_tasks.add(task.name)
     return {
-        name: replayed(entry, now) if name in again or not failed_only else entry
-        for name, entry in old.items()
+        name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }

@@ -11,6 +11,8 @@ from podhatch.api.run import TERMINAL_STATES, TaskStatus
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 
+from podhatch_operator.core.entry import kept, skipped
+
 
 def graph_of(spec: WorkflowSpec) -> list[TaskSpec]:
     """Return the workflow's tasks, with the success task below all leaves."""
@@ -27,20 +29,12 @@ def as_task(hook: HookSpec, parents: Iterable[str] = ()) -> TaskSpec:
 
 
 def rest_of_failure_task(
-    hook: HookSpec, old: TaskStatus, others: Iterable[TaskStatus], now: datetime
+    old: TaskStatus, others: Iterable[TaskStatus], now: datetime
 ) -> TaskStatus | None:
     """Return the failure task's entry while it does not run; None when it is to run."""
     states = {other.state for other in others}
     if "Failed" in states:
         return None
     if states <= TERMINAL_STATES:
-        return TaskStatus(
-            name=hook.name,
-            state="Skipped",
-            reason="NothingFailed",
-            attempt=old.attempt,
-            finished_at=now,
-        )
-    return TaskStatus(
-        name=hook.name, state="Pending", reason="WaitingForFailure", attempt=old.attempt
-    )
+        return skipped(kept(old), "NothingFailed", "no task failed", now)
+    return kept(old, state="Pending", reason="WaitingForFailure")

@@ -15,7 +15,6 @@ from podhatch.api.task import TaskSpec
 from podhatch_operator.core.acceptance import Rejection, revision_of, workflow_awaited_until
 from podhatch_operator.core.attempt import Surroundings, attempt_manifests, backstop_seconds
 from podhatch_operator.core.clean_up import after_the_end, given_up_jobs
-from podhatch_operator.core.dag import topological_order
 from podhatch_operator.core.decision import Extension, Plan
 from podhatch_operator.core.desire import (
     is_cancelled,
@@ -23,7 +22,7 @@ from podhatch_operator.core.desire import (
     with_cancellation,
     with_replay,
 )
-from podhatch_operator.core.hooks import as_task, graph_of, rest_of_failure_task
+from podhatch_operator.core.hooks import as_task, rest_of_failure_task
 from podhatch_operator.core.inline import with_outputs
 from podhatch_operator.core.observed import Defaults, Observed
 from podhatch_operator.core.progress import Scene, Step, advance, lost_output, output_text
@@ -81,7 +80,7 @@ def _rejected(run: WorkflowRun, rejection: Rejection, now: datetime) -> Plan:
 def _conclude(run: WorkflowRun, status: WorkflowRunStatus, plan: Plan, now: datetime) -> Plan:
     """Add to a plan the status, if it is a new one, and the events that tell of it."""
     old = run.status
-    if old is not None and status.to_wire() == old.to_wire():
+    if status == old:
         return plan
     events = transitions(old, status)
     return replace(
@@ -107,17 +106,26 @@ class _Run:
 
     def plan(self) -> Plan:
         """Take every task's next step, and say what follows."""
-        observed, tasks = self.observed, topological_order(graph_of(self.revision.spec))
+        observed, tasks = self.observed, self.revision.order
         if self.revision.name not in observed.revisions and observed.workflow is not None:
             self.create.append(revision_manifest(self.revision, observed.workflow))
         entries = self._entries(tasks)
-        scene = Scene(self.run, observed, _events(observed), self.now)
+        scene = Scene(self.run, observed, self._events(), self.now)
         for task in tasks:
             old = entries.get(task.name) or TaskStatus(name=task.name, state="Pending")
             parents = {name: self.steps[name] for name in task.parents}
             self._take(task, advance(task, old, parents, scene), parents)
         self._take_failure_task(entries, scene)
         return _conclude(self.run, self._status(), self._writes(), self.now)
+
+    def _events(self) -> tuple[WorkflowEvent, ...]:
+        """Return the events that some task of the workflow waits for."""
+        keys = self.revision.event_keys
+        return tuple(
+            WorkflowEvent.model_validate(event)
+            for event in self.observed.events
+            if event["spec"]["key"] in keys
+        )
 
     def _entries(self, tasks: list[TaskSpec]) -> Mapping[str, TaskStatus]:
         old = {entry.name: entry for entry in self.run.status.tasks} if self.run.status else {}
@@ -153,7 +161,7 @@ class _Run:
             return
         old = entries.get(hook.name) or TaskStatus(name=hook.name, state="Pending")
         others = [step.status for step in self.steps.values()]
-        rest = rest_of_failure_task(hook, old, others, self.now)
+        rest = rest_of_failure_task(old, others, self.now)
         task = as_task(hook)
         if rest is not None and old.job is None:
             self.steps[hook.name] = Step(rest)
@@ -181,11 +189,11 @@ class _Run:
         return min(placed)[1] if placed and self.revision.spec.sticky else None
 
     def _status(self) -> WorkflowRunStatus:
-        names = [task.name for task in graph_of(self.revision.spec)]
+        names = [task.name for task in self.revision.graph]
         names += [hook.name] if (hook := self.revision.spec.on_failure_task) else []
-        entries = with_outputs(self.steps[name] for name in names)
-        replays = self.run.spec.replay.count if self.run.spec.replay else 0
-        return accepted_status(self.run, self.revision.name, entries, replays, self.now)
+        stored = self.run.status.tasks if self.run.status else ()
+        entries = with_outputs((self.steps[name] for name in names), stored)
+        return accepted_status(self.run, self.revision.name, entries, self.now)
 
     def _writes(self) -> Plan:
         moments = [step.look_again_at for step in self.steps.values() if step.look_again_at]
@@ -195,10 +203,6 @@ class _Run:
             delete=given_up_jobs(self.run.status, self.observed.jobs),
             requeue_at=min(moments, default=None),
         )
-
-
-def _events(observed: Observed) -> tuple[WorkflowEvent, ...]:
-    return tuple(WorkflowEvent.model_validate(event) for event in observed.events)
 
 
 def _error_text(entry: TaskStatus) -> str:

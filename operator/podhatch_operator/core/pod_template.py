@@ -14,9 +14,9 @@ from podhatch.api.task import TaskSpec
 from podhatch_operator.core.affinity import node_affinity
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.overlay import merged_settings, overlaid
+from podhatch_operator.core.pods import CONTAINER_NAME
 from podhatch_operator.core.revision import Revision
 
-CONTAINER_NAME = "task"
 DEFAULT_USER = 65532
 TERMINATION_GRACE_SECONDS = 30
 _SOURCE_VOLUME = "source"

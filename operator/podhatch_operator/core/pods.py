@@ -6,7 +6,7 @@ from datetime import datetime
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 
-from podhatch_operator.core.pod_template import CONTAINER_NAME
+CONTAINER_NAME = "task"
 
 
 def newest(pods: Sequence[JsonObject]) -> JsonObject | None:

@@ -32,6 +32,8 @@ from podhatch_operator.core.waiting import Situation, weigh
 
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
+SKIPPED_OUTPUT = '{"skipped":true}'
+"""What children find as the output of a parent that was skipped."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,13 @@ def advance(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene:
 
 
 def output_text(step: Step, observed: Observed) -> str | None:
-    """Return a succeeded task's whole output as JSON text; None when it returned nothing.
+    """Return an ended task's whole output as JSON text; None when it returned nothing.
 
     Raises:
         KeyError: the TaskResult that holds it is gone.
     """
+    if step.status.state == "Skipped":
+        return SKIPPED_OUTPUT
     if step.output is not None:
         return step.output
     if step.status.output_ref:
@@ -120,7 +124,10 @@ def _weigh(
     task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], since: datetime, scene: Scene
 ) -> Step:
     try:
-        outputs = {name: _value(step, scene.observed) for name, step in parents.items()}
+        outputs = {
+            name: json.loads(output_text(step, scene.observed) or "null")
+            for name, step in parents.items()
+        }
     except KeyError as error:
         return Step(lost_output(old, str(error.args[0]), scene.now))
     situation = Situation(
@@ -142,16 +149,10 @@ def _weigh(
             return Step(cancelled(old, "CancelIf", verdict.message, scene.now))
         case "Fail":
             return Step(failed(old, "ExpressionFailed", verdict.message, scene.now))
-        case "Wait":
-            status = _pending(old, "WaitingForConditions", verdict.message)
-            status = status.model_copy(update={"met": verdict.met})
+        case _:
+            met = old.model_copy(update={"met": verdict.met})
+            status = _pending(met, "WaitingForConditions", verdict.message)
             return Step(status, look_again_at=verdict.look_again_at)
-
-
-def _value(step: Step, observed: Observed) -> Any:
-    if step.status.state == "Skipped":
-        return {"skipped": True}
-    return json.loads(output_text(step, observed) or "null")
 
 
 def lost_output(old: TaskStatus, result: str, now: datetime) -> TaskStatus:

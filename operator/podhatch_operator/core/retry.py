@@ -58,7 +58,9 @@ def next_attempt(
     if not ended.retryable or status.retries >= task.retries:
         return None
     count = status.retries + 1
-    wait = ended.retry_after if ended.retry_after is not None else _backoff(task, count, seed)
+    wait = _backoff(task, count, seed)
+    if ended.retry_after is not None:
+        wait = min(ended.retry_after, MAX_BACKOFF_SECONDS)
     return Again(
         since + timedelta(seconds=wait),
         "Retrying",

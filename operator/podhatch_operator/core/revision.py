@@ -6,13 +6,17 @@ Each content of a Workflow's spec is kept as a ControllerRevision. Called by pla
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash, slug
 from podhatch.api.run import WorkflowRun
+from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 
+from podhatch_operator.core.dag import leaves_of, topological_order
+from podhatch_operator.core.hooks import graph_of
 from podhatch_operator.core.observed import Observed
 
 
@@ -30,16 +34,38 @@ class Revision:
         """The workflow's name as its author wrote it."""
         return self.spec.name or self.workflow
 
+    @cached_property
+    def graph(self) -> list[TaskSpec]:
+        """The tasks in the workflow's order, with the success task."""
+        return graph_of(self.spec)
+
+    @cached_property
+    def order(self) -> list[TaskSpec]:
+        """The tasks of the graph, parents before children."""
+        return topological_order(self.graph)
+
+    @cached_property
+    def event_keys(self) -> frozenset[str]:
+        """Keys of all events that some task waits for."""
+        leaves = (leaf for task in self.graph for _, leaf in leaves_of(task))
+        return frozenset(leaf.event.key for leaf in leaves if leaf.event)
+
 
 def current_revision(workflow: JsonObject) -> Revision:
     """Return the revision that the workflow's present content is."""
     name: str = workflow["metadata"]["name"]
-    content = json.dumps(workflow["spec"], sort_keys=True, separators=(",", ":"))
-    return Revision(
-        f"{slug(name, 52)}-{short_hash(content, 10)}",
-        name,
-        WorkflowSpec.model_validate(workflow["spec"]),
-    )
+    content = _content(workflow["spec"])
+    return _parsed(f"{slug(name, 52)}-{short_hash(content, 10)}", name, content)
+
+
+def _content(spec: JsonObject) -> str:
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=64)
+def _parsed(name: str, workflow: str, content: str) -> Revision:
+    """Read a revision's content; the many runs of a workflow share it."""
+    return Revision(name, workflow, WorkflowSpec.model_validate_json(content))
 
 
 def pinned_revision_name(run: WorkflowRun, jobs: Iterable[JsonObject]) -> str | None:
@@ -56,7 +82,7 @@ def find_revision(name: str, observed: Observed) -> Revision | None:
     """Return the named revision from the cluster, or from the workflow if it still is the same."""
     if stored := observed.revisions.get(name):
         workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
-        return Revision(name, workflow, WorkflowSpec.model_validate(stored["data"]["spec"]))
+        return _parsed(name, workflow, _content(stored["data"]["spec"]))
     if observed.workflow and (current := current_revision(observed.workflow)).name == name:
         return current
     return None

@@ -12,7 +12,7 @@ MAX_RUN_MESSAGE = 2000
 
 
 def accepted_status(
-    run: WorkflowRun, revision: str, tasks: Sequence[TaskStatus], replays: int, now: datetime
+    run: WorkflowRun, revision: str, tasks: Sequence[TaskStatus], now: datetime
 ) -> WorkflowRunStatus:
     """Return the status of a run that is under way or over."""
     old = run.status or WorkflowRunStatus.model_validate({})
@@ -45,7 +45,7 @@ def accepted_status(
         message=message,
         progress=f"{ended}/{len(tasks)}",
         revision=revision,
-        replays=replays,
+        replays=_asked_replays(run),
         started_at=old.started_at or _first_moment(tasks) or now,
         finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
         conditions=conditions,
@@ -100,9 +100,15 @@ def rejected_status(
         observed_generation=generation,
         phase="Failed" if final else "Pending",
         message=message[:MAX_RUN_MESSAGE],
+        replays=_asked_replays(run) if final else old.replays,
         finished_at=now if final else None,
         conditions=conditions,
     )
+
+
+def _asked_replays(run: WorkflowRun) -> int:
+    """Return how many replays count as done when the run has been looked at as a whole."""
+    return run.spec.replay.count if run.spec.replay else 0
 
 
 def run_phase(tasks: Sequence[TaskStatus]) -> Phase:

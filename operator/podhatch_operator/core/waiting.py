@@ -50,35 +50,59 @@ class Verdict:
 def weigh(task: TaskSpec, situation: Situation) -> Verdict:
     """Return what the task's conditions say now."""
     try:
-        moments: dict[Decision, datetime | None] = {
-            "Cancel": _complete_at(task.cancel_if, situation) if task.cancel_if else None,
-            "Skip": _complete_at(task.skip_if, situation) if task.skip_if else None,
-            "Run": _complete_at(task.wait_for, situation),
-        }
+        holds_from = {leaf.data_key: _holds_from(leaf, situation) for _, leaf in leaves_of(task)}
     except ExpressionError as error:
         return Verdict("Fail", str(error))
-    met = _met(task, situation)
+    judged = _Judged(holds_from, situation)
+    ends: list[tuple[Decision, datetime | None]] = [
+        ("Cancel", judged.complete_at(task.cancel_if) if task.cancel_if else None),
+        ("Skip", judged.complete_at(task.skip_if) if task.skip_if else None),
+        ("Run", judged.complete_at(task.wait_for)),
+    ]
+    met = [
+        leaf.data_key
+        for _, leaf in leaves_of(task)
+        if leaf.event is not None and holds_from[leaf.data_key] is not None
+    ]
     due = [
         (moment, rank)
-        for rank, moment in enumerate(moments.values())
+        for rank, (_, moment) in enumerate(ends)
         if moment is not None and moment <= situation.now
     ]
     if due:
-        decision = list(moments)[min(due)[1]]
+        decision, _ = ends[min(due)[1]]
         return Verdict(decision, _why(decision, task), met)
-    return Verdict("Wait", _waits_for(task, situation), met, _next_sleep(task, situation))
+    open_ones = [each for each in task.wait_for if not judged.holds_now(each)]
+    message = f"waits for {_describe(open_ones)}"
+    return Verdict("Wait", message, met, judged.next_moment())
 
 
-def _complete_at(conditions: Sequence[Condition], situation: Situation) -> datetime | None:
-    """Return when the last group was met by its first condition; None if one is still open."""
-    latest = situation.since
-    for condition in conditions:
-        moments = [_holds_from(leaf, situation) for leaf in condition.group]
-        known = [moment for moment in moments if moment is not None]
-        if not known:
-            return None
-        latest = max(latest, min(known))
-    return latest
+@dataclass(frozen=True)
+class _Judged:
+    """From when on each condition holds, by its key; None while that is not known."""
+
+    holds_from: Mapping[str, datetime | None]
+    situation: Situation
+
+    def complete_at(self, conditions: Sequence[Condition]) -> datetime | None:
+        """Return when the last group was met by its first condition; None if one is open."""
+        latest = self.situation.since
+        for condition in conditions:
+            moments = [self.holds_from[leaf.data_key] for leaf in condition.group]
+            known = [moment for moment in moments if moment is not None]
+            if not known:
+                return None
+            latest = max(latest, min(known))
+        return latest
+
+    def holds_now(self, condition: Condition) -> bool:
+        moment = self.complete_at([condition])
+        return moment is not None and moment <= self.situation.now
+
+    def next_moment(self) -> datetime | None:
+        """Return when the next condition will hold by itself."""
+        ahead = (each for each in self.holds_from.values() if each and each > self.situation.now)
+        return min(ahead, default=None)
 
 
 def _holds_from(leaf: LeafCondition, situation: Situation) -> datetime | None:
@@ -127,23 +151,6 @@ def _matches(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> d
     return moment if holds else None
 
 
-def _met(task: TaskSpec, situation: Situation) -> list[str]:
-    return [
-        leaf.data_key
-        for _, leaf in leaves_of(task)
-        if leaf.event is not None and _holds_from(leaf, situation) is not None
-    ]
-
-
-def _next_sleep(task: TaskSpec, situation: Situation) -> datetime | None:
-    moments = [
-        situation.since + timedelta(seconds=leaf.sleep_seconds)
-        for _, leaf in leaves_of(task)
-        if leaf.sleep_seconds is not None
-    ]
-    return min((moment for moment in moments if moment > situation.now), default=None)
-
-
 def _why(decision: Decision, task: TaskSpec) -> str:
     if decision == "Run":
         return ""
@@ -152,15 +159,6 @@ def _why(decision: Decision, task: TaskSpec) -> str:
         "Cancel": ("cancelIf", task.cancel_if),
     }[decision]
     return f"{field_name} holds: {_describe(conditions)}"
-
-
-def _waits_for(task: TaskSpec, situation: Situation) -> str:
-    return f"waits for {_describe([each for each in task.wait_for if _is_open(each, situation)])}"
-
-
-def _is_open(condition: Condition, situation: Situation) -> bool:
-    moment = _complete_at([condition], situation)
-    return moment is None or moment > situation.now
 
 
 def _describe(conditions: Sequence[Condition]) -> str:

@@ -94,7 +94,8 @@ class WireModel(BaseModel):
 
 def format_time(moment: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds, as the API server's MicroTime."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return in_utc.isoformat(timespec="microseconds") + "Z"
 
 
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]

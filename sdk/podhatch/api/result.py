@@ -35,14 +35,22 @@ class TaskResultSpec(WireModel):
     ] = None
     extended_seconds: Annotated[
         float,
-        Field(ge=0, description="extendedSeconds were added by the task to its own time limit."),
+        Field(
+            ge=0,
+            le=31_536_000,
+            description="extendedSeconds were added by the task to its own time limit.",
+        ),
     ] = 0.0
     retryable: Annotated[
         bool, Field(description="retryable: false if the task said that trying again is no use.")
     ] = True
     retry_after_seconds: Annotated[
         float | None,
-        Field(ge=0, description="retryAfterSeconds: how long the task asked to wait, if it did."),
+        Field(
+            ge=0,
+            le=86_400,
+            description="retryAfterSeconds: how long the task asked to wait, if it did.",
+        ),
     ] = None
     output: Annotated[
         str | None,
