@@ -1,22 +1,26 @@
 """The operator's process: `python -m podhatch_operator`. Puts the parts together, and stops them.
 
-It ends with 0 after SIGTERM or SIGINT, and with 1 when a part of it ended by itself.
+Of several operators one leads and works; the others stand by. It ends with 0 after SIGTERM or
+SIGINT, with 1 when a part of it ended by itself, and at once with 1 when it lost the lead.
 """
 
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
+from collections.abc import Callable
 
 import kopf
-from podhatch.cluster import Cluster, ClusterUnreachable
+from podhatch.cluster import Cluster, ClusterUnreachable, Connection
 
-from podhatch_operator.core.observed import Defaults
 from podhatch_operator.handlers import registry_of_handlers
 from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.fault import BadFault, Fault, FaultyCluster
 from podhatch_operator.runtime.health import Health, Watches, measure_lag
 from podhatch_operator.runtime.intake import Intake
+from podhatch_operator.runtime.leader import Elector
 from podhatch_operator.runtime.logs import set_up_logs
 from podhatch_operator.runtime.metrics import Hops, Metrics
 from podhatch_operator.runtime.queue import Queue
@@ -38,10 +42,18 @@ logger = logging.getLogger("podhatch_operator")
 STOP_SECONDS = 10.0
 
 
+def exit_at_once() -> None:
+    """End the process now: nothing may be written by one who does not lead."""
+    logger.error("lost the lead: another operator may have it")
+    os._exit(1)
+
+
 class Operator:
     """All parts of the operator, around one connection to the cluster."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, on_lost: Callable[[], None] = exit_at_once
+    ) -> None:
         self.settings = settings
         self.cluster = cluster
         self.metrics = Metrics()
@@ -55,7 +67,18 @@ class Operator:
         self.intake = Intake(self.cache, self.queue, self.hops)
         self.resync = Resync(cluster, self.cache, self.intake, self.metrics, settings.namespaces)
         self.watches = Watches(settings.namespaces)
-        health = Health(self.queue, self.resync, self.watches)
+        self.election = Cluster(cluster.connection)
+        """A connection of its own: no queue of other requests may delay it."""
+        self.elector = Elector(
+            self.election,
+            namespace=cluster.connection.namespace,
+            name=settings.lease,
+            identity=settings.identity,
+        )
+        self.on_lost = on_lost
+        leadership = self.elector.leadership
+        self.metrics.is_leader.set_function(lambda: leadership.leads)
+        health = Health(self.queue, self.resync, self.watches, leadership)
         self.server = Server(health, self.metrics, settings.port)
         self.stop_kopf = asyncio.Event()
 
@@ -64,13 +87,26 @@ class Operator:
         await self.server.start()
         asked_to_stop = asyncio.create_task(stop.wait())
         try:
-            if not await _first(asked_to_stop, asyncio.create_task(self._list_all())):
+            if not await _first(asked_to_stop, asyncio.create_task(self.elector.acquire())):
                 return 0
-            return await self._work(stop, asked_to_stop)
+            holding = self._hold_the_lead()
+            try:
+                if not await _first(asked_to_stop, asyncio.create_task(self._list_all())):
+                    return 0
+                return await self._work(stop, asked_to_stop)
+            finally:
+                holding.cancel()
+                await self.elector.release()
         finally:
             asked_to_stop.cancel()
             await self.server.stop()
             await self.cluster.close()
+            await self.election.close()
+
+    def _hold_the_lead(self) -> "asyncio.Task[None]":
+        holding = asyncio.create_task(self.elector.hold(), name="lead")
+        holding.add_done_callback(lambda task: None if task.cancelled() else self.on_lost())
+        return holding
 
     async def _list_all(self) -> None:
         """Learn all there is, before anything is decided: not in the cache must mean not there."""
@@ -83,7 +119,7 @@ class Operator:
         logger.info("listed everything: %d runs and workflows to look at", len(keys))
 
     async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
-        defaults = Defaults(self.settings.runner_image, self.settings.runner_pull_policy)
+        defaults = self.settings.defaults
         reconciler = Reconciler(self.cluster, self.cache, self.queue, defaults, self.hops)
         workers = Workers(self.queue, reconciler.reconcile, self.metrics, self.settings.workers)
         beside = [
@@ -139,27 +175,28 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, fault: Fault | None) -> int:
     """Run the operator until a signal comes, and return the process's exit code."""
     stop = asyncio.Event()
     stop_on_signals(stop)
     try:
-        cluster = await Cluster.connect()
+        connection = await Connection.find()
     except ClusterUnreachable as error:
         logger.error("%s", error)
         return 1
+    cluster = FaultyCluster(connection, fault) if fault else Cluster(connection)
     return await Operator(cluster, settings).run(stop)
 
 
 def main() -> int:
     """Read the settings and run."""
     try:
-        settings = Settings.read()
-    except BadSetting as error:
+        settings, fault = Settings.read(), Fault.read()
+    except (BadSetting, BadFault) as error:
         print(error, file=sys.stderr)  # noqa: T201 - there are no logs yet
         return 2
     set_up_logs(settings.log_level)
-    return asyncio.run(serve(settings))
+    return asyncio.run(serve(settings, fault))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import kopf
 from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
+from podhatch_operator.core.observed import Defaults
 from podhatch_operator.runtime.watched import WATCHED
 
 KOPF_IDENTITY = Identity("podhatch")
@@ -34,6 +36,14 @@ class Settings:
     workers: int
     port: int
     log_level: str
+    run_ttl_seconds: int | None
+    """After which time finished runs are deleted; None keeps them."""
+    job_ttl_seconds: int | None
+    """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
+    lease: str
+    """Name of the Lease, in the operator's own namespace, that makes one operator the leader."""
+    identity: str
+    """Name under which this operator holds the Lease."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -53,6 +63,17 @@ class Settings:
             workers=_positive(environment, "PODHATCH_WORKERS", 32),
             port=_positive(environment, "PODHATCH_PORT", 8080),
             log_level=level,
+            run_ttl_seconds=_seconds(environment, "PODHATCH_RUN_TTL_SECONDS"),
+            job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
+            lease=environment.get("PODHATCH_LEASE", "podhatch"),
+            identity=environment.get("PODHATCH_IDENTITY") or socket.gethostname(),
+        )
+
+    @property
+    def defaults(self) -> Defaults:
+        """What is decided for tasks that do not decide for themselves."""
+        return Defaults(
+            self.runner_image, self.runner_pull_policy, self.run_ttl_seconds, self.job_ttl_seconds
         )
 
 
@@ -61,6 +82,13 @@ def _positive(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise BadSetting(f"{name} is {text!r}: use a whole number above 0")
     return int(text)
+
+
+def _seconds(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name, "")
+    if text and not text.isdecimal():
+        raise BadSetting(f"{name} is {text!r}: use a whole number of seconds, or nothing for ever")
+    return int(text) if text else None
 
 
 def kopf_settings() -> kopf.OperatorSettings:

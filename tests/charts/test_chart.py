@@ -104,10 +104,15 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
         (labels.GROUP, "workflows/status", "update"),
         (labels.GROUP, "workflowruns/status", "update"),
         ("batch", "jobs", "create"),
+        ("batch", "jobs", "patch"),
         ("batch", "jobs", "delete"),
+        (labels.GROUP, "workflowruns", "delete"),
+        (labels.GROUP, "workflowevents", "delete"),
         ("", "configmaps", "create"),
         ("", "configmaps", "get"),
+        ("", "configmaps", "delete"),
         ("apps", "controllerrevisions", "create"),
+        ("apps", "controllerrevisions", "delete"),
         ("events.k8s.io", "events", "create"),
         ("", "serviceaccounts", "create"),
         ("rbac.authorization.k8s.io", "rolebindings", "create"),
@@ -116,7 +121,7 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
 
 
 def test_a_task_may_report_and_nothing_else() -> None:
-    reports = {(labels.GROUP, "taskresults", "create")}
+    reports = {(labels.GROUP, "taskresults", verb) for verb in ("create", "patch")}
     assert rules(render(), labels.RUNNER_SERVICE_ACCOUNT) == reports
 
 
@@ -126,6 +131,7 @@ def test_a_task_may_report_and_nothing_else() -> None:
         ("view", "get", "workflowruns", True),
         ("view", "create", "workflowruns", False),
         ("edit", "create", "workflows", True),
+        ("edit", "create", "workflowevents", True),
         ("edit", "create", "taskresults", False),
         ("edit", "delete", "taskresults", False),
         ("admin", "delete", "taskresults", True),
@@ -173,10 +179,14 @@ def test_helm_test_runs_where_the_operator_looks(namespaces: str, expected: str)
 
 
 def test_the_operator_understands_what_the_chart_sets() -> None:
-    flags = ("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}")
+    flags = (
+        *("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}"),
+        *("cleanUp.runTTLSeconds=2000000", "cleanUp.jobTTLSeconds=null"),
+    )
     spec = deployment("--set", ",".join(flags), "--set", "runner.image.pullPolicy=Never")
     container = spec["template"]["spec"]["containers"][0]
-    environment = {entry["name"]: entry["value"] for entry in container["env"]}
+    environment = {entry["name"]: entry.get("value", "the pod") for entry in container["env"]}
+    assert container["env"][-1]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert Settings.read(environment) == Settings(
         runner_image=f"podhatch/runner:{CHART_FILE['appVersion']}",
         runner_pull_policy="Never",
@@ -184,13 +194,47 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         workers=3,
         port=container["ports"][0]["containerPort"],
         log_level="DEBUG",
+        run_ttl_seconds=2_000_000,
+        job_ttl_seconds=None,
+        lease=RELEASE,
+        identity="the pod",
     )
 
 
-def test_two_operators_never_run_side_by_side() -> None:
+def test_of_two_operators_one_stands_by() -> None:
+    manifests = render()
     spec = deployment()
-    assert spec["replicas"] == 1
-    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["replicas"] == 2
+    assert spec["strategy"] == {"type": "RollingUpdate"}
+    budget = of_kind(manifests, "PodDisruptionBudget")[RELEASE]["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": spec["selector"]}
+    affinity = spec["template"]["spec"]["affinity"]["podAntiAffinity"]
+    (wish,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert wish["podAffinityTerm"]["labelSelector"] == spec["selector"]
+
+
+@pytest.mark.parametrize("namespaces", ["[]", '["one", "two"]'])
+def test_the_lease_is_the_operators_in_its_own_namespace_only(namespaces: str) -> None:
+    manifests = render("--set-json", f"watchNamespaces={namespaces}")
+    role = of_kind(manifests, "Role")[f"{RELEASE}-leader"]
+    assert role["metadata"]["namespace"] == "podhatch-system"
+    assert rules(manifests, f"{RELEASE}-leader") == {
+        ("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "patch")
+    }
+    named = [rule["resourceNames"] for rule in role["rules"] if "patch" in rule["verbs"]]
+    assert named == [[RELEASE]]
+    binding = of_kind(manifests, "RoleBinding")[f"{RELEASE}-leader"]
+    assert binding["roleRef"]["name"] == f"{RELEASE}-leader"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("", 604800), ("runTTLSeconds=0", 0), ("runTTLSeconds=", None)]
+)
+def test_runs_are_kept_for_a_week_unless_told_otherwise(value: str, expected: int | None) -> None:
+    flags = ("--set", f"cleanUp.{value}") if value else ()
+    container = deployment(*flags)["template"]["spec"]["containers"][0]
+    environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+    assert Settings.read(environment).run_ttl_seconds == expected
 
 
 @pytest.mark.parametrize(
@@ -252,6 +296,9 @@ def test_policies_refuse_when_they_cannot_judge() -> None:
         ("watchNamespaces={Not_A_Name}", "watchNamespaces"),
         ("watchNamespaces=default", "watchNamespaces"),
         ("crds.keep=perhaps", "keep"),
+        ("operator.replicas=-1", "replicas"),
+        ("cleanUp.runTTLSeconds=soon", "runTTLSeconds"),
+        ("cleanUp.jobTTLSeconds=-1", "jobTTLSeconds"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(flag: str, words: str) -> None:

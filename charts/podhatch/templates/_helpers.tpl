@@ -46,6 +46,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- /* A number of seconds as a variable; nothing where it is empty. */}}
+{{- define "podhatch.seconds" -}}
+{{- if or (kindIs "invalid" .) (kindIs "string" .) }}{{ "" | quote }}{{ else }}{{ int64 . | quote }}{{ end }}
+{{- end }}
+
 {{- define "podhatch.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 65532

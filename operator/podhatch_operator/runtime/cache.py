@@ -14,19 +14,24 @@ from podhatch.cluster import (
     POD,
     TASK_RESULT,
     WORKFLOW,
+    WORKFLOW_EVENT,
     WORKFLOW_RUN,
     Kind,
 )
 
 from podhatch_operator.core.observed import Observed
-from podhatch_operator.runtime.keys import Key, run_key, workflow_key
+from podhatch_operator.runtime.awaited import awaited_keys
+from podhatch_operator.runtime.keys import Key, event_key, run_key, workflow_key
 from podhatch_operator.runtime.lean import (
     JOB_NAME,
+    ended_job,
     is_active_job,
     is_finished,
+    is_over,
     label,
     without_managed_fields,
 )
+from podhatch_operator.runtime.pins import Pins
 from podhatch_operator.runtime.store import Place, Store, place_of, version_of
 from podhatch_operator.runtime.tombstones import Tombstones
 
@@ -39,26 +44,41 @@ class Cache:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._stores = {
             WORKFLOW.kind: Store(_no_group),
-            WORKFLOW_RUN.kind: Store(_workflow_of_unfinished_run),
+            WORKFLOW_RUN.kind: Store(_workflow_of_run_under_way),
+            WORKFLOW_EVENT.kind: Store(_event_key),
             CONTROLLER_REVISION.kind: Store(_workflow_label),
             **{kind.kind: Store(_run_label) for kind in CHILDREN},
         }
         self._tombstones = Tombstones(clock)
+        self._awoken: set[Place] = set()
+        self.pins = Pins()
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
         """Hold the object if it is newer than what is known. Return whether it was."""
         place = place_of(raw)
         if version_of(raw) <= self.version(kind, place):
             return False
-        if kind in CHILDREN and self._of_finished_run(raw):
-            self._hold_child_of_finished_run(kind, raw)
+        if kind is WORKFLOW_RUN:
+            self._note_run(place, raw)
+        if kind in CHILDREN and self._of_run_that_is_over(raw):
+            self._hold_child_of_run_that_is_over(kind, raw)
         else:
             self._stores[kind.kind].put(without_managed_fields(raw))
-        if kind is WORKFLOW_RUN and is_finished(raw):
-            for each in CHILDREN:
-                for child in list(self._group(each, *place).values()):
-                    self._hold_child_of_finished_run(each, child)
         return True
+
+    def lacks_children(self, place: Place) -> bool:
+        """Return whether this run is to start over, and its children are not held whole."""
+        return place in self._awoken
+
+    def restore(self, place: Place, kind: Kind, children: Iterable[JsonObject]) -> None:
+        """Hold children of a run that starts over whole again, as a list just returned them."""
+        for raw in children:
+            if self.lacks_children(place) and version_of(raw) >= self.version(kind, place_of(raw)):
+                self._stores[kind.kind].put(without_managed_fields(raw))
+
+    def restored(self, place: Place) -> None:
+        """All children of the run are held whole again."""
+        self._awoken.discard(place)
 
     def remove(self, kind: Kind, place: Place, version: int) -> bool:
         """Forget the object that ended at `version`. Return whether it was known."""
@@ -67,6 +87,9 @@ class Cache:
         if not 0 < store.version(place) <= version:
             return False
         store.drop(place)
+        if kind is WORKFLOW_RUN:
+            self.pins.drop(place)
+            self._awoken.discard(place)
         return True
 
     def get(self, kind: Kind, place: Place) -> JsonObject | None:
@@ -95,11 +118,37 @@ class Cache:
         return Observed(
             run=run,
             workflow=self.get(WORKFLOW, (namespace, workflow)),
-            revisions=dict(self._group(CONTROLLER_REVISION, namespace, workflow)),
-            jobs=_owned_by(run, self._group(JOB, namespace, name)),
+            revisions=dict(self.revisions(namespace, workflow)),
+            jobs=self._jobs(namespace, run),
+            events=[
+                event
+                for key in self._awaited_by(namespace, run)
+                for event in self._group(WORKFLOW_EVENT, namespace, key).values()
+            ],
             pods=_by_job(self._group(POD, namespace, name).values()),
             results=dict(self._group(TASK_RESULT, namespace, name)),
         )
+
+    def revisions(self, namespace: str, workflow: str) -> Mapping[str, JsonObject]:
+        """Return the ControllerRevisions of a workflow by name."""
+        return self._group(CONTROLLER_REVISION, namespace, workflow)
+
+    def sources(self, namespace: str, *, without: str) -> set[str]:
+        """Return the shipped sources that all workflows but one refer to, in any revision.
+
+        Equal sources are one ConfigMap, whose name is made of its content.
+        """
+        workflows, revisions = self._stores[WORKFLOW.kind], self._stores[CONTROLLER_REVISION.kind]
+        specs = [
+            (workflows.get(place) or {}).get("spec", {})
+            for place in workflows
+            if place[0] == namespace and place[1] != without
+        ]
+        for place in revisions:
+            revision = revisions.get(place)
+            if place[0] == namespace and revision and _workflow_label(revision) != without:
+                specs.append(_pinned_spec(revision))
+        return {spec["source"]["configMap"] for spec in specs if "source" in spec}
 
     def keys_for(self, kind: Kind, raw: JsonObject) -> list[Key]:
         """Return what has to be reconciled because this object changed."""
@@ -107,36 +156,96 @@ class Cache:
         if kind is WORKFLOW_RUN:
             return [run_key(namespace, name)]
         if kind is WORKFLOW:
-            return [workflow_key(namespace, name), *self._unfinished_runs(namespace, name)]
+            return [workflow_key(namespace, name), *self._runs_under_way(namespace, name)]
         if kind is CONTROLLER_REVISION:
-            return self._unfinished_runs(namespace, _workflow_label(raw) or "")
+            return self._runs_under_way(namespace, _workflow_label(raw) or "")
+        if kind is WORKFLOW_EVENT:
+            return [event_key(namespace, name), *self._runs_awaiting(namespace, raw)]
         run = _run_label(raw)
         return [run_key(namespace, run)] if run else []
+
+    def keys_without(self, kind: Kind, raw: JsonObject) -> list[Key]:
+        """Return what has to be reconciled because this object is gone."""
+        namespace, name = place_of(raw)
+        if kind is WORKFLOW_RUN:  # the last run of a revision may have been this one
+            return [run_key(namespace, name), workflow_key(namespace, raw["spec"]["workflow"])]
+        if kind is WORKFLOW_EVENT:
+            return [event_key(namespace, name)]
+        return self.keys_for(kind, raw)
 
     def all_keys(self) -> list[Key]:
         """Return everything there is to reconcile, finished runs last."""
         runs = self._stores[WORKFLOW_RUN.kind]
+        revisions = self._stores[CONTROLLER_REVISION.kind]
         in_order = sorted(runs, key=lambda place: is_finished(runs.get(place) or {}))
-        workflows = [workflow_key(*place) for place in self.places(WORKFLOW)]
-        return workflows + [run_key(*place) for place in in_order]
+        workflows = {*self.places(WORKFLOW)}
+        for place in revisions:  # of workflows that are gone, too
+            if (revision := revisions.get(place)) and (workflow := _workflow_label(revision)):
+                workflows.add((place[0], workflow))
+        return [
+            *(workflow_key(*place) for place in sorted(workflows)),
+            *(run_key(*place) for place in in_order),
+            *(event_key(*place) for place in self.places(WORKFLOW_EVENT)),
+        ]
 
     def _group(self, kind: Kind, namespace: str, name: str) -> Mapping[str, JsonObject]:
         return self._stores[kind.kind].group(namespace, name)
 
-    def _unfinished_runs(self, namespace: str, workflow: str) -> list[Key]:
+    def _jobs(self, namespace: str, run: JsonObject) -> dict[str, JsonObject]:
+        """Return the run's Jobs; of those of a run that is over, hardly more than the names."""
+        metadata = run["metadata"]
+        names = self._stores[JOB.kind].names_of(namespace, metadata["uid"])
+        whole = _owned_by(run, self._group(JOB, namespace, metadata["name"]))
+        return {**{name: ended_job(name) for name in names}, **whole}
+
+    def _awaited_by(self, namespace: str, run: JsonObject) -> frozenset[str]:
+        """Return the keys of the events that a run may wait for."""
+        if is_over(run):
+            return frozenset()
+        workflow: str = run["spec"]["workflow"]
+        revisions = self.revisions(namespace, workflow)
+        pinned = revisions.get(run.get("status", {}).get("revision") or "")
+        if pinned is not None:
+            return awaited_keys([_pinned_spec(pinned)])
+        now = self.get(WORKFLOW, (namespace, workflow))
+        specs = [_pinned_spec(revision) for revision in revisions.values()]
+        return awaited_keys([*specs, *([now["spec"]] if now else [])])
+
+    def _runs_awaiting(self, namespace: str, event: JsonObject) -> list[Key]:
+        key = _event_key(event)
+        return [
+            run_key(namespace, name)
+            for runs in self._stores[WORKFLOW_RUN.kind].groups(namespace)
+            for name, run in runs.items()
+            if key in self._awaited_by(namespace, run)
+        ]
+
+    def _runs_under_way(self, namespace: str, workflow: str) -> list[Key]:
         return [run_key(namespace, run) for run in self._group(WORKFLOW_RUN, namespace, workflow)]
 
-    def _of_finished_run(self, child: JsonObject) -> bool:
-        run = self.get(WORKFLOW_RUN, (child["metadata"]["namespace"], _run_label(child) or ""))
-        return run is not None and is_finished(run)
+    def _note_run(self, place: Place, raw: JsonObject) -> None:
+        old = self.get(WORKFLOW_RUN, place)
+        self.pins.put(place, raw)
+        if is_over(raw):
+            self._awoken.discard(place)
+            for each in CHILDREN:
+                for child in list(self._group(each, *place).values()):
+                    self._hold_child_of_run_that_is_over(each, child)
+        elif old is not None and is_over(old):
+            self._awoken.add(place)
 
-    def _hold_child_of_finished_run(self, kind: Kind, raw: JsonObject) -> None:
+    def _of_run_that_is_over(self, child: JsonObject) -> bool:
+        run = self.get(WORKFLOW_RUN, (child["metadata"]["namespace"], _run_label(child) or ""))
+        return run is not None and is_over(run)
+
+    def _hold_child_of_run_that_is_over(self, kind: Kind, raw: JsonObject) -> None:
         """Finished runs are many and must not fill the memory: of most children a number stays."""
         store = self._stores[kind.kind]
         if is_active_job(kind, raw):
             store.put(without_managed_fields(raw))
         else:
-            store.put_version(place_of(raw), version_of(raw))
+            owner = _owner_uid(raw) if kind is JOB else None
+            store.put_version(place_of(raw), version_of(raw), owner)
 
 
 def _no_group(_: JsonObject) -> None:
@@ -151,9 +260,23 @@ def _workflow_label(raw: JsonObject) -> str | None:
     return label(raw, labels.WORKFLOW)
 
 
-def _workflow_of_unfinished_run(run: JsonObject) -> str | None:
+def _pinned_spec(revision: JsonObject) -> JsonObject:
+    spec: JsonObject = revision["data"].get("spec", {})
+    return spec
+
+
+def _event_key(event: JsonObject) -> str:
+    key: str = event["spec"]["key"]
+    return key
+
+
+def _workflow_of_run_under_way(run: JsonObject) -> str | None:
     workflow: str = run["spec"]["workflow"]
-    return None if is_finished(run) else workflow
+    return None if is_over(run) else workflow
+
+
+def _owner_uid(child: JsonObject) -> str | None:
+    return next((item["uid"] for item in child["metadata"].get("ownerReferences", ())), None)
 
 
 def _owned_by(run: JsonObject, children: Mapping[str, JsonObject]) -> dict[str, JsonObject]:

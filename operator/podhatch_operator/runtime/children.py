@@ -1,4 +1,4 @@
-"""Create and delete a run's children, as its plan says. Called by the reconciler.
+"""Create, change and delete a run's children, as its plan says. Called by the reconciler.
 
 An answer that refuses a child for good is handed back; any other failure is raised.
 """
@@ -7,18 +7,21 @@ import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
     JOB,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
     ApiError,
     Cluster,
     Kind,
     kind_of,
 )
 
-from podhatch_operator.core.decision import Child
+from podhatch_operator.core.decision import Child, Extension
 from podhatch_operator.core.observed import Refusal
 from podhatch_operator.runtime.cache import Cache, is_owned_by
 from podhatch_operator.runtime.runner_account import RunnerAccount
@@ -27,7 +30,7 @@ REFUSED = (400, 403, 422)
 """Trying again at once would be refused again: the user is told instead."""
 MAX_PARALLEL = 16
 """Attempts that are created side by side, of all runs together."""
-_DELETABLE = {"Job": JOB, "ConfigMap": CONFIG_MAP}
+_DELETABLE = {kind.kind: kind for kind in (JOB, WORKFLOW_RUN, CONTROLLER_REVISION, WORKFLOW_EVENT)}
 
 
 class Children:
@@ -57,14 +60,41 @@ class Children:
             return await self._create_in_order(run, attempts[0])
         return await self._create_side_by_side(run, attempts)
 
-    async def delete(self, namespace: str, children: Sequence[Child]) -> None:
-        """Delete what is still there."""
-        for child in children:
+    async def extend(self, namespace: str, extensions: Sequence[Extension]) -> None:
+        """Move the deadlines of Jobs that are still there."""
+        for extension in extensions:
+            body = {"spec": {"activeDeadlineSeconds": extension.seconds}}
             try:
-                await self._cluster.delete(_DELETABLE[child.kind], namespace, child.name)
+                job = await self._cluster.merge_patch(JOB, namespace, extension.job, body)
             except ApiError as error:
                 if error.status != 404:
                     raise
+            else:
+                self._cache.apply(JOB, job)
+
+    async def delete(self, namespace: str, children: Sequence[Child]) -> None:
+        """Delete what is still there, and never what has taken its name meanwhile."""
+        for child in children:
+            try:
+                if child.kind == CONFIG_MAP.kind:
+                    await self._delete_shipped_source(namespace, child.name)
+                else:
+                    await self._delete(_DELETABLE[child.kind], namespace, child.name)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+
+    async def _delete(self, kind: Kind, namespace: str, name: str) -> None:
+        known = self._cache.get(kind, (namespace, name))
+        uid: str | None = known["metadata"]["uid"] if known else None
+        await self._cluster.delete(kind, namespace, name, uid=uid)
+
+    async def _delete_shipped_source(self, namespace: str, name: str) -> None:
+        """A workflow may refer to a ConfigMap that its author made: that one is not ours."""
+        found = await self._cluster.get(CONFIG_MAP, namespace, name)
+        metadata = found["metadata"]
+        if metadata.get("labels", {}).get(labels.MANAGED_BY) == labels.MANAGED_BY_VALUE:
+            await self._cluster.delete(CONFIG_MAP, namespace, name, uid=metadata["uid"])
 
     async def _create_side_by_side(
         self, run: JsonObject, attempts: Sequence[Sequence[JsonObject]]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from podhatch_operator.runtime.leader import Leadership
 from podhatch_operator.runtime.metrics import Metrics
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.resync import Resync
@@ -35,10 +36,17 @@ class Watches:
 class Health:
     """The operator's own view of itself. An empty answer means well."""
 
-    def __init__(self, queue: Queue, resync: Resync, watches: Watches) -> None:
+    def __init__(
+        self, queue: Queue, resync: Resync, watches: Watches, leadership: Leadership
+    ) -> None:
         self._queue = queue
         self._resync = resync
         self._watches = watches
+        self._leadership = leadership
+
+    def state(self) -> str:
+        """Say in a word what a well operator does."""
+        return "ok" if self._leadership.leads else "standby"
 
     def why_restart(self) -> str:
         """Say what only a restart can mend."""
@@ -50,6 +58,9 @@ class Health:
 
     def why_not_ready(self) -> str:
         """Say what is still missing before runs are looked after."""
+        if not self._leadership.leads:
+            problem = self._leadership.problem
+            return f"cannot tell who leads: {problem}" if problem else ""
         if not self._resync.listed:
             return "not all kinds have been listed yet"
         if missing := self._watches.missing():

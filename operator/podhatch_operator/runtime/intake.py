@@ -47,5 +47,5 @@ class Intake:
             self._reconsider(kind, held)
 
     def _reconsider(self, kind: Kind, raw: JsonObject) -> None:
-        for key in self._cache.keys_for(kind, raw):
+        for key in self._cache.keys_without(kind, raw):
             self._queue.add(key)

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN
+from podhatch.cluster import WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
 
 
 class Key(NamedTuple):
     """One object to reconcile."""
 
     kind: str
-    """`WorkflowRun` or `Workflow`."""
+    """`WorkflowRun`, `Workflow` or `WorkflowEvent`."""
     namespace: str
     name: str
 
@@ -22,3 +22,8 @@ def run_key(namespace: str, name: str) -> Key:
 def workflow_key(namespace: str, name: str) -> Key:
     """Return the key of a workflow."""
     return Key(WORKFLOW.kind, namespace, name)
+
+
+def event_key(namespace: str, name: str) -> Key:
+    """Return the key of a workflow event."""
+    return Key(WORKFLOW_EVENT.kind, namespace, name)

@@ -14,8 +14,22 @@ def label(raw: JsonObject, name: str) -> str | None:
 
 
 def is_finished(run: JsonObject) -> bool:
-    """Return whether nothing will happen in this run any more."""
+    """Return whether the run has ended, as its status says."""
     return run.get("status", {}).get("phase") in TERMINAL_PHASES
+
+
+def is_over(run: JsonObject) -> bool:
+    """Return whether nothing will happen in this run any more: finished, no replay wanted."""
+    spec = run["spec"]
+    wanted: int = spec.get("replay", {}).get("count", 0)
+    replay_due = wanted > run["status"].get("replays", 0) if is_finished(run) else False
+    return is_finished(run) and (not replay_due or spec.get("desiredState") == "Cancelled")
+
+
+def ended_job(name: str) -> JsonObject:
+    """Return what is known of a Job of which only the name was kept."""
+    conditions = [{"type": "Complete", "status": "True"}]
+    return {"metadata": {"name": name, "labels": {}}, "status": {"conditions": conditions}}
 
 
 def job_tells_more(old: JsonObject, new: JsonObject) -> bool:

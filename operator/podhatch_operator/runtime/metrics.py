@@ -58,6 +58,7 @@ class Metrics:
         )
         self.objects = self._gauge("cached_objects", "Objects in the cache.", "kind")
         self.lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper.")
+        self.is_leader = self._gauge("is_leader", "1 while this operator leads, 0 on standby.")
         self.hop = self._histogram(
             "hop_seconds", "From the arrival of a TaskResult to the next Job created."
         )

@@ -8,28 +8,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     JOB,
     WORKFLOW,
+    WORKFLOW_EVENT,
     WORKFLOW_RUN,
     ApiError,
     Cluster,
     Kind,
 )
 
-from podhatch_operator.core.decision import Plan
+from podhatch_operator.core.clean_up import expired, unused_revisions
+from podhatch_operator.core.decision import Child, Plan
 from podhatch_operator.core.observed import Defaults, Observed, Refusal
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.workflow import plan_workflow
 from podhatch_operator.runtime.announcer import Announcer
-from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.cache import CHILDREN, Cache
 from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HeldStatuses
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Hops
+from podhatch_operator.runtime.pins import UNDECIDED
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.store import place_of, version_of
+
+CLEAN_UP_AGAIN_SECONDS = 30.0
+"""A revision may be let go once every run under way has said which one it holds."""
 
 
 class RetryLater(Exception):  # noqa: N818 - nothing is wrong; the worker counts it as a retry
@@ -81,19 +88,48 @@ class Reconciler:
         """
         if key.kind == WORKFLOW.kind:
             await self._reconcile_workflow(key)
+        elif key.kind == WORKFLOW_EVENT.kind:
+            await self._reconcile_event(key)
         else:
             await self._reconcile_run(key)
 
     async def _reconcile_workflow(self, key: Key) -> None:
         workflow = self._cache.get(WORKFLOW, (key.namespace, key.name))
-        if workflow is None:
-            return
-        status = plan_workflow(workflow, self._now())
-        if status is not None:
+        status = plan_workflow(workflow, self._now()) if workflow else None
+        if workflow is not None and status is not None:
             await self._write_status(WORKFLOW, workflow, status)
+        await self._let_go_of_revisions(key, workflow)
+
+    async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
+        """Delete the revisions that no run holds, and sources that no other workflow ships."""
+        revisions = self._cache.revisions(key.namespace, key.name)
+        held = self._cache.pins.held(key.namespace, key.name)
+        unused = unused_revisions(workflow, revisions, held)
+        if unused and UNDECIDED in held:
+            self._queue.add_after(key, CLEAN_UP_AGAIN_SECONDS)
+            return
+        self._queue.cancel_appointment(key)
+        if unused:
+            shared = self._cache.sources(key.namespace, without=key.name)
+            kept = {Child("ConfigMap", name) for name in shared}
+            delete = [child for child in unused if child not in kept]
+            await self._children.delete(key.namespace, delete)
+
+    async def _reconcile_event(self, key: Key) -> None:
+        event = self._cache.get(WORKFLOW_EVENT, (key.namespace, key.name))
+        if event is None:
+            self._queue.cancel_appointment(key)
+            return
+        now = self._now()
+        clean_up = expired(event, now)
+        await self._children.delete(key.namespace, clean_up.delete)
+        if clean_up.look_again_at:
+            self._queue.add_after(key, (clean_up.look_again_at - now).total_seconds())
 
     async def _reconcile_run(self, key: Key) -> None:
         result_arrived = self._hops.take(key)
+        if self._cache.lacks_children((key.namespace, key.name)):
+            await self._fetch_children(key)
         observed = self._cache.observe(key.namespace, key.name)
         if observed is None:
             self._held.release(key)
@@ -104,11 +140,21 @@ class Reconciler:
         refusals = await self._children.create(observed.run, plan.create) if plan.create else {}
         if any(manifest["kind"] == JOB.kind for manifest in plan.create):
             self._hops.job_created(result_arrived)
+        await self._children.extend(key.namespace, plan.extend)
         if plan.delete:
             await self._children.delete(key.namespace, plan.delete)
         if refusals:
             await self._tell_refusals(key, observed, refusals)
         await self._finish(key, observed, plan, now)
+
+    async def _fetch_children(self, key: Key) -> None:
+        """A finished run starts over: learn again what the cache has let go."""
+        place = (key.namespace, key.name)
+        for kind in CHILDREN:
+            selector = f"{labels.RUN}={key.name}"
+            children, _ = await self._cluster.list(kind, key.namespace, label_selector=selector)
+            self._cache.restore(place, kind, children)
+        self._cache.restored(place)
 
     async def _tell_refusals(
         self, key: Key, observed: Observed, refusals: dict[str, Refusal]

@@ -19,8 +19,8 @@ class Server:
         application = web.Application()
         application.add_routes(
             [
-                web.get("/healthz", _probe(health.why_restart)),
-                web.get("/readyz", _probe(health.why_not_ready)),
+                web.get("/healthz", _probe(health.why_restart, health.state)),
+                web.get("/readyz", _probe(health.why_not_ready, health.state)),
                 web.get("/metrics", _exposition(metrics)),
             ]
         )
@@ -37,10 +37,10 @@ class Server:
         await self._runner.cleanup()
 
 
-def _probe(why_not: Callable[[], str]) -> Handler:
+def _probe(why_not: Callable[[], str], state: Callable[[], str]) -> Handler:
     async def answer(_: web.Request) -> web.Response:
         problem = why_not()
-        return web.Response(text=problem or "ok", status=503 if problem else 200)
+        return web.Response(text=problem or state(), status=503 if problem else 200)
 
     return answer
 

@@ -1,7 +1,7 @@
 """The objects of one kind, in memory, with one index. The cache is made of these."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from podhatch.api.model import JsonObject
@@ -33,6 +33,8 @@ class Store:
         self._versions: dict[Place, int] = {}
         self._objects: dict[Place, JsonObject] = {}
         self._groups: dict[Place, dict[str, JsonObject]] = {}
+        self._names: dict[Place, set[str]] = {}
+        self._owners: dict[Place, str] = {}
 
     def __len__(self) -> int:
         return len(self._versions)
@@ -52,26 +54,40 @@ class Store:
         """Return the objects of a group by their names. A view: it changes with the store."""
         return self._groups.get((namespace, name), _NOTHING)
 
+    def groups(self, namespace: str) -> list[Mapping[str, JsonObject]]:
+        """Return all groups of a namespace."""
+        return [members for place, members in self._groups.items() if place[0] == namespace]
+
+    def names_of(self, namespace: str, owner: str) -> Iterable[str]:
+        """Return the names that were kept for an owner, of objects that are not held whole."""
+        return self._names.get((namespace, owner), ())
+
     def put(self, raw: JsonObject) -> None:
         """Hold the object in place of what was held there."""
         place = place_of(raw)
         self._drop_object(place)
+        self._drop_name(place)
         self._versions[place] = version_of(raw)
         self._objects[place] = raw
         if (group := self._group_of(raw)) is not None:
             self._groups.setdefault((place[0], group), {})[place[1]] = raw
 
-    def put_version(self, place: Place, version: int) -> None:
-        """Hold the version alone."""
+    def put_version(self, place: Place, version: int, owner: str | None = None) -> None:
+        """Hold the version alone, and the name for the owner if one is given."""
         self._drop_object(place)
-        namespace, name = place
+        self._drop_name(place)
+        place = sys.intern(place[0]), sys.intern(place[1])
         self._versions.pop(place, None)
-        self._versions[sys.intern(namespace), sys.intern(name)] = version
+        self._versions[place] = version
+        if owner is not None:
+            self._owners[place] = owner
+            self._names.setdefault((place[0], owner), set()).add(place[1])
 
     def drop(self, place: Place) -> None:
         """Hold nothing there any more."""
         self._versions.pop(place, None)
         self._drop_object(place)
+        self._drop_name(place)
 
     def _drop_object(self, place: Place) -> None:
         old = self._objects.pop(place, None)
@@ -82,3 +98,12 @@ class Store:
         del members[place[1]]
         if not members:
             del self._groups[place[0], group]
+
+    def _drop_name(self, place: Place) -> None:
+        owner = self._owners.pop(place, None)
+        if owner is None:
+            return
+        names = self._names[place[0], owner]
+        names.discard(place[1])
+        if not names:
+            del self._names[place[0], owner]

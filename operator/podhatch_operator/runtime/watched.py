@@ -9,6 +9,7 @@ from podhatch.cluster import (
     POD,
     TASK_RESULT,
     WORKFLOW,
+    WORKFLOW_EVENT,
     WORKFLOW_RUN,
     Kind,
 )
@@ -27,6 +28,7 @@ class Watched:
 WATCHED = (
     Watched(WORKFLOW),
     Watched(WORKFLOW_RUN),
+    Watched(WORKFLOW_EVENT),
     Watched(CONTROLLER_REVISION, _OURS),
     Watched(JOB, _OURS),
     Watched(POD, _OURS),

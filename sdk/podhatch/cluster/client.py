@@ -161,7 +161,10 @@ class Cluster:
     async def merge_patch(
         self, kind: Kind, namespace: str, name: str, body: JsonObject
     ) -> JsonObject:
-        """Change the fields that `body` names; None removes one."""
+        """Change the fields that `body` names; None removes one.
+
+        With `metadata.resourceVersion` in it, 409 Conflict when that is not the latest.
+        """
         url = self._url(kind, namespace, name)
         content_type = "application/merge-patch+json"
         return await self._send(_Request("patch", "PATCH", url, _encode(body), content_type))
@@ -172,10 +175,18 @@ class Cluster:
         url = self._url(kind_of(manifest), self._namespace_of(manifest), name, "status")
         return await self._send(_Request("update", "PUT", url, _encode(manifest)))
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        """Delete the object; the garbage collector deletes its children in the background."""
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+    ) -> None:
+        """Delete the object; the garbage collector deletes its children in the background.
+
+        With a `uid`, 409 Conflict when another object has taken the name meanwhile.
+        """
+        options: JsonObject = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
         url = self._url(kind, namespace, name)
-        await self._send(_Request("delete", "DELETE", url, b'{"propagationPolicy":"Background"}'))
+        await self._send(_Request("delete", "DELETE", url, _encode(options)))
 
     async def watch(
         self,

@@ -32,6 +32,7 @@ class Kind:
 WORKFLOW = Kind(GROUP, VERSION, "Workflow", "workflows")
 WORKFLOW_RUN = Kind(GROUP, VERSION, "WorkflowRun", "workflowruns")
 TASK_RESULT = Kind(GROUP, VERSION, "TaskResult", "taskresults")
+WORKFLOW_EVENT = Kind(GROUP, VERSION, "WorkflowEvent", "workflowevents")
 JOB = Kind("batch", "v1", "Job", "jobs")
 POD = Kind("", "v1", "Pod", "pods")
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
@@ -39,6 +40,7 @@ CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisi
 EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
 KINDS = {
     (kind.api_version, kind.kind): kind
@@ -46,6 +48,7 @@ KINDS = {
         WORKFLOW,
         WORKFLOW_RUN,
         TASK_RESULT,
+        WORKFLOW_EVENT,
         JOB,
         POD,
         CONFIG_MAP,
@@ -53,6 +56,7 @@ KINDS = {
         EVENT,
         SERVICE_ACCOUNT,
         ROLE_BINDING,
+        LEASE,
     )
 }
 

@@ -36,6 +36,7 @@ class Operator:
     cluster: OperatorCluster = field(default_factory=OperatorCluster)
     timers: FakeTimers = field(default_factory=FakeTimers)
     metrics: Metrics = field(default_factory=Metrics)
+    defaults: Defaults = field(default_factory=lambda: Defaults(runner_image="runner:test"))
 
     def __post_init__(self) -> None:
         self.cache = Cache(self.timers.time)
@@ -50,7 +51,7 @@ class Operator:
             cast("Cluster", self.cluster),
             self.cache,
             self.queue,
-            Defaults(runner_image="runner:test"),
+            self.defaults,
             self.hops,
             Clocks(
                 now=lambda: START + timedelta(seconds=self.timers.now - begun),

@@ -28,8 +28,27 @@ class OperatorCluster(FakeCluster):
         self._write("update", manifest["kind"])
         return await super().replace_status(manifest)
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+    async def merge_patch(
+        self, kind: Kind, namespace: str, name: str, body: JsonObject
+    ) -> JsonObject:
+        self._write("patch", kind.kind)
+        stored = self._found(kind, namespace, name)
+        metadata = body.get("metadata", {})
+        version = stored["metadata"]["resourceVersion"]
+        if metadata.get("resourceVersion", version) != version:
+            raise ApiError(409, "Conflict", "the object has been modified")
+        changed = {**stored, "spec": {**stored.get("spec", {}), **body.get("spec", {})}}
+        key = (kind.kind, namespace, name)
+        generation = stored["metadata"]["generation"] + (changed["spec"] != stored.get("spec"))
+        return await self._store("MODIFIED", key, changed, generation=generation)
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+    ) -> None:
         self._write("delete", kind.kind)
+        stored = self._found(kind, namespace, name)
+        if uid not in (None, stored["metadata"]["uid"]):
+            raise ApiError(409, "Conflict", "the UID in the precondition is not the object's")
         await super().delete(kind, namespace, name)
 
     async def pages(
@@ -51,6 +70,16 @@ class OperatorCluster(FakeCluster):
         version = str(next(self._versions))
         yield held[:1], version
         yield held[1:], version
+
+    async def list(
+        self, kind: Kind, namespace: str | None = None, *, label_selector: str = ""
+    ) -> tuple[list[JsonObject], str]:
+        version, items = "", list[JsonObject]()
+        async for page, version in self.pages(  # noqa: B007 - the last version is the list's
+            kind, namespace, label_selector=label_selector
+        ):
+            items += page
+        return items, version
 
     def _write(self, verb: str, kind: str) -> None:
         self.order.append(f"{verb} {kind}")

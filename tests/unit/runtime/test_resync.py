@@ -6,6 +6,7 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, kind_of
 from podhatch_operator.runtime.health import Health, Watches
+from podhatch_operator.runtime.leader import Leadership
 from podhatch_operator.runtime.resync import PATIENCE_SECONDS, Resync
 from podhatch_operator.runtime.watched import WATCHED
 
@@ -14,6 +15,8 @@ from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator
 from tests.unit.runtime.operator_cluster import OperatorCluster
 from tests.unit.runtime.test_reconciler import run, workflow
+
+LEADS = Leadership(leads=True)
 
 
 class Scene:
@@ -119,7 +122,7 @@ async def test_a_watch_may_lag_a_moment(scene: Scene) -> None:
 
 
 async def test_a_watch_that_misses_twice_in_a_row_is_dead(scene: Scene) -> None:
-    health = Health(scene.operator.queue, scene.resync, Watches())
+    health = Health(scene.operator.queue, scene.resync, Watches(), LEADS)
     created = await scene.unheard(run())
     await scene.resync.compare()
     assert health.why_restart() == ""
@@ -168,7 +171,7 @@ async def test_what_ends_while_we_look_is_no_miss(scene: Scene) -> None:
 async def test_ready_when_all_is_listed_and_watched() -> None:
     scene = Scene()
     watches = Watches(["one", "two"])
-    health = Health(scene.operator.queue, scene.resync, watches)
+    health = Health(scene.operator.queue, scene.resync, watches, LEADS)
     assert "listed" in health.why_not_ready()
     await scene.resync.list_all()
     assert "not watched yet" in health.why_not_ready()
@@ -179,9 +182,17 @@ async def test_ready_when_all_is_listed_and_watched() -> None:
     assert health.why_not_ready() == ""
 
 
+async def test_a_standby_is_ready_unless_it_cannot_tell_who_leads() -> None:
+    scene, leadership = Scene(), Leadership()
+    health = Health(scene.operator.queue, scene.resync, Watches(), leadership)
+    assert (health.why_not_ready(), health.state()) == ("", "standby")
+    leadership.problem = "leases is forbidden"
+    assert "leases is forbidden" in health.why_not_ready()
+
+
 async def test_a_reconcile_that_never_ends_asks_for_a_restart() -> None:
     scene = Scene()
-    health = Health(scene.operator.queue, scene.resync, Watches())
+    health = Health(scene.operator.queue, scene.resync, Watches(), LEADS)
     scene.operator.queue.add(RUN)
     await scene.operator.queue.get()
     assert health.why_restart() == ""

@@ -11,6 +11,7 @@ import pytest
 from podhatch.cluster import WORKFLOW_RUN, Cluster
 from podhatch_operator.handlers import taking_in
 from podhatch_operator.runtime.health import Health, Watches, measure_lag
+from podhatch_operator.runtime.leader import Leadership
 from podhatch_operator.runtime.logs import JsonFormatter
 from podhatch_operator.runtime.metrics import Metrics
 from podhatch_operator.runtime.resync import Resync
@@ -34,12 +35,15 @@ def test_settings_come_from_the_environment() -> None:
             "PODHATCH_WATCH_NAMESPACES": "a, b,",
             "PODHATCH_WORKERS": "4",
             "PODHATCH_LOG_LEVEL": "debug",
+            "PODHATCH_RUN_TTL_SECONDS": "60",
+            "PODHATCH_JOB_TTL_SECONDS": "",
         }
     )
     assert settings.runner_image == "mine:1"
     assert settings.namespaces == ("a", "b")
     assert settings.workers == 4
     assert settings.log_level == "DEBUG"
+    assert (settings.defaults.run_ttl_seconds, settings.defaults.job_ttl_seconds) == (60, None)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,8 @@ def test_settings_come_from_the_environment() -> None:
         ("PODHATCH_WORKERS", "0"),
         ("PODHATCH_PORT", ""),
         ("PODHATCH_LOG_LEVEL", "loud"),
+        ("PODHATCH_RUN_TTL_SECONDS", "a week"),
+        ("PODHATCH_JOB_TTL_SECONDS", "-1"),
     ],
 )
 def test_a_bad_setting_is_named(name: str, value: str) -> None:
@@ -103,13 +109,17 @@ async def test_probes_and_metrics_are_served(unused_tcp_port: int) -> None:
     resync = Resync(
         cast("Cluster", operator.cluster), operator.cache, operator.intake, operator.metrics
     )
-    health = Health(operator.queue, resync, Watches())
+    leadership = Leadership()
+    health = Health(operator.queue, resync, Watches(), leadership)
     server = Server(health, operator.metrics, unused_tcp_port)
     await server.start()
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session:
             async with session.get("/healthz") as alive:
-                assert (alive.status, await alive.text()) == (200, "ok")
+                assert (alive.status, await alive.text()) == (200, "standby")
+            async with session.get("/readyz") as ready:
+                assert (ready.status, await ready.text()) == (200, "standby")
+            leadership.leads = True
             async with session.get("/readyz") as ready:
                 assert ready.status == 503
                 assert "listed" in await ready.text()
