@@ -30,10 +30,16 @@ class Assignment:
     task: str
     attempt: int
     """1 for the first."""
+    retry_count: int
+    """How many attempts came before this one."""
+    max_attempts: int
+    """One more than the task's retries."""
+    errors: Mapping[str, str]
+    """For a failure task: the errors' texts by the name of the task that failed."""
     metadata: Mapping[str, str]
     input: "JsonObject"
     parents: Mapping[str, object]
-    """Outputs by the name of the task."""
+    """Outputs by the name of the task; of one that was skipped, `{"skipped": true}`."""
     location: str
     """`package.module:qualified.name` or `path/to/file.py:qualified.name`."""
     source: str | None
@@ -61,6 +67,9 @@ class Assignment:
                 workflow=environ[pod.WORKFLOW],
                 task=environ[pod.TASK],
                 attempt=int(environ[pod.ATTEMPT]),
+                retry_count=int(environ.get(pod.RETRY_COUNT) or int(environ[pod.ATTEMPT]) - 1),
+                max_attempts=int(environ.get(pod.MAX_ATTEMPTS) or 1),
+                errors=_read_object(environ, pod.ERRORS),
                 metadata=_read_object(environ, pod.METADATA),
                 input=_read_object(environ, pod.INPUT, pod.INPUT_FILE),
                 parents=_read_object(environ, pod.PARENTS, pod.PARENTS_FILE),

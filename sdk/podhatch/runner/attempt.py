@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import threading
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -34,6 +35,9 @@ class Attempt:
         self._ending = ending
         self._watch = Watch(self._terminate)
         self._started = False
+        self._deadline = 0.0
+        self._extended = 0.0
+        self._extending = threading.Lock()
         self._asyncio_task: asyncio.Task[object] | None = None
         self._coroutine: Coroutine[Any, Any, object] | None = None
 
@@ -79,7 +83,17 @@ class Attempt:
         self._ending.mark_start()
         timeout = self._assignment.execution_timeout
         if timeout is not None:
-            self._watch.call_at(time.monotonic() + timeout, self._time_out)
+            self._deadline = time.monotonic() + timeout
+            self._watch.call_at(self._deadline, self._look_at_clock)
+
+    def _extend(self, seconds: float) -> None:
+        """Move the end of the attempt's time, then tell the operator, who holds the backstop."""
+        if self._assignment.execution_timeout is None:
+            return
+        with self._extending:
+            self._deadline += seconds
+            self._extended += seconds
+            self._ending.tell_extension(self._extended)
 
     def _context(self) -> Context:
         assignment = self._assignment
@@ -89,6 +103,10 @@ class Attempt:
             workflow_name=assignment.workflow,
             task_name=assignment.task,
             attempt_number=assignment.attempt,
+            retry_count=assignment.retry_count,
+            max_attempts=assignment.max_attempts,
+            errors=assignment.errors,
+            extend_timeout=self._extend,
             additional_metadata=assignment.metadata,
             parents=assignment.parents,
             is_cancelled=lambda: self._watch.terminated,
@@ -96,12 +114,15 @@ class Attempt:
 
     def _fail(self, error: BaseException) -> NoReturn:
         from podhatch.runner.failure import TaskFailure, describe
+        from podhatch.runner.retry import wish
 
         cancelled = self._watch.terminated and not isinstance(error, TaskFailure)
         report = describe(error)
         if cancelled and not report["message"]:  # as that of asyncio.CancelledError
             report["message"] = "the task was cancelled while it ran"
-        self._ending.reach("Cancelled" if cancelled else "Failed", error=report)
+        if cancelled:
+            self._ending.reach("Cancelled", error=report)
+        self._ending.reach("Failed", error=report, again=wish(error))
 
     # What follows runs in the watch's thread.
 
@@ -123,8 +144,15 @@ class Attempt:
         message = f"the task did not end within {GRACE_SECONDS:g}s of being cancelled"
         self._stop("Cancelled", "Cancelled", message)
 
+    def _look_at_clock(self) -> None:
+        if time.monotonic() < self._deadline:  # the task has moved it
+            self._watch.call_at(self._deadline, self._look_at_clock)
+        else:
+            self._time_out()
+
     def _time_out(self) -> NoReturn:
-        message = f"Task exceeded timeout of {self._assignment.execution_timeout:g}s"
+        limit = (self._assignment.execution_timeout or 0.0) + self._extended
+        message = f"Task exceeded timeout of {limit:g}s"
         self._stop("Cancelled" if self._watch.terminated else "TimedOut", "TimedOut", message)
 
     def _stop(self, outcome: Outcome, kind: str, message: str) -> NoReturn:

@@ -9,13 +9,16 @@ import os
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.api import pod
 from podhatch.api.pod import ErrorReport, Outcome, Report
 from podhatch.runner import report as reports
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.report import NotDelivered, Reporter
+
+if TYPE_CHECKING:
+    from podhatch.runner.retry import Wish
 
 EXIT_CODES: dict[Outcome, int] = {
     "Succeeded": pod.EXIT_SUCCEEDED,
@@ -24,6 +27,7 @@ EXIT_CODES: dict[Outcome, int] = {
     "Cancelled": pod.EXIT_CANCELLED,
 }
 EXIT_HANDLER_SECONDS = 5.0
+NO_WISH: "Wish" = {}
 
 
 class Ending:
@@ -45,11 +49,35 @@ class Ending:
         """The user's function starts now."""
         self._report["startedAt"] = _now()
 
+    def tell_extension(self, seconds: float) -> None:
+        """Tell that the attempt has got so many seconds more in all; after its end, never return.
+
+        When nobody can be told, the task goes on, until its Job's own deadline at the latest.
+        """
+        with self._first:
+            self._report["extendedSeconds"] = seconds
+            if self._reporter is None:
+                return
+            try:
+                self._reporter.send_first(self._report)
+            except NotDelivered as error:
+                notice = f"the operator was not told of the longer timeout: {error}"
+                sys.stderr.write(f"podhatch: {notice}\n")
+
     def reach(
-        self, outcome: Outcome, *, output: str | None = None, error: ErrorReport | None = None
+        self,
+        outcome: Outcome,
+        *,
+        output: str | None = None,
+        error: ErrorReport | None = None,
+        again: "Wish" = NO_WISH,
     ) -> NoReturn:
         """End the attempt and the process. Who comes second waits here for the process to end."""
         self._first.acquire()
+        if "retryable" in again:
+            self._report["retryable"] = again["retryable"]
+        if "retryAfterSeconds" in again:
+            self._report["retryAfterSeconds"] = again["retryAfterSeconds"]
         report = self._complete(outcome, output, error)
         report = self._deliver(report)
         self._exit(report)
@@ -88,7 +116,7 @@ class Ending:
 
     def _exit(self, report: Report) -> NoReturn:
         """Leave, without waiting for threads the user left behind nor long for anything else."""
-        code = EXIT_CODES[report["outcome"]]
+        code = EXIT_CODES[report.get("outcome", "Failed")]
         with contextlib.suppress(BaseException):
             limit = threading.Timer(EXIT_HANDLER_SECONDS, os._exit, (code,))
             limit.daemon = True
@@ -106,7 +134,7 @@ class Ending:
         error = report.get("error")
         if error:
             sys.stderr.write(error.get("traceback", ""))
-            notice = f"{report['outcome']}: {error['type']}: {error['message']}"
+            notice = f"{report.get('outcome')}: {error['type']}: {error['message']}"
             self._notices.append(notice)
         for notice in self._notices:
             sys.stderr.write(f"podhatch: {notice}\n")

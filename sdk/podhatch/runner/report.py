@@ -30,6 +30,14 @@ class Reporter(Protocol):
         """
         ...
 
+    def send_first(self, report: Report) -> None:
+        """Deliver a report without an outcome, of an attempt that still runs. `send` follows.
+
+        Raises:
+            NotDelivered: It could not be delivered in reasonable time.
+        """
+        ...
+
 
 def encode(report: Report) -> bytes:
     """Return the report as compact JSON."""
@@ -127,6 +135,4 @@ def _longest(length: int, fits: Callable[[int], bool]) -> int:
 
 def new_report(assignment: Assignment) -> Report:
     """Return the report of an attempt of which nothing is known yet but who it is."""
-    return Report(
-        run=assignment.run, task=assignment.task, attempt=assignment.attempt, outcome="Failed"
-    )
+    return Report(run=assignment.run, task=assignment.task, attempt=assignment.attempt)

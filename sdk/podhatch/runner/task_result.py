@@ -1,6 +1,7 @@
-"""Reports an attempt by creating its TaskResult: one POST with the pod's service account.
+"""Reports an attempt by its TaskResult: one POST with the pod's service account.
 
-The reporter of pods with access to the cluster. TLS is prepared while the user's code runs.
+The reporter of pods with access to the cluster. An attempt that moves its time limit reports more
+than once: then PATCHes follow. TLS is prepared while the user's code runs.
 """
 
 import importlib
@@ -46,6 +47,8 @@ class TaskResultReporter:
         self._assignment = assignment
         self._connection: HTTPSConnection | None = None
         self._connected_at = 0.0
+        self._exists = False
+        self._had_first = False
         self._imported = threading.Event()
         self._preparation = threading.Thread(
             target=self._prepare, name="podhatch-report", daemon=True
@@ -58,20 +61,36 @@ class TaskResultReporter:
         self._preparation.start()
 
     def send(self, report: Report) -> None:
-        """Create the TaskResult; one that is already there is this attempt's own.
+        """Create the TaskResult, or complete it; one that is already there is this attempt's own.
 
         Raises:
             NotDelivered: The API server refused it, or could not be reached for 10 seconds.
         """
         if self._preparation.ident is not None:
             self._preparation.join(REQUEST_SECONDS)
-        body = json.dumps(_manifest(self._assignment, report)).encode()
         try:
-            _persist(lambda: self._post(body))
+            _persist(lambda: self._write(report))
         except NotDelivered:
             raise
         except Exception as error:
             raise NotDelivered(f"{type(error).__name__}: {error}") from error
+
+    def send_first(self, report: Report) -> None:
+        """Create the TaskResult without an outcome, or bring it up to date.
+
+        Raises:
+            NotDelivered: The API server refused it, or could not be reached for 10 seconds.
+        """
+        self._had_first = True
+        self.send(report)
+
+    def _write(self, report: Report) -> None:
+        if not self._exists:
+            created = self._request("POST", "", _manifest(self._assignment, report))
+            self._exists = True
+            if created or not self._had_first:
+                return
+        self._request("PATCH", f"/{self._assignment.result}", {"spec": report})
 
     def _prepare(self) -> None:
         with suppress(Exception):  # `send` connects again, and tells what is wrong
@@ -104,23 +123,25 @@ class TaskResultReporter:
             return connection
         return self._connect()
 
-    def _post(self, body: bytes) -> None:
+    def _request(self, method: str, name: str, body: "JsonObject") -> bool:
+        """Tell whether the API server took it; False when a POST finds the object there."""
         from http.client import HTTPException
         from ssl import SSLCertVerificationError
 
         try:
             connection = self._take_connection()
-            connection.request("POST", self._path(), body, _headers())
+            path = self._path() + name
+            connection.request(method, path, json.dumps(body).encode(), _headers(method))
             response = connection.getresponse()
             answer = response.read()
         except (FileNotFoundError, SSLCertVerificationError):
             raise
         except (OSError, HTTPException) as error:
             raise _TryAgain(f"no answer from the API server: {error!r}") from error
-        if response.status < 300 or response.status == 409:
-            return
+        if response.status < 300 or (response.status == 409 and method == "POST"):
+            return response.status < 300
         reason = f"{response.status} {_message(answer)}"
-        if response.status == 429 or response.status >= 500:
+        if response.status in (409, 429) or response.status >= 500:
             raise _TryAgain(reason, _seconds(response.getheader("Retry-After")))
         raise NotDelivered(reason)
 
@@ -168,12 +189,12 @@ def _manifest(assignment: Assignment, report: Report) -> "JsonObject":
     }
 
 
-def _headers() -> dict[str, str]:
+def _headers(method: str) -> dict[str, str]:
     with open(f"{SERVICE_ACCOUNT}/token", encoding="ascii") as file:
         token = file.read().strip()
     return {
         "Authorization": f"Bearer {token}",
-        "Content-Type": "application/json",
+        "Content-Type": f"application/{'merge-patch+' if method == 'PATCH' else ''}json",
         "User-Agent": "podhatch-runner",
     }
 

@@ -16,6 +16,8 @@ from podhatch.api.model import JsonObject
 
 @dataclass
 class Request:
+    method: str
+    content_type: str
     path: str
     token: str
     body: JsonObject
@@ -39,13 +41,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.api.requests.append(Request(self.path, self.headers["Authorization"], body))
+        kind, token = self.headers["Content-Type"], self.headers["Authorization"]
+        self.api.requests.append(Request(self.command, kind, self.path, token, body))
         status = self.api.answers.pop(0) if self.api.answers else 201
         answer = json.dumps({"kind": "Status", "message": f"told to answer {status}"}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    do_PATCH = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

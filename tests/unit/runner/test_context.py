@@ -1,11 +1,13 @@
 """Outputs of parents, as a task asks its context for them."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from podhatch import Hatchet
 from podhatch.context import Context
-from podhatch.errors import IllegalTaskOutputError
+from podhatch.errors import IllegalTaskOutputError, TaskRunError
 from pydantic import BaseModel
 
 shop = Hatchet().workflow("Shop")
@@ -35,7 +37,12 @@ def untyped(input, ctx):  # type: ignore[no-untyped-def]
     return None
 
 
-def context_of(**parents: object) -> Context:
+def context_of(
+    *,
+    errors: Mapping[str, str] | None = None,
+    extend_timeout: Callable[[float], None] | None = None,
+    **parents: object,
+) -> Context:
     return Context(
         workflow_run_id="shop-1",
         task_run_id="shop-1-ship-abc-1",
@@ -45,6 +52,8 @@ def context_of(**parents: object) -> Context:
         additional_metadata={},
         parents=parents,
         is_cancelled=lambda: False,
+        errors=errors,
+        extend_timeout=extend_timeout,
     )
 
 
@@ -75,3 +84,49 @@ def test_output_that_does_not_fit() -> None:
 
 def test_counts() -> None:
     assert (context_of().attempt_number, context_of().retry_count) == (3, 2)
+
+
+def test_parent_that_was_skipped() -> None:
+    context = context_of(load={"skipped": True}, pay={"amount": 2}, untyped=None)
+    assert context.was_skipped(load)
+    assert context.was_skipped("load")
+    assert not context.was_skipped(pay)
+    assert not context.was_skipped(untyped)
+    with pytest.raises(ValueError, match=r"task load was skipped .* ask ctx.was_skipped\(\) first"):
+        context.task_output(load)
+    with pytest.raises(ValueError, match="add it to parents= of ship"):
+        context_of().was_skipped(load)
+
+
+TRACE = 'Traceback (most recent call last):\n  File "orders.py"\nValueError: no: card\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message", "trace"),
+    [
+        (f"ValueError: no: card\n{TRACE}", "ValueError", "no: card", TRACE),
+        ("ImagePull: shop:1\nis away", "ImagePull", "shop:1\nis away", ""),
+        ("the pod: it is gone", "Error", "the pod: it is gone", ""),
+    ],
+)
+def test_errors_of_a_failure_task(text: str, kind: str, message: str, trace: str) -> None:
+    context = context_of()
+    assert (context.task_run_errors, context.get_task_run_error(load)) == ({}, None)
+    context = context_of(errors={"load": text})
+    assert context.task_run_errors == {"load": text}
+    error = context.get_task_run_error(load)
+    assert isinstance(error, TaskRunError)
+    assert (error.exc_type, error.exc, error.trace) == (kind, message, trace)
+    assert error.task == "load"
+    assert context.get_task_run_error("pay") is None
+
+
+async def test_more_time_is_asked_for_in_seconds() -> None:
+    asked: list[float] = []
+    context = context_of(extend_timeout=asked.append)
+    context.refresh_timeout("1m30s")
+    await context.aio_refresh_timeout(timedelta(milliseconds=1500))
+    assert asked == [90, 1.5]
+    with pytest.raises(ValueError, match="'more' is no duration"):
+        context.refresh_timeout("more")
+    context_of().refresh_timeout("1s")  # where nobody keeps time, as in tests of user code
