@@ -58,3 +58,19 @@ def revision(name: str, version: int = 1, flow: str = "flow") -> JsonObject:
         "metadata": metadata(name, version, labels={labels.WORKFLOW: flow}),
         "data": {},
     }
+
+
+def event(key: str, version: int = 1) -> JsonObject:
+    """Return a WorkflowEvent named as its key."""
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "WorkflowEvent",
+        "metadata": metadata(key, version),
+        "spec": {"key": key},
+    }
+
+
+def replayed(version: int, phase: str = "Failed") -> JsonObject:
+    """Return a finished run that is asked to start over."""
+    raw = run(version, phase=phase)
+    return {**raw, "spec": {**raw["spec"], "replay": {"count": 1}}}

@@ -7,8 +7,10 @@ from typing import cast
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    JOB,
     TASK_RESULT,
     WORKFLOW,
+    WORKFLOW_EVENT,
     WORKFLOW_RUN,
     Cluster,
     kind_of,
@@ -20,6 +22,7 @@ from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.metrics import Hops, Metrics
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.reconciler import Clocks, Reconciler
+from podhatch_operator.runtime.store import place_of
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator_cluster import OperatorCluster
@@ -46,7 +49,7 @@ class Operator:
         self.reconciler = self.restarted()
 
     def restarted(self) -> Reconciler:
-        begun = self.timers.now
+        self.begun = self.timers.now
         return Reconciler(
             cast("Cluster", self.cluster),
             self.cache,
@@ -54,7 +57,7 @@ class Operator:
             self.defaults,
             self.hops,
             Clocks(
-                now=lambda: START + timedelta(seconds=self.timers.now - begun),
+                now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
                 monotonic=self.timers.time,
             ),
         )
@@ -62,8 +65,15 @@ class Operator:
     async def user_creates(self, *manifests: JsonObject) -> None:
         """Create objects, and let the operator see them."""
         for manifest in manifests:
-            created = await self.cluster.create_as_user(manifest)
-            self.intake.changed(kind_of(created), created)
+            self.see(await self.cluster.create_as_user(manifest))
+
+    def see(self, raw: JsonObject) -> None:
+        """Let the operator see an object."""
+        self.intake.changed(kind_of(raw), raw)
+
+    def clock_begins(self, other: "Operator") -> None:
+        """Have the same time as another operator."""
+        self.begun = other.begun
 
     def unaware_of_jobs(self) -> "Operator":
         """Return an operator that sees all but the Jobs, as if their events were late."""
@@ -73,7 +83,7 @@ class Operator:
                 other.intake.changed(kind, raw)
         return other
 
-    async def pod_reports(self, job: str, output: str = "1") -> None:
+    async def pod_reports(self, job: str, output: str = "1", outcome: str = "Succeeded") -> None:
         """Write the TaskResult of a Job, and let the operator see it."""
         (found,) = [raw for raw in self.cluster.objects("Job") if raw["metadata"]["name"] == job]
         metadata = found["metadata"]
@@ -86,12 +96,24 @@ class Operator:
                 "spec": {
                     "run": "run",
                     "task": task,
-                    "attempt": 1,
-                    "outcome": "Succeeded",
+                    "attempt": int(metadata["labels"]["podhatch.dev/attempt"]),
+                    "outcome": outcome,
                     "output": output,
                 },
             }
         )
+
+    async def user_patches(self, run: JsonObject) -> None:
+        """Change the spec of the run, and let the operator see it."""
+        changed = await self.cluster.merge_patch(WORKFLOW_RUN, NAMESPACE, "run", {"spec": run})
+        self.intake.changed(WORKFLOW_RUN, changed)
+
+    def sees_deletions(self) -> None:
+        """Let the operator see what is not there any more."""
+        for kind in (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, CONTROLLER_REVISION, JOB):
+            there = {place_of(raw) for raw in self.cluster.objects(kind.kind)}
+            for place in set(self.cache.places(kind)) - there:
+                self.intake.gone(kind, place, self.cache.version(kind, place) + 1)
 
     async def work(self) -> list[Key]:
         """Reconcile what waits in the queue, and what comes back at once."""

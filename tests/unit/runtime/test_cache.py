@@ -10,15 +10,18 @@ from podhatch.cluster import (
     POD,
     TASK_RESULT,
     WORKFLOW,
+    WORKFLOW_EVENT,
     WORKFLOW_RUN,
     Kind,
 )
 from podhatch_operator.core.observed import Observed
 from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.keys import run_key, workflow_key
+from podhatch_operator.runtime.keys import event_key, run_key, workflow_key
+from podhatch_operator.runtime.lean import ended_job
+from podhatch_operator.runtime.pins import UNDECIDED
 from podhatch_operator.runtime.tombstones import TOMBSTONE_SECONDS
 
-from tests.unit.runtime.objects import NAMESPACE, child, revision, run, workflow
+from tests.unit.runtime.objects import NAMESPACE, child, event, replayed, revision, run, workflow
 from tests.unit.runtime.timers import FakeTimers
 
 PLACE = (NAMESPACE, "run")
@@ -129,13 +132,15 @@ def test_of_children_of_a_finished_run_only_the_version_is_held(run_first: bool)
         cache.apply(kind, child(kind.kind, "job-1", 7))
     cache.apply(WORKFLOW_RUN, finished)
     observed = observe(cache)
-    assert (observed.jobs, observed.pods, observed.results) == ({}, {}, {})
+    assert (observed.pods, observed.results) == ({}, {})
+    assert observed.jobs == {"job-1": ended_job("job-1")}
     for kind in (JOB, POD, TASK_RESULT):
         assert cache.version(kind, (NAMESPACE, "job-1")) == 7
         assert cache.count(kind) == 1
         assert not cache.apply(kind, child(kind.kind, "job-1", 7))
         assert cache.remove(kind, (NAMESPACE, "job-1"), 8)
         assert cache.count(kind) == 0
+    assert observe(cache).jobs == {}
 
 
 def test_a_job_of_a_finished_run_is_held_while_it_may_have_to_be_ended() -> None:
@@ -145,7 +150,7 @@ def test_a_job_of_a_finished_run_is_held_while_it_may_have_to_be_ended() -> None
     cache.apply(JOB, active)
     assert set(observe(cache).jobs) == {"job-1"}
     cache.apply(JOB, child("Job", "job-1", 4))
-    assert observe(cache).jobs == {}
+    assert observe(cache).jobs == {"job-1": ended_job("job-1")}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +162,7 @@ def test_a_job_of_a_finished_run_is_held_while_it_may_have_to_be_ended() -> None
         (TASK_RESULT, child("TaskResult", "job-1"), {run_key(NAMESPACE, "run")}),
         (CONTROLLER_REVISION, revision("flow-1"), {run_key(NAMESPACE, "waits")}),
         (WORKFLOW, workflow(), {workflow_key(NAMESPACE, "flow"), run_key(NAMESPACE, "waits")}),
+        (WORKFLOW_EVENT, event("paid"), {event_key(NAMESPACE, "paid")}),
         (JOB, {"metadata": {"name": "x", "namespace": "y"}}, set[object]()),
     ],
 )
@@ -174,6 +180,101 @@ def test_all_keys_come_with_finished_runs_last() -> None:
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(name="active", phase="Running"))
     assert [key.name for key in cache.all_keys()] == ["flow", "active", "over"]
+
+
+def test_an_event_is_shown_to_the_runs_that_wait_for_it_and_wakes_them() -> None:
+    cache, patient = new_cache(), workflow()
+    patient["spec"]["tasks"][0]["waitFor"] = [{"or": [{"event": {"key": "paid"}}]}]
+    cache.apply(WORKFLOW, patient)
+    cache.apply(WORKFLOW, workflow(name="other"))
+    cache.apply(WORKFLOW_RUN, run())
+    cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
+    cache.apply(WORKFLOW_RUN, run(name="elsewhere", flow="other"))
+    paid = event("paid")
+    assert cache.keys_for(WORKFLOW_EVENT, paid) == [
+        event_key(NAMESPACE, "paid"),
+        run_key(NAMESPACE, "run"),
+    ]
+    cache.apply(WORKFLOW_EVENT, paid)
+    cache.apply(WORKFLOW_EVENT, event("refused"))
+    assert [each["metadata"]["name"] for each in observe(cache).events] == ["paid"]
+    for name in ("over", "elsewhere"):
+        assert list(observe(cache, name).events) == []
+    assert event_key(NAMESPACE, "paid") in cache.all_keys()
+    assert cache.keys_without(WORKFLOW_EVENT, paid) == [event_key(NAMESPACE, "paid")]
+
+
+def test_a_pinned_revision_says_what_its_run_waits_for() -> None:
+    cache, pinned = new_cache(), revision("flow-1")
+    leaf = {"event": {"key": "paid"}}
+    pinned["data"] = {"spec": {"tasks": [{"name": "a", "cancelIf": [leaf]}]}}
+    cache.apply(CONTROLLER_REVISION, pinned)
+    cache.apply(WORKFLOW, workflow())
+    cache.apply(WORKFLOW_EVENT, event("paid"))
+    started = run(phase="Running")
+    started["status"]["revision"] = "flow-1"
+    cache.apply(WORKFLOW_RUN, started)
+    assert len(observe(cache).events) == 1
+
+
+def test_a_run_that_starts_over_lacks_its_children_until_they_are_listed() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run(2, phase="Failed"))
+    job = child("Job", "job-1", 3)
+    cache.apply(JOB, job)
+    assert not cache.lacks_children(PLACE)
+    cache.apply(WORKFLOW_RUN, replayed(4))
+    assert cache.lacks_children(PLACE)
+    cache.restore(PLACE, JOB, [job, child("Job", "job-2", 2)])
+    cache.restored(PLACE)
+    assert observe(cache).jobs["job-1"]["spec"] == job["spec"]
+    assert not cache.lacks_children(PLACE)
+    cache.apply(WORKFLOW_RUN, run(5, phase="Failed") | {"status": {"phase": "Failed"}})
+    assert observe(cache).jobs == {name: ended_job(name) for name in ("job-1", "job-2")}
+
+
+def test_a_late_list_restores_nothing_older_and_nothing_that_is_over_again() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run(2, phase="Failed"))
+    cache.apply(JOB, child("Job", "job-1", 3))
+    cache.apply(WORKFLOW_RUN, replayed(4))
+    cache.apply(JOB, child("Job", "job-1", 6))
+    cache.restore(PLACE, JOB, [child("Job", "job-1", 5)])
+    assert cache.version(JOB, (NAMESPACE, "job-1")) == 6
+    cache.apply(WORKFLOW_RUN, run(7, phase="Cancelled"))
+    cache.restore(PLACE, JOB, [child("Job", "job-1", 6)])
+    assert observe(cache).jobs == {"job-1": ended_job("job-1")}
+
+
+def test_a_cancelled_run_is_over_whatever_replay_it_once_was_asked_for() -> None:
+    cache = new_cache()
+    cancelled = replayed(4, phase="Cancelled")
+    cancelled["spec"]["desiredState"] = "Cancelled"
+    cache.apply(WORKFLOW_RUN, cancelled)
+    assert cache.keys_for(WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
+
+
+def test_pins_follow_the_runs() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run(1))
+    cache.apply(WORKFLOW_RUN, run(1, name="rejected", phase="Failed"))
+    cache.apply(WORKFLOW_RUN, run(1, name="elsewhere", flow="other"))
+    assert cache.pins.held(NAMESPACE, "flow") == {UNDECIDED}
+    for name in ("run", "second"):
+        pinned = run(2, name=name, phase="Running")
+        pinned["status"]["revision"] = "flow-1"
+        cache.apply(WORKFLOW_RUN, pinned)
+        assert cache.pins.held(NAMESPACE, "flow") == {"flow-1"}
+    cache.remove(WORKFLOW_RUN, PLACE, 3)
+    assert cache.pins.held(NAMESPACE, "flow") == {"flow-1"}
+    cache.remove(WORKFLOW_RUN, (NAMESPACE, "second"), 4)
+    assert cache.pins.held(NAMESPACE, "flow") == set()
+
+
+def test_revisions_of_workflows_that_are_gone_are_looked_at() -> None:
+    cache = new_cache()
+    cache.apply(CONTROLLER_REVISION, revision("flow-1"))
+    assert cache.all_keys() == [workflow_key(NAMESPACE, "flow")]
 
 
 @given(st.permutations(range(1, 7)), st.integers(1, 6), st.data())

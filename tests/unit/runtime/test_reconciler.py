@@ -1,10 +1,13 @@
 """The reconciler carries plans out: in order, once, and again where that helps."""
 
 import copy
+from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, ClusterUnreachable
+from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
+from podhatch_operator.core.decision import Extension
+from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
 from podhatch_operator.runtime.keys import run_key, workflow_key
 from podhatch_operator.runtime.reconciler import RetryLater
@@ -281,3 +284,85 @@ async def test_the_hop_from_result_to_next_job_is_timed(operator: Operator) -> N
     await operator.pod_reports(operator.jobs()[0])
     await operator.work()
     assert operator.metrics.registry.get_sample_value("podhatch_hop_seconds_count") == 1
+
+
+async def test_a_user_event_wakes_the_run_that_waits_for_it(operator: Operator) -> None:
+    waits = {**python("a"), "waitFor": [{"event": {"key": "paid"}}]}
+    await started(operator, waits)
+    assert operator.jobs() == []
+    await operator.user_creates(
+        {
+            "apiVersion": API,
+            "kind": "WorkflowEvent",
+            "metadata": {"name": "paid-1", "namespace": NAMESPACE},
+            "spec": {"key": "paid"},
+        }
+    )
+    await operator.work()
+    operator.timers.pass_time(1)  # the API server tells times to the second
+    await operator.work()
+    assert len(operator.jobs()) == 1
+
+
+async def test_a_replay_goes_on_with_what_the_cache_had_let_go(operator: Operator) -> None:
+    await started(operator, python("a"), python("b", "a"), python("c", "b"))
+    for outcome in ("Succeeded", "Failed"):
+        await operator.pod_reports(operator.jobs()[-1], '"x"', outcome)
+        await operator.work()
+    assert operator.status()["phase"] == "Failed"
+    observed = operator.cache.observe(NAMESPACE, "run")
+    assert observed is not None
+    assert observed.results == {}
+    await operator.user_patches({"replay": {"count": 1, "failedOnly": True}})
+    await operator.work()
+    observed = operator.cache.observe(NAMESPACE, "run")
+    assert observed is not None
+    assert len(observed.results) == 2
+    tasks = [job["metadata"]["labels"]["podhatch.dev/task"] for job in observed.jobs.values()]
+    assert sorted(tasks) == ["a", "b", "b"]
+
+
+async def test_a_replay_that_cannot_list_waits(operator: Operator) -> None:
+    await started(operator)
+    await operator.pod_reports(operator.jobs()[0], outcome="Failed")
+    await operator.work()
+    operator.cluster.refusals["list Pod"] = ApiError(500, "InternalError", "etcd")
+    await operator.user_patches({"replay": {"count": 1}})
+    for _ in range(2):
+        with pytest.raises(ApiError, match="etcd"):
+            await operator.reconciler.reconcile(RUN)
+    assert len(operator.jobs()) == 1
+    operator.cluster.refusals.clear()
+    await operator.work()
+    assert len(operator.jobs()) == 2
+
+
+async def test_a_jobs_deadline_moves_with_the_tasks(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.cluster.objects("Job")
+    deadline: int = job["spec"]["activeDeadlineSeconds"]
+    await operator.user_creates(report_of(job, extendedSeconds=100.0))
+    await operator.work()
+    (job,) = operator.cluster.objects("Job")
+    assert job["spec"]["activeDeadlineSeconds"] == deadline + 100
+    assert operator.cluster.order.count("patch Job") == 1
+
+
+async def test_a_job_that_is_gone_needs_no_deadline(operator: Operator) -> None:
+    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    await children.extend(NAMESPACE, [Extension("gone", 10)])
+    operator.cluster.refusals["patch Job"] = ApiError(403, "Forbidden", "may not")
+    with pytest.raises(ApiError, match="may not"):
+        await children.extend(NAMESPACE, [Extension("gone", 10)])
+
+
+def report_of(job: JsonObject, **spec: object) -> JsonObject:
+    """Return a TaskResult without an outcome: a first report."""
+    metadata = job["metadata"]
+    names = metadata["labels"]
+    return {
+        "apiVersion": API,
+        "kind": "TaskResult",
+        "metadata": {"name": metadata["name"], "namespace": NAMESPACE, "labels": names},
+        "spec": {"run": "run", "task": names["podhatch.dev/task"], "attempt": 1, **spec},
+    }

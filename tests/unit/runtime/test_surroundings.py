@@ -147,7 +147,7 @@ async def test_an_event_goes_into_cache_and_queue() -> None:
     await handler(event={"type": "MODIFIED", "object": run(1)})
     assert len(operator.queue) == 0
     await handler(event={"type": "DELETED", "object": run(2)})
-    assert len(operator.queue) == 1
+    assert await operator.queue.get() == RUN
     assert operator.cache.observe(NAMESPACE, "run") is None
 
 
