@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from podhatch.client.target import Target
+from podhatch.runnables.event_client import EventClient
+from podhatch.runnables.run_client import RunsClient
 from podhatch.runnables.settings import StandaloneOptions, WorkflowOptions
 from podhatch.runnables.standalone import Standalone
 from podhatch.runnables.task import Input, R, TaskFunction
@@ -14,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class Hatchet:
-    """Defines workflows and tasks. Touches no cluster until one of them is run."""
+    """Defines workflows and tasks. Touches no cluster until one of them is run.
+
+    Attributes:
+        runs: Looks at runs, cancels and replays them.
+        event: Pushes events that runs wait for.
+    """
 
     def __init__(
         self,
@@ -31,6 +38,8 @@ class Hatchet:
             context: Name of a context in it; by default the current one.
         """
         self._target = Target(namespace, kubeconfig, context)
+        self.runs = RunsClient(self._target)
+        self.event = EventClient(self._target)
 
     @overload
     def workflow(

@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, ClusterUnreachable, Kind, WatchEvent, kind_of
@@ -78,6 +78,18 @@ class FakeCluster:
         if changed.get("spec") != stored.get("spec"):
             generation += 1
         return await self._store("MODIFIED", key, changed, generation=generation)
+
+    async def merge_patch(
+        self, kind: Kind, namespace: str, name: str, body: JsonObject
+    ) -> JsonObject:
+        self._count("patch", kind)
+        stored = self._found(kind, namespace, name)
+        version = body.get("metadata", {}).get("resourceVersion")
+        if version not in (None, stored["metadata"]["resourceVersion"]):
+            raise ApiError(409, "Conflict", "the object has been modified")
+        changed = _merged(stored, body)
+        generation = stored["metadata"]["generation"] + (changed["spec"] != stored["spec"])
+        return await self._store("MODIFIED", _key(stored), changed, generation=generation)
 
     async def replace_status(self, manifest: JsonObject) -> JsonObject:
         kind = kind_of(manifest)
@@ -178,6 +190,14 @@ class FakeCluster:
         async with self._changed:
             self._history.append(change)
             self._changed.notify_all()
+
+
+def _merged(old: JsonObject, patch: JsonObject) -> JsonObject:
+    merged = {**old, **patch}
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            merged[name] = _merged(old.get(name, {}), cast("JsonObject", value))
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _key(manifest: JsonObject) -> Key:

@@ -90,6 +90,22 @@ class ClusterContract:
             await cluster.replace_status({**created, "status": {"phase": "Failed"}})
         assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
 
+    async def test_patch_is_laid_over_what_is_there(self, cluster: AnyCluster) -> None:
+        created = await cluster.create(run_in(cluster.namespace))
+        body = {"spec": {"replay": {"count": 1}}}
+        patched = await cluster.merge_patch(WORKFLOW_RUN, cluster.namespace, "orders-1", body)
+        assert patched["spec"]["input"] == {"id": 7}
+        assert patched["spec"]["replay"]["count"] == 1
+        assert patched["metadata"]["generation"] == 2
+        version = {"resourceVersion": created["metadata"]["resourceVersion"]}
+        late = {"metadata": version, "spec": {"desiredState": "Cancelled"}}
+        with pytest.raises(ApiError) as refusal:
+            await cluster.merge_patch(WORKFLOW_RUN, cluster.namespace, "orders-1", late)
+        assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
+        removal = {"spec": {"replay": None}}
+        patched = await cluster.merge_patch(WORKFLOW_RUN, cluster.namespace, "orders-1", removal)
+        assert "replay" not in patched["spec"]
+
     async def test_watch_replays_one_object_after_a_version(self, cluster: AnyCluster) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         await cluster.create(run_in(cluster.namespace, "orders-2"))

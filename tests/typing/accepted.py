@@ -5,20 +5,30 @@ from datetime import timedelta
 from typing import Any, TypedDict, assert_type
 
 from podhatch import (
+    RUN_START,
     Context,
     DesiredWorkerLabel,
     EmptyModel,
     FailedTaskRunExceptionGroup,
     Hatchet,
+    ParentCondition,
+    Pod,
+    SleepCondition,
     Standalone,
+    StickyStrategy,
     Task,
+    TaskDefaults,
     TaskRunError,
     TaskRunRef,
     TriggerWorkflowOptions,
+    UserEventCondition,
     WorkerLabelComparator,
     Workflow,
     WorkflowRunRef,
+    or_,
 )
+from podhatch.api.event import WorkflowEvent
+from podhatch.api.run import WorkflowRun
 from pydantic import BaseModel
 
 
@@ -86,7 +96,57 @@ def choose(input: Order, ctx: Context) -> int | str:
 assert_type(choose, Task[Order, int | str])
 
 
-@hatchet.task(input_validator=Order, image_pull_policy="Always", cluster_access=False)
+@orders.task(
+    parents=[charge, choose],
+    retries=3,
+    backoff_factor=1.5,
+    backoff_max_seconds=60,
+    backoff_jitter=0.5,
+    wait_for=[
+        SleepCondition("5s"),
+        or_(SleepCondition(timedelta(hours=1)), UserEventCondition("paid", "input.sum > 7")),
+    ],
+    skip_if=[ParentCondition(charge, "output.paid == 0")],
+    cancel_if=[UserEventCondition("stop", scope="eu", consider_events_since=RUN_START)],
+    pod=Pod(
+        limits={"memory": "1Gi"},
+        env={"MODE": "fast", "TOKEN": {"secretKeyRef": {"name": "shop", "key": "token"}}},
+        tolerations=[{"key": "gpu", "operator": "Exists"}],
+    ),
+)
+async def tell(input: Order, ctx: Context) -> str:
+    assert_type(ctx.was_skipped(charge), bool)
+    assert_type(ctx.retry_count + ctx.max_attempts, int)
+    ctx.refresh_timeout("5m")
+    await ctx.aio_refresh_timeout(timedelta(minutes=5))
+    return ctx.task_run_errors.get("charge", "")
+
+
+@orders.on_failure_task(retries=2, execution_timeout="5s")
+def undo(input: Order, ctx: Context) -> int:
+    assert_type(ctx.get_task_run_error(charge), TaskRunError | None)
+    return 1
+
+
+@orders.on_success_task()
+async def celebrate(input: Order, ctx: Context) -> str:
+    return ctx.task_output(tell)
+
+
+assert_type(tell, Task[Order, str])
+assert_type(undo, Task[Order, int])
+assert_type(celebrate, Task[Order, str])
+hatchet.workflow(
+    "whole",
+    input_validator=Order,
+    task_defaults=TaskDefaults(retries=3, execution_timeout="5m"),
+    sticky=StickyStrategy.SOFT,
+    ttl_seconds_after_finished=3600,
+    pod=Pod(node_selector={"disk": "ssd"}),
+)
+
+
+@hatchet.task(input_validator=Order, retries=3, image_pull_policy="Always", cluster_access=False)
 def alone(input: Order, ctx: Context) -> Receipt:
     return Receipt(paid=input.id)
 
@@ -118,3 +178,14 @@ async def run() -> None:
         hello.run()
     except FailedTaskRunExceptionGroup as group:
         assert_type(group.exceptions, tuple[TaskRunError, ...])
+
+
+async def control(reference: WorkflowRunRef, typed: TaskRunRef[Order, Receipt]) -> None:
+    assert_type(hatchet.runs.replay(reference, failed_only=True), WorkflowRunRef)
+    assert_type(await hatchet.runs.aio_replay(typed), WorkflowRunRef)
+    assert_type(hatchet.runs.get("orders-1"), WorkflowRun)
+    assert_type(await hatchet.runs.aio_get("orders-1"), WorkflowRun)
+    hatchet.runs.cancel("orders-1")
+    await hatchet.runs.aio_cancel(reference)
+    assert_type(hatchet.event.push("paid", {"sum": 7}, scope="eu"), WorkflowEvent)
+    assert_type(await hatchet.event.aio_push("paid", Order(id=7)), WorkflowEvent)

@@ -3,7 +3,7 @@
 Read by pyright only: see `test_types.py`.
 """
 
-from podhatch import Context, EmptyModel, Hatchet, Standalone
+from podhatch import Context, EmptyModel, Hatchet, ParentCondition, SleepCondition, Standalone
 from pydantic import BaseModel
 
 
@@ -50,6 +50,31 @@ def has_an_unknown_option(input: Order, ctx: Context) -> int:
     return 1
 
 
+@orders.task(retries="3")  # pyright: ignore[reportArgumentType]
+def has_a_text_for_a_number(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@orders.task(wait_for=["paid"])  # pyright: ignore[reportArgumentType]
+def has_a_text_for_a_condition(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@orders.task(skip_if=[ParentCondition("charge", "true")])  # pyright: ignore[reportArgumentType]
+def has_a_text_for_a_parent(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@orders.on_failure_task(parents=[charge])  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+def is_a_hook_with_parents(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@hatchet.task(wait_for=[SleepCondition("5s")])  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+def is_alone_and_waits(input: EmptyModel, ctx: Context) -> int:
+    return 1
+
+
 @hatchet.task(input_validator=Order)
 def alone(input: Order, ctx: Context) -> int:
     return 1
@@ -70,6 +95,7 @@ def ask(ctx: Context) -> None:
     print(paid)
 
 
+hatchet.workflow("sticky", sticky="Soft")  # pyright: ignore[reportArgumentType]
 hatchet.workflow()  # pyright: ignore[reportCallIssue]
 hatchet.workflow("both", input_validator=Order, input_type=Order)  # pyright: ignore[reportCallIssue]
 hatchet.workflow("policy", image_pull_policy="Sometimes")  # pyright: ignore[reportArgumentType]

@@ -32,6 +32,9 @@ async def start(request: RunRequest) -> JsonObject:
 async def outputs(target: Target, run: JsonObject) -> dict[str, str | None]:
     """Wait for the run's end and return its outputs as JSON text, by task name.
 
+    Tasks that were skipped have none, and are left out. Of a run that this process has replayed,
+    the end of the replay is waited for.
+
     Raises:
         FailedTaskRunExceptionGroup: The run failed.
         InvalidRun: The cluster did not accept it.
@@ -39,9 +42,12 @@ async def outputs(target: Target, run: JsonObject) -> dict[str, str | None]:
         RunDeleted: It was deleted meanwhile.
     """
     session = await session_of(target)
+    if run["metadata"]["name"] in session.changed:
+        run = await session.get_run(run["metadata"]["name"])
     ended = WorkflowRun.model_validate(await follow(session.cluster, run))
     raise_unless_succeeded(ended)
-    tasks = ended.status.tasks if ended.status else []
+    entries = ended.status.tasks if ended.status else []
+    tasks = [task for task in entries if task.state == "Succeeded"]
     texts = await asyncio.gather(*(_output(session, ended, task) for task in tasks))
     return {task.name: text for task, text in zip(tasks, texts, strict=True)}
 

@@ -13,7 +13,7 @@ from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest
 from podhatch.client.portal import portal
 from podhatch.client.target import Target
-from podhatch.cluster import WORKFLOW, ApiError, Cluster
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 FIELD_MANAGER = "podhatch-sdk"
 
@@ -26,11 +26,14 @@ class Session:
     Attributes:
         cluster: The connection.
         namespace: Where workflows and runs belong.
+        changed: Names of runs that this process has cancelled or replayed: what it knew of them
+            before is out of date.
     """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
+        self.changed: set[str] = set()
         self._published: dict[str, tuple[str, int]] = {}
         """Content hash and generation of the workflows applied or found, by name."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -52,6 +55,11 @@ class Session:
         """Create the object in this session's namespace."""
         with self._explained(manifest):
             return await self.cluster.create(self._placed(manifest))
+
+    async def get_run(self, name: str) -> JsonObject:
+        """Return the run as the cluster holds it."""
+        with explained("WorkflowRun", self.namespace, name):
+            return await self.cluster.get(WORKFLOW_RUN, self.namespace, name)
 
     async def _publish(self, manifest: Manifest) -> JsonObject:
         stored = await self._stored(manifest)

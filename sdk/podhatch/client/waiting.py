@@ -83,6 +83,7 @@ class _Patience:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(PATIENCE_SECONDS, self._warn)
+        self.saw(self._run)
         return self
 
     def __exit__(
@@ -118,7 +119,12 @@ def _key(run: JsonObject) -> tuple[str, str]:
 
 
 def _ended(run: JsonObject) -> bool:
-    return run.get("status", {}).get("phase") in TERMINAL_PHASES
+    """Tell whether nothing will happen any more: no replay that was asked for is still to come."""
+    spec, status = run["spec"], run.get("status", {})
+    revived = spec.get("replay", {}).get("count", 0) > status.get("replays", 0)
+    if revived and spec.get("desiredState") != "Cancelled":
+        return False
+    return status.get("phase") in TERMINAL_PHASES
 
 
 def _acceptance(run: JsonObject) -> JsonObject | None:

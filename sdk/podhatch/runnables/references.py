@@ -28,6 +28,8 @@ class WorkflowRunRef:
     def result(self) -> dict[str, Any]:
         """Wait for the run's end and return each task's output as JSON, by task name.
 
+        Tasks that were skipped are left out. A success task is there by its own name.
+
         Raises:
             FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
             InvalidRun: The cluster did not accept the run's input.

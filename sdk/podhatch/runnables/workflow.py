@@ -227,6 +227,8 @@ class Workflow(Generic[Input]):
     ) -> dict[str, Any]:
         """Run the workflow, wait for its end, and return each task's output as JSON by task name.
 
+        Tasks that were skipped are left out.
+
         Args:
             input: What the workflow declares, or a dict that fits it; by default an EmptyModel.
             options: Metadata and so on.

@@ -1,0 +1,55 @@
+"""Events as `hatchet.event.push` makes them, and those that it refuses."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from podhatch import Hatchet
+from podhatch.loading import RunReachedWhileLoading, while_loading
+from pydantic import BaseModel
+
+from tests.unit.sdk.conftest import Stage
+
+
+class Paid(BaseModel):
+    sum: float
+
+
+async def test_event_is_created_and_seen_now(stage: Stage, hatchet: Hatchet) -> None:
+    before = datetime.now(UTC)
+    pushed = hatchet.event.push("Order paid", Paid(sum=7), scope="eu")
+    await hatchet.event.aio_push("Order paid", {"sum": 8})
+    first, second = stage.cluster.objects("WorkflowEvent")
+    assert first["metadata"]["name"].startswith("order-paid-")
+    assert first["metadata"]["name"] != second["metadata"]["name"]
+    seen_at = first["spec"].pop("seenAt")
+    assert before <= datetime.fromisoformat(seen_at) <= datetime.now(UTC)
+    assert "." in seen_at
+    assert first["spec"] == {"key": "Order paid", "payload": {"sum": 7}, "scope": "eu"}
+    assert second["spec"]["payload"] == {"sum": 8}
+    assert "scope" not in second["spec"]
+    assert pushed.metadata.name == first["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("key", "payload", "words"),
+    [
+        ("", {}, "event '': key: String should have at least 1 character"),
+        ("paid", [1], "event 'paid': payload: it is not a JSON object"),
+        ("paid", {"at": object()}, "event 'paid': payload: it is not JSON: "),
+        ("paid", {"text": "x" * 262_144}, "it has 262,155 bytes as JSON, 262,144 are allowed"),
+    ],
+)
+def test_event_that_cannot_be(
+    stage: Stage, hatchet: Hatchet, key: str, payload: Any, words: str
+) -> None:
+    with pytest.raises(ValueError, match="event") as refusal:
+        hatchet.event.push(key, payload)
+    assert words in str(refusal.value)
+    assert not stage.connects
+
+
+def test_pods_that_load_the_script_push_nothing(stage: Stage, hatchet: Hatchet) -> None:
+    with while_loading(), pytest.raises(RunReachedWhileLoading):
+        hatchet.event.push("paid", {})
+    assert not stage.connects
