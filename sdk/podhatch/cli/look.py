@@ -13,6 +13,7 @@ STYLES = {
     "Queued": "yellow",
     "Running": "cyan",
     "Succeeded": "green",
+    "Skipped": "dim",
     "Failed": "red",
     "Cancelled": "magenta",
 }
@@ -39,6 +40,7 @@ UNICODE = Look(
         "Queued": "◌",
         "Running": "●",
         "Succeeded": "✔",
+        "Skipped": "↷",
         "Failed": "✖",
         "Cancelled": "○",
     },
@@ -54,6 +56,7 @@ ASCII = Look(
         "Queued": "o",
         "Running": ">",
         "Succeeded": "+",
+        "Skipped": "~",
         "Failed": "x",
         "Cancelled": "-",
     },

@@ -78,7 +78,13 @@ async def _try_get(
 
 
 def _parents(spec: JsonObject) -> Parents:
-    return {task.name: task.parents for task in WorkflowSpec.model_validate(spec).tasks}
+    """Return the parents; a failure or success task stands below the tasks that come last."""
+    workflow = WorkflowSpec.model_validate(spec)
+    parents = {task.name: task.parents for task in workflow.tasks}
+    inner = {parent for above in parents.values() for parent in above}
+    last = [name for name in parents if name not in inner]
+    hooks = (workflow.on_failure_task, workflow.on_success_task)
+    return parents | {hook.name: last for hook in hooks if hook is not None}
 
 
 def _started(run: JsonObject) -> str:

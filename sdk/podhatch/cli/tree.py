@@ -12,6 +12,7 @@ from rich.text import Text
 
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.cli.arrangement import Parents, Row, arrange
+from podhatch.cli.attempts import attempt_number, earlier_attempts
 from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
 from podhatch.cli.words import duration, moment, printable, shortened
 
@@ -30,6 +31,8 @@ def run_picture(
     parts: list[RenderableType] = [_facts(run, status, now, look)]
     if status.tasks:
         parts += [Text(), _Tasks(status.tasks, parents, now, look)]
+    if any(task.attempts for task in status.tasks):
+        parts += [Text("\nEarlier attempts:", "bold"), earlier_attempts(status.tasks)]
     if run.finished:
         parts += [part for task in status.tasks for part in _traceback(task)]
     return Group(*parts)
@@ -88,8 +91,8 @@ class _Tasks:
                 _label(row, task, self.look),
                 Text(task.state, STYLES[task.state]),
                 _time(task, self.now),
-                *((str(task.attempt or ""), task.node or "") if wide else ()),
-                _detail(task, self.look),
+                *((attempt_number(task), task.node or "") if wide else ()),
+                _detail(task, self.now, self.look),
             )
         yield table
 
@@ -111,15 +114,18 @@ def _time(task: TaskStatus, now: datetime) -> str:
     return duration(task.started_at, task.finished_at or now)
 
 
-def _detail(task: TaskStatus, look: Look) -> Text:
+def _detail(task: TaskStatus, now: datetime, look: Look) -> Text:
     if task.output_ref:
         return Text(f"see tres/{task.output_ref}", "dim")
     if task.output is not None:
         output = shortened(task.output, MAX_OUTPUT_WIDTH, look.ellipsis)
         return Text(output, no_wrap=True, overflow=look.overflow)
-    if task.state == "Pending":
+    if task.state in ("Pending", "Skipped"):
         return Text(printable(task.message or task.reason or ""), "dim")
-    return Text(printable(": ".join(part for part in (task.reason, task.message) if part)))
+    words = printable(": ".join(part for part in (task.reason, task.message) if part))
+    if task.next_attempt_at and task.next_attempt_at > now:
+        words += f" (again in {duration(now, task.next_attempt_at)})"
+    return Text(words)
 
 
 def _traceback(task: TaskStatus) -> list[RenderableType]:

@@ -78,6 +78,17 @@ async def test_parents_are_those_pinned_for_the_run():
     assert await find_parents(cast("Cluster", StoredCluster(objects)), RUN) == {"a": [], "b": ["a"]}
 
 
+async def test_failure_and_success_tasks_stand_below_all_others():
+    hooks = {
+        "onFailureTask": {"name": "undo", "python": "m:f"},
+        "onSuccessTask": {"name": "tell", "python": "m:f"},
+    }
+    whole = {**spec(a=[], b=["a"], c=["a"]), **hooks}
+    objects = {(CONTROLLER_REVISION.kind, "w-1"): {"data": {"spec": whole}}}
+    parents = await find_parents(cast("Cluster", StoredCluster(objects)), RUN)
+    assert (parents["undo"], parents["tell"]) == (["b", "c"], ["b", "c"])
+
+
 @pytest.mark.parametrize("missing", [403, 404])
 async def test_without_the_pinned_workflow_it_is_taken_as_it_is_now(missing: int):
     objects = {(WORKFLOW.kind, "w"): {"spec": spec(b=[], a=["b"])}}

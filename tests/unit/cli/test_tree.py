@@ -108,3 +108,34 @@ def test_many_parents_are_counted():
 def test_text_in_brackets_is_no_markup():
     run = run_of("Succeeded", succeeded("a", 0, 1, '["[red]", "[/]"]'), finishedAt=at(1))
     assert '["[red]", "[/]"]' in text_of(run_picture(run, {}, at(1)))
+
+
+def test_retries_lost_pods_and_skipped_tasks():
+    lost = {
+        "attempt": 1,
+        "reason": "Evicted",
+        "message": "the node was low on memory",
+        "node": "node-1",
+        "startedAt": at(0.5),
+        "finishedAt": at(1.7),
+        "exitCode": 137,
+    }
+    failed = {"attempt": 2, "reason": "ExitCode", "finishedAt": at(2), "exitCode": 3}
+    run = run_of(
+        "Running",
+        task("check", "Skipped", reason="SkipIf", message="skipIf holds: 5s to pass"),
+        task(
+            "charge",
+            "Queued",
+            attempt=2,
+            retries=1,
+            disruptions=1,
+            reason="Retrying",
+            message="retry 1 of 3 after: exit code 3",
+            nextAttemptAt=at(6),
+            attempts=[lost, failed],
+        ),
+        task("ship", "Pending", reason="WaitingForConditions", message="waits for event paid"),
+    )
+    assert text_of(run_picture(run, {"ship": ["charge"]}, at(2))) == golden("retries")
+    assert "(again in" not in text_of(run_picture(run, {}, at(7)))
