@@ -36,6 +36,12 @@ def kubectl(*arguments: str, stdin: str | None = None) -> str:
     return done.stdout
 
 
+def operator_pod() -> str:
+    """Return the name of the operator's pod that leads; nothing while none does."""
+    lease = ("-n", OPERATOR_NAMESPACE, "get", "lease", "podhatch")
+    return kubectl(*lease, "-o", "jsonpath={.spec.holderIdentity}")
+
+
 @dataclass(frozen=True)
 class Namespace:
     """A namespace that one test has to itself."""

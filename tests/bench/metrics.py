@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.kube import OPERATOR_NAMESPACE, kubectl
+from tests.kube import OPERATOR_NAMESPACE, kubectl, operator_pod
 
 WRITING_VERBS = ("create", "update", "patch", "apply", "delete")
 
@@ -56,16 +56,9 @@ class Snapshot:
 
 
 def snapshot() -> Snapshot:
-    """Ask the operator now."""
-    where = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{_operator_pod()}:8080/proxy/metrics"
+    """Ask the operator that leads now."""
+    where = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{operator_pod()}:8080/proxy/metrics"
     return Snapshot.parse(kubectl("get", "--raw", where))
-
-
-def _operator_pod() -> str:
-    return kubectl(
-        *("-n", OPERATOR_NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=podhatch"),
-        *("--field-selector=status.phase=Running", "-o", "jsonpath={.items[0].metadata.name}"),
-    )
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float:

@@ -10,25 +10,30 @@ from tests.kube import (
     OPERATOR_NAMESPACE,
     KubectlError,
     Namespace,
+    eventually,
     kubectl,
+    operator_pod,
     shell,
     tasks,
     workflow_manifest,
 )
 
 RUNS = 20
-OPERATOR = ("-n", OPERATOR_NAMESPACE, "pod", "-l", "app.kubernetes.io/component=operator")
+KILLS = 3
 
 
-def kill_until(stop: threading.Event, kills: list[int]) -> None:
-    """Kill the operator's pod as soon as there is one that has started, again and again."""
-    while not stop.wait(0.5):
+def kill_until(stop: threading.Event, kills: list[str]) -> None:
+    """Kill each operator that leads, when it has led for a moment."""
+    while not stop.wait(1):
+        leader = operator_pod()
+        if not leader or leader in kills:
+            continue
+        now = ("--grace-period=0", "--force", "--wait=false")
         try:
-            kubectl("delete", *OPERATOR, "--grace-period=0", "--force", "--wait=false")
+            kubectl("-n", OPERATOR_NAMESPACE, "delete", "pod", leader, *now)
         except KubectlError:
             continue
-        kills.append(1)
-        stop.wait(3)
+        kills.append(leader)
 
 
 def test_twenty_runs_go_through_while_the_operator_is_killed(namespace: Namespace) -> None:
@@ -41,17 +46,17 @@ def test_twenty_runs_go_through_while_the_operator_is_killed(namespace: Namespac
             shell("d", 'echo "$PODHATCH_PARENTS" > $PODHATCH_OUTPUT', "b", "c"),
         )
     )
-    stop, kills = threading.Event(), list[int]()
+    stop, kills = threading.Event(), list[str]()
     killer = threading.Thread(target=kill_until, args=(stop, kills))
     killer.start()
     try:
         for number in range(RUNS):
             namespace.run(f"steps-{number}", "steps")
-        stop.wait(20)
+            stop.wait(1)
+        eventually(lambda: len(kills) >= KILLS, 60, f"{KILLS} kills")
     finally:
         stop.set()
         killer.join()
-    assert len(kills) >= 4
     for number in range(RUNS):
         run = namespace.wait(f"steps-{number}", "Succeeded", seconds=180)
         assert json.loads(tasks(run)["d"]["output"])["c"] == 3

@@ -4,16 +4,11 @@ The operator that the chart installed serves the same namespaces meanwhile: two 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import aiohttp
-import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW, WORKFLOW_RUN, Cluster
-from podhatch_operator.__main__ import Operator
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.intake import Intake
 from podhatch_operator.runtime.lean import is_finished
@@ -21,75 +16,19 @@ from podhatch_operator.runtime.metrics import Hops, Metrics
 from podhatch_operator.runtime.queue import Queue
 from podhatch_operator.runtime.resync import Resync
 from podhatch_operator.runtime.store import place_of
-from podhatch_operator.settings import Settings
 
+from tests.integration.operator import (
+    operator_of,
+    probe,
+    run,
+    running,
+    succeeded,
+    until,
+    workflow,
+)
 from tests.integration.outage import line_to
 
 RUNS = 5
-
-
-def container_task(name: str, *parents: str) -> JsonObject:
-    command = ["sh", "-c", 'echo "{}" > $PODHATCH_OUTPUT']
-    container = {"image": "python:3.13-slim", "command": command}
-    return {"name": name, "parents": list(parents), "container": container}
-
-
-def workflow(namespace: str) -> JsonObject:
-    return {
-        "apiVersion": labels.API_VERSION,
-        "kind": "Workflow",
-        "metadata": {"name": "pair", "namespace": namespace},
-        "spec": {"tasks": [container_task("a"), container_task("b", "a")]},
-    }
-
-
-def run(namespace: str, name: str) -> JsonObject:
-    return {
-        "apiVersion": labels.API_VERSION,
-        "kind": "WorkflowRun",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"workflow": "pair"},
-    }
-
-
-@asynccontextmanager
-async def running(
-    cluster: Cluster, port: int, server: str | None = None
-) -> AsyncGenerator[Operator]:
-    """Have an operator of the test's namespace running and ready."""
-    connection = replace(cluster.connection, server=server or cluster.connection.server)
-    settings = Settings.read(
-        {"PODHATCH_WATCH_NAMESPACES": cluster.namespace, "PODHATCH_PORT": str(port)}
-    )
-    stop = asyncio.Event()
-    operator = Operator(Cluster(connection), settings)
-    process = asyncio.create_task(operator.run(stop))
-    try:
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-            while await probe(session, port, "readyz") != "ok":
-                assert not process.done()
-                await asyncio.sleep(0.05)
-        yield operator
-    finally:
-        stop.set()
-        async with asyncio.timeout(15):
-            code = await process
-    assert code == 0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what nobody tells."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-
-async def probe(session: aiohttp.ClientSession, port: int, path: str) -> str:
-    try:
-        async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
-            return await answer.text()
-    except aiohttp.ClientConnectionError as error:
-        return str(error)
 
 
 async def test_two_operators_at_once_double_nothing(cluster: Cluster, unused_tcp_port: int) -> None:
@@ -136,9 +75,7 @@ async def test_the_operator_outlives_an_outage(cluster: Cluster, unused_tcp_port
 async def test_the_operator_stops_while_it_waits_for_the_definitions(
     cluster: Cluster, unused_tcp_port: int
 ) -> None:
-    nowhere = Cluster(cluster.connection)
-    settings = Settings.read({"PODHATCH_PORT": str(unused_tcp_port)})
-    operator = Operator(nowhere, settings)
+    operator = operator_of(cluster, unused_tcp_port)
     stop = asyncio.Event()
     stop.set()
     async with asyncio.timeout(15):
@@ -187,24 +124,6 @@ def suspended_job(namespace: str) -> JsonObject:
         "metadata": {"name": "job", "namespace": namespace, "labels": names},
         "spec": {"suspend": True, "template": template},
     }
-
-
-async def succeeded(cluster: Cluster, created: JsonObject) -> None:
-    """Wait until a run has succeeded."""
-    metadata = created["metadata"]
-    stream = cluster.watch(
-        WORKFLOW_RUN,
-        metadata["namespace"],
-        name=metadata["name"],
-        resource_version=metadata["resourceVersion"],
-    )
-    async with asyncio.timeout(60):
-        async for event in stream:
-            phase = event.object.get("status", {}).get("phase")
-            if phase == "Succeeded":
-                return
-            assert phase != "Failed"
-    pytest.fail("the watch ended before the run")
 
 
 def _task(job: JsonObject) -> str:
