@@ -103,6 +103,15 @@ class View:
             self.learn(kind, stored)
         return True
 
+    def deliver_again(self, kind: str, back: int) -> None:
+        """Hear once more of an old change; a deletion is not told twice."""
+        position = self.read[kind] - 1 - back
+        if position < 0:
+            return
+        name, stored = self.server.changes[kind][position]
+        if stored is not None and name in self.known[kind]:
+            self.learn(kind, stored)
+
     def deliver_all(self) -> None:
         """Read every change there is."""
         for kind in KINDS:

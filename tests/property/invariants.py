@@ -7,7 +7,8 @@
 5. Cancelled stays cancelled.
 6. Retries and disruptions stay within their limits.
 7. The status says that an attempt succeeded only if it did.
-8. Where nobody interferes, the status says of every task just what it did.
+8. Where nobody interferes, the status says of every task just what it did, and the tasks at the
+   end ran just when they should.
 9. The same observed state gives the same plan (asserted where the world plans).
 """
 
@@ -46,7 +47,10 @@ def check_end(world: World) -> None:
 
 
 def check_nothing_lost(
-    world: World, tasks: Sequence[JsonObject], behaviours: Mapping[str, Behaviour]
+    world: World,
+    tasks: Sequence[JsonObject],
+    hooks: Mapping[str, JsonObject],
+    behaviours: Mapping[str, Behaviour],
 ) -> None:
     """Check that every task ran that could, as often as it should, with its own end."""
     status = world.server.objects["WorkflowRun"][RUN]["status"]
@@ -54,6 +58,16 @@ def check_nothing_lost(
     for task in tasks:
         parents = [states[name] for name in task.get("parents", [])]
         assert states[task["name"]] == expected_state(task, parents, behaviours[task["name"]])
+    parents_of_some = {parent for task in tasks for parent in task.get("parents", [])}
+    if hook := hooks.get("onSuccessTask"):
+        leaves = [
+            states[name] for name in (each["name"] for each in tasks) if name not in parents_of_some
+        ]
+        assert states[hook["name"]] == expected_state(hook, leaves, behaviours[hook["name"]])
+    if hook := hooks.get("onFailureTask"):
+        failed = "Failed" in [state for name, state in states.items() if name != hook["name"]]
+        expected = expected_state(hook, [], behaviours[hook["name"]]) if failed else "Skipped"
+        assert states[hook["name"]] == expected
 
 
 def expected_state(task: JsonObject, parents: Sequence[str], behaviour: Behaviour) -> str:

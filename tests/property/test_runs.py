@@ -12,10 +12,12 @@ from tests.property.world import RUN, Behaviour, World
 NAMES = ["a", "b", "c", "d", "e", "f"]
 Step = tuple[str, int]
 Tasks = list[JsonObject]
+LONG = '"' + "y" * 3000 + '"'
+Hooks = dict[str, JsonObject]
 
 PEACEFUL = ("deliver", "reconcile", "make_pod", "start_pod", "end_pod", "pass_time", "push_event")
 CRASHES = ("crash", "restart")
-ATTACKS = ("kill_pod", "evict_pod", "end_job", "delete_job", "jump")
+ATTACKS = ("kill_pod", "evict_pod", "end_job", "delete_job", "jump", "back", "stale")
 WISHES = ("cancel", "revive", "replay", "replay_failed")
 
 
@@ -58,18 +60,22 @@ behaviours = st.builds(
     fails_first=st.integers(0, 2),
     retryable=st.sampled_from([True, True, True, False]),
     reports=st.booleans(),
-    output=st.sampled_from(['{"x":1}', "null", '"' + "y" * 3000 + '"']),
+    output=st.sampled_from(['{"x":1}', "null", LONG]),
 )
-all_behaviours = st.fixed_dictionaries(dict.fromkeys(NAMES, behaviours))
+all_behaviours = st.fixed_dictionaries(dict.fromkeys([*NAMES, "mend", "tell"], behaviours))
+hooks = st.fixed_dictionaries(
+    {},
+    optional={"onFailureTask": st.just(task("mend")), "onSuccessTask": st.just(task("tell"))},
+)
 
 
 def steps(*kinds: str) -> st.SearchStrategy[list[Step]]:
     return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 50)), max_size=80)
 
 
-def world_of(tasks: Tasks, behaviour: dict[str, Behaviour]) -> World:
+def world_of(tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour]) -> World:
     world = World(behaviour, parents={each["name"]: each.get("parents", []) for each in tasks})
-    world.server.create(workflow(*tasks))
+    world.server.create(workflow(*tasks, **ends))
     world.server.create(run())
     world.restart_operator()
     return world
@@ -91,6 +97,10 @@ def take(world: World, step: Step) -> None:
             world.pass_time(number / 10)
         case "jump":
             world.pass_time(number * 20)
+        case "back":
+            world.pass_time(-number / 5)
+        case "stale":
+            world.view.deliver_again(KINDS[number % len(KINDS)], back=number)
         case "push_event":
             world.push_event()
         case "cancel":
@@ -124,13 +134,14 @@ def finish(world: World) -> None:
         world.pass_time(6)
 
 
-def live(tasks: Tasks, behaviour: dict[str, Behaviour], script: list[Step]) -> World:
-    world = world_of(tasks, behaviour)
+def live(tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]) -> World:
+    world = world_of(tasks, ends, behaviour)
+    everything = [*tasks, *ends.values()]
     for step in script:
         take(world, step)
-        check_always(world, tasks)
+        check_always(world, everything)
     finish(world)
-    check_always(world, tasks)
+    check_always(world, everything)
     check_end(world)
     return world
 
@@ -141,37 +152,37 @@ thorough = settings(
 
 
 @thorough
-@given(graphs(), all_behaviours, steps(*PEACEFUL))
+@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL))
 def test_in_peace_every_task_tells_what_it_did(
-    tasks: Tasks, behaviour: dict[str, Behaviour], script: list[Step]
+    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
 ) -> None:
-    world = live(tasks, behaviour, script)
-    check_nothing_lost(world, tasks, behaviour)
+    world = live(tasks, ends, behaviour, script)
+    check_nothing_lost(world, tasks, ends, behaviour)
 
 
 @thorough
-@given(graphs(), all_behaviours, steps(*PEACEFUL, *CRASHES))
+@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES))
 def test_an_operator_that_dies_loses_and_doubles_nothing(
-    tasks: Tasks, behaviour: dict[str, Behaviour], script: list[Step]
+    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
 ) -> None:
-    world = live(tasks, behaviour, script)
-    check_nothing_lost(world, tasks, behaviour)
+    world = live(tasks, ends, behaviour, script)
+    check_nothing_lost(world, tasks, ends, behaviour)
 
 
 @thorough
-@given(graphs(), all_behaviours, steps(*PEACEFUL, *CRASHES, *ATTACKS, *WISHES))
+@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES, *ATTACKS, *WISHES))
 def test_whatever_happens_the_run_ends_and_its_status_is_true(
-    tasks: Tasks, behaviour: dict[str, Behaviour], script: list[Step]
+    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
 ) -> None:
-    live(tasks, behaviour, script)
+    live(tasks, ends, behaviour, script)
 
 
 @thorough
-@given(graphs(), all_behaviours, steps(*PEACEFUL, *CRASHES, *ATTACKS))
+@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES, *ATTACKS))
 def test_cancelled_is_terminal_at_once_and_stops_every_pod(
-    tasks: Tasks, behaviour: dict[str, Behaviour], script: list[Step]
+    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
 ) -> None:
-    world = world_of(tasks, behaviour)
+    world = world_of(tasks, ends, behaviour)
     for step in script:
         take(world, step)
     world.want(desiredState="Cancelled")
@@ -194,7 +205,7 @@ def test_a_workflow_that_changes_under_a_run_does_not_change_it(
     tasks: Tasks, behaviour: dict[str, Behaviour], moment: int
 ) -> None:
     """The run keeps the tasks it started with, also when it crashed before its first status."""
-    world = world_of(tasks, behaviour)
+    world = world_of(tasks, {}, behaviour)
     world.reconcile(crash_after=2 + moment % 3)
     if world.started:
         changed: JsonObject = workflow(task("z"))["spec"]
@@ -202,6 +213,6 @@ def test_a_workflow_that_changes_under_a_run_does_not_change_it(
     finish(world)
     check_always(world, tasks)
     check_end(world)
-    check_nothing_lost(world, tasks, behaviour)
+    check_nothing_lost(world, tasks, {}, behaviour)
     status = world.server.objects["WorkflowRun"][RUN]["status"]
     assert [entry["name"] for entry in status["tasks"]] == [each["name"] for each in tasks]

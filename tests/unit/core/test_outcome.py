@@ -8,7 +8,17 @@ from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
 from podhatch_operator.core.outcome import REPORT_GRACE, Awaited, Ended, read_outcome
 
-from tests.fakes.objects import NOW, container_task, job, pod, report, result, task, terminated
+from tests.fakes.objects import (
+    NOW,
+    container_task,
+    job,
+    pod,
+    report,
+    result,
+    task,
+    terminated,
+    time_text,
+)
 
 PYTHON = TaskSpec.model_validate(task("a"))
 WITHOUT_ACCESS = TaskSpec.model_validate(task("a", clusterAccess=False))
@@ -191,3 +201,27 @@ def test_a_job_whose_condition_has_no_time_is_judged_at_once() -> None:
     finished = job("a", None, Failed="BackoffLimitExceeded")
     del finished["status"]["conditions"][0]["lastTransitionTime"]
     assert isinstance(outcome(PYTHON, its_job=finished), Ended)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "text", "reason"),
+    [(137, "", "PreemptionByScheduler"), (0, "", "PreemptionByScheduler"), (1, "x", None)],
+)
+def test_a_pod_that_had_to_go_is_no_failure_of_its_own(
+    exit_code: int, text: str, reason: str | None
+) -> None:
+    target = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    its_pod = pod(terminated(exit_code, text), conditions=[target] if reason else [])
+    ended = outcome(WITHOUT_ACCESS, its_pod=its_pod, its_job=job("a"))
+    assert isinstance(ended, Ended)
+    assert ended.disrupted is (reason is not None)
+    assert ended.reason == (reason or "ExitCode")
+
+
+def test_a_pod_that_was_stopped_at_the_jobs_deadline_is_no_deleted_pod() -> None:
+    its_pod = pod(terminated(137))
+    its_pod["metadata"]["deletionTimestamp"] = time_text(NOW)
+    late = job("a", None, FailureTarget="DeadlineExceeded")
+    ended = outcome(WITHOUT_ACCESS, its_pod=its_pod, its_job=late)
+    assert isinstance(ended, Ended)
+    assert not ended.disrupted

@@ -14,10 +14,8 @@ FAILED = Ended("Failed", reason="TaskFailed", message="bad", finished_at=NOW)
 LOST = Ended("Failed", reason="Evicted", message="low on memory", finished_at=NOW, disrupted=True)
 
 
-def after(ended: Ended, retries: int = 0, disruptions: int = 0, **fields: object) -> Again | None:
-    status = TaskStatus(
-        name="a", state="Running", attempt=1, retries=retries, disruptions=disruptions
-    )
+def after(ended: Ended, used: int = 0, lost: int = 0, **fields: object) -> Again | None:
+    status = TaskStatus(name="a", state="Running", attempt=1, retries=used, disruptions=lost)
     return next_attempt(TaskSpec.model_validate(task("a", **fields)), status, ended, "seed", NOW)
 
 
@@ -82,7 +80,7 @@ def test_jitter_takes_a_part_off_and_is_the_same_each_time() -> None:
 
 @pytest.mark.parametrize(("before", "seconds"), [(0, 0), (1, 2), (2, 4), (5, 32), (6, 60), (9, 60)])
 def test_a_lost_attempt_is_made_again_without_a_retry(before: int, seconds: float) -> None:
-    again = after(LOST, disruptions=before, retries=0)
+    again = after(LOST, lost=before)
     assert wait(again) == seconds
     assert again is not None
     assert (again.reason, again.retries, again.disruptions) == ("Disrupted", 0, before + 1)
@@ -90,7 +88,7 @@ def test_a_lost_attempt_is_made_again_without_a_retry(before: int, seconds: floa
 
 
 def test_after_ten_losses_the_task_has_failed() -> None:
-    assert after(LOST, disruptions=10, retries=5) is None
+    assert after(LOST, lost=10, retries=5) is None
 
 
 @pytest.mark.parametrize("ended_at", [NOW + timedelta(hours=1), None])

@@ -1,0 +1,59 @@
+"""CEL: what is an expression, what is true, and what is said of the rest."""
+
+import pytest
+from podhatch_operator.core.expr import ExpressionError, expression_problem, is_true
+
+VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "none": None}}
+
+
+@pytest.mark.parametrize(
+    ("expression", "answer"),
+    [
+        ("true", True),
+        ("input.n == 1", True),
+        ("input.n == 1.0", True),
+        ("output.f > input.n", True),
+        ("input.n > 1 && output.f > 1.0", False),
+        ("input.name == 'x' || input.missing", True),
+        ("2 in input.list", True),
+        ("has(output.missing)", False),
+        ("output.none == null", True),
+        ("input.n == 'x'", False),
+        ("size(input.name) == 1", True),
+    ],
+)
+def test_expressions(expression: str, answer: bool) -> None:
+    assert expression_problem(expression) is None
+    assert is_true(expression, VALUES) is answer
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("input.n ==", "'input.n ==' is not CEL: 1:11: Syntax error"),
+        ("nothing.n", "undeclared reference to 'nothing.n'"),
+        ("input.n == 1)", "1:13"),
+    ],
+)
+def test_what_is_not_an_expression_says_where(expression: str, words: str) -> None:
+    problem = expression_problem(expression)
+    assert problem is not None
+    assert words in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("input.missing == 1", '"missing"'),
+        ("output.f.deep == 1", "'output.f.deep == 1' failed"),
+        ("input.n", "is neither true nor false: it gives 1"),
+        ("input.name > 1", "'input.name > 1' failed"),
+        ("1 / 0 == 1", "divide by zero"),
+    ],
+)
+def test_what_cannot_be_evaluated_says_why(expression: str, words: str) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        is_true(expression, VALUES)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
