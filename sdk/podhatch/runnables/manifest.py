@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -26,9 +26,11 @@ from podhatch.runnables.source import source_config_map
 from podhatch.serialization import describe
 
 if TYPE_CHECKING:
+    from podhatch.api.pod_settings import PodSettings
     from podhatch.runnables.task import Task
     from podhatch.runnables.workflow import Workflow
 
+Spec = TypeVar("Spec", TaskSpec, HookSpec)
 IMAGE_VARIABLE = "PODHATCH_IMAGE"
 
 
@@ -83,19 +85,26 @@ def _spec(
         image_pull_policy=settings.image_pull_policy,
         source=Source(config_map=source["metadata"]["name"]) if source else None,
         input_schema=input_schema(workflow.name, workflow.input_validator),
-        tasks=[
-            TaskSpec.model_validate(_fields(task, locations[task.name])) for task in workflow.tasks
-        ],
+        tasks=[_checked(TaskSpec, task, locations) for task in workflow.tasks],
         on_failure_task=_hook(workflow.failure_task, locations),
         on_success_task=_hook(workflow.success_task, locations),
-        pod=pod_settings(settings.pod),
+        pod=cast("PodSettings | None", pod_settings(settings.pod)),
         sticky=settings.sticky.value if settings.sticky else None,
         ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
     ).to_wire()
 
 
 def _hook(task: "Task[Any, object] | None", locations: Mapping[str, Location]) -> HookSpec | None:
-    return HookSpec.model_validate(_fields(task, locations[task.name])) if task else None
+    return _checked(HookSpec, task, locations) if task else None
+
+
+def _checked(
+    model: type[Spec], task: "Task[Any, object]", locations: Mapping[str, Location]
+) -> Spec:
+    try:
+        return model.model_validate(_fields(task, locations[task.name]))
+    except ValidationError as error:
+        raise ValueError(f"{task.subject}: {describe(error)}") from None
 
 
 def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:

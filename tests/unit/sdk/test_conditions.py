@@ -151,3 +151,10 @@ def test_expression_where_nobody_knows_cel(
     orders.task("ship", wait_for=[UserEventCondition("paid", "input.sum >")])(work)
     assert written(orders)["waitFor"][0]["event"]["expression"] == "input.sum >"
     expressions._environment.cache_clear()  # pyright: ignore[reportPrivateUsage]
+
+
+def test_what_the_object_cannot_hold_is_named(orders: Workflow[Any]) -> None:
+    orders.task("ship", skip_if=[or_(UserEventCondition("x" * 254))])(work)
+    assert refusal(orders.to_yaml).startswith(
+        "skip_if.0.or.0.event.key: String should have at most"
+    )

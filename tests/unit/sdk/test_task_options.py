@@ -138,7 +138,16 @@ class TestPods:
     def test_what_the_object_cannot_hold_is_named(self, orders: Workflow[Any]) -> None:
         limits: Any = {"memory": 1}
         orders.task("ship", pod=Pod(limits=limits))(work)
-        assert "limits.memory: Input should be a valid string" in refusal(orders.to_yaml)
+        assert refusal(orders.to_yaml) == (
+            "workflow 'orders', task 'ship': pod.resources.limits.memory: Input should be a valid "
+            "string"
+        )
+
+    def test_what_the_workflow_cannot_hold_is_named(self, hatchet: Hatchet) -> None:
+        orders = hatchet.workflow("orders", image="shop:1", pod=Pod(image_pull_secrets=[""]))
+        orders.task("ship")(work)
+        message = refusal(orders.to_yaml)
+        assert message.startswith("workflow 'orders': pod.image_pull_secrets.0.name: String should")
 
     @pytest.mark.parametrize(
         ("option", "value"), [("sticky", "Hard"), ("ttl_seconds_after_finished", -1)]
