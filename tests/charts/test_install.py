@@ -118,7 +118,12 @@ def test_the_operator_gives_the_runner_its_role_and_no_other(
         ("create", "jobs.batch", True),
         ("watch", "pods", True),
         ("update", "workflowruns.podhatch.dev --subresource=status", True),
+        ("delete", "workflowruns.podhatch.dev", True),
+        ("delete", "workflowevents.podhatch.dev", True),
+        ("delete", "controllerrevisions.apps", True),
+        ("patch", "jobs.batch", True),
         ("update", "workflowruns.podhatch.dev", False),
+        ("delete", "workflows.podhatch.dev", False),
         ("create", "taskresults.podhatch.dev", False),
         ("create", "pods", False),
         ("create", "pods --subresource=exec", False),
@@ -132,6 +137,14 @@ def test_what_the_operator_may_do(
 ) -> None:
     assert may(operator, verb, resource, namespace) == allowed
     assert not may(operator, verb, resource, "default")
+
+
+def test_the_operator_may_write_its_own_lease_and_no_other(
+    operator: Kubectl, namespace: str
+) -> None:
+    for lease, allowed in ((namespace, True), ("another", False)):
+        assert may(operator, "patch", f"leases.coordination.k8s.io/{lease}", namespace) == allowed
+    assert not may(operator, "patch", f"leases.coordination.k8s.io/{namespace}", "default")
 
 
 def may(who: Kubectl, verb: str, resource: str, namespace: str) -> bool:

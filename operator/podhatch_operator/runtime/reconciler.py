@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
+    CONFIG_MAP,
     JOB,
     WORKFLOW,
     WORKFLOW_EVENT,
@@ -21,7 +22,7 @@ from podhatch.cluster import (
 )
 
 from podhatch_operator.core.clean_up import expired, unused_revisions
-from podhatch_operator.core.decision import Child, Plan
+from podhatch_operator.core.decision import Plan
 from podhatch_operator.core.observed import Defaults, Observed, Refusal
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.workflow import plan_workflow
@@ -101,7 +102,10 @@ class Reconciler:
         await self._let_go_of_revisions(key, workflow)
 
     async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
-        """Delete the revisions that no run holds, and sources that no other workflow ships."""
+        """Delete the revisions that no run holds, and sources that no other workflow ships.
+
+        Sources go first: once its revision is gone, nothing tells of a source any more.
+        """
         revisions = self._cache.revisions(key.namespace, key.name)
         held = self._cache.pins.held(key.namespace, key.name)
         unused = unused_revisions(workflow, revisions, held)
@@ -111,8 +115,9 @@ class Reconciler:
         self._queue.cancel_appointment(key)
         if unused:
             shared = self._cache.sources(key.namespace, without=key.name)
-            kept = {Child("ConfigMap", name) for name in shared}
-            delete = [child for child in unused if child not in kept]
+            sources = [child for child in unused if child.kind == CONFIG_MAP.kind]
+            delete = [child for child in sources if child.name not in shared]
+            delete += [child for child in unused if child not in sources]
             await self._children.delete(key.namespace, delete)
 
     async def _reconcile_event(self, key: Key) -> None:

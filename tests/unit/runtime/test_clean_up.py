@@ -146,6 +146,8 @@ async def test_a_revision_goes_with_the_last_run_that_holds_it(operator: Operato
     await delete_run(operator)
     assert names(operator, "ControllerRevision") == []
     assert names(operator, "ConfigMap") == []
+    deleted = [write for write in operator.cluster.order if write.startswith("delete C")]
+    assert deleted[-2:] == ["delete ConfigMap", "delete ControllerRevision"]
 
 
 async def test_the_present_revision_stays(operator: Operator) -> None:
