@@ -16,7 +16,7 @@ def never(input, ctx):
 
 def later(input, ctx):
     if ctx.retry_count == 0:
-        raise RetryAfter(2)
+        raise RetryAfter("busy", 2)
     return {"attempt": ctx.attempt_number}
 """
 

@@ -64,9 +64,7 @@ def attempt_name(task_name: str, number: int = 1) -> str:
     return Attempt(WorkflowRun.model_validate(run()), spec, number).name
 
 
-def job(
-    task_name: str, created: str | None = None, number: int = 1, **condition: str
-) -> JsonObject:
+def job(task_name: str, created: str | None = None, **condition: str) -> JsonObject:
     """Return a Job of the run; conditions by type=reason, such as Failed="DeadlineExceeded"."""
     conditions = [
         {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": ago(0)}
@@ -74,13 +72,13 @@ def job(
     ]
     return {
         "metadata": {
-            "name": attempt_name(task_name, number),
+            "name": attempt_name(task_name),
             "namespace": "team",
             "creationTimestamp": created or ago(1),
             "labels": {
                 labels.REVISION: "flow-pinned",
                 labels.TASK: task_name,
-                labels.ATTEMPT: str(number),
+                labels.ATTEMPT: "1",
             },
         },
         "spec": {"activeDeadlineSeconds": 420},

@@ -75,10 +75,7 @@ def _backoff(task: TaskSpec, retry: int, seed: str) -> float:
     if task.backoff_factor is None:
         return 0.0
     longest = float(task.backoff_max_seconds or MAX_BACKOFF_SECONDS)
-    try:
-        wait = min(longest, task.backoff_factor**retry)
-    except OverflowError:
-        wait = longest
+    wait = min(longest, task.backoff_factor**retry)
     return wait * (1 - (task.backoff_jitter or 0.0) * _chance(seed))
 
 

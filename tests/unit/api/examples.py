@@ -2,16 +2,21 @@
 
 from datetime import UTC, datetime
 
+from podhatch.api import condition as conditions
+from podhatch.api.event import WorkflowEvent, WorkflowEventSpec
 from podhatch.api.model import Condition, ObjectMeta
+from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
 from podhatch.api.run import (
+    AttemptRecord,
+    Replay,
     TaskError,
     TaskStatus,
     WorkflowRun,
     WorkflowRunSpec,
     WorkflowRunStatus,
 )
-from podhatch.api.task import Container, DesiredWorkerLabel, EnvironmentVariable, TaskSpec
+from podhatch.api.task import Container, DesiredWorkerLabel, EnvironmentVariable, HookSpec, TaskSpec
 from podhatch.api.workflow import Source, Workflow, WorkflowSpec, WorkflowStatus
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -25,6 +30,81 @@ def condition(kind: str) -> Condition:
         message="Nothing to do.",
         last_transition_time=MOMENT,
         observed_generation=3,
+    )
+
+
+POD = PodSettings(
+    resources=Resources(requests={"cpu": "100m"}, limits={"memory": "1Gi"}),
+    node_selector={"disk": "ssd"},
+    tolerations=[{"key": "gpu", "operator": "Exists"}],
+    service_account_name="orders",
+    env=[{"name": "A", "value": "b"}],
+    env_from=[{"secretRef": {"name": "keys"}}],
+    volumes=[{"name": "scratch", "emptyDir": {}}],
+    volume_mounts=[{"name": "scratch", "mountPath": "/scratch"}],
+    image_pull_secrets=[NamedObject(name="registry")],
+    job_labels={"kueue.x-k8s.io/queue-name": "team"},
+    suspend=True,
+    pod_template={"spec": {"priorityClassName": "high"}},
+)
+CONTAINER = Container(
+    image="python:3.13-slim",
+    command=["sh", "-c"],
+    args=["true"],
+    env=[EnvironmentVariable(name="A", value="b")],
+    working_dir="/tmp",
+)
+CONDITIONS = [
+    conditions.Condition(
+        readable_data_key="paid",
+        event=conditions.EventCondition(
+            key="paid",
+            expression="input.amount > 0",
+            scope="customer-7",
+            consider_events_since=conditions.RUN_START,
+        ),
+    ),
+    conditions.Condition(sleep_seconds=1.5),
+    conditions.Condition(
+        parent=conditions.ParentOutputCondition(name="Charge.it_1", expression="output.paid")
+    ),
+    conditions.Condition(
+        any_of=[
+            conditions.LeafCondition(
+                readable_data_key="either",
+                event=conditions.EventCondition(
+                    key="shipped",
+                    expression="true",
+                    scope="customer-7",
+                    consider_events_since="2026-03-04T05:06:07Z",
+                ),
+            ),
+            conditions.LeafCondition(sleep_seconds=60),
+            conditions.LeafCondition(
+                parent=conditions.ParentOutputCondition(name="Charge.it_1", expression="true")
+            ),
+        ]
+    ),
+]
+
+
+def hook(name: str, **code: object) -> HookSpec:
+    return HookSpec.model_validate(
+        {
+            "name": name,
+            "image": "example/other:2",
+            "schedule_timeout_seconds": 5,
+            "execution_timeout_seconds": 6,
+            "cluster_access": False,
+            "run_as_user": 0,
+            "retries": 1,
+            "backoff_factor": 2,
+            "backoff_max_seconds": 60,
+            "backoff_jitter": 0.5,
+            "pod": POD,
+            "python": f"orders:{name}",
+            "container": CONTAINER,
+        }
     )
 
 
@@ -47,17 +127,19 @@ WORKFLOW = Workflow(
                 execution_timeout_seconds=1.25,
                 cluster_access=False,
                 run_as_user=0,
+                retries=3,
+                backoff_factor=2.5,
+                backoff_max_seconds=60,
+                backoff_jitter=0.5,
+                pod=POD,
             ),
             TaskSpec(
                 name="ship",
                 parents=["Charge.it_1"],
-                container=Container(
-                    image="python:3.13-slim",
-                    command=["sh", "-c"],
-                    args=["true"],
-                    env=[EnvironmentVariable(name="A", value="b")],
-                    working_dir="/tmp",
-                ),
+                container=CONTAINER,
+                wait_for=CONDITIONS,
+                skip_if=CONDITIONS,
+                cancel_if=CONDITIONS,
                 desired_worker_labels=[
                     DesiredWorkerLabel(
                         key="example.com/memory",
@@ -69,6 +151,11 @@ WORKFLOW = Workflow(
                 ],
             ),
         ],
+        on_failure_task=hook("mend"),
+        on_success_task=hook("tell"),
+        pod=POD,
+        sticky="Soft",
+        ttl_seconds_after_finished=60,
     ),
     status=WorkflowStatus(observed_generation=3, conditions=[condition("Valid")]),
 )
@@ -79,6 +166,8 @@ RUN = WorkflowRun(
         workflow="full",
         input={"id": 7, "deep": {"list": [1, "two", None, {"three": 3.5}]}},
         additional_metadata={"customer": "7"},
+        desired_state="Cancelled",
+        replay=Replay(count=2, failed_only=True),
     ),
     status=WorkflowRunStatus(
         observed_generation=1,
@@ -86,6 +175,7 @@ RUN = WorkflowRun(
         message="task ship failed",
         progress="2/2",
         revision="full-5d9c7",
+        replays=1,
         started_at=MOMENT,
         finished_at=MOMENT,
         conditions=[condition("Accepted"), condition("Failed")],
@@ -97,6 +187,21 @@ RUN = WorkflowRun(
                 reason="TaskFailed",
                 message="it raised ValueError",
                 attempt=2,
+                retries=1,
+                disruptions=1,
+                next_attempt_at=MOMENT,
+                met=["paid"],
+                attempts=[
+                    AttemptRecord(
+                        attempt=1,
+                        reason="OOMKilled",
+                        message="the container used more memory than its limit",
+                        node="node-1",
+                        started_at=MOMENT,
+                        finished_at=MOMENT,
+                        exit_code=137,
+                    )
+                ],
                 job="full-1-ship-abcdef-2",
                 node="node-1",
                 queued_at=MOMENT,
@@ -117,6 +222,9 @@ RESULT = TaskResult(
         task="ship",
         attempt=2,
         outcome="Failed",
+        extended_seconds=30.5,
+        retryable=False,
+        retry_after_seconds=1.5,
         output='"\\u00e9"',
         error=ResultError(type="ValueError", message="no", traceback="Traceback ..."),
         started_at=MOMENT,
@@ -124,4 +232,11 @@ RESULT = TaskResult(
     ),
 )
 
-ALL = (WORKFLOW, RUN, RESULT)
+EVENT = WorkflowEvent(
+    metadata=ObjectMeta(name="paid-1"),
+    spec=WorkflowEventSpec(
+        key="paid", payload={"amount": 7}, scope="customer-7", seen_at=MOMENT, ttl_seconds=60
+    ),
+)
+
+ALL = (WORKFLOW, RUN, RESULT, EVENT)

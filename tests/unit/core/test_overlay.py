@@ -51,28 +51,24 @@ def pod_spec(raw: JsonObject, **spec: object) -> JsonObject:
 
 def test_all_settings_land_in_the_pod() -> None:
     secret = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "token"}}}
-    made = pod_spec(
-        container_task(
-            "a",
-            pod={
-                "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "64Mi"}},
-                "nodeSelector": {"disk": "ssd"},
-                "tolerations": [{"key": "gpu", "operator": "Exists"}],
-                "serviceAccountName": "mine",
-                "env": [secret],
-                "envFrom": [{"configMapRef": {"name": "c"}}],
-                "volumes": [{"name": "v", "emptyDir": {}}],
-                "volumeMounts": [{"name": "v", "mountPath": "/v"}],
-                "imagePullSecrets": [{"name": "registry"}],
-                "podTemplate": {
-                    "spec": {
-                        "priorityClassName": "high",
-                        "containers": [{"name": "task", "stdin": True}, {"name": "side"}],
-                    }
-                },
-            },
-        )
-    )
+    settings: JsonObject = {
+        "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "64Mi"}},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "serviceAccountName": "mine",
+        "env": [secret],
+        "envFrom": [{"configMapRef": {"name": "c"}}],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+        "imagePullSecrets": [{"name": "registry"}],
+        "podTemplate": {
+            "spec": {
+                "priorityClassName": "high",
+                "containers": [{"name": "task", "stdin": True}, {"name": "side"}],
+            }
+        },
+    }
+    made = pod_spec(container_task("a", pod=settings))
     container, side = made["containers"]
     assert container["resources"] == {"requests": {"cpu": "100m"}, "limits": {"memory": "64Mi"}}
     assert secret in container["env"]

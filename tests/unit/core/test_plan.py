@@ -3,6 +3,7 @@
 import copy
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
@@ -51,7 +52,7 @@ def old_run() -> JsonObject:
     return raw
 
 
-def observe(flow: JsonObject, raw_run: JsonObject | None = None, **cluster: JsonObject) -> Observed:
+def observe(flow: JsonObject, raw_run: JsonObject | None = None, **cluster: Any) -> Observed:
     """Show the core a run whose workflow is pinned already, with the given children."""
     revision = current_revision(flow)
     pinned: JsonObject = {
@@ -346,7 +347,7 @@ def test_an_attempt_that_can_never_be_created_fails() -> None:
 def test_a_task_that_does_not_start_in_time_is_cancelled_and_its_job_deleted() -> None:
     flow = workflow(task("a", scheduleTimeoutSeconds=30))
     waiting = pod({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}})
-    children: dict[str, JsonObject] = {
+    children: dict[str, Any] = {
         "jobs": {attempt_name("a"): job("a", ago(31))},
         "pods": {attempt_name("a"): [waiting]},
     }
@@ -375,7 +376,7 @@ def test_a_job_that_needs_no_deletion_is_left_alone(state: str) -> None:
 def test_a_waiting_task_says_why_and_an_event_tells_once() -> None:
     flow = workflow(task("a"))
     waiting = pod({"waiting": {"reason": "ErrImagePull", "message": "no such image"}})
-    children: dict[str, JsonObject] = {
+    children: dict[str, Any] = {
         "jobs": {attempt_name("a"): job("a")},
         "pods": {attempt_name("a"): [waiting]},
     }
@@ -405,7 +406,7 @@ def test_a_running_pod_makes_the_task_running() -> None:
 def test_a_report_that_may_still_arrive_is_awaited_then_judged() -> None:
     flow = workflow(task("a"))
     killed = pod(terminated(137))
-    children: dict[str, JsonObject] = {
+    children: dict[str, Any] = {
         "jobs": {attempt_name("a"): job("a")},
         "pods": {attempt_name("a"): [killed]},
     }

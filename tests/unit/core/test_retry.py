@@ -1,6 +1,7 @@
 """When a failed or lost attempt is made again."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from podhatch.api.run import TaskStatus
@@ -40,9 +41,9 @@ def wait(again: Again | None) -> float:
     ],
 )
 def test_the_wait_is_the_factor_to_the_power_of_the_retry(
-    fields: dict[str, object], used: int, seconds: float
+    fields: dict[str, Any], used: int, seconds: float
 ) -> None:
-    assert wait(after(FAILED, used, **{"retries": 5, **fields})) == seconds
+    assert wait(after(FAILED, used, **({"retries": 5} | fields))) == seconds
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
@@ -39,7 +40,7 @@ def plan(
     later: float = 0,
     spec: JsonObject | None = None,
     events: tuple[JsonObject, ...] = (),
-    **children: JsonObject,
+    **children: Any,
 ) -> Plan:
     """Plan a run whose workflow is pinned."""
     revision = current_revision(flow)
@@ -123,7 +124,7 @@ def test_what_is_not_retryable_fails_at_once() -> None:
 
 def test_memory_is_the_users_failure_and_says_so() -> None:
     killed = pod(terminated(137, reason="OOMKilled"))
-    children: dict[str, JsonObject] = {
+    children: dict[str, Any] = {
         "jobs": {attempt_name("a"): job("a")},
         "pods": {attempt_name("a"): [killed]},
     }
@@ -136,7 +137,7 @@ def test_memory_is_the_users_failure_and_says_so() -> None:
 def test_a_deleted_pod_has_its_own_counter() -> None:
     killed = pod(terminated(137))
     killed["metadata"]["deletionTimestamp"] = ago(0)
-    children: dict[str, JsonObject] = {
+    children: dict[str, Any] = {
         "jobs": {attempt_name("a"): job("a")},
         "pods": {attempt_name("a"): [killed]},
     }
@@ -152,7 +153,7 @@ def test_an_attempt_that_moves_its_limit_moves_the_jobs() -> None:
     running = pod({"running": {"startedAt": ago(0)}})
     early = {attempt_name("a"): result("a", extendedSeconds=90.5)}
     del early[attempt_name("a")]["spec"]["outcome"]
-    children: dict[str, JsonObject] = {
+    children: dict[str, Any] = {
         "jobs": {attempt_name("a"): job("a")},
         "pods": {attempt_name("a"): [running]},
         "results": early,
@@ -393,7 +394,7 @@ PAIR = workflow(task("a"), task("b", "a"))
 
 def test_a_cancel_is_terminal_at_once_and_then_stops_the_pod() -> None:
     begun = plan(PAIR)
-    children: dict[str, JsonObject] = {"jobs": {attempt_name("a"): job("a")}}
+    children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
     made = plan(PAIR, begun.status, spec=CANCEL, **children)
     assert stored(made)["phase"] == "Cancelled"
     assert states(made) == {"a": "Cancelled", "b": "Cancelled"}
@@ -478,7 +479,7 @@ def test_a_cancelled_run_stays_so_until_it_is_wanted_again() -> None:
 
 def test_the_pod_of_an_attempt_that_was_replayed_away_is_stopped() -> None:
     begun = plan(PAIR)
-    children: dict[str, JsonObject] = {"jobs": {attempt_name("a"): job("a")}}
+    children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
     made = plan(PAIR, begun.status, spec=replay(), **children)
     assert jobs(made) == [attempt_name("a", 2)]
     after = plan(PAIR, made.status, spec=replay(), **children)

@@ -36,6 +36,12 @@ def judge(
     return weigh(TaskSpec.model_validate(task("a", "p", **fields)), situation)
 
 
+def judged(field: str, output: Any = None) -> Verdict:
+    """Judge a task with one condition, that holds of the usual output, in this field."""
+    fields: dict[str, Any] = {field: [YES]}
+    return judge(output=output, **fields)
+
+
 TABLE: list[tuple[str, JsonObject, str]] = [
     ("no condition", {}, "Run"),
     ("a wait that holds", {"waitFor": [YES]}, "Run"),
@@ -131,12 +137,12 @@ def test_a_wait_says_for_what_and_is_looked_at_when_its_timer_ends() -> None:
 
 @pytest.mark.parametrize("field", ["skipIf", "cancelIf"])
 def test_a_decision_says_why(field: str) -> None:
-    assert judge(**{field: [YES]}).message == f"{field} holds: output.n == 1 of p"
+    assert judged(field).message == f"{field} holds: output.n == 1 of p"
 
 
 @pytest.mark.parametrize("field", ["skipIf", "cancelIf", "waitFor"])
 def test_an_expression_that_fails_names_itself_and_the_missing_key(field: str) -> None:
-    verdict = judge(output={"m": 1}, **{field: [YES]})
+    verdict = judged(field, output={"m": 1})
     assert verdict.decision == "Fail"
     assert "'output.n == 1'" in verdict.message
     assert verdict.message.endswith('Key not found in map : "n"')
