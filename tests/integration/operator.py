@@ -1,9 +1,11 @@
 """An operator in this process, and the objects it is tried with. Used by tests of the operator."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,6 +14,8 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import WORKFLOW_RUN, Cluster
 from podhatch_operator.__main__ import Operator
 from podhatch_operator.settings import Settings
+
+from tests.kube import user_environment
 
 
 def container_task(name: str, *parents: str) -> JsonObject:
@@ -84,6 +88,27 @@ def operator_of(
             }
         ),
     )
+
+
+@asynccontextmanager
+async def process(
+    cluster: Cluster, port: int, folder: Path, **variables: str
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Have an operator of the test's namespace in a process of its own."""
+    environment = user_environment(cluster.namespace, folder) | {
+        "PODHATCH_WATCH_NAMESPACES": cluster.namespace,
+        "PODHATCH_PORT": str(port),
+        "PODHATCH_IDENTITY": "process",
+        **variables,
+    }
+    program = (sys.executable, "-m", "podhatch_operator")
+    started = await asyncio.create_subprocess_exec(*program, env=environment)
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 30) -> None:

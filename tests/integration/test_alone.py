@@ -5,7 +5,6 @@ It has the chart's roles and no others: a request they do not allow is seen as a
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from podhatch.cluster import (
 from podhatch_operator.__main__ import Operator
 
 from tests.helm import RELEASE, render
-from tests.integration.operator import run, running, succeeded, workflow
-from tests.kube import OPERATOR_NAMESPACE, KubectlError, kubectl, user_environment
+from tests.integration.operator import process, run, running, succeeded, workflow
+from tests.kube import OPERATOR_NAMESPACE, KubectlError, kubectl
 from tests.kubectl import Kubectl, apply_all
 
 
@@ -167,7 +166,7 @@ async def test_a_kill_between_any_two_writes_neither_loses_nor_doubles(
     await cluster.create(workflow(namespace))
     created = await cluster.create(run(namespace))
     assert await ended(cluster, unused_tcp_port, tmp_path, fault) == -signal.SIGKILL
-    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="first"):
+    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="process"):
         await succeeded(cluster, created)
     jobs, _ = await cluster.list(JOB, namespace)
     attempts = [job["metadata"]["labels"][labels.ATTEMPT] for job in jobs]
@@ -181,7 +180,7 @@ async def test_a_deletion_cut_short_is_made_good(
     await cluster.create(workflow(namespace))
     await cluster.create(run(namespace))
     assert await ended(cluster, unused_tcp_port, tmp_path, "delete:1", **ttl) == -signal.SIGKILL
-    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="first", **ttl):
+    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="process", **ttl):
         await gone(cluster, JOB)
 
 
@@ -189,20 +188,6 @@ async def ended(
     cluster: Cluster, port: int, folder: Path, fault: str, **variables: str
 ) -> int | None:
     """Run an operator with a fault point in a process of its own, and return how it ended."""
-    environment = user_environment(cluster.namespace, folder) | {
-        "PODHATCH_WATCH_NAMESPACES": cluster.namespace,
-        "PODHATCH_PORT": str(port),
-        "PODHATCH_FAULT": fault,
-        "PODHATCH_IDENTITY": "first",
-        **variables,
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "podhatch_operator"), env=environment
-    )
-    try:
+    async with process(cluster, port, folder, PODHATCH_FAULT=fault, **variables) as operator:
         async with asyncio.timeout(60):
-            return await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+            return await operator.wait()

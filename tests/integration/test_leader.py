@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import aiohttp
 from podhatch.cluster import LEASE, WORKFLOW, Cluster
-from podhatch_operator.runtime.leader import LEASE_SECONDS, LOOK_SECONDS, Elector
+from podhatch_operator.runtime.leader import LEASE_SECONDS, LOOK_SECONDS, RENEW_SECONDS, Elector
 
-from tests.integration.operator import probe, run, running, succeeded, workflow
+from tests.integration.operator import probe, process, run, running, succeeded, workflow
 
 
 def candidate(cluster: Cluster, identity: str) -> Elector:
@@ -80,3 +81,37 @@ async def test_the_standby_works_once_the_leader_has_stopped(
                 await asyncio.sleep(0.05)
         assert second.cache.count(WORKFLOW) == 1
         await succeeded(cluster, await cluster.create(run(cluster.namespace, "after")))
+
+
+async def test_an_operator_that_lost_the_lead_ends_at_once(
+    cluster: Cluster, unused_tcp_port: int, tmp_path: Path
+) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        process(cluster, unused_tcp_port, tmp_path) as operator,
+    ):
+        async with asyncio.timeout(30):
+            while await probe(session, unused_tcp_port, "readyz") != "ok":  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        thief = {"spec": {"holderIdentity": "thief"}}
+        await cluster.merge_patch(LEASE, cluster.namespace, "podhatch", thief)
+        async with asyncio.timeout(2 * RENEW_SECONDS):
+            assert await operator.wait() == 1
+
+
+async def test_the_next_operator_takes_over_from_a_killed_one(
+    cluster: Cluster, unused_tcp_port_factory: Callable[[], int], tmp_path: Path
+) -> None:
+    first_port, second_port = unused_tcp_port_factory(), unused_tcp_port_factory()
+    async with (
+        aiohttp.ClientSession() as session,
+        process(cluster, first_port, tmp_path) as operator,
+    ):
+        async with asyncio.timeout(30):
+            while await probe(session, first_port, "readyz") != "ok":  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        async with running(cluster, second_port, state="standby"):
+            operator.kill()
+            async with asyncio.timeout(15):
+                while await probe(session, second_port, "readyz") != "ok":  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
