@@ -96,3 +96,33 @@ def test_yaml(namespace: Namespace, file: str, last_task: str, output: object) -
     [name] = [item["metadata"]["name"] for item in documents if item["kind"] == "WorkflowRun"]
     run = namespace.wait(name, "Succeeded")
     assert json.loads(tasks(run)[last_task]["output"]) == output
+
+
+def test_retries_conditions_and_the_tasks_at_the_end(run_script: RunScript, tmp_path: Path) -> None:
+    """The block of docs/python.md."""
+    [text] = [text for text in blocks("python").values() if "on_failure_task" in text]
+    script = tmp_path / "source" / "shipping.py"
+    script.parent.mkdir()
+    script.write_text(text)
+    done = run_script(script)
+    assert done.code == 0, done.err
+    assert "'note': 'sent'" in done.out
+    assert "'celebrate-on-success': 'sent'" in done.out
+
+
+def test_the_refund(namespace: Namespace) -> None:
+    namespace.kubectl("apply", "-f", str(EXAMPLES / "refund.yaml"))
+    namespace.wait_for_reason("refund-1", "approve", "WaitingForConditions")
+    namespace.apply(
+        {
+            "apiVersion": "podhatch.dev/v1alpha1",
+            "kind": "WorkflowEvent",
+            "metadata": {"name": "approved-1"},
+            "spec": {"key": "refund-approved"},
+        }
+    )
+    entries = tasks(namespace.wait("refund-1", "Succeeded"))
+    assert entries["pay"]["retries"] == 1
+    assert json.loads(entries["pay"]["output"])["check"] == {"fraud": False}
+    assert entries["apologise"]["state"] == "Skipped"
+    assert entries["tell"]["state"] == "Succeeded"

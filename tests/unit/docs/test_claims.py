@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 import yaml
-from podhatch.api import names, pod, run, workflow
+from podhatch.api import condition, names, pod, run, task, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.runnables import settings, source, trigger
@@ -60,6 +60,9 @@ def test_the_sizes_are_those_of_the_code():
     assert rows["source tree that the SDK ships, packed"] == (
         f"{source.MAX_SOURCE_BYTES // kib // kib} MiB"
     )
+    assert rows["retries of a task"] == str(task.MAX_RETRIES)
+    assert rows["attempts made again because a pod was lost"] == str(run.MAX_DISRUPTIONS)
+    assert rows["conditions in a list, or in a group"] == str(condition.MAX_CONDITIONS)
     assert rows["additional metadata of a run"] == (
         f"{trigger.MAX_METADATA_ENTRIES} texts of {trigger.MAX_METADATA_VALUE} characters"
     )
@@ -69,8 +72,9 @@ def test_the_sizes_are_those_of_the_code():
 
 def test_the_options_of_tasks_are_all_described():
     page = (REPOSITORY / "docs" / "python.md").read_text()
-    described = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert described == {"name", "parents", *settings.TaskOptions.__annotations__}
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, re.MULTILINE)
+    described = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert described == {"name", "parents", *settings.GraphTaskOptions.__annotations__}
 
 
 def test_the_variables_of_containers_are_all_described():

@@ -78,6 +78,6 @@ def test_its_workflows_can_run_its_runs(text: str):
 
 def test_an_unknown_field_is_found():
     [document] = documents(TEXTS["docs/yaml.md#1"])
-    document["spec"]["tasks"][0]["retries"] = 3
+    document["spec"]["tasks"][0]["priority"] = 3
     [complaint] = complaints(document)
-    assert "'retries' was unexpected" in complaint
+    assert "'priority' was unexpected" in complaint
