@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
-from podhatch.cluster import LEASE, WORKFLOW, Cluster
+from podhatch.cluster import LEASE, Cluster
 from podhatch_operator.runtime.leader import LEASE_SECONDS, LOOK_SECONDS, RENEW_SECONDS, Elector
 
 from tests.integration.operator import probe, process, run, running, succeeded, workflow
@@ -62,24 +62,31 @@ async def test_of_many_candidates_one_leads(cluster: Cluster) -> None:
         task.cancel()
 
 
+async def becomes(session: aiohttp.ClientSession, port: int, state: str, seconds: float) -> None:
+    """Wait until an operator is in a state."""
+    async with asyncio.timeout(seconds):
+        while await probe(session, port, "readyz") != state:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def test_the_standby_works_once_the_leader_has_stopped(
-    cluster: Cluster, unused_tcp_port_factory: Callable[[], int]
+    cluster: Cluster, unused_tcp_port_factory: Callable[[], int], tmp_path: Path
 ) -> None:
-    first_port, second_port = unused_tcp_port_factory(), unused_tcp_port_factory()
+    first, second = unused_tcp_port_factory(), unused_tcp_port_factory()
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        async with running(cluster, first_port) as first:
-            second = await stack.enter_async_context(running(cluster, second_port, state="standby"))
-            assert "podhatch_is_leader 1.0" in await probe(session, first_port, "metrics")
-            assert "podhatch_is_leader 0.0" in await probe(session, second_port, "metrics")
+        async with running(cluster, first):
+            await stack.enter_async_context(process(cluster, second, tmp_path))
+            await becomes(session, second, "standby", 30)
+            assert "podhatch_is_leader 1.0" in await probe(session, first, "metrics")
             await cluster.create(workflow(cluster.namespace))
             await succeeded(cluster, await cluster.create(run(cluster.namespace, "before")))
-            assert first.cache.count(WORKFLOW) == 1
-            assert second.cache.count(WORKFLOW) == 0, "a standby watches nothing"
-        async with asyncio.timeout(5):
-            while await probe(session, second_port, "readyz") != "ok":  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        assert second.cache.count(WORKFLOW) == 1
+            metrics = await probe(session, second, "metrics")
+            assert "podhatch_is_leader 0.0" in metrics
+            assert 'podhatch_cached_objects{kind="Workflow"} 0.0' in metrics
+        await becomes(session, second, "ok", 5)
+        metrics = await probe(session, second, "metrics")
+        assert 'podhatch_cached_objects{kind="Workflow"} 1.0' in metrics
         await succeeded(cluster, await cluster.create(run(cluster.namespace, "after")))
 
 
@@ -90,9 +97,7 @@ async def test_an_operator_that_lost_the_lead_ends_at_once(
         aiohttp.ClientSession() as session,
         process(cluster, unused_tcp_port, tmp_path) as operator,
     ):
-        async with asyncio.timeout(30):
-            while await probe(session, unused_tcp_port, "readyz") != "ok":  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        await becomes(session, unused_tcp_port, "ok", 30)
         thief = {"spec": {"holderIdentity": "thief"}}
         await cluster.merge_patch(LEASE, cluster.namespace, "podhatch", thief)
         async with asyncio.timeout(2 * RENEW_SECONDS):
@@ -107,11 +112,7 @@ async def test_the_next_operator_takes_over_from_a_killed_one(
         aiohttp.ClientSession() as session,
         process(cluster, first_port, tmp_path) as operator,
     ):
-        async with asyncio.timeout(30):
-            while await probe(session, first_port, "readyz") != "ok":  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        await becomes(session, first_port, "ok", 30)
         async with running(cluster, second_port, state="standby"):
             operator.kill()
-            async with asyncio.timeout(15):
-                while await probe(session, second_port, "readyz") != "ok":  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
+            await becomes(session, second_port, "ok", 15)
