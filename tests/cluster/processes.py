@@ -59,6 +59,10 @@ class Record:
                 return
 
 
+_started: list[subprocess.Popen[bytes]] = []
+"""Kept, since a program that outlives its Popen object is a ResourceWarning."""
+
+
 def start(component: Component) -> None:
     """Start a component and wait until it serves; a running one is left alone."""
     if running(component.name):
@@ -76,6 +80,7 @@ def start(component: Component) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _started.append(process)
     record = Record(component.name, process.pid, _start_ticks(process.pid) or 0, _boot())
     _path(component.name).write_text(json.dumps(asdict(record)))
 
