@@ -16,7 +16,7 @@ def never(input, ctx):
 
 def later(input, ctx):
     if ctx.retry_count == 0:
-        raise RetryAfter("busy", 2)
+        raise RetryAfter("busy", 3)
     return {"attempt": ctx.attempt_number}
 """
 
@@ -57,7 +57,8 @@ def test_exceptions_say_whether_and_when(namespace: Namespace) -> None:
     waited = datetime.fromisoformat(entries["later"]["queuedAt"]) - datetime.fromisoformat(
         record["finishedAt"]
     )
-    assert waited.total_seconds() >= 2
+    # A Job's creation is known to the second.
+    assert waited.total_seconds() > 2
 
 
 def test_too_much_memory_is_the_tasks_own_failure(namespace: Namespace) -> None:
