@@ -17,6 +17,11 @@ app.kubernetes.io/name: {{ include "podhatch.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "podhatch.operatorLabels" -}}
+{{ include "podhatch.selectorLabels" . }}
+app.kubernetes.io/component: operator
+{{- end }}
+
 {{- define "podhatch.labels" -}}
 {{- with .Values.commonLabels }}
 {{- toYaml . }}
