@@ -14,7 +14,7 @@ def test_a_run_and_all_of_it_goes_after_its_time(namespace: Namespace) -> None:
     namespace.wait("brief-1", "Succeeded")
     eventually(lambda: namespace.list("wfr") == [], 20, "the run to go")
     for kind in ("jobs", "pods", "taskresults"):
-        eventually(lambda kind=kind: namespace.list(kind) == [], 40, f"the {kind} to go")
+        eventually(lambda kind=kind: namespace.list(kind) == [], 90, f"the {kind} to go")
 
 
 def test_a_revision_goes_with_the_last_run_that_uses_it(namespace: Namespace) -> None:

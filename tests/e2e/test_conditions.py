@@ -50,17 +50,17 @@ def test_parents_outputs_skip_cancel_and_let_go(namespace: Namespace) -> None:
 
 def test_a_sleep_begins_when_the_parents_have_ended(namespace: Namespace) -> None:
     namespace.apply(
-        workflow_manifest("naps", FIRST, shell("t", "true", "first", waitFor=[{"sleepSeconds": 3}]))
+        workflow_manifest("naps", FIRST, shell("t", "true", "first", waitFor=[{"sleepSeconds": 5}]))
     )
     namespace.run("naps-1", "naps")
     waiting = namespace.wait_for_reason("naps-1", "t", "WaitingForConditions")
-    assert waiting["message"] == "waits for 3s to pass"
+    assert waiting["message"] == "waits for 5s to pass"
     entries = tasks(namespace.wait("naps-1", "Succeeded"))
     slept = datetime.fromisoformat(entries["t"]["queuedAt"]) - datetime.fromisoformat(
         entries["first"]["finishedAt"]
     )
     # A Job's creation is known to the second.
-    assert 2 < slept.total_seconds() < 15
+    assert 4 < slept.total_seconds() < 20
 
 
 def test_an_event_pushed_with_kubectl_lets_go_whom_it_concerns(namespace: Namespace) -> None:

@@ -1,14 +1,19 @@
 """Two operators, of which one works: the other takes over when it is killed or stopped."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from podhatch.api import labels
 
-from tests.kube import OPERATOR_NAMESPACE, Namespace, eventually, kubectl, shell, workflow_manifest
-
-OPERATOR = "app.kubernetes.io/component=operator"
+from tests.kube import (
+    OPERATOR_NAMESPACE,
+    Namespace,
+    eventually,
+    kubectl,
+    operator_pod,
+    shell,
+    workflow_manifest,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -21,24 +26,9 @@ def both() -> Iterator[None]:
 
 def everybody_is_ready() -> None:
     kubectl(
-        *("-n", OPERATOR_NAMESPACE, "wait", "deployment", "-l", OPERATOR),
+        *("-n", OPERATOR_NAMESPACE, "wait", "deployment/podhatch"),
         *("--for=jsonpath={.status.availableReplicas}=2", "--timeout=90s"),
     )
-
-
-def leader() -> str:
-    """Return the name of the pod that leads, or what is left of it."""
-    leases = json.loads(kubectl("-n", OPERATOR_NAMESPACE, "get", "leases", "-o", "json"))["items"]
-    [lease] = leases
-    return lease["spec"].get("holderIdentity") or ""
-
-
-def pod_of(identity: str) -> str:
-    pods = json.loads(
-        kubectl("-n", OPERATOR_NAMESPACE, "get", "pods", "-l", OPERATOR, "-o", "json")
-    )
-    names: list[str] = [pod["metadata"]["name"] for pod in pods["items"]]
-    return next(name for name in names if identity.startswith(name))
 
 
 @pytest.mark.parametrize(
@@ -47,10 +37,10 @@ def pod_of(identity: str) -> str:
 def test_the_standby_takes_over(namespace: Namespace, flags: tuple[str, ...], seconds: int) -> None:
     namespace.apply(workflow_manifest("goes", shell("a", "true"), shell("b", "true", "a")))
     namespace.run("goes-1", "goes")
-    before = leader()
-    kubectl("-n", OPERATOR_NAMESPACE, "delete", "pod", pod_of(before), "--wait=false", *flags)
+    before = operator_pod()
+    kubectl("-n", OPERATOR_NAMESPACE, "delete", "pod", before, "--wait=false", *flags)
     namespace.run("goes-2", "goes")
-    eventually(lambda: leader() not in ("", before), seconds, "another leader")
+    eventually(lambda: operator_pod() not in ("", before), seconds, "another leader")
     for run in ("goes-1", "goes-2"):
         namespace.wait(run, "Succeeded")
     attempts = [
