@@ -11,12 +11,12 @@ from pathlib import Path
 
 import yaml
 
+from podhatch.api.event import WorkflowEvent
 from podhatch.api.labels import GROUP, VERSION
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.result import TaskResult
 from podhatch.api.run import WorkflowRun
 from podhatch.api.schema import crd_schema
-from podhatch.api.event import WorkflowEvent
 from podhatch.api.workflow import Workflow
 
 REPOSITORY = Path(__file__).resolve().parents[3]
