@@ -3,6 +3,7 @@
 Models are frozen: reading an object and deciding about it never changes it.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -25,12 +26,12 @@ class Rule:
     message: str
 
 
-class Mark:
+class Mark(ABC):
     """What a field's schema says beyond its type. Stands in the field's Annotated."""
 
+    @abstractmethod
     def extensions(self) -> JsonObject:
         """Return the keys to add to the field's schema."""
-        raise NotImplementedError
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
