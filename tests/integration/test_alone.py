@@ -33,7 +33,7 @@ from tests.kubectl import Kubectl, apply_all
 def at_rest() -> Iterator[None]:
     """The chart's operator is stopped meanwhile, where there is one."""
     deployment = ("-n", OPERATOR_NAMESPACE, f"deployment/{RELEASE}")
-    pods = ("-n", OPERATOR_NAMESPACE, "pod", "-l", f"app.kubernetes.io/instance={RELEASE}")
+    pods = ("-n", OPERATOR_NAMESPACE, "pod", "-l", "app.kubernetes.io/component=operator")
     try:
         count = kubectl("get", *deployment, "-o", "jsonpath={.spec.replicas}")
     except KubectlError:

@@ -82,7 +82,7 @@ def test_the_kinds_are_a_category(kubectl: Kubectl) -> None:
     assert set(listed) == {f"{definition.plural}.podhatch.dev" for definition in DEFINITIONS}
 
 
-@pytest.mark.parametrize("example", examples.ALL, ids=lambda e: e.kind)
+@pytest.mark.parametrize("example", examples.ALL, ids=lambda e: e.metadata.name)
 def test_a_full_object_is_stored_as_it_is(
     kubectl: Kubectl, namespace: str, example: Workflow | WorkflowRun | TaskResult
 ) -> None:
@@ -218,7 +218,7 @@ def test_the_spec_of_a_run_cannot_change(
     fixed = run("fixed", namespace, input={"id": 1}, additionalMetadata={"customer": "7"})
     apply_all(kubectl, [fixed])
     patch = json.dumps({"spec": change})
-    with pytest.raises(Refused, match="spec of a WorkflowRun cannot change"):
+    with pytest.raises(Refused, match="of a WorkflowRun cannot change: create another run"):
         kubectl("patch", "wfr", "fixed", "-n", namespace, "--type=merge", "-p", patch)
 
 
@@ -234,7 +234,7 @@ def test_a_result_cannot_change(kubectl: Kubectl, namespace: str) -> None:
     final = result(output="1")
     final["metadata"]["namespace"] = namespace
     kubectl("create", "-f", "-", manifests=[final])
-    with pytest.raises(Refused, match="a TaskResult cannot change"):
+    with pytest.raises(Refused, match="a TaskResult with an outcome cannot change"):
         kubectl(
             *("patch", "tres", final["metadata"]["name"], "-n", namespace, "--type=merge"),
             *("-p", '{"spec": {"output": "2"}}'),

@@ -92,7 +92,7 @@ def hook(name: str, **code: object) -> HookSpec:
     return HookSpec.model_validate(
         {
             "name": name,
-            "image": "example/other:2",
+            **code,
             "schedule_timeout_seconds": 5,
             "execution_timeout_seconds": 6,
             "cluster_access": False,
@@ -102,10 +102,11 @@ def hook(name: str, **code: object) -> HookSpec:
             "backoff_max_seconds": 60,
             "backoff_jitter": 0.5,
             "pod": POD,
-            "python": f"orders:{name}",
-            "container": CONTAINER,
         }
     )
+
+
+FUNCTION = {"python": "orders:hook", "image": "example/other:2"}
 
 
 WORKFLOW = Workflow(
@@ -151,13 +152,22 @@ WORKFLOW = Workflow(
                 ],
             ),
         ],
-        on_failure_task=hook("mend"),
-        on_success_task=hook("tell"),
+        on_failure_task=hook("mend", **FUNCTION),
+        on_success_task=hook("tell", **FUNCTION),
         pod=POD,
         sticky="Soft",
         ttl_seconds_after_finished=60,
     ),
     status=WorkflowStatus(observed_generation=3, conditions=[condition("Valid")]),
+)
+
+CONTAINER_HOOKS = Workflow(
+    metadata=ObjectMeta(name="hooks"),
+    spec=WorkflowSpec(
+        tasks=[TaskSpec(name="a", python="orders:a")],
+        on_failure_task=hook("mend", container=CONTAINER),
+        on_success_task=hook("tell", container=CONTAINER),
+    ),
 )
 
 RUN = WorkflowRun(
@@ -239,4 +249,4 @@ EVENT = WorkflowEvent(
     ),
 )
 
-ALL = (WORKFLOW, RUN, RESULT, EVENT)
+ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, RESULT, EVENT)

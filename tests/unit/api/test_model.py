@@ -47,9 +47,11 @@ def absent_fields(schema: JsonObject, values: list[JsonObject], path: str) -> li
     return found
 
 
-@pytest.mark.parametrize("example", examples.ALL, ids=lambda e: e.kind)
-def test_the_full_objects_leave_no_field_out(example: ApiObject) -> None:
-    assert absent_fields(crd_schema(type(example)), [example.to_wire()], "") == []
+@pytest.mark.parametrize("kind", sorted({type(each).__name__ for each in examples.ALL}))
+def test_the_full_objects_leave_no_field_out(kind: str) -> None:
+    full: list[ApiObject] = [each for each in examples.ALL if type(each).__name__ == kind]
+    wires = [each.to_wire() for each in full]
+    assert absent_fields(crd_schema(type(full[0])), wires, "") == []
 
 
 def test_absent_and_default_fields_stay_off_the_wire() -> None:
