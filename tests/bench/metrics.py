@@ -19,7 +19,7 @@ class Snapshot:
     """Counters of the operator; the difference of two snapshots is what happened in between."""
 
     cpu_seconds: float = 0.0
-    requests: Mapping[str, float] = field(default_factory=dict[str, float])
+    requests: Mapping[str, int] = field(default_factory=dict[str, int])
     """Requests to the API server by Kubernetes' verb, whatever the answer."""
     hops: Mapping[float, float] = field(default_factory=dict[float, float])
     """How many hops took at most so many seconds."""
@@ -50,7 +50,7 @@ class Snapshot:
         )
 
     @property
-    def writes(self) -> float:
+    def writes(self) -> int:
         """Requests that change something."""
         return sum(self.requests.get(verb, 0) for verb in WRITING_VERBS)
 
