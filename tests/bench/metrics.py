@@ -69,14 +69,18 @@ def _operator_pod() -> str:
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float:
-    """Return the value that this share does not exceed, estimated within a bucket as by a line."""
+    """Return the value that this share does not exceed, estimated within a bucket as by a line.
+
+    Raises:
+        ValueError: nothing was counted.
+    """
     bounds: Sequence[float] = sorted(buckets)
+    if not buckets[bounds[-1]]:
+        raise ValueError("the operator has counted nothing")
     wanted = share * buckets[bounds[-1]]
     below, below_count = 0.0, 0.0
-    for bound in bounds:
+    for bound in bounds[:-1]:  # the last bucket has no end
         if buckets[bound] >= wanted and buckets[bound] > below_count:
-            if bound == float("inf"):
-                return below
             return below + (bound - below) * (wanted - below_count) / (buckets[bound] - below_count)
         below, below_count = bound, buckets[bound]
-    return float("nan")
+    return below
