@@ -64,8 +64,8 @@ bench-latency: install ## Time runs against bare Jobs on the real node
 
 bench-throughput: install ## Time 300 runs against 300 bare Jobs on fake nodes
 	@$(CLUSTER) up --controller-manager tuned
-	@$(CLUSTER) kwok --nodes 10
-	@$(BIN)/python -m tests.bench.throughput
+	@trap '$(CLUSTER) kwok --nodes 0' EXIT; $(CLUSTER) kwok --nodes 10; \
+	$(BIN)/python -m tests.bench.throughput
 
 generate: install ## Write the CRDs from the models
 	@$(BIN)/python -m podhatch.api.crds

@@ -19,7 +19,7 @@ class Snapshot:
     """Counters of the operator; the difference of two snapshots is what happened in between."""
 
     cpu_seconds: float = 0.0
-    requests: Mapping[str, float] = field(default_factory=dict[str, float])
+    requests: Mapping[str, int] = field(default_factory=dict[str, int])
     """Requests to the API server by Kubernetes' verb, whatever the answer."""
     hops: Mapping[float, float] = field(default_factory=dict[float, float])
     """How many hops took at most so many seconds."""
@@ -50,7 +50,7 @@ class Snapshot:
         )
 
     @property
-    def writes(self) -> float:
+    def writes(self) -> int:
         """Requests that change something."""
         return sum(self.requests.get(verb, 0) for verb in WRITING_VERBS)
 
@@ -62,14 +62,18 @@ def snapshot() -> Snapshot:
 
 
 def quantile(buckets: Mapping[float, float], share: float) -> float:
-    """Return the value that this share does not exceed, estimated within a bucket as by a line."""
+    """Return the value that this share does not exceed, estimated within a bucket as by a line.
+
+    Raises:
+        ValueError: nothing was counted.
+    """
     bounds: Sequence[float] = sorted(buckets)
+    if not buckets[bounds[-1]]:
+        raise ValueError("the operator has counted nothing")
     wanted = share * buckets[bounds[-1]]
     below, below_count = 0.0, 0.0
-    for bound in bounds:
+    for bound in bounds[:-1]:  # the last bucket has no end
         if buckets[bound] >= wanted and buckets[bound] > below_count:
-            if bound == float("inf"):
-                return below
             return below + (bound - below) * (wanted - below_count) / (buckets[bound] - below_count)
         below, below_count = bound, buckets[bound]
-    return float("nan")
+    return below

@@ -48,9 +48,9 @@ class Budget:
         return f"{'>=' if self.is_floor else '<='} {self.limit:g}"
 
 
-def budgets_of(benchmark: str, file: Path = BUDGETS) -> dict[str, Budget]:
+def budgets_of(benchmark: str) -> dict[str, Budget]:
     """Read the budgets of a benchmark, by the names of their rows."""
-    sections = tomllib.loads(file.read_text())
+    sections = tomllib.loads(BUDGETS.read_text())
     return {
         name: Budget(bound.get("at_least", bound.get("at_most")), "at_least" in bound)
         for name, bound in sections[benchmark].items()

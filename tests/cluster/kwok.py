@@ -1,7 +1,7 @@
 """Fake nodes beside the real one, for benchmarks with more pods than a machine can hold.
 
 Called by `python -m tests.cluster kwok --nodes N`. kwok.yaml says how their pods behave; a pod
-gets there by tolerating the taint and selecting the label.
+gets there by selecting the label, and no other pod does while the real node has room.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.cluster.progress import output, stage, wait_until
 CONFIGURATION_FILE = Path(__file__).with_name("kwok.yaml")
 ANNOTATION = {"kwok.x-k8s.io/node": "fake"}
 LABEL = {"type": "kwok"}
-TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
+TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "PreferNoSchedule"}
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
 
 
