@@ -11,7 +11,9 @@ from pathlib import Path
 
 import yaml
 
+from podhatch.api.cron import CronWorkflow
 from podhatch.api.event import WorkflowEvent
+from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import GROUP, VERSION
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.result import TaskResult
@@ -120,7 +122,29 @@ DEFINITIONS = (
             Column("Message", ".status.message", wide=True),
             _AGE,
         ),
-        selectable=(".spec.workflow", ".status.phase"),
+        selectable=(
+            ".spec.workflow",
+            ".status.phase",
+            ".spec.parent.run",
+            ".spec.parent.job",
+            ".spec.trigger.event.id",
+            ".spec.trigger.cron.cron",
+        ),
+    ),
+    Definition(
+        CronWorkflow,
+        "cronworkflows",
+        "cwf",
+        (
+            Column("Workflow", ".spec.workflow"),
+            Column("Schedule", ".spec.schedule"),
+            Column("TimeZone", ".spec.timeZone"),
+            Column("Suspend", ".spec.suspend", "boolean"),
+            Column("Last", ".status.lastTickAt", "date"),
+            Column("Next", ".status.nextRunTimes[0]"),
+            _AGE,
+        ),
+        selectable=(".spec.workflow",),
     ),
     Definition(
         TaskResult,
@@ -138,8 +162,25 @@ DEFINITIONS = (
         WorkflowEvent,
         "workflowevents",
         "wfe",
-        (Column("Key", ".spec.key"), Column("Scope", ".spec.scope"), _AGE),
-        selectable=(".spec.key",),
+        (
+            Column("Key", ".spec.key"),
+            Column("Scope", ".spec.scope"),
+            Column("Runs", ".status.triggeredRuns[*].run", description="Runs the event started."),
+            _AGE,
+        ),
+        selectable=(".spec.key", ".spec.scope"),
+    ),
+    Definition(
+        EventFilter,
+        "eventfilters",
+        "evf",
+        (
+            Column("Workflow", ".spec.workflow"),
+            Column("Scope", ".spec.scope"),
+            Column("Expression", ".spec.expression"),
+            _AGE,
+        ),
+        selectable=(".spec.workflow", ".spec.scope"),
     ),
 )
 

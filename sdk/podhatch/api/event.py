@@ -1,10 +1,22 @@
-"""The WorkflowEvent object: something happened that runs wait for. It expires by itself."""
+"""The WorkflowEvent object: something happened that starts runs, or that runs wait for.
+
+It expires by itself.
+"""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from podhatch.api.model import ApiObject, JsonObject, PreserveUnknown, Rule, Timestamp, WireModel
+from podhatch.api.model import (
+    ApiObject,
+    JsonObject,
+    ListMap,
+    PreserveUnknown,
+    Rule,
+    Timestamp,
+    WireModel,
+)
+from podhatch.api.task import Priority
 
 DEFAULT_EVENT_TTL_SECONDS = 86_400
 
@@ -24,6 +36,17 @@ class WorkflowEventSpec(WireModel):
         str | None,
         Field(max_length=253, description="scope that waits may name."),
     ] = None
+    additional_metadata: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]],
+        Field(
+            max_length=64,
+            description="additionalMetadata goes into the metadata of the runs the event starts.",
+        ),
+    ] = Field(default_factory=dict[str, str])
+    priority: Annotated[
+        Priority | None,
+        Field(description="priority 1 (low) to 3 (high) of the runs the event starts."),
+    ] = None
     seen_at: Annotated[
         Timestamp | None,
         Field(description="seenAt is when it happened; by default when the object was created."),
@@ -38,8 +61,39 @@ class WorkflowEventSpec(WireModel):
     ] = DEFAULT_EVENT_TTL_SECONDS
 
 
+class TriggeredRun(WireModel):
+    """A run that an event started."""
+
+    run: Annotated[str, Field(min_length=1, max_length=63, description="run: its name.")]
+    workflow: Annotated[
+        str, Field(min_length=1, max_length=63, description="workflow it is a run of.")
+    ]
+
+
+class WorkflowEventStatus(WireModel):
+    """What the operator made of an event."""
+
+    handled_at: Annotated[
+        Timestamp | None,
+        Field(description="handledAt is when every run that the event starts was made."),
+    ] = None
+    triggered_runs: Annotated[
+        list[TriggeredRun],
+        ListMap("run"),
+        Field(max_length=1000, description="triggeredRuns: the runs that the event started."),
+    ] = Field(default_factory=list[TriggeredRun])
+    message: Annotated[
+        str | None,
+        Field(max_length=2048, description="message: which filter could not be asked, and why."),
+    ] = None
+
+
 class WorkflowEvent(ApiObject):
-    """A user event: it satisfies waits of runs in its namespace."""
+    """A user event: it starts runs in its namespace, and satisfies waits of others."""
 
     kind: Literal["WorkflowEvent"] = "WorkflowEvent"
     spec: Annotated[WorkflowEventSpec, Field(description="spec is what happened.")]
+    status: Annotated[
+        WorkflowEventStatus | None,
+        Field(description="status is what the operator made of the event."),
+    ] = None

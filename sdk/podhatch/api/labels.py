@@ -20,5 +20,14 @@ CONTENT_HASH = f"{GROUP}/content-hash"
 WORKFLOW_GENERATION = f"{GROUP}/workflow-generation"
 """On a WorkflowRun: the generation of the Workflow that its creator had applied just before."""
 
+CLIENT = f"{GROUP}/client"
+"""On a WorkflowRun: the process that created it, so that one watch follows all of its runs."""
+CRON = f"{GROUP}/cron"
+"""On the Job of a tick: its CronWorkflow."""
+MANAGED_BY_OPERATOR = f"{GROUP}/operator"
+"""In a tick's Job, spec.managedBy: the Job controller starts no pod, the operator reports on it."""
+
+PRIORITY_CLASSES = {1: "podhatch-low", 2: "podhatch-medium", 3: "podhatch-high"}
+
 RUNNER_SERVICE_ACCOUNT = "podhatch-runner"
 """Also the name of the ClusterRole that a RoleBinding of the same name gives it."""

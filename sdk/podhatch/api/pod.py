@@ -23,6 +23,12 @@ ERRORS = "PODHATCH_ERRORS"
 """For a failure task: a JSON object from the name of each failed task to its error's text."""
 METADATA = "PODHATCH_METADATA"
 """The run's additional metadata, a JSON object."""
+REVISION = "PODHATCH_REVISION"
+"""The ControllerRevision that pins the workflow."""
+TRIGGER = "PODHATCH_TRIGGER"
+"""How the run came about, a JSON object (`TriggerReport`). Absent when there is nothing to tell."""
+LIFESPAN = "PODHATCH_LIFESPAN"
+"""The async generator function around the task, named as in PYTHON."""
 
 # What it works on.
 INPUT = "PODHATCH_INPUT"
@@ -64,6 +70,18 @@ MAX_ENVIRONMENT_BYTES = 32 * 1024
 """Input and parents' outputs together travel by environment up to this size, by file above it."""
 
 Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled"]
+
+
+class TriggerReport(TypedDict):
+    """How a run came about, and what that says to its tasks."""
+
+    priority: NotRequired[int]
+    parentRun: NotRequired[str]
+    childIndex: NotRequired[int]
+    childKey: NotRequired[str]
+    eventId: NotRequired[str]
+    eventKey: NotRequired[str]
+    filterPayload: NotRequired[dict[str, object]]
 
 
 class ErrorReport(TypedDict):

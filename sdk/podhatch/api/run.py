@@ -15,7 +15,7 @@ from podhatch.api.model import (
     WireModel,
 )
 from podhatch.api.names import MAX_LABEL_VALUE, MAX_RUN_NAME
-from podhatch.api.task import MAX_TASKS, TaskName
+from podhatch.api.task import MAX_TASKS, Priority, TaskName
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 TaskState = Literal["Pending", "Queued", "Running", "Succeeded", "Skipped", "Failed", "Cancelled"]
@@ -52,6 +52,68 @@ class Replay(WireModel):
     ] = False
 
 
+class ParentReference(WireModel):
+    """The task that asked for this run, and which of its child runs this is."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "has(self.index) != has(self.key)",
+            "a child run is told from its siblings by either index or key",
+        ),
+    ]
+
+    run: Annotated[
+        str, Field(min_length=1, max_length=MAX_RUN_NAME, description="run of the parent task.")
+    ]
+    task: Annotated[TaskName, Field(description="task that asked for this run.")]
+    job: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=63, description="job of the attempt that asked for this run."
+        ),
+    ]
+    index: Annotated[
+        int | None, Field(ge=0, description="index among the runs the task asked for, from 0.")
+    ] = None
+    key: Annotated[
+        str | None,
+        Field(min_length=1, max_length=253, description="key the task gave, in place of an index."),
+    ] = None
+
+
+class TriggeringEvent(WireModel):
+    """The WorkflowEvent that started a run. It may be gone by now."""
+
+    id: Annotated[str, Field(min_length=1, max_length=253, description="id: name of the event.")]
+    key: Annotated[str, Field(min_length=1, max_length=253, description="key of the event.")]
+    filter_payload: Annotated[
+        JsonObject | None,
+        PreserveUnknown(),
+        Field(description="filterPayload of the filter that let the event through."),
+    ] = None
+
+
+class TriggeringTick(WireModel):
+    """The tick of a CronWorkflow that started a run."""
+
+    cron: Annotated[str, Field(min_length=1, max_length=52, description="cron: its name.")]
+    job: Annotated[
+        str, Field(min_length=1, max_length=63, description="job that stands for the tick.")
+    ]
+    scheduled_at: Annotated[Timestamp, Field(description="scheduledAt is the time of the tick.")]
+
+
+class Trigger(WireModel):
+    """What started a run, when nobody created it by hand."""
+
+    event: Annotated[TriggeringEvent | None, Field(description="event that started the run.")] = (
+        None
+    )
+    cron: Annotated[TriggeringTick | None, Field(description="cron tick that started the run.")] = (
+        None
+    )
+
+
 class WorkflowRunSpec(WireModel):
     """What to run, and on what; it cannot change. And what should become of the run; it can."""
 
@@ -61,7 +123,7 @@ class WorkflowRunSpec(WireModel):
             f"(!has(self.{name}) || self.{name} == oldSelf.{name})",
             f"{name} of a WorkflowRun cannot change: create another run",
         )
-        for name in ("workflow", "input", "additionalMetadata")
+        for name in ("workflow", "input", "additionalMetadata", "priority", "parent", "trigger")
     ]
 
     workflow: Annotated[
@@ -87,6 +149,32 @@ class WorkflowRunSpec(WireModel):
             description="additionalMetadata travels with the run to every task.",
         ),
     ] = Field(default_factory=dict[str, str])
+    priority: Annotated[
+        Priority | None,
+        Field(
+            description="priority 1 (low) to 3 (high) of the run's pods; by default the workflow's."
+        ),
+    ] = None
+    start_at: Annotated[
+        Timestamp | None,
+        Field(description="startAt: the run starts at this time, or as soon after as possible."),
+    ] = None
+    starting_deadline_seconds: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=315_360_000,
+            description="startingDeadlineSeconds: a run that could not start within this time "
+            "after startAt is cancelled; by default it starts however late.",
+        ),
+    ] = None
+    parent: Annotated[
+        ParentReference | None,
+        Field(description="parent is the task that asked for this run, if one did."),
+    ] = None
+    trigger: Annotated[
+        Trigger | None, Field(description="trigger: the event or cron tick that started the run.")
+    ] = None
     desired_state: Annotated[
         DesiredState,
         Field(description="desiredState: set it to Cancelled to cancel the run."),
@@ -249,6 +337,12 @@ class WorkflowRunStatus(WireModel):
     ] = 0
     started_at: Annotated[
         Timestamp | None, Field(description="startedAt is when the run was accepted.")
+    ] = None
+    start_delay_seconds: Annotated[
+        float | None,
+        Field(
+            ge=0, description="startDelaySeconds: how much later than spec.startAt the run started."
+        ),
     ] = None
     finished_at: Annotated[
         Timestamp | None, Field(description="finishedAt is when the last task ended.")

@@ -21,6 +21,8 @@ DEFAULT_EXECUTION_TIMEOUT_SECONDS = 60.0
 Comparator = Literal[
     "Equal", "NotEqual", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"
 ]
+Priority = Annotated[int, Field(ge=1, le=3)]
+"""1 is low, 2 medium, 3 high: a PriorityClass each."""
 TaskName = Annotated[str, Field(min_length=1, max_length=63, pattern=TASK_NAME_PATTERN)]
 
 

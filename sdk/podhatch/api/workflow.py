@@ -7,18 +7,20 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.event_filter import EventKeyPattern, FilterRule
 from podhatch.api.model import (
     ApiObject,
     Condition,
     JsonObject,
     ListMap,
+    ListSet,
     PreserveUnknown,
     Rule,
     WireModel,
 )
 from podhatch.api.names import MAX_LABEL_VALUE
 from podhatch.api.pod_settings import PodSettings
-from podhatch.api.task import MAX_TASKS, HookSpec, TaskSpec
+from podhatch.api.task import MAX_TASKS, HookSpec, Priority, TaskSpec
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Sticky = Literal["Soft", "Hard"]
@@ -96,6 +98,58 @@ class WorkflowSpec(WireModel):
     on_success_task: Annotated[
         HookSpec | None,
         Field(description="onSuccessTask runs after all others, if none failed."),
+    ] = None
+    on_events: Annotated[
+        list[EventKeyPattern],
+        ListSet(),
+        Field(
+            max_length=64,
+            description="onEvents: keys of the events that start a run; * stands for any text.",
+        ),
+    ] = Field(default_factory=list[str])
+    default_filters: Annotated[
+        list[FilterRule],
+        Field(
+            max_length=64,
+            description="defaultFilters: which of these events start a run. Objects of the kind "
+            "EventFilter may add more.",
+        ),
+    ] = Field(default_factory=list[FilterRule])
+    on_crons: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=256)]],
+        ListSet(),
+        Field(
+            max_length=32,
+            description="onCrons: cron expressions, in UTC, each of which becomes a CronWorkflow.",
+        ),
+    ] = Field(default_factory=list[str])
+    cron_input: Annotated[
+        JsonObject | None,
+        PreserveUnknown(),
+        Field(description="cronInput is the input of the runs that onCrons start."),
+    ] = None
+    default_additional_metadata: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]],
+        Field(
+            max_length=64,
+            description="defaultAdditionalMetadata of every run, under what the run says itself.",
+        ),
+    ] = Field(default_factory=dict[str, str])
+    default_priority: Annotated[
+        Priority | None,
+        Field(
+            description="defaultPriority 1 (low) to 3 (high) of runs that have none of their own."
+        ),
+    ] = None
+    lifespan: Annotated[
+        str | None,
+        Field(
+            min_length=3,
+            max_length=512,
+            pattern=r"^[^:]+:[^:]+$",
+            description="lifespan is an async generator function, named as a python task: each pod "
+            "of a python task runs it up to its yield before the task, and the rest after it.",
+        ),
     ] = None
     pod: Annotated[
         PodSettings | None,

@@ -9,7 +9,10 @@ from podhatch.cluster.errors import ApiError, ClusterUnreachable
 from podhatch.cluster.kinds import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
+    CRON_JOB,
+    CRON_WORKFLOW,
     EVENT,
+    EVENT_FILTER,
     JOB,
     KINDS,
     LEASE,
@@ -28,7 +31,10 @@ from podhatch.cluster.watch import WatchEvent
 __all__ = [
     "CONFIG_MAP",
     "CONTROLLER_REVISION",
+    "CRON_JOB",
+    "CRON_WORKFLOW",
     "EVENT",
+    "EVENT_FILTER",
     "JOB",
     "KINDS",
     "LEASE",

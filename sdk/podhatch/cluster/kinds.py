@@ -33,7 +33,10 @@ WORKFLOW = Kind(GROUP, VERSION, "Workflow", "workflows")
 WORKFLOW_RUN = Kind(GROUP, VERSION, "WorkflowRun", "workflowruns")
 TASK_RESULT = Kind(GROUP, VERSION, "TaskResult", "taskresults")
 WORKFLOW_EVENT = Kind(GROUP, VERSION, "WorkflowEvent", "workflowevents")
+CRON_WORKFLOW = Kind(GROUP, VERSION, "CronWorkflow", "cronworkflows")
+EVENT_FILTER = Kind(GROUP, VERSION, "EventFilter", "eventfilters")
 JOB = Kind("batch", "v1", "Job", "jobs")
+CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs")
 POD = Kind("", "v1", "Pod", "pods")
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
@@ -49,7 +52,10 @@ KINDS = {
         WORKFLOW_RUN,
         TASK_RESULT,
         WORKFLOW_EVENT,
+        CRON_WORKFLOW,
+        EVENT_FILTER,
         JOB,
+        CRON_JOB,
         POD,
         CONFIG_MAP,
         CONTROLLER_REVISION,

@@ -1,0 +1,167 @@
+"""The CronWorkflow object: starts a run at each tick. The operator makes a native CronJob of it.
+
+Both have the same name. A tick is a Job of the CronJob that starts no pod, and has a run of its
+own name.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from podhatch.api.model import (
+    ApiObject,
+    Condition,
+    JsonObject,
+    ListMap,
+    PreserveUnknown,
+    Rule,
+    Timestamp,
+    WireModel,
+)
+from podhatch.api.names import MAX_LABEL_VALUE
+from podhatch.api.task import Priority
+
+MAX_CRON_NAME = 52
+"""What Kubernetes allows a CronJob."""
+CRON_FIELDS = 5
+DEFAULT_TIME_ZONE = "Etc/UTC"
+
+ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
+
+
+class CronWorkflowSpec(WireModel):
+    """When to run a workflow, and on what."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.schedule.startsWith('@') || self.schedule.matches('^ *([^ ]+ +){4}[^ ]+ *$')",
+            "schedule has five fields (minute, hour, day of month, month, day of week) or is one "
+            "of @hourly, @daily, @weekly, @monthly, @yearly: a CronJob knows no seconds",
+        ),
+        Rule(
+            "!self.schedule.contains('TZ')",
+            "schedule holds no TZ: set timeZone instead",
+        ),
+    ]
+
+    workflow: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_LABEL_VALUE,
+            description="workflow is the name of a Workflow object in the same namespace.",
+        ),
+    ]
+    name: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=253,
+            description="name as the author wrote it; by default metadata.name.",
+        ),
+    ] = None
+    schedule: Annotated[
+        str,
+        Field(min_length=1, max_length=256, description="schedule is a cron expression."),
+    ]
+    time_zone: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="timeZone of the schedule, by its IANA name such as Europe/Paris.",
+        ),
+    ] = DEFAULT_TIME_ZONE
+    suspend: Annotated[bool, Field(description="suspend: no further run is started.")] = False
+    concurrency_policy: Annotated[
+        ConcurrencyPolicy,
+        Field(
+            description="concurrencyPolicy: what a tick does while an earlier run goes on: Allow "
+            "starts another, Forbid skips the tick, Replace cancels the earlier run.",
+        ),
+    ] = "Allow"
+    starting_deadline_seconds: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=315_360_000,
+            description="startingDeadlineSeconds: a tick that was missed by more is left out.",
+        ),
+    ] = None
+    input: Annotated[JsonObject, PreserveUnknown(), Field(description="input of the runs.")] = (
+        Field(default_factory=dict[str, object])
+    )
+    additional_metadata: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]],
+        Field(max_length=64, description="additionalMetadata of the runs."),
+    ] = Field(default_factory=dict[str, str])
+    priority: Annotated[
+        Priority | None,
+        Field(description="priority 1 (low) to 3 (high) of the runs."),
+    ] = None
+    successful_runs_history_limit: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=1000,
+            description="successfulRunsHistoryLimit: of how many runs that succeeded "
+            "`kubectl get jobs` shows the tick; 3 by default. Runs themselves stay for their TTL.",
+        ),
+    ] = None
+    failed_runs_history_limit: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=1000,
+            description="failedRunsHistoryLimit: of how many runs that did not succeed; 1 by "
+            "default.",
+        ),
+    ] = None
+
+
+class CronWorkflowStatus(WireModel):
+    """What the operator says of a cron."""
+
+    observed_generation: Annotated[
+        int | None,
+        Field(ge=0, description="observedGeneration is the generation last acted on."),
+    ] = None
+    conditions: Annotated[
+        list[Condition],
+        ListMap("type"),
+        Field(max_length=16, description="conditions: Valid tells whether it can tick."),
+    ] = Field(default_factory=list[Condition])
+    last_tick_at: Annotated[
+        Timestamp | None, Field(description="lastTickAt is the time of the last tick.")
+    ] = None
+    last_run: Annotated[
+        str | None, Field(max_length=63, description="lastRun is the run of the last tick.")
+    ] = None
+    next_run_times: Annotated[
+        list[Timestamp],
+        Field(max_length=5, description="nextRunTimes are the times of the next ticks."),
+    ] = Field(default_factory=list[Timestamp])
+
+
+class CronWorkflow(ApiObject):
+    """Starts a run of a workflow at each tick of a schedule."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            f"size(self.metadata.name) <= {MAX_CRON_NAME}",
+            f"metadata.name of a CronWorkflow has at most {MAX_CRON_NAME} characters: shorten it "
+            "and put the whole name into spec.name",
+        ),
+    ]
+
+    kind: Literal["CronWorkflow"] = "CronWorkflow"
+    spec: Annotated[CronWorkflowSpec, Field(description="spec is when to run what.")]
+    status: Annotated[
+        CronWorkflowStatus | None,
+        Field(description="status is what the operator says of the cron."),
+    ] = None
+
+    @property
+    def true_name(self) -> str:
+        """The name as the author wrote it."""
+        return self.spec.name or self.metadata.name
