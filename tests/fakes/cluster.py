@@ -10,6 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, cast
 
 from podhatch.api.model import JsonObject
@@ -168,6 +169,7 @@ class FakeCluster:
         version = next(self._versions)
         metadata = {
             "uid": f"uid-{version}",
+            "creationTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **manifest["metadata"],
             "generation": generation,
             "resourceVersion": str(version),

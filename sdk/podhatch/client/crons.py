@@ -1,0 +1,188 @@
+"""Crons of one namespace: CronWorkflow objects, which the operator makes CronJobs of.
+
+Coroutines for the portal, called by `create_cron` of the runnables and by the cron client.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+from podhatch.api.cron import (
+    DEFAULT_TIME_ZONE,
+    MAX_CRON_NAME,
+    ConcurrencyPolicy,
+    CronWorkflow,
+    CronWorkflowSpec,
+)
+from podhatch.api.model import JsonObject, ObjectMeta
+from podhatch.api.names import object_name
+from podhatch.client.explain import explained
+from podhatch.client.manifest import Manifest
+from podhatch.client.rows import Metadata, metadata_of
+from podhatch.client.session import Session, session_of
+from podhatch.client.target import Target
+from podhatch.cluster import CRON_WORKFLOW, ApiError
+from podhatch.cron_expression import checked_cron
+from podhatch.errors import RequestRefused
+from podhatch.serialization import describe
+
+
+@dataclass(frozen=True)
+class CronRequest:
+    """A cron that somebody asks for.
+
+    Attributes:
+        target: Where.
+        manifest: The workflow, published first; None when the cluster holds it already.
+        workflow_name: Its name as the author wrote it.
+        cron_name: Name of the cron, unique in the workflow.
+        expression: When to tick: see `checked_cron`.
+        input: Of each run.
+        additional_metadata: Of each run.
+        priority: 1 (low) to 3 (high) of each run; None leaves it to the workflow.
+        time_zone: Of the expression, an IANA name.
+        concurrency_policy: What a tick does while an earlier run goes on.
+        starting_deadline_seconds: A tick that was missed by more is left out; None starts it
+            however late.
+    """
+
+    target: Target
+    manifest: Manifest | None
+    workflow_name: str
+    cron_name: str
+    expression: str
+    input: JsonObject
+    additional_metadata: dict[str, str]
+    priority: int | None = None
+    time_zone: str = DEFAULT_TIME_ZONE
+    concurrency_policy: ConcurrencyPolicy = "Allow"
+    starting_deadline_seconds: int | None = None
+
+    def object(self) -> CronWorkflow:
+        """Return the object to create.
+
+        Raises:
+            ValueError: It cannot be; the text names the field.
+        """
+        subject = f"cron {self.cron_name!r} of workflow {self.workflow_name!r}"
+        workflow = object_name(self.workflow_name)
+        try:
+            spec = CronWorkflowSpec(
+                workflow=workflow,
+                name=self.cron_name,
+                schedule=checked_cron(self.expression),
+                time_zone=self.time_zone,
+                concurrency_policy=self.concurrency_policy,
+                starting_deadline_seconds=self.starting_deadline_seconds,
+                input=self.input,
+                additional_metadata=self.additional_metadata,
+                priority=self.priority,
+            )
+        except ValidationError as error:
+            raise ValueError(f"{subject}: {describe(error)}") from None
+        except ValueError as error:
+            raise ValueError(f"{subject}: expression: {error}") from None
+        name = object_name(f"{workflow}-{self.cron_name}", MAX_CRON_NAME)
+        return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
+
+
+class CronWorkflowsMethod(StrEnum):
+    """Where a cron comes from."""
+
+    DEFAULT = "DEFAULT"
+    """`on_crons` of its workflow, with which it comes and goes."""
+    API = "API"
+    """`create_cron`, or an object that somebody applied."""
+
+
+@dataclass(frozen=True)
+class CronWorkflows:
+    """A cron, under the names of the Hatchet SDK.
+
+    Attributes:
+        metadata: Its id is the name of the CronWorkflow object.
+        name: The cron's name as its author wrote it.
+        workflow_id: Name of the Workflow object.
+        workflow_name: The workflow's name as its author wrote it.
+        cron: The expression.
+        input: Of each run.
+        additional_metadata: Of each run.
+        enabled: False while it is suspended.
+        method: Where it comes from.
+        priority: 1 to 3 of each run; None leaves it to the workflow.
+        time_zone: Of the expression.
+        next_run_times: Of the next ticks; empty until the operator has seen the cron, and while
+            it is suspended.
+    """
+
+    metadata: Metadata
+    name: str
+    workflow_id: str
+    workflow_name: str
+    cron: str
+    input: JsonObject
+    additional_metadata: dict[str, str]
+    enabled: bool
+    method: CronWorkflowsMethod
+    priority: int | None
+    time_zone: str
+    next_run_times: list[datetime]
+
+
+async def create(request: CronRequest) -> CronWorkflows:
+    """Publish the workflow where that is needed, and create the cron.
+
+    The same cron asked for again is the one that is there.
+
+    Raises:
+        RequestRefused: There is another one of that name.
+        ValueError: The cron cannot be.
+    """
+    asked = request.object()
+    session = await session_of(request.target)
+    if request.manifest is not None:
+        await session.publish(request.manifest)
+    stored = await _created(session, asked)
+    if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
+        raise RequestRefused(
+            f"cron {request.cron_name!r} of workflow {request.workflow_name!r} is there already, "
+            f"and differs (schedule {stored.spec.schedule!r}, time zone "
+            f"{stored.spec.time_zone!r}): delete it first, or choose another name"
+        )
+    return cron_of(stored, request.workflow_name)
+
+
+async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
+    name = asked.metadata.name
+    manifest = asked.to_wire()
+    manifest["metadata"]["namespace"] = session.namespace
+    with explained("CronWorkflow", session.namespace, name):
+        try:
+            stored = await session.cluster.create(manifest)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            stored = await session.cluster.get(CRON_WORKFLOW, session.namespace, name)
+    return CronWorkflow.model_validate(stored)
+
+
+def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
+    """Return the object under the names of the Hatchet SDK."""
+    spec, owners = stored.spec, stored.metadata.owner_references
+    declared = any(owner.controller and owner.kind == "Workflow" for owner in owners)
+    return CronWorkflows(
+        metadata=metadata_of(stored),
+        name=stored.true_name,
+        workflow_id=spec.workflow,
+        workflow_name=workflow_name,
+        cron=spec.schedule,
+        input=spec.input,
+        additional_metadata=spec.additional_metadata,
+        enabled=not spec.suspend,
+        method=CronWorkflowsMethod.DEFAULT if declared else CronWorkflowsMethod.API,
+        priority=spec.priority,
+        time_zone=spec.time_zone,
+        next_run_times=stored.status.next_run_times if stored.status else [],
+    )

@@ -1,0 +1,110 @@
+"""Says whether a text is a cron expression that a CronJob takes. Standard library only.
+
+Definitions (`on_crons`) and the cron client ask before anything is created, so that the fault is
+named where it was written.
+"""
+
+import re
+from dataclasses import dataclass
+
+ALIASES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+
+_LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_STEP = re.compile(r"[1-9][0-9]{0,3}")
+_NUMBER = re.compile(r"[0-9]{1,2}")
+
+
+@dataclass(frozen=True)
+class _Field:
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+    """Of the values from `low` on."""
+
+    def values(self, text: str) -> set[int]:
+        """Return the values that a field's text stands for."""
+        return {value for part in text.split(",") for value in self._part(part)}
+
+    def _part(self, part: str) -> range:
+        span, slash, step = part.partition("/")
+        if slash and not _STEP.fullmatch(step):
+            raise ValueError(f"{self.name} {part!r}: {step!r} is not a step of 1 or more")
+        first, dash, last = span.partition("-")
+        if span == "*" or (span == "?" and self.name.startswith("day")):
+            low, high = self.low, self.high
+        else:
+            low = self._value(first)
+            high = self._value(last) if dash else self.high if slash else low
+        if low > high:
+            raise ValueError(f"{self.name} {part!r}: the range ends before it begins")
+        return range(low, high + 1, int(step) if slash else 1)
+
+    def _value(self, text: str) -> int:
+        if text.lower() in self.names:
+            return self.low + self.names.index(text.lower())
+        if not _NUMBER.fullmatch(text):
+            by_name = f" or one of {', '.join(self.names).upper()}" if self.names else ""
+            raise ValueError(f"{self.name} {text!r} is not a number{by_name}")
+        if not self.low <= int(text) <= self.high:
+            sunday = "; Sunday is 0" if text == "7" and self.names == _DAYS else ""
+            raise ValueError(f"{self.name} {text} is not within {self.low}-{self.high}{sunday}")
+        return int(text)
+
+
+_FIELDS = (
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of month", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("day of week", 0, 6, _DAYS),
+)
+
+
+def checked_cron(expression: str) -> str:
+    """Return the expression with single spaces between its fields.
+
+    Args:
+        expression: Minute, hour, day of month, month, day of week: each `*`, a value, a range, a
+            list of these, any of them with a step such as `*/5`; months and days of the week also
+            by name (JAN, MON). Or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly,
+            @annually.
+
+    Raises:
+        ValueError: No CronJob would take it, or it stands for no day at all.
+    """
+    fields = expression.split()
+    if not fields:
+        raise ValueError("the cron expression is empty")
+    if fields[0].startswith(("TZ=", "CRON_TZ=")):
+        raise ValueError(f"{expression!r}: a cron expression holds no time zone; set time_zone")
+    if fields[0].startswith("@"):
+        return _alias(expression, fields)
+    try:
+        _check(fields)
+    except ValueError as error:
+        raise ValueError(f"{expression!r} is not a cron expression: {error}") from None
+    return " ".join(fields)
+
+
+def _alias(expression: str, fields: list[str]) -> str:
+    if len(fields) > 1 or fields[0].lower() not in ALIASES:
+        raise ValueError(
+            f"{expression!r} is not a cron expression: those with @ are {', '.join(ALIASES)}"
+        )
+    return fields[0].lower()
+
+
+def _check(fields: list[str]) -> None:
+    if len(fields) == 6:
+        raise ValueError("it has six fields, and seconds are not supported by CronJobs; write five")
+    if len(fields) != 5:
+        names = ", ".join(field.name for field in _FIELDS)
+        raise ValueError(f"it has {len(fields)} fields and needs five ({names})")
+    values = [field.values(text) for field, text in zip(_FIELDS, fields, strict=True)]
+    days, months = values[2], values[3]
+    never = all(min(days) > _LONGEST_MONTHS[month - 1] for month in months)
+    if never and fields[4] in ("*", "?"):
+        raise ValueError(f"there is no day {min(days)} in month {fields[3]}")

@@ -1,0 +1,49 @@
+"""Which cron expressions definitions take, and what is said of the others."""
+
+import pytest
+from podhatch.cron_expression import checked_cron
+
+
+@pytest.mark.parametrize(
+    ("expression", "checked"),
+    [
+        ("* * * * *", "* * * * *"),
+        ("  */5  0-6 1,15 JAN-Mar mon-FRI ", "*/5 0-6 1,15 JAN-Mar mon-FRI"),
+        ("1-10/3 5/6 ? * 0", "1-10/3 5/6 ? * 0"),
+        ("0 0 29 2 *", "0 0 29 2 *"),
+        ("0 0 31 2 MON", "0 0 31 2 MON"),
+        ("@Daily", "@daily"),
+        ("@midnight", "@midnight"),
+    ],
+)
+def test_taken(expression: str, checked: str) -> None:
+    assert checked_cron(expression) == checked
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("", "the cron expression is empty"),
+        ("* * * *", "it has 4 fields and needs five (minute, hour, day of month, month, day of"),
+        ("0 * * * * *", "seconds are not supported by CronJobs"),
+        ("* * * * * * *", "it has 7 fields"),
+        ("@every 1h", "those with @ are @hourly, @daily,"),
+        ("@reboot", "those with @ are @hourly, @daily,"),
+        ("CRON_TZ=UTC * * * * *", "set time_zone"),
+        ("60 * * * *", "minute 60 is not within 0-59"),
+        ("* * 0 * *", "day of month 0 is not within 1-31"),
+        ("* * * * 7", "day of week 7 is not within 0-6; Sunday is 0"),
+        ("* * * * L", "day of week 'L' is not a number or one of SUN, MON,"),
+        ("* * * MAI *", "month 'MAI' is not a number or one of JAN, FEB,"),
+        ("? * * * *", "minute '?' is not a number"),
+        ("5-1 * * * *", "minute '5-1': the range ends before it begins"),
+        ("*/0 * * * *", "minute '*/0': '0' is not a step of 1 or more"),
+        ("1,,2 * * * *", "minute '' is not a number"),
+        ("* * * * 1-", "day of week '' is not a number"),
+        ("0 0 31 2,4 *", "there is no day 31 in month 2,4"),
+    ],
+)
+def test_refused(expression: str, words: str) -> None:
+    with pytest.raises(ValueError, match="cron") as refusal:
+        checked_cron(expression)
+    assert words in str(refusal.value)
