@@ -103,10 +103,13 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
     assert rules(render(), f"{RELEASE}-operator") - reads == {
         (labels.GROUP, "workflows/status", "update"),
         (labels.GROUP, "workflowruns/status", "update"),
-        ("batch", "jobs", "create"),
-        ("batch", "jobs", "patch"),
-        ("batch", "jobs", "delete"),
-        (labels.GROUP, "workflowruns", "delete"),
+        (labels.GROUP, "workflowevents/status", "update"),
+        (labels.GROUP, "cronworkflows/status", "update"),
+        *(("batch", "jobs", verb) for verb in ("create", "patch", "delete")),
+        *(("batch", "cronjobs", verb) for verb in ("create", "patch", "delete")),
+        ("batch", "jobs/status", "update"),
+        *((labels.GROUP, "workflowruns", verb) for verb in ("create", "patch", "delete")),
+        *((labels.GROUP, "cronworkflows", verb) for verb in ("create", "patch", "delete")),
         (labels.GROUP, "workflowevents", "delete"),
         ("", "configmaps", "create"),
         ("", "configmaps", "get"),
@@ -120,9 +123,12 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
     }
 
 
-def test_a_task_may_report_and_nothing_else() -> None:
-    reports = {(labels.GROUP, "taskresults", verb) for verb in ("create", "patch")}
-    assert rules(render(), labels.RUNNER_SERVICE_ACCOUNT) == reports
+def test_a_task_may_report_start_child_runs_and_push_events_and_nothing_else() -> None:
+    assert rules(render(), labels.RUNNER_SERVICE_ACCOUNT) == {
+        *((labels.GROUP, "taskresults", verb) for verb in ("create", "patch", "get")),
+        *((labels.GROUP, "workflowruns", verb) for verb in ("create", "get", "list", "watch")),
+        (labels.GROUP, "workflowevents", "create"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,9 @@ def test_a_task_may_report_and_nothing_else() -> None:
         ("view", "create", "workflowruns", False),
         ("edit", "create", "workflows", True),
         ("edit", "create", "workflowevents", True),
+        ("edit", "delete", "cronworkflows", True),
+        ("edit", "update", "eventfilters", True),
+        ("view", "list", "cronworkflows", True),
         ("edit", "create", "taskresults", False),
         ("edit", "delete", "taskresults", False),
         ("admin", "delete", "taskresults", True),
@@ -278,7 +287,8 @@ def test_policies_refuse_when_they_cannot_judge() -> None:
     manifests = render()
     policies = of_kind(manifests, "ValidatingAdmissionPolicy")
     bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
-    assert policies.keys() == bindings.keys() == {"podhatch-own-results", "podhatch-known-parents"}
+    names = {"podhatch-own-results", "podhatch-own-children", "podhatch-known-parents"}
+    assert policies.keys() == bindings.keys() == names
     assert all(policy["spec"]["failurePolicy"] == "Fail" for policy in policies.values())
     assert all(b["spec"]["validationActions"] == ["Deny"] for b in bindings.values())
 

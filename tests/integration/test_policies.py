@@ -199,12 +199,15 @@ def test_a_pod_writes_in_its_own_namespace_only(
 @pytest.mark.parametrize(
     "words",
     [
-        ("get", "taskresults"),
         ("list", "taskresults"),
         ("update", "taskresults"),
         ("delete", "taskresults"),
-        ("create", "workflowruns"),
-        ("get", "workflowruns"),
+        ("update", "workflowruns"),
+        ("patch", "workflowruns"),
+        ("delete", "workflowruns"),
+        ("create", "workflows"),
+        ("create", "cronworkflows"),
+        ("get", "workflowevents"),
         ("get", "secrets"),
         ("get", "configmaps"),
         ("list", "pods"),
@@ -217,8 +220,58 @@ def test_a_pod_may_do_nothing_else(runner: Kubectl, namespace: str, words: tuple
     assert runner("auth", "can-i", "create", "taskresults", "-n", namespace).strip() == "yes"
 
 
+def child(namespace: str, **parent: JsonObject | str | int) -> JsonObject:
+    """A run as a task of the pod POD asks for it, unless another parent is named."""
+    return {
+        "apiVersion": API,
+        "kind": "WorkflowRun",
+        "metadata": {"name": "fan-out-child", "namespace": namespace},
+        "spec": {
+            "workflow": "fan-out",
+            "parent": {"run": "orders-1", "task": "ship", "job": JOB, "index": 0, **parent},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def spawner(runner: Kubectl, namespace: str) -> Kubectl:
+    """The way of the pod POD into the cluster, once the policy on child runs is in force."""
+    other = child(namespace, job="another-job-1")
+    wait_until(lambda: "may not start" in refusal(runner, other), 30, "the policy on child runs")
+    return runner
+
+
+def test_a_pod_starts_children_of_its_own_attempt(spawner: Kubectl, namespace: str) -> None:
+    assert refusal(spawner, child(namespace)) == ""
+
+
+@pytest.mark.parametrize("job", [JOB.removesuffix("-1"), POD, f"{JOB}x", JOB[:-1] + "2"])
+def test_a_pod_starts_no_children_of_another(spawner: Kubectl, namespace: str, job: str) -> None:
+    words = refusal(spawner, child(namespace, job=job))
+    assert f"pod {POD} may not start WorkflowRun fan-out-child" in words
+
+
+def test_a_pod_starts_no_run_without_a_parent(spawner: Kubectl, namespace: str) -> None:
+    orphan = child(namespace)
+    del orphan["spec"]["parent"]
+    assert "spec.parent.job must name the Job" in refusal(spawner, orphan)
+
+
+def test_a_pod_does_not_say_that_an_event_started_a_run(spawner: Kubectl, namespace: str) -> None:
+    pretender = child(namespace)
+    pretender["spec"]["trigger"] = {"event": {"id": "paid-1", "key": "paid"}}
+    assert "a child run was not started by an event" in refusal(spawner, pretender)
+
+
+def test_a_token_that_is_no_pods_starts_nothing(
+    pods: Pods, spawner: Kubectl, namespace: str
+) -> None:
+    assert "is not bound to one" in refusal(pods.enter_without_pod(), child(namespace))
+
+
 def test_others_are_left_to_their_roles(kubectl: Kubectl, runner: Kubectl, namespace: str) -> None:
     assert refusal(kubectl, result(namespace, "any-name")) == ""
+    assert refusal(kubectl, child(namespace, job="any-name")) == ""
 
 
 @pytest.fixture(scope="module")
