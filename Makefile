@@ -12,7 +12,7 @@ CLUSTER := $(BIN)/python -m tests.cluster
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
 .PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e \
-	bench-plan bench-latency bench-throughput generate format clean
+	bench-imports bench-plan bench-latency bench-throughput generate format clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -54,6 +54,9 @@ charts: install ## Check the chart
 
 e2e: install ## Run the tests through the chart, on the real node
 	@$(BIN)/python -m tests e2e
+
+bench-imports: install ## Time `import podhatch`, and say which modules take longest
+	@$(BIN)/python -m tests.bench.imports
 
 bench-plan: install ## Time the plan of a run with 500 tasks, and weigh its status
 	@$(BIN)/python -m tests.bench.plan

@@ -47,6 +47,10 @@ def unit() -> bool:
     return core and rest
 
 
+def imports() -> bool:
+    return run("python", "-m", "tests.bench.imports")
+
+
 def cluster_up() -> bool:
     return run("python", "-m", "tests.cluster", "up")
 
@@ -70,6 +74,7 @@ def e2e() -> bool:
 STAGES: dict[str, Callable[[], bool]] = {
     "verify": verify,
     "unit": unit,
+    "imports": imports,
     "cluster-up": cluster_up,
     "charts": charts,
     "integration": integration,
