@@ -23,6 +23,10 @@ class InvalidRun(PodhatchError, ValueError):  # noqa: N818
     """The run cannot be: its input does not fit, is too large, or its metadata is not text."""
 
 
+class LoopAlreadyRunningError(PodhatchError):
+    """`worker.start()` was called inside a running event loop, which it would block."""
+
+
 class NonRetryableException(PodhatchError):  # noqa: N818
     """For tasks to raise: the attempt failed, and another one would be no use."""
 

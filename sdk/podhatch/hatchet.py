@@ -1,6 +1,6 @@
 """The entry point: `Hatchet` defines workflows and tasks, and says in which cluster they run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from podhatch.client.target import Target
@@ -13,6 +13,8 @@ from podhatch.runnables.workflow import Workflow
 
 if TYPE_CHECKING:
     from podhatch.runnables.input import EmptyModel
+    from podhatch.worker import Worker
+    from podhatch.worker.worker import Lifespan
 
 
 class Hatchet:
@@ -127,6 +129,36 @@ class Hatchet:
             return Standalone(fn, name, validator, options, self._target)
 
         return decorate
+
+    def worker(
+        self,
+        name: str,
+        slots: int | None = None,
+        durable_slots: int | None = None,
+        labels: Mapping[str, str | int] | None = None,
+        workflows: "Sequence[Workflow[Any] | Standalone[Any, Any]] | None" = None,
+        lifespan: "Lifespan | None" = None,
+    ) -> "Worker":
+        """Return a worker, whose `start()` publishes workflows, answers probes and blocks.
+
+        Pods run the tasks, so the worker may be stopped at any time.
+
+        Args:
+            name: Said in its log.
+            slots: Means nothing for pods, and is ignored.
+            durable_slots: The same.
+            labels: The same: tasks are placed by the labels of nodes.
+            workflows: What `start()` publishes; `register_workflow` adds to them.
+            lifespan: Async generator function that each pod of their tasks runs up to its yield
+                before the task, and to its end after it; what it yields is `ctx.lifespan`.
+
+        Raises:
+            TypeError: One of the workflows is neither a Workflow nor a Standalone.
+        """
+        del slots, durable_slots, labels
+        from podhatch.worker import Worker
+
+        return Worker(name, workflows or (), lifespan)
 
 
 def _one_of(

@@ -51,6 +51,10 @@ class Session:
                 self._published[manifest.name] = known
             return known[1]
 
+    def forget(self, workflow: str) -> None:
+        """Look at the workflow again when it is published next: the cluster may have lost it."""
+        self._published.pop(workflow, None)
+
     async def create(self, manifest: JsonObject) -> JsonObject:
         """Create the object in this session's namespace."""
         with self._explained(manifest):

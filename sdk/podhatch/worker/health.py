@@ -1,0 +1,67 @@
+"""Answers `GET /health` for probes, in a thread of its own. Standard library only.
+
+Started by `Worker.start()`, which imports it then: the HTTP server is slow to import.
+"""
+
+import json
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from podhatch.worker.status import WorkerStatus
+
+PORT = 8001
+VARIABLES = ("PODHATCH_HEALTH_PORT", "HATCHET_CLIENT_WORKER_HEALTHCHECK_PORT")
+
+
+def health_port(configured: int | None) -> int:
+    """Return the port: what the code says, or a variable, or 8001.
+
+    Raises:
+        ValueError: A variable is no number of a port.
+    """
+    if configured is not None:
+        return configured
+    for variable in VARIABLES:
+        if text := os.environ.get(variable):
+            if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
+                return int(text)
+            raise ValueError(f"environment variable {variable}: {text!r} is no port")
+    return PORT
+
+
+@contextmanager
+def answering(
+    port: int, status: Callable[[], WorkerStatus], registered: Callable[[], bool]
+) -> Generator[None]:
+    """Answer on all addresses: 200 once the workflows are registered, 503 before.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.partition("?")[0] != "/health":
+                self.send_error(404)
+                return
+            body = json.dumps({"status": status().name}).encode()
+            self.send_response(200 if registered() else 503)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Probes come every few seconds: nobody reads that."""
+
+    with ThreadingHTTPServer(("", port), Handler) as server:
+        thread = Thread(target=server.serve_forever, name="podhatch-health", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,147 @@
+"""A worker publishes, answers probes and stops; on the fake cluster."""
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+from podhatch import EmptyModel, Hatchet
+from podhatch.context import Context
+from podhatch.errors import LoopAlreadyRunningError
+from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch.runnables.standalone import Standalone
+from podhatch.worker import Worker, WorkerStatus
+from podhatch.worker.health import health_port
+
+from tests.kube import eventually
+from tests.unit.sdk.conftest import Stage, hatchet, stage
+
+__all__ = ["hatchet", "stage"]
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return a port that nobody has, and let workers take it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number: int = free.getsockname()[1]
+    monkeypatch.setenv("PODHATCH_HEALTH_PORT", str(number))
+    return number
+
+
+@pytest.fixture
+def greet(hatchet: Hatchet) -> Standalone[EmptyModel, str]:
+    @hatchet.task()
+    def greet(input: EmptyModel, ctx: Context) -> str:
+        return "hello"
+
+    return greet
+
+
+@contextmanager
+def started(worker: Worker) -> Generator[None]:
+    """Run the worker in a thread, as a test program would."""
+    thread = threading.Thread(target=worker.start)
+    thread.start()
+    try:
+        yield
+    finally:
+        asyncio.run(worker.exit_gracefully())
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def health(port: int, path: str = "/health") -> tuple[int, object]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if answer.status != 404 else None
+    finally:
+        connection.close()
+
+
+def test_it_publishes_and_answers_until_it_is_stopped(
+    hatchet: Hatchet, stage: Stage, port: int, greet: Standalone[EmptyModel, str]
+):
+    worker = hatchet.worker("w", slots=4, labels={"gpu": 1}, workflows=[greet])
+    assert worker.status is WorkerStatus.INITIALIZED
+    with started(worker):
+        eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "the worker to be healthy")
+        assert stage.workflow["metadata"]["name"] == "greet"
+        assert health(port) == (200, {"status": "HEALTHY"})
+        assert health(port, "/other") == (404, None)
+    assert worker.status is WorkerStatus.UNHEALTHY
+    with pytest.raises(ConnectionRefusedError):
+        health(port)
+
+
+def test_it_is_not_well_before_its_workflows_are_registered(
+    hatchet: Hatchet,
+    stage: Stage,
+    port: int,
+    greet: Standalone[EmptyModel, str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    asked, go_on = threading.Event(), threading.Event()
+    apply = stage.cluster.apply
+
+    async def slow_apply(*arguments: object, **options: object) -> object:
+        asked.set()
+        await asyncio.to_thread(go_on.wait)
+        return await apply(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage.cluster, "apply", slow_apply)
+    worker = hatchet.worker("w", workflows=[greet])
+    with started(worker):
+        asked.wait(10)
+        assert health(port) == (503, {"status": "STARTING"})
+        go_on.set()
+        eventually(lambda: health(port)[0] == 200, 10, "the worker to be registered")
+
+
+def test_what_is_no_workflow_is_refused(hatchet: Hatchet):
+    with pytest.raises(TypeError, match="worker 'w': workflows: 7 is neither a workflow nor"):
+        hatchet.worker("w", workflows=[7])  # type: ignore[list-item]
+
+
+def test_without_a_workflow_or_a_task_it_does_not_start(hatchet: Hatchet):
+    with pytest.raises(ValueError, match="worker 'w': workflows: there is none"):
+        hatchet.worker("w").start()
+    with pytest.raises(ValueError, match="workflow 'empty' has no task"):
+        hatchet.worker("w", workflows=[hatchet.workflow("empty")]).start()
+
+
+async def test_it_does_not_block_an_event_loop(
+    hatchet: Hatchet, greet: Standalone[EmptyModel, str]
+):
+    with pytest.raises(LoopAlreadyRunningError, match="an event loop runs in this thread"):
+        hatchet.worker("w", workflows=[greet]).start()
+
+
+def test_a_pod_that_imports_the_module_starts_no_worker(
+    hatchet: Hatchet, greet: Standalone[EmptyModel, str]
+):
+    with while_loading(), pytest.raises(RunReachedWhileLoading):
+        hatchet.worker("w", workflows=[greet]).start()
+
+
+async def test_a_worker_that_does_not_run_ends_at_once(hatchet: Hatchet):
+    await asyncio.wait_for(hatchet.worker("w").exit_gracefully(), 5)
+
+
+def test_the_port_comes_from_the_code_or_a_variable(monkeypatch: pytest.MonkeyPatch):
+    assert health_port(None) == 8001
+    monkeypatch.setenv("HATCHET_CLIENT_WORKER_HEALTHCHECK_PORT", "9001")
+    assert health_port(None) == 9001
+    monkeypatch.setenv("PODHATCH_HEALTH_PORT", "9002")
+    assert health_port(None) == 9002
+    assert health_port(7) == 7
+    monkeypatch.setenv("PODHATCH_HEALTH_PORT", "http")
+    with pytest.raises(ValueError, match="PODHATCH_HEALTH_PORT: 'http' is no port"):
+        health_port(None)
