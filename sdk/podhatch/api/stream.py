@@ -6,10 +6,15 @@ their order, and a subscriber that comes late finds all of them.
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import TypedDict
 
-MARK = "\x1epodhatch-stream:"
-"""A log line that begins with it is a chunk."""
+MARK = "\x02podhatch-stream:"
+"""What a chunk in a line of a log begins with. (No character that `str.splitlines` splits at.)"""
+MAX_TEXT = 1_300
+MAX_BYTES = 11_000
+"""Characters and bytes of a chunk, whose line then stays below 16 KiB: container runtimes cut up
+longer ones, and lines of stderr can come in between."""
 
 
 class Chunk(TypedDict, total=False):
@@ -19,6 +24,19 @@ class Chunk(TypedDict, total=False):
     text: str
     bytes: str
     """Base64, in place of `text`."""
+
+
+def chunk_lines(number: int, data: str | bytes) -> Iterator[str]:
+    """Yield the lines of some data: one, or as many as a long one is cut into.
+
+    Args:
+        number: Number of the first chunk.
+        data: What is streamed; empty data is a chunk too.
+    """
+    size = MAX_TEXT if isinstance(data, str) else MAX_BYTES
+    for start in range(0, len(data) or 1, size):
+        yield encode_chunk(number, data[start : start + size])
+        number += 1
 
 
 def encode_chunk(number: int, data: str | bytes) -> str:
@@ -32,11 +50,15 @@ def encode_chunk(number: int, data: str | bytes) -> str:
 
 
 def decode_chunk(line: str) -> tuple[int, str | bytes] | None:
-    """Return number and data of a chunk; None for any other line of a log."""
-    if not line.startswith(MARK):
+    """Return number and data of a chunk; None for any other line of a log.
+
+    A text that the task printed without an end of line may stand before the chunk.
+    """
+    _, mark, text = line.rpartition(MARK)
+    if not mark:
         return None
     try:
-        chunk: Chunk = json.loads(line.removeprefix(MARK))
+        chunk: Chunk = json.loads(text)
     except ValueError:  # cut off when its process was killed
         return None
     number = chunk.get("number", 0)

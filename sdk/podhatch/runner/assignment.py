@@ -6,12 +6,13 @@ Read from the environment by `__main__`; a pod that waits for its work would rea
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from podhatch.api import pod
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
+    from podhatch.api.pod import TriggerReport
 
 
 class AssignmentError(Exception):
@@ -50,6 +51,14 @@ class Assignment:
     """Name of the TaskResult to write; None when the pod has no access to the cluster."""
     output_path: str
     """The termination message file."""
+    trigger: "TriggerReport"
+    """How the run came about."""
+    revision: str
+    """The ControllerRevision that pins the workflow."""
+    lifespan: str | None
+    """Where the async generator function around the task is, written as `location` is."""
+    pod: str
+    """The pod's name."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Assignment":
@@ -78,6 +87,10 @@ class Assignment:
                 execution_timeout=float(timeout) if timeout else None,
                 result=environ.get(pod.RESULT) or None,
                 output_path=environ.get(pod.OUTPUT) or pod.OUTPUT_PATH,
+                trigger=cast("TriggerReport", _read_object(environ, pod.TRIGGER)),
+                revision=environ.get(pod.REVISION, ""),
+                lifespan=environ.get(pod.LIFESPAN) or None,
+                pod=environ.get("HOSTNAME", ""),
             )
         except KeyError as missing:
             raise AssignmentError(f"{missing.args[0]} is not set") from None

@@ -4,12 +4,14 @@ import importlib
 import inspect
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from podhatch.api.pod import Outcome
-from podhatch.context import Context
+from podhatch.context.context import Context
+from podhatch.context.current import enter_process
+from podhatch.context.host import Host
 from podhatch.errors import IllegalTaskOutputError
 from podhatch.runner.arguments import arguments_for
 from podhatch.runner.assignment import Assignment
@@ -57,7 +59,9 @@ class Attempt:
 
             enter_source(self._assignment.source)
         task = load(self._assignment)
-        arguments = arguments_for(task, self._assignment.input, self._context())
+        context = self._context()
+        enter_process(context)
+        arguments = arguments_for(task, self._assignment.input, context)
         if inspect.iscoroutinefunction(inspect.unwrap(task.function)):
             importlib.import_module("asyncio")  # not on the task's clock
         self._ending.prepare()
@@ -105,11 +109,15 @@ class Attempt:
             attempt_number=assignment.attempt,
             retry_count=assignment.retry_count,
             max_attempts=assignment.max_attempts,
-            errors=assignment.errors,
-            extend_timeout=self._extend,
-            additional_metadata=assignment.metadata,
+            additional_metadata=dict(assignment.metadata),
+            input=assignment.input,
+            trigger=assignment.trigger,
+            workflow_version_id=assignment.revision,
+            worker_id=assignment.pod,
+            run_uid=assignment.run_uid,
             parents=assignment.parents,
-            is_cancelled=lambda: self._watch.terminated,
+            errors=assignment.errors,
+            host=_PodHost(self._extend, self._watch),
         )
 
     def _fail(self, error: BaseException) -> NoReturn:
@@ -161,6 +169,25 @@ class Attempt:
 
         trace = current_stack(self._coroutine) if self._started else ""
         self._ending.reach(outcome, error=error_report(kind, message, trace))
+
+
+class _PodHost(Host):
+    """Hands what the task asks for to its attempt."""
+
+    def __init__(self, extend: Callable[[float], None], watch: Watch) -> None:
+        super().__init__()
+        self._extend = extend
+        self._watch = watch
+
+    def is_cancelled(self) -> bool:
+        return self._watch.terminated
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._watch.terminate()
+
+    def extend_timeout(self, seconds: float) -> None:
+        self._extend(seconds)
 
 
 def _dump(value: object) -> str | None:

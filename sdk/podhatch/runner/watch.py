@@ -41,6 +41,10 @@ class Watch:
         self._appointments.append((moment, action))
         self._wake(0)
 
+    def terminate(self) -> None:
+        """Do as if SIGTERM had arrived."""
+        self._handle(signal.SIGTERM, None)
+
     def _handle(self, signum: int, _frame: FrameType | None) -> None:
         self.terminated = True
         self._wake(signum)

@@ -58,10 +58,7 @@ def test_the_first_workflow_prints_what_the_readme_says(
             task_run_id="t",
             workflow_name=module.orders.name,
             task_name=task.name,
-            attempt_number=1,
-            additional_metadata={},
             parents={parent.name: outputs[parent.name] for parent in task.parents},
-            is_cancelled=lambda: False,
         )
         outputs[task.name] = task.fn(order, context)
     assert outputs == json.loads(blocks("json")["README.md#1"])

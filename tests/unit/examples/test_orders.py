@@ -23,10 +23,7 @@ def outputs(settings: example.Settings) -> dict[str, Any]:
             task_run_id="t",
             workflow_name="orders",
             task_name=task.name,
-            attempt_number=1,
-            additional_metadata={},
             parents={parent.name: done[parent.name] for parent in task.parents},
-            is_cancelled=lambda: False,
         )
         done[task.name] = json.loads(dump_json(task.fn(settings, context)))
     return done

@@ -1,12 +1,12 @@
 """Outputs of parents, as a task asks its context for them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from podhatch import Hatchet
-from podhatch.context import Context
+from podhatch.context import Context, Host
 from podhatch.errors import IllegalTaskOutputError, TaskRunError
 from pydantic import BaseModel
 
@@ -37,10 +37,21 @@ def untyped(input, ctx):  # type: ignore[no-untyped-def]
     return None
 
 
+class Asked(Host):
+    """Remembers what the task asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def extend_timeout(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
 def context_of(
     *,
     errors: Mapping[str, str] | None = None,
-    extend_timeout: Callable[[float], None] | None = None,
+    host: Host | None = None,
     **parents: object,
 ) -> Context:
     return Context(
@@ -49,11 +60,9 @@ def context_of(
         workflow_name="Shop",
         task_name="ship",
         attempt_number=3,
-        additional_metadata={},
         parents=parents,
-        is_cancelled=lambda: False,
-        errors=errors,
-        extend_timeout=extend_timeout,
+        errors=errors or {},
+        host=host or Host(),
     )
 
 
@@ -122,11 +131,11 @@ def test_errors_of_a_failure_task(text: str, kind: str, message: str, trace: str
 
 
 async def test_more_time_is_asked_for_in_seconds() -> None:
-    asked: list[float] = []
-    context = context_of(extend_timeout=asked.append)
+    asked = Asked()
+    context = context_of(host=asked)
     context.refresh_timeout("1m30s")
     await context.aio_refresh_timeout(timedelta(milliseconds=1500))
-    assert asked == [90, 1.5]
+    assert asked.seconds == [90, 1.5]
     with pytest.raises(ValueError, match="'more' is no duration"):
         context.refresh_timeout("more")
     context_of().refresh_timeout("1s")  # where nobody keeps time, as in tests of user code
