@@ -16,6 +16,7 @@ import kopf
 from podhatch.cluster import Cluster, ClusterUnreachable, Connection
 
 from podhatch_operator.handlers import registry_of_handlers
+from podhatch_operator.runtime.affected import all_keys
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.fault import BadFault, Fault, FaultyCluster
 from podhatch_operator.runtime.health import Health, Watches, measure_lag
@@ -28,6 +29,7 @@ from podhatch_operator.runtime.reconciler import Reconciler
 from podhatch_operator.runtime.resync import Resync
 from podhatch_operator.runtime.server import Server
 from podhatch_operator.runtime.watched import WATCHED
+from podhatch_operator.runtime.workbench import Workbench
 from podhatch_operator.runtime.workers import Workers
 from podhatch_operator.settings import (
     KOPF_IDENTITY,
@@ -113,14 +115,14 @@ class Operator:
         await self.resync.list_all()
         gc.collect()
         gc.freeze()  # most of it stays: the collector need not look at it again and again
-        keys = self.cache.all_keys()
+        keys = all_keys(self.cache)
         for key in keys:
             self.queue.add(key)
-        logger.info("listed everything: %d runs and workflows to look at", len(keys))
+        logger.info("listed everything: %d objects to look at", len(keys))
 
     async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
-        defaults = self.settings.defaults
-        reconciler = Reconciler(self.cluster, self.cache, self.queue, defaults, self.hops)
+        bench = Workbench(self.cluster, self.cache, self.queue, self.settings.defaults)
+        reconciler = Reconciler(bench, self.hops)
         workers = Workers(self.queue, reconciler.reconcile, self.metrics, self.settings.workers)
         beside = [
             asyncio.create_task(self.resync.run(), name="resync"),
@@ -133,7 +135,7 @@ class Operator:
             logger.error("%s ended by itself", task.get_name(), exc_info=task.exception())
         self.queue.close()
         await workers.finish(STOP_SECONDS)
-        await reconciler.announcer.finish(STOP_SECONDS)
+        await bench.announcer.finish(STOP_SECONDS)
         for task in beside:
             task.cancel()
         self.stop_kopf.set()

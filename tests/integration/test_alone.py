@@ -22,6 +22,7 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch_operator.__main__ import Operator
+from podhatch_operator.runtime.observing import observe_run
 
 from tests.helm import RELEASE, render
 from tests.integration.operator import process, run, running, succeeded, workflow
@@ -126,7 +127,7 @@ async def test_a_replay_knows_what_the_cache_had_let_go(
         jobs, _ = await cluster.list(JOB, cluster.namespace)
         attempts = [job["metadata"]["labels"][labels.ATTEMPT] for job in jobs]
         assert attempts.count("2") == 2
-        observed = operator.cache.observe(cluster.namespace, "run")
+        observed = observe_run(operator.cache, cluster.namespace, "run")
         assert observed is not None
         assert set(observed.jobs) == {job["metadata"]["name"] for job in jobs}
         assert refused_requests(operator) == 0

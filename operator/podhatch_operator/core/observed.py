@@ -27,6 +27,19 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class ObservedCron:
+    """A cron and all that the cluster holds about it, as raw objects without managedFields."""
+
+    cron: JsonObject | None = None
+    cron_job: JsonObject | None = None
+    """The CronJob of the cron's name."""
+    ticks: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Jobs that stand for the cron's ticks, by name."""
+    runs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """By name: the runs under way that the cron started, and whatever run has a tick's name."""
+
+
+@dataclass(frozen=True)
 class Observed:
     """A run and all that the cluster holds about it, as raw objects without managedFields."""
 

@@ -1,14 +1,34 @@
-"""Which events a workflow's conditions name. Asked by the cache: most runs wait for none."""
+"""Which events a run may wait for, as its workflow's conditions name them: most wait for none.
+
+Asked by `observing`, and by `affected` for each event.
+"""
 
 from collections.abc import Iterable, Iterator
 
 from podhatch.api.model import JsonObject
+from podhatch.cluster import WORKFLOW
+
+from podhatch_operator.runtime.cache import Cache, pinned_spec
+from podhatch_operator.runtime.lean import is_over
 
 _CONDITIONS = ("waitFor", "skipIf", "cancelIf")
 
 
-def awaited_keys(specs: Iterable[JsonObject]) -> frozenset[str]:
-    """Return the keys of the events that tasks of these workflows wait for."""
+def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:
+    """Return the keys of the events that a run may wait for."""
+    if is_over(run):
+        return frozenset()
+    workflow: str = run["spec"]["workflow"]
+    revisions = cache.revisions(namespace, workflow)
+    pinned = revisions.get(run.get("status", {}).get("revision") or "")
+    if pinned is not None:
+        return _keys_in([pinned_spec(pinned)])
+    now = cache.get(WORKFLOW, (namespace, workflow))
+    specs = [pinned_spec(revision) for revision in revisions.values()]
+    return _keys_in([*specs, *([now["spec"]] if now else [])])
+
+
+def _keys_in(specs: Iterable[JsonObject]) -> frozenset[str]:
     return frozenset(
         key
         for spec in specs

@@ -6,6 +6,7 @@ Called by kopf's handlers and by the resync.
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, TASK_RESULT, Kind
 
+from podhatch_operator.runtime.affected import keys_for, keys_without
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.lean import job_tells_more
 from podhatch_operator.runtime.metrics import Hops
@@ -29,7 +30,7 @@ class Intake:
             return False
         if old is not None and not job_tells_more(old, raw):
             return True
-        for key in self._cache.keys_for(kind, raw):
+        for key in keys_for(self._cache, kind, raw):
             if is_new:
                 self._hops.result_arrived(key)
             self._queue.add(key)
@@ -47,5 +48,5 @@ class Intake:
             self._reconsider(kind, held)
 
     def _reconsider(self, kind: Kind, raw: JsonObject) -> None:
-        for key in self._cache.keys_without(kind, raw):
+        for key in keys_without(self._cache, kind, raw):
             self._queue.add(key)

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from podhatch.cluster import WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
 
 
 class Key(NamedTuple):
     """One object to reconcile."""
 
     kind: str
-    """`WorkflowRun`, `Workflow` or `WorkflowEvent`."""
+    """`WorkflowRun`, `Workflow`, `WorkflowEvent` or `CronWorkflow`."""
     namespace: str
     name: str
 
@@ -27,3 +27,8 @@ def workflow_key(namespace: str, name: str) -> Key:
 def event_key(namespace: str, name: str) -> Key:
     """Return the key of a workflow event."""
     return Key(WORKFLOW_EVENT.kind, namespace, name)
+
+
+def cron_key(namespace: str, name: str) -> Key:
+    """Return the key of a cron: of its CronWorkflow, its CronJob and the Jobs of its ticks."""
+    return Key(CRON_WORKFLOW.kind, namespace, name)

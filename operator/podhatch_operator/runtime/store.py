@@ -23,13 +23,13 @@ def version_of(raw: JsonObject) -> int:
 
 
 class Store:
-    """Objects by place, and by namespace and group. It holds what it is told to hold.
+    """Objects by place, and by namespace and groups. It holds what it is told to hold.
 
     Of some objects it holds the version alone, where nobody will ask for more.
     """
 
-    def __init__(self, group_of: Callable[[JsonObject], str | None]) -> None:
-        self._group_of = group_of
+    def __init__(self, groups_of: Callable[[JsonObject], Iterable[str]]) -> None:
+        self._groups_of = groups_of
         self._versions: dict[Place, int] = {}
         self._objects: dict[Place, JsonObject] = {}
         self._groups: dict[Place, dict[str, JsonObject]] = {}
@@ -69,7 +69,7 @@ class Store:
         self._drop_name(place)
         self._versions[place] = version_of(raw)
         self._objects[place] = raw
-        if (group := self._group_of(raw)) is not None:
+        for group in self._groups_of(raw):
             self._groups.setdefault((place[0], group), {})[place[1]] = raw
 
     def put_version(self, place: Place, version: int, owner: str | None = None) -> None:
@@ -91,13 +91,11 @@ class Store:
 
     def _drop_object(self, place: Place) -> None:
         old = self._objects.pop(place, None)
-        group = None if old is None else self._group_of(old)
-        if group is None:
-            return
-        members = self._groups[place[0], group]
-        del members[place[1]]
-        if not members:
-            del self._groups[place[0], group]
+        for group in () if old is None else self._groups_of(old):
+            members = self._groups[place[0], group]
+            del members[place[1]]
+            if not members:
+                del self._groups[place[0], group]
 
     def _drop_name(self, place: Place) -> None:
         owner = self._owners.pop(place, None)

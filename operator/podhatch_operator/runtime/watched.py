@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from podhatch.api import labels
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    CRON_JOB,
+    CRON_WORKFLOW,
+    EVENT_FILTER,
     JOB,
     POD,
     TASK_RESULT,
@@ -29,6 +32,9 @@ WATCHED = (
     Watched(WORKFLOW),
     Watched(WORKFLOW_RUN),
     Watched(WORKFLOW_EVENT),
+    Watched(EVENT_FILTER),
+    Watched(CRON_WORKFLOW),
+    Watched(CRON_JOB, _OURS),
     Watched(CONTROLLER_REVISION, _OURS),
     Watched(JOB, _OURS),
     Watched(POD, _OURS),

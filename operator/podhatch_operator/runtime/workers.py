@@ -9,7 +9,7 @@ from podhatch.cluster import ApiError, ClusterUnreachable
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Metrics
 from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.reconciler import RetryLater
+from podhatch_operator.runtime.workbench import RetryLater
 
 logger = logging.getLogger(__name__)
 

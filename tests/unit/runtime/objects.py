@@ -74,3 +74,44 @@ def replayed(version: int, phase: str = "Failed") -> JsonObject:
     """Return a finished run that is asked to start over."""
     raw = run(version, phase=phase)
     return {**raw, "spec": {**raw["spec"], "replay": {"count": 1}}}
+
+
+def cron(name: str = "nightly", version: int = 1, workflow: str = "") -> JsonObject:
+    """Return a CronWorkflow, owned by this Workflow if one is named."""
+    owner = {"kind": "Workflow", "name": workflow, "uid": f"uid-of-{workflow}", "controller": True}
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "CronWorkflow",
+        "metadata": metadata(name, version, ownerReferences=[owner] if workflow else []),
+        "spec": {"workflow": "flow", "schedule": "0 3 * * *"},
+    }
+
+
+def cron_job(name: str = "nightly", version: int = 1) -> JsonObject:
+    names = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": metadata(name, version, labels=names),
+    }
+
+
+def tick(name: str, version: int = 1, of: str = "nightly") -> JsonObject:
+    """Return the Job of a cron's tick."""
+    owner = {"kind": "CronJob", "name": of, "uid": f"uid-of-{of}", "controller": True}
+    names = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE, labels.CRON: of}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata(name, version, labels=names, ownerReferences=[owner]),
+        "spec": {"managedBy": labels.MANAGED_BY_OPERATOR},
+        "status": {},
+    }
+
+
+def run_of_tick(
+    name: str, version: int = 1, phase: str = "Running", of: str = "nightly"
+) -> JsonObject:
+    trigger = {"cron": {"cron": of, "job": name, "scheduledAt": "2026-11-23T03:00:00Z"}}
+    raw = run(version, name, phase)
+    return {**raw, "spec": {**raw["spec"], "trigger": trigger}}

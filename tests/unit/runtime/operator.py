@@ -21,8 +21,9 @@ from podhatch_operator.runtime.intake import Intake
 from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.metrics import Hops, Metrics
 from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.reconciler import Clocks, Reconciler
+from podhatch_operator.runtime.reconciler import Reconciler
 from podhatch_operator.runtime.store import place_of
+from podhatch_operator.runtime.workbench import Clocks, Workbench
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator_cluster import OperatorCluster
@@ -50,17 +51,17 @@ class Operator:
 
     def restarted(self) -> Reconciler:
         self.begun = self.timers.now
-        return Reconciler(
+        self.bench = Workbench(
             cast("Cluster", self.cluster),
             self.cache,
             self.queue,
             self.defaults,
-            self.hops,
             Clocks(
                 now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
                 monotonic=self.timers.time,
             ),
         )
+        return Reconciler(self.bench, self.hops)
 
     async def user_creates(self, *manifests: JsonObject) -> None:
         """Create objects, and let the operator see them."""
@@ -124,7 +125,7 @@ class Operator:
             await self.reconciler.reconcile(key)
             self.queue.done(key)
             worked.append(key)
-        await self.reconciler.announcer.finish(5)
+        await self.bench.announcer.finish(5)
         return worked
 
     def status(self) -> JsonObject:

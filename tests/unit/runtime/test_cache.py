@@ -15,9 +15,11 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch_operator.core.observed import Observed
+from podhatch_operator.runtime.affected import all_keys, keys_for, keys_without
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.keys import event_key, run_key, workflow_key
 from podhatch_operator.runtime.lean import ended_job
+from podhatch_operator.runtime.observing import observe_run
 from podhatch_operator.runtime.pins import UNDECIDED
 from podhatch_operator.runtime.tombstones import TOMBSTONE_SECONDS
 
@@ -32,7 +34,7 @@ def new_cache() -> Cache:
 
 
 def observe(cache: Cache, name: str = "run") -> Observed:
-    observed = cache.observe(NAMESPACE, name)
+    observed = observe_run(cache, NAMESPACE, name)
     assert observed is not None
     return observed
 
@@ -121,7 +123,7 @@ def test_what_is_deleted_is_not_observed() -> None:
     cache.remove(JOB, (NAMESPACE, "job-1"), 3)
     assert observe(cache).jobs == {}
     cache.remove(WORKFLOW_RUN, PLACE, 4)
-    assert cache.observe(NAMESPACE, "run") is None
+    assert observe_run(cache, NAMESPACE, "run") is None
 
 
 @pytest.mark.parametrize("run_first", [True, False])
@@ -171,7 +173,7 @@ def test_keys_of_a_change(kind: Kind, raw: JsonObject, expected: set[object]) ->
     cache.apply(WORKFLOW_RUN, run(name="waits"))
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(name="elsewhere", flow="other"))
-    assert set(cache.keys_for(kind, raw)) == expected
+    assert set(keys_for(cache, kind, raw)) == expected
 
 
 def test_all_keys_come_with_finished_runs_last() -> None:
@@ -179,7 +181,7 @@ def test_all_keys_come_with_finished_runs_last() -> None:
     cache.apply(WORKFLOW, workflow())
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(name="active", phase="Running"))
-    assert [key.name for key in cache.all_keys()] == ["flow", "active", "over"]
+    assert [key.name for key in all_keys(cache)] == ["flow", "active", "over"]
 
 
 def test_an_event_is_shown_to_the_runs_that_wait_for_it_and_wakes_them() -> None:
@@ -191,17 +193,17 @@ def test_an_event_is_shown_to_the_runs_that_wait_for_it_and_wakes_them() -> None
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(name="elsewhere", flow="other"))
     paid = event("paid")
-    assert cache.keys_for(WORKFLOW_EVENT, paid) == [
-        event_key(NAMESPACE, "paid"),
+    assert keys_for(cache, WORKFLOW_EVENT, paid) == [
         run_key(NAMESPACE, "run"),
+        event_key(NAMESPACE, "paid"),
     ]
     cache.apply(WORKFLOW_EVENT, paid)
     cache.apply(WORKFLOW_EVENT, event("refused"))
     assert [each["metadata"]["name"] for each in observe(cache).events] == ["paid"]
     for name in ("over", "elsewhere"):
         assert list(observe(cache, name).events) == []
-    assert event_key(NAMESPACE, "paid") in cache.all_keys()
-    assert cache.keys_without(WORKFLOW_EVENT, paid) == [event_key(NAMESPACE, "paid")]
+    assert event_key(NAMESPACE, "paid") in all_keys(cache)
+    assert keys_without(cache, WORKFLOW_EVENT, paid) == [event_key(NAMESPACE, "paid")]
 
 
 def test_a_pinned_revision_says_what_its_run_waits_for() -> None:
@@ -251,7 +253,7 @@ def test_a_cancelled_run_is_over_whatever_replay_it_once_was_asked_for() -> None
     cancelled = replayed(4, phase="Cancelled")
     cancelled["spec"]["desiredState"] = "Cancelled"
     cache.apply(WORKFLOW_RUN, cancelled)
-    assert cache.keys_for(WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
+    assert keys_for(cache, WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
 
 
 def test_pins_follow_the_runs() -> None:
@@ -274,7 +276,7 @@ def test_pins_follow_the_runs() -> None:
 def test_revisions_of_workflows_that_are_gone_are_looked_at() -> None:
     cache = new_cache()
     cache.apply(CONTROLLER_REVISION, revision("flow-1"))
-    assert cache.all_keys() == [workflow_key(NAMESPACE, "flow")]
+    assert all_keys(cache) == [workflow_key(NAMESPACE, "flow")]
 
 
 @given(st.permutations(range(1, 7)), st.integers(1, 6), st.data())

@@ -8,7 +8,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import CONFIG_MAP, CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.runtime.keys import event_key, workflow_key
-from podhatch_operator.runtime.reconciler import CLEAN_UP_AGAIN_SECONDS
+from podhatch_operator.runtime.workflow_reconciler import CLEAN_UP_AGAIN_SECONDS
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator

@@ -10,7 +10,8 @@ from podhatch_operator.core.decision import Extension
 from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
 from podhatch_operator.runtime.keys import run_key, workflow_key
-from podhatch_operator.runtime.reconciler import RetryLater
+from podhatch_operator.runtime.observing import observe_run
+from podhatch_operator.runtime.workbench import RetryLater
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator
@@ -143,7 +144,7 @@ async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator)
     unaware = operator.unaware_of_jobs()
     await unaware.work()
     assert len(operator.jobs()) == 1
-    observed = unaware.cache.observe(NAMESPACE, "run")
+    observed = observe_run(unaware.cache, NAMESPACE, "run")
     assert observed is not None
     assert list(observed.jobs) == operator.jobs()
 
@@ -224,7 +225,7 @@ async def test_a_run_that_is_gone_is_dropped(operator: Operator) -> None:
     await operator.pod_reports(job)
     await operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
     await operator.work()
-    assert operator.cache.observe(NAMESPACE, "run") is None
+    assert observe_run(operator.cache, NAMESPACE, "run") is None
     assert "create Event" not in operator.cluster.order
 
 
@@ -310,12 +311,12 @@ async def test_a_replay_goes_on_with_what_the_cache_had_let_go(operator: Operato
         await operator.pod_reports(operator.jobs()[-1], '"x"', outcome)
         await operator.work()
     assert operator.status()["phase"] == "Failed"
-    observed = operator.cache.observe(NAMESPACE, "run")
+    observed = observe_run(operator.cache, NAMESPACE, "run")
     assert observed is not None
     assert observed.results == {}
     await operator.user_patches({"replay": {"count": 1, "failedOnly": True}})
     await operator.work()
-    observed = operator.cache.observe(NAMESPACE, "run")
+    observed = observe_run(operator.cache, NAMESPACE, "run")
     assert observed is not None
     assert len(observed.results) == 2
     tasks = [job["metadata"]["labels"]["podhatch.dev/task"] for job in observed.jobs.values()]

@@ -7,6 +7,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, kind_of
 from podhatch_operator.runtime.health import Health, Watches
 from podhatch_operator.runtime.leader import Leadership
+from podhatch_operator.runtime.observing import observe_run
 from podhatch_operator.runtime.resync import PATIENCE_SECONDS, Resync
 from podhatch_operator.runtime.watched import WATCHED
 
@@ -69,7 +70,7 @@ async def test_the_first_listing_fills_the_cache() -> None:
     await scene.unheard({"kind": "Job", "apiVersion": "batch/v1", "metadata": _foreign("job")})
     await scene.resync.list_all()
     assert scene.resync.listed
-    assert scene.operator.cache.observe(NAMESPACE, "run") is not None
+    assert observe_run(scene.operator.cache, NAMESPACE, "run") is not None
     assert scene.operator.cache.count(JOB) == 0
 
 
@@ -146,7 +147,7 @@ async def test_a_deletion_nobody_told_of_is_made_good(scene: Scene) -> None:
     await scene.operator.queue.get()
     await scene.operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
     await scene.resync.compare()
-    assert scene.operator.cache.observe(NAMESPACE, "run") is None
+    assert observe_run(scene.operator.cache, NAMESPACE, "run") is None
     assert scene.missed() == 0
 
 
@@ -164,7 +165,7 @@ async def test_what_ends_while_we_look_is_no_miss(scene: Scene) -> None:
         sleep=sleep,
     )
     await resync.compare()
-    assert scene.operator.cache.observe(NAMESPACE, "run") is None
+    assert observe_run(scene.operator.cache, NAMESPACE, "run") is None
     assert scene.missed() == 0
 
 

@@ -14,6 +14,7 @@ from podhatch_operator.runtime.health import Health, Watches, measure_lag
 from podhatch_operator.runtime.leader import Leadership
 from podhatch_operator.runtime.logs import JsonFormatter
 from podhatch_operator.runtime.metrics import Metrics
+from podhatch_operator.runtime.observing import observe_run
 from podhatch_operator.runtime.resync import Resync
 from podhatch_operator.runtime.server import Server
 from podhatch_operator.settings import BadSetting, EndlessBackoffs, Settings, kopf_settings
@@ -66,7 +67,7 @@ def test_kopf_watches_only_what_is_ours() -> None:
     settings = kopf_settings()
     selectors = {str(key): value for key, value in settings.watching.label_selectors.items()}
     assert set(selectors.values()) == {"app.kubernetes.io/managed-by=podhatch"}
-    assert len(selectors) == 3
+    assert len(selectors) == 4
     assert settings.scanning.disabled
     assert not settings.posting.enabled
 
@@ -148,7 +149,7 @@ async def test_an_event_goes_into_cache_and_queue() -> None:
     assert len(operator.queue) == 0
     await handler(event={"type": "DELETED", "object": run(2)})
     assert await operator.queue.get() == RUN
-    assert operator.cache.observe(NAMESPACE, "run") is None
+    assert observe_run(operator.cache, NAMESPACE, "run") is None
 
 
 async def test_a_handler_cannot_raise(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ from podhatch.cluster import ApiError
 from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.metrics import Metrics
 from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.reconciler import RetryLater
+from podhatch_operator.runtime.workbench import RetryLater
 from podhatch_operator.runtime.workers import Workers
 
 from tests.unit.runtime.timers import FakeTimers

@@ -1,0 +1,82 @@
+"""What the core is shown of the cache, all in one moment. Called by the reconcilers."""
+
+from collections.abc import Iterable, Mapping
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CRON_JOB,
+    CRON_WORKFLOW,
+    JOB,
+    POD,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
+)
+
+from podhatch_operator.core.observed import Observed, ObservedCron
+from podhatch_operator.runtime.awaited import awaited_by
+from podhatch_operator.runtime.cache import Cache, is_owned_by
+from podhatch_operator.runtime.grouping import cron_group
+from podhatch_operator.runtime.lean import JOB_NAME, ended_job, label
+
+
+def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
+    """Return a run and all that is known about it, or None if there is no such run."""
+    run = cache.get(WORKFLOW_RUN, (namespace, name))
+    if run is None:
+        return None
+    workflow: str = run["spec"]["workflow"]
+    return Observed(
+        run=run,
+        workflow=cache.get(WORKFLOW, (namespace, workflow)),
+        revisions=dict(cache.revisions(namespace, workflow)),
+        jobs=_jobs(cache, namespace, run),
+        events=[
+            event
+            for key in awaited_by(cache, namespace, run)
+            for event in cache.group(WORKFLOW_EVENT, namespace, key).values()
+        ],
+        pods=_by_job(cache.group(POD, namespace, name).values()),
+        results=dict(cache.group(TASK_RESULT, namespace, name)),
+    )
+
+
+def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
+    """Return all that is known of a cron, also when the CronWorkflow itself is gone."""
+    ticks = dict(cache.group(JOB, namespace, cron_group(name)))
+    runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
+    under_way = cache.group(WORKFLOW_RUN, namespace, cron_group(name))
+    return ObservedCron(
+        cron=cache.get(CRON_WORKFLOW, (namespace, name)),
+        cron_job=cache.get(CRON_JOB, (namespace, name)),
+        ticks=ticks,
+        runs={**under_way, **{tick: run for tick, run in runs.items() if run is not None}},
+    )
+
+
+def crons_of(cache: Cache, workflow: JsonObject) -> dict[str, JsonObject]:
+    """Return the CronWorkflows that a Workflow's onCrons have made, by name."""
+    metadata = workflow["metadata"]
+    crons = cache.group(CRON_WORKFLOW, metadata["namespace"], metadata["name"])
+    return _owned_by(workflow, crons)
+
+
+def _jobs(cache: Cache, namespace: str, run: JsonObject) -> dict[str, JsonObject]:
+    """Return the run's Jobs; of those of a run that is over, hardly more than the names."""
+    metadata = run["metadata"]
+    names = cache.names_of(JOB, namespace, metadata["uid"])
+    whole = _owned_by(run, cache.group(JOB, namespace, metadata["name"]))
+    return {**{name: ended_job(name) for name in names}, **whole}
+
+
+def _owned_by(owner: JsonObject, children: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Leave out children of an earlier owner of the same name."""
+    return {name: child for name, child in children.items() if is_owned_by(child, owner)}
+
+
+def _by_job(pods: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
+    grouped: dict[str, list[JsonObject]] = {}
+    for pod in pods:
+        grouped.setdefault(label(pod, JOB_NAME) or "", []).append(pod)
+    return grouped

@@ -1,0 +1,85 @@
+"""What all reconcilers work with: the cluster, the cache, the queue, the time, and few tools.
+
+Made once by the dispatch in `reconciler`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import ApiError, Cluster, Kind
+
+from podhatch_operator.core.observed import Defaults
+from podhatch_operator.runtime.announcer import Announcer
+from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.children import Children
+from podhatch_operator.runtime.keys import Key
+from podhatch_operator.runtime.queue import Queue
+from podhatch_operator.runtime.store import place_of, version_of
+
+
+class RetryLater(Exception):  # noqa: N818 - nothing is wrong; the worker counts it as a retry
+    """What was decided is out of date or was refused: decide again in a moment."""
+
+    def __init__(self, reason: str, within: float | None = None) -> None:
+        super().__init__(reason)
+        self.within = within
+        """Seconds after which to try at the latest; None leaves it to the queue."""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The time, as others write it and as we measure it."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class Workbench:
+    """Shared by the reconcilers of all kinds."""
+
+    cluster: Cluster
+    cache: Cache
+    queue: Queue
+    defaults: Defaults
+    clocks: Clocks = field(default_factory=Clocks)
+
+    def __post_init__(self) -> None:
+        self.children = Children(self.cluster, self.cache)
+        self.announcer = Announcer(self.cluster)
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self.clocks.now()
+
+    def look_again_at(self, key: Key, moment: datetime | None) -> None:
+        """Have the key reconciled then; None: when something changes."""
+        if moment is None:
+            self.queue.cancel_appointment(key)
+        else:
+            self.queue.add_after(key, (moment - self.now()).total_seconds())
+
+    async def write_status(self, kind: Kind, raw: JsonObject, status: JsonObject) -> bool:
+        """Replace the status of the object as it was observed. Return False if it is gone.
+
+        Raises:
+            RetryLater: the object has changed since.
+        """
+        metadata = {
+            name: raw["metadata"][name] for name in ("name", "namespace", "resourceVersion")
+        }
+        manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+        try:
+            written = await self.cluster.replace_status({**manifest, "status": status})
+        except ApiError as error:
+            if error.status == 404:
+                self.cache.remove(kind, place_of(raw), version_of(raw))
+                return False
+            if error.status == 409:
+                raise RetryLater(str(error)) from None
+            raise
+        self.cache.apply(kind, written)
+        return True

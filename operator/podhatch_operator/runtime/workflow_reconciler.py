@@ -1,0 +1,52 @@
+"""Says of each Workflow whether its runs can start, and lets go of what no run holds any more.
+
+Called for the keys of Workflows, also of those that are gone.
+"""
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import CONFIG_MAP, WORKFLOW
+
+from podhatch_operator.core.clean_up import unused_revisions
+from podhatch_operator.core.workflow import plan_workflow
+from podhatch_operator.runtime.keys import Key
+from podhatch_operator.runtime.pins import UNDECIDED
+from podhatch_operator.runtime.workbench import Workbench
+
+CLEAN_UP_AGAIN_SECONDS = 30.0
+"""A revision may be let go once every run under way has said which one it holds."""
+
+
+class WorkflowReconciler:
+    """Checks workflows, and cleans up after them."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    async def reconcile(self, key: Key) -> None:
+        """Do what there is to do for this workflow now."""
+        bench = self._bench
+        workflow = bench.cache.get(WORKFLOW, (key.namespace, key.name))
+        status = plan_workflow(workflow, bench.now()) if workflow else None
+        if workflow is not None and status is not None:
+            await bench.write_status(WORKFLOW, workflow, status)
+        await self._let_go_of_revisions(key, workflow)
+
+    async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
+        """Delete the revisions that no run holds, and sources that no other workflow ships.
+
+        Sources go first: once its revision is gone, nothing tells of a source any more.
+        """
+        bench = self._bench
+        revisions = bench.cache.revisions(key.namespace, key.name)
+        held = bench.cache.pins.held(key.namespace, key.name)
+        unused = unused_revisions(workflow, revisions, held)
+        if unused and UNDECIDED in held:
+            bench.queue.add_after(key, CLEAN_UP_AGAIN_SECONDS)
+            return
+        bench.queue.cancel_appointment(key)
+        if unused:
+            shared = bench.cache.sources(key.namespace, without=key.name)
+            sources = [child for child in unused if child.kind == CONFIG_MAP.kind]
+            delete = [child for child in sources if child.name not in shared]
+            delete += [child for child in unused if child not in sources]
+            await bench.children.delete(key.namespace, delete)
