@@ -20,6 +20,11 @@ class Location:
     root: Path | None
     """The folder from which the module is imported; None when it is no plain file."""
 
+    def absolute(self) -> "Location":
+        """Return the same place for a process of this machine, in whatever folder it works."""
+        is_file = self.root is not None and self.python.partition(":")[0].endswith(".py")
+        return Location(f"{self.root}/{self.python}", self.root) if is_file else self
+
 
 def locate(subject: str, fn: Callable[..., object]) -> Location:
     """Return where a function is.

@@ -34,8 +34,8 @@ Spec = TypeVar("Spec", TaskSpec, HookSpec)
 IMAGE_VARIABLE = "PODHATCH_IMAGE"
 
 
-def manifest_of(workflow: "Workflow[Any]") -> Manifest:
-    """Return the objects that make a workflow.
+def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
+    """Return the objects that make a workflow; without its source where nothing is shipped.
 
     Raises:
         ValueError: It has no task, no pod could find a task's code, the source is too large, or an
@@ -48,7 +48,9 @@ def manifest_of(workflow: "Workflow[Any]") -> Manifest:
     for task in workflow.tasks:
         check_expressions(task)
     source = None
-    if image is None and not all(task.settings.image for task in workflow.all_tasks):
+    if not ship:
+        locations = {name: location.absolute() for name, location in locations.items()}
+    elif image is None and not all(task.settings.image for task in workflow.all_tasks):
         source = source_config_map(_root(workflow.name, [*locations.values()]))
     try:
         spec = _spec(workflow, image, source, locations)

@@ -300,6 +300,12 @@ class Workflow(Generic[Input]):
         )
 
     def _objects(self) -> "Manifest":
+        from podhatch.client import substitute
+
+        if substitute.current() is not None:
+            from podhatch.runnables.manifest import manifest_of
+
+            return manifest_of(self, ship=False)
         if self._manifest is None:
             from podhatch.runnables.manifest import manifest_of
 
