@@ -11,10 +11,14 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Literal, Unpack, cast
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, ClusterUnreachable, Kind, WatchEvent, kind_of
+
+from tests.fakes.selection import Selected, Selection
+
+PAGE_SIZE = 2
 
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -103,10 +107,38 @@ class FakeCluster:
         changed = {**stored, "status": manifest["status"]}
         return await self._store("MODIFIED", _key(stored), changed, generation=generation)
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
+    async def delete(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> None:
         self._count("delete", kind)
-        key = _key(self._found(kind, namespace, name))
-        await self._record("DELETED", key, self._objects.pop(key))
+        stored = self._found(kind, namespace, name)
+        metadata = stored["metadata"]
+        if uid not in (None, metadata["uid"]):
+            raise ApiError(409, "Conflict", "the UID in the precondition is not the object's")
+        if resource_version not in (None, metadata["resourceVersion"]):
+            raise ApiError(409, "Conflict", "the ResourceVersion in the precondition is not")
+        await self._record("DELETED", _key(stored), self._objects.pop(_key(stored)))
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, **selection: Unpack[Selection]
+    ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
+        selected = Selected(kind, selection)
+        held = [
+            each
+            for each in sorted(self.objects(kind.kind), key=_key)
+            if namespace in (None, each["metadata"]["namespace"]) and selected.holds(each)
+        ]
+        size = selection.get("page_size") or PAGE_SIZE
+        version = str(next(self._versions))
+        for start in range(0, len(held) or 1, size):
+            self._count("list", kind)
+            yield [selected.part(each) for each in held[start : start + size]], version
 
     async def watch(
         self,
@@ -192,6 +224,14 @@ class FakeCluster:
         async with self._changed:
             self._history.append(change)
             self._changed.notify_all()
+
+    async def list(
+        self, kind: Kind, namespace: str | None = None, **selection: Unpack[Selection]
+    ) -> tuple[list[JsonObject], str]:
+        version, items = "", list[JsonObject]()
+        async for page, version in self.pages(kind, namespace, **selection):  # noqa: B007
+            items += page
+        return items, version
 
 
 def _merged(old: JsonObject, patch: JsonObject) -> JsonObject:

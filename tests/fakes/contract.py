@@ -50,6 +50,7 @@ class ClusterContract:
     async def test_create_gives_identity_and_keeps_the_spec(self, cluster: AnyCluster) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         assert created["metadata"]["uid"]
+        assert created["metadata"]["creationTimestamp"].endswith("Z")
         assert created["metadata"]["generation"] == 1
         assert created["spec"]["input"] == {"id": 7}
         stored = await cluster.get(WORKFLOW_RUN, cluster.namespace, "orders-1")
@@ -128,6 +129,48 @@ class ClusterContract:
             ("MODIFIED", "Succeeded"),
             ("DELETED", "Succeeded"),
         ]
+
+    async def test_pages_are_of_the_size_asked_and_in_the_order_of_names(
+        self, cluster: AnyCluster
+    ) -> None:
+        for name in ("run-c", "run-a", "run-b"):
+            await cluster.create(run_in(cluster.namespace, name))
+        pages = [
+            [each["metadata"]["name"] for each in page]
+            async for page, _ in cluster.pages(WORKFLOW_RUN, cluster.namespace, page_size=2)
+        ]
+        assert pages == [["run-a", "run-b"], ["run-c"]]
+
+    async def test_selectors_hold_all_at_once(self, cluster: AnyCluster) -> None:
+        for name, workflow, label in (("one", "a", "x"), ("two", "b", "x"), ("three", "a", "y")):
+            manifest = run_in(cluster.namespace, name)
+            manifest["metadata"]["labels"] = {"kind": label}
+            manifest["spec"]["workflow"] = workflow
+            await cluster.create(manifest)
+
+        async def names(fields: str, labels: str = "") -> list[str]:
+            found, _ = await cluster.list(
+                WORKFLOW_RUN, cluster.namespace, field_selector=fields, label_selector=labels
+            )
+            return [each["metadata"]["name"] for each in found]
+
+        assert await names("spec.workflow=a") == ["one", "three"]
+        assert await names("spec.workflow!=a,status.phase!=Failed") == ["two"]
+        assert await names("spec.workflow=a", "kind=x") == ["one"]
+        assert await names("status.phase=Failed") == []
+        with pytest.raises(ApiError, match="field label not supported"):
+            await names("spec.input=a")
+
+    async def test_delete_may_expect_a_version(self, cluster: AnyCluster) -> None:
+        created = await cluster.create(run_in(cluster.namespace))
+        version = created["metadata"]["resourceVersion"]
+        await write(cluster, "Failed")
+        with pytest.raises(ApiError) as refusal:
+            await cluster.delete(
+                WORKFLOW_RUN, cluster.namespace, "orders-1", resource_version=version
+            )
+        assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
+        await cluster.delete(WORKFLOW_RUN, cluster.namespace, "orders-1")
 
     async def test_config_map_holds_bytes(self, cluster: AnyCluster) -> None:
         await cluster.create(

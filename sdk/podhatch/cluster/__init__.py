@@ -16,6 +16,7 @@ from podhatch.cluster.kinds import (
     JOB,
     KINDS,
     LEASE,
+    NODE,
     POD,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -26,6 +27,7 @@ from podhatch.cluster.kinds import (
     Kind,
     kind_of,
 )
+from podhatch.cluster.log import LogLine
 from podhatch.cluster.watch import WatchEvent
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "JOB",
     "KINDS",
     "LEASE",
+    "NODE",
     "POD",
     "ROLE_BINDING",
     "SERVICE_ACCOUNT",
@@ -50,6 +53,7 @@ __all__ = [
     "ClusterUnreachable",
     "Connection",
     "Kind",
+    "LogLine",
     "WatchEvent",
     "kind_of",
 ]

@@ -10,6 +10,7 @@ from asyncio import sleep
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import aiohttp
@@ -18,7 +19,8 @@ from yarl import URL
 from podhatch.api.model import JsonObject
 from podhatch.cluster.connection import Connection
 from podhatch.cluster.errors import ApiError, ClusterUnreachable
-from podhatch.cluster.kinds import Kind, kind_of
+from podhatch.cluster.kinds import POD, Kind, kind_of
+from podhatch.cluster.log import LogLine, log_lines
 from podhatch.cluster.watch import WatchEvent, decode, lines
 
 PAGE_SIZE = 500
@@ -26,6 +28,8 @@ MAX_TRIES = 6
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
 """The API server sends a bookmark each minute: a stream silent for longer is dead."""
+LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)
+"""A task may say nothing for hours."""
 
 _JSON = "application/json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -37,7 +41,7 @@ class _Request:
     """One request, as it may have to be sent more than once."""
 
     verb: str
-    """Kubernetes' word: create, get, list, update, patch, apply, delete, watch."""
+    """Kubernetes' word: create, get, list, update, patch, apply, delete, watch, log."""
     method: str
     url: URL
     body: bytes | None = None
@@ -90,14 +94,17 @@ class Cluster:
         label_selector: str = "",
         field_selector: str = "",
         metadata_only: bool = False,
+        page_size: int | None = None,
     ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
         """Yield all objects page by page, as `list` returns them at once.
+
+        The next page is asked for when it is wanted: leave early with `contextlib.aclosing`.
 
         Raises:
             ApiError: 410 when the caller took minutes between two pages.
         """
         query = {
-            "limit": str(PAGE_SIZE),
+            "limit": str(page_size or PAGE_SIZE),
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
         }
@@ -176,15 +183,23 @@ class Cluster:
         return await self._send(_Request("update", "PUT", url, _encode(manifest)))
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
         """Delete the object; the garbage collector deletes its children in the background.
 
-        With a `uid`, 409 Conflict when another object has taken the name meanwhile.
+        With a `uid`, 409 Conflict when another object has taken the name meanwhile; with a
+        `resource_version`, when the object has changed since.
         """
         options: JsonObject = {"propagationPolicy": "Background"}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+        expected = {"uid": uid, "resourceVersion": resource_version}
+        if preconditions := {field: value for field, value in expected.items() if value}:
+            options["preconditions"] = preconditions
         url = self._url(kind, namespace, name)
         await self._send(_Request("delete", "DELETE", url, _encode(options)))
 
@@ -221,6 +236,43 @@ class Cluster:
                         yield event
         except (*_LOST, TimeoutError):
             return
+        finally:
+            response.close()
+
+    async def log(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str,
+        follow: bool = False,
+        since: datetime | None = None,
+    ) -> AsyncGenerator[LogLine, None]:
+        """Yield the lines of a container's log, each with the time it was written.
+
+        Args:
+            namespace: Where the pod is.
+            pod: Its name.
+            container: Name of a container that has started; 400 BadRequest before that.
+            follow: Wait for further lines until the container ends. The stream may also end
+                because the connection is lost: follow again from the last line.
+            since: Lines before this time, to the second, are left out.
+        """
+        query = {
+            "container": container,
+            "follow": "true" if follow else "",
+            "timestamps": "true",
+            "sinceTime": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if since else "",
+        }
+        url = self._url(POD, namespace, pod, "log", query=query)
+        response = await self._open(_Request("log", "GET", url, accept="*/*", timeout=LOG_TIMEOUT))
+        try:
+            async with aclosing(log_lines(response.content.iter_any())) as stream:
+                async for line in stream:
+                    yield line
+        except (*_LOST, TimeoutError) as error:
+            if not follow:
+                raise self._unreachable(error) from error
         finally:
             response.close()
 

@@ -8,7 +8,7 @@ from podhatch.api.model import JsonObject
 
 @dataclass(frozen=True)
 class Kind:
-    """A namespaced kind."""
+    """A kind; of one that has no namespaces, none is named."""
 
     group: str
     """Empty for the core group."""
@@ -38,6 +38,7 @@ EVENT_FILTER = Kind(GROUP, VERSION, "EventFilter", "eventfilters")
 JOB = Kind("batch", "v1", "Job", "jobs")
 CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs")
 POD = Kind("", "v1", "Pod", "pods")
+NODE = Kind("", "v1", "Node", "nodes")
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
 EVENT = Kind("events.k8s.io", "v1", "Event", "events")

@@ -2,12 +2,14 @@
 
 import json
 from contextlib import aclosing
+from datetime import UTC, datetime
 
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CONFIG_MAP,
     JOB,
+    NODE,
     WORKFLOW_RUN,
     ApiError,
     ClusterUnreachable,
@@ -193,3 +195,59 @@ async def test_a_watch_from_too_long_ago_is_an_error(answer: Answer) -> None:
         with pytest.raises(ApiError, match="too old") as error:
             await anext(cluster.watch(JOB, "team", resource_version="1"))
     assert error.value.status == 410
+
+
+async def test_pages_are_as_large_as_asked_and_no_more_than_wanted() -> None:
+    page = Answer(body={"metadata": {"resourceVersion": "7", "continue": "more"}, "items": [{}]})
+    async with serving(page) as (server, cluster):
+        pages = cluster.pages(NODE, page_size=1, field_selector="spec.workflow=a")
+        async with aclosing(pages):
+            async for _ in pages:
+                break
+    [request] = server.requests
+    assert str(request.rel_url) == "/api/v1/nodes?limit=1&fieldSelector=spec.workflow%3Da"
+
+
+async def test_a_delete_may_expect_a_version() -> None:
+    async with serving(Answer()) as (server, cluster):
+        await cluster.delete(JOB, "team", "job", uid="u", resource_version="7")
+    assert json.loads(server.bodies[0])["preconditions"] == {"uid": "u", "resourceVersion": "7"}
+
+
+async def test_a_log_is_read_line_by_line() -> None:
+    text = (
+        "2026-11-23T12:00:00.123456789Z one\n"
+        "2026-11-23T13:00:00.1+01:00 \n"
+        "2026-11-23T12:00:00Z two wörds\r\n"
+        "2026-11-23T12:00:01Z no end"
+    ).encode()
+    async with serving(Answer(chunks=[text[:40], text[40:90], text[90:]])) as (server, cluster):
+        log = cluster.log("team", "pod", container="task", since=datetime(2026, 1, 1, tzinfo=UTC))
+        seen = [(line.time.isoformat(), line.text) async for line in log]
+    assert seen == [
+        ("2026-11-23T12:00:00.123456+00:00", "one"),
+        ("2026-11-23T12:00:00.100000+00:00", ""),
+        ("2026-11-23T12:00:00+00:00", "two wörds"),
+        ("2026-11-23T12:00:01+00:00", "no end"),
+    ]
+    assert dict(server.requests[0].query) == {
+        "container": "task",
+        "timestamps": "true",
+        "sinceTime": "2026-01-01T00:00:00Z",
+    }
+
+
+async def test_a_log_that_is_gone_is_an_error() -> None:
+    gone = Answer(chunks=[b"unable to retrieve container logs for containerd://1"])
+    async with serving(gone) as (_, cluster):
+        with pytest.raises(ApiError, match="unable to retrieve"):
+            await anext(cluster.log("team", "pod", container="task"))
+
+
+async def test_a_followed_log_that_is_cut_ends_and_another_fails() -> None:
+    cut = Answer(chunks=[b"2026-11-23T12:00:00Z one\n"], drop=True)
+    async with serving(cut) as (_, cluster):
+        seen = [each.text async for each in cluster.log("t", "p", container="task", follow=True)]
+        with pytest.raises(ClusterUnreachable):
+            [each async for each in cluster.log("t", "p", container="task")]
+    assert seen == ["one"]

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Unpack
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, Kind
 
-from tests.fakes.cluster import FakeCluster
+from tests.fakes.cluster import FakeCluster, Selection
 
 
 @dataclass
@@ -43,43 +44,24 @@ class OperatorCluster(FakeCluster):
         return await self._store("MODIFIED", key, changed, generation=generation)
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
-    ) -> None:
-        self._write("delete", kind.kind)
-        stored = self._found(kind, namespace, name)
-        if uid not in (None, stored["metadata"]["uid"]):
-            raise ApiError(409, "Conflict", "the UID in the precondition is not the object's")
-        await super().delete(kind, namespace, name)
-
-    async def pages(
         self,
         kind: Kind,
-        namespace: str | None = None,
+        namespace: str,
+        name: str,
         *,
-        label_selector: str = "",
-        metadata_only: bool = False,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> None:
+        self._write("delete", kind.kind)
+        await super().delete(kind, namespace, name, uid=uid, resource_version=resource_version)
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, **selection: Unpack[Selection]
     ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
         if refusal := self.refusals.get(f"list {kind.kind}"):
             raise refusal
-        held = self.objects(kind.kind)
-        if metadata_only:
-            held = [{"metadata": raw["metadata"]} for raw in held]
-        if label_selector:
-            name, _, value = label_selector.partition("=")
-            held = [raw for raw in held if raw["metadata"].get("labels", {}).get(name) == value]
-        version = str(next(self._versions))
-        yield held[:1], version
-        yield held[1:], version
-
-    async def list(
-        self, kind: Kind, namespace: str | None = None, *, label_selector: str = ""
-    ) -> tuple[list[JsonObject], str]:
-        version, items = "", list[JsonObject]()
-        async for page, version in self.pages(  # noqa: B007 - the last version is the list's
-            kind, namespace, label_selector=label_selector
-        ):
-            items += page
-        return items, version
+        async for page in super().pages(kind, namespace, **selection):
+            yield page
 
     def _write(self, verb: str, kind: str) -> None:
         self.order.append(f"{verb} {kind}")
