@@ -1,13 +1,21 @@
 """Says whether a text is a cron expression that a CronJob takes. Standard library only.
 
 Definitions (`on_crons`) and the cron client ask before anything is created, so that the fault is
-named where it was written.
+named where it was written; the operator asks when it will tick.
 """
 
 import re
 from dataclasses import dataclass
 
-ALIASES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 
 _LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -54,6 +62,28 @@ class _Field:
         return int(text)
 
 
+@dataclass(frozen=True)
+class CronFields:
+    """The values that the five fields of an expression stand for.
+
+    Attributes:
+        minutes: 0 to 59.
+        hours: 0 to 23.
+        days: Of the month, 1 to 31.
+        months: 1 to 12.
+        weekdays: 0 (Sunday) to 6.
+        either_day: Both fields of days say something: a day needs to match only one of them, as
+            for the CronJob controller.
+    """
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    either_day: bool
+
+
 _FIELDS = (
     _Field("minute", 0, 59),
     _Field("hour", 0, 23),
@@ -87,6 +117,23 @@ def checked_cron(expression: str) -> str:
     except ValueError as error:
         raise ValueError(f"{expression!r} is not a cron expression: {error}") from None
     return " ".join(fields)
+
+
+def cron_fields(expression: str) -> CronFields:
+    """Return what the fields of an expression stand for; that of a name such as @daily, too.
+
+    Raises:
+        ValueError: See `checked_cron`.
+    """
+    checked = checked_cron(expression)
+    texts = ALIASES.get(checked, checked).split()
+    values = [frozenset(field.values(text)) for field, text in zip(_FIELDS, texts, strict=True)]
+    return CronFields(*values, either_day=not _is_open(texts[2]) and not _is_open(texts[4]))
+
+
+def _is_open(text: str) -> bool:
+    """Whether a field of days says nothing. By its text: 1-31 says something, and so does */2."""
+    return any(part in ("*", "?", "*/1", "?/1") for part in text.split(","))
 
 
 def _alias(expression: str, fields: list[str]) -> str:
