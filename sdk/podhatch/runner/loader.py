@@ -42,10 +42,16 @@ def load(assignment: Assignment) -> LoadedTask:
         module = _import(assignment, _find_file(assignment, place))
     else:
         module = _import_name(assignment, place)
-    task = _registered(assignment.workflow, assignment.task)
-    if task is not None:
-        return LoadedTask(task.fn, task.workflow.input_validator)
-    return _walk(assignment, module, qualified_name)
+    return find_defined(assignment) or _walk(assignment, module, qualified_name)
+
+
+def find_defined(assignment: Assignment) -> LoadedTask | None:
+    """Return the assigned task if code that this process has loaded defined it with podhatch."""
+    registry = sys.modules.get("podhatch.runnables.registry")
+    if registry is None:
+        return None
+    task: Task[Any, Any] | None = registry.find_task(assignment.workflow, assignment.task)
+    return LoadedTask(task.fn, task.workflow.input_validator) if task is not None else None
 
 
 def _import_name(assignment: Assignment, name: str) -> ModuleType:
@@ -106,12 +112,6 @@ def _import(assignment: Assignment, spec: ModuleSpec) -> ModuleType:
     if package in sys.modules:
         setattr(sys.modules[package], name, module)
     return module
-
-
-def _registered(workflow: str, task: str) -> "Task[Any, Any] | None":
-    """Return the task if the user's code defined it with podhatch."""
-    registry = sys.modules.get("podhatch.runnables.registry")
-    return registry.find_task(workflow, task) if registry else None
 
 
 def _walk(assignment: Assignment, module: ModuleType, qualified_name: str) -> LoadedTask:
