@@ -3,6 +3,7 @@
 Coroutines for the portal, called by `create_cron` of the runnables and by the cron client.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,11 +19,14 @@ from podhatch.api.cron import (
 )
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
+from podhatch.client import listing, objects
 from podhatch.client.explain import explained
+from podhatch.client.listing import Query, Window
 from podhatch.client.manifest import Manifest
-from podhatch.client.rows import Metadata, metadata_of
+from podhatch.client.rows import Metadata, Rows, metadata_of
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
+from podhatch.client.workflow_names import true_name, true_names
 from podhatch.cluster import CRON_WORKFLOW, ApiError
 from podhatch.cron_expression import checked_cron
 from podhatch.errors import RequestRefused
@@ -154,18 +158,57 @@ async def create(request: CronRequest) -> CronWorkflows:
     return cron_of(stored, request.workflow_name)
 
 
-async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
-    name = asked.metadata.name
-    manifest = asked.to_wire()
-    manifest["metadata"]["namespace"] = session.namespace
-    with explained("CronWorkflow", session.namespace, name):
-        try:
-            stored = await session.cluster.create(manifest)
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            stored = await session.cluster.get(CRON_WORKFLOW, session.namespace, name)
-    return CronWorkflow.model_validate(stored)
+async def get(target: Target, name: str) -> CronWorkflows:
+    """Return the cron."""
+    session = await session_of(target)
+    return await _named(session, await objects.read(session, CRON_WORKFLOW, CronWorkflow, name))
+
+
+async def find(
+    target: Target,
+    window: Window,
+    workflow: str | None = None,
+    cron_name: str | None = None,
+    additional_metadata: Mapping[str, str] | None = None,
+) -> Rows[CronWorkflows]:
+    """Return crons: of a workflow, of a name, with all of this metadata."""
+    session = await session_of(target)
+    wanted = (additional_metadata or {}).items()
+
+    def keep(cron: CronWorkflow) -> bool:
+        named = cron_name in (None, cron.true_name)
+        return named and wanted <= cron.spec.additional_metadata.items()
+
+    selectors = [f"spec.workflow={object_name(workflow)}" if workflow else ""]
+    query = Query(
+        CRON_WORKFLOW, CronWorkflow, selectors, keep if cron_name or additional_metadata else None
+    )
+    found, page = await listing.find(session, query, window)
+    names = await true_names(session, (cron.spec.workflow for cron in found))
+    return Rows([cron_of(cron, names[cron.spec.workflow]) for cron in found], page)
+
+
+async def suspend(target: Target, name: str, *, suspended: bool) -> CronWorkflows:
+    """Let no further run start, or let them start again."""
+    session = await session_of(target)
+    body: JsonObject = {"spec": {"suspend": suspended}}
+    stored = await objects.patch(session, CRON_WORKFLOW, CronWorkflow, name, body)
+    return await _named(session, stored)
+
+
+async def delete(target: Target, name: str) -> None:
+    """Delete the cron; its runs stay.
+
+    Raises:
+        RequestRefused: There is none, or it belongs to its workflow, which would make it anew.
+    """
+    cron = await get(target, name)
+    if cron.method is CronWorkflowsMethod.DEFAULT:
+        raise RequestRefused(
+            f"cron {name!r} comes from on_crons of workflow {cron.workflow_name!r}: take it out "
+            "there, or suspend it"
+        )
+    await objects.delete(await session_of(target), CRON_WORKFLOW, name)
 
 
 def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
@@ -186,3 +229,21 @@ def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
         time_zone=spec.time_zone,
         next_run_times=stored.status.next_run_times if stored.status else [],
     )
+
+
+async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
+    name = asked.metadata.name
+    manifest = asked.to_wire()
+    manifest["metadata"]["namespace"] = session.namespace
+    with explained("CronWorkflow", session.namespace, name):
+        try:
+            stored = await session.cluster.create(manifest)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            stored = await session.cluster.get(CRON_WORKFLOW, session.namespace, name)
+    return CronWorkflow.model_validate(stored)
+
+
+async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
+    return cron_of(stored, await true_name(session, stored.spec.workflow))

@@ -8,8 +8,13 @@ from podhatch.errors import NotInstalled, RequestRefused
 
 
 @contextmanager
-def explained(kind: str, namespace: str, name: str) -> Generator[None]:
-    """Turn an error of the API server about this object into one that says what to do.
+def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
+    """Turn an error of the API server about an object into one that says what to do.
+
+    Args:
+        kind: Kind of the object.
+        namespace: Where it is.
+        name: Of the object; nothing for a list of them.
 
     Raises:
         NotInstalled: The cluster does not know the kind.
@@ -18,7 +23,8 @@ def explained(kind: str, namespace: str, name: str) -> Generator[None]:
     try:
         yield
     except ApiError as error:
-        subject = f"{kind} {name!r} in namespace {namespace!r}"
+        subject = f"{kind} {name!r}" if name else f"the list of {kind} objects"
+        subject += f" in namespace {namespace!r}"
         if error.status != 404:
             raise RequestRefused(f"the API server refused {subject}: {error.message}") from None
         if error.message.startswith("namespaces "):
@@ -26,7 +32,7 @@ def explained(kind: str, namespace: str, name: str) -> Generator[None]:
                 f"{subject}: there is no such namespace; create it, or name another with "
                 "Hatchet(namespace=...)"
             ) from None
-        if f'"{name}"' in error.message:
+        if name and f'"{name}"' in error.message:
             raise RequestRefused(f"{subject} is gone: {error.message}") from None
         raise NotInstalled(
             f"{subject}: podhatch is not installed in this cluster, which does not know the kind; "
