@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from podhatch.cron_expression import CronFields, checked_cron, cron_fields
 
 HORIZON = timedelta(days=5 * 366)
-"""The 29th of February comes after at most 8 years, which the CronJob controller does not await."""
+"""The CronJob controller looks no further ahead, either."""
 _MINUTE = timedelta(minutes=1)
 
 

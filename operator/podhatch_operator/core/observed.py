@@ -24,6 +24,8 @@ class Defaults:
     """After which time finished runs are deleted; None keeps them."""
     job_ttl_seconds: int | None = None
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
+    priority_classes: bool = False
+    """Whether the cluster has the PriorityClasses of the chart."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class ObservedCron:
     """Jobs that stand for the cron's ticks, by name."""
     runs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """By name: the runs under way that the cron started, and whatever run has a tick's name."""
+    workflow: JsonObject | None = None
+    """The Workflow that the cron's runs are of."""
 
 
 @dataclass(frozen=True)
@@ -57,5 +61,7 @@ class Observed:
     """TaskResults of the run, by name, which is the name of the Job."""
     events: Sequence[JsonObject] = ()
     """WorkflowEvents of the run's namespace."""
+    parent_job: JsonObject | None = None
+    """The Job that the run's spec.parent names, if it is known."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """Children the API server just refused, by name: for the second plan of a reconcile."""

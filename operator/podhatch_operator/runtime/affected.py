@@ -21,6 +21,7 @@ from podhatch_operator.runtime.grouping import (
     cron_of_tick,
     owning_workflow,
     run_of,
+    started_group,
     workflow_of,
 )
 from podhatch_operator.runtime.keys import Key, cron_key, event_key, run_key, workflow_key
@@ -32,9 +33,14 @@ def keys_for(cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
     """Return what has to be reconciled because this object changed."""
     namespace, name = place_of(raw)
     if kind is WORKFLOW_RUN:
-        return [run_key(namespace, name), *_cron_of_run(namespace, raw)]
+        return [run_key(namespace, name), *keys_beside_run(namespace, raw)]
     if kind is WORKFLOW:
-        return [workflow_key(namespace, name), *_runs_under_way(cache, namespace, name)]
+        crons = cache.group(CRON_WORKFLOW, namespace, started_group(name))
+        return [
+            workflow_key(namespace, name),
+            *_runs_under_way(cache, namespace, name),
+            *(cron_key(namespace, cron) for cron in crons),
+        ]
     if kind is CONTROLLER_REVISION:
         return _runs_under_way(cache, namespace, workflow_of(raw) or "")
     if kind is WORKFLOW_EVENT:  # first the runs, which have waited longest
@@ -55,7 +61,7 @@ def keys_without(cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
     namespace, name = place_of(raw)
     if kind is WORKFLOW_RUN:  # the last run of a revision may have been this one
         workflow = workflow_key(namespace, raw["spec"]["workflow"])
-        return [run_key(namespace, name), workflow, *_cron_of_run(namespace, raw)]
+        return [run_key(namespace, name), workflow, *keys_beside_run(namespace, raw)]
     if kind is WORKFLOW_EVENT:
         return [event_key(namespace, name)]
     return keys_for(cache, kind, raw)
@@ -94,10 +100,11 @@ def _crons(cache: Cache) -> Iterator[Key]:
     for place in cache.places(WORKFLOW_RUN):
         run = cache.get(WORKFLOW_RUN, place)
         if run and not is_over(run):
-            yield from _cron_of_run(place[0], run)
+            yield from keys_beside_run(place[0], run)
 
 
-def _cron_of_run(namespace: str, run: JsonObject) -> list[Key]:
+def keys_beside_run(namespace: str, run: JsonObject) -> list[Key]:
+    """Return what else has to be reconciled because a run changed: the cron that started it."""
     cron = cron_of_run(run)
     return [cron_key(namespace, cron)] if cron else []
 

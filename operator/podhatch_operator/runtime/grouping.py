@@ -60,6 +60,11 @@ def cron_group(cron: str) -> str:
     return f"cron/{cron}"
 
 
+def started_group(workflow: str) -> str:
+    """Return the group of the crons that start a workflow."""
+    return f"starts/{workflow}"
+
+
 def _no_group(_: JsonObject) -> tuple[str, ...]:
     return ()
 
@@ -91,7 +96,8 @@ def _groups_of_revision(revision: JsonObject) -> tuple[str, ...]:
 
 
 def _groups_of_cron(cron: JsonObject) -> tuple[str, ...]:
-    return _single(owning_workflow(cron))
+    """By the workflow that declares it, and by the one it starts."""
+    return (*_single(owning_workflow(cron)), started_group(cron["spec"]["workflow"]))
 
 
 def _groups_of_job(job: JsonObject) -> tuple[str, ...]:

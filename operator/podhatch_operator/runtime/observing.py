@@ -27,6 +27,7 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
     if run is None:
         return None
     workflow: str = run["spec"]["workflow"]
+    parent: JsonObject | None = run["spec"].get("parent")
     return Observed(
         run=run,
         workflow=cache.get(WORKFLOW, (namespace, workflow)),
@@ -39,6 +40,7 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
         ],
         pods=_by_job(cache.group(POD, namespace, name).values()),
         results=dict(cache.group(TASK_RESULT, namespace, name)),
+        parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
     )
 
 
@@ -47,11 +49,13 @@ def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
     ticks = dict(cache.group(JOB, namespace, cron_group(name)))
     runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
     under_way = cache.group(WORKFLOW_RUN, namespace, cron_group(name))
+    cron = cache.get(CRON_WORKFLOW, (namespace, name))
     return ObservedCron(
-        cron=cache.get(CRON_WORKFLOW, (namespace, name)),
+        cron=cron,
         cron_job=cache.get(CRON_JOB, (namespace, name)),
         ticks=ticks,
         runs={**under_way, **{tick: run for tick, run in runs.items() if run is not None}},
+        workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,
     )
 
 

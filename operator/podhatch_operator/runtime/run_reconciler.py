@@ -12,6 +12,7 @@ from podhatch.cluster import JOB, WORKFLOW_RUN
 from podhatch_operator.core.decision import Plan
 from podhatch_operator.core.observed import Observed, Refusal
 from podhatch_operator.core.plan import plan_run
+from podhatch_operator.runtime.affected import keys_beside_run
 from podhatch_operator.runtime.cache import CHILDREN
 from podhatch_operator.runtime.held_status import HeldStatuses
 from podhatch_operator.runtime.keys import Key
@@ -89,6 +90,8 @@ class RunReconciler:
             self._held.release(key)
             if await bench.write_status(WORKFLOW_RUN, observed.run, plan.status):
                 bench.queue.add(key)  # what follows from the new status, such as deletions
+                for other in keys_beside_run(key.namespace, observed.run):
+                    bench.queue.add(other)
                 bench.announcer.announce(plan.events)
         if waits:
             bench.queue.add_after(key, min(waits))

@@ -1,0 +1,203 @@
+"""One tick of a cron: the Job that stands for it, the run of its name, and how the two go along.
+
+The run is made while the Job has no startTime, which is written after it: so a tick makes one run,
+wherever the operator ends, and none when its run was deleted. Called by plan_cron.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from podhatch.api import labels
+from podhatch.api.cron import CronWorkflow
+from podhatch.api.model import JsonObject, ObjectMeta
+from podhatch.api.run import (
+    TERMINAL_PHASES,
+    Trigger,
+    TriggeringTick,
+    WorkflowRun,
+    WorkflowRunSpec,
+)
+
+from podhatch_operator.core.pods import read_time, true_condition
+
+SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+"""Annotation of the CronJob controller on a Job; not on those that `kubectl create job` makes."""
+CRON_GRACE = timedelta(seconds=10)
+"""A Job and its CronWorkflow come by two watches."""
+
+
+@dataclass(frozen=True)
+class TickStep:
+    """What a tick needs next; nothing while its run goes on."""
+
+    create: JsonObject | None = None
+    """The run."""
+    status: JsonObject | None = None
+    """Of the Job, whole."""
+    look_again_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What ticks: the cron, and the metadata that its workflow has for all runs."""
+
+    cron: CronWorkflow
+    default_metadata: dict[str, str]
+
+
+def scheduled_at(job: JsonObject) -> datetime:
+    """Return the time of a tick; of one that somebody made by hand, when that was."""
+    metadata = job["metadata"]
+    annotations: dict[str, str] = metadata.get("annotations", {})
+    moment = read_time(annotations.get(SCHEDULED_AT) or metadata["creationTimestamp"])
+    assert moment is not None, "every object in the cluster has a creationTimestamp"
+    return moment.astimezone(UTC)
+
+
+def is_over(job: JsonObject) -> bool:
+    """Return whether the Job says how its run has ended."""
+    return bool(true_condition(job, "Complete") or true_condition(job, "Failed"))
+
+
+def plan_tick(
+    job: JsonObject, run: JsonObject | None, cause: Cause | None, now: datetime
+) -> TickStep:
+    """Return the next step of a tick whose Job is there.
+
+    Args:
+        job: that stands for the tick.
+        run: of the Job's name, if there is one.
+        cause: None when the CronWorkflow is gone, or not seen yet.
+        now: the time.
+    """
+    if is_over(job):
+        return TickStep()
+    if run is not None:
+        return _followed(job, WorkflowRun.model_validate(run), now)
+    name: str = job["metadata"]["name"]
+    if "startTime" in job.get("status", {}):
+        message = f"WorkflowRun {name} was deleted before it ended"
+        return TickStep(status=_failed(job, now, "RunDeleted", message, now))
+    if cause is not None:
+        return TickStep(create=_run_manifest(job, cause))
+    seen_at = (read_time(job["metadata"]["creationTimestamp"]) or now) + CRON_GRACE
+    if now < seen_at:
+        return TickStep(look_again_at=seen_at)
+    message = f"there is no CronWorkflow {_cron_of(job)} that says what to run"
+    return TickStep(status=_failed(job, now, "CronNotFound", message, now))
+
+
+def _run_manifest(job: JsonObject, cause: Cause) -> JsonObject:
+    metadata, spec = job["metadata"], cause.cron.spec
+    tick = TriggeringTick(
+        cron=cause.cron.metadata.name, job=metadata["name"], scheduled_at=scheduled_at(job)
+    )
+    run = WorkflowRun(
+        metadata=ObjectMeta(name=metadata["name"], namespace=metadata["namespace"]),
+        spec=WorkflowRunSpec(
+            workflow=spec.workflow,
+            input=spec.input,
+            additional_metadata={**cause.default_metadata, **spec.additional_metadata},
+            priority=spec.priority,
+            trigger=Trigger(cron=tick),
+        ),
+    )
+    return run.to_wire()
+
+
+def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
+    """Write into the Job what the run has come to."""
+    name = run.metadata.name
+    started = run.metadata.creation_timestamp or now
+    if not _is_of(run, job):
+        message = (
+            f"WorkflowRun {name} exists and is not of this tick: delete it, or give the Job "
+            "another name"
+        )
+        return TickStep(status=_failed(job, now, "RunNameTaken", message, now))
+    phase = run.status.phase if run.status else None
+    if run.status is None or phase not in TERMINAL_PHASES:
+        if "startTime" in job.get("status", {}):
+            return TickStep()
+        return TickStep(status={**job.get("status", {}), **_since(started), "active": 1})
+    ended = run.status.finished_at or now
+    if phase == "Succeeded":
+        return TickStep(status=_complete(job, started, f"WorkflowRun {name} succeeded", ended))
+    because = f": {run.status.message}" if run.status.message else ""
+    message = f"WorkflowRun {name} is {phase}{because}"
+    return TickStep(status=_failed(job, started, f"Run{phase}", message, ended))
+
+
+def _is_of(run: WorkflowRun, job: JsonObject) -> bool:
+    """Whether the run was made for this tick, and not for an earlier Job of the same name."""
+    tick = run.spec.trigger.cron if run.spec.trigger else None
+    return (
+        tick is not None
+        and (tick.cron, tick.job) == (_cron_of(job), job["metadata"]["name"])
+        and tick.scheduled_at == scheduled_at(job)
+    )
+
+
+def is_abandoned(run: JsonObject, cron: CronWorkflow) -> bool:
+    """Return whether a run whose Job is gone is to be cancelled: another tick took its place.
+
+    Not when it goes on for another reason: it was replayed, or is of an earlier cron of this name.
+    """
+    parsed = WorkflowRun.model_validate(run)
+    phase = parsed.status.phase if parsed.status else None
+    created, since = parsed.metadata.creation_timestamp, cron.metadata.creation_timestamp
+    is_ours = created is None or since is None or created >= since
+    wanted = parsed.spec.desired_state == "Running" and parsed.spec.replay is None
+    return is_ours and wanted and phase not in TERMINAL_PHASES
+
+
+def _cron_of(job: JsonObject) -> str:
+    name: str = job["metadata"]["labels"][labels.CRON]
+    return name
+
+
+def _complete(job: JsonObject, started: datetime, message: str, ended: datetime) -> JsonObject:
+    status = _ended(
+        job, started, ("SuccessCriteriaMet", "Complete"), "RunSucceeded", message, ended
+    )
+    return {**status, "completionTime": _text(max(started, ended)), "succeeded": 1}
+
+
+def _failed(
+    job: JsonObject, started: datetime, reason: str, message: str, ended: datetime
+) -> JsonObject:
+    status = _ended(job, started, ("FailureTarget", "Failed"), reason, message, ended)
+    return {**status, "failed": 1}
+
+
+def _ended(
+    job: JsonObject,
+    started: datetime,
+    types: tuple[str, str],
+    reason: str,
+    message: str,
+    ended: datetime,
+) -> JsonObject:
+    """Return the Job's status at its end. The API server wants both conditions, and no pods."""
+    old = {name: part for name, part in job.get("status", {}).items() if name != "active"}
+    conditions = [
+        {
+            "type": each,
+            "status": "True",
+            "reason": reason,
+            "message": message,
+            "lastProbeTime": _text(ended),
+            "lastTransitionTime": _text(ended),
+        }
+        for each in types
+    ]
+    return {**_since(started), **old, "conditions": conditions}
+
+
+def _since(started: datetime) -> JsonObject:
+    return {"startTime": _text(started)}
+
+
+def _text(moment: datetime) -> str:
+    """Return a time to the second, as Jobs hold it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,179 @@
+"""Carries out the plans of crons: the CronJob, the runs of its ticks, and what their Jobs say.
+
+Called for the keys of CronWorkflows; and by the reconciler of workflows, for those they declare.
+"""
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError, Kind, kind_of
+
+from podhatch_operator.core.cron import CronPlan, plan_cron
+from podhatch_operator.core.cron_declared import plan_declared_crons
+from podhatch_operator.core.observed import ObservedCron, Refusal
+from podhatch_operator.runtime.cache import is_owned_by
+from podhatch_operator.runtime.children import REFUSED
+from podhatch_operator.runtime.keys import Key, cron_key, run_key
+from podhatch_operator.runtime.observing import crons_of, observe_cron
+from podhatch_operator.runtime.store import place_of, version_of
+from podhatch_operator.runtime.workbench import RetryLater, Workbench
+
+FIELD_MANAGER = "podhatch-operator"
+
+
+class CronReconciler:
+    """Brings a cron and its ticks a step further."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    async def reconcile(self, key: Key) -> None:
+        """Do what there is to do for this cron now."""
+        bench = self._bench
+        observed = observe_cron(bench.cache, key.namespace, key.name)
+        now = bench.now()
+        plan = plan_cron(observed, now)
+        refused = await self._bring_in_line(key, observed, plan)
+        for manifest in plan.runs:
+            refused |= await self._start(key, manifest)
+        for name in plan.cancel:
+            await self._cancel(key, observed, name)
+        for name, status in plan.jobs.items():
+            await self._write(JOB, {**observed.ticks[name], "status": status})
+        if refused:
+            plan = plan_cron(observed, now, refused)
+        if observed.cron is not None and plan.status is not None:
+            await bench.write_status(CRON_WORKFLOW, observed.cron, plan.status)
+        bench.look_again_at(key, plan.requeue_at)
+        for kind, refusal in refused.items():
+            raise RetryLater(f"a {kind} was refused ({refusal.code}): {refusal.message}")
+
+    async def _bring_in_line(
+        self, key: Key, observed: ObservedCron, plan: CronPlan
+    ) -> dict[str, Refusal]:
+        """Create or change the CronJob."""
+        bench = self._bench
+        try:
+            if plan.create is not None and observed.cron is not None:
+                return await self._create_cron_job(observed.cron, plan.create)
+            if plan.patch is not None:
+                patched = await bench.cluster.merge_patch(
+                    CRON_JOB, key.namespace, key.name, plan.patch
+                )
+                bench.cache.apply(CRON_JOB, patched)
+        except ApiError as error:
+            if error.status == 404:
+                raise RetryLater(str(error)) from None  # its deletion is on its way to us
+            return _refusal(CRON_JOB, error)
+        return {}
+
+    async def _create_cron_job(self, cron: JsonObject, manifest: JsonObject) -> dict[str, Refusal]:
+        bench = self._bench
+        spec = {name: value for name, value in manifest["spec"].items() if value is not None}
+        try:
+            created = await bench.cluster.create({**manifest, "spec": spec})
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return await self._adopt_cron_job(cron, manifest)
+        bench.cache.apply(CRON_JOB, created)
+        return {}
+
+    async def _adopt_cron_job(self, cron: JsonObject, manifest: JsonObject) -> dict[str, Refusal]:
+        """Take the CronJob that is there for ours if it is: somebody may have taken its label."""
+        bench, place = self._bench, place_of(manifest)
+        existing = await bench.cluster.get(CRON_JOB, *place)
+        if not is_owned_by(existing, cron):
+            message = "one of this name exists that is not this cron's: delete or rename either"
+            return {CRON_JOB.kind: Refusal(409, message)}
+        parts = {
+            "metadata": {"labels": manifest["metadata"]["labels"]},
+            "spec": manifest["spec"],
+        }
+        bench.cache.apply(CRON_JOB, await bench.cluster.merge_patch(CRON_JOB, *place, parts))
+        return {}
+
+    async def _start(self, key: Key, manifest: JsonObject) -> dict[str, Refusal]:
+        """Create the run of a tick, if it is not there; the tick's Job is told of it next."""
+        bench = self._bench
+        try:
+            run = await bench.cluster.create(manifest)
+        except ApiError as error:
+            if error.status != 409:
+                return _refusal(WORKFLOW_RUN, error)
+            run = await bench.cluster.get(WORKFLOW_RUN, *place_of(manifest))
+        self._learn_run(run)
+        bench.queue.add(key)
+        return {}
+
+    async def _cancel(self, key: Key, observed: ObservedCron, name: str) -> None:
+        """Cancel a run whose tick is gone, unless the cron is gone with it: then it goes on."""
+        bench, run = self._bench, observed.runs[name]
+        try:
+            cron = await bench.cluster.get(CRON_WORKFLOW, key.namespace, key.name)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return
+        if "deletionTimestamp" in cron["metadata"] or not _is_same(cron, observed.cron):
+            return
+        version = run["metadata"]["resourceVersion"]
+        body = {"metadata": {"resourceVersion": version}, "spec": {"desiredState": "Cancelled"}}
+        try:
+            self._learn_run(
+                await bench.cluster.merge_patch(WORKFLOW_RUN, key.namespace, name, body)
+            )
+        except ApiError as error:
+            if error.status == 409:
+                raise RetryLater(str(error)) from None
+            if error.status != 404:
+                raise
+
+    async def _write(self, kind: Kind, raw: JsonObject) -> None:
+        """Write the status of an object that is not ours alone: all of it as it was observed."""
+        bench = self._bench
+        try:
+            bench.cache.apply(kind, await bench.cluster.replace_status(raw))
+        except ApiError as error:
+            if error.status == 409:
+                raise RetryLater(str(error)) from None
+            if error.status != 404:
+                raise
+            bench.cache.remove(kind, place_of(raw), version_of(raw))
+
+    def _learn_run(self, run: JsonObject) -> None:
+        """What we wrote ourselves is no news when the watch tells it."""
+        self._bench.cache.apply(WORKFLOW_RUN, run)
+        self._bench.queue.add(run_key(*place_of(run)))
+
+
+async def declare_crons(bench: Workbench, workflow: JsonObject) -> None:
+    """Create, bring in line and delete the CronWorkflows that a Workflow's onCrons declare."""
+    existing = crons_of(bench.cache, workflow)
+    plan = plan_declared_crons(workflow, existing)
+    for manifest in plan.apply:
+        applied = await bench.cluster.apply(manifest, field_manager=FIELD_MANAGER)
+        bench.cache.apply(kind_of(manifest), applied)
+        bench.queue.add(cron_key(*place_of(applied)))
+    for name in plan.delete:
+        metadata = existing[name]["metadata"]
+        try:
+            await bench.cluster.delete(
+                CRON_WORKFLOW, metadata["namespace"], name, uid=metadata["uid"]
+            )
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+
+
+def _is_same(one: JsonObject, other: JsonObject | None) -> bool:
+    return other is not None and one["metadata"]["uid"] == other["metadata"]["uid"]
+
+
+def _refusal(kind: Kind, error: ApiError) -> dict[str, Refusal]:
+    """Return what the API server refuses for good, so that the user can be told.
+
+    Raises:
+        ApiError: any other failure.
+    """
+    if error.status not in REFUSED:
+        raise error
+    return {kind.kind: Refusal(error.status, error.message)}
