@@ -8,9 +8,10 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeAlias, TypeVar, get_type_hints
 
 from podhatch.api.names import TASK_NAME_PATTERN
+from podhatch.dependencies import check_dependencies, parameters_of
 from podhatch.runnables.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 TaskFunction: TypeAlias = (
-    Callable[[Input, "Context"], Awaitable[R]] | Callable[[Input, "Context"], R]
+    Callable[Concatenate[Input, "Context", ...], Awaitable[R]]
+    | Callable[Concatenate[Input, "Context", ...], R]
 )
-"""What a task's decorator takes: a function, sync or async, of the input and a Context."""
+"""What a task's decorator takes: a function, sync or async, of the input and a Context; what comes
+after them has `Depends`."""
 
 
 class Task(Generic[Input, R_co]):
@@ -86,15 +89,18 @@ def declared_return(fn: Callable[..., object]) -> Any:
 
 
 def check_function(subject: str, fn: Callable[..., object]) -> None:
-    """Refuse what cannot be called with input and context.
+    """Refuse what cannot be called with input, context and dependencies.
 
     Raises:
+        InvalidDependencyError: A further parameter has no `Depends`, or dependencies need one
+            another in a circle; `subject` is named.
         ValueError: It is no function, or takes other arguments; `subject` is named.
     """
     if not inspect.isfunction(inspect.unwrap(fn)):
         raise ValueError(f"{subject}: {fn!r} is not a function")
+    check_dependencies(subject, fn)
     try:
-        inspect.signature(fn).bind(None, None)
+        inspect.signature(fn).bind(None, None, **parameters_of(fn).dependencies)
     except TypeError as error:
         raise ValueError(f"{subject}: the function must take (input, ctx): {error}") from None
 

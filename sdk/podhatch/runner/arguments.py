@@ -1,4 +1,4 @@
-"""What the user's function is called with. Called by the attempt once the function is loaded."""
+"""What the user's function is called with. Used by the attempt and by `run_local`."""
 
 import dataclasses
 import inspect
@@ -6,39 +6,72 @@ import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from podhatch.context import Context
-from podhatch.errors import InvalidRun
+from podhatch.context.context import Context
+from podhatch.context.host import Host
+from podhatch.dependencies import parameters_of
+from podhatch.errors import InvalidDependencyError, InvalidRun
+from podhatch.runner.assignment import Assignment
 from podhatch.runner.loader import LoadedTask
 from podhatch.serialization import validate_input
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Input and context; dependencies are not among them."""
+
+    input: object
+    context: Context
+    given: int
+    """How many of the two the function takes."""
+
+    @property
+    def positional(self) -> tuple[object, ...]:
+        """What the function is called with."""
+        return (self.input, self.context)[: self.given]
 
 
-def arguments_for(task: LoadedTask, raw: "JsonObject", context: Context) -> tuple[object, ...]:
-    """Return as many of input and context as the function takes.
+def arguments_for(task: LoadedTask, raw: "JsonObject", context: Context) -> Arguments:
+    """Return input and context for the function and its dependencies.
 
     Raises:
-        TaskFailure: The input does not fit what the task declares.
+        TaskFailure: The input does not fit what the task declares, or nothing fills a parameter.
     """
-    count = _count(task.function)
-    if count == 0:
-        return ()
-    validator = task.input_validator or _annotated_input(task.function)
-    return (_validated(raw, validator), context)[:count]
-
-
-def _count(function: Callable[..., object]) -> int:
-    """Return how many positional arguments the function takes, two at most."""
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # a function in C that does not tell
-        return 2
-    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
-        return 2
-    return min(2, sum(parameter.kind in _POSITIONAL for parameter in parameters))
+        parameters = parameters_of(task.function)
+    except InvalidDependencyError as error:
+        raise _failure(type(error).__name__, error) from None
+    if not parameters.given and not parameters.dependencies:
+        return Arguments(raw, context, 0)
+    validator = task.input_validator or _annotated_input(task.function)
+    try:
+        return Arguments(validate_input(raw, validator), context, parameters.given)
+    except InvalidRun as error:
+        raise _failure("InputInvalid", error) from None
+
+
+def context_of(assignment: Assignment, host: Host) -> Context:
+    """Return the context of an attempt, whose wishes go to `host`."""
+    return Context(
+        workflow_run_id=assignment.run,
+        task_run_id=assignment.task_run_id,
+        workflow_name=assignment.workflow,
+        task_name=assignment.task,
+        attempt_number=assignment.attempt,
+        retry_count=assignment.retry_count,
+        max_attempts=assignment.max_attempts,
+        additional_metadata=dict(assignment.metadata),
+        input=assignment.input,
+        trigger=assignment.trigger,
+        workflow_version_id=assignment.revision,
+        worker_id=assignment.pod,
+        run_uid=assignment.run_uid,
+        parents=assignment.parents,
+        errors=assignment.errors,
+        host=host,
+    )
 
 
 def _annotated_input(function: Callable[..., object]) -> object:
@@ -53,10 +86,7 @@ def _annotated_input(function: Callable[..., object]) -> object:
     return hint if is_model else dict
 
 
-def _validated(raw: "JsonObject", validator: object) -> object:
-    try:
-        return validate_input(raw, validator)
-    except InvalidRun as error:
-        from podhatch.runner.failure import TaskFailure
+def _failure(kind: str, error: Exception) -> Exception:
+    from podhatch.runner.failure import TaskFailure
 
-        raise TaskFailure("InputInvalid", str(error)) from None
+    return TaskFailure(kind, str(error))

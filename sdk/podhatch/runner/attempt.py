@@ -1,32 +1,34 @@
 """One attempt, from loading the user's code to its end. Called by `__main__`, once in a process."""
 
-import importlib
-import inspect
+import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.api.pod import Outcome
-from podhatch.context.context import Context
 from podhatch.context.current import enter_process
 from podhatch.context.host import Host
 from podhatch.errors import IllegalTaskOutputError
-from podhatch.runner.arguments import arguments_for
+from podhatch.runner.arguments import arguments_for, context_of
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.ending import Ending
-from podhatch.runner.loader import LoadedTask, load
+from podhatch.runner.loader import load
+from podhatch.runner.performance import Performance
 from podhatch.runner.watch import Watch
 from podhatch.serialization import dump_output
 
 if TYPE_CHECKING:
-    import asyncio
+    from podhatch.runner.retry import Wish
 
 CANCEL_SECONDS = 1.0
 """From SIGTERM to `cancel()` of an async task."""
 GRACE_SECONDS = 25.0
 """From SIGTERM to the end; the pod is killed after 30."""
+INTERRUPTED_SECONDS = 5.0
+"""From the timeout to the end, for an async function that catches being cancelled."""
+CLEAN_UP_SECONDS = 30.0
+"""From the report to the end, for what runs after the task."""
 
 
 class Attempt:
@@ -36,59 +38,68 @@ class Attempt:
         self._assignment = assignment
         self._ending = ending
         self._watch = Watch(self._terminate)
+        self._host = _PodHost(self._extend, self._watch)
         self._started = False
         self._deadline = 0.0
         self._extended = 0.0
         self._extending = threading.Lock()
-        self._asyncio_task: asyncio.Task[object] | None = None
-        self._coroutine: Coroutine[Any, Any, object] | None = None
+        self._performance: Performance | None = None
+        self._ended = False
 
     def run(self) -> NoReturn:
         """Run, report, and leave the process."""
         self._watch.start()
         try:
-            output = self._produce()
+            self._perform()
         except BaseException as error:
             self._fail(error)
-        self._ending.reach("Succeeded", output=output)
+        self._ending.exit()
 
-    def _produce(self) -> str | None:
-        """Return the task's output as JSON text."""
+    def _perform(self) -> None:
+        """Load the function and run it to its end."""
         if self._assignment.source:
             from podhatch.runner.source import enter_source
 
             enter_source(self._assignment.source)
         task = load(self._assignment)
-        context = self._context()
+        context = context_of(self._assignment, self._host)
         enter_process(context)
         arguments = arguments_for(task, self._assignment.input, context)
-        if inspect.iscoroutinefunction(inspect.unwrap(task.function)):
-            importlib.import_module("asyncio")  # not on the task's clock
+        if task.logger is not None:
+            from podhatch.runner.captured_log import capture
+
+            capture(task.logger, self._host.write)
         self._ending.prepare()
-        return _dump(self._call(task, arguments))
+        self._performance = Performance(task, arguments, self)
+        self._performance.run()
 
-    def _call(self, task: LoadedTask, arguments: tuple[object, ...]) -> object:
-        self._start_clock()
-        value = task.function(*arguments)
-        return self._complete(value) if inspect.iscoroutine(value) else value
-
-    def _complete(self, coroutine: Coroutine[Any, Any, object]) -> object:
-        import asyncio
-
-        async def main() -> object:
-            self._coroutine = coroutine
-            self._asyncio_task = asyncio.current_task()
-            return await coroutine
-
-        return asyncio.run(main())
-
-    def _start_clock(self) -> None:
+    def begin(self) -> None:
+        """Start the task's clock."""
         self._started = True
         self._ending.mark_start()
         timeout = self._assignment.execution_timeout
         if timeout is not None:
             self._deadline = time.monotonic() + timeout
             self._watch.call_at(self._deadline, self._look_at_clock)
+
+    def end(self, value: object, error: BaseException | None) -> None:
+        """Report, before the lifespan's rest runs: nobody is made to wait for that.
+
+        It runs all the same: no more is asked of the pod, and SIGTERM leaves it its grace period.
+        """
+        self._ended = True
+        if self._performance and self._performance.cleans_up:
+            self._watch.call_at(time.monotonic() + CLEAN_UP_SECONDS, self._abandon_clean_up)
+        output = None
+        if error is None:
+            try:
+                output = _dump(value)
+            except Exception as illegal:
+                error = illegal
+        if error is None and not self._host.cancelled_itself:
+            self._ending.report("Succeeded", output=output)
+        else:
+            self._fail(error)
 
     def _extend(self, seconds: float) -> None:
         """Move the end of the attempt's time, then tell the operator, who holds the backstop."""
@@ -99,38 +110,22 @@ class Attempt:
             self._extended += seconds
             self._ending.tell_extension(self._extended)
 
-    def _context(self) -> Context:
-        assignment = self._assignment
-        return Context(
-            workflow_run_id=assignment.run,
-            task_run_id=assignment.task_run_id,
-            workflow_name=assignment.workflow,
-            task_name=assignment.task,
-            attempt_number=assignment.attempt,
-            retry_count=assignment.retry_count,
-            max_attempts=assignment.max_attempts,
-            additional_metadata=dict(assignment.metadata),
-            input=assignment.input,
-            trigger=assignment.trigger,
-            workflow_version_id=assignment.revision,
-            worker_id=assignment.pod,
-            run_uid=assignment.run_uid,
-            parents=assignment.parents,
-            errors=assignment.errors,
-            host=_PodHost(self._extend, self._watch),
-        )
-
-    def _fail(self, error: BaseException) -> NoReturn:
-        from podhatch.runner.failure import TaskFailure, describe
+    def _fail(self, error: BaseException | None) -> None:
+        """Report that the function did not succeed; None: it returned, but had cancelled itself."""
+        from podhatch.runner.failure import TaskFailure, describe, error_report
         from podhatch.runner.retry import wish
 
-        cancelled = self._watch.terminated and not isinstance(error, TaskFailure)
-        report = describe(error)
-        if cancelled and not report["message"]:  # as that of asyncio.CancelledError
-            report["message"] = "the task was cancelled while it ran"
-        if cancelled:
-            self._ending.reach("Cancelled", error=report)
-        self._ending.reach("Failed", error=report, again=wish(error))
+        if error is None or self._host.cancelled_itself:
+            told = error_report("Cancelled", "the task cancelled itself")
+            self._ending.report("Cancelled", error=told, again={"retryable": False})
+            return
+        told = describe(error)
+        if self._watch.terminated and not isinstance(error, TaskFailure):
+            # asyncio.CancelledError has no message
+            told["message"] = told["message"] or "the task was cancelled while it ran"
+            self._ending.report("Cancelled", error=told)
+        else:
+            self._ending.report("Failed", error=told, again=wish(error))
 
     # What follows runs in the watch's thread.
 
@@ -139,14 +134,12 @@ class Attempt:
         if not self._started:
             self._stop("Cancelled", "Cancelled", "the task was cancelled before it started")
         now = time.monotonic()
-        self._watch.call_at(now + CANCEL_SECONDS, self._cancel_coroutine)
+        self._watch.call_at(now + CANCEL_SECONDS, self._interrupt)
         self._watch.call_at(now + GRACE_SECONDS, self._give_up)
 
-    def _cancel_coroutine(self) -> None:
-        task = self._asyncio_task
-        if task is not None:
-            with suppress(RuntimeError):  # its loop has closed
-                task.get_loop().call_soon_threadsafe(task.cancel)
+    def _interrupt(self) -> bool:
+        """Cancel the function if it is async and runs; False if not."""
+        return self._performance is not None and self._performance.interrupt()
 
     def _give_up(self) -> NoReturn:
         message = f"the task did not end within {GRACE_SECONDS:g}s of being cancelled"
@@ -155,20 +148,43 @@ class Attempt:
     def _look_at_clock(self) -> None:
         if time.monotonic() < self._deadline:  # the task has moved it
             self._watch.call_at(self._deadline, self._look_at_clock)
-        else:
+        elif not self._ending.reported:
             self._time_out()
 
-    def _time_out(self) -> NoReturn:
+    def _time_out(self) -> None:
+        """Report, and end the process; an async function may clean up before."""
         limit = (self._assignment.execution_timeout or 0.0) + self._extended
-        message = f"Task exceeded timeout of {limit:g}s"
-        self._stop("Cancelled" if self._watch.terminated else "TimedOut", "TimedOut", message)
+        outcome = "Cancelled" if self._watch.terminated else "TimedOut"
+        if not self._report_stop(outcome, "TimedOut", f"Task exceeded timeout of {limit:g}s"):
+            return  # it ended this very moment
+        if not self._interrupt():
+            self._ending.exit()
+        self._watch.call_at(time.monotonic() + INTERRUPTED_SECONDS, self._exit_unless_ended)
 
     def _stop(self, outcome: Outcome, kind: str, message: str) -> NoReturn:
-        """End the attempt over the head of the user's function, and tell where it was."""
+        """End the attempt over the head of the user's function."""
+        self._report_stop(outcome, kind, message)
+        self._ending.exit()
+
+    def _report_stop(self, outcome: Outcome, kind: str, message: str) -> bool:
+        """Report unless that was done before, and tell where the user's function was."""
         from podhatch.runner.failure import current_stack, error_report
 
-        trace = current_stack(self._coroutine) if self._started else ""
-        self._ending.reach(outcome, error=error_report(kind, message, trace))
+        coroutine = self._performance.coroutine if self._performance else None
+        trace = current_stack(coroutine) if self._started else ""
+        again: Wish = {"retryable": False} if self._host.cancelled_itself else {}
+        error = error_report(kind, message, trace)
+        return self._ending.report(outcome, error=error, again=again)
+
+    def _exit_unless_ended(self) -> None:
+        if not self._ended:
+            self._ending.exit()
+
+    def _abandon_clean_up(self) -> NoReturn:
+        sys.stderr.write(
+            f"podhatch: what runs after the task did not end within {CLEAN_UP_SECONDS:g}s\n"
+        )
+        self._ending.exit()
 
 
 class _PodHost(Host):
@@ -176,6 +192,7 @@ class _PodHost(Host):
 
     def __init__(self, extend: Callable[[float], None], watch: Watch) -> None:
         super().__init__()
+        self.cancelled_itself = False
         self._extend = extend
         self._watch = watch
 
@@ -183,7 +200,7 @@ class _PodHost(Host):
         return self._watch.terminated
 
     def cancel(self) -> None:
-        super().cancel()
+        self.cancelled_itself = True
         self._watch.terminate()
 
     def extend_timeout(self, seconds: float) -> None:

@@ -31,14 +31,16 @@ NO_WISH: "Wish" = {}
 
 
 class Ending:
-    """Reports the outcome through the reporter, then by termination message, and exits."""
+    """Reports the outcome through the reporter, then by termination message; then exits."""
 
     def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
         self._assignment = assignment
         self._reporter = reporter
         self._report = reports.new_report(assignment)
-        self._first = threading.Lock()
-        self._notices: list[str] = []
+        self._reporting = threading.Lock()
+        self._leaving = threading.Lock()
+        self.reported = False
+        """Whether the outcome is settled, and told or being told."""
 
     def prepare(self) -> None:
         """Get the reporter ready in the background."""
@@ -50,37 +52,60 @@ class Ending:
         self._report["startedAt"] = _now()
 
     def tell_extension(self, seconds: float) -> None:
-        """Tell that the attempt has got so many seconds more in all; after its end, never return.
+        """Tell that the attempt has got so many seconds more in all, unless its outcome is settled.
 
         When nobody can be told, the task goes on, until its Job's own deadline at the latest.
         """
-        with self._first:
+        with self._reporting:
+            if self.reported:
+                return
             self._report["extendedSeconds"] = seconds
             if self._reporter is None:
                 return
             try:
                 self._reporter.send_first(self._report)
             except NotDelivered as error:
-                notice = f"the operator was not told of the longer timeout: {error}"
-                sys.stderr.write(f"podhatch: {notice}\n")
+                _notify(f"the operator was not told of the longer timeout: {error}")
 
-    def reach(
+    def report(
         self,
         outcome: Outcome,
         *,
         output: str | None = None,
         error: ErrorReport | None = None,
         again: "Wish" = NO_WISH,
-    ) -> NoReturn:
-        """End the attempt and the process. Who comes second waits here for the process to end."""
-        self._first.acquire()
-        if "retryable" in again:
-            self._report["retryable"] = again["retryable"]
-        if "retryAfterSeconds" in again:
-            self._report["retryAfterSeconds"] = again["retryAfterSeconds"]
-        report = self._complete(outcome, output, error)
-        report = self._deliver(report)
-        self._exit(report)
+    ) -> bool:
+        """Settle the outcome and tell it; False, and nothing more, when it was settled before."""
+        with self._reporting:
+            if self.reported:
+                return False
+            self.reported = True
+            if "retryable" in again:
+                self._report["retryable"] = again["retryable"]
+            if "retryAfterSeconds" in again:
+                self._report["retryAfterSeconds"] = again["retryAfterSeconds"]
+            self._report = self._deliver(self._complete(outcome, output, error))
+            with contextlib.suppress(Exception):  # the user may have closed stderr
+                _print(self._report)
+            return True
+
+    def exit(self) -> NoReturn:
+        """Leave, without waiting for threads the user left behind nor long for anything else.
+
+        Who comes second waits here for the process to end.
+        """
+        self._leaving.acquire()
+        code = EXIT_CODES[self._report.get("outcome", "Failed")]
+        with contextlib.suppress(BaseException):
+            limit = threading.Timer(EXIT_HANDLER_SECONDS, os._exit, (code,))
+            limit.daemon = True
+            limit.start()
+            _flush()
+            if threading.current_thread() is threading.main_thread():
+                # What the user registered with atexit, such as the last flush of a tracer.
+                atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+            _flush()
+        os._exit(code)
 
     def _complete(self, outcome: Outcome, output: str | None, error: ErrorReport | None) -> Report:
         report = self._report
@@ -101,7 +126,7 @@ class Ending:
         try:
             self._reporter.send(report)
         except NotDelivered as error:
-            self._notices.append(f"the TaskResult could not be written: {error}")
+            _notify(f"the TaskResult could not be written: {error}")
             lost = reports.lost_output(report, str(error))
             report = reports.failed(report, lost) if lost else report
             self._write_message(report, recorded=False)
@@ -112,32 +137,19 @@ class Ending:
             with open(self._assignment.output_path, "wb") as file:
                 file.write(reports.termination_message(report, recorded=recorded))
         except OSError as error:
-            self._notices.append(f"the termination message could not be written: {error}")
+            _notify(f"the termination message could not be written: {error}")
 
-    def _exit(self, report: Report) -> NoReturn:
-        """Leave, without waiting for threads the user left behind nor long for anything else."""
-        code = EXIT_CODES[report.get("outcome", "Failed")]
-        with contextlib.suppress(BaseException):
-            limit = threading.Timer(EXIT_HANDLER_SECONDS, os._exit, (code,))
-            limit.daemon = True
-            limit.start()
-            self._print(report)
-            _flush()
-            if threading.current_thread() is threading.main_thread():
-                # What the user registered with atexit, such as the last flush of a tracer.
-                atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
-            _flush()
-        os._exit(code)
 
-    def _print(self, report: Report) -> None:
-        """Show the error, and what went wrong in reporting, in the pod's log."""
-        error = report.get("error")
-        if error:
-            sys.stderr.write(error.get("traceback", ""))
-            notice = f"{report.get('outcome')}: {error['type']}: {error['message']}"
-            self._notices.append(notice)
-        for notice in self._notices:
-            sys.stderr.write(f"podhatch: {notice}\n")
+def _print(report: Report) -> None:
+    """Show the error in the pod's log."""
+    error = report.get("error")
+    if error:
+        sys.stderr.write(error.get("traceback", ""))
+        _notify(f"{report.get('outcome')}: {error['type']}: {error['message']}")
+
+
+def _notify(text: str) -> None:
+    sys.stderr.write(f"podhatch: {text}\n")
 
 
 def _flush() -> None:

@@ -17,7 +17,8 @@ MAX_TYPE = 256
 MAX_MESSAGE = 2048
 MAX_TRACEBACK = 16 * 1024
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_RUNNER = os.path.dirname(os.path.abspath(__file__))
+_OURS = (_RUNNER + os.sep, os.path.join(os.path.dirname(_RUNNER), "dependencies.py"))
 _ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
 _FROZEN = "<frozen "
 
@@ -91,7 +92,7 @@ def _trim(told: traceback.TracebackException) -> None:
 
 def _users(stack: traceback.StackSummary) -> traceback.StackSummary:
     """Drop the runner and Python's start anywhere, and asyncio above the user's first frame."""
-    kept = [frame for frame in stack if not frame.filename.startswith((_OURS, _FROZEN))]
+    kept = [frame for frame in stack if not frame.filename.startswith((*_OURS, _FROZEN))]
     while kept and kept[0].filename.startswith(_ASYNCIO):
         kept.pop(0)
     return traceback.StackSummary.from_list(kept)

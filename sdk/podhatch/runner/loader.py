@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from podhatch.loading import RunReachedWhileLoading, while_loading
 from podhatch.runner.assignment import Assignment
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from podhatch.runnables.task import Task
 
 
@@ -26,6 +28,10 @@ class LoadedTask:
     function: Callable[..., object]
     input_validator: object | None
     """What the workflow declares its input to be; None for a plain function."""
+    lifespan: Callable[..., object] | None = None
+    """The async generator function that runs around the task."""
+    logger: "Logger | None" = None
+    """Whose records go to the task's log."""
 
 
 def load(assignment: Assignment) -> LoadedTask:
@@ -34,15 +40,12 @@ def load(assignment: Assignment) -> LoadedTask:
     Raises:
         TaskFailure: There is no such module or function, or importing the module failed.
     """
-    place, _, qualified_name = assignment.location.rpartition(":")
-    if not place or not qualified_name:
-        reason = "it is not of the form module:function or file.py:function"
-        raise _failure(assignment, "InvalidLocation", reason)
-    if place.endswith(".py"):
-        module = _import(assignment, _find_file(assignment, place))
-    else:
-        module = _import_name(assignment, place)
-    return find_defined(assignment) or _walk(assignment, module, qualified_name)
+    module, name = _module_at(assignment, assignment.location)
+    task = find_defined(assignment) or _task_at(assignment, module, name)
+    if assignment.lifespan is None:
+        return task
+    module, name = _module_at(assignment, assignment.lifespan)
+    return replace(task, lifespan=_function(assignment, _walk(module, name), module, name))
 
 
 def find_defined(assignment: Assignment) -> LoadedTask | None:
@@ -51,7 +54,28 @@ def find_defined(assignment: Assignment) -> LoadedTask | None:
     if registry is None:
         return None
     task: Task[Any, Any] | None = registry.find_task(assignment.workflow, assignment.task)
-    return LoadedTask(task.fn, task.workflow.input_validator) if task is not None else None
+    return _loaded(task) if task is not None else None
+
+
+def _loaded(task: "Task[Any, Any]") -> LoadedTask:
+    workflow: Any = task.workflow
+    return LoadedTask(
+        task.fn,
+        workflow.input_validator,
+        getattr(workflow, "lifespan", None),
+        getattr(getattr(workflow, "config", None), "logger", None),
+    )
+
+
+def _module_at(assignment: Assignment, location: str) -> tuple[ModuleType, str]:
+    """Return the imported module of a location, and the qualified name in it."""
+    place, _, name = location.rpartition(":")
+    if not place or not name:
+        reason = "it is not of the form module:function or file.py:function"
+        raise _failure(assignment, "InvalidLocation", reason)
+    if place.endswith(".py"):
+        return _import(assignment, _find_file(assignment, place)), name
+    return _import_name(assignment, place), name
 
 
 def _import_name(assignment: Assignment, name: str) -> ModuleType:
@@ -114,22 +138,35 @@ def _import(assignment: Assignment, spec: ModuleSpec) -> ModuleType:
     return module
 
 
-def _walk(assignment: Assignment, module: ModuleType, qualified_name: str) -> LoadedTask:
-    """Follow the qualified name from the module to a task or a plain function."""
+def _walk(module: ModuleType, qualified_name: str) -> object:
+    """Follow a qualified name from the module; None where it leads nowhere."""
     found: object = module
     for name in qualified_name.split("."):
         found = getattr(found, name, None)
+    return found
+
+
+def _task_at(assignment: Assignment, module: ModuleType, qualified_name: str) -> LoadedTask:
+    """Return the task or the plain function of a name."""
+    found = _walk(module, qualified_name)
     task = _task_of(found)
     if task is not None:
-        return LoadedTask(task.fn, task.workflow.input_validator)
-    if not callable(found):
-        raise _failure(
-            assignment,
-            "FunctionNotFound",
-            f"the module {module.__name__} ({getattr(module, '__file__', None)}) has no function "
-            f"{qualified_name}. Correct the name, or define the function at the module's top level",
-        )
-    return LoadedTask(found, None)
+        return _loaded(task)
+    return LoadedTask(_function(assignment, found, module, qualified_name), None)
+
+
+def _function(
+    assignment: Assignment, found: object, module: ModuleType, qualified_name: str
+) -> Callable[..., object]:
+    """Return what was found if it can be called."""
+    if callable(found):
+        return found
+    raise _failure(
+        assignment,
+        "FunctionNotFound",
+        f"the module {module.__name__} ({getattr(module, '__file__', None)}) has no function "
+        f"{qualified_name}. Correct the name, or define the function at the module's top level",
+    )
 
 
 def _task_of(found: object) -> "Task[Any, Any] | None":

@@ -23,7 +23,7 @@ class Watch:
     def __init__(self, on_terminate: Callable[[], None]) -> None:
         self.terminated = False
         self._on_terminate = on_terminate
-        self._appointments: list[tuple[float, Callable[[], None]]] = []
+        self._appointments: list[tuple[float, Callable[[], object]]] = []
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
 
@@ -36,7 +36,7 @@ class Watch:
         os.register_at_fork(after_in_child=_forget_signals)
         threading.Thread(target=self._run, name="podhatch-watch", daemon=True).start()
 
-    def call_at(self, moment: float, action: Callable[[], None]) -> None:
+    def call_at(self, moment: float, action: Callable[[], object]) -> None:
         """Call `action` at a moment of `time.monotonic()`."""
         self._appointments.append((moment, action))
         self._wake(0)

@@ -1,0 +1,43 @@
+"""Brings the records of the logger that `ClientConfig(logger=...)` names to the task's log.
+
+Called by the attempt when there is such a logger; only then is `logging` loaded for it.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+
+
+def capture(logger: logging.Logger, write: Callable[[str], None]) -> None:
+    """Write the logger's records as `LEVEL name: message`, with exceptions, at its own level.
+
+    Records that a handler of the user's writes to stdout or stderr are in the task's log already,
+    and stay as that handler formats them.
+    """
+    if not any(_to_console(handler) for handler in _handlers(logger)):
+        logger.addHandler(_Handler(write))
+
+
+class _Handler(logging.Handler):
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write = write
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._write(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def _handlers(logger: logging.Logger) -> Iterator[logging.Handler]:
+    """Yield the handlers that a logger's records come to."""
+    each: logging.Logger | None = logger
+    while each is not None:
+        yield from each.handlers
+        each = each.parent if each.propagate else None
+
+
+def _to_console(handler: logging.Handler) -> bool:
+    return getattr(handler, "stream", None) in (sys.stdout, sys.stderr)

@@ -1,0 +1,126 @@
+"""Runs a function that is async, or has a lifespan or dependencies: all in one asyncio task.
+
+In one, because a task group or cancel scope must be left in the task it was entered in. Called by
+performance. Imports asyncio, for which other functions do not wait.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from podhatch.dependencies import resolve
+from podhatch.runner.arguments import Arguments
+from podhatch.runner.lifespan import entered_lifespan
+from podhatch.runner.loader import LoadedTask
+
+if TYPE_CHECKING:
+    from podhatch.runner.performance import Stages
+
+
+class Conductor:
+    """One call of the user's function, with all that is around it."""
+
+    def __init__(self, task: LoadedTask, arguments: Arguments, stages: "Stages") -> None:
+        self._task = task
+        self._arguments = arguments
+        self._context = arguments.context
+        self._stages = stages
+        self._call: Callable[[], object] | None = None
+        self._called: asyncio.Future[tuple[object, BaseException | None]] | None = None
+        self._interruptible: asyncio.Task[None] | None = None
+        self.coroutine: Coroutine[Any, Any, object] | None = None
+        """What is awaited; None while a function that is not async runs."""
+
+    def run(self) -> None:
+        """Run it all.
+
+        Raises:
+            LifespanSetupError: The task was not started. How else it ended, the stages are told.
+        """
+        with asyncio.Runner() as runner:
+            loop = runner.get_loop()
+            self.coroutine = self._around()
+            task = loop.create_task(self.coroutine)
+            task.add_done_callback(lambda _: loop.stop())
+            while not task.done():
+                loop.run_forever()
+                self._call_now()
+            task.result()
+
+    def interrupt(self) -> bool:
+        """Cancel what is awaited, from another thread; False while nothing is.
+
+        A function that is not async, and the clean-up after the task, are not interrupted.
+        """
+        task = self._interruptible
+        if task is None:
+            return False
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        return True
+
+    async def _around(self) -> None:
+        async with entered_lifespan(self._task.lifespan) as self._context.lifespan:
+            self._stages.begin()
+            value, error = await self._perform()
+            self._stages.end(value, error)
+
+    async def _perform(self) -> tuple[object, BaseException | None]:
+        """Return what the function returned or raised."""
+        value: object = None
+        error: BaseException | None = None
+        self._interruptible = asyncio.current_task()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                values = await resolve(
+                    self._task.function, self._arguments.input, self._context, stack
+                )
+                try:
+                    value = await self._result(values)
+                except BaseException as raised:
+                    error = raised
+                    raise
+                finally:
+                    self._interruptible = None
+        except BaseException as raised:
+            error = raised
+        finally:
+            self._interruptible = None
+        return value, error
+
+    async def _result(self, values: dict[str, object]) -> object:
+        value, error = await self._call_outside(values)
+        if error is not None:
+            raise error
+        if not inspect.iscoroutine(value):
+            return value
+        self.coroutine = value
+        self._interruptible = asyncio.current_task()
+        return await value
+
+    async def _call_outside(self, values: dict[str, object]) -> tuple[object, BaseException | None]:
+        """Have the function called while the loop stands still: it may run a loop of its own."""
+        around, self.coroutine = self.coroutine, None
+        self._interruptible = None
+        loop = asyncio.get_running_loop()
+        call = partial(self._task.function, *self._arguments.positional, **values)
+        self._call = partial(contextvars.copy_context().run, call)
+        self._called = loop.create_future()
+        loop.stop()
+        outcome = await self._called
+        self.coroutine = around
+        return outcome
+
+    def _call_now(self) -> None:
+        """Call the function if its turn has come."""
+        call, self._call = self._call, None
+        if call is None or self._called is None:
+            return
+        try:
+            self._called.set_result((call(), None))
+        except BaseException as error:
+            self._called.set_result((None, error))
