@@ -19,12 +19,35 @@ class IllegalTaskOutputError(PodhatchError):
     """A task's output is not JSON, or is not what the task declares to return."""
 
 
+class InvalidDependencyError(PodhatchError, ValueError):
+    """A parameter of a task or dependency cannot be filled: no `Depends`, or one in a circle."""
+
+
 class InvalidRun(PodhatchError, ValueError):  # noqa: N818
     """The run cannot be: its input does not fit, is too large, or its metadata is not text."""
 
 
+class LifespanSetupError(PodhatchError):
+    """The lifespan around a task did not come to its `yield`; the task was not started."""
+
+
 class LoopAlreadyRunningError(PodhatchError):
     """`worker.start()` was called inside a running event loop, which it would block."""
+
+
+class NonDeterminismError(PodhatchError):
+    """A task that was tried again does not start the same child runs as before.
+
+    Attributes:
+        task_external_id: Name of the attempt's Job.
+    """
+
+    def __init__(self, message: str, task_external_id: str = "") -> None:
+        super().__init__(message, task_external_id)
+        self.task_external_id = task_external_id
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NonRetryableException(PodhatchError):  # noqa: N818
