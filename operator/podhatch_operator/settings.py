@@ -40,6 +40,8 @@ class Settings:
     """After which time finished runs are deleted; None keeps them."""
     job_ttl_seconds: int | None
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
+    priority_classes: bool
+    """Whether the chart has made the PriorityClasses of runs' priorities."""
     lease: str
     """Name of the Lease, in the operator's own namespace, that makes one operator the leader."""
     identity: str
@@ -65,6 +67,7 @@ class Settings:
             log_level=level,
             run_ttl_seconds=_seconds(environment, "PODHATCH_RUN_TTL_SECONDS"),
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
+            priority_classes=_yes(environment, "PODHATCH_PRIORITY_CLASSES"),
             lease=environment.get("PODHATCH_LEASE", "podhatch"),
             identity=environment.get("PODHATCH_IDENTITY") or socket.gethostname(),
         )
@@ -73,7 +76,11 @@ class Settings:
     def defaults(self) -> Defaults:
         """What is decided for tasks that do not decide for themselves."""
         return Defaults(
-            self.runner_image, self.runner_pull_policy, self.run_ttl_seconds, self.job_ttl_seconds
+            runner_image=self.runner_image,
+            runner_pull_policy=self.runner_pull_policy,
+            run_ttl_seconds=self.run_ttl_seconds,
+            job_ttl_seconds=self.job_ttl_seconds,
+            priority_classes=self.priority_classes,
         )
 
 
@@ -89,6 +96,13 @@ def _seconds(environment: Mapping[str, str], name: str) -> int | None:
     if text and not text.isdecimal():
         raise BadSetting(f"{name} is {text!r}: use a whole number of seconds, or nothing for ever")
     return int(text) if text else None
+
+
+def _yes(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "")
+    if text not in ("", "true", "false"):
+        raise BadSetting(f"{name} is {text!r}: use true or false")
+    return text == "true"
 
 
 def kopf_settings() -> kopf.OperatorSettings:

@@ -52,6 +52,8 @@ class World:
     statuses: list[JsonObject] = field(default_factory=list[JsonObject])
     parents: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Of each task; what is not named here has none."""
+    unripe: bool = False
+    """Whether the run was started before the time that the operator knew of."""
     early: list[str] = field(default_factory=list[str])
     """Jobs that were made before a parent had succeeded or was skipped."""
     pushed: int = 0
@@ -70,6 +72,9 @@ class World:
         observed = self.observe()
         plan = plan_run(observed, DEFAULTS, self.now)
         assert plan == plan_run(observed, DEFAULTS, self.now), "the plan is not a function"
+        start = observed.run["spec"].get("startAt")
+        if plan.create and not self.started and start:
+            self.unripe |= self.now < datetime.fromisoformat(start)
         writes = 0
         skipped = _skipped(plan.status or observed.run.get("status"))
         for manifest in plan.create:

@@ -3,7 +3,6 @@
 A run that has started keeps the revision it started with.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
@@ -14,27 +13,47 @@ from podhatch_operator.core.input_check import (
     depth_problem,
     fit_problems,
     input_text,
+    payload_problem,
     size_problem,
 )
 from podhatch_operator.core.observed import Observed
+from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
     Revision,
     current_revision,
     find_revision,
     pinned_revision_name,
 )
+from podhatch_operator.core.schedule import schedule_problem
 from podhatch_operator.core.workflow import workflow_problems
 
 WORKFLOW_GRACE = timedelta(seconds=3)
 
 
-@dataclass(frozen=True)
-class Rejection:
-    """Why a run does not start."""
+def has_started(run: WorkflowRun, observed: Observed) -> bool:
+    """Whether the run is bound to a revision of its workflow: then nothing keeps it any more."""
+    return pinned_revision_name(run, observed.jobs.values()) is not None
 
-    reason: str
-    message: str
-    final: bool = False
+
+def start_problem(run: WorkflowRun, observed: Observed, now: datetime) -> Rejection | None:
+    """Say what keeps a run from starting, whatever its workflow is: its parent, or its time."""
+    return _parent_problem(run, observed.parent_job) or schedule_problem(run, now)
+
+
+def _parent_problem(run: WorkflowRun, job: JsonObject | None) -> Rejection | None:
+    """A parent that is gone is no problem; one that is another run's is."""
+    parent = run.spec.parent
+    if parent is None or job is None:
+        return None
+    names: dict[str, str] = job["metadata"].get("labels", {})
+    if names.get(labels.RUN) == parent.run and names.get(labels.TASK) == parent.task:
+        return None
+    return Rejection(
+        "ParentInvalid",
+        f"spec.parent: Job {parent.job!r} is no attempt of task {parent.task!r} of run "
+        f"{parent.run!r}",
+        end="Failed",
+    )
 
 
 def workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) -> datetime | None:
@@ -61,7 +80,7 @@ def revision_of(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
     return find_revision(name, observed) or Rejection(
         "RevisionLost",
         f"the ControllerRevision {name} that pins the workflow of this run was deleted",
-        final=True,
+        end="Failed",
     )
 
 
@@ -86,10 +105,12 @@ def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejectio
             "the run starts when it is mended",
         )
     if problem := depth_problem(run.spec.input):
-        return Rejection("InputInvalid", problem, final=True)
+        return Rejection("InputInvalid", problem, end="Failed")
     if problem := size_problem(input_text(run.spec.input)):
-        return Rejection("InputTooLarge", problem, final=True)
+        return Rejection("InputTooLarge", problem, end="Failed")
+    if problem := payload_problem(run):
+        return Rejection("TriggerTooLarge", problem, end="Failed")
     schema = revision.spec.input_schema
     if schema is not None and (problems := fit_problems(run.spec.input, schema)):
-        return Rejection("InputInvalid", "; ".join(problems), final=True)
+        return Rejection("InputInvalid", "; ".join(problems), end="Failed")
     return revision

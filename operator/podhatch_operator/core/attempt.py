@@ -22,6 +22,7 @@ from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.overlay import merged_settings
 from podhatch_operator.core.pod_template import literal_variable, may_report, pod_template
 from podhatch_operator.core.revision import Revision
+from podhatch_operator.core.trigger_report import effective_priority, trigger_report
 
 BACKSTOP_GRACE_SECONDS = 60
 """The Job's own deadline must never fire before ours."""
@@ -62,6 +63,8 @@ def attempt_manifests(
 ) -> list[JsonObject]:
     """Return what to create for an attempt, in order: the ConfigMap of a large input, the Job."""
     template = pod_template(revision, attempt.task, defaults)
+    if defaults.priority_classes and (priority := effective_priority(attempt.run, revision.spec)):
+        template["spec"].setdefault("priorityClassName", labels.PRIORITY_CLASSES[priority])
     if around.first_node and revision.spec.sticky:
         stay_on(template["spec"], around.first_node, revision.spec.sticky)
     input_json = input_text(attempt.run.spec.input)
@@ -97,6 +100,10 @@ def _errors(errors: Mapping[str, str]) -> dict[str, str]:
     return {pod.ERRORS: json.dumps({name: text[:share] for name, text in errors.items()})}
 
 
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
     metadata = attempt.run.metadata
     variables = {
@@ -107,8 +114,13 @@ def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
         pod.ATTEMPT: str(attempt.number),
         pod.RETRY_COUNT: str(attempt.number - 1),
         pod.MAX_ATTEMPTS: str(attempt.task.retries + 1),
-        pod.METADATA: json.dumps(attempt.run.spec.additional_metadata, ensure_ascii=False),
+        pod.METADATA: _text(
+            {**revision.spec.default_additional_metadata, **attempt.run.spec.additional_metadata}
+        ),
     }
+    trigger = trigger_report(attempt.run, revision.spec) if attempt.task.python else None
+    if trigger:
+        variables[pod.TRIGGER] = _text(trigger)
     if may_report(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod)):
         variables[pod.RESULT] = attempt.name
     return variables

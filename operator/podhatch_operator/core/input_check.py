@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator, SchemaError
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
 from podhatch.api.model import JsonObject
-from podhatch.api.pod import MAX_INPUT_BYTES
+from podhatch.api.pod import MAX_ENVIRONMENT_BYTES, MAX_INPUT_BYTES
+from podhatch.api.run import WorkflowRun
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -59,6 +60,18 @@ def size_problem(text: str) -> str | None:
     return (
         f"spec.input: {size} bytes as JSON, and at most {MAX_INPUT_BYTES} are allowed: "
         "store the data elsewhere and pass its address"
+    )
+
+
+def payload_problem(run: WorkflowRun) -> str | None:
+    """Say that a filter's payload is too large for a variable of the pods, or return None."""
+    event = run.spec.trigger.event if run.spec.trigger else None
+    size = len(input_text(event.filter_payload or {}).encode()) if event else 0
+    if size <= MAX_ENVIRONMENT_BYTES:
+        return None
+    return (
+        f"spec.trigger.event.filterPayload: {size} bytes as JSON, and at most "
+        f"{MAX_ENVIRONMENT_BYTES} are allowed: make the payload of the filter smaller"
     )
 
 

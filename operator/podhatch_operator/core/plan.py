@@ -12,7 +12,12 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
 
-from podhatch_operator.core.acceptance import Rejection, revision_of, workflow_awaited_until
+from podhatch_operator.core.acceptance import (
+    has_started,
+    revision_of,
+    start_problem,
+    workflow_awaited_until,
+)
 from podhatch_operator.core.attempt import Surroundings, attempt_manifests, backstop_seconds
 from podhatch_operator.core.clean_up import after_the_end, given_up_jobs
 from podhatch_operator.core.decision import Extension, Plan
@@ -26,12 +31,14 @@ from podhatch_operator.core.hooks import as_task, rest_of_failure_task
 from podhatch_operator.core.inline import with_outputs
 from podhatch_operator.core.observed import Defaults, Observed
 from podhatch_operator.core.progress import Scene, Step, advance, lost_output, output_text
+from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
     Revision,
     find_revision,
     pinned_revision_name,
     revision_manifest,
 )
+from podhatch_operator.core.schedule import latest_start
 from podhatch_operator.core.summary import accepted_status, cancelled_status, rejected_status
 from podhatch_operator.core.transition import event_manifest, transitions
 
@@ -45,6 +52,8 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
         return _finished(run, observed, defaults, now)
     if is_cancelled(run):
         return _cancelled(run, observed, now)
+    if not has_started(run, observed) and (problem := start_problem(run, observed, now)):
+        return _rejected(run, problem, now)
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
     revision = revision_of(run, observed)
@@ -71,10 +80,10 @@ def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
 
 
 def _rejected(run: WorkflowRun, rejection: Rejection, now: datetime) -> Plan:
-    status = rejected_status(
-        run, reason=rejection.reason, message=rejection.message, final=rejection.final, now=now
-    )
-    return _conclude(run, status, Plan(), now)
+    again = rejection.look_again_at
+    if again is None and rejection.end is None:
+        again = latest_start(run)
+    return _conclude(run, rejected_status(run, rejection, now), Plan(requeue_at=again), now)
 
 
 def _conclude(run: WorkflowRun, status: WorkflowRunStatus, plan: Plan, now: datetime) -> Plan:

@@ -93,8 +93,11 @@ def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) ->
     environment = {
         pod.WORKFLOW: revision.true_name,
         pod.PYTHON: task.python or "",
+        pod.REVISION: revision.name,
         pod.EXECUTION_TIMEOUT: f"{task.execution_timeout_seconds:g}",
     }
+    if revision.spec.lifespan:
+        environment[pod.LIFESPAN] = revision.spec.lifespan
     if revision.spec.source:
         environment[pod.SOURCE] = f"{pod.SOURCE_DIRECTORY}/{pod.SOURCE_KEY}"
     container: JsonObject = {

@@ -7,6 +7,8 @@ from podhatch.api import run as api
 from podhatch.api.run import TERMINAL_STATES, Phase, TaskStatus, WorkflowRun, WorkflowRunStatus
 
 from podhatch_operator.core.condition import with_condition
+from podhatch_operator.core.rejection import Rejection
+from podhatch_operator.core.schedule import start_delay
 
 MAX_RUN_MESSAGE = 2000
 
@@ -39,6 +41,7 @@ def accepted_status(
             generation=generation,
         )
     ended = sum(task.state in TERMINAL_STATES for task in tasks)
+    started_at = old.started_at or _first_moment(tasks) or now
     return WorkflowRunStatus(
         observed_generation=generation,
         phase=phase,
@@ -46,7 +49,8 @@ def accepted_status(
         progress=f"{ended}/{len(tasks)}",
         revision=revision,
         replays=_asked_replays(run),
-        started_at=old.started_at or _first_moment(tasks) or now,
+        started_at=started_at,
+        start_delay_seconds=start_delay(run, started_at),
         finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
         conditions=conditions,
         tasks=list(tasks),
@@ -79,29 +83,28 @@ def cancelled_status(
     return old.model_copy(update=changes)
 
 
-def rejected_status(
-    run: WorkflowRun, *, reason: str, message: str, final: bool, now: datetime
-) -> WorkflowRunStatus:
+def rejected_status(run: WorkflowRun, rejection: Rejection, now: datetime) -> WorkflowRunStatus:
     """Return the status of a run that cannot start: for good, or until what it needs is there."""
     old = run.status or WorkflowRunStatus.model_validate({})
     generation = run.metadata.generation
-    conditions = old.conditions
-    for type_, status in ((api.ACCEPTED, False), *(((api.FAILED, True),) if final else ())):
+    conditions = [each for each in old.conditions if each.type not in api.TERMINAL_PHASES]
+    ended = ((rejection.end, True),) if rejection.end else ()
+    for type_, status in ((api.ACCEPTED, False), *ended):
         conditions = with_condition(
             conditions,
             type=type_,
             status=status,
-            reason=reason,
-            message=message,
+            reason=rejection.reason,
+            message=rejection.message,
             now=now,
             generation=generation,
         )
     return WorkflowRunStatus(
         observed_generation=generation,
-        phase="Failed" if final else "Pending",
-        message=message[:MAX_RUN_MESSAGE],
-        replays=_asked_replays(run) if final else old.replays,
-        finished_at=now if final else None,
+        phase=rejection.end or "Pending",
+        message=rejection.message[:MAX_RUN_MESSAGE],
+        replays=_asked_replays(run) if rejection.end else old.replays,
+        finished_at=now if rejection.end else None,
         conditions=conditions,
     )
 

@@ -11,9 +11,11 @@ from typing import Literal
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import short_hash
-from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import ACCEPTED, TERMINAL_STATES, TaskStatus, WorkflowRun, WorkflowRunStatus
 
+from podhatch_operator.core.condition import find_condition
 from podhatch_operator.core.diagnosis import PROBLEM_REASONS
+from podhatch_operator.core.schedule import SCHEDULED
 
 CONTROLLER = f"{labels.GROUP}/operator"
 MAX_NOTE = 1000
@@ -43,17 +45,25 @@ def transitions(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> list[T
 
 
 def _of_run(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> Iterator[Transition]:
-    if new.phase == (old.phase if old else None):
+    if _standing(new) == (_standing(old) if old else (None, "")):
         return
     if new.phase == "Pending":
-        reason = new.conditions[0].reason if new.conditions else "Pending"
-        yield Transition("Warning", reason, new.message or "")
+        _, reason = _standing(new)
+        kind = "Normal" if reason == SCHEDULED else "Warning"
+        yield Transition(kind, reason or "Pending", new.message or "")
     elif new.phase == "Running":
         yield Transition("Normal", "Started", f"Started with revision {new.revision}")
     elif new.phase == "Succeeded":
         yield Transition("Normal", "Succeeded", f"All tasks succeeded ({new.progress})")
     elif new.phase:
         yield Transition("Warning", new.phase, new.message or "")
+
+
+def _standing(status: WorkflowRunStatus) -> tuple[str | None, str]:
+    """Return the phase, and why a run has not started."""
+    accepted = find_condition(status.conditions, ACCEPTED)
+    why = accepted.reason if accepted and status.phase == "Pending" else ""
+    return status.phase, why
 
 
 def _of_task(old: TaskStatus | None, new: TaskStatus) -> Iterator[Transition]:

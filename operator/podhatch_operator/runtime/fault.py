@@ -17,7 +17,9 @@ from podhatch.cluster import EVENT, WORKFLOW_RUN, Cluster, Connection, Kind
 
 T = TypeVar("T")
 VARIABLE = "PODHATCH_FAULT"
-_FORM = re.compile(r"(?:(before|after) )?(status|event|delete|extend|create [A-Za-z]+):([1-9]\d*)")
+_FORM = re.compile(
+    r"(?:(before|after) )?(status(?: [A-Za-z]+)?|event|delete|extend|create [A-Za-z]+):([1-9]\d*)"
+)
 
 
 class BadFault(Exception):  # noqa: N818 - it names what is bad
@@ -69,8 +71,9 @@ class FaultyCluster(Cluster):
         return await self._write(write, partial(super().create, manifest, dry_run=dry_run))
 
     async def replace_status(self, manifest: JsonObject) -> JsonObject:
-        """Replace the status; those of runs count."""
-        write = "status" if manifest["kind"] == WORKFLOW_RUN.kind else ""
+        """Replace the status: `status` is that of a run, `status Job` that of a Job."""
+        kind: str = manifest["kind"]
+        write = "status" if kind == WORKFLOW_RUN.kind else f"status {kind}"
         return await self._write(write, partial(super().replace_status, manifest))
 
     async def merge_patch(
@@ -81,10 +84,18 @@ class FaultyCluster(Cluster):
         return await self._write("extend", request)
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
         """Delete."""
-        await self._write("delete", partial(super().delete, kind, namespace, name, uid=uid))
+        expected = {"uid": uid, "resource_version": resource_version}
+        request = partial(super().delete, kind, namespace, name, **expected)
+        await self._write("delete", request)
 
     async def _write(self, write: str, request: Callable[[], Awaitable[T]]) -> T:
         fault = self._fault

@@ -1,6 +1,6 @@
 """Which revisions runs hold on to, kept with every change of a run. Read by the clean-up."""
 
-from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 from podhatch.api.model import JsonObject
 
@@ -9,14 +9,21 @@ from podhatch_operator.runtime.store import Place
 
 UNDECIDED = ""
 """In place of a revision: the run is under way, and its status does not name one yet."""
+START_MARGIN = timedelta(minutes=1)
+"""From so long before its time on, a scheduled run may be starting."""
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 class Pins:
-    """For each workflow how many runs hold which of its revisions."""
+    """For each workflow which runs hold which of its revisions, and from when on.
+
+    A scheduled run holds none before its time: it takes the one that is there then.
+    """
 
     def __init__(self) -> None:
         self._of_run: dict[Place, tuple[Place, str]] = {}
-        self._counts: dict[Place, Counter[str]] = {}
+        self._runs: dict[Place, dict[str, dict[Place, datetime]]] = {}
+        """For each workflow and revision the runs that hold it."""
 
     def put(self, place: Place, run: JsonObject) -> None:
         """The run is as it is now."""
@@ -25,21 +32,28 @@ class Pins:
         if revision is None and is_over(run):
             return
         workflow = (place[0], run["spec"]["workflow"])
+        start: str | None = None if revision else run["spec"].get("startAt")
         self._of_run[place] = workflow, revision or UNDECIDED
-        self._counts.setdefault(workflow, Counter())[revision or UNDECIDED] += 1
+        runs = self._runs.setdefault(workflow, {}).setdefault(revision or UNDECIDED, {})
+        runs[place] = datetime.fromisoformat(start) - START_MARGIN if start else _ALWAYS
 
     def drop(self, place: Place) -> None:
         """The run is gone."""
         if place not in self._of_run:
             return
         workflow, revision = self._of_run.pop(place)
-        counts = self._counts[workflow]
-        counts[revision] -= 1
-        if not counts[revision]:
-            del counts[revision]
-        if not counts:
-            del self._counts[workflow]
+        revisions = self._runs[workflow]
+        del revisions[revision][place]
+        if not revisions[revision]:
+            del revisions[revision]
+        if not revisions:
+            del self._runs[workflow]
 
-    def held(self, namespace: str, workflow: str) -> frozenset[str]:
-        """Return the revisions that runs of the workflow hold, UNDECIDED among them."""
-        return frozenset(self._counts.get((namespace, workflow), ()))
+    def held(self, namespace: str, workflow: str, now: datetime) -> frozenset[str]:
+        """Return the revisions that runs of the workflow hold now, UNDECIDED among them."""
+        revisions = self._runs.get((namespace, workflow), {})
+        return frozenset(
+            name
+            for name, runs in revisions.items()
+            if name != UNDECIDED or any(begin <= now for begin in runs.values())
+        )

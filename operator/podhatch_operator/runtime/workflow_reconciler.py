@@ -8,6 +8,7 @@ from podhatch.cluster import CONFIG_MAP, WORKFLOW
 
 from podhatch_operator.core.clean_up import unused_revisions
 from podhatch_operator.core.workflow import plan_workflow
+from podhatch_operator.runtime.cron_reconciler import declare_crons
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.pins import UNDECIDED
 from podhatch_operator.runtime.workbench import Workbench
@@ -29,6 +30,8 @@ class WorkflowReconciler:
         status = plan_workflow(workflow, bench.now()) if workflow else None
         if workflow is not None and status is not None:
             await bench.write_status(WORKFLOW, workflow, status)
+        if workflow is not None:
+            await declare_crons(bench, workflow)
         await self._let_go_of_revisions(key, workflow)
 
     async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
@@ -38,7 +41,7 @@ class WorkflowReconciler:
         """
         bench = self._bench
         revisions = bench.cache.revisions(key.namespace, key.name)
-        held = bench.cache.pins.held(key.namespace, key.name)
+        held = bench.cache.pins.held(key.namespace, key.name, bench.now())
         unused = unused_revisions(workflow, revisions, held)
         if unused and UNDECIDED in held:
             bench.queue.add_after(key, CLEAN_UP_AGAIN_SECONDS)

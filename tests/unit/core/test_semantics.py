@@ -1,4 +1,4 @@
-"""What a run does between start and end, by plan_run: retries, conditions, hooks, wishes."""
+"""What a run does between start and end, by plan_run: retries, conditions, hooks, queues."""
 
 import json
 from datetime import timedelta
@@ -6,87 +6,36 @@ from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.decision import Child, Extension, Plan
-from podhatch_operator.core.observed import Defaults, Observed
-from podhatch_operator.core.plan import plan_run
+from podhatch_operator.core.decision import Extension
 from podhatch_operator.core.revision import current_revision
 
 from tests.fakes.objects import (
-    DEFAULTS,
     NOW,
     ago,
     attempt_name,
     event,
     job,
     pod,
-    report,
     result,
-    run,
     task,
     terminated,
     workflow,
 )
+from tests.unit.core.planning import (
+    ERROR,
+    HOOK,
+    entries,
+    failed,
+    jobs,
+    plan,
+    reported,
+    states,
+    stored,
+    variable,
+)
 
-ERROR: JsonObject = {"type": "ValueError", "message": "bad"}
-HOOK: JsonObject = {"name": "mend", "python": "m:mend"}
 REPORT: JsonObject = {"name": "tell", "python": "m:tell"}
 SKIP: JsonObject = {"parent": {"name": "a", "expression": "output.skip"}}
-
-
-def plan(
-    flow: JsonObject,
-    status: JsonObject | None = None,
-    *,
-    later: float = 0,
-    spec: JsonObject | None = None,
-    events: tuple[JsonObject, ...] = (),
-    **children: Any,
-) -> Plan:
-    """Plan a run whose workflow is pinned."""
-    revision = current_revision(flow)
-    pinned = {
-        "metadata": {"name": revision.name, "labels": {"podhatch.dev/workflow": "flow"}},
-        "data": {"spec": flow["spec"]},
-    }
-    for each in children.get("jobs", {}).values():
-        each["metadata"]["labels"]["podhatch.dev/revision"] = revision.name
-    raw = run(status, **(spec or {}))
-    observed = Observed(raw, flow, {revision.name: pinned}, events=events, **children)
-    return plan_run(observed, DEFAULTS, NOW + timedelta(seconds=later))
-
-
-def stored(made: Plan) -> JsonObject:
-    assert made.status is not None
-    return made.status
-
-
-def entries(made: Plan) -> dict[str, JsonObject]:
-    return {entry["name"]: entry for entry in stored(made)["tasks"]}
-
-
-def states(made: Plan) -> dict[str, str]:
-    return {name: entry["state"] for name, entry in entries(made).items()}
-
-
-def jobs(made: Plan) -> list[str]:
-    return [item["metadata"]["name"] for item in made.create if item["kind"] == "Job"]
-
-
-def variable(made: Plan, name: str) -> str | None:
-    env = made.create[-1]["spec"]["template"]["spec"]["containers"][0]["env"]
-    return next((item["value"] for item in env if item["name"] == name), None)
-
-
-def reported(
-    name: str, outcome: str = "Succeeded", number: int = 1, **fields: object
-) -> JsonObject:
-    spec = report(name, outcome, **fields) | {"attempt": number}
-    return {attempt_name(name, number): {"metadata": {"name": "r"}, "spec": spec}}
-
-
-def failed(name: str, number: int = 1, **fields: object) -> JsonObject:
-    return reported(name, "Failed", number, error=ERROR, finishedAt=ago(0), **fields)
-
 
 # Retries.
 
@@ -384,141 +333,3 @@ def test_a_queue_gets_its_labels_and_a_suspended_job() -> None:
     waiting["spec"]["suspend"] = True
     entry = entries(plan(flow, jobs={attempt_name("a"): waiting}))["a"]
     assert (entry["state"], entry["reason"]) == ("Queued", "Suspended")
-
-
-# Wishes of the user.
-
-CANCEL: JsonObject = {"desiredState": "Cancelled"}
-PAIR = workflow(task("a"), task("b", "a"))
-
-
-def test_a_cancel_is_terminal_at_once_and_then_stops_the_pod() -> None:
-    begun = plan(PAIR)
-    children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
-    made = plan(PAIR, begun.status, spec=CANCEL, **children)
-    assert stored(made)["phase"] == "Cancelled"
-    assert states(made) == {"a": "Cancelled", "b": "Cancelled"}
-    assert (made.delete, made.create) == ((), ())
-    assert made.urgent
-    after = plan(PAIR, made.status, spec=CANCEL, **children)
-    assert after == Plan(delete=(Child("Job", attempt_name("a")),))
-    late = plan(PAIR, made.status, spec=CANCEL, results=reported("a", output="1"))
-    assert late == Plan()
-
-
-def test_a_cancel_keeps_what_had_ended_and_finds_what_was_not_noted() -> None:
-    done = plan(PAIR, results=reported("a"))
-    made = plan(PAIR, done.status, spec=CANCEL)
-    assert states(made) == {"a": "Succeeded", "b": "Cancelled"}
-    unnoted = plan(PAIR, spec=CANCEL, jobs={attempt_name("a"): job("a")})
-    assert entries(unnoted)["a"]["job"] == attempt_name("a")
-    settled = plan(PAIR, done.status, spec=CANCEL, jobs={attempt_name("a"): job("a")})
-    assert states(settled)["a"] == "Succeeded"
-
-
-def test_a_run_that_has_not_started_can_be_cancelled() -> None:
-    assert stored(plan(PAIR, spec=CANCEL))["phase"] == "Cancelled"
-
-
-def replay(count: int = 1, *, failed_only: bool = False) -> JsonObject:
-    return {"replay": {"count": count, "failedOnly": failed_only}}
-
-
-REPLAYED = workflow(task("a"), task("b"), task("c", "b"), onFailureTask=HOOK)
-
-
-def status_of_replayed() -> JsonObject:
-    results = reported("a", output="1") | failed("b") | reported("mend")
-    return stored(plan(REPLAYED, results=results))
-
-
-def test_a_replay_starts_all_tasks_over_with_new_attempts() -> None:
-    made = plan(REPLAYED, status_of_replayed(), spec=replay())
-    assert jobs(made) == [attempt_name("a", 2), attempt_name("b", 2)]
-    assert stored(made)["phase"] == "Running"
-    assert stored(made)["replays"] == 1
-    assert [item["type"] for item in stored(made)["conditions"]] == ["Accepted"]
-    assert entries(made)["mend"]["state"] == "Pending"
-    assert entries(made)["a"]["attempts"][0]["reason"] == "Replayed"
-    assert variable(made, "PODHATCH_RETRY_COUNT") == "1"
-
-
-def test_a_replay_of_what_failed_keeps_the_rest_and_its_outputs() -> None:
-    made = plan(REPLAYED, status_of_replayed(), spec=replay(failed_only=True))
-    assert jobs(made) == [attempt_name("b", 2)]
-    assert entries(made)["a"]["output"] == "1"
-    assert states(made)["mend"] == "Pending"
-    again = failed("b", 2) | failed("b")
-    twice = plan(REPLAYED, made.status, spec=replay(failed_only=True), results=again)
-    assert jobs(twice) == [attempt_name("mend", 2)]
-    good = plan(
-        REPLAYED,
-        made.status,
-        spec=replay(failed_only=True),
-        results=reported("b", number=2) | reported("c"),
-    )
-    assert stored(good)["phase"] == "Succeeded"
-    assert states(good)["mend"] == "Skipped"
-    assert [each["reason"] for each in entries(good)["mend"]["attempts"]] == ["Replayed"]
-
-
-def test_a_replay_is_carried_out_once() -> None:
-    done = {**status_of_replayed(), "replays": 1}
-    assert plan(REPLAYED, done, spec=replay()) == Plan()
-    assert jobs(plan(REPLAYED, done, spec=replay(2))) == [
-        attempt_name("a", 2),
-        attempt_name("b", 2),
-    ]
-
-
-def test_a_cancelled_run_stays_so_until_it_is_wanted_again() -> None:
-    made = plan(PAIR, plan(PAIR).status, spec=CANCEL)
-    assert plan(PAIR, made.status, spec={**CANCEL, **replay()}) == Plan()
-    assert jobs(plan(PAIR, made.status, spec=replay())) == [attempt_name("a", 2)]
-
-
-def test_the_pod_of_an_attempt_that_was_replayed_away_is_stopped() -> None:
-    begun = plan(PAIR)
-    children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
-    made = plan(PAIR, begun.status, spec=replay(), **children)
-    assert jobs(made) == [attempt_name("a", 2)]
-    after = plan(PAIR, made.status, spec=replay(), **children)
-    assert Child("Job", attempt_name("a")) in after.delete
-
-
-def test_a_replay_of_a_run_that_cannot_start_ends_too() -> None:
-    flow = workflow(task("a"), inputSchema={"required": ["n"]})
-    first = plan(flow)
-    second = plan(flow, first.status, spec=replay())
-    assert (stored(second)["phase"], stored(second)["replays"]) == ("Failed", 1)
-    assert plan(flow, second.status, spec=replay()) == Plan()
-
-
-def test_the_cleaning_up_of_a_finished_run() -> None:
-    flow = workflow(task("a"), ttlSecondsAfterFinished=5)
-    done = plan(flow, results=reported("a", finishedAt=ago(0)))
-    assert plan(flow, done.status).requeue_at == NOW + timedelta(seconds=5)
-    assert plan(flow, done.status, later=5).delete == (Child("WorkflowRun", "flow-1"),)
-    kept = plan_run(
-        Observed(run({"phase": "Failed", "finishedAt": ago(9)})),
-        Defaults("runner", run_ttl_seconds=9),
-        NOW,
-    )
-    assert kept.delete == (Child("WorkflowRun", "flow-1"),)
-
-
-def test_large_runs_keep_their_status_small() -> None:
-    names = [f"t{number}" for number in range(500)]
-    flow = workflow(*(task(name, retries=1) for name in names))
-    error: JsonObject = {"type": "E", "message": "m" * 2000, "traceback": "x" * 8000}
-    results: JsonObject = {}
-    for name in names:
-        results |= reported(name, "Failed", error=error)
-        results |= reported(name, "Failed", 2, error=error)
-    first = plan(flow, results=dict(list(results.items())[:500]))
-    made = plan(flow, first.status, results=results)
-    assert len(json.dumps(made.status)) < 256 * 1024
-    old = {name: entry for name, entry in entries(first).items() if entry["state"] == "Failed"}
-    assert {name: entries(made)[name] for name in old} == old
-    assert entries(made)["t0"]["error"]["message"] == "m" * 2000
-    assert len(entries(made)["t499"]["error"]["message"]) == 40

@@ -1,5 +1,7 @@
 """The cache shows the newest that is known, never brings back the dead, and keeps its indexes."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -256,21 +258,37 @@ def test_a_cancelled_run_is_over_whatever_replay_it_once_was_asked_for() -> None
     assert keys_for(cache, WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
 
 
+def held(cache: Cache, later: float = 0) -> frozenset[str]:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC) + timedelta(seconds=later)
+    return cache.pins.held(NAMESPACE, "flow", now)
+
+
+def test_a_scheduled_run_holds_a_revision_from_shortly_before_its_time_on() -> None:
+    cache, scheduled = new_cache(), run(1)
+    scheduled["spec"]["startAt"] = "2026-11-24T12:00:00Z"
+    cache.apply(WORKFLOW_RUN, scheduled)
+    assert held(cache) == set()
+    assert held(cache, later=86_400) == {UNDECIDED}
+    started = {**scheduled, "status": {"phase": "Running", "revision": "flow-1"}}
+    cache.apply(WORKFLOW_RUN, {**started, "metadata": run(2)["metadata"]})
+    assert held(cache) == {"flow-1"}
+
+
 def test_pins_follow_the_runs() -> None:
     cache = new_cache()
     cache.apply(WORKFLOW_RUN, run(1))
     cache.apply(WORKFLOW_RUN, run(1, name="rejected", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(1, name="elsewhere", flow="other"))
-    assert cache.pins.held(NAMESPACE, "flow") == {UNDECIDED}
+    assert held(cache) == {UNDECIDED}
     for name in ("run", "second"):
         pinned = run(2, name=name, phase="Running")
         pinned["status"]["revision"] = "flow-1"
         cache.apply(WORKFLOW_RUN, pinned)
-        assert cache.pins.held(NAMESPACE, "flow") == {"flow-1"}
+        assert held(cache) == {"flow-1"}
     cache.remove(WORKFLOW_RUN, PLACE, 3)
-    assert cache.pins.held(NAMESPACE, "flow") == {"flow-1"}
+    assert held(cache) == {"flow-1"}
     cache.remove(WORKFLOW_RUN, (NAMESPACE, "second"), 4)
-    assert cache.pins.held(NAMESPACE, "flow") == set()
+    assert held(cache) == set()
 
 
 def test_revisions_of_workflows_that_are_gone_are_looked_at() -> None:

@@ -38,8 +38,10 @@ def test_settings_come_from_the_environment() -> None:
             "PODHATCH_LOG_LEVEL": "debug",
             "PODHATCH_RUN_TTL_SECONDS": "60",
             "PODHATCH_JOB_TTL_SECONDS": "",
+            "PODHATCH_PRIORITY_CLASSES": "true",
         }
     )
+    assert settings.defaults.priority_classes
     assert settings.runner_image == "mine:1"
     assert settings.namespaces == ("a", "b")
     assert settings.workers == 4
@@ -56,6 +58,7 @@ def test_settings_come_from_the_environment() -> None:
         ("PODHATCH_LOG_LEVEL", "loud"),
         ("PODHATCH_RUN_TTL_SECONDS", "a week"),
         ("PODHATCH_JOB_TTL_SECONDS", "-1"),
+        ("PODHATCH_PRIORITY_CLASSES", "maybe"),
     ],
 )
 def test_a_bad_setting_is_named(name: str, value: str) -> None:

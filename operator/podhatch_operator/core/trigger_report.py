@@ -1,0 +1,29 @@
+"""How a run came about, and its priority: what its tasks are told. Called for each attempt."""
+
+from podhatch.api.pod import TriggerReport
+from podhatch.api.run import WorkflowRun
+from podhatch.api.workflow import WorkflowSpec
+
+
+def effective_priority(run: WorkflowRun, spec: WorkflowSpec) -> int | None:
+    """Return the run's priority, or else its workflow's; None where neither has one."""
+    return run.spec.priority or spec.default_priority
+
+
+def trigger_report(run: WorkflowRun, spec: WorkflowSpec) -> TriggerReport:
+    """Return what there is to tell; empty for a run that somebody just created."""
+    report = TriggerReport()
+    if priority := effective_priority(run, spec):
+        report["priority"] = priority
+    if parent := run.spec.parent:
+        report["parentRun"] = parent.run
+        if parent.index is not None:
+            report["childIndex"] = parent.index
+        if parent.key is not None:
+            report["childKey"] = parent.key
+    event = run.spec.trigger.event if run.spec.trigger else None
+    if event:
+        report["eventId"], report["eventKey"] = event.id, event.key
+        if event.filter_payload is not None:
+            report["filterPayload"] = event.filter_payload
+    return report

@@ -1,0 +1,70 @@
+"""plan_run on a run whose workflow is pinned, and what its plan says. Used by tests of the core."""
+
+from datetime import timedelta
+from typing import Any
+
+from podhatch.api.model import JsonObject
+from podhatch_operator.core.decision import Plan
+from podhatch_operator.core.observed import Observed
+from podhatch_operator.core.plan import plan_run
+from podhatch_operator.core.revision import current_revision
+
+from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, report, run
+
+ERROR: JsonObject = {"type": "ValueError", "message": "bad"}
+HOOK: JsonObject = {"name": "mend", "python": "m:mend"}
+
+
+def plan(
+    flow: JsonObject,
+    status: JsonObject | None = None,
+    *,
+    later: float = 0,
+    spec: JsonObject | None = None,
+    events: tuple[JsonObject, ...] = (),
+    **children: Any,
+) -> Plan:
+    """Plan a run whose workflow is pinned."""
+    revision = current_revision(flow)
+    pinned = {
+        "metadata": {"name": revision.name, "labels": {"podhatch.dev/workflow": "flow"}},
+        "data": {"spec": flow["spec"]},
+    }
+    for each in children.get("jobs", {}).values():
+        each["metadata"]["labels"]["podhatch.dev/revision"] = revision.name
+    raw = run(status, **(spec or {}))
+    observed = Observed(raw, flow, {revision.name: pinned}, events=events, **children)
+    return plan_run(observed, DEFAULTS, NOW + timedelta(seconds=later))
+
+
+def stored(made: Plan) -> JsonObject:
+    assert made.status is not None
+    return made.status
+
+
+def entries(made: Plan) -> dict[str, JsonObject]:
+    return {entry["name"]: entry for entry in stored(made)["tasks"]}
+
+
+def states(made: Plan) -> dict[str, str]:
+    return {name: entry["state"] for name, entry in entries(made).items()}
+
+
+def jobs(made: Plan) -> list[str]:
+    return [item["metadata"]["name"] for item in made.create if item["kind"] == "Job"]
+
+
+def variable(made: Plan, name: str) -> str | None:
+    env = made.create[-1]["spec"]["template"]["spec"]["containers"][0]["env"]
+    return next((item["value"] for item in env if item["name"] == name), None)
+
+
+def reported(
+    name: str, outcome: str = "Succeeded", number: int = 1, **fields: object
+) -> JsonObject:
+    spec = report(name, outcome, **fields) | {"attempt": number}
+    return {attempt_name(name, number): {"metadata": {"name": "r"}, "spec": spec}}
+
+
+def failed(name: str, number: int = 1, **fields: object) -> JsonObject:
+    return reported(name, "Failed", number, error=ERROR, finishedAt=ago(0), **fields)

@@ -1,0 +1,166 @@
+"""What users want of a run, by plan_run: to cancel it, to replay it; and what is left of it."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from podhatch.api.model import JsonObject
+from podhatch_operator.core.decision import Child, Plan
+from podhatch_operator.core.observed import Defaults, Observed
+from podhatch_operator.core.plan import plan_run
+
+from tests.fakes.objects import (
+    NOW,
+    ago,
+    attempt_name,
+    job,
+    run,
+    task,
+    workflow,
+)
+from tests.unit.core.planning import (
+    HOOK,
+    entries,
+    failed,
+    jobs,
+    plan,
+    reported,
+    states,
+    stored,
+    variable,
+)
+
+CANCEL: JsonObject = {"desiredState": "Cancelled"}
+PAIR = workflow(task("a"), task("b", "a"))
+
+
+def test_a_cancel_is_terminal_at_once_and_then_stops_the_pod() -> None:
+    begun = plan(PAIR)
+    children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
+    made = plan(PAIR, begun.status, spec=CANCEL, **children)
+    assert stored(made)["phase"] == "Cancelled"
+    assert states(made) == {"a": "Cancelled", "b": "Cancelled"}
+    assert (made.delete, made.create) == ((), ())
+    assert made.urgent
+    after = plan(PAIR, made.status, spec=CANCEL, **children)
+    assert after == Plan(delete=(Child("Job", attempt_name("a")),))
+    late = plan(PAIR, made.status, spec=CANCEL, results=reported("a", output="1"))
+    assert late == Plan()
+
+
+def test_a_cancel_keeps_what_had_ended_and_finds_what_was_not_noted() -> None:
+    done = plan(PAIR, results=reported("a"))
+    made = plan(PAIR, done.status, spec=CANCEL)
+    assert states(made) == {"a": "Succeeded", "b": "Cancelled"}
+    unnoted = plan(PAIR, spec=CANCEL, jobs={attempt_name("a"): job("a")})
+    assert entries(unnoted)["a"]["job"] == attempt_name("a")
+    settled = plan(PAIR, done.status, spec=CANCEL, jobs={attempt_name("a"): job("a")})
+    assert states(settled)["a"] == "Succeeded"
+
+
+def test_a_run_that_has_not_started_can_be_cancelled() -> None:
+    assert stored(plan(PAIR, spec=CANCEL))["phase"] == "Cancelled"
+
+
+def replay(count: int = 1, *, failed_only: bool = False) -> JsonObject:
+    return {"replay": {"count": count, "failedOnly": failed_only}}
+
+
+REPLAYED = workflow(task("a"), task("b"), task("c", "b"), onFailureTask=HOOK)
+
+
+def status_of_replayed() -> JsonObject:
+    results = reported("a", output="1") | failed("b") | reported("mend")
+    return stored(plan(REPLAYED, results=results))
+
+
+def test_a_replay_starts_all_tasks_over_with_new_attempts() -> None:
+    made = plan(REPLAYED, status_of_replayed(), spec=replay())
+    assert jobs(made) == [attempt_name("a", 2), attempt_name("b", 2)]
+    assert stored(made)["phase"] == "Running"
+    assert stored(made)["replays"] == 1
+    assert [item["type"] for item in stored(made)["conditions"]] == ["Accepted"]
+    assert entries(made)["mend"]["state"] == "Pending"
+    assert entries(made)["a"]["attempts"][0]["reason"] == "Replayed"
+    assert variable(made, "PODHATCH_RETRY_COUNT") == "1"
+
+
+def test_a_replay_of_what_failed_keeps_the_rest_and_its_outputs() -> None:
+    made = plan(REPLAYED, status_of_replayed(), spec=replay(failed_only=True))
+    assert jobs(made) == [attempt_name("b", 2)]
+    assert entries(made)["a"]["output"] == "1"
+    assert states(made)["mend"] == "Pending"
+    again = failed("b", 2) | failed("b")
+    twice = plan(REPLAYED, made.status, spec=replay(failed_only=True), results=again)
+    assert jobs(twice) == [attempt_name("mend", 2)]
+    good = plan(
+        REPLAYED,
+        made.status,
+        spec=replay(failed_only=True),
+        results=reported("b", number=2) | reported("c"),
+    )
+    assert stored(good)["phase"] == "Succeeded"
+    assert states(good)["mend"] == "Skipped"
+    assert [each["reason"] for each in entries(good)["mend"]["attempts"]] == ["Replayed"]
+
+
+def test_a_replay_is_carried_out_once() -> None:
+    done = {**status_of_replayed(), "replays": 1}
+    assert plan(REPLAYED, done, spec=replay()) == Plan()
+    assert jobs(plan(REPLAYED, done, spec=replay(2))) == [
+        attempt_name("a", 2),
+        attempt_name("b", 2),
+    ]
+
+
+def test_a_cancelled_run_stays_so_until_it_is_wanted_again() -> None:
+    made = plan(PAIR, plan(PAIR).status, spec=CANCEL)
+    assert plan(PAIR, made.status, spec={**CANCEL, **replay()}) == Plan()
+    assert jobs(plan(PAIR, made.status, spec=replay())) == [attempt_name("a", 2)]
+
+
+def test_the_pod_of_an_attempt_that_was_replayed_away_is_stopped() -> None:
+    begun = plan(PAIR)
+    children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
+    made = plan(PAIR, begun.status, spec=replay(), **children)
+    assert jobs(made) == [attempt_name("a", 2)]
+    after = plan(PAIR, made.status, spec=replay(), **children)
+    assert Child("Job", attempt_name("a")) in after.delete
+
+
+def test_a_replay_of_a_run_that_cannot_start_ends_too() -> None:
+    flow = workflow(task("a"), inputSchema={"required": ["n"]})
+    first = plan(flow)
+    second = plan(flow, first.status, spec=replay())
+    assert (stored(second)["phase"], stored(second)["replays"]) == ("Failed", 1)
+    assert plan(flow, second.status, spec=replay()) == Plan()
+
+
+def test_the_cleaning_up_of_a_finished_run() -> None:
+    flow = workflow(task("a"), ttlSecondsAfterFinished=5)
+    done = plan(flow, results=reported("a", finishedAt=ago(0)))
+    assert plan(flow, done.status).requeue_at == NOW + timedelta(seconds=5)
+    assert plan(flow, done.status, later=5).delete == (Child("WorkflowRun", "flow-1"),)
+    kept = plan_run(
+        Observed(run({"phase": "Failed", "finishedAt": ago(9)})),
+        Defaults("runner", run_ttl_seconds=9),
+        NOW,
+    )
+    assert kept.delete == (Child("WorkflowRun", "flow-1"),)
+
+
+def test_large_runs_keep_their_status_small() -> None:
+    names = [f"t{number}" for number in range(500)]
+    flow = workflow(*(task(name, retries=1) for name in names))
+    error: JsonObject = {"type": "E", "message": "m" * 2000, "traceback": "x" * 8000}
+    results: JsonObject = {}
+    for name in names:
+        results |= reported(name, "Failed", error=error)
+        results |= reported(name, "Failed", 2, error=error)
+    first = plan(flow, results=dict(list(results.items())[:500]))
+    made = plan(flow, first.status, results=results)
+    assert len(json.dumps(made.status)) < 256 * 1024
+    old = {name: entry for name, entry in entries(first).items() if entry["state"] == "Failed"}
+    assert {name: entries(made)[name] for name in old} == old
+    assert entries(made)["t0"]["error"]["message"] == "m" * 2000
+    assert len(entries(made)["t499"]["error"]["message"]) == 40
