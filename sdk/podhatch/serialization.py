@@ -11,6 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from podhatch.errors import IllegalTaskOutputError, InvalidRun
+from podhatch.serde import CONTEXT
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -77,7 +78,7 @@ def load_value(text: str, declared: object) -> object:
     from pydantic import ValidationError
 
     try:
-        return adapter(declared).validate_json(text)
+        return adapter(declared).validate_json(text, context=CONTEXT)
     except ValidationError as error:
         raise IllegalTaskOutputError(
             f"the output is not what the task declares to return: {describe(error)}"
@@ -95,7 +96,7 @@ def validate_input(raw: "JsonObject", validator: object) -> object:
     from pydantic import ValidationError
 
     try:
-        return adapter(validator).validate_json(json.dumps(raw))
+        return adapter(validator).validate_json(json.dumps(raw), context=CONTEXT)
     except ValidationError as error:
         raise InvalidRun(f"the input does not fit: {describe(error)}") from None
 
@@ -130,7 +131,7 @@ def _dump_part(value: object) -> object:
         from pydantic import BaseModel
 
         if isinstance(value, BaseModel):
-            return value.model_dump(mode="json", by_alias=True)
+            return value.model_dump(mode="json", by_alias=True, context=CONTEXT)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+        return adapter(type(value)).dump_python(value, mode="json", by_alias=True, context=CONTEXT)
     raise TypeError(f"it holds an object of type {type(value).__qualname__}")

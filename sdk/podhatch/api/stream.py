@@ -4,7 +4,7 @@
 their order, and a subscriber that comes late finds all of them.
 """
 
-import base64
+import binascii
 import json
 from collections.abc import Iterator
 from typing import TypedDict
@@ -45,7 +45,7 @@ def encode_chunk(number: int, data: str | bytes) -> str:
     if isinstance(data, str):
         chunk["text"] = data
     else:
-        chunk["bytes"] = base64.b64encode(data).decode()
+        chunk["bytes"] = binascii.b2a_base64(data, newline=False).decode()
     return MARK + json.dumps(chunk, separators=(",", ":"))
 
 
@@ -63,5 +63,5 @@ def decode_chunk(line: str) -> tuple[int, str | bytes] | None:
         return None
     number = chunk.get("number", 0)
     if "bytes" in chunk:
-        return number, base64.b64decode(chunk["bytes"])
+        return number, binascii.a2b_base64(chunk["bytes"])
     return number, chunk.get("text", "")

@@ -6,8 +6,6 @@ Filled by the runner from the pod's variables, by `run_local` and `mock_run` fro
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from podhatch.api.names import object_name
-
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.api.pod import TriggerReport
@@ -68,6 +66,8 @@ class Facts:
     @property
     def workflow_id(self) -> str:
         """Name of the Workflow object that a workflow of this name has."""
+        from podhatch.api.names import object_name
+
         return object_name(self.workflow_name)
 
     @property

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.errors import InvalidRun
+from podhatch.serde import CONTEXT
 from podhatch.serialization import adapter, describe, dump_json, is_any_object
 
 
@@ -73,4 +74,6 @@ def _validated(validator: object, value: object) -> object:
             raise TypeError(f"{type(value).__qualname__} is not a dict")
         return dict(cast("Mapping[object, object]", value))
     declared = adapter(validator)
-    return declared.dump_python(declared.validate_python(value), mode="json", by_alias=True)
+    # The context is for the dump only: what comes from the user's own code was not packed by it.
+    valid = declared.validate_python(value)
+    return declared.dump_python(valid, mode="json", by_alias=True, context=CONTEXT)
