@@ -11,7 +11,6 @@ from types import MappingProxyType
 from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import Workflow
 
 from podhatch_operator.core.condition import with_condition
 from podhatch_operator.core.cron_job import cron_job_manifest, cron_job_patch, is_suspended
@@ -92,8 +91,8 @@ def plan_cron(
 def _tick_steps(
     observed: ObservedCron, cron: CronWorkflow | None, now: datetime
 ) -> dict[str, TickStep]:
-    workflow = Workflow.model_validate(observed.workflow) if observed.workflow else None
-    defaults = workflow.spec.default_additional_metadata if workflow else {}
+    workflow = observed.workflow or {"spec": {}}
+    defaults: dict[str, str] = workflow["spec"].get("defaultAdditionalMetadata", {})
     cause = Cause(cron, defaults) if cron else None
     return {
         name: plan_tick(job, observed.runs.get(name), cause, now)

@@ -1,0 +1,147 @@
+"""One tick: which run it makes, and what its Job says of it."""
+
+from datetime import timedelta
+
+import pytest
+from podhatch.api.cron import CronWorkflow
+from podhatch.api.model import JsonObject
+from podhatch_operator.core.cron import plan_cron
+from podhatch_operator.core.observed import ObservedCron
+from podhatch_operator.core.pods import true_condition
+from podhatch_operator.core.tick import CRON_GRACE, Cause, TickStep, plan_tick
+
+from tests.fakes.crons import cron, tick
+from tests.fakes.objects import NOW, ago
+
+DUE = "2026-11-23T04:17:00+01:00"
+CAUSE = Cause(
+    CronWorkflow.model_validate(
+        cron(input={"n": 7}, additionalMetadata={"x": "2"}, priority=3, timeZone="Europe/Paris")
+    ),
+    {"team": "a", "x": "1"},
+)
+
+
+def made() -> JsonObject:
+    """Return the run of a tick, as it is right after it was made."""
+    manifest = plan_tick(tick("n-1", DUE), None, CAUSE, NOW).create
+    assert manifest is not None
+    metadata = {**manifest["metadata"], "creationTimestamp": ago(60), "resourceVersion": "1"}
+    return {**manifest, "metadata": metadata}
+
+
+def ended(phase: str, **status: object) -> JsonObject:
+    return {**made(), "status": {"phase": phase, "finishedAt": ago(10), **status}}
+
+
+def status_of(step: TickStep) -> JsonObject:
+    assert step.status is not None
+    return step.status
+
+
+def test_a_tick_makes_the_run_of_its_name() -> None:
+    run = made()
+    assert (run["metadata"]["name"], run["metadata"]["namespace"]) == ("n-1", "team")
+    assert "ownerReferences" not in run["metadata"]
+    assert run["spec"] == {
+        "workflow": "flow",
+        "input": {"n": 7},
+        "additionalMetadata": {"team": "a", "x": "2"},
+        "priority": 3,
+        "trigger": {
+            "cron": {"cron": "nightly", "job": "n-1", "scheduledAt": "2026-11-23T03:17:00.000000Z"}
+        },
+    }
+
+
+def test_a_job_made_by_hand_is_a_tick_of_that_moment() -> None:
+    run = plan_tick(tick("hand"), None, CAUSE, NOW).create
+    assert run is not None
+    assert run["spec"]["trigger"]["cron"]["scheduledAt"] == "2026-11-23T11:59:58.000000Z"
+
+
+def test_the_job_says_that_the_run_is_under_way_once() -> None:
+    status = status_of(plan_tick(tick("n-1", DUE), made(), CAUSE, NOW))
+    assert status == {"startTime": ago(60), "active": 1}
+    assert plan_tick(tick("n-1", DUE, **status), made(), CAUSE, NOW) == TickStep()
+
+
+@pytest.mark.parametrize("started", [{}, {"startTime": ago(60), "active": 1}])
+def test_the_job_is_complete_when_the_run_has_succeeded(started: JsonObject) -> None:
+    job = tick("n-1", DUE, **started)
+    job["status"] = status_of(plan_tick(job, ended("Succeeded"), CAUSE, NOW))
+    assert job["status"]["succeeded"] == 1
+    assert "active" not in job["status"]
+    assert (job["status"]["startTime"], job["status"]["completionTime"]) == (ago(60), ago(10))
+    assert true_condition(job, "SuccessCriteriaMet")
+    assert true_condition(job, "Complete")
+    assert plan_tick(job, ended("Succeeded"), CAUSE, NOW) == TickStep()
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Cancelled"])
+def test_the_job_has_failed_with_the_words_of_the_run(phase: str) -> None:
+    job = tick("n-1", DUE, startTime=ago(60), active=1)
+    job["status"] = status_of(plan_tick(job, ended(phase, message="task a failed"), CAUSE, NOW))
+    condition = true_condition(job, "Failed")
+    assert condition is not None
+    assert condition["reason"] == f"Run{phase}"
+    assert condition["message"] == f"WorkflowRun n-1 is {phase}: task a failed"
+    assert true_condition(job, "FailureTarget")
+    assert "completionTime" not in job["status"]
+
+
+def test_a_clock_that_goes_backwards_ends_no_job_before_its_start() -> None:
+    run = ended("Succeeded", finishedAt=ago(70))
+    assert status_of(plan_tick(tick("n-1", DUE), run, CAUSE, NOW))["completionTime"] == ago(60)
+
+
+def test_a_tick_whose_run_was_deleted_makes_no_second_one() -> None:
+    step = plan_tick(tick("n-1", DUE, startTime=ago(60), active=1), None, CAUSE, NOW)
+    assert step.create is None
+    assert status_of(step)["conditions"][0]["reason"] == "RunDeleted"
+
+
+def test_a_run_of_the_name_that_is_not_the_ticks_is_not_taken_for_it() -> None:
+    others = [tick("n-1", "2026-11-22T04:17:00+01:00"), tick("n-1")]
+    for job in others:
+        status = status_of(plan_tick(job, made(), CAUSE, NOW))
+        assert status["conditions"][0]["reason"] == "RunNameTaken"
+    run = {**made(), "spec": {"workflow": "flow"}}
+    status = status_of(plan_tick(tick("n-1", DUE), run, CAUSE, NOW))
+    assert status["conditions"][0]["reason"] == "RunNameTaken"
+
+
+def test_a_tick_without_its_cron_is_awaited_and_then_fails() -> None:
+    step = plan_tick(tick("n-1", DUE), None, None, NOW)
+    assert (step.create, step.status) == (None, None)
+    assert step.look_again_at is not None
+    later = plan_tick(tick("n-1", DUE), None, None, NOW + CRON_GRACE)
+    assert status_of(later)["conditions"][0]["reason"] == "CronNotFound"
+    followed = plan_tick(tick("n-1", DUE), ended("Succeeded"), None, NOW)
+    assert status_of(followed)["succeeded"] == 1
+
+
+def cancelled(run: JsonObject, **ticks: JsonObject) -> tuple[str, ...]:
+    return plan_cron(ObservedCron(cron(), ticks=ticks, runs={"n-1": run}), NOW).cancel
+
+
+def test_a_run_whose_job_was_deleted_is_cancelled() -> None:
+    assert cancelled(made()) == ("n-1",)
+    going = tick("n-1", DUE)
+    going["metadata"]["deletionTimestamp"] = ago(0)
+    assert cancelled(made(), **{"n-1": going}) == ("n-1",)
+    assert cancelled(made(), **{"n-1": tick("n-1", DUE)}) == ()
+    assert cancelled(ended("Succeeded")) == ()
+
+
+def test_a_run_that_goes_on_for_another_reason_is_left_alone() -> None:
+    replayed = made()
+    replayed["spec"]["replay"] = {"count": 1}
+    assert cancelled(replayed) == ()
+    already = made()
+    already["spec"]["desiredState"] = "Cancelled"
+    assert cancelled(already) == ()
+    of_an_earlier_cron = ObservedCron(cron(created=ago(1)), runs={"n-1": made()})
+    assert plan_cron(of_an_earlier_cron, NOW).cancel == ()
+    gone = plan_cron(ObservedCron(None, runs={"n-1": made()}), NOW + timedelta(days=1))
+    assert gone.cancel == ()
