@@ -17,9 +17,10 @@ MAX_TYPE = 256
 MAX_MESSAGE = 2048
 MAX_TRACEBACK = 16 * 1024
 
-_RUNNER = os.path.dirname(os.path.abspath(__file__))
-_OURS = (_RUNNER + os.sep, os.path.join(os.path.dirname(_RUNNER), "dependencies.py"))
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS = tuple(_PACKAGE + part for part in (f"runner{os.sep}", f"local{os.sep}", "dependencies.py"))
 _ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
+_THREADING = threading.__file__
 _FROZEN = "<frozen "
 
 
@@ -57,18 +58,23 @@ def format_exception(error: BaseException) -> str:
     return "".join(told.format())
 
 
-def current_stack(coroutine: Any = None) -> str:
-    """Return where the user's code is now: in a coroutine that waits, or in the main thread."""
+def current_stack(coroutine: Any = None, thread: int | None = None) -> str:
+    """Return where the user's code is now: in a coroutine that waits, or in its thread.
+
+    Args:
+        coroutine: The user's, when there is one.
+        thread: Identifier of the thread; None for the main thread.
+    """
     waits = coroutine is not None and not coroutine.cr_running
-    frames = _of_coroutine(coroutine) if waits else _of_main_thread()
+    frames = _of_coroutine(coroutine) if waits else _of_thread(thread)
     lines = _users(traceback.StackSummary.extract(frames)).format()
     return "Where it stood (most recent call last):\n" + "".join(lines)
 
 
-def _of_main_thread() -> list[tuple[FrameType, int]]:
-    """Return the main thread's frames, outermost first."""
+def _of_thread(thread: int | None) -> list[tuple[FrameType, int]]:
+    """Return a thread's frames, outermost first."""
     frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
-    frame = frames.get(threading.main_thread().ident or 0)
+    frame = frames.get(thread or threading.main_thread().ident or 0)
     return [*traceback.walk_stack(frame)][::-1] if frame else []
 
 
@@ -91,9 +97,9 @@ def _trim(told: traceback.TracebackException) -> None:
 
 
 def _users(stack: traceback.StackSummary) -> traceback.StackSummary:
-    """Drop the runner and Python's start anywhere, and asyncio above the user's first frame."""
+    """Drop our own and Python's start anywhere, and asyncio above the user's first frame."""
     kept = [frame for frame in stack if not frame.filename.startswith((*_OURS, _FROZEN))]
-    while kept and kept[0].filename.startswith(_ASYNCIO):
+    while kept and kept[0].filename.startswith((_ASYNCIO, _THREADING)):
         kept.pop(0)
     return traceback.StackSummary.from_list(kept)
 

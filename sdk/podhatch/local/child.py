@@ -1,0 +1,56 @@
+"""The entry point of a child process: the runner of a pod, but for where its report goes.
+
+Runs that the task starts are run by this process, in threads.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from podhatch.api.pod import Report
+from podhatch.client import substitute
+from podhatch.local.work import REPORT_FILE
+from podhatch.runner.assignment import Assignment
+from podhatch.runner.attempt import Attempt
+from podhatch.runner.ending import Ending
+
+if TYPE_CHECKING:
+    from podhatch.client.session import Session
+
+
+class FileReporter:
+    """Leaves the report in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def prepare(self) -> None:
+        """Nothing is to be prepared."""
+
+    def send(self, report: Report) -> None:
+        """Write the file, whole or not at all."""
+        partial = self._file.with_suffix(".partial")
+        partial.write_text(json.dumps(report), encoding="utf-8")
+        partial.replace(self._file)
+
+    def send_first(self, report: Report) -> None:
+        """Do nothing: the attempt keeps its own time, and nobody holds a backstop."""
+
+
+def main() -> NoReturn:
+    """Run the assigned attempt, report it, and end the process."""
+    assignment = Assignment.from_environment(os.environ)
+    substitute.use_when_asked(_session)
+    reporter = FileReporter(Path(os.environ[REPORT_FILE])) if assignment.result else None
+    Attempt(assignment, Ending(assignment, reporter)).run()
+
+
+def _session() -> "Session":
+    from podhatch.local.running import lasting_session
+
+    return lasting_session()
+
+
+if __name__ == "__main__":
+    main()

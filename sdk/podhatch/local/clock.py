@@ -1,0 +1,98 @@
+"""The time by which local runs are decided: the machine's, or one that tests move.
+
+The engine asks `now()`, and lets a clock that waits for nobody jump where there is nothing to do.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the engine asks of a clock."""
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        ...
+
+    def seconds_until(self, moment: datetime) -> float | None:
+        """Return how long to sleep until then; None when that is for others to say."""
+        ...
+
+    def jump_to(self, moment: datetime) -> bool:
+        """Go on to a moment at which there is something to do, if this clock can."""
+        ...
+
+    def on_move(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, in any thread, whenever somebody has moved the clock."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock: nobody moves it."""
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return datetime.now(UTC)
+
+    def seconds_until(self, moment: datetime) -> float | None:
+        """Return how long to sleep until then."""
+        return (moment - self.now()).total_seconds()
+
+    def jump_to(self, moment: datetime) -> bool:  # noqa: ARG002 - as in the protocol
+        """Return False: it is waited for."""
+        return False
+
+    def on_move(self, wake: Callable[[], None]) -> None:
+        """Nothing to do."""
+
+
+class FakeClock:
+    """A clock for tests, which stands still while a task's code runs.
+
+    Waits of the workflow take no time: when no task's code runs and somebody waits for a result,
+    the clock jumps to the end of the next backoff, `SleepCondition`, `schedule` and so on. The
+    machine's clock, and so `time.sleep()` in a task, is left alone.
+    """
+
+    def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
+        """Set the clock; a time without a zone is UTC."""
+        self._now = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
+        self._lock = threading.Lock()
+        self._wakes: list[Callable[[], None]] = []
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return self._now
+
+    def advance(self, by: timedelta | float) -> None:
+        """Move the clock on, also from within a task, whose time then may be over.
+
+        Args:
+            by: A timedelta, or seconds; not negative.
+
+        Raises:
+            ValueError: The clock would go back.
+        """
+        step = by if isinstance(by, timedelta) else timedelta(seconds=by)
+        if step < timedelta():
+            raise ValueError(f"a clock does not go back, not by {-step} either")
+        with self._lock:
+            self._now += step
+        for wake in [*self._wakes]:
+            wake()
+
+    def seconds_until(self, moment: datetime) -> float | None:  # noqa: ARG002 - as in the protocol
+        """Return None: it jumps there, or is moved."""
+        return None
+
+    def jump_to(self, moment: datetime) -> bool:
+        """Move the clock on to a moment; it does not go back."""
+        with self._lock:
+            self._now = max(self._now, moment)
+        return True
+
+    def on_move(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, in any thread, whenever the test has moved the clock."""
+        self._wakes.append(wake)

@@ -1,0 +1,128 @@
+"""Attempts in child processes: they start from nothing, as in a pod, and can be killed.
+
+The folder and the module path are those of this process. A thread of ours waits for each child.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from datetime import datetime
+
+from podhatch.api import pod
+from podhatch.api.model import format_time
+from podhatch.api.pod import Report
+from podhatch.local.code import Mocks
+from podhatch.local.execution import Ended, Execution, Listener
+from podhatch.local.threads import ThreadExecution
+from podhatch.local.work import Work
+
+COMMAND = (sys.executable, "-m", "podhatch.local.child")
+KILL_SECONDS = 5.0
+"""From asking a child to stop to its end by force, when nobody waits for the run any more."""
+
+
+class Processes:
+    """Makes executions in child processes; what stands in for a task runs in this one."""
+
+    def __init__(self, mocks: Mocks) -> None:
+        self._mocks = mocks
+        self._slots = threading.Semaphore(2 * (os.cpu_count() or 1))
+
+    def new(self, work: Work, listener: Listener) -> Execution:
+        """Return the execution of an attempt, which has not started."""
+        if work.task in self._mocks:
+            return ThreadExecution(work, listener, self._mocks)
+        return ProcessExecution(work, listener, self._slots)
+
+
+class ProcessExecution:
+    """One attempt in a child process. Its runner keeps the time."""
+
+    is_waiting = False
+    deadline: datetime | None = None
+    seconds_left: float | None = None
+
+    def __init__(self, work: Work, listener: Listener, slots: threading.Semaphore) -> None:
+        self._work = work
+        self._listener = listener
+        self._slots = slots
+        self._process: subprocess.Popen[str] | None = None
+        self._cancelled = False
+        self._starting = threading.Lock()
+        self._started_at = ""
+        self._thread = threading.Thread(target=self._run, name=f"podhatch {work.job}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread that starts the child, as soon as there is room for one more."""
+        self._thread.start()
+
+    def look_at_clock(self, now: datetime) -> None:
+        """Leave it to the child's runner."""
+
+    def cancel(self) -> None:
+        """Ask the child to stop: as in a pod, it has half a minute."""
+        with self._starting:
+            self._cancelled = True
+            self._signal(signal.SIGTERM)
+
+    def leave(self) -> None:
+        """Wait for the child a moment, then kill it."""
+        self.cancel()
+        self._thread.join(KILL_SECONDS)
+        self._signal(signal.SIGKILL)
+        self._thread.join(KILL_SECONDS)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def _run(self) -> None:
+        with self._slots:
+            process = self._start()
+            if process is None:
+                return
+            with process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    self._listener.wrote(self._work.job, line.rstrip("\n"))
+            self._listener.finished(self._work.job, self._ended(process.returncode))
+
+    def _start(self) -> "subprocess.Popen[str] | None":
+        """Return the child; None when nobody wants it any more."""
+        with self._starting:
+            if self._cancelled:
+                return None
+            self._started_at = format_time(self._listener.now())
+            self._listener.began(self._work.job)
+            self._process = subprocess.Popen(
+                COMMAND,
+                env={**os.environ, "PYTHONPATH": _module_path(), **self._work.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+            return self._process
+
+    def _ended(self, code: int) -> Ended:
+        """Return how the child ended, by the clock of the run: its own is the machine's."""
+        times = {"startedAt": self._started_at, "finishedAt": format_time(self._listener.now())}
+        report: Report | None = None
+        message = ""
+        with suppress(OSError, ValueError):
+            report = json.loads(self._work.report_file.read_text(encoding="utf-8")) | times
+        with suppress(OSError, ValueError):
+            text = self._work.message_file.read_text(encoding="utf-8")
+            message = json.dumps(json.loads(text) | times, ensure_ascii=False)
+        code = code if code >= 0 else 128 - code
+        recorded = pod.RESULT in self._work.environ
+        return Ended(code, message, report if recorded else None)
+
+
+def _module_path() -> str:
+    return os.pathsep.join(path or os.getcwd() for path in sys.path)

@@ -1,0 +1,48 @@
+"""Label and field selectors, as the API server reads them. Called by the objects of local runs."""
+
+import re
+from typing import Any
+
+from podhatch.api.model import JsonObject
+
+_SET = re.compile(r"(\S+)\s+(in|notin)\s+\(([^)]*)\)")
+_COMMA = re.compile(r"(?<!\\),(?![^(]*\))")
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def matches(stored: JsonObject, label_selector: str, field_selector: str) -> bool:
+    """Tell whether an object is among those that are asked for."""
+    labels: dict[str, str] = stored["metadata"].get("labels", {})
+    return all(
+        _holds(labels.get(_subject(each)), each) for each in _requirements(label_selector)
+    ) and all(
+        _holds(_field(stored, _subject(each)) or "", each) for each in _requirements(field_selector)
+    )
+
+
+def _requirements(selector: str) -> list[str]:
+    return [each.strip() for each in _COMMA.split(selector) if each.strip()]
+
+
+def _subject(requirement: str) -> str:
+    return re.split(r"!?==?|\s", requirement.lstrip("!"), maxsplit=1)[0]
+
+
+def _holds(value: str | None, requirement: str) -> bool:
+    """Tell whether a label's or field's value, None if there is none, meets one requirement."""
+    if found := _SET.fullmatch(requirement):
+        among = value in [each.strip() for each in found[3].split(",")]
+        return among == (found[2] == "in")
+    if requirement.startswith("!"):
+        return value is None
+    _, sign, wanted = re.split(r"(!=|==?|$)", requirement, maxsplit=1)
+    if not sign:
+        return value is not None
+    return (value == _ESCAPED.sub(r"\1", wanted)) == (sign != "!=")
+
+
+def _field(stored: JsonObject, path: str) -> str | None:
+    value: Any = stored
+    for name in path.strip(".").split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return None if value is None else str(value)

@@ -1,0 +1,57 @@
+"""The session of local runs: what a cluster's session does, over objects in memory.
+
+It stands in for a cluster's session (`podhatch.client.substitute`), so that all run methods do
+locally what they do elsewhere.
+"""
+
+from podhatch.api.model import JsonObject
+from podhatch.client.session import Session
+from podhatch.client.waiting import Followers
+from podhatch.errors import InvalidRun
+from podhatch.local.cluster import NAMESPACE
+from podhatch.local.engine import Engine
+
+
+class LocalSession(Session):
+    """Everything that local runs share."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.cluster, NAMESPACE)
+        self.engine = engine
+        self.followers = LocalFollowers(engine)
+
+    async def create(self, manifest: JsonObject) -> JsonObject:
+        """Create the object."""
+        self._check_code(manifest)
+        return await super().create(manifest)
+
+    async def create_once(self, manifest: JsonObject) -> JsonObject | None:
+        """Create the object, or return None if there is one of its name."""
+        self._check_code(manifest)
+        return await super().create_once(manifest)
+
+    def _check_code(self, manifest: JsonObject) -> None:
+        """Refuse a run for whose workflow nobody would ever come."""
+        if manifest["kind"] != "WorkflowRun":
+            return
+        workflow: str = manifest["spec"]["workflow"]
+        if self.engine.cluster.find("Workflow", workflow) is None:
+            raise InvalidRun(
+                f"workflow {workflow!r} has no code in this process: a run without a cluster needs "
+                "the module that defines it, and stubs stand for code elsewhere"
+            )
+
+
+class LocalFollowers(Followers):
+    """Everything that is waited for: the engine is asked, since nothing is to be watched."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def end_of(self, run: JsonObject) -> JsonObject:
+        """Return the run as it is at its end.
+
+        Raises:
+            RunDeleted: It is gone.
+        """
+        return await self._engine.ended(run)
