@@ -1,12 +1,16 @@
 """Outputs of parents, as a task asks its context for them."""
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from podhatch import Hatchet
-from podhatch.context import Context, Host
+from podhatch.api.names import object_name
+from podhatch.context import Context, Host, current_context, entered
 from podhatch.errors import IllegalTaskOutputError, TaskRunError
 from pydantic import BaseModel
 
@@ -139,3 +143,74 @@ async def test_more_time_is_asked_for_in_seconds() -> None:
     with pytest.raises(ValueError, match="'more' is no duration"):
         context.refresh_timeout("more")
     context_of().refresh_timeout("1s")  # where nobody keeps time, as in tests of user code
+
+
+def test_facts_of_the_trigger() -> None:
+    bare = context_of()
+    assert not bare.was_triggered_by_event
+    assert (bare.priority, bare.child_index, bare.child_key) == (None, None, None)
+    assert (bare.parent_workflow_run_id, bare.triggering_event_id) == (None, None)
+    assert (bare.filter_payload, bare.trigger_data, bare.worker_labels) == ({}, {}, {})
+    assert (bare.workflow_id, bare.step_run_id) == (object_name("Shop"), "shop-1-ship-abc-1")
+    bare.trigger = {
+        "priority": 3,
+        "parentRun": "sweep-1",
+        "childKey": "k",
+        "childIndex": 0,
+        "eventId": "e-1",
+        "eventKey": "paid",
+        "filterPayload": {"limit": 5},
+    }
+    assert bare.was_triggered_by_event
+    assert (bare.triggering_event_id, bare.triggering_event_key) == ("e-1", "paid")
+    assert bare.filter_payload == {"limit": 5}
+    assert bare.trigger_data == {"filter_payload": {"limit": 5}}
+    assert (bare.priority, bare.child_index, bare.child_key) == (3, 0, "k")
+    assert bare.parent_workflow_run_id == "sweep-1"
+
+
+async def test_it_is_current_where_a_copy_of_the_context_is() -> None:
+    context = context_of()
+    assert current_context() is None
+    with entered(context):
+        assert current_context() is context
+        assert await asyncio.to_thread(current_context) is context
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(copy_context().run, current_context).result() is context
+            assert pool.submit(current_context).result() is None
+    assert current_context() is None
+
+
+def test_children_are_counted_in_each_attempt_anew() -> None:
+    context = context_of()
+    assert [context.next_child_index() for _ in range(3)] == [0, 1, 2]
+    assert context_of().next_child_index() == 0
+
+
+async def test_logged_lines_are_cut_each(capsys: pytest.CaptureFixture[str]) -> None:
+    context = context_of()
+    context.log("a" * 10_001 + "\nb")
+    await context.aio_log({"when": timedelta(seconds=1), "n": 2})
+    assert capsys.readouterr().out.splitlines() == [
+        "a" * 10_000,
+        "b",
+        '{"when": "0:00:01", "n": 2}',
+    ]
+
+
+async def test_a_cancelled_task_without_a_pod_only_knows() -> None:
+    context = context_of()
+    assert not context.is_cancelled
+    await context.aio_cancel()
+    assert context.is_cancelled
+    assert context.exit_flag
+    assert context.done()
+
+
+async def test_what_means_nothing_here_is_taken() -> None:
+    context = context_of()
+    context.release_slot()
+    await context.aio_release_slot()
+    context.upsert_worker_labels({"gpu": 1})
+    await context.aio_upsert_worker_labels({"gpu": 1})
+    assert context.worker_labels == {}
