@@ -19,6 +19,8 @@ KINDS = (
     "TaskResult",
     "ConfigMap",
     "WorkflowEvent",
+    "CronWorkflow",
+    "CronJob",
 )
 
 

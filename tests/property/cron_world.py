@@ -1,0 +1,194 @@
+"""A world around plan_cron: the CronJob controller, the runs, users, and an operator that may die.
+
+Every step is chosen by the test; the world keeps what really happened, for the invariants.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.run import TERMINAL_PHASES
+from podhatch_operator.core.cron import plan_cron
+from podhatch_operator.core.observed import ObservedCron
+from podhatch_operator.core.tick import SCHEDULED_AT, is_over
+
+from tests.fakes.crons import MANAGED, NIGHTLY, cron
+from tests.fakes.objects import NOW, task, workflow
+from tests.property.cluster import ApiServer, ConflictError, View
+
+
+class KilledError(Exception):
+    """The operator ends here."""
+
+
+@dataclass
+class CronWorld:
+    """The cluster, one operator process, and the facts of what ticked and ran."""
+
+    policy: str
+    server: ApiServer = field(default_factory=ApiServer)
+    now: datetime = NOW
+    view: View = field(init=False)
+    ticked: list[str] = field(default_factory=list[str])
+    """Names of all Jobs that the CronJob controller ever made."""
+    made: Counter[str] = field(default_factory=Counter[str])
+    """How often a run of a name was created."""
+    replaced: set[str] = field(default_factory=set[str])
+    """Jobs that were deleted while they were active."""
+    forgotten: set[str] = field(default_factory=set[str])
+    """Runs that a user deleted."""
+    writes_left: int = 99
+
+    def __post_init__(self) -> None:
+        self.server.create(workflow(task("a")))
+        self.server.create(cron(schedule="* * * * *", concurrencyPolicy=self.policy))
+        self.view = View(self.server)
+
+    def reconcile(self, crash_after: int = 99) -> None:
+        """Plan and carry out; the process may die after some of its writes."""
+        observed = self.observe()
+        plan = plan_cron(observed, self.now)
+        assert plan == plan_cron(observed, self.now), "the plan is not a function"
+        self.writes_left = crash_after
+        try:
+            for manifest in [plan.create, *plan.runs]:
+                if manifest is not None:
+                    self._create(manifest)
+            for name in plan.cancel:
+                self._cancel(name, observed)
+            for name, status in plan.jobs.items():
+                self._write("Job", observed.ticks[name], {"status": status})
+            if plan.status is not None and observed.cron is not None:
+                self._write("CronWorkflow", observed.cron, {"status": plan.status})
+        except KilledError:
+            self.restart_operator()
+
+    def observe(self) -> ObservedCron:
+        known = self.view.known
+        return ObservedCron(
+            cron=known["CronWorkflow"].get(NIGHTLY),
+            cron_job=known["CronJob"].get(NIGHTLY),
+            ticks=dict(known["Job"]),
+            runs=dict(known["WorkflowRun"]),
+            workflow=known["Workflow"]["flow"],
+        )
+
+    def restart_operator(self) -> None:
+        """A new process lists everything and remembers nothing."""
+        self.view = View(self.server)
+
+    def _create(self, manifest: JsonObject) -> None:
+        self._count_write()
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        metadata = {"creationTimestamp": format_time(self.now), **manifest["metadata"]}
+        try:
+            stored = self.server.create({**manifest, "metadata": metadata})
+        except ConflictError:
+            stored = self.server.objects[kind][name]
+        else:
+            self.made.update([name] if kind == "WorkflowRun" else [])
+        self.view.learn(kind, stored)
+
+    def _cancel(self, name: str, observed: ObservedCron) -> None:
+        if NIGHTLY in self.server.objects["CronWorkflow"]:
+            run = observed.runs[name]
+            self._write("WorkflowRun", run, {"spec": {**run["spec"], "desiredState": "Cancelled"}})
+
+    def _write(self, kind: str, seen: JsonObject, change: JsonObject) -> None:
+        """Change an object if it still is the one that was seen."""
+        self._count_write()
+        name = seen["metadata"]["name"]
+        stored = self.server.objects[kind].get(name)
+        version = seen["metadata"]["resourceVersion"]
+        if stored is not None and stored["metadata"]["resourceVersion"] == version:
+            self.view.learn(kind, self.server.update(kind, name, change))
+
+    def _count_write(self) -> None:
+        if self.writes_left == 0:
+            raise KilledError
+        self.writes_left -= 1
+
+    # What happens around the operator.
+
+    def tick(self) -> None:
+        """A minute is over, and the CronJob controller does what the policy says."""
+        self.now += timedelta(minutes=1)
+        if NIGHTLY not in self.server.objects["CronJob"]:
+            return
+        active = [name for name, job in self.jobs().items() if not is_over(job)]
+        if active and self.policy == "Forbid":
+            return
+        if self.policy == "Replace":
+            for name in active:
+                self.delete_job(name)
+        self._make_job()
+
+    def _make_job(self) -> None:
+        name = f"{NIGHTLY}-{int(self.now.timestamp()) // 60}"
+        metadata = {
+            "name": name,
+            "namespace": "team",
+            "creationTimestamp": format_time(self.now),
+            "labels": {labels.CRON: NIGHTLY},
+            "annotations": {SCHEDULED_AT: format_time(self.now)},
+        }
+        self.server.create({"kind": "Job", "metadata": metadata, "spec": MANAGED, "status": {}})
+        self.ticked.append(name)
+
+    def delete_job(self, name: str) -> None:
+        """Somebody deletes a tick's Job."""
+        if not is_over(self.jobs()[name]):
+            self.replaced.add(name)
+        self.server.delete("Job", name)
+
+    def forget_jobs(self) -> None:
+        """The CronJob controller keeps no more than one Job that is over."""
+        over = [name for name, job in self.jobs().items() if is_over(job)]
+        for name in over[:-1]:
+            self.server.delete("Job", name)
+
+    def delete_run(self, name: str) -> None:
+        """A user deletes a run, once its Job knows of it: nothing else remembers that it was."""
+        job = self.jobs().get(name)
+        if job is None or "startTime" in job["status"]:
+            self.forgotten.add(name)
+            self.server.delete("WorkflowRun", name)
+
+    def end_run(self, name: str, phase: str) -> None:
+        """The run comes to its end, as its user wished."""
+        run = self.runs()[name]
+        if run.get("status", {}).get("phase") not in TERMINAL_PHASES:
+            wish = run["spec"].get("desiredState")
+            status = {"phase": wish or phase, "finishedAt": format_time(self.now)}
+            self.server.update("WorkflowRun", name, {"status": status})
+
+    def end_cron(self) -> None:
+        """The cron is deleted, and the garbage collector follows."""
+        self.server.delete("CronWorkflow", NIGHTLY)
+        self.server.delete("CronJob", NIGHTLY)
+        for name in list(self.jobs()):
+            self.delete_job(name)
+
+    def settle(self) -> None:
+        """Let everything come to its end, with news in time and nobody dying."""
+        for phase in ("", "Succeeded"):
+            for name in list(self.runs()) if phase else []:
+                self.end_run(name, phase)
+            for _ in range(4):
+                self.view.deliver_all()
+                self.reconcile()
+                self.cancelled_runs_end()
+
+    def cancelled_runs_end(self) -> None:
+        """Runs that are to be cancelled are."""
+        for name, run in list(self.runs().items()):
+            if run["spec"].get("desiredState") == "Cancelled":
+                self.end_run(name, "Cancelled")
+
+    def jobs(self) -> dict[str, JsonObject]:
+        return self.server.objects["Job"]
+
+    def runs(self) -> dict[str, JsonObject]:
+        return self.server.objects["WorkflowRun"]
