@@ -83,6 +83,16 @@ def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | N
         )
     error = report.error
     outcome = report.outcome or "Failed"
+    if outcome == "Cancelled" and not report.retryable:  # a drained pod may be tried again
+        return Ended(
+            "Cancelled",
+            reason="CancelledItself",
+            message=error.message if error else "the task cancelled itself",
+            error_type=error.type if error else outcome,
+            started_at=report.started_at,
+            finished_at=report.finished_at,
+            retryable=False,
+        )
     stopped = outcome == "Cancelled" and not _ran_into_backstop(job)
     return Ended(
         "Failed",

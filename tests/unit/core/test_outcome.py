@@ -68,6 +68,19 @@ def test_an_error_is_carried_whole() -> None:
     assert ended.traceback == "Traceback ..."
 
 
+@pytest.mark.parametrize("in_result", [True, False])
+def test_a_task_that_cancelled_itself_is_cancelled(in_result: bool) -> None:
+    fields: JsonObject = {"error": {"type": "Cancelled", "message": "it did"}, "retryable": False}
+    ended = (
+        outcome(PYTHON, its_result=result("a", "Cancelled", **fields))
+        if in_result
+        else outcome(WITHOUT_ACCESS, its_pod=pod(terminated(143, message("Cancelled", **fields))))
+    )
+    assert isinstance(ended, Ended)
+    assert (ended.state, ended.reason) == ("Cancelled", "CancelledItself")
+    assert (ended.message, ended.disrupted, ended.retryable) == ("it did", False, False)
+
+
 POD_ENDS: list[tuple[str, TaskSpec, JsonObject, str, str]] = [
     ("failed, by message", PYTHON, terminated(1, message("Failed", error=ERROR)), "Failed", "bad"),
     ("killed", PYTHON, terminated(137), "Failed", "exit code 137"),
