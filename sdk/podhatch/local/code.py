@@ -1,13 +1,11 @@
 """Finds the code of a task in this process: what stands in for it, or what its workflow names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
+from podhatch.local.options import Mocks
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.loader import LoadedTask, find_defined, load
-
-Mocks = Mapping[str, object]
-"""By the name of a task: what it returns, or a function of `(input, ctx)` that is run for it."""
 
 
 def find_code(assignment: Assignment, mocks: Mocks) -> LoadedTask:

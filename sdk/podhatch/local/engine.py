@@ -25,8 +25,8 @@ from podhatch.cluster import POD, LogLine
 from podhatch.errors import RunDeleted
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
-from podhatch.local.code import Mocks
 from podhatch.local.execution import Ended, Execution, Executor, current_waits
+from podhatch.local.options import Mocks
 from podhatch.local.pods import (
     ended_pod,
     job_end,

@@ -15,8 +15,8 @@ from datetime import datetime
 from podhatch.api import pod
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
-from podhatch.local.code import Mocks
 from podhatch.local.execution import Ended, Execution, Listener
+from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
 from podhatch.local.work import Work
 

@@ -1,7 +1,7 @@
 """Label and field selectors, as the API server reads them. Called by the objects of local runs."""
 
 import re
-from typing import Any
+from typing import cast
 
 from podhatch.api.model import JsonObject
 
@@ -42,7 +42,9 @@ def _holds(value: str | None, requirement: str) -> bool:
 
 
 def _field(stored: JsonObject, path: str) -> str | None:
-    value: Any = stored
-    for name in path.strip(".").split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+    parts = path.strip(".").split(".")
+    inner = stored
+    for name in parts[:-1]:
+        inner = cast("JsonObject", inner.get(name) or {})
+    value = inner.get(parts[-1])
     return None if value is None else str(value)

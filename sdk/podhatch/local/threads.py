@@ -12,8 +12,9 @@ from podhatch.api.model import format_time
 from podhatch.api.pod import ErrorReport, Outcome
 from podhatch.api.stream import MARK
 from podhatch.context import Host, entered
-from podhatch.local.code import Mocks, find_code
+from podhatch.local.code import find_code
 from podhatch.local.execution import Ended, Execution, Listener, Waits, current_waits
+from podhatch.local.options import Mocks
 from podhatch.local.work import Work
 from podhatch.runner import report as reports
 from podhatch.runner.arguments import arguments_for, context_of
