@@ -8,12 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from podhatch.config import ClientConfig, HealthcheckConfig
     from podhatch.context import Context
+    from podhatch.dependencies import Depends
     from podhatch.errors import (
         ClusterUnreachable,
         FailedTaskRunExceptionGroup,
         IllegalTaskOutputError,
+        InvalidDependencyError,
         InvalidRun,
+        LifespanSetupError,
+        LoopAlreadyRunningError,
+        NonDeterminismError,
         NonRetryableException,
         NotInstalled,
         PodhatchError,
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
         TaskRunError,
     )
     from podhatch.hatchet import Hatchet
+    from podhatch.local.options import LocalEvent
+    from podhatch.runnables.bulk import WorkflowRunTriggerConfig
     from podhatch.runnables.conditions import (
         RUN_START,
         Condition,
@@ -33,38 +41,54 @@ if TYPE_CHECKING:
         UserEventCondition,
         or_,
     )
+    from podhatch.runnables.default_filter import DefaultFilter
     from podhatch.runnables.input import EmptyModel
     from podhatch.runnables.labels import DesiredWorkerLabel, WorkerLabelComparator
     from podhatch.runnables.pod import Pod
+    from podhatch.runnables.priority import Priority
     from podhatch.runnables.references import TaskRunRef, WorkflowRunRef
     from podhatch.runnables.retrying import TaskDefaults
-    from podhatch.runnables.settings import StickyStrategy
+    from podhatch.runnables.scheduling import WorkflowVersion
     from podhatch.runnables.standalone import Standalone
     from podhatch.runnables.task import Task
-    from podhatch.runnables.trigger import TriggerWorkflowOptions
+    from podhatch.runnables.trigger import ScheduleTriggerWorkflowOptions, TriggerWorkflowOptions
     from podhatch.runnables.workflow import Workflow
+    from podhatch.runnables.workflow_settings import StickyStrategy
+    from podhatch.serde import is_in_hatchet_serialization_context, remove_null_unicode_character
+    from podhatch.worker import Worker, WorkerStatus
 
 __all__ = [
     "RUN_START",
+    "ClientConfig",
     "ClusterUnreachable",
     "Condition",
     "Context",
+    "DefaultFilter",
+    "Depends",
     "DesiredWorkerLabel",
     "EmptyModel",
     "FailedTaskRunExceptionGroup",
     "Hatchet",
+    "HealthcheckConfig",
     "IllegalTaskOutputError",
+    "InvalidDependencyError",
     "InvalidRun",
+    "LifespanSetupError",
+    "LocalEvent",
+    "LoopAlreadyRunningError",
+    "NonDeterminismError",
     "NonRetryableException",
     "NotInstalled",
     "OrGroup",
     "ParentCondition",
     "Pod",
     "PodhatchError",
+    "Priority",
     "RequestRefused",
     "RetryAfter",
     "RunCancelled",
     "RunDeleted",
+    "ScheduleTriggerWorkflowOptions",
     "SleepCondition",
     "Standalone",
     "StickyStrategy",
@@ -74,46 +98,69 @@ __all__ = [
     "TaskRunRef",
     "TriggerWorkflowOptions",
     "UserEventCondition",
+    "Worker",
     "WorkerLabelComparator",
+    "WorkerStatus",
     "Workflow",
     "WorkflowRunRef",
+    "WorkflowRunTriggerConfig",
+    "WorkflowVersion",
+    "is_in_hatchet_serialization_context",
     "or_",
+    "remove_null_unicode_character",
 ]
 
 _HOMES = {
     "RUN_START": "podhatch.runnables.conditions",
+    "ClientConfig": "podhatch.config",
     "ClusterUnreachable": "podhatch.errors",
     "Condition": "podhatch.runnables.conditions",
     "Context": "podhatch.context",
+    "DefaultFilter": "podhatch.runnables.default_filter",
+    "Depends": "podhatch.dependencies",
     "DesiredWorkerLabel": "podhatch.runnables.labels",
     "EmptyModel": "podhatch.runnables.input",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",
+    "HealthcheckConfig": "podhatch.config",
     "IllegalTaskOutputError": "podhatch.errors",
+    "InvalidDependencyError": "podhatch.errors",
     "InvalidRun": "podhatch.errors",
+    "LifespanSetupError": "podhatch.errors",
+    "LocalEvent": "podhatch.local.options",
+    "LoopAlreadyRunningError": "podhatch.errors",
+    "NonDeterminismError": "podhatch.errors",
     "NonRetryableException": "podhatch.errors",
     "NotInstalled": "podhatch.errors",
     "OrGroup": "podhatch.runnables.conditions",
     "ParentCondition": "podhatch.runnables.conditions",
     "Pod": "podhatch.runnables.pod",
     "PodhatchError": "podhatch.errors",
+    "Priority": "podhatch.runnables.priority",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",
     "RunDeleted": "podhatch.errors",
+    "ScheduleTriggerWorkflowOptions": "podhatch.runnables.trigger",
     "SleepCondition": "podhatch.runnables.conditions",
     "Standalone": "podhatch.runnables.standalone",
-    "StickyStrategy": "podhatch.runnables.settings",
+    "StickyStrategy": "podhatch.runnables.workflow_settings",
     "Task": "podhatch.runnables.task",
     "TaskDefaults": "podhatch.runnables.retrying",
     "TaskRunError": "podhatch.errors",
     "TaskRunRef": "podhatch.runnables.references",
     "TriggerWorkflowOptions": "podhatch.runnables.trigger",
     "UserEventCondition": "podhatch.runnables.conditions",
+    "Worker": "podhatch.worker",
     "WorkerLabelComparator": "podhatch.runnables.labels",
+    "WorkerStatus": "podhatch.worker",
     "Workflow": "podhatch.runnables.workflow",
     "WorkflowRunRef": "podhatch.runnables.references",
+    "WorkflowRunTriggerConfig": "podhatch.runnables.bulk",
+    "WorkflowVersion": "podhatch.runnables.scheduling",
+    "is_in_hatchet_serialization_context": "podhatch.serde",
     "or_": "podhatch.runnables.conditions",
+    "remove_null_unicode_character": "podhatch.serde",
 }
 
 
