@@ -18,7 +18,7 @@ from podhatch.errors import TaskRunError
 from podhatch.serialization import load_value
 
 if TYPE_CHECKING:
-    from podhatch.runnables.duration import Duration
+    from podhatch.duration import Duration
     from podhatch.runnables.standalone import Standalone
     from podhatch.runnables.task import Task
 
@@ -153,7 +153,7 @@ class Context(Facts):
         Raises:
             ValueError: It is no duration.
         """
-        from podhatch.runnables.duration import seconds
+        from podhatch.duration import seconds
 
         self.host.extend_timeout(seconds(increment_by))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from podhatch.runnables.duration import Duration, seconds
+from podhatch.duration import Duration, seconds
 
 if TYPE_CHECKING:
     from podhatch.runnables.task import Task

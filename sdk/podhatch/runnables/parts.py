@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from podhatch.api.model import JsonObject, format_time
+from podhatch.duration import seconds
 from podhatch.runnables.conditions import (
     Condition,
     OrGroup,
     SleepCondition,
     UserEventCondition,
 )
-from podhatch.runnables.duration import seconds
 from podhatch.runnables.pod import Pod
 
 

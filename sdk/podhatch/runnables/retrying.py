@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from podhatch.runnables.duration import Duration
+from podhatch.duration import Duration
 
 MAX_RETRIES = 100
 MAX_BACKOFF_FACTOR = 1000
@@ -35,6 +35,7 @@ class TaskDefaults:
         backoff_factor: Base of the waits between two attempts.
         backoff_max_seconds: The longest of them.
         backoff_jitter: Part of them that is left to chance.
+        priority: Has no meaning: a priority belongs to whole runs.
     """
 
     schedule_timeout: Duration | None = None
@@ -43,6 +44,7 @@ class TaskDefaults:
     backoff_factor: float | None = None
     backoff_max_seconds: int | None = None
     backoff_jitter: float | None = None
+    priority: int | None = None
 
 
 def check_retries(subject: str, options: RetryOptions) -> None:

@@ -1,28 +1,18 @@
-"""Options of tasks and workflows: as users write them, and checked. Used by the decorators."""
+"""Options of tasks: as users write them, and checked. Used by the decorators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from enum import Enum
-from typing import Literal, TypedDict, cast
+from typing import Literal, cast
 
+from podhatch.duration import Duration, seconds
 from podhatch.runnables.conditions import Condition, Conditions, OrGroup
-from podhatch.runnables.duration import Duration, seconds
 from podhatch.runnables.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
 from podhatch.runnables.pod import Pod
 from podhatch.runnables.retrying import RetryOptions, TaskDefaults, check_retries
 
 QUEUE_LIMIT = timedelta(minutes=5)
 RUN_LIMIT = timedelta(minutes=1)
-PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-MAX_TTL_SECONDS = 315_360_000
-
-
-class StickyStrategy(Enum):
-    """Whether later tasks of a run prefer (SOFT) or need (HARD) the node of the first one."""
-
-    SOFT = "Soft"
-    HARD = "Hard"
 
 
 class HookOptions(RetryOptions, total=False):
@@ -48,6 +38,8 @@ class TaskOptions(HookOptions, total=False):
 
     desired_worker_labels: DesiredWorkerLabels
     """Labels that its node should or must have."""
+    slot_cost: int | None
+    """Has no meaning for pods, which say what they need by `pod=`; it must be 1 or more."""
 
 
 class GraphTaskOptions(TaskOptions, total=False):
@@ -64,37 +56,6 @@ class GraphTaskOptions(TaskOptions, total=False):
     """The task is skipped once all of these hold."""
     cancel_if: Conditions
     """The task, and with it the run, is cancelled once all of these hold."""
-
-
-class SharedOptions(TypedDict, total=False):
-    """What `workflow()` and the decorators of a standalone task take beside name and input."""
-
-    description: str | None
-    """For people."""
-    version: str | None
-    """A label the author gives."""
-    image: str | None
-    """Image that holds the code of all tasks; by default $PODHATCH_IMAGE. Without either, the
-    source tree beside the script is shipped."""
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
-    """When nodes pull the image; by default as Kubernetes does."""
-    pod: Pod | None
-    """What the pods of all tasks have in common."""
-    sticky: StickyStrategy | None
-    """Whether later tasks of a run go to the node of the first one that started."""
-    ttl_seconds_after_finished: int | None
-    """A run is deleted so many seconds after its end; by default what the chart says."""
-
-
-class WorkflowOptions(SharedOptions, total=False):
-    """What `workflow()` takes beside name and input."""
-
-    task_defaults: TaskDefaults | None
-    """Options of all tasks that do not set them."""
-
-
-class StandaloneOptions(TaskOptions, SharedOptions, total=False):
-    """What `Hatchet.task()` takes beside name and input: options of a task and of its workflow."""
 
 
 @dataclass(frozen=True)
@@ -117,20 +78,6 @@ class TaskSettings:
     pod: Pod | None
 
 
-@dataclass(frozen=True)
-class WorkflowSettings:
-    """Checked options of a workflow; the names are those of `WorkflowSpec`."""
-
-    description: str | None
-    version: str | None
-    image: str | None
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
-    pod: Pod | None
-    sticky: StickyStrategy | None
-    ttl_seconds_after_finished: int | None
-    task_defaults: TaskDefaults
-
-
 def task_settings(
     subject: str, options: GraphTaskOptions, defaults: TaskDefaults, known: type = GraphTaskOptions
 ) -> TaskSettings:
@@ -146,9 +93,10 @@ def task_settings(
         TypeError: There is no such option.
         ValueError: An option's value cannot be.
     """
-    _refuse_unknown(subject, options, known)
+    refuse_unknown(subject, options, known)
     options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
     check_retries(subject, options)
+    _check_slots(subject, options.get("slot_cost"))
     user = options.get("run_as_user")
     if user is not None and not 0 <= user < 2**31:
         raise ValueError(f"{subject}: run_as_user: {user} is not a user id")
@@ -163,47 +111,10 @@ def task_settings(
         wait_for=tuple(options.get("wait_for", ())),
         skip_if=tuple(options.get("skip_if", ())),
         cancel_if=tuple(options.get("cancel_if", ())),
-        image=_image(subject, options.get("image")),
+        image=checked_image(subject, options.get("image")),
         cluster_access=bool(options.get("cluster_access", True)),
         run_as_user=user,
         pod=options.get("pod"),
-    )
-
-
-def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSettings:
-    """Check a workflow's options; `subject` names the workflow in errors.
-
-    Raises:
-        TypeError: There is no such option.
-        ValueError: An option's value cannot be.
-    """
-    _refuse_unknown(subject, options, WorkflowOptions)
-    policy = options.get("image_pull_policy")
-    if policy not in (None, *PULL_POLICIES):
-        raise ValueError(f"{subject}: image_pull_policy: {policy!r} is none of {PULL_POLICIES}")
-    ttl = options.get("ttl_seconds_after_finished")
-    if ttl is not None and not 0 <= ttl <= MAX_TTL_SECONDS:
-        raise ValueError(
-            f"{subject}: ttl_seconds_after_finished: {ttl} is not between 0 and {MAX_TTL_SECONDS}"
-        )
-    return WorkflowSettings(
-        description=options.get("description"),
-        version=options.get("version"),
-        image=_image(subject, options.get("image")),
-        image_pull_policy=policy,
-        pod=options.get("pod"),
-        sticky=_sticky(subject, options.get("sticky")),
-        ttl_seconds_after_finished=ttl,
-        task_defaults=options.get("task_defaults") or TaskDefaults(),
-    )
-
-
-def split(options: StandaloneOptions) -> tuple[WorkflowOptions, TaskOptions]:
-    """Return the options of a standalone task's workflow, and the task's own."""
-    mine = SharedOptions.__annotations__
-    return (
-        cast("WorkflowOptions", {key: value for key, value in options.items() if key in mine}),
-        cast("TaskOptions", {key: value for key, value in options.items() if key not in mine}),
     )
 
 
@@ -213,16 +124,21 @@ def _given(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
-    return _given({field.name: getattr(defaults, field.name) for field in fields(defaults)})
+    values = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
+    return _given({name: value for name, value in values.items() if name != "priority"})
 
 
-def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
-    if sticky is None or isinstance(sticky, StickyStrategy):
-        return sticky
-    raise ValueError(f"{subject}: sticky: {sticky!r} is no StickyStrategy")
+def _check_slots(subject: str, cost: int | None) -> None:
+    if cost is not None and cost <= 0:
+        raise ValueError(f"{subject}: slot_cost: {cost} is not 1 or more")
 
 
-def _refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
+def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
+    """Refuse options that a decorator does not take.
+
+    Raises:
+        TypeError: There is no such option; `subject` and the option are named.
+    """
     for name in options.keys() - known.__annotations__.keys():
         raise TypeError(f"{subject}: there is no option {name!r}")
 
@@ -246,7 +162,12 @@ def _labels(subject: str, desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLa
         raise ValueError(f"{subject}: desired_worker_labels: {error}") from None
 
 
-def _image(subject: str, image: str | None) -> str | None:
+def checked_image(subject: str, image: str | None) -> str | None:
+    """Return the image.
+
+    Raises:
+        ValueError: It is empty; `subject` is named.
+    """
     if image is not None and not image.strip():
         raise ValueError(f"{subject}: image: it is empty; leave it out to ship the source")
     return image

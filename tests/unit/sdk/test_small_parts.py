@@ -14,10 +14,11 @@ from podhatch import (
     TriggerWorkflowOptions,
     WorkerLabelComparator,
 )
+from podhatch.duration import seconds
 from podhatch.loading import RunReachedWhileLoading, refuse_run, while_loading
-from podhatch.runnables.duration import seconds
 from podhatch.runnables.labels import labels_of
-from podhatch.runnables.trigger import metadata_of
+from podhatch.runnables.priority import Priority
+from podhatch.runnables.trigger import NO_OPTIONS, RunOptions, Wishes, wishes_of
 
 GREATER = WorkerLabelComparator.GREATER_THAN
 
@@ -88,9 +89,34 @@ def test_key_of_a_label_twice() -> None:
         labels_of({"a": DesiredWorkerLabel(key="b", value="x")})
 
 
-def test_metadata_by_keyword_counts_more() -> None:
-    options = TriggerWorkflowOptions(additional_metadata={"a": "1", "b": "1"})
-    assert metadata_of("orders", options, {"b": "2"}) == {"a": "1", "b": "2"}
+def test_what_is_said_by_keyword_counts_more() -> None:
+    options = TriggerWorkflowOptions(
+        additional_metadata={"a": "1", "b": "1"}, priority=1, child_key="options"
+    )
+    flat: RunOptions = {"additional_metadata": {"b": "2"}, "priority": Priority.HIGH}
+    assert wishes_of("orders", {"a": "0", "z": "0"}, options, flat) == Wishes(
+        metadata={"a": "1", "b": "2", "z": "0"}, priority=3, child_key="options"
+    )
+    assert wishes_of("orders", {}, TriggerWorkflowOptions(key="k"), {}).child_key == "k"
+
+
+def test_option_of_a_run_that_is_not_there() -> None:
+    flat: Any = {"metadata": {}}
+    with pytest.raises(TypeError, match="workflow 'orders': a run has no option 'metadata'"):
+        wishes_of("orders", {}, NO_OPTIONS, flat)
+
+
+@pytest.mark.parametrize(
+    ("flat", "problem"),
+    [
+        ({"priority": 4}, "priority: 4 is not a priority from 1"),
+        ({"priority": True}, "priority: True is not"),
+        ({"child_key": "x" * 254}, "child_key: it needs 1 to 253"),
+    ],
+)
+def test_wish_that_cannot_be(flat: Any, problem: str) -> None:
+    with pytest.raises(InvalidRun, match=f"workflow 'orders': {problem}"):
+        wishes_of("orders", {}, NO_OPTIONS, flat)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +128,7 @@ def test_metadata_by_keyword_counts_more() -> None:
 )
 def test_metadata_that_is_too_much(metadata: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': additional_metadata.*{problem}"):
-        metadata_of("orders", TriggerWorkflowOptions(), metadata)
+        wishes_of("orders", {}, TriggerWorkflowOptions(additional_metadata=metadata), {})
 
 
 class TestLoading:
