@@ -29,6 +29,21 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class ObservedEvent:
+    """A user event, and what it may start, as raw objects without managedFields."""
+
+    event: JsonObject
+    workflows: Sequence[JsonObject] = ()
+    """Those of the event's namespace that events start."""
+    filters: Mapping[str, Sequence[JsonObject]] = field(
+        default_factory=dict[str, Sequence[JsonObject]]
+    )
+    """Their EventFilters, by the workflow's name."""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """Runs the API server just refused, by name: for the second plan of a reconcile."""
+
+
+@dataclass(frozen=True)
 class ObservedCron:
     """A cron and all that the cluster holds about it, as raw objects without managedFields."""
 

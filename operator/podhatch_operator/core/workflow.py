@@ -8,6 +8,7 @@ from podhatch.api.workflow import Workflow, WorkflowSpec, WorkflowStatus
 from podhatch_operator.core.condition import with_condition
 from podhatch_operator.core.cron_declared import cron_problems
 from podhatch_operator.core.dag import shape_problems
+from podhatch_operator.core.event_key import event_problems
 from podhatch_operator.core.input_check import schema_problem
 
 VALID = "Valid"
@@ -16,7 +17,12 @@ VALID = "Valid"
 def workflow_problems(spec: WorkflowSpec) -> list[str]:
     """Say what keeps runs of this workflow from starting, a sentence with its field each."""
     schema = schema_problem(spec.input_schema) if spec.input_schema is not None else None
-    return [*shape_problems(spec), *cron_problems(spec), *([schema] if schema else [])]
+    return [
+        *shape_problems(spec),
+        *event_problems(spec),
+        *cron_problems(spec),
+        *([schema] if schema else []),
+    ]
 
 
 def plan_workflow(workflow: JsonObject, now: datetime) -> JsonObject | None:

@@ -7,6 +7,7 @@ from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_JOB,
     CRON_WORKFLOW,
+    EVENT_FILTER,
     JOB,
     WORKFLOW,
     WORKFLOW_EVENT,
@@ -14,9 +15,11 @@ from podhatch.cluster import (
     Kind,
 )
 
+from podhatch_operator.core.event_key import takes_key
 from podhatch_operator.runtime.awaited import awaited_by
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.grouping import (
+    UNHANDLED,
     cron_of_run,
     cron_of_tick,
     owning_workflow,
@@ -40,7 +43,11 @@ def keys_for(cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
             workflow_key(namespace, name),
             *_runs_under_way(cache, namespace, name),
             *(cron_key(namespace, cron) for cron in crons),
+            *_events_for(cache, namespace, raw),
         ]
+    if kind is EVENT_FILTER:
+        workflow = cache.get(WORKFLOW, (namespace, raw["spec"]["workflow"]))
+        return _events_for(cache, namespace, workflow) if workflow else []
     if kind is CONTROLLER_REVISION:
         return _runs_under_way(cache, namespace, workflow_of(raw) or "")
     if kind is WORKFLOW_EVENT:  # first the runs, which have waited longest
@@ -107,6 +114,15 @@ def keys_beside_run(namespace: str, run: JsonObject) -> list[Key]:
     """Return what else has to be reconciled because a run changed: the cron that started it."""
     cron = cron_of_run(run)
     return [cron_key(namespace, cron)] if cron else []
+
+
+def _events_for(cache: Cache, namespace: str, workflow: JsonObject) -> list[Key]:
+    """Return the events that may still start runs of a workflow."""
+    return [
+        event_key(namespace, name)
+        for name, event in cache.group(WORKFLOW_EVENT, namespace, UNHANDLED).items()
+        if takes_key(workflow, event["spec"]["key"])
+    ]
 
 
 def _runs_awaiting(cache: Cache, namespace: str, event: JsonObject) -> list[Key]:

@@ -1,10 +1,23 @@
-"""Deletes events that have outlived their time. Called for the keys of WorkflowEvents."""
+"""Starts the runs of events, and deletes events that have outlived their time.
 
-from podhatch.cluster import WORKFLOW_EVENT
+Called for the keys of WorkflowEvents.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import EVENT_FILTER, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
 
 from podhatch_operator.core.clean_up import expired
-from podhatch_operator.runtime.keys import Key
-from podhatch_operator.runtime.workbench import Workbench
+from podhatch_operator.core.event_trigger import MAY_PASS, plan_event
+from podhatch_operator.core.observed import ObservedEvent, Refusal
+from podhatch_operator.runtime.affected import keys_for
+from podhatch_operator.runtime.children import REFUSED
+from podhatch_operator.runtime.keys import Key, run_key
+from podhatch_operator.runtime.observing import observe_event
+from podhatch_operator.runtime.store import place_of
+from podhatch_operator.runtime.workbench import RetryLater, Workbench
 
 
 class EventReconciler:
@@ -16,10 +29,62 @@ class EventReconciler:
     async def reconcile(self, key: Key) -> None:
         """Do what there is to do for this event now."""
         bench = self._bench
-        event = bench.cache.get(WORKFLOW_EVENT, (key.namespace, key.name))
-        if event is None:
+        now = bench.now()
+        observed = await self._observe(key, now)
+        if observed is None:
             bench.queue.cancel_appointment(key)
             return
-        clean_up = expired(event, bench.now())
+        plan = plan_event(observed, now)
+        refusals: dict[str, Refusal] = {}
+        for manifest in plan.create:
+            refusals |= await self._create(manifest)
+        if refusals:
+            plan = plan_event(replace(observed, refusals=refusals), now)
+        if plan.status is not None:  # after the runs: it must not promise one that is not there
+            await bench.write_status(WORKFLOW_EVENT, observed.event, plan.status)
+        clean_up = expired(observed.event, now)
         await bench.children.delete(key.namespace, clean_up.delete)
-        bench.look_again_at(key, clean_up.look_again_at)
+        moments = [each for each in (plan.look_again_at, clean_up.look_again_at) if each]
+        bench.look_again_at(key, min(moments, default=None))
+        for name, refusal in refusals.items():
+            if refusal.code == MAY_PASS and not clean_up.delete:
+                raise RetryLater(f"the run {name} was refused: {refusal.message}")
+
+    async def _observe(self, key: Key, now: datetime) -> ObservedEvent | None:
+        """Return what is known, with no filter missing that is still on its way to us.
+
+        A run that a filter was to prevent could not be taken back, so the API server is asked.
+        """
+        bench, confirmed = self._bench, set[str]()
+        while observed := observe_event(bench.cache, key.namespace, key.name):
+            asked = set(plan_event(observed, now).unfiltered) - confirmed
+            if not asked:
+                break
+            for workflow in asked:
+                await self._learn_filters(key.namespace, workflow)
+            confirmed |= asked
+        return observed
+
+    async def _learn_filters(self, namespace: str, workflow: str) -> None:
+        bench = self._bench
+        selector = f"spec.workflow={workflow}"
+        filters, _ = await bench.cluster.list(EVENT_FILTER, namespace, field_selector=selector)
+        for raw in filters:
+            if bench.cache.apply(EVENT_FILTER, raw):
+                for key in keys_for(bench.cache, EVENT_FILTER, raw):
+                    bench.queue.add(key)
+
+    async def _create(self, manifest: JsonObject) -> dict[str, Refusal]:
+        """Create a run; one that is there was made before, and its watch event is known."""
+        bench = self._bench
+        try:
+            run = await bench.cluster.create(manifest)
+        except ApiError as error:
+            if error.status == 409:
+                return {}
+            if error.status not in REFUSED:
+                raise
+            return {manifest["metadata"]["name"]: Refusal(error.status, error.message)}
+        if bench.cache.apply(WORKFLOW_RUN, run):
+            bench.queue.add(run_key(*place_of(run)))
+        return {}

@@ -6,6 +6,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CRON_JOB,
     CRON_WORKFLOW,
+    EVENT_FILTER,
     JOB,
     POD,
     TASK_RESULT,
@@ -14,10 +15,10 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
 )
 
-from podhatch_operator.core.observed import Observed, ObservedCron
+from podhatch_operator.core.observed import Observed, ObservedCron, ObservedEvent
 from podhatch_operator.runtime.awaited import awaited_by
 from podhatch_operator.runtime.cache import Cache, is_owned_by
-from podhatch_operator.runtime.grouping import cron_group
+from podhatch_operator.runtime.grouping import STARTED_BY_EVENTS, cron_group
 from podhatch_operator.runtime.lean import JOB_NAME, ended_job, label
 
 
@@ -42,6 +43,19 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
         results=dict(cache.group(TASK_RESULT, namespace, name)),
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
     )
+
+
+def observe_event(cache: Cache, namespace: str, name: str) -> ObservedEvent | None:
+    """Return an event and what it may start, or None if there is no such event."""
+    event = cache.get(WORKFLOW_EVENT, (namespace, name))
+    if event is None:
+        return None
+    workflows = cache.group(WORKFLOW, namespace, STARTED_BY_EVENTS)
+    filters = {
+        workflow: tuple(cache.group(EVENT_FILTER, namespace, workflow).values())
+        for workflow in workflows
+    }
+    return ObservedEvent(event, tuple(workflows.values()), filters)
 
 
 def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:

@@ -1,6 +1,7 @@
 """The EventFilter object, and the same rule inside a Workflow: which events start a run.
 
-A workflow without any filter for an event's scope takes every event of its onEvents.
+A workflow without any filter takes every event of its onEvents; one with filters takes only those
+of their scopes.
 """
 
 from typing import Annotated, ClassVar, Literal

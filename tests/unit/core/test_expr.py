@@ -1,7 +1,13 @@
 """CEL: what is an expression, what is true, and what is said of the rest."""
 
 import pytest
-from podhatch_operator.core.expr import ExpressionError, expression_problem, is_true
+from podhatch_operator.core.expr import (
+    CONDITION,
+    FILTER,
+    ExpressionError,
+    expression_problem,
+    is_true,
+)
 
 VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "none": None}}
 
@@ -57,3 +63,21 @@ def test_what_cannot_be_evaluated_says_why(expression: str, words: str) -> None:
         is_true(expression, VALUES)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("output.f > 1.0", CONDITION),
+        ("payload.n == 1", FILTER),
+        ("additional_metadata['a'] == 'b' && event_id == 'e' && event_key == 'k'", FILTER),
+        ("input.n == 1", CONDITION),
+        ("input.n == 1", FILTER),
+    ],
+)
+def test_conditions_and_filters_have_variables_of_their_own(
+    expression: str, names: tuple[str, ...]
+) -> None:
+    assert expression_problem(expression, names) is None
+    other = FILTER if names is CONDITION else CONDITION
+    assert (expression_problem(expression, other) is None) is expression.startswith("input")
