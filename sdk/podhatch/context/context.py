@@ -5,6 +5,7 @@ Made by the runner in a pod, by `run_local` and `mock_run` in the user's process
 
 import itertools
 import json
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from podhatch.api.stream import chunk_lines
 from podhatch.context.facts import Facts
 from podhatch.context.host import Host
-from podhatch.errors import TaskRunError
+from podhatch.errors import InvalidRun, TaskRunError
 from podhatch.serialization import load_value
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Context(Facts):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._children = itertools.count()
+        self._process = os.getpid()
         self._chunks = 0
         self._streaming = threading.Lock()
 
@@ -213,7 +215,17 @@ class Context(Facts):
         """Do nothing: a pod serves one task, so it has no labels to choose it by."""
 
     def next_child_index(self) -> int:
-        """Count the child runs that this attempt starts: 0, 1, and so on. For the run methods."""
+        """Count the child runs that this attempt starts: 0, 1, and so on. For the run methods.
+
+        Raises:
+            InvalidRun: Asked in a process forked from the task's, which counts for itself: two
+                children would have the same index, and be one.
+        """
+        if os.getpid() != self._process:
+            raise InvalidRun(
+                "a child run was started in a process that the task forked: start it in the task's "
+                "own process or its threads, or pass child_key="
+            )
         return next(self._children)
 
     def _output_of(self, parent: str) -> object:

@@ -1,6 +1,7 @@
 """Outputs of parents, as a task asks its context for them."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -11,7 +12,7 @@ import pytest
 from podhatch import Hatchet
 from podhatch.api.names import object_name
 from podhatch.context import Context, Host, current_context, entered
-from podhatch.errors import IllegalTaskOutputError, TaskRunError
+from podhatch.errors import IllegalTaskOutputError, InvalidRun, TaskRunError
 from pydantic import BaseModel
 
 shop = Hatchet().workflow("Shop")
@@ -185,6 +186,13 @@ def test_children_are_counted_in_each_attempt_anew() -> None:
     context = context_of()
     assert [context.next_child_index() for _ in range(3)] == [0, 1, 2]
     assert context_of().next_child_index() == 0
+
+
+def test_children_are_not_counted_in_forked_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = context_of()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(InvalidRun, match="pass child_key="):
+        context.next_child_index()
 
 
 async def test_logged_lines_are_cut_each(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Annotated, Any, TypeAlias
 
 import pytest
+from podhatch import EmptyModel, Hatchet
 from podhatch.api import pod
 from podhatch.context import Context
 from podhatch.dependencies import (
@@ -160,6 +161,25 @@ def test_a_parameter_that_nothing_fills_is_named() -> None:
             check_dependencies("the task", task)
     with pytest.raises(InvalidDependencyError, match="'nowhere' is not defined"):
         check_dependencies("the task", unread)
+
+
+def test_definitions_refuse_what_nothing_fills() -> None:
+    shop = Hatchet().workflow("Shop")
+
+    @shop.task()
+    def good(input: EmptyModel, ctx: Context, one: Annotated[int, Depends(one)]) -> None: ...
+
+    with pytest.raises(InvalidDependencyError, match=r"'Shop', task 'bad': .*parameter db"):
+
+        @shop.task()
+        def bad(input: EmptyModel, ctx: Context, db: int) -> None: ...
+
+    with pytest.raises(ValueError, match=r"task 'short': the function must take \(input, ctx\)"):
+
+        @shop.task()  # type: ignore[arg-type]
+        def short(one: Annotated[int, Depends(one)]) -> None: ...
+
+    assert [task.name for task in shop.tasks] == ["good"]
 
 
 TASK = """
