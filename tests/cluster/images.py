@@ -18,7 +18,16 @@ from tests.cluster.paths import REPOSITORY, cache
 from tests.cluster.progress import ClusterError, stage
 
 # What an image can be built from; .dockerignore may leave out some of it.
-SOURCES = ("sdk", "operator", "crds", "requirements", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "sdk",
+    "operator",
+    "charts",
+    "crds",
+    "requirements",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+)
 DOCKERFILES = {
     "runner": Path("sdk/Dockerfile"),
     "operator": Path("operator/Dockerfile"),
