@@ -4,25 +4,30 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from podhatch.client.target import Target
-from podhatch.runnables.event_client import EventClient
-from podhatch.runnables.run_client import RunsClient
-from podhatch.runnables.settings import StandaloneOptions, WorkflowOptions
-from podhatch.runnables.standalone import Standalone
+from podhatch.config import ClientConfig
+from podhatch.context import current_context
+from podhatch.features.clients import FeatureClients
+from podhatch.runnables.project import Project
+from podhatch.runnables.standalone import Standalone, standalone
+from podhatch.runnables.stubs import Stubs
 from podhatch.runnables.task import Input, R, TaskFunction
 from podhatch.runnables.workflow import Workflow
+from podhatch.runnables.workflow_settings import StandaloneOptions, WorkflowOptions
 
 if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
+    from podhatch.context import Context
     from podhatch.runnables.input import EmptyModel
     from podhatch.worker import Worker
     from podhatch.worker.worker import Lifespan
 
 
-class Hatchet:
+class Hatchet(FeatureClients):
     """Defines workflows and tasks. Touches no cluster until one of them is run.
 
     Attributes:
-        runs: Looks at runs, cancels and replays them.
-        event: Pushes events that runs wait for.
+        config: As it was passed.
+        stubs: Makes handles on workflows that are defined elsewhere.
     """
 
     def __init__(
@@ -31,30 +36,69 @@ class Hatchet:
         *,
         kubeconfig: str | None = None,
         context: str | None = None,
+        config: ClientConfig | None = None,
+        debug: bool | None = None,
+        client: object = None,
     ) -> None:
         """Say where runs belong.
 
         Args:
-            namespace: By default that of the pod, or of the kubeconfig's context.
+            namespace: By default the config's, that of the pod, or of the kubeconfig's context.
             kubeconfig: Path; by default the pod's service account, $KUBECONFIG or ~/.kube/config.
             context: Name of a context in it; by default the current one.
+            config: More settings, by the names of the Hatchet SDK.
+            debug: Has no meaning here, and is ignored.
+            client: The same.
         """
-        self._target = Target(namespace, kubeconfig, context)
-        self.runs = RunsClient(self._target)
-        self.event = EventClient(self._target)
+        del debug, client
+        self.config = config or ClientConfig()
+        super().__init__(Target(namespace or self.config.namespace or None, kubeconfig, context))
+        self._project = Project(self._target, self.config)
+        self.stubs = Stubs(self._project)
+
+    @property
+    def definitions(self) -> list[Workflow[Any]]:
+        """The workflows that are defined here, those of standalone tasks too; no stubs."""
+        return list(self._project.workflows.values())
+
+    @property
+    def namespace(self) -> str | None:
+        """The Kubernetes namespace, as it was asked for; None for the pod's or kubeconfig's."""
+        return self._target.namespace
+
+    @property
+    def current_context(self) -> "Context | None":
+        """The context of the task this code runs in; None outside of tasks."""
+        return current_context()
 
     @overload
     def workflow(
-        self, name: str, *, input_validator: type[Input], **options: Unpack[WorkflowOptions]
+        self,
+        name: str,
+        *,
+        input_validator: type[Input],
+        cron_input: "Input | JsonObject | None" = None,
+        **options: Unpack[WorkflowOptions],
     ) -> Workflow[Input]: ...
 
     @overload
     def workflow(
-        self, name: str, *, input_type: type[Input], **options: Unpack[WorkflowOptions]
+        self,
+        name: str,
+        *,
+        input_type: type[Input],
+        cron_input: "Input | JsonObject | None" = None,
+        **options: Unpack[WorkflowOptions],
     ) -> Workflow[Input]: ...
 
     @overload
-    def workflow(self, name: str, **options: Unpack[WorkflowOptions]) -> "Workflow[EmptyModel]": ...
+    def workflow(
+        self,
+        name: str,
+        *,
+        cron_input: "EmptyModel | JsonObject | None" = None,
+        **options: Unpack[WorkflowOptions],
+    ) -> "Workflow[EmptyModel]": ...
 
     def workflow(
         self,
@@ -62,6 +106,7 @@ class Hatchet:
         *,
         input_validator: type[Any] | None = None,
         input_type: type[Any] | None = None,
+        cron_input: Any = None,
         **options: Unpack[WorkflowOptions],
     ) -> Workflow[Any]:
         """Define a workflow; its `task()` decorator adds tasks.
@@ -71,6 +116,7 @@ class Hatchet:
             input_validator: Pydantic model, dataclass, dict or TypedDict that the input must fit;
                 by default an EmptyModel, which takes anything.
             input_type: The older name of `input_validator`.
+            cron_input: Input of the runs that `on_crons` start; by default an empty one.
             options: See `WorkflowOptions`.
 
         Raises:
@@ -78,7 +124,7 @@ class Hatchet:
             ValueError: An option cannot be, or both names of the input's type are given.
         """
         validator = _one_of(name, input_validator, input_type)
-        return Workflow(name, validator, options, self._target)
+        return Workflow(name, validator, options, self._project, cron_input=cron_input)
 
     @overload
     def task(
@@ -86,6 +132,7 @@ class Hatchet:
         name: str | None = None,
         *,
         input_validator: type[Input],
+        cron_input: "Input | JsonObject | None" = None,
         **options: Unpack[StandaloneOptions],
     ) -> Callable[[TaskFunction[Input, R]], Standalone[Input, R]]: ...
 
@@ -95,12 +142,17 @@ class Hatchet:
         name: str | None = None,
         *,
         input_type: type[Input],
+        cron_input: "Input | JsonObject | None" = None,
         **options: Unpack[StandaloneOptions],
     ) -> Callable[[TaskFunction[Input, R]], Standalone[Input, R]]: ...
 
     @overload
     def task(
-        self, name: str | None = None, **options: Unpack[StandaloneOptions]
+        self,
+        name: str | None = None,
+        *,
+        cron_input: "EmptyModel | JsonObject | None" = None,
+        **options: Unpack[StandaloneOptions],
     ) -> "Callable[[TaskFunction[EmptyModel, R]], Standalone[EmptyModel, R]]": ...
 
     def task(
@@ -109,6 +161,7 @@ class Hatchet:
         *,
         input_validator: type[Any] | None = None,
         input_type: type[Any] | None = None,
+        cron_input: Any = None,
         **options: Unpack[StandaloneOptions],
     ) -> Callable[[TaskFunction[Any, Any]], Standalone[Any, Any]]:
         """Return a decorator that makes a function of `(input, Context)` a task run by itself.
@@ -117,6 +170,7 @@ class Hatchet:
             name: Name of the task and its workflow; by default the function's.
             input_validator: See `workflow`.
             input_type: The older name of `input_validator`.
+            cron_input: Input of the runs that `on_crons` start; by default an empty one.
             options: See `StandaloneOptions`.
 
         Raises:
@@ -126,7 +180,7 @@ class Hatchet:
         validator = _one_of(name, input_validator, input_type)
 
         def decorate(fn: TaskFunction[Any, Any]) -> Standalone[Any, Any]:
-            return Standalone(fn, name, validator, options, self._target)
+            return standalone(fn, name, validator, options, self._project, cron_input)
 
         return decorate
 

@@ -145,7 +145,8 @@ class FakeCluster:
         kind: Kind,
         namespace: str,
         *,
-        name: str,
+        name: str | None = None,
+        label_selector: str = "",
         resource_version: str,
     ) -> AsyncGenerator[WatchEvent, None]:
         self._count("watch", kind)
@@ -158,10 +159,13 @@ class FakeCluster:
         while stream == self._streams:
             for change in [each for each in self._history if each.version > seen]:
                 seen = change.version
-                if change.key == (kind.kind, namespace, name):
+                wanted = change.key[:2] == (kind.kind, namespace) and name in (None, change.key[2])
+                if wanted and _labelled(change.event.object, label_selector):
                     yield copy.deepcopy(change.event)
             async with self._changed:
-                if stream == self._streams and self._history[-1].version == seen:
+                if stream == self._streams and not any(
+                    each.version > seen for each in self._history
+                ):
                     await self._changed.wait()
 
     async def end_watches(self) -> None:
@@ -240,6 +244,12 @@ def _merged(old: JsonObject, patch: JsonObject) -> JsonObject:
         if isinstance(value, dict):
             merged[name] = _merged(old.get(name, {}), cast("JsonObject", value))
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def _labelled(manifest: JsonObject, selector: str) -> bool:
+    labels = manifest["metadata"].get("labels", {})
+    wanted = [term.partition("=") for term in selector.split(",") if term]
+    return all(labels.get(key) == value for key, _, value in wanted)
 
 
 def _key(manifest: JsonObject) -> Key:

@@ -6,12 +6,14 @@ Subclass it with a fixture `cluster`, a `FakeCluster` or a `Cluster`, whose `nam
 from contextlib import aclosing
 
 import pytest
+from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CONFIG_MAP, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 from tests.fakes.cluster import FakeCluster
 
 AnyCluster = Cluster | FakeCluster
+VERSION = "resourceVersion"
 MINE = "written by the contract"
 
 
@@ -171,6 +173,36 @@ class ClusterContract:
             )
         assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
         await cluster.delete(WORKFLOW_RUN, cluster.namespace, "orders-1")
+
+    async def test_labels_select_what_is_listed_and_watched(self, cluster: AnyCluster) -> None:
+        def labelled(name: str, client: str) -> JsonObject:
+            run = run_in(cluster.namespace, name)
+            return {**run, "metadata": {**run["metadata"], "labels": {CLIENT: client}}}
+
+        await cluster.create(labelled("orders-1", "me"))
+        await cluster.create(labelled("orders-2", "you"))
+        selector = f"{CLIENT}=me"
+        runs, version = await cluster.list(WORKFLOW_RUN, cluster.namespace, label_selector=selector)
+        assert [run["metadata"]["name"] for run in runs] == ["orders-1"]
+        await cluster.create(labelled("orders-3", "you"))
+        await cluster.create(labelled("orders-4", "me"))
+        stream = cluster.watch(
+            WORKFLOW_RUN, cluster.namespace, label_selector=selector, resource_version=version
+        )
+        async with aclosing(stream):
+            async for event in stream:
+                name = event.object["metadata"]["name"]
+                assert name in ("orders-1", "orders-4")
+                if name == "orders-4":
+                    break
+
+    async def test_versions_grow(self, cluster: AnyCluster) -> None:
+        versions = [
+            int((await cluster.create(run_in(cluster.namespace, name)))["metadata"][VERSION])
+            for name in ("orders-1", "orders-2")
+        ]
+        _, listed = await cluster.list(WORKFLOW_RUN, cluster.namespace)
+        assert versions[0] < versions[1] <= int(listed)
 
     async def test_config_map_holds_bytes(self, cluster: AnyCluster) -> None:
         await cluster.create(

@@ -1,6 +1,7 @@
 """A workflow as objects of the cluster: what the client publishes and `to_yaml()` prints."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import yaml
 
@@ -22,3 +23,17 @@ class Manifest:
         """Return the objects as YAML documents for `kubectl apply --server-side`."""
         objects = [self.source, self.workflow] if self.source else [self.workflow]
         return yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True, width=100)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is to be in the cluster before a run is created."""
+
+    needed: tuple[Manifest, ...] = ()
+    """Without these there is no run."""
+    others: tuple[Manifest, ...] = ()
+    """What the same `Hatchet` defines beside them: a task may run it as a child."""
+
+
+NOTHING: Final = Publication()
+"""A task's pod publishes nothing, and the code of a stub is elsewhere."""

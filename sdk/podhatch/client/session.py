@@ -4,19 +4,26 @@ Lives in the portal's loop. Every error of the API server leaves it as a sentenc
 """
 
 import asyncio
+import os
+import secrets
 from collections import defaultdict
 from contextlib import AbstractContextManager
 
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.api.model import JsonObject
+from podhatch.api.names import short_hash
+from podhatch.api.pod import RUN_UID, TASK
 from podhatch.client import substitute
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest
 from podhatch.client.portal import portal
 from podhatch.client.target import Target
+from podhatch.client.waiting import Followers
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 FIELD_MANAGER = "podhatch-sdk"
+MAX_READING = 16
+CLIENT_LENGTH = 12
 
 _sessions: "dict[tuple[asyncio.AbstractEventLoop, Target], Session]" = {}
 
@@ -27,14 +34,23 @@ class Session:
     Attributes:
         cluster: The connection.
         namespace: Where workflows and runs belong.
+        client: Value of the label that all runs of this session have; in a task's pod it is the
+            same in every attempt.
+        followers: Those who wait for the end of runs.
         changed: Names of runs that this process has cancelled or replayed: what it knew of them
             before is out of date.
+        refused: Content hashes of workflows that could not be published, and were warned of.
+        reading: Held by those who fetch a long output: so many at a time.
     """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
+        self.client = _client()
+        self.followers = Followers(cluster, namespace, self.client)
         self.changed: set[str] = set()
+        self.refused: set[str] = set()
+        self.reading = asyncio.Semaphore(MAX_READING)
         self._published: dict[str, tuple[str, int]] = {}
         """Content hash and generation of the workflows applied or found, by name."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -61,6 +77,16 @@ class Session:
         with self._explained(manifest):
             return await self.cluster.create(self._placed(manifest))
 
+    async def create_once(self, manifest: JsonObject) -> JsonObject | None:
+        """Create the object, or return None if there is one of its name."""
+        with self._explained(manifest):
+            try:
+                return await self.cluster.create(self._placed(manifest))
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                return None
+
     async def get_run(self, name: str) -> JsonObject:
         """Return the run as the cluster holds it."""
         with explained("WorkflowRun", self.namespace, name):
@@ -69,7 +95,7 @@ class Session:
     async def _publish(self, manifest: Manifest) -> JsonObject:
         stored = await self._stored(manifest)
         if manifest.source is not None:
-            await self._create_once(manifest.source)
+            await self.create_once(manifest.source)
         if stored is not None and _hash_of(stored) == manifest.content_hash:
             return stored
         with self._explained(manifest.workflow):
@@ -84,15 +110,6 @@ class Session:
                 if error.status != 404 or f'"{manifest.name}"' not in error.message:
                     raise
                 return None
-
-    async def _create_once(self, manifest: JsonObject) -> None:
-        """Create an object whose name stands for its content."""
-        with self._explained(manifest):
-            try:
-                await self.cluster.create(self._placed(manifest))
-            except ApiError as error:
-                if error.reason != "AlreadyExists":
-                    raise
 
     def _explained(self, manifest: JsonObject) -> AbstractContextManager[None]:
         return explained(manifest["kind"], self.namespace, manifest["metadata"]["name"])
@@ -116,6 +133,12 @@ async def session_of(target: Target) -> Session:
             resources.push_async_callback(cluster.close)
             resources.callback(_sessions.pop, (loop, target))
     return _sessions[loop, target]
+
+
+def _client() -> str:
+    uid = os.environ.get(RUN_UID)
+    identity = f"{uid}/{os.environ.get(TASK)}" if uid else secrets.token_hex(16)
+    return short_hash(identity, CLIENT_LENGTH)
 
 
 def _hash_of(workflow: JsonObject) -> str | None:

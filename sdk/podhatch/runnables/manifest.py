@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from podhatch.api.event_filter import FilterRule
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.manifest import Manifest
+from podhatch.errors import InvalidRun
 from podhatch.runnables.expressions import check_expressions
-from podhatch.runnables.input import input_schema
+from podhatch.runnables.input import dump_input, input_schema
 from podhatch.runnables.labels import DesiredWorkerLabel
 from podhatch.runnables.location import Location, is_installed, locate
 from podhatch.runnables.parts import conditions_of, pod_settings
@@ -91,9 +93,27 @@ def _spec(
         on_failure_task=_hook(workflow.failure_task, locations),
         on_success_task=_hook(workflow.success_task, locations),
         pod=cast("PodSettings | None", pod_settings(settings.pod)),
+        on_events=list(settings.on_events),
+        on_crons=list(settings.on_crons),
+        cron_input=_cron_input(workflow),
+        default_filters=[
+            FilterRule.model_validate(vars(each)) for each in settings.default_filters
+        ],
+        default_additional_metadata=dict(settings.default_additional_metadata),
+        default_priority=settings.default_priority,
         sticky=settings.sticky.value if settings.sticky else None,
         ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
     ).to_wire()
+
+
+def _cron_input(workflow: "Workflow[Any]") -> JsonObject | None:
+    """Return the input of what `on_crons` start; without any it must do without."""
+    if not workflow.settings.on_crons:
+        return None
+    try:
+        return dump_input(workflow.name, workflow.input_validator, workflow.cron_input) or None
+    except InvalidRun as error:
+        raise ValueError(f"workflow {workflow.name!r}: cron_input: {error}") from None
 
 
 def _hook(task: "Task[Any, object] | None", locations: Mapping[str, Location]) -> HookSpec | None:

@@ -3,49 +3,51 @@
 Made by `Hatchet.task()`.
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic
 
 from podhatch.api.names import object_name
-from podhatch.client.target import Target
+from podhatch.runnables.bulk import WorkflowRunTriggerConfig, check_alone
+from podhatch.runnables.mock import Mockable
+from podhatch.runnables.project import Project
 from podhatch.runnables.references import TaskRunRef
-from podhatch.runnables.settings import StandaloneOptions, split
+from podhatch.runnables.runnable import Runnable
+from podhatch.runnables.settings import task_settings
 from podhatch.runnables.task import Input, R_co, Task, TaskFunction, is_task_name, name_of
-from podhatch.runnables.trigger import NO_OPTIONS, TriggerWorkflowOptions
 from podhatch.runnables.workflow import Workflow
+from podhatch.runnables.workflow_settings import StandaloneOptions, WorkflowOptions, split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from podhatch.api.model import JsonObject
+    from podhatch.context import Context
 
 MAX_TASK_NAME = 63
 
 
-class Standalone(Generic[Input, R_co]):
+class Standalone(
+    Runnable[Input, R_co, TaskRunRef[Input, R_co]], Mockable[Input, R_co], Generic[Input, R_co]
+):
     """One task, run by itself.
 
     Attributes:
         name: Name of its workflow.
-        workflow: The workflow that holds the one task.
-        task: That task.
+        task: The one task of that workflow.
     """
 
-    def __init__(
-        self,
-        fn: TaskFunction[Input, R_co],
-        name: str | None,
-        validator: type[Input] | None,
-        options: StandaloneOptions,
-        target: Target,
-    ) -> None:
-        workflow_options, task_options = split(options)
-        self.name = name_of("a standalone task", fn, name)
-        self.workflow = Workflow(self.name, validator, workflow_options, target)
-        self.task: Task[Input, R_co] = self.workflow.task(_task_name(self.name), **task_options)(fn)
+    def __init__(self, workflow: Workflow[Input], task: Task[Input, R_co]) -> None:
+        self.name = workflow.name
+        self.task = task
+        self._workflow = workflow
 
     @property
-    def input_validator(self) -> type[Input]:
-        """The declared type of the input; EmptyModel by default."""
-        return self.workflow.input_validator
+    def workflow(self) -> Workflow[Input]:
+        """The workflow that holds the one task."""
+        return self._workflow
+
+    @property
+    def _mocked(self) -> Task[Input, R_co]:
+        return self.task
 
     @property
     def output_validator(self) -> type[R_co] | None:
@@ -53,84 +55,58 @@ class Standalone(Generic[Input, R_co]):
         return self.task.output_validator
 
     @property
+    def output_validator_type(self) -> type[R_co] | None:
+        """Another name of `output_validator`."""
+        return self.output_validator
+
+    @property
     def is_async_function(self) -> bool:
         """Whether the function is async."""
         return self.task.is_async_function
 
-    def to_yaml(self) -> str:
-        """Return what a run would apply, as YAML for `kubectl apply --server-side`.
+    def get_run_ref(self, run_id: "JsonObject | str") -> TaskRunRef[Input, R_co]:
+        """Return a reference to a run of this, by its name or its object. Touches no cluster."""
+        return TaskRunRef(self.task, self.target, run_id)
 
-        Touches no cluster. (Plain `kubectl apply` writes all of an object into an annotation, for
-        which a source tree may be too large.)
-
-        Raises:
-            ValueError: No pod could find the function, or the source is too large.
-        """
-        return self.workflow.to_yaml()
-
-    def run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> R_co:
-        """Run the task, wait for its end, and return its output as what it declares to return.
-
-        Args:
-            input: What the task declares, or a dict that fits it; by default an EmptyModel.
-            options: Metadata and so on.
-            additional_metadata: Texts that travel with the run, over those of the options.
-
-        Raises:
-            FailedTaskRunExceptionGroup: The run failed; it holds the task's error.
-            IllegalTaskOutputError: The output is not what the task declares to return.
-            InvalidRun: The input does not fit; nothing was created.
-            RunCancelled: The run was cancelled.
-        """
-        return self.run_no_wait(input, options, additional_metadata=additional_metadata).result()
-
-    async def aio_run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> R_co:
-        """Do what `run` does, in an event loop."""
-        reference = await self.aio_run_no_wait(
-            input, options, additional_metadata=additional_metadata
-        )
-        return await reference.aio_result()
-
-    def run_no_wait(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> TaskRunRef[Input, R_co]:
-        """Start the task and return a reference to the run, whose `result()` waits for it."""
-        reference = self.workflow.run_no_wait(
-            input, options, additional_metadata=additional_metadata
-        )
-        return TaskRunRef(self.task, reference)
-
-    async def aio_run_no_wait(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> TaskRunRef[Input, R_co]:
-        """Do what `run_no_wait` does, in an event loop."""
-        reference = await self.workflow.aio_run_no_wait(
-            input, options, additional_metadata=additional_metadata
-        )
-        return TaskRunRef(self.task, reference)
+    def _check_items(self, items: "Sequence[WorkflowRunTriggerConfig]") -> None:
+        check_alone(self.name, items)
 
     def __repr__(self) -> str:
         return f"<Standalone {self.name}>"
+
+
+def standalone(
+    fn: TaskFunction[Input, R_co],
+    name: str | None,
+    validator: type[Input] | None,
+    options: StandaloneOptions,
+    project: Project,
+    cron_input: "Input | JsonObject | None",
+) -> Standalone[Input, R_co]:
+    """Return the standalone task that a function becomes."""
+    workflow_options, task_options = split(options)
+    name = name_of("a standalone task", fn, name)
+    workflow = Workflow(name, validator, workflow_options, project, cron_input=cron_input)
+    return Standalone(workflow, workflow.task(_task_name(name), **task_options)(fn))
+
+
+def standalone_stub(
+    name: str,
+    validator: type[Input] | None,
+    output: type[R_co] | None,
+    metadata: "Mapping[str, str] | None",
+    project: Project,
+) -> Standalone[Input, R_co]:
+    """Return a standalone task whose code is elsewhere."""
+    options: WorkflowOptions = {"default_additional_metadata": metadata}
+    workflow = Workflow(name, validator, options, project, is_stub=True)
+    settings = task_settings(f"workflow {name!r}", {}, workflow.settings.task_defaults)
+
+    def elsewhere(input: Input, ctx: "Context") -> R_co:
+        raise NotImplementedError(f"{name} is a stub: its code is elsewhere")
+
+    task = Task(elsewhere, _task_name(name), workflow, (), settings, returns=output)
+    return Standalone(workflow, task)
 
 
 def _task_name(workflow: str) -> str:

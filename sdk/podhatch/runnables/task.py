@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeAlias, TypeVar,
 
 from podhatch.api.names import TASK_NAME_PATTERN
 from podhatch.dependencies import check_dependencies, parameters_of
+from podhatch.runnables.mock import Mockable
 from podhatch.runnables.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ TaskFunction: TypeAlias = (
 after them has `Depends`."""
 
 
-class Task(Generic[Input, R_co]):
+class Task(Mockable[Input, R_co], Generic[Input, R_co]):
     """A function that runs in a pod of its own.
 
     Attributes:
@@ -48,12 +49,19 @@ class Task(Generic[Input, R_co]):
         workflow: "Workflow[Input]",
         parents: "Sequence[Task[Input, object]]",
         settings: TaskSettings,
+        *,
+        returns: type[R_co] | None = None,
     ) -> None:
         self.fn = fn
+        self._returns = returns
         self.name = name
         self.workflow = workflow
         self.parents = list(dict.fromkeys(parents))
         self.settings = settings
+
+    @property
+    def _mocked(self) -> "Task[Input, R_co]":
+        return self
 
     @property
     def subject(self) -> str:
@@ -68,7 +76,7 @@ class Task(Generic[Input, R_co]):
     @cached_property
     def output_validator(self) -> type[R_co] | None:
         """The declared return type; None when there is none, or it has no meaning yet."""
-        return declared_return(self.fn)
+        return self._returns or declared_return(self.fn)
 
     def __repr__(self) -> str:
         return f"<Task {self.name} of workflow {self.workflow.name}>"

@@ -1,23 +1,19 @@
-"""A workflow: tasks and the order between them, and the methods that run it.
+"""A workflow: tasks and the order between them.
 
 Made by `Hatchet.workflow()`. Touches no cluster until a run method is called.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from podhatch.client.target import Target
-from podhatch.loading import refuse_run
+from podhatch.config import ClientConfig
 from podhatch.runnables.conditions import check_conditions
+from podhatch.runnables.project import Project
 from podhatch.runnables.references import WorkflowRunRef
 from podhatch.runnables.registry import register_task
-from podhatch.runnables.settings import (
-    GraphTaskOptions,
-    HookOptions,
-    WorkflowOptions,
-    task_settings,
-    workflow_settings,
-)
+from podhatch.runnables.runnable import Runnable
+from podhatch.runnables.settings import GraphTaskOptions, HookOptions, TaskSettings, task_settings
 from podhatch.runnables.task import (
     Input,
     R,
@@ -27,18 +23,19 @@ from podhatch.runnables.task import (
     check_name,
     name_of,
 )
-from podhatch.runnables.trigger import NO_OPTIONS, TriggerWorkflowOptions, metadata_of
 from podhatch.runnables.validator import check_validator
+from podhatch.runnables.workflow_settings import WorkflowOptions, workflow_settings
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.client.manifest import Manifest
-    from podhatch.client.request import RunRequest
+    from podhatch.client.target import Target
+    from podhatch.runnables.standalone import Standalone
 
 MAX_NAME = 253
 
 
-class Workflow(Generic[Input]):
+class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef]):
     """A directed acyclic graph of tasks, each of which runs in a pod of its own.
 
     Attributes:
@@ -47,7 +44,10 @@ class Workflow(Generic[Input]):
         failure_task: What runs when a task has failed; None if nothing does.
         success_task: What runs when all tasks succeeded; None if nothing does.
         settings: Its image, description and so on.
-        target: The cluster and namespace it runs in.
+        project: What it shares with the other workflows of its `Hatchet`.
+        cron_input: Input of the runs that `on_crons` start.
+        is_stub: Whether its code is elsewhere, and somebody else publishes it.
+        lifespan: The worker's, where there is one; in a pod the cluster's word counts.
     """
 
     def __init__(
@@ -55,7 +55,10 @@ class Workflow(Generic[Input]):
         name: str,
         validator: type[Input] | None,
         options: WorkflowOptions,
-        target: Target,
+        project: Project,
+        *,
+        cron_input: "Input | JsonObject | None" = None,
+        is_stub: bool = False,
     ) -> None:
         if not 1 <= len(name) <= MAX_NAME:
             raise ValueError(f"workflow {name!r}: name: it needs 1 to {MAX_NAME} characters")
@@ -63,12 +66,38 @@ class Workflow(Generic[Input]):
         check_validator(subject, validator)
         self.name = name
         self.settings = workflow_settings(subject, options)
-        self.target = target
+        self.project = project
+        self.cron_input = cron_input
+        self.is_stub = is_stub
+        self.lifespan: Callable[..., object] | None = None
         self.tasks: list[Task[Input, Any]] = []
         self.failure_task: Task[Input, Any] | None = None
         self.success_task: Task[Input, Any] | None = None
         self._validator = validator
+        self._target = project.target
         self._manifest: Manifest | None = None
+        if not is_stub:
+            project.workflows[name] = self
+
+    @property
+    def workflow(self) -> "Workflow[Input]":
+        """The workflow itself."""
+        return self
+
+    @property
+    def target(self) -> "Target":
+        """The cluster and namespace it runs in."""
+        return self._target
+
+    @target.setter
+    def target(self, target: "Target") -> None:
+        self._target = target
+        self._manifest = None
+
+    @property
+    def config(self) -> ClientConfig:
+        """What its `Hatchet` was told."""
+        return self.project.config
 
     @property
     def input_validator(self) -> type[Input]:
@@ -161,6 +190,23 @@ class Workflow(Generic[Input]):
         hooks = (self.failure_task, self.success_task)
         return [*self.tasks, *(hook for hook in hooks if hook is not None)]
 
+    def add_task(self, standalone: "Standalone[Input, R]") -> Task[Input, R]:
+        """Copy a standalone task into this workflow, with its options and image, and return it.
+
+        Raises:
+            ValueError: The name is taken, or the task is a stub.
+        """
+        if standalone.workflow.is_stub:
+            raise ValueError(f"workflow {self.name!r}: add_task: {standalone!r} is a stub")
+        copied, own = standalone.task, standalone.workflow.settings
+        self._new_subject(copied.fn, copied.name)
+        settings = replace(
+            copied.settings,
+            image=copied.settings.image or own.image,
+            pod=copied.settings.pod or own.pod,
+        )
+        return self._place(Task(copied.fn, copied.name, self, (), settings))
+
     def _add(
         self,
         fn: TaskFunction[Input, R],
@@ -174,13 +220,10 @@ class Workflow(Generic[Input]):
             if not any(parent is task for task in self.tasks):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
         settings = task_settings(subject, options, self.settings.task_defaults)
-        conditions = {
-            "wait_for": settings.wait_for,
-            "skip_if": settings.skip_if,
-            "cancel_if": settings.cancel_if,
-        }
-        check_conditions(subject, parents, conditions)
-        task = Task(fn, name, self, parents, settings)
+        _check_conditions(subject, parents, settings)
+        return self._place(Task(fn, name, self, parents, settings))
+
+    def _place(self, task: Task[Input, R]) -> Task[Input, R]:
         self.tasks.append(task)
         return self._added(task)
 
@@ -196,6 +239,8 @@ class Workflow(Generic[Input]):
     def _new_subject(self, fn: TaskFunction[Input, R], name: str) -> str:
         """Return how errors name a task to be, once its name and its function can be."""
         subject = f"workflow {self.name!r}, task {name!r}"
+        if self.is_stub:
+            raise ValueError(f"{subject}: the workflow is a stub, whose code is elsewhere")
         check_name(subject, name)
         check_function(subject, fn)
         if any(task.name == name for task in self.all_tasks):
@@ -207,110 +252,32 @@ class Workflow(Generic[Input]):
         register_task(task)
         return task
 
-    def to_yaml(self) -> str:
-        """Return what a run would apply, as YAML for `kubectl apply --server-side`.
-
-        Touches no cluster. (Plain `kubectl apply` writes all of an object into an annotation, for
-        which a source tree may be too large.)
+    def manifest(self) -> "Manifest":
+        """Return what a run would apply. Touches no cluster.
 
         Raises:
-            ValueError: It has no task, no pod could find a task's code, or the source is too large.
+            ValueError: It has no task, no pod could find a task's code, an expression is not CEL,
+                the cron's input does not fit, or the source is too large.
         """
-        return self._objects().to_yaml()
-
-    def run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """Run the workflow, wait for its end, and return each task's output as JSON by task name.
-
-        Tasks that were skipped are left out.
-
-        Args:
-            input: What the workflow declares, or a dict that fits it; by default an EmptyModel.
-            options: Metadata and so on.
-            additional_metadata: Texts that travel with the run, over those of the options.
-
-        Raises:
-            FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
-            InvalidRun: The input does not fit; nothing was created.
-            RunCancelled: The run was cancelled.
-        """
-        return self.run_no_wait(input, options, additional_metadata=additional_metadata).result()
-
-    async def aio_run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """Do what `run` does, in an event loop."""
-        reference = await self.aio_run_no_wait(
-            input, options, additional_metadata=additional_metadata
-        )
-        return await reference.aio_result()
-
-    def run_no_wait(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> WorkflowRunRef:
-        """Start the workflow and return a reference to the run, whose `result()` waits for it."""
-        request = self._request(input, options, additional_metadata)
-        from podhatch.client import portal, runs
-
-        return WorkflowRunRef(self.target, portal.wait(runs.start(request)))
-
-    async def aio_run_no_wait(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions = NO_OPTIONS,
-        *,
-        additional_metadata: Mapping[str, str] | None = None,
-    ) -> WorkflowRunRef:
-        """Do what `run_no_wait` does, in an event loop."""
-        request = self._request(input, options, additional_metadata)
-        from podhatch.client import portal, runs
-
-        return WorkflowRunRef(self.target, await portal.aio_wait(runs.start(request)))
-
-    def _request(
-        self,
-        value: "Input | JsonObject | None",
-        options: TriggerWorkflowOptions,
-        additional_metadata: Mapping[str, str] | None,
-    ) -> "RunRequest":
-        """Check all that can be checked before anything is created."""
-        refuse_run()
-        manifest = self._objects()
-        from podhatch.client.request import RunRequest
-        from podhatch.runnables.input import dump_input
-
-        return RunRequest(
-            target=self.target,
-            manifest=manifest,
-            input=dump_input(self.name, self.input_validator, value),
-            metadata=metadata_of(self.name, options, additional_metadata),
-        )
-
-    def _objects(self) -> "Manifest":
         from podhatch.client import substitute
+        from podhatch.runnables.manifest import manifest_of
 
         if substitute.current() is not None:
-            from podhatch.runnables.manifest import manifest_of
-
             return manifest_of(self, ship=False)
         if self._manifest is None:
-            from podhatch.runnables.manifest import manifest_of
-
             self._manifest = manifest_of(self)
         return self._manifest
 
+    def get_run_ref(self, run_id: "JsonObject | str") -> WorkflowRunRef:
+        """Return a reference to a run of this, by its name or its object. Touches no cluster."""
+        return WorkflowRunRef(self.target, run_id)
+
     def __repr__(self) -> str:
         return f"<Workflow {self.name}: {', '.join(task.name for task in self.tasks) or 'no task'}>"
+
+
+def _check_conditions(
+    subject: str, parents: Sequence[Task[Any, object]], settings: TaskSettings
+) -> None:
+    options = ("wait_for", "skip_if", "cancel_if")
+    check_conditions(subject, parents, {option: getattr(settings, option) for option in options})

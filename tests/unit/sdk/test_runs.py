@@ -25,7 +25,7 @@ from podhatch import (
     WorkflowRunRef,
 )
 from podhatch.api.model import JsonObject
-from podhatch.client import portal, waiting
+from podhatch.client import following, portal, waiter
 from podhatch.cluster import WORKFLOW_RUN
 from pydantic import BaseModel
 
@@ -362,7 +362,7 @@ class TestWaiting:
     async def test_through_an_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
+        monkeypatch.setattr(following, "RETRY_SECONDS", 0.001)
         reference = await orders.aio_run_no_wait(Order(id=7))
         await portal.aio_wait(finish(stage, reference))
         stage.cluster.outages = 3
@@ -371,7 +371,7 @@ class TestWaiting:
     async def test_not_through_a_long_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(waiting, "OUTAGE_SECONDS", -1)
+        monkeypatch.setattr(following, "OUTAGE_SECONDS", -1)
         reference = await orders.aio_run_no_wait(Order(id=7))
         stage.cluster.outages = 1
         with pytest.raises(ClusterUnreachable):
@@ -401,7 +401,7 @@ class TestWaiting:
         status: JsonObject,
         warning: str,
     ) -> None:
-        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.01)
         stage.statuses = lambda _: [status]
         reference = await orders.aio_run_no_wait(Order(id=7))
         result = asyncio.create_task(reference.aio_result())
@@ -417,7 +417,7 @@ class TestWaiting:
         monkeypatch: pytest.MonkeyPatch,
         warnings: "asyncio.Queue[str]",
     ) -> None:
-        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.05)
         accepted = {"type": "Accepted", "status": "True"}
         stage.statuses = lambda _: [{"phase": "Running", "conditions": [accepted]}]
         reference = await orders.aio_run_no_wait(Order(id=7))
@@ -436,6 +436,8 @@ class TestWaiting:
 
 
 async def busy_tasks() -> list[str]:
-    await asyncio.sleep(0)
+    """Return what is still under way in the portal once it had the time to end."""
     mine = asyncio.current_task()
+    for _ in range(10):
+        await asyncio.sleep(0)
     return [str(each) for each in asyncio.all_tasks() if each is not mine and not each.done()]

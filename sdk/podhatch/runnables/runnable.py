@@ -1,0 +1,23 @@
+"""All that can be done with a workflow or a standalone task by name.
+
+Both are made of it: what differs between them is the result of a run, and the reference to one.
+"""
+
+from typing import Generic
+
+from podhatch.runnables.running import Ref_co, Result_co
+from podhatch.runnables.running_locally import RunningLocally
+from podhatch.runnables.running_many import RunningMany
+from podhatch.runnables.stored import Stored
+from podhatch.runnables.task import Input
+from podhatch.runnables.triggering import Triggering
+
+
+class Runnable(
+    RunningMany[Input, Result_co, Ref_co],
+    RunningLocally[Input, Result_co, Ref_co],
+    Triggering[Input],
+    Stored[Input],
+    Generic[Input, Result_co, Ref_co],
+):
+    """Can be run once, many times, later and by events, and is known to the cluster by its name."""
