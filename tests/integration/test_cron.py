@@ -1,0 +1,348 @@
+"""Crons against the real API server: CronJobs, ticks, and an operator that is not always there.
+
+The chart's operator may serve the same namespaces meanwhile: two at once must agree.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CRON_JOB,
+    CRON_WORKFLOW,
+    JOB,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    ApiError,
+    Cluster,
+    Kind,
+)
+
+from tests.integration.operator import container_task, process, running
+from tests.kube import kubectl
+
+NIGHTLY = "17 3 * * *"
+
+
+def workflow(namespace: str, **spec: object) -> JsonObject:
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "Workflow",
+        "metadata": {"name": "flow", "namespace": namespace},
+        "spec": {"tasks": [container_task("a")], **spec},
+    }
+
+
+def cron(namespace: str, schedule: str = NIGHTLY, **spec: object) -> JsonObject:
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "CronWorkflow",
+        "metadata": {"name": "nightly", "namespace": namespace},
+        "spec": {"workflow": "flow", "schedule": schedule, **spec},
+    }
+
+
+async def until(
+    cluster: Cluster, kind: Kind, name: str, holds: Callable[[JsonObject], object]
+) -> JsonObject:
+    """Wait until an object is there of which this holds, and return it."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                found = await cluster.get(kind, cluster.namespace, name)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+            else:
+                if holds(found):
+                    return found
+            await asyncio.sleep(0.1)
+
+
+def condition(raw: JsonObject, type: str, status: str = "True") -> JsonObject | None:
+    found = [item for item in raw.get("status", {}).get("conditions", []) if item["type"] == type]
+    return found[0] if found and found[0]["status"] == status else None
+
+
+def valid(raw: JsonObject) -> JsonObject | None:
+    return condition(raw, "Valid")
+
+
+async def tick(cluster: Cluster, name: str) -> None:
+    """Make a tick by hand, as users do."""
+    arguments = ("create", "job", name, "--from=cronjob/nightly")
+    await asyncio.to_thread(kubectl, "-n", cluster.namespace, *arguments)
+
+
+async def test_a_tick_becomes_a_run_and_the_job_tells_its_outcome(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(workflow(namespace, defaultAdditionalMetadata={"team": "a", "x": "1"}))
+        await cluster.create(
+            cron(namespace, input={"n": 7}, additionalMetadata={"x": "2"}, priority=3)
+        )
+        await until(cluster, CRON_WORKFLOW, "nightly", valid)
+        await until(cluster, CRON_JOB, "nightly", bool)
+        await tick(cluster, "now")
+        job = await until(cluster, JOB, "now", lambda job: condition(job, "Complete"))
+        run = await cluster.get(WORKFLOW_RUN, namespace, "now")
+        assert run["spec"]["input"] == {"n": 7}
+        assert run["spec"]["additionalMetadata"] == {"team": "a", "x": "2"}
+        assert run["spec"]["priority"] == 3
+        assert run["spec"]["trigger"]["cron"]["job"] == "now"
+        assert "ownerReferences" not in run["metadata"]
+        assert run["status"]["phase"] == "Succeeded"
+        assert job["status"]["succeeded"] == 1
+        assert job["status"]["startTime"] == run["metadata"]["creationTimestamp"]
+        status = (await until(cluster, CRON_WORKFLOW, "nightly", _last_run("now")))["status"]
+        assert len(status["nextRunTimes"]) == 3
+
+
+def _last_run(name: str) -> Callable[[JsonObject], bool]:
+    return lambda raw: raw.get("status", {}).get("lastRun") == name
+
+
+async def test_the_cronjob_follows_the_cron_and_nobody_else(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(workflow(namespace))
+        created = await cluster.create(cron(namespace, timeZone="Europe/Paris"))
+        job = await until(cluster, CRON_JOB, "nightly", bool)
+        assert job["spec"]["timeZone"] == "Europe/Paris"
+        assert job["metadata"]["ownerReferences"][0]["uid"] == created["metadata"]["uid"]
+
+        edit = {"spec": {"schedule": "0 0 1 1 *", "startingDeadlineSeconds": 9}}
+        await cluster.merge_patch(CRON_JOB, namespace, "nightly", edit)
+        job = await until(cluster, CRON_JOB, "nightly", _schedule(NIGHTLY))
+        assert "startingDeadlineSeconds" not in job["spec"]
+
+        await cluster.merge_patch(
+            CRON_JOB, namespace, "nightly", {"metadata": {"labels": {labels.MANAGED_BY: None}}}
+        )
+        await until(cluster, CRON_JOB, "nightly", _is_managed)
+
+        await cluster.delete(CRON_JOB, namespace, "nightly")
+        uid = job["metadata"]["uid"]
+        await until(cluster, CRON_JOB, "nightly", lambda raw: raw["metadata"]["uid"] != uid)
+
+        change = {"spec": {"schedule": "@daily", "suspend": True}}
+        await cluster.merge_patch(CRON_WORKFLOW, namespace, "nightly", change)
+        await until(cluster, CRON_JOB, "nightly", lambda raw: raw["spec"]["suspend"])
+        await until(cluster, CRON_WORKFLOW, "nightly", _next_run_times(0))
+        settled = await cluster.get(CRON_JOB, namespace, "nightly")
+        await asyncio.sleep(2)  # nothing is to happen
+        now = await cluster.get(CRON_JOB, namespace, "nightly")
+        assert now["metadata"]["resourceVersion"] == settled["metadata"]["resourceVersion"]
+
+
+async def test_what_is_wrong_is_told_in_the_condition(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    arguments = ("create", "quota", "none", "--hard=count/cronjobs.batch=0")
+    await asyncio.to_thread(kubectl, "-n", namespace, *arguments)
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(cron(namespace, timeZone="Europe/Lutetia"))
+        await until(cluster, CRON_WORKFLOW, "nightly", _says("ScheduleInvalid", "spec.timeZone"))
+        zone = {"spec": {"timeZone": "Europe/Paris"}}
+        await cluster.merge_patch(CRON_WORKFLOW, namespace, "nightly", zone)
+        await until(cluster, CRON_WORKFLOW, "nightly", _says("CronJobRefused", "exceeded quota"))
+        await asyncio.to_thread(kubectl, "-n", namespace, "delete", "quota", "none")
+        await until(cluster, CRON_WORKFLOW, "nightly", _says("WorkflowNotFound", "'flow'"))
+        await cluster.create(workflow(namespace))
+        await until(cluster, CRON_WORKFLOW, "nightly", valid)
+
+
+async def test_a_cronjob_that_somebody_made_is_not_taken(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    arguments = ("create", "cronjob", "nightly", "--image=any", f"--schedule={NIGHTLY}")
+    await asyncio.to_thread(kubectl, "-n", namespace, *arguments)
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(workflow(namespace))
+        await cluster.create(cron(namespace))
+        await until(
+            cluster, CRON_WORKFLOW, "nightly", _says("CronJobRefused", "is not this cron's")
+        )
+        theirs = await cluster.get(CRON_JOB, namespace, "nightly")
+        assert "ownerReferences" not in theirs["metadata"]
+
+
+async def test_a_run_is_cancelled_with_its_tick_and_not_with_its_cron(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(workflow(namespace, tasks=[_sleeper()]))
+        await cluster.create(cron(namespace))
+        await until(cluster, CRON_JOB, "nightly", bool)
+        for name in ("replaced", "kept"):
+            await tick(cluster, name)
+            await until(cluster, JOB, name, _is_active)
+        await cluster.delete(JOB, namespace, "replaced")
+        await until(cluster, WORKFLOW_RUN, "replaced", _phase("Cancelled"))
+        await cluster.delete(CRON_WORKFLOW, namespace, "nightly")
+        await gone(cluster, JOB, "kept")
+        await asyncio.sleep(1)  # nothing is to happen
+        kept = await cluster.get(WORKFLOW_RUN, namespace, "kept")
+        assert kept["spec"]["desiredState"] == "Running"
+
+
+async def test_a_run_that_is_cancelled_or_deleted_fails_its_tick(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(workflow(namespace, tasks=[_sleeper()]))
+        await cluster.create(cron(namespace, failedRunsHistoryLimit=5))
+        await until(cluster, CRON_JOB, "nightly", bool)
+        for name in ("deleted", "cancelled"):
+            await tick(cluster, name)
+            await until(cluster, JOB, name, _is_active)
+        await cluster.delete(WORKFLOW_RUN, namespace, "deleted")
+        wish = {"spec": {"desiredState": "Cancelled"}}
+        await cluster.merge_patch(WORKFLOW_RUN, namespace, "cancelled", wish)
+        for name, reason in {"deleted": "RunDeleted", "cancelled": "RunCancelled"}.items():
+            job = await until(cluster, JOB, name, lambda job: condition(job, "Failed"))
+            failed = condition(job, "Failed")
+            assert failed is not None
+            assert failed["reason"] == reason
+        assert await runs(cluster) == ["cancelled"]
+
+
+FAULTS = (
+    "before create CronJob:1",
+    "after create CronJob:1",
+    "before create WorkflowRun:1",
+    "after create WorkflowRun:1",
+    "after create WorkflowRun:2",
+    "before status Job:1",
+    "after status Job:1",
+    "before status Job:3",
+    "after status CronWorkflow:2",
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_operator_that_is_killed_leaves_one_run_a_tick(
+    cluster: Cluster, unused_tcp_port: int, tmp_path: Path, fault: str
+) -> None:
+    namespace, names = cluster.namespace, ["tick-1", "tick-2"]
+    await cluster.create(workflow(namespace))
+    await cluster.create(cron(namespace))
+    async with process(cluster, unused_tcp_port, tmp_path, PODHATCH_FAULT=fault) as killed:
+        ticking = asyncio.create_task(_ticks(cluster, names))
+        async with asyncio.timeout(60):
+            assert await killed.wait() != 0
+    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="process"):
+        await ticking
+        for name in names:
+            await until(cluster, JOB, name, lambda job: condition(job, "Complete"))
+    assert await runs(cluster) == names
+
+
+async def test_ticks_while_the_operator_is_away_are_made_up_for(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace, names = cluster.namespace, ["away-1", "away-2"]
+    await cluster.create(workflow(namespace))
+    await cluster.create(cron(namespace))
+    async with running(cluster, unused_tcp_port):
+        await until(cluster, CRON_JOB, "nightly", bool)
+    await _ticks(cluster, names)
+    async with running(cluster, unused_tcp_port):
+        for name in names:
+            await until(cluster, JOB, name, lambda job: condition(job, "Complete"))
+    assert await runs(cluster) == names
+
+
+async def test_the_crons_of_a_workflow_come_and_go_with_its_expressions(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(cron(namespace))
+        before, after = ["0 1 * * *", "0 2 * * *"], ["0 2 * * *", "0 3 * * *"]
+        declared = workflow(namespace, onCrons=before, cronInput={"n": 1})
+        await cluster.apply(declared, field_manager="test")
+        await schedules(cluster, CRON_JOB, [*before, NIGHTLY])
+        change = workflow(namespace, onCrons=after, cronInput={"m": 2})
+        await cluster.apply(change, field_manager="test")
+        await schedules(cluster, CRON_JOB, [*after, NIGHTLY])
+        crons, _ = await cluster.list(CRON_WORKFLOW, namespace)
+        inputs = [raw["spec"].get("input") for raw in crons if raw["metadata"]["name"] != "nightly"]
+        assert inputs == [{"m": 2}, {"m": 2}]
+        await cluster.delete(WORKFLOW, namespace, "flow")
+        await schedules(cluster, CRON_WORKFLOW, [NIGHTLY])
+
+
+async def schedules(cluster: Cluster, kind: Kind, wanted: list[str]) -> None:
+    """Wait until the objects of a kind have these schedules."""
+    async with asyncio.timeout(60):
+        found: list[str] = []
+        while sorted(found) != sorted(wanted):
+            items, _ = await cluster.list(kind, cluster.namespace)
+            found = [item["spec"]["schedule"] for item in items]
+            await asyncio.sleep(0.1)
+
+
+async def _ticks(cluster: Cluster, names: list[str]) -> None:
+    await until(cluster, CRON_JOB, "nightly", bool)
+    for name in names:
+        await tick(cluster, name)
+
+
+async def runs(cluster: Cluster) -> list[str]:
+    found, _ = await cluster.list(WORKFLOW_RUN, cluster.namespace)
+    return sorted(run["metadata"]["name"] for run in found)
+
+
+async def gone(cluster: Cluster, kind: Kind, name: str) -> None:
+    """Wait until an object is not there any more."""
+    async with asyncio.timeout(60):
+        while True:
+            items, _ = await cluster.list(kind, cluster.namespace)
+            if name not in [item["metadata"]["name"] for item in items]:
+                return
+            await asyncio.sleep(0.1)
+
+
+def _sleeper() -> JsonObject:
+    task = container_task("a")
+    return {**task, "container": {**task["container"], "command": ["sleep", "60"]}}
+
+
+def _schedule(schedule: str) -> Callable[[JsonObject], bool]:
+    return lambda raw: raw["spec"]["schedule"] == schedule
+
+
+def _is_managed(raw: JsonObject) -> bool:
+    return labels.MANAGED_BY in raw["metadata"]["labels"]
+
+
+def _is_active(job: JsonObject) -> bool:
+    return "startTime" in job.get("status", {})
+
+
+def _next_run_times(count: int) -> Callable[[JsonObject], bool]:
+    return lambda raw: len(raw.get("status", {}).get("nextRunTimes", [])) == count
+
+
+def _phase(phase: str) -> Callable[[JsonObject], bool]:
+    return lambda raw: raw.get("status", {}).get("phase") == phase
+
+
+def _says(reason: str, words: str) -> Callable[[JsonObject], bool]:
+    def says(raw: JsonObject) -> bool:
+        found = condition(raw, "Valid", "False")
+        return found is not None and found["reason"] == reason and words in found["message"]
+
+    return says
