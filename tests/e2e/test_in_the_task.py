@@ -87,9 +87,11 @@ def flow(name: str, *python_tasks: JsonObject, **spec: object) -> JsonObject:
     return workflow_manifest(name, *python_tasks, source={"configMap": NAME}, **spec)
 
 
-def log_of(namespace: Namespace, run: JsonObject, task: str) -> str:
-    """Return the log of a task's last attempt."""
-    return namespace.kubectl("logs", f"job/{tasks(run)[task]['job']}")
+def log_of(namespace: Namespace, run: JsonObject, task: str, end: str = "Complete") -> str:
+    """Return the log of a task's last attempt, once its Job has ended; the run may end before."""
+    job = f"job/{tasks(run)[task]['job']}"
+    namespace.kubectl("wait", job, f"--for=condition={end}", "--timeout=30s")
+    return namespace.kubectl("logs", job)
 
 
 @pytest.fixture
@@ -159,7 +161,6 @@ def test_a_lifespan_is_around_the_task_and_nobody_waits_for_its_rest(shipped: Na
     run = shipped.wait("lives-1", "Succeeded")
     entry = tasks(run)["facts"]
     assert json.loads(entry["output"])["lifespan"] == {"made": "by the lifespan"}
-    shipped.kubectl("wait", f"job/{entry['job']}", "--for=condition=Complete", "--timeout=30s")
     assert log_of(shipped, run, "facts") == "cleaned up\n"
     [pod] = shipped.list("pod", f"job-name={entry['job']}")
     ended = pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"]
@@ -173,8 +174,7 @@ def test_a_lifespan_outlives_a_failure(shipped: Namespace) -> None:
     run = shipped.wait("outlives-1", "Failed")
     entry = tasks(run)["fails"]
     assert entry["error"]["message"] == "by the lifespan"
-    shipped.kubectl("wait", f"job/{entry['job']}", "--for=condition=Failed", "--timeout=30s")
-    assert "cleaned up" in log_of(shipped, run, "fails")
+    assert "cleaned up" in log_of(shipped, run, "fails", "Failed")
 
 
 def test_a_lifespan_that_cannot_be_set_up_fails_the_task(shipped: Namespace) -> None:
