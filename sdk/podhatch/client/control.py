@@ -1,55 +1,96 @@
-"""What a user does with runs that exist, and with events: a request or two each, for the portal.
+"""What a user does with runs that exist: a request or two each, for the portal.
 
-Called by the feature clients of `Hatchet`.
+Called by the runs client.
 """
 
-from podhatch.api.event import WorkflowEvent
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.client.explain import explained
+from podhatch.client import objects
+from podhatch.client.bounded import gathered
+from podhatch.client.run_filter import RunFilter
+from podhatch.client.run_list import find_names
 from podhatch.client.session import Session, session_of
+from podhatch.client.status import ENDED, RunStatus
 from podhatch.client.target import Target
-from podhatch.cluster import WORKFLOW_RUN, ApiError
+from podhatch.cluster import WORKFLOW_RUN
 
-CONFLICTS = 10
-"""How often a replay is tried while somebody else changes the run."""
+CHUNK_SIZE = 500
+
+Chosen = Sequence[str] | RunFilter
+"""Runs by their names, or by what they have in common."""
 
 
 async def get(target: Target, name: str) -> WorkflowRun:
-    """Return the run as it stands."""
-    session = await session_of(target)
-    return WorkflowRun.model_validate(await session.get_run(name))
+    """Return the run as the cluster holds it."""
+    return await objects.read(await session_of(target), WORKFLOW_RUN, WorkflowRun, name)
 
 
 async def cancel(target: Target, name: str) -> None:
     """Ask for the run to be cancelled."""
     session = await session_of(target)
-    with explained("WorkflowRun", session.namespace, name):
-        await _change(session, name, {"spec": {"desiredState": "Cancelled"}})
+    objects.check_name(WORKFLOW_RUN, name)
+    body: JsonObject = {"spec": {"desiredState": "Cancelled"}}
+    await objects.insist(session, WORKFLOW_RUN, name, lambda: _change(session, name, body))
 
 
-async def replay(target: Target, name: str, *, failed_only: bool) -> JsonObject:
+async def replay(target: Target, name: str, *, failed_only: bool = False) -> JsonObject:
     """Ask for the run to start over, and return it: its status is still that of before."""
     session = await session_of(target)
-    tries = 0
-    while True:
-        tries += 1
+    objects.check_name(WORKFLOW_RUN, name)
+
+    async def ask() -> JsonObject:
         run = await session.get_run(name)
         count = run["spec"].get("replay", {}).get("count", 0) + 1
         spec = {"desiredState": "Running", "replay": {"count": count, "failedOnly": failed_only}}
         version = {"resourceVersion": run["metadata"]["resourceVersion"]}
-        with explained("WorkflowRun", session.namespace, name):
-            try:
-                return await _change(session, name, {"metadata": version, "spec": spec})
-            except ApiError as error:
-                if error.reason != "Conflict" or tries == CONFLICTS:
-                    raise
+        return await _change(session, name, {"metadata": version, "spec": spec})
+
+    return await objects.insist(session, WORKFLOW_RUN, name, ask)
 
 
-async def push(target: Target, manifest: JsonObject) -> WorkflowEvent:
-    """Create the event, and return it as the cluster holds it."""
-    session = await session_of(target)
-    return WorkflowEvent.model_validate(await session.create(manifest))
+async def cancel_many(
+    target: Target,
+    chosen: Chosen,
+    chunk_size: int = CHUNK_SIZE,
+    sleep_seconds: float = 0,
+) -> list[str]:
+    """Cancel runs; of those that a filter means, what has not ended. Return their names."""
+    if isinstance(chosen, RunFilter):
+        statuses = sorted(set(chosen.statuses or RunStatus) - ENDED)
+        under_way = replace(chosen, statuses=statuses)
+        chosen = await find_names(target, under_way) if statuses else []
+    await _in_chunks(lambda name: cancel(target, name), chosen, chunk_size, sleep_seconds)
+    return list(chosen)
+
+
+async def replay_many(
+    target: Target,
+    chosen: Chosen,
+    chunk_size: int = CHUNK_SIZE,
+    sleep_seconds: float = 0,
+) -> list[str]:
+    """Let runs start over, and return their names."""
+    if isinstance(chosen, RunFilter):
+        chosen = await find_names(target, chosen)
+    await _in_chunks(lambda name: replay(target, name), chosen, chunk_size, sleep_seconds)
+    return list(chosen)
+
+
+async def _in_chunks(
+    act: Callable[[str], Awaitable[object]],
+    names: Sequence[str],
+    chunk_size: int,
+    sleep_seconds: float,
+) -> None:
+    """Do something with many runs, ten at a time, with a pause after each chunk of them."""
+    for start in range(0, len(names), chunk_size):
+        if start:
+            await asyncio.sleep(sleep_seconds)
+        await gathered(act(name) for name in names[start : start + chunk_size])
 
 
 async def _change(session: Session, name: str, body: JsonObject) -> JsonObject:

@@ -1,15 +1,20 @@
 """One object by its name: read, changed, deleted. Used by every feature client."""
 
 import re
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
 
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.client.explain import explained
 from podhatch.client.session import Session
-from podhatch.cluster import Kind
+from podhatch.cluster import ApiError, Kind
 from podhatch.errors import RequestRefused
 
 Model = TypeVar("Model", bound=ApiObject)
+T = TypeVar("T")
+
+CONFLICTS = 10
+"""How often a change is tried while somebody else changes the object."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -36,6 +41,34 @@ async def delete(session: Session, kind: Kind, name: str) -> None:
     check_name(kind, name)
     with explained(kind.kind, session.namespace, name):
         await session.cluster.delete(kind, session.namespace, name)
+
+
+async def insist(session: Session, kind: Kind, name: str, change: Callable[[], Awaitable[T]]) -> T:
+    """Return what `change` returns; while somebody else is faster it is called again.
+
+    It reads the object, decides, and writes with the resourceVersion it has read.
+    """
+    tries = 0
+    while True:
+        tries += 1
+        with explained(kind.kind, session.namespace, name):
+            try:
+                return await change()
+            except ApiError as error:
+                if error.reason != "Conflict" or tries == CONFLICTS:
+                    raise
+
+
+def patch_to(old: JsonObject, new: JsonObject) -> JsonObject:
+    """Return the merge patch that turns one object into another; it takes away what is None."""
+    changed: JsonObject = dict.fromkeys(old.keys() - new.keys())
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            changed[name] = patch_to(cast("JsonObject", before), cast("JsonObject", value))
+        else:
+            changed[name] = value
+    return changed
 
 
 def check_name(kind: Kind, name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from podhatch import EmptyModel, Hatchet, RequestRefused, RunCancelled, Workflow, WorkflowRunRef
 from podhatch.api.model import JsonObject
-from podhatch.client import control, portal
+from podhatch.client import objects, portal
 from podhatch.cluster import WORKFLOW_RUN, Kind
 
 from tests.unit.sdk.conftest import Stage
@@ -161,17 +161,7 @@ class TestReplay:
         monkeypatch.setattr(stage.cluster, "merge_patch", late)
         with pytest.raises(RequestRefused, match="has been modified"):
             hatchet.runs.replay(reference)
-        assert stage.cluster.requests["patch WorkflowRun"] == control.CONFLICTS
-
-
-async def test_get(stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]) -> None:
-    stage.statuses = lambda _: [ended("7")]
-    reference = await orders.aio_run_no_wait()
-    await reference.aio_result()
-    run = await hatchet.runs.aio_get(reference)
-    assert run.status is not None
-    assert (run.status.phase, run.status.tasks[0].output) == ("Succeeded", "7")
-    assert hatchet.runs.get(reference.workflow_run_id) == run
+        assert stage.cluster.requests["patch WorkflowRun"] == objects.CONFLICTS
 
 
 def test_skipped_tasks_are_no_part_of_the_result(

@@ -28,7 +28,9 @@ async def test_event_is_created_and_seen_now(stage: Stage, hatchet: Hatchet) -> 
     assert first["spec"] == {"key": "Order paid", "payload": {"sum": 7}, "scope": "eu"}
     assert second["spec"]["payload"] == {"sum": 8}
     assert "scope" not in second["spec"]
-    assert pushed.metadata.name == first["metadata"]["name"]
+    assert pushed.event_id == first["metadata"]["name"]
+    assert (pushed.key, pushed.payload, pushed.scope) == ("Order paid", '{"sum": 7.0}', "eu")
+    assert pushed.event_timestamp == pushed.seen_at == datetime.fromisoformat(seen_at)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""A caller's mapping or model as the JSON object that the cluster keeps.
+
+Used where a workflow is named only, so that nothing is known of its input, and for events.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from podhatch.api.model import JsonObject
+from podhatch.api.pod import MAX_INPUT_BYTES
+from podhatch.serialization import dump_json
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Payload: TypeAlias = "Mapping[str, Any] | BaseModel"
+
+
+def json_object(subject: str, value: Payload) -> JsonObject:
+    """Return the value as plain JSON.
+
+    Args:
+        subject: What it is, for errors.
+        value: A mapping, or a model that is dumped by alias.
+
+    Raises:
+        ValueError: It is no JSON object, or has more than 256 KiB.
+    """
+    try:
+        text = dump_json(dict(value) if isinstance(value, Mapping) else value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{subject}: it is not JSON: {error}") from None
+    if not text.startswith("{"):
+        raise ValueError(f"{subject}: it is not a JSON object")
+    if (size := len(text.encode())) > MAX_INPUT_BYTES:
+        raise ValueError(
+            f"{subject}: it has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed"
+        )
+    return json.loads(text)

@@ -1,0 +1,123 @@
+"""The part of `hatchet.runs` that cancels and replays many runs at once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict, Unpack
+
+from podhatch.client import control
+from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
+from podhatch.client.status import RunStatus
+from podhatch.features.client import FeatureClient
+from podhatch.runnables.references import RunRef
+
+RunId = str | RunRef[Any]
+"""The name of a run (`workflow_run_id`), or a reference to it."""
+
+ONE_DAY = timedelta(days=1)
+
+
+class RunFilterOptions(TypedDict, total=False):
+    """Which runs are meant."""
+
+    until: datetime | None
+    """Created at this time or earlier."""
+    statuses: Sequence[RunStatus] | None
+    """Where they stand."""
+    workflow_ids: Sequence[str] | None
+    """Of one of these workflows, by name."""
+    additional_metadata: Mapping[str, str] | None
+    """With any of these pairs."""
+
+
+def run_filter(since: datetime | None, options: RunFilterOptions) -> RunFilter:
+    """Return the filter of what a caller says; without `since` it goes back a day."""
+    return RunFilter(
+        since or datetime.now(UTC) - ONE_DAY,
+        options.get("until"),
+        options.get("statuses"),
+        options.get("workflow_ids"),
+        options.get("additional_metadata"),
+    )
+
+
+class BulkRuns(FeatureClient):
+    """Changes of many runs, ten at a time. Each method returns the names of the runs."""
+
+    def bulk_cancel(self, opts: BulkCancelReplayOpts) -> list[str]:
+        """Cancel the runs as `cancel` does; of those that a filter means, what has not ended."""
+        return self._wait(control.cancel_many, opts.ids or _filter(opts))
+
+    async def aio_bulk_cancel(self, opts: BulkCancelReplayOpts) -> list[str]:
+        """Do what `bulk_cancel` does, in an event loop."""
+        return await self._aio_wait(control.cancel_many, opts.ids or _filter(opts))
+
+    def bulk_replay(self, opts: BulkCancelReplayOpts) -> list[str]:
+        """Let the runs start over as `replay` does."""
+        return self._wait(control.replay_many, opts.ids or _filter(opts))
+
+    async def aio_bulk_replay(self, opts: BulkCancelReplayOpts) -> list[str]:
+        """Do what `bulk_replay` does, in an event loop."""
+        return await self._aio_wait(control.replay_many, opts.ids or _filter(opts))
+
+    def bulk_cancel_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> list[str]:
+        """Cancel runs chunk by chunk, with a pause between.
+
+        Args:
+            sleep_time: Seconds between two chunks.
+            chunk_size: So many runs in each.
+            since: Runs created before are left alone; by default a day ago.
+            options: See `RunFilterOptions`.
+        """
+        meant = run_filter(since, options)
+        return self._wait(control.cancel_many, meant, chunk_size, sleep_time)
+
+    async def aio_bulk_cancel_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> list[str]:
+        """Do what `bulk_cancel_by_filters_with_pagination` does, in an event loop."""
+        meant = run_filter(since, options)
+        return await self._aio_wait(control.cancel_many, meant, chunk_size, sleep_time)
+
+    def bulk_replay_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> list[str]:
+        """Let runs start over chunk by chunk, with a pause between.
+
+        Args:
+            sleep_time: Seconds between two chunks.
+            chunk_size: So many runs in each.
+            since: Runs created before are left alone; by default a day ago.
+            options: See `RunFilterOptions`.
+        """
+        meant = run_filter(since, options)
+        return self._wait(control.replay_many, meant, chunk_size, sleep_time)
+
+    async def aio_bulk_replay_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> list[str]:
+        """Do what `bulk_replay_by_filters_with_pagination` does, in an event loop."""
+        meant = run_filter(since, options)
+        return await self._aio_wait(control.replay_many, meant, chunk_size, sleep_time)
+
+
+def _filter(opts: BulkCancelReplayOpts) -> RunFilter:
+    assert opts.filters, "either ids or filters are there"
+    return opts.filters

@@ -1,0 +1,33 @@
+"""What all feature clients have in common: a coroutine of the portal, waited for in two ways."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from podhatch.client import portal
+from podhatch.client.target import Target
+from podhatch.loading import refuse_run
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Act = Callable[Concatenate[Target, P], Coroutine[Any, Any, T]]
+"""A coroutine function of `podhatch.client`, which takes the target first."""
+
+
+class FeatureClient:
+    """Objects of one namespace. Every method has a twin for event loops, named `aio_...`.
+
+    They raise `ClusterUnreachable`, `NotInstalled`, and `RequestRefused` where there is no such
+    object or the cluster does not let you.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def _wait(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_run()
+        return portal.wait(act(self._target, *args, **kwargs))
+
+    async def _aio_wait(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        refuse_run()
+        return await portal.aio_wait(act(self._target, *args, **kwargs))

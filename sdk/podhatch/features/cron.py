@@ -1,0 +1,170 @@
+"""`hatchet.cron`: crons of one namespace."""
+
+from collections.abc import Mapping
+from typing import TypedDict, Unpack
+
+from podhatch.api.cron import ConcurrencyPolicy
+from podhatch.client import crons
+from podhatch.client.crons import CronRequest, CronWorkflows
+from podhatch.client.json_object import Payload, json_object
+from podhatch.client.listing import Window
+from podhatch.client.rows import Rows
+from podhatch.client.target import Target
+from podhatch.features.client import FeatureClient
+
+
+class CronOptions(TypedDict, total=False):
+    """What a cron may have beside what it needs."""
+
+    time_zone: str
+    """Of the expression, an IANA name such as Europe/Paris; UTC by default."""
+    concurrency_policy: ConcurrencyPolicy
+    """What a tick does while an earlier run goes on: Allow starts another (the default), Forbid
+    skips the tick, Replace cancels the earlier run."""
+    starting_deadline_seconds: int | None
+    """A tick that was missed by more, while nothing could start it, is left out."""
+
+
+class CronFilters(TypedDict, total=False):
+    """Which crons to list."""
+
+    offset: int | None
+    """So many are left out at the beginning."""
+    limit: int | None
+    """At most so many are returned; 100 by default."""
+    workflow_id: str | None
+    """Of a workflow: another name of `workflow_name`."""
+    workflow_name: str | None
+    """Of a workflow, by its name or that of its object."""
+    cron_name: str | None
+    """Of this name."""
+    additional_metadata: Mapping[str, str] | None
+    """With all of these pairs."""
+
+
+class CronClient(FeatureClient):
+    """Crons of one namespace. Each is named by its id, `metadata.id`."""
+
+    def create(
+        self,
+        workflow_name: str,
+        cron_name: str,
+        expression: str,
+        input: Payload,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        **options: Unpack[CronOptions],
+    ) -> CronWorkflows:
+        """Create a cron. The same one asked for again is the one that is there.
+
+        Args:
+            workflow_name: The workflow's name; it need not be there yet.
+            cron_name: Unique in the workflow.
+            expression: Five fields, or @hourly and the like: see `checked_cron`. No seconds.
+            input: Of each run.
+            additional_metadata: Texts that travel with each run.
+            priority: 1 (low) to 3 (high); None leaves it to the workflow.
+            options: See `CronOptions`.
+
+        Raises:
+            RequestRefused: There is another one of that name.
+            ValueError: It cannot be; the text names the field.
+        """
+        request = CronRequest(
+            self._target,
+            None,
+            workflow_name,
+            cron_name,
+            expression,
+            json_object(f"cron {cron_name!r}: input", input),
+            dict(additional_metadata or {}),
+            priority,
+            **options,
+        )
+        return self._wait(_create, request)
+
+    async def aio_create(
+        self,
+        workflow_name: str,
+        cron_name: str,
+        expression: str,
+        input: Payload,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        **options: Unpack[CronOptions],
+    ) -> CronWorkflows:
+        """Do what `create` does, in an event loop."""
+        request = CronRequest(
+            self._target,
+            None,
+            workflow_name,
+            cron_name,
+            expression,
+            json_object(f"cron {cron_name!r}: input", input),
+            dict(additional_metadata or {}),
+            priority,
+            **options,
+        )
+        return await self._aio_wait(_create, request)
+
+    def get(self, cron_id: str) -> CronWorkflows:
+        """Return the cron."""
+        return self._wait(crons.get, cron_id)
+
+    async def aio_get(self, cron_id: str) -> CronWorkflows:
+        """Do what `get` does, in an event loop."""
+        return await self._aio_wait(crons.get, cron_id)
+
+    def list(self, **filters: Unpack[CronFilters]) -> Rows[CronWorkflows]:
+        """Return crons.
+
+        Args:
+            filters: See `CronFilters`.
+        """
+        return self._wait(_find, filters)
+
+    async def aio_list(self, **filters: Unpack[CronFilters]) -> Rows[CronWorkflows]:
+        """Do what `list` does, in an event loop."""
+        return await self._aio_wait(_find, filters)
+
+    def suspend(self, cron_id: str) -> CronWorkflows:
+        """Let the cron start no further run until it is resumed."""
+        return self._wait(crons.suspend, cron_id, suspended=True)
+
+    async def aio_suspend(self, cron_id: str) -> CronWorkflows:
+        """Do what `suspend` does, in an event loop."""
+        return await self._aio_wait(crons.suspend, cron_id, suspended=True)
+
+    def resume(self, cron_id: str) -> CronWorkflows:
+        """Let a suspended cron tick again."""
+        return self._wait(crons.suspend, cron_id, suspended=False)
+
+    async def aio_resume(self, cron_id: str) -> CronWorkflows:
+        """Do what `resume` does, in an event loop."""
+        return await self._aio_wait(crons.suspend, cron_id, suspended=False)
+
+    def delete(self, cron_id: str) -> None:
+        """Delete the cron; its runs stay.
+
+        Raises:
+            RequestRefused: There is none, or it comes from `on_crons` of its workflow.
+        """
+        self._wait(crons.delete, cron_id)
+
+    async def aio_delete(self, cron_id: str) -> None:
+        """Do what `delete` does, in an event loop."""
+        await self._aio_wait(crons.delete, cron_id)
+
+
+async def _create(_: Target, request: CronRequest) -> CronWorkflows:
+    return await crons.create(request)
+
+
+async def _find(target: Target, filters: CronFilters) -> Rows[CronWorkflows]:
+    return await crons.find(
+        target,
+        Window.of(filters.get("offset"), filters.get("limit")),
+        filters.get("workflow_name") or filters.get("workflow_id"),
+        filters.get("cron_name"),
+        filters.get("additional_metadata"),
+    )

@@ -1,0 +1,173 @@
+"""`hatchet.event`: tells of something that starts runs, or that runs wait for."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+
+from podhatch.api.event import WorkflowEvent
+from podhatch.client import events as client_events
+from podhatch.client.event_rows import Event, V1Event
+from podhatch.client.events import EventFilters
+from podhatch.client.json_object import Payload
+from podhatch.client.listing import Window
+from podhatch.client.moments import in_utc
+from podhatch.client.rows import Rows
+from podhatch.client.target import Target
+from podhatch.features.client import FeatureClient
+from podhatch.features.event_options import (
+    BulkPushEventOptions,
+    BulkPushEventWithMetadata,
+    PushEventOptions,
+)
+
+
+class EventListOptions(TypedDict, total=False):
+    """Which events to list."""
+
+    offset: int | None
+    """So many are left out at the beginning."""
+    limit: int | None
+    """At most so many are returned; 100 by default."""
+    keys: Sequence[str] | None
+    """With one of these keys."""
+    since: datetime | None
+    """Seen at this time or later."""
+    until: datetime | None
+    """Seen at this time or earlier."""
+    workflow_ids: Sequence[str] | None
+    """That started a run of one of these workflows, by name."""
+    event_ids: Sequence[str] | None
+    """With one of these ids."""
+    additional_metadata: Mapping[str, str] | None
+    """With all of these pairs."""
+    scopes: Sequence[str] | None
+    """With one of these scopes."""
+
+
+class EventClient(FeatureClient):
+    """Events of one namespace. Each is deleted a day after it was pushed."""
+
+    def push(
+        self,
+        event_key: str,
+        payload: Payload,
+        options: PushEventOptions | None = None,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        scope: str | None = None,
+    ) -> Event:
+        """Push an event, seen now by this machine's clock.
+
+        It starts a run of each workflow whose `on_events` it matches and whose filters let it in,
+        and goes to the runs that wait for it. Inside a task, its metadata says which pushed it.
+
+        Args:
+            event_key: What `on_events` and `UserEventCondition` name.
+            payload: An object of at most 256 KiB as JSON: the input of the runs it starts, and
+                what conditions call `input`.
+            options: What follows as one object; what is passed by keyword counts before it.
+            additional_metadata: Goes into the metadata of the runs it starts.
+            priority: 1 (low) to 3 (high) of the runs it starts; None leaves it to their workflows.
+            scope: Filters of this scope are asked, and conditions that name it.
+
+        Raises:
+            ValueError: The event cannot be; the text names the field.
+        """
+        event = _event(event_key, payload, options, additional_metadata, priority, scope)
+        return self._wait(client_events.push, event)
+
+    async def aio_push(
+        self,
+        event_key: str,
+        payload: Payload,
+        options: PushEventOptions | None = None,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        scope: str | None = None,
+    ) -> Event:
+        """Do what `push` does, in an event loop."""
+        event = _event(event_key, payload, options, additional_metadata, priority, scope)
+        return await self._aio_wait(client_events.push, event)
+
+    def bulk_push(
+        self,
+        events: Sequence[BulkPushEventWithMetadata],
+        options: BulkPushEventOptions | None = None,
+    ) -> list[Event]:
+        """Push many events, ten at a time; none is pushed if one of them cannot be.
+
+        Args:
+            events: The events.
+            options: What an event has that does not say so itself.
+
+        Returns:
+            The events in the same order.
+
+        Raises:
+            ValueError: An event cannot be; the text names it, and the field.
+        """
+        return self._wait(client_events.push_all, _events(events, options))
+
+    async def aio_bulk_push(
+        self,
+        events: Sequence[BulkPushEventWithMetadata],
+        options: BulkPushEventOptions | None = None,
+    ) -> list[Event]:
+        """Do what `bulk_push` does, in an event loop."""
+        return await self._aio_wait(client_events.push_all, _events(events, options))
+
+    def get(self, event_id: str) -> V1Event:
+        """Return the event, and the runs it has started by now."""
+        return self._wait(client_events.get, event_id)
+
+    async def aio_get(self, event_id: str) -> V1Event:
+        """Do what `get` does, in an event loop."""
+        return await self._aio_wait(client_events.get, event_id)
+
+    def list(self, **options: Unpack[EventListOptions]) -> Rows[V1Event]:
+        """Return events, and the runs they have started by now.
+
+        Args:
+            options: See `EventListOptions`.
+        """
+        return self._wait(_find, options)
+
+    async def aio_list(self, **options: Unpack[EventListOptions]) -> Rows[V1Event]:
+        """Do what `list` does, in an event loop."""
+        return await self._aio_wait(_find, options)
+
+
+def _event(
+    key: str,
+    payload: Payload,
+    options: PushEventOptions | None,
+    additional_metadata: Mapping[str, str] | None,
+    priority: int | None,
+    scope: str | None,
+) -> WorkflowEvent:
+    given = options or PushEventOptions()
+    return client_events.new_event(
+        key,
+        payload,
+        {**given.additional_metadata, **(additional_metadata or {})},
+        given.priority if priority is None else priority,
+        given.scope if scope is None else scope,
+    )
+
+
+def _events(
+    many: Sequence[BulkPushEventWithMetadata], options: BulkPushEventOptions | None
+) -> "list[WorkflowEvent]":
+    return [
+        _event(each.key, each.payload, options, each.additional_metadata, each.priority, each.scope)
+        for each in many
+    ]
+
+
+async def _find(target: Target, options: EventListOptions) -> Rows[V1Event]:
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    window = Window.of(given.pop("offset", None), given.pop("limit", None))
+    for name in ("since", "until"):
+        if name in given:
+            given[name] = in_utc(given[name])
+    return await client_events.find(target, window, EventFilters(**given))

@@ -1,0 +1,48 @@
+"""What may be said of an event that is pushed. Standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podhatch.client.json_object import Payload
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushEventOptions:
+    """What an event may have beside its payload.
+
+    Attributes:
+        additional_metadata: Goes into the metadata of the runs it starts.
+        priority: 1 (low) to 3 (high) of the runs it starts; None leaves it to their workflows.
+        scope: Filters of this scope are asked, and waits that name it.
+        namespace: Ignored: the client's counts.
+    """
+
+    additional_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    priority: int | None = None
+    scope: str | None = None
+    namespace: str | None = None
+
+
+class BulkPushEventOptions(PushEventOptions):
+    """The same for many events at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulkPushEventWithMetadata:
+    """One of many events.
+
+    Attributes:
+        key: Its key.
+        payload: An object of at most 256 KiB as JSON.
+        additional_metadata: Goes into the metadata of the runs it starts.
+        priority: 1 (low) to 3 (high) of the runs it starts; None leaves it to their workflows.
+        scope: Filters of this scope are asked, and waits that name it.
+    """
+
+    key: str
+    payload: "Payload"
+    additional_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    priority: int | None = None
+    scope: str | None = None

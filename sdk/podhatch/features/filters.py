@@ -1,0 +1,95 @@
+"""`hatchet.filters`: which events start a run, beside what workflows declare themselves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from podhatch.client import filters
+from podhatch.client.filters import FilterUpdate, V1Filter
+from podhatch.client.json_object import Payload
+from podhatch.client.listing import Window
+from podhatch.client.rows import Rows
+from podhatch.features.client import FeatureClient
+
+NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class FiltersClient(FeatureClient):
+    """Filters of one namespace. Each is named by its id, `metadata.id`."""
+
+    def create(
+        self, workflow_id: str, expression: str, scope: str, payload: Payload = NOTHING
+    ) -> V1Filter:
+        """Create a filter: events of its scope start a run for which its expression is true.
+
+        Args:
+            workflow_id: The workflow, by its name or id.
+            expression: CEL over input (the event's payload), payload (this one),
+                additional_metadata, event_id and event_key.
+            scope: Of the events it is asked for.
+            payload: What the expression may ask, and tasks read as `ctx.filter_payload`.
+
+        Raises:
+            ValueError: It cannot be; the text names the field.
+        """
+        return self._wait(filters.create, workflow_id, expression, scope, payload)
+
+    async def aio_create(
+        self, workflow_id: str, expression: str, scope: str, payload: Payload = NOTHING
+    ) -> V1Filter:
+        """Do what `create` does, in an event loop."""
+        return await self._aio_wait(filters.create, workflow_id, expression, scope, payload)
+
+    def get(self, filter_id: str) -> V1Filter:
+        """Return the filter."""
+        return self._wait(filters.get, filter_id)
+
+    async def aio_get(self, filter_id: str) -> V1Filter:
+        """Do what `get` does, in an event loop."""
+        return await self._aio_wait(filters.get, filter_id)
+
+    def list(
+        self,
+        limit: int | None = None,
+        offset: int | None = None,
+        workflow_id_scope_pairs: Sequence[tuple[str, str]] | None = None,
+    ) -> Rows[V1Filter]:
+        """Return filters; those that workflows declare (`default_filters`) are not among them.
+
+        Args:
+            limit: At most so many are returned; 100 by default.
+            offset: So many are left out at the beginning.
+            workflow_id_scope_pairs: Of any of these workflows (by name or id) and scopes.
+        """
+        window = Window.of(offset, limit)
+        return self._wait(filters.find, window, workflow_id_scope_pairs or ())
+
+    async def aio_list(
+        self,
+        limit: int | None = None,
+        offset: int | None = None,
+        workflow_id_scope_pairs: Sequence[tuple[str, str]] | None = None,
+    ) -> Rows[V1Filter]:
+        """Do what `list` does, in an event loop."""
+        window = Window.of(offset, limit)
+        return await self._aio_wait(filters.find, window, workflow_id_scope_pairs or ())
+
+    def update(self, filter_id: str, updates: FilterUpdate) -> V1Filter:
+        """Change the filter, and return it.
+
+        Args:
+            filter_id: The filter.
+            updates: What becomes of it.
+        """
+        return self._wait(filters.update, filter_id, updates)
+
+    async def aio_update(self, filter_id: str, updates: FilterUpdate) -> V1Filter:
+        """Do what `update` does, in an event loop."""
+        return await self._aio_wait(filters.update, filter_id, updates)
+
+    def delete(self, filter_id: str) -> V1Filter:
+        """Delete the filter, and return it as it was."""
+        return self._wait(filters.delete, filter_id)
+
+    async def aio_delete(self, filter_id: str) -> V1Filter:
+        """Do what `delete` does, in an event loop."""
+        return await self._aio_wait(filters.delete, filter_id)

@@ -1,0 +1,52 @@
+"""`hatchet.logs`: what tasks have printed."""
+
+from datetime import datetime
+
+from podhatch.client import logs
+from podhatch.client.logs import V1LogLineList
+from podhatch.client.moments import in_utc
+from podhatch.features.client import FeatureClient
+
+DEFAULT_LIMIT = 1000
+
+
+class LogsClient(FeatureClient):
+    """Logs of the pods of one namespace. They are gone with the pods."""
+
+    def list(
+        self,
+        task_run_id: str,
+        limit: int = DEFAULT_LIMIT,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> V1LogLineList:
+        """Return the first lines that a task printed: `ctx.log`, stdout and stderr.
+
+        Lines of its stream are left out. For more, ask again with `since` of the last one.
+
+        Args:
+            task_run_id: `<run>/<task>` for all attempts of a task, `ctx.task_run_id` for one of
+                them, or a run's name for all of its tasks, one after the other.
+            limit: At most so many.
+            since: Printed at this time or later.
+            until: Printed at this time or earlier.
+
+        Raises:
+            RequestRefused: There is no such task, or the cluster does not let you read its log.
+            ValueError: The limit is less than 1.
+        """
+        return self._wait(logs.find, task_run_id, limit, _utc(since), _utc(until))
+
+    async def aio_list(
+        self,
+        task_run_id: str,
+        limit: int = DEFAULT_LIMIT,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> V1LogLineList:
+        """Do what `list` does, in an event loop."""
+        return await self._aio_wait(logs.find, task_run_id, limit, _utc(since), _utc(until))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return in_utc(moment) if moment else None

@@ -1,0 +1,247 @@
+"""`hatchet.runs`: what may be done with runs that exist, by their names."""
+
+import builtins
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from typing import Any, Unpack
+
+from podhatch.client import control, run_details, run_list, streams
+from podhatch.client.by_name import NamedRun
+from podhatch.client.json_object import Payload
+from podhatch.client.listing import Window
+from podhatch.client.relay import relayed
+from podhatch.client.rows import Rows
+from podhatch.client.run_details import V1WorkflowRunDetails, WorkflowRunDetail
+from podhatch.client.run_list import RunSearch
+from podhatch.client.run_rows import V1TaskSummary
+from podhatch.client.status import RunStatus
+from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter
+from podhatch.loading import refuse_run
+from podhatch.runnables.references import WorkflowRunRef
+
+EVERYTHING = 2**31
+
+
+class RunListOptions(RunFilterOptions, total=False):
+    """Which runs to list, and how."""
+
+    worker_id: str | None
+    """Of which a task ran on this node."""
+    parent_task_external_id: str | None
+    """Started by this task: its id, `ctx.task_run_id`, or the name of a run of one task."""
+    triggering_event_external_id: str | None
+    """Started by this event."""
+    include_payloads: bool
+    """Whether rows hold input and outputs; True by default."""
+
+
+class RunsClient(BulkRuns):
+    """Runs of one namespace. Each is named by its `workflow_run_id`, or by a reference to it."""
+
+    def get(self, workflow_run_id: RunId) -> V1WorkflowRunDetails:
+        """Return the run as it stands, with its tasks, their events and their graph.
+
+        `object` of what it returns is the WorkflowRun as the cluster holds it.
+        """
+        return self._wait(run_details.get, str(workflow_run_id))
+
+    async def aio_get(self, workflow_run_id: RunId) -> V1WorkflowRunDetails:
+        """Do what `get` does, in an event loop."""
+        return await self._aio_wait(run_details.get, str(workflow_run_id))
+
+    def get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
+        """Return where the run stands, and those of its tasks that may have begun."""
+        return self._wait(run_details.get_details, str(workflow_run_id))
+
+    async def aio_get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
+        """Do what `get_details` does, in an event loop."""
+        return await self._aio_wait(run_details.get_details, str(workflow_run_id))
+
+    def get_status(self, workflow_run_id: RunId) -> RunStatus:
+        """Return where the run stands."""
+        return self._wait(run_details.get_status, str(workflow_run_id))
+
+    async def aio_get_status(self, workflow_run_id: RunId) -> RunStatus:
+        """Do what `get_status` does, in an event loop."""
+        return await self._aio_wait(run_details.get_status, str(workflow_run_id))
+
+    def get_task_run(self, task_run_id: RunId) -> V1TaskSummary:
+        """Return one task.
+
+        Args:
+            task_run_id: `<run>/<task>` as rows have it, `ctx.task_run_id`, or the name of a run of
+                one task.
+        """
+        return self._wait(run_details.get_task, str(task_run_id))
+
+    async def aio_get_task_run(self, task_run_id: RunId) -> V1TaskSummary:
+        """Do what `get_task_run` does, in an event loop."""
+        return await self._aio_wait(run_details.get_task, str(task_run_id))
+
+    def get_result(self, run_id: RunId) -> Any:
+        """Return what the run has returned by now, without waiting: see `V1TaskSummary.output`.
+
+        `get_run_ref(run_id).result()` waits for the run's end.
+        """
+        return self.get(run_id).run.output
+
+    async def aio_get_result(self, run_id: RunId) -> Any:
+        """Do what `get_result` does, in an event loop."""
+        return (await self.aio_get(run_id)).run.output
+
+    def get_run_ref(self, workflow_run_id: RunId) -> WorkflowRunRef:
+        """Return a reference to the run, whose result can be waited for. Asks no cluster."""
+        return WorkflowRunRef(self._target, str(workflow_run_id))
+
+    def list(
+        self,
+        since: datetime | None = None,
+        only_tasks: bool = False,
+        offset: int | None = None,
+        limit: int | None = None,
+        **options: Unpack[RunListOptions],
+    ) -> Rows[V1TaskSummary]:
+        """Return runs, or their tasks.
+
+        Args:
+            since: Runs created before are left out; by default a day ago.
+            only_tasks: Return a row for each task, in place of one for each run.
+            offset: So many are left out at the beginning.
+            limit: At most so many are returned; 100 by default.
+            options: See `RunListOptions`.
+        """
+        search, payloads = _search(since, options)
+        window = Window.of(offset, limit)
+        return self._wait(run_list.find, search, window, only_tasks=only_tasks, payloads=payloads)
+
+    async def aio_list(
+        self,
+        since: datetime | None = None,
+        only_tasks: bool = False,
+        offset: int | None = None,
+        limit: int | None = None,
+        **options: Unpack[RunListOptions],
+    ) -> Rows[V1TaskSummary]:
+        """Do what `list` does, in an event loop."""
+        search, payloads = _search(since, options)
+        window = Window.of(offset, limit)
+        return await self._aio_wait(
+            run_list.find, search, window, only_tasks=only_tasks, payloads=payloads
+        )
+
+    def list_with_pagination(
+        self,
+        since: datetime | None = None,
+        only_tasks: bool = False,
+        **options: Unpack[RunListOptions],
+    ) -> "builtins.list[V1TaskSummary]":
+        """Return all that `list` returns page by page."""
+        search, payloads = _search(since, options)
+        window = Window(limit=EVERYTHING)
+        return self._wait(
+            run_list.find, search, window, only_tasks=only_tasks, payloads=payloads
+        ).rows
+
+    async def aio_list_with_pagination(
+        self,
+        since: datetime | None = None,
+        only_tasks: bool = False,
+        **options: Unpack[RunListOptions],
+    ) -> "builtins.list[V1TaskSummary]":
+        """Do what `list_with_pagination` does, in an event loop."""
+        search, payloads = _search(since, options)
+        window = Window(limit=EVERYTHING)
+        found = await self._aio_wait(
+            run_list.find, search, window, only_tasks=only_tasks, payloads=payloads
+        )
+        return found.rows
+
+    def create(
+        self,
+        workflow_name: str,
+        input: Payload,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+    ) -> V1WorkflowRunDetails:
+        """Start a run of a workflow that the cluster holds, whoever defined it.
+
+        Args:
+            workflow_name: The workflow's name.
+            input: Checked by the operator, not here.
+            additional_metadata: Texts that travel with the run to every task.
+            priority: 1 (low) to 3 (high); None leaves it to the workflow.
+
+        Raises:
+            InvalidRun: It cannot be; the text names the field.
+            RequestRefused: There is no such workflow.
+        """
+        asked = NamedRun(workflow_name, input, additional_metadata, priority)
+        return self._wait(run_details.create, asked)
+
+    async def aio_create(
+        self,
+        workflow_name: str,
+        input: Payload,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+    ) -> V1WorkflowRunDetails:
+        """Do what `create` does, in an event loop."""
+        asked = NamedRun(workflow_name, input, additional_metadata, priority)
+        return await self._aio_wait(run_details.create, asked)
+
+    def cancel(self, run_id: RunId) -> None:
+        """Cancel the run: its tasks that have not ended end now, and their pods are stopped.
+
+        It returns once the cluster has noted it. A run that has ended stays as it is.
+        """
+        self._wait(control.cancel, str(run_id))
+
+    async def aio_cancel(self, run_id: RunId) -> None:
+        """Do what `cancel` does, in an event loop."""
+        await self._aio_wait(control.cancel, str(run_id))
+
+    def replay(self, run_id: RunId, failed_only: bool = False) -> WorkflowRunRef:
+        """Let the run start over, with the same name, input and workflow.
+
+        In this process, `result()` of any reference to the run then waits for the new outcome.
+
+        Args:
+            run_id: The run, ended or not; a cancelled one is revived.
+            failed_only: Tasks that succeeded keep their outputs: only the others, and all that
+                depends on them, run again.
+
+        Returns:
+            A reference to the run.
+        """
+        replayed = self._wait(control.replay, str(run_id), failed_only=failed_only)
+        return WorkflowRunRef(self._target, replayed)
+
+    async def aio_replay(self, run_id: RunId, failed_only: bool = False) -> WorkflowRunRef:
+        """Do what `replay` does, in an event loop."""
+        replayed = await self._aio_wait(control.replay, str(run_id), failed_only=failed_only)
+        return WorkflowRunRef(self._target, replayed)
+
+    def subscribe_to_stream(self, workflow_run_id: RunId) -> AsyncGenerator[str | bytes, None]:
+        """Yield what the tasks of a run put into its stream, until the run has ended.
+
+        It does not matter when it is asked: chunks that were put before come first, those of all
+        tasks in the order of their time; from then on each comes as soon as it is there. The chunks
+        of one attempt of a task are always in their order. They are kept in the logs of the pods,
+        and are gone with those. Close it early with `contextlib.aclosing`.
+
+        Raises:
+            RequestRefused: There is no such run, or the cluster does not let you read logs.
+        """
+        refuse_run()
+        return relayed(streams.chunks(self._target, str(workflow_run_id)))
+
+
+def _search(since: datetime | None, options: RunListOptions) -> tuple[RunSearch, bool]:
+    """Return what to list, and whether payloads are wanted."""
+    search = RunSearch(
+        run_filter(since, options),
+        options.get("worker_id"),
+        options.get("parent_task_external_id"),
+        options.get("triggering_event_external_id"),
+    )
+    return search, options.get("include_payloads", True)

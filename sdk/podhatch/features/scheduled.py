@@ -1,0 +1,207 @@
+"""`hatchet.scheduled`: runs of one namespace that start later."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TypedDict, Unpack
+
+from podhatch.client import schedules
+from podhatch.client.by_name import NamedRun
+from podhatch.client.json_object import Payload
+from podhatch.client.listing import Window
+from podhatch.client.moments import in_utc
+from podhatch.client.rows import Rows
+from podhatch.client.schedule_rows import (
+    ScheduledRunStatus,
+    ScheduledWorkflows,
+    ScheduledWorkflowsBulkDeleteResponse,
+    ScheduledWorkflowsBulkUpdateResponse,
+)
+from podhatch.client.schedules import ScheduleFilters
+from podhatch.features.client import FeatureClient
+
+
+class ScheduleFilterOptions(TypedDict, total=False):
+    """Which schedules are meant."""
+
+    workflow_id: str | None
+    """Of a workflow, by its name or that of its object."""
+    parent_workflow_run_id: str | None
+    """Created by a task of this run."""
+    statuses: Sequence[ScheduledRunStatus] | None
+    """Where they stand."""
+    additional_metadata: Mapping[str, str] | None
+    """With all of these pairs."""
+
+
+class ScheduledClient(FeatureClient):
+    """Schedules of one namespace. Each is named by its id, which is the name of its run."""
+
+    def create(
+        self,
+        workflow_name: str,
+        trigger_at: datetime,
+        input: Payload,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+    ) -> ScheduledWorkflows:
+        """Create a run that starts later, of a workflow that the cluster holds.
+
+        It starts although nothing of yours runs then. If the operator is away at that time, it
+        starts when the operator is back.
+
+        Args:
+            workflow_name: The workflow's name.
+            trigger_at: When; a time without a time zone is taken for UTC, with a warning.
+            input: Checked by the operator, not here.
+            additional_metadata: Texts that travel with the run to every task.
+            priority: 1 (low) to 3 (high); None leaves it to the workflow.
+
+        Raises:
+            InvalidRun: It cannot be; the text names the field.
+            RequestRefused: There is no such workflow.
+        """
+        asked = NamedRun(workflow_name, input, additional_metadata, priority, in_utc(trigger_at))
+        return self._wait(schedules.create, asked)
+
+    async def aio_create(
+        self,
+        workflow_name: str,
+        trigger_at: datetime,
+        input: Payload,
+        additional_metadata: Mapping[str, str] | None = None,
+        priority: int | None = None,
+    ) -> ScheduledWorkflows:
+        """Do what `create` does, in an event loop."""
+        asked = NamedRun(workflow_name, input, additional_metadata, priority, in_utc(trigger_at))
+        return await self._aio_wait(schedules.create, asked)
+
+    def get(self, scheduled_id: str) -> ScheduledWorkflows:
+        """Return the schedule, also after its run has started."""
+        return self._wait(schedules.get, scheduled_id)
+
+    async def aio_get(self, scheduled_id: str) -> ScheduledWorkflows:
+        """Do what `get` does, in an event loop."""
+        return await self._aio_wait(schedules.get, scheduled_id)
+
+    def list(
+        self,
+        offset: int | None = None,
+        limit: int | None = None,
+        **options: Unpack[ScheduleFilterOptions],
+    ) -> Rows[ScheduledWorkflows]:
+        """Return schedules, also those whose runs have started.
+
+        Args:
+            offset: So many are left out at the beginning.
+            limit: At most so many are returned; 100 by default.
+            options: See `ScheduleFilterOptions`.
+        """
+        return self._wait(schedules.find, Window.of(offset, limit), _filters(options))
+
+    async def aio_list(
+        self,
+        offset: int | None = None,
+        limit: int | None = None,
+        **options: Unpack[ScheduleFilterOptions],
+    ) -> Rows[ScheduledWorkflows]:
+        """Do what `list` does, in an event loop."""
+        return await self._aio_wait(schedules.find, Window.of(offset, limit), _filters(options))
+
+    def update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
+        """Let the run start at another time.
+
+        Raises:
+            RequestRefused: It has started already.
+        """
+        return self._wait(schedules.update, scheduled_id, in_utc(trigger_at))
+
+    async def aio_update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
+        """Do what `update` does, in an event loop."""
+        return await self._aio_wait(schedules.update, scheduled_id, in_utc(trigger_at))
+
+    def delete(self, scheduled_id: str) -> None:
+        """Delete the schedule before its run starts.
+
+        Raises:
+            RequestRefused: It has started already.
+        """
+        self._wait(schedules.delete, scheduled_id)
+
+    async def aio_delete(self, scheduled_id: str) -> None:
+        """Do what `delete` does, in an event loop."""
+        await self._aio_wait(schedules.delete, scheduled_id)
+
+    def bulk_delete(
+        self,
+        *,
+        scheduled_ids: Sequence[str] | None = None,
+        **options: Unpack[ScheduleFilterOptions],
+    ) -> ScheduledWorkflowsBulkDeleteResponse:
+        """Delete schedules by their ids, or those that the options mean and that wait still.
+
+        Args:
+            scheduled_ids: Their ids.
+            options: See `ScheduleFilterOptions`.
+
+        Returns:
+            The ids of those deleted, and why others were not.
+
+        Raises:
+            ValueError: Neither ids nor options are given, or both.
+        """
+        if _by_ids(scheduled_ids, options):
+            return self._wait(schedules.delete_all, scheduled_ids or ())
+        return self._wait(schedules.delete_matching, _filters(options))
+
+    async def aio_bulk_delete(
+        self,
+        *,
+        scheduled_ids: Sequence[str] | None = None,
+        **options: Unpack[ScheduleFilterOptions],
+    ) -> ScheduledWorkflowsBulkDeleteResponse:
+        """Do what `bulk_delete` does, in an event loop."""
+        if _by_ids(scheduled_ids, options):
+            return await self._aio_wait(schedules.delete_all, scheduled_ids or ())
+        return await self._aio_wait(schedules.delete_matching, _filters(options))
+
+    def bulk_update(
+        self, updates: Sequence[tuple[str, datetime]]
+    ) -> ScheduledWorkflowsBulkUpdateResponse:
+        """Let runs start at other times.
+
+        Args:
+            updates: Ids and times.
+
+        Returns:
+            The ids of those moved, and why others were not.
+        """
+        moved = [(name, in_utc(moment)) for name, moment in updates]
+        return self._wait(schedules.update_all, moved)
+
+    async def aio_bulk_update(
+        self, updates: Sequence[tuple[str, datetime]]
+    ) -> ScheduledWorkflowsBulkUpdateResponse:
+        """Do what `bulk_update` does, in an event loop."""
+        moved = [(name, in_utc(moment)) for name, moment in updates]
+        return await self._aio_wait(schedules.update_all, moved)
+
+
+def _by_ids(ids: Sequence[str] | None, options: ScheduleFilterOptions) -> bool:
+    """Tell which of both ways is taken.
+
+    Raises:
+        ValueError: None is, or both are.
+    """
+    by_filter = any(value for value in options.values())
+    if (ids is not None) == by_filter:
+        raise ValueError("bulk_delete: give either scheduled_ids or filters")
+    return ids is not None
+
+
+def _filters(options: ScheduleFilterOptions) -> ScheduleFilters:
+    return ScheduleFilters(
+        options.get("workflow_id"),
+        options.get("parent_workflow_run_id"),
+        options.get("statuses") or (),
+        options.get("additional_metadata"),
+    )

@@ -1,0 +1,37 @@
+"""`hatchet.workers`: the nodes that may run tasks."""
+
+from podhatch.client import workers
+from podhatch.client.listing import Window
+from podhatch.client.rows import Rows
+from podhatch.client.workers import WorkerRow
+from podhatch.features.client import FeatureClient
+
+
+class WorkersClient(FeatureClient):
+    """Nodes of the cluster. To look at them needs a right that a namespace's users may not have.
+
+    All methods raise `RequestRefused` without it.
+    """
+
+    def list(self, offset: int | None = None, limit: int | None = None) -> Rows[WorkerRow]:
+        """Return the nodes, by name.
+
+        Args:
+            offset: So many are left out at the beginning.
+            limit: At most so many are returned; 100 by default.
+        """
+        return self._wait(workers.find, Window.of(offset, limit))
+
+    async def aio_list(
+        self, offset: int | None = None, limit: int | None = None
+    ) -> Rows[WorkerRow]:
+        """Do what `list` does, in an event loop."""
+        return await self._aio_wait(workers.find, Window.of(offset, limit))
+
+    def get(self, worker_id: str) -> WorkerRow:
+        """Return the node of this name."""
+        return self._wait(workers.get, worker_id)
+
+    async def aio_get(self, worker_id: str) -> WorkerRow:
+        """Do what `get` does, in an event loop."""
+        return await self._aio_wait(workers.get, worker_id)
