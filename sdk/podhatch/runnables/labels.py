@@ -41,7 +41,7 @@ class DesiredWorkerLabel:
 
 
 DesiredWorkerLabels: TypeAlias = (
-    Sequence[DesiredWorkerLabel] | Mapping[str, DesiredWorkerLabel] | Mapping[str, str | int]
+    Sequence[DesiredWorkerLabel] | Mapping[str, DesiredWorkerLabel | str | int]
 )
 
 _KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?")

@@ -21,9 +21,15 @@ class Location:
     """The folder from which the module is imported; None when it is no plain file."""
 
     def absolute(self) -> "Location":
-        """Return the same place for a process of this machine, in whatever folder it works."""
-        is_file = self.root is not None and self.python.partition(":")[0].endswith(".py")
-        return Location(f"{self.root}/{self.python}", self.root) if is_file else self
+        """Return the same place for another process of this machine with this one's module path."""
+        if self.root is None:
+            return self
+        place, _, name = self.python.partition(":")
+        if not place.endswith(".py"):
+            if self.root in {Path(folder).resolve() for folder in sys.path}:
+                return self
+            place = _file_of(self.root, place)
+        return Location(f"{self.root}/{place}:{name}", self.root)
 
 
 def locate(subject: str, fn: Callable[..., object]) -> Location:
@@ -53,6 +59,11 @@ def locate(subject: str, fn: Callable[..., object]) -> Location:
     if (root := _root(path, name)) is None:
         return Location(f"{path.name}:{plain.__qualname__}", path.parent)
     return Location(f"{name}:{plain.__qualname__}", root)
+
+
+def _file_of(root: Path, module: str) -> str:
+    file = module.replace(".", "/")
+    return f"{file}/__init__.py" if (root / file).is_dir() else f"{file}.py"
 
 
 def _root(path: Path, module: str) -> Path | None:

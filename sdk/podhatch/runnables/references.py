@@ -5,10 +5,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from podhatch.client.target import Target
+from podhatch.loading import refuse_run
 from podhatch.runnables.task import Input, R_co, Task
 from podhatch.serialization import load_value
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from podhatch.api.model import JsonObject
     from podhatch.api.run import WorkflowRun
 
@@ -70,6 +73,14 @@ class RunRef(ABC, Generic[R_co]):
         from podhatch.client import portal, runs
 
         return await portal.aio_wait(runs.get(self._target, self.workflow_run_id))
+
+    def stream(self) -> "AsyncGenerator[str | bytes, None]":
+        """Yield what the tasks of the run put into its stream: see `runs.subscribe_to_stream`."""
+        refuse_run()
+        from podhatch.client import streams
+        from podhatch.client.relay import relayed
+
+        return relayed(streams.chunks(self._target, self.workflow_run_id))
 
     @abstractmethod
     def value_of(self, texts: dict[str, str | None]) -> R_co:

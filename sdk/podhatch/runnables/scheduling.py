@@ -1,8 +1,7 @@
 """A run that starts later: what `schedule` takes for a time and returns."""
 
-import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,3 @@ class WorkflowVersion:
 
     id: str
     scheduled_workflows: tuple[ScheduledWorkflow, ...]
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Return the moment in UTC; one without a time zone is taken to be there, with a warning."""
-    if moment.tzinfo is None:
-        warnings.warn(
-            f"{moment} has no time zone and is taken as UTC: pass a datetime with tzinfo",
-            stacklevel=4,
-        )
-        return moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)

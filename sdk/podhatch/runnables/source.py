@@ -9,6 +9,7 @@ import io
 import os
 import zipfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from podhatch.api.labels import MANAGED_BY, MANAGED_BY_VALUE
@@ -50,17 +51,26 @@ def zip_tree(root: Path) -> bytes:
     sizes = {path: path.stat().st_size for path in _files(root)}
     if sum(sizes.values()) > MAX_TREE_BYTES:
         raise _too_large(root, sizes, "before it is compressed")
+    entries = [(path.relative_to(root).as_posix(), path.read_bytes()) for path in sorted(sizes)]
+    packed, packed_sizes = _zip(tuple(entries))
+    if len(packed) > MAX_SOURCE_BYTES:
+        largest = {root / name: size for name, size in packed_sizes.items()}
+        raise _too_large(root, largest, "compressed")
+    return packed
+
+
+@lru_cache(maxsize=1)
+def _zip(entries: tuple[tuple[str, bytes], ...]) -> tuple[bytes, dict[str, int]]:
+    """Return the zip, and each file's size in it. Workflows of one program share their tree."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path in sorted(sizes):
-            entry = zipfile.ZipInfo(path.relative_to(root).as_posix(), _ROOTS_OF_TIME)
+        for name, content in entries:
+            entry = zipfile.ZipInfo(name, _ROOTS_OF_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, path.read_bytes())
-        packed = {root / info.filename: info.compress_size for info in archive.infolist()}
-    if buffer.tell() > MAX_SOURCE_BYTES:
-        raise _too_large(root, packed, "compressed")
-    return buffer.getvalue()
+            archive.writestr(entry, content)
+        sizes = {info.filename: info.compress_size for info in archive.infolist()}
+    return buffer.getvalue(), sizes
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
+from podhatch.client.moments import in_utc
 from podhatch.duration import Duration, seconds
 from podhatch.loading import refuse_run
 from podhatch.runnables.definition import Definition
 from podhatch.runnables.priority import Priority
-from podhatch.runnables.scheduling import ScheduledWorkflow, WorkflowVersion, in_utc
+from podhatch.runnables.scheduling import ScheduledWorkflow, WorkflowVersion
 from podhatch.runnables.task import Input
 from podhatch.runnables.trigger import (
     NO_SCHEDULE_OPTIONS,
@@ -68,7 +69,7 @@ class Triggering(Definition[Input]):
             RequestRefused: The API server did not accept the run.
             ValueError: `starting_deadline` is no duration.
         """
-        request = self._scheduled(run_at, input, options, starting_deadline, flat)
+        request = self._scheduled(in_utc(run_at), input, options, starting_deadline, flat)
         from podhatch.client import portal, runs
 
         started = runs.start(self.target, self._publication(), request)
@@ -84,7 +85,7 @@ class Triggering(Definition[Input]):
         **flat: Unpack[ScheduleOptions],
     ) -> WorkflowVersion:
         """Do what `schedule` does, in an event loop."""
-        request = self._scheduled(run_at, input, options, starting_deadline, flat)
+        request = self._scheduled(in_utc(run_at), input, options, starting_deadline, flat)
         from podhatch.client import portal, runs
 
         started = runs.start(self.target, self._publication(), request)
@@ -182,7 +183,7 @@ class Triggering(Definition[Input]):
             input,
             options or NO_SCHEDULE_OPTIONS,
             flat,
-            start_at=in_utc(run_at),
+            start_at=run_at,
             starting_deadline_seconds=_whole_seconds(starting_deadline),
         )
 
