@@ -263,7 +263,7 @@ class Engine:
     # What executions tell, from their own threads.
 
     def began(self, job: str) -> None:
-        """The user's code starts."""
+        """The attempt has got what it needs to start."""
         self._loop.call_soon_threadsafe(self._begin, job)
 
     def finished(self, job: str, end: Ended) -> None:

@@ -33,7 +33,11 @@ class Listener(Protocol):
         ...
 
     def began(self, job: str) -> None:
-        """The user's code starts."""
+        """The attempt has got what it needs to start."""
+        ...
+
+    def wake(self) -> None:
+        """The time of an attempt has changed."""
         ...
 
     def extended(self, job: str, report: Report) -> None:

@@ -74,6 +74,7 @@ class ThreadExecution:
 
     def start(self) -> None:
         """Start the thread."""
+        self._listener.began(self._job)
         self._thread.start()
 
     def look_at_clock(self, now: datetime) -> None:
@@ -104,8 +105,8 @@ class ThreadExecution:
     def begin(self) -> None:
         """Start the task's clock."""
         self._report["startedAt"] = format_time(self._listener.now())
-        self._listener.began(self._job)
         self.extend(0.0)
+        self._listener.wake()
 
     def extend(self, seconds: float) -> None:
         """Move the end of the attempt's time."""

@@ -1,0 +1,283 @@
+"""Whole runs in threads of this process, by a clock that does not wait."""
+
+import asyncio
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from podhatch import (
+    Context,
+    Hatchet,
+    ParentCondition,
+    RetryAfter,
+    SleepCondition,
+    UserEventCondition,
+    or_,
+)
+from podhatch.errors import FailedTaskRunExceptionGroup, InvalidRun, RunCancelled
+from podhatch.testing import FakeClock, LocalEvent
+from pydantic import BaseModel
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+hatchet = Hatchet()
+
+
+class Order(BaseModel):
+    id: int
+
+
+class Receipt(BaseModel):
+    order: int
+    paid: bool
+
+
+@hatchet.task(input_validator=Order)
+async def charge(input: Order, ctx: Context) -> Receipt:
+    await asyncio.sleep(0)
+    return Receipt(order=input.id, paid=True)
+
+
+def test_a_standalone_task_returns_what_it_declares() -> None:
+    assert charge.run_local(Order(id=7)) == Receipt(order=7, paid=True)
+
+
+async def test_in_an_event_loop() -> None:
+    assert await charge.aio_run_local({"id": 8}) == Receipt(order=8, paid=True)
+
+
+def test_an_input_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InvalidRun, match="id: "):
+        charge.run_local({})
+
+
+def test_a_workflow_returns_outputs_by_task() -> None:
+    flow = hatchet.workflow("outputs")
+
+    @flow.task()
+    def one(input: Any, ctx: Context) -> Receipt:
+        return Receipt(order=1, paid=False)
+
+    @flow.task(parents=[one])
+    def none(input: Any, ctx: Context) -> None:
+        assert ctx.task_output(one) == Receipt(order=1, paid=False)
+
+    @flow.task(parents=[one], skip_if=[ParentCondition(one, "!output.paid")])
+    def skipped(input: Any, ctx: Context) -> None:
+        raise AssertionError
+
+    assert flow.run_local() == {"one": {"order": 1, "paid": False}, "none": None}
+
+
+def test_independent_tasks_run_at_the_same_time() -> None:
+    flow = hatchet.workflow("parallel")
+    met = threading.Barrier(2, timeout=20)
+
+    @flow.task()
+    def left(input: Any, ctx: Context) -> int:
+        return met.wait()
+
+    @flow.task()
+    async def right(input: Any, ctx: Context) -> int:
+        return met.wait()
+
+    assert sorted(flow.run_local().values()) == [0, 1]
+
+
+def test_backoffs_pass_by_the_clock_alone() -> None:
+    clock = FakeClock(START)
+    attempts: list[tuple[int, float]] = []
+
+    @hatchet.task(retries=3, backoff_factor=60, backoff_max_seconds=3000)
+    def stubborn(input: Any, ctx: Context) -> int:
+        attempts.append((ctx.retry_count, (clock.now() - START).total_seconds()))
+        if ctx.retry_count == 1:
+            raise RetryAfter("busy", 86_000)
+        if ctx.retry_count < 3:
+            raise ValueError
+        return ctx.attempt_number
+
+    began = time.monotonic()
+    assert stubborn.run_local(clock=clock) == 4
+    assert attempts == [(0, 0.0), (1, 60.0), (2, 86_060.0), (3, 89_060.0)]
+    assert time.monotonic() - began < 30
+
+
+def test_a_failure_tells_where_in_the_users_code() -> None:
+    flow = hatchet.workflow("failure")
+    told: list[str] = []
+
+    @flow.task()
+    def breaks(input: Any, ctx: Context) -> None:
+        raise KeyError("tea")
+
+    @flow.on_failure_task()
+    def mourns(input: Any, ctx: Context) -> None:
+        told.extend(ctx.task_run_errors)
+
+    with pytest.raises(FailedTaskRunExceptionGroup) as caught:
+        flow.run_local()
+    [error] = caught.value.exceptions
+    assert (error.task, error.exc_type, error.exc) == ("breaks", "KeyError", "'tea'")
+    assert 'raise KeyError("tea")' in error.trace
+    assert "podhatch" not in error.trace
+    assert told == ["breaks"]
+
+
+def test_a_cancelled_run_says_why() -> None:
+    flow = hatchet.workflow("cancels")
+
+    @flow.task()
+    def judge(input: Any, ctx: Context) -> bool:
+        return True
+
+    @flow.task(parents=[judge], cancel_if=[ParentCondition(judge, "output")])
+    def judged(input: Any, ctx: Context) -> None:
+        raise AssertionError
+
+    with pytest.raises(RunCancelled, match="task judged: cancelIf holds"):
+        flow.run_local()
+
+
+def test_a_task_cancels_itself() -> None:
+    @hatchet.task(retries=3)
+    def gives_up(input: Any, ctx: Context) -> bool:
+        ctx.cancel()
+        return ctx.is_cancelled
+
+    with pytest.raises(RunCancelled):
+        gives_up.run_local()
+
+
+@pytest.mark.parametrize(("after", "winner"), [(30, "event"), (90, "sleep")])
+def test_sleeps_and_events_race_by_the_clock(after: float, winner: str) -> None:
+    flow = hatchet.workflow("race")
+    clock = FakeClock(START)
+    minute = timedelta(minutes=1)
+
+    @flow.task(wait_for=[UserEventCondition("go", "input.n > 1")], skip_if=[SleepCondition(minute)])
+    def event(input: Any, ctx: Context) -> float:
+        return (clock.now() - START).total_seconds()
+
+    @flow.task(wait_for=[or_(SleepCondition(minute), UserEventCondition("other"))])
+    def sleep(input: Any, ctx: Context) -> float:
+        return (clock.now() - START).total_seconds()
+
+    events = [
+        LocalEvent("go", {"n": 1}, after=timedelta(seconds=1)),
+        LocalEvent("go", {"n": 2}, after=timedelta(seconds=after)),
+    ]
+    result = flow.run_local(clock=clock, events=events)
+    assert result == {"sleep": 60.0} | ({"event": 30.0} if winner == "event" else {})
+
+
+def test_time_is_over_when_the_clock_says_so() -> None:
+    clock = FakeClock()
+    seen: list[bool] = []
+
+    @hatchet.task(execution_timeout=timedelta(minutes=5))
+    async def waits(input: Any, ctx: Context) -> None:
+        ctx.refresh_timeout(timedelta(minutes=1))
+        clock.advance(timedelta(minutes=5, seconds=59))
+        await asyncio.sleep(0.05)
+        seen.append(ctx.is_cancelled)
+        clock.advance(2)
+        await asyncio.sleep(60)
+
+    with pytest.raises(FailedTaskRunExceptionGroup) as caught:
+        waits.run_local(clock=clock)
+    [error] = caught.value.exceptions
+    assert (error.exc_type, error.exc) == ("TimedOut", "Task exceeded timeout of 360s")
+    assert ", in waits\n" in error.trace
+    assert seen == [False]
+
+
+def test_a_task_that_waits_too_long_in_real_time_is_left_behind() -> None:
+    left = threading.Event()
+    released = threading.Event()
+
+    @hatchet.task(execution_timeout=timedelta(milliseconds=50))
+    def hangs(input: Any, ctx: Context) -> None:
+        released.wait(60)
+        assert ctx.is_cancelled
+        left.set()
+
+    with pytest.raises(FailedTaskRunExceptionGroup) as caught:
+        hangs.run_local(clock=FakeClock())
+    assert "released.wait(60)" in caught.value.exceptions[0].trace
+    released.set()
+    assert left.wait(20)
+
+
+def test_mocks_stand_in_for_tasks() -> None:
+    flow = hatchet.workflow("mocked", input_validator=Order)
+
+    @flow.task()
+    def fetch(input: Order, ctx: Context) -> Receipt:
+        raise AssertionError
+
+    @flow.task(parents=[fetch])
+    def store(input: Order, ctx: Context) -> int:
+        raise AssertionError
+
+    @flow.task(parents=[fetch, store])
+    def report(input: Order, ctx: Context) -> list[Any]:
+        return [ctx.task_output(fetch).order, ctx.task_output(store)]
+
+    def stand_in(input: Order, ctx: Context) -> int:
+        return input.id * 10 + ctx.task_output(fetch).order
+
+    result = flow.run_local(
+        {"id": 4}, mocks={"fetch": Receipt(order=2, paid=True), "store": stand_in}
+    )
+    assert result["report"] == [2, 42]
+
+
+def test_runs_that_a_task_starts_are_local_and_made_once() -> None:
+    children: list[str] = []
+
+    @hatchet.task()
+    def child(input: Any, ctx: Context) -> str:
+        children.append(f"{ctx.child_key} of {ctx.parent_workflow_run_id}")
+        return ctx.additional_metadata["who"]
+
+    @hatchet.task(retries=1)
+    async def parent(input: Any, ctx: Context) -> list[str]:
+        said = [await child.aio_run(child_key=str(n)) for n in range(2)]
+        if ctx.retry_count == 0:
+            raise ValueError
+        return [*said, ctx.workflow_run_id]
+
+    *said, run = parent.run_local(additional_metadata={"who": "me"})
+    assert said == ["me", "me"]
+    assert children == [f"0 of {run}", f"1 of {run}"]
+
+
+def test_a_stub_has_no_code_here() -> None:
+    stub = hatchet.stubs.workflow(name="elsewhere")
+    with pytest.raises(InvalidRun, match="'elsewhere' has no code in this process"):
+        stub.run_local()
+
+
+def test_no_socket_and_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/at/all")
+    assert charge.run_local(Order(id=1)).paid
+
+
+def test_a_large_run_takes_little_time() -> None:
+    flow = hatchet.workflow("wide")
+
+    def one(input: Any, ctx: Context) -> str:
+        return "x" * 500
+
+    for number in range(200):
+        flow.task(name=f"t{number}")(one)
+    began = time.monotonic()
+    assert len(flow.run_local()) == 200
+    assert time.monotonic() - began < 60
