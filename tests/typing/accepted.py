@@ -27,8 +27,10 @@ from podhatch import (
     WorkflowRunRef,
     or_,
 )
-from podhatch.api.event import WorkflowEvent
 from podhatch.api.run import WorkflowRun
+from podhatch.client.event_rows import Event
+from podhatch.client.run_details import V1WorkflowRunDetails
+from podhatch.client.run_rows import V1TaskSummary
 from pydantic import BaseModel
 
 
@@ -183,9 +185,12 @@ async def run() -> None:
 async def control(reference: WorkflowRunRef, typed: TaskRunRef[Order, Receipt]) -> None:
     assert_type(hatchet.runs.replay(reference, failed_only=True), WorkflowRunRef)
     assert_type(await hatchet.runs.aio_replay(typed), WorkflowRunRef)
-    assert_type(hatchet.runs.get("orders-1"), WorkflowRun)
-    assert_type(await hatchet.runs.aio_get("orders-1"), WorkflowRun)
+    assert_type(hatchet.runs.get("orders-1"), V1WorkflowRunDetails)
+    assert_type((await hatchet.runs.aio_get("orders-1")).object, WorkflowRun)
     hatchet.runs.cancel("orders-1")
     await hatchet.runs.aio_cancel(reference)
-    assert_type(hatchet.event.push("paid", {"sum": 7}, scope="eu"), WorkflowEvent)
-    assert_type(await hatchet.event.aio_push("paid", Order(id=7)), WorkflowEvent)
+    assert_type(hatchet.event.push("paid", {"sum": 7}, scope="eu"), Event)
+    assert_type(await hatchet.event.aio_push("paid", Order(id=7)), Event)
+    assert_type(hatchet.runs.list(only_tasks=True).rows, list[V1TaskSummary])
+    async for chunk in hatchet.runs.subscribe_to_stream("orders-1"):
+        assert_type(chunk, str | bytes)
