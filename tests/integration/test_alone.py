@@ -175,6 +175,38 @@ async def test_a_kill_between_any_two_writes_neither_loses_nor_doubles(
     assert attempts == ["1", "1"]
 
 
+@pytest.mark.parametrize(
+    "fault", [f"{moment} create WorkflowRun:{n}" for moment in ("before", "after") for n in (1, 2)]
+)
+async def test_a_kill_between_the_runs_of_an_event_neither_loses_nor_doubles(
+    cluster: Cluster, unused_tcp_port: int, tmp_path: Path, fault: str
+) -> None:
+    namespace = cluster.namespace
+    filters = [{"expression": "true", "scope": "eu", "payload": {"n": n}} for n in (1, 2)]
+    await cluster.create(workflow(namespace, onEvents=["paid"], defaultFilters=filters))
+    await cluster.create(
+        {
+            "apiVersion": labels.API_VERSION,
+            "kind": "WorkflowEvent",
+            "metadata": {"name": "paid-1", "namespace": namespace},
+            "spec": {"key": "paid", "scope": "eu"},
+        }
+    )
+    assert await ended(cluster, unused_tcp_port, tmp_path, fault) == -signal.SIGKILL
+    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="process"):
+        async with asyncio.timeout(30):
+            while not await _is_handled(cluster):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+    runs, _ = await cluster.list(WORKFLOW_RUN, namespace)
+    payloads = [each["spec"]["trigger"]["event"]["filterPayload"]["n"] for each in runs]
+    assert sorted(payloads) == [1, 2]
+
+
+async def _is_handled(cluster: Cluster) -> bool:
+    event = await cluster.get(WORKFLOW_EVENT, cluster.namespace, "paid-1")
+    return "handledAt" in event.get("status", {})
+
+
 async def test_a_deletion_cut_short_is_made_good(
     cluster: Cluster, unused_tcp_port: int, tmp_path: Path
 ) -> None:
