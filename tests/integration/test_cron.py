@@ -218,6 +218,19 @@ async def test_a_run_that_is_cancelled_or_deleted_fails_its_tick(
         assert await runs(cluster) == ["cancelled"]
 
 
+async def test_a_run_that_is_deleted_at_its_end_has_told_its_tick(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
+    namespace = cluster.namespace
+    async with running(cluster, unused_tcp_port):
+        await cluster.create(workflow(namespace, ttlSecondsAfterFinished=0))
+        await cluster.create(cron(namespace))
+        await until(cluster, CRON_JOB, "nightly", bool)
+        await tick(cluster, "short")
+        await until(cluster, JOB, "short", lambda job: condition(job, "Complete"))
+        await gone(cluster, WORKFLOW_RUN, "short")
+
+
 FAULTS = (
     "before create CronJob:1",
     "after create CronJob:1",
