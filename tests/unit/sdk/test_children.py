@@ -1,0 +1,195 @@
+"""Runs that a task starts: linked to it, made once, and the same in every attempt."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+from podhatch import (
+    Context,
+    EmptyModel,
+    FailedTaskRunExceptionGroup,
+    Hatchet,
+    NonDeterminismError,
+    RunCancelled,
+    Standalone,
+    Workflow,
+)
+from podhatch.api.model import JsonObject
+from podhatch.context import entered
+
+from tests.unit.sdk.conftest import Stage
+
+PARENT = Context(
+    workflow_run_id="orders-1",
+    run_uid="uid-1",
+    task_run_id="orders-1-charge-abc-1",
+    workflow_name="orders",
+    task_name="charge",
+    additional_metadata={"tenant": "acme", "by": "parent"},
+)
+
+
+def attempt(number: int = 1) -> Context:
+    """Return the context of the parent task's attempt, which has started no child yet."""
+    job = f"orders-1-charge-abc-{number}"
+    return dataclasses.replace(PARENT, attempt_number=number, retry_count=-1, task_run_id=job)
+
+
+@pytest.fixture
+def child(hatchet: Hatchet) -> Standalone[EmptyModel, int]:
+    @hatchet.task("child")
+    def child(input: EmptyModel, ctx: Context) -> int:
+        return 1
+
+    return child
+
+
+@pytest.fixture
+def other(hatchet: Hatchet) -> Workflow[EmptyModel]:
+    other = hatchet.workflow("other")
+
+    @other.task()
+    def work(input: EmptyModel, ctx: Context) -> None: ...
+
+    return other
+
+
+def test_is_linked_to_its_parent(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+    with entered(attempt()):
+        child.run_no_wait(additional_metadata={"by": "child"})
+    run = stage.run
+    assert run["spec"]["parent"] == {
+        "run": "orders-1",
+        "task": "charge",
+        "job": "orders-1-charge-abc-1",
+        "index": 0,
+    }
+    assert run["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "podhatch.dev/v1alpha1",
+            "kind": "WorkflowRun",
+            "name": "orders-1",
+            "uid": "uid-1",
+        }
+    ]
+    assert run["metadata"]["name"].startswith("orders-1-")
+    assert run["spec"]["additionalMetadata"] == {"tenant": "acme", "by": "child"}
+
+
+def test_pod_publishes_nothing(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+    with entered(attempt()):
+        child.run_no_wait()
+    assert stage.cluster.requests == {"create WorkflowRun": 1}
+
+
+def test_outside_of_a_run_it_is_an_ordinary_one(
+    stage: Stage, child: Standalone[EmptyModel, int]
+) -> None:
+    child.run_no_wait()
+    assert "parent" not in stage.run["spec"]
+    assert "ownerReferences" not in stage.run["metadata"]
+
+
+def names(stage: Stage) -> list[str]:
+    return [run["metadata"]["name"] for run in stage.cluster.objects("WorkflowRun")]
+
+
+def test_each_is_another_run(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+    with entered(attempt()):
+        for _ in range(3):
+            child.run_no_wait()
+    indexes = [run["spec"]["parent"]["index"] for run in stage.cluster.objects("WorkflowRun")]
+    assert indexes == [0, 1, 2]
+    assert len(set(names(stage))) == 3
+
+
+STARTS: dict[str, Callable[[Standalone[EmptyModel, int]], object]] = {
+    "key": lambda child: child.run_no_wait(child_key="a"),
+    "index": lambda child: child.run_no_wait(),
+    "many": lambda child: child.run_many_no_wait([child.create_bulk_run_item(key="a")]),
+    "async": lambda child: asyncio.run(child.aio_run_no_wait()),
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_later_attempt_finds_the_same_run(
+    stage: Stage,
+    child: Standalone[EmptyModel, int],
+    start: Callable[[Standalone[EmptyModel, int]], object],
+) -> None:
+    for number in (1, 2):
+        with entered(attempt(number)):
+            start(child)
+    assert len(names(stage)) == 1
+    assert stage.run["spec"]["parent"]["job"] == "orders-1-charge-abc-1"
+
+
+def test_later_attempt_gets_the_result_that_is_there(
+    stage: Stage, child: Standalone[EmptyModel, int]
+) -> None:
+    stage.outputs(child="7")
+    for number in (1, 2):
+        with entered(attempt(number)):
+            assert child.run() == 7
+    assert len(names(stage)) == 1
+
+
+def test_keys_are_no_indexes(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+    with entered(attempt()):
+        child.run_no_wait()
+        child.run_no_wait(child_key="0")
+        child.run_no_wait(child_key="1")
+        child.run_no_wait()
+    assert len(set(names(stage))) == 4
+
+
+def test_another_workflow_in_its_place_is_told(
+    stage: Stage, child: Standalone[EmptyModel, int], other: Workflow[EmptyModel]
+) -> None:
+    with entered(attempt()):
+        child.run_no_wait()
+    with entered(attempt(2)), pytest.raises(NonDeterminismError) as error:
+        other.run_no_wait()
+    assert "non-determinism in task charge of run orders-1" in str(error.value)
+    assert "(index 0) is of workflow 'child'" in str(error.value)
+    assert error.value.task_external_id == "orders-1-charge-abc-2"
+
+
+def test_same_place_in_another_run_is_another_child(
+    stage: Stage, child: Standalone[EmptyModel, int]
+) -> None:
+    with entered(attempt()):
+        child.run_no_wait()
+    with entered(dataclasses.replace(PARENT, run_uid="uid-2")):
+        child.run_no_wait()
+    with entered(dataclasses.replace(PARENT, task_name="ship")):
+        child.run_no_wait()
+    assert len(set(names(stage))) == 3
+
+
+@pytest.mark.parametrize(
+    ("phase", "error"), [("Failed", FailedTaskRunExceptionGroup), ("Cancelled", RunCancelled)]
+)
+def test_end_of_a_child_raises_as_anywhere(
+    stage: Stage, child: Standalone[EmptyModel, int], phase: str, error: type[Exception]
+) -> None:
+    failed: JsonObject = {"name": "child", "state": phase, "message": "no"}
+    stage.statuses = lambda _: [{"phase": phase, "tasks": [failed]}]
+    with entered(attempt()), pytest.raises(error):
+        child.run()
+
+
+def test_runs_of_all_attempts_of_a_pod_have_one_label(
+    stage: Stage, child: Standalone[EmptyModel, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from podhatch.client import portal
+
+    monkeypatch.setenv("PODHATCH_RUN_UID", "uid-1")
+    monkeypatch.setenv("PODHATCH_TASK", "charge")
+    for number in (1, 2):
+        with entered(attempt(number)):
+            child.run_no_wait(child_key=str(number))
+        portal.shut_down()
+    labels = [run["metadata"]["labels"] for run in stage.cluster.objects("WorkflowRun")]
+    assert labels[0] == labels[1]

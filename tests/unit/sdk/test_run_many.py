@@ -1,0 +1,223 @@
+"""Many runs at once: order, failures in place, one watch, the bounded rate."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from podhatch import (
+    Context,
+    FailedTaskRunExceptionGroup,
+    Hatchet,
+    IllegalTaskOutputError,
+    InvalidRun,
+    RequestRefused,
+    RunCancelled,
+    Standalone,
+    TaskRunRef,
+    Workflow,
+)
+from podhatch.api.model import JsonObject
+from podhatch.client import bulk, portal
+from podhatch.cluster import ApiError
+from podhatch.runnables.bulk import WorkflowRunTriggerConfig
+from podhatch.runnables.trigger import TriggerWorkflowOptions
+from pydantic import BaseModel
+
+from tests.unit.sdk.conftest import Stage
+
+
+class Order(BaseModel):
+    id: int
+
+
+@pytest.fixture
+def charge(hatchet: Hatchet) -> Standalone[Order, int]:
+    @hatchet.task(input_validator=Order)
+    def charge(input: Order, ctx: Context) -> int:
+        return input.id
+
+    return charge
+
+
+@pytest.fixture
+def orders(hatchet: Hatchet) -> Workflow[Order]:
+    orders = hatchet.workflow("orders", input_validator=Order)
+
+    @orders.task()
+    def ship(input: Order, ctx: Context) -> None: ...
+
+    return orders
+
+
+def echo(stage: Stage, task: str = "charge") -> None:
+    """Answer each run with its input's id; 13 fails, 14 is cancelled, 15 returns a text."""
+
+    def statuses(run: JsonObject) -> list[JsonObject]:
+        number = run["spec"]["input"]["id"]
+        done = {"name": task, "state": "Succeeded", "output": str(number)}
+        if number == 13:
+            failed = {"name": task, "state": "Failed", "message": "bad luck", "reason": "Luck"}
+            return [{"phase": "Failed", "tasks": [failed]}]
+        if number == 14:
+            return [{"phase": "Cancelled"}]
+        if number == 15:
+            done["output"] = '"fifteen"'
+        return [{"phase": "Running"}, {"phase": "Succeeded", "tasks": [done]}]
+
+    stage.statuses = statuses
+
+
+def test_results_come_in_the_order_of_the_items(
+    stage: Stage, charge: Standalone[Order, int]
+) -> None:
+    echo(stage)
+    items = [charge.create_bulk_run_item(Order(id=number)) for number in range(100, 140)]
+    told: list[tuple[int, int]] = []
+
+    def progress(created: int, total: int) -> None:
+        told.append((created, total))
+
+    assert charge.run_many(items, progress=progress) == list(range(100, 140))
+    assert told == [(count, 40) for count in range(1, 41)]
+    assert stage.cluster.requests["create WorkflowRun"] == 40
+    assert stage.cluster.requests["watch WorkflowRun"] == 1
+    assert stage.cluster.requests["get WorkflowRun"] == 0
+
+
+async def test_async_twin(stage: Stage, charge: Standalone[Order, int]) -> None:
+    echo(stage)
+    items = [charge.create_bulk_run_item({"id": number}) for number in (3, 1, 2)]
+    assert await charge.aio_run_many(items) == [3, 1, 2]
+    references = await charge.aio_run_many_no_wait(items)
+    assert [await each.aio_result() for each in references] == [3, 1, 2]
+
+
+async def test_single_runs_share_a_watch_too(stage: Stage, charge: Standalone[Order, int]) -> None:
+    echo(stage)
+    gate = asyncio.Event()
+
+    async def hold(run: JsonObject) -> None:
+        await gate.wait()
+        await stage.operate(run)
+
+    stage.cluster.on_create = hold
+    references = [await charge.aio_run_no_wait(Order(id=number)) for number in range(5)]
+    results = asyncio.gather(*(each.aio_result() for each in references))
+    await asyncio.sleep(0)
+    portal.portal().loop.call_soon_threadsafe(gate.set)
+    assert await results == [0, 1, 2, 3, 4]
+    assert stage.cluster.requests["watch WorkflowRun"] == 1
+
+
+class TestFailures:
+    def items(self, charge: Standalone[Order, int], *ids: int) -> list[WorkflowRunTriggerConfig]:
+        return [charge.create_bulk_run_item(Order(id=number)) for number in ids]
+
+    def test_first_one_is_raised(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+        echo(stage)
+        with pytest.raises(FailedTaskRunExceptionGroup):
+            charge.run_many(self.items(charge, 1, 13, 2))
+
+    def test_stand_in_their_places(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+        echo(stage)
+        items = self.items(charge, 1, 13, 14, 15, 2)
+        one, failed, cancelled, text, two = charge.run_many(items, return_exceptions=True)
+        assert (one, two) == (1, 2)
+        assert isinstance(failed, FailedTaskRunExceptionGroup)
+        assert isinstance(cancelled, RunCancelled)
+        assert isinstance(text, IllegalTaskOutputError)
+
+    def test_refused_creation(
+        self, stage: Stage, charge: Standalone[Order, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        echo(stage)
+        create = stage.cluster.create
+
+        async def picky(manifest: JsonObject) -> JsonObject:
+            if manifest["spec"].get("input") == {"id": 2}:
+                raise ApiError(403, "Forbidden", "no more runs for you")
+            return await create(manifest)
+
+        monkeypatch.setattr(stage.cluster, "create", picky)
+        items = self.items(charge, 1, 2, 3)
+        with pytest.raises(RequestRefused, match="no more runs for you"):
+            charge.run_many(items)
+        one, refused, three = charge.run_many(items, return_exceptions=True)
+        assert (one, three) == (1, 3)
+        assert isinstance(refused, RequestRefused)
+        mixed = charge.run_many(items, return_exceptions=True, wait_for_result=False)
+        assert [type(each) for each in mixed] == [TaskRunRef, RequestRefused, TaskRunRef]
+
+
+class TestItems:
+    def test_are_dumped_at_once(self, charge: Standalone[Order, int]) -> None:
+        item = charge.create_bulk_run_item(
+            Order(id=7), "seventh", additional_metadata={"by": "Ada"}, priority=3
+        )
+        assert item == WorkflowRunTriggerConfig(
+            workflow_name="charge",
+            input='{"id":7}',
+            options=TriggerWorkflowOptions(additional_metadata={"by": "Ada"}, priority=3),
+            key="seventh",
+        )
+
+    def test_that_do_not_fit_are_refused_at_once(self, charge: Standalone[Order, int]) -> None:
+        with pytest.raises(InvalidRun, match="id: Input should be a valid integer"):
+            charge.create_bulk_run_item({"id": "seven"})
+
+    def test_metadata_and_priority_are_the_runs(
+        self, stage: Stage, charge: Standalone[Order, int]
+    ) -> None:
+        options = TriggerWorkflowOptions(additional_metadata={"by": "Ada"}, priority=2)
+        charge.run_many_no_wait([charge.create_bulk_run_item(Order(id=7), options=options)])
+        assert stage.run["spec"]["additionalMetadata"] == {"by": "Ada"}
+        assert stage.run["spec"]["priority"] == 2
+
+    def test_of_another_workflow_of_the_same_hatchet(
+        self, stage: Stage, orders: Workflow[Order], charge: Standalone[Order, int]
+    ) -> None:
+        items = [orders.create_bulk_run_item(Order(id=1)), charge.create_bulk_run_item({"id": 2})]
+        orders.run_many_no_wait(items)
+        runs = {run["spec"]["workflow"] for run in stage.cluster.objects("WorkflowRun")}
+        assert runs == {"orders", "charge"}
+        with pytest.raises(InvalidRun, match="'charge': run_many: item 0 is of workflow 'orders'"):
+            charge.run_many(items)
+
+    def test_of_an_unknown_workflow(self, stage: Stage, orders: Workflow[Order]) -> None:
+        with pytest.raises(InvalidRun, match="no workflow 'other' is defined on the same Hatchet"):
+            orders.run_many([WorkflowRunTriggerConfig(workflow_name="other", input="{}")])
+        with pytest.raises(InvalidRun, match="the input of a bulk item is not JSON"):
+            orders.run_many([WorkflowRunTriggerConfig(workflow_name="orders", input="{")])
+        assert not stage.connects
+
+
+def test_none_at_all(stage: Stage, charge: Standalone[Order, int]) -> None:
+    assert charge.run_many([]) == []
+
+
+def test_creations_have_a_rate_and_a_limit(
+    stage: Stage, charge: Standalone[Order, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, most = 0, 0
+    create = stage.cluster.create
+
+    async def slow(manifest: JsonObject) -> JsonObject:
+        nonlocal under_way, most
+        under_way += manifest["kind"] == "WorkflowRun"
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= manifest["kind"] == "WorkflowRun"
+        return await create(manifest)
+
+    monkeypatch.setattr(stage.cluster, "create", slow)
+    monkeypatch.setattr(bulk, "PARALLEL", 3)
+    monkeypatch.setattr(bulk, "PER_SECOND", 10_000.0)
+    items: list[Any] = [charge.create_bulk_run_item(Order(id=number)) for number in range(12)]
+    charge.run_many_no_wait(items)
+    assert most == 3
+    monkeypatch.setattr(bulk, "PARALLEL", 12)
+    monkeypatch.setattr(bulk, "PER_SECOND", 50.0)
+    begun = time.monotonic()
+    charge.run_many_no_wait(items)
+    assert time.monotonic() - begun > 11 / 50
