@@ -33,6 +33,9 @@ class Depends:
     the `yield`, and stays the task's failure whether it is caught there or not. An exception from
     the rest of a generator fails the task.
 
+    A function that is not async and does not end at its timeout, or 25 seconds after it was
+    cancelled, is ended with its process: then nothing runs after it. An async one is cancelled.
+
     Attributes:
         fn: The function that makes the value.
     """

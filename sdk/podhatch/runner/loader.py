@@ -58,13 +58,9 @@ def find_defined(assignment: Assignment) -> LoadedTask | None:
 
 
 def _loaded(task: "Task[Any, Any]") -> LoadedTask:
-    workflow: Any = task.workflow
-    return LoadedTask(
-        task.fn,
-        workflow.input_validator,
-        getattr(workflow, "lifespan", None),
-        getattr(getattr(workflow, "config", None), "logger", None),
-    )
+    workflow = task.workflow
+    logger = None if workflow.config.disable_log_capture else workflow.config.logger
+    return LoadedTask(task.fn, workflow.input_validator, workflow.lifespan, logger)
 
 
 def _module_at(assignment: Assignment, location: str) -> tuple[ModuleType, str]:

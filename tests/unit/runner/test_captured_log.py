@@ -46,14 +46,12 @@ def test_what_reaches_the_console_already_is_not_doubled(logger: logging.Logger,
 
 
 CODE = """
-import logging, sys
-from types import SimpleNamespace
-from podhatch import Hatchet
+import logging
+from podhatch import ClientConfig, Hatchet
 
 logger = logging.getLogger("shop")
 logger.setLevel(logging.INFO)
-shop = Hatchet().workflow("Orders")
-shop.config = SimpleNamespace(logger=logger)
+shop = Hatchet(config=ClientConfig(logger=logger{more})).workflow("Orders")
 
 @shop.task()
 def charge(input, ctx):
@@ -66,10 +64,15 @@ def charge(input, ctx):
 
 
 def test_a_pod_shows_them(task_pod: Pod) -> None:
-    ended = task_pod.run(CODE)
+    ended = task_pod.run(CODE.replace("{more}", ""))
     assert ended.output == "done"
     assert ended.stdout == "INFO shop: charged\n"
     assert ended.stderr.startswith("as ever\n--- Logging error ---\n")
+
+
+def test_who_does_not_want_them_gets_none(task_pod: Pod) -> None:
+    ended = task_pod.run(CODE.replace("{more}", ", disable_log_capture=True"))
+    assert ended.stdout == ""
 
 
 def test_logging_is_not_loaded_for_who_does_not_use_it(task_pod: Pod) -> None:

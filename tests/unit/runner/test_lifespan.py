@@ -94,6 +94,22 @@ def test_a_failed_set_up_fails_the_task(lifespan_pod: Pod, lifespan: str, words:
     assert ended.stdout == ""
 
 
+def test_the_workflows_own_lifespan_counts_where_the_cluster_names_none(task_pod: Pod) -> None:
+    code = """
+from podhatch import Hatchet
+
+shop = Hatchet().workflow("Orders")
+shop.lifespan = lifespan
+
+@shop.task()
+def charge(input, ctx):
+    return list(ctx.lifespan)
+"""
+    ended = task_pod.run(flow(code))
+    assert ended.output == ["loop"]
+    assert ended.stdout.splitlines() == ["up", "down"]
+
+
 def test_a_lifespan_that_is_not_there(task_pod: Pod) -> None:
     ended = task_pod.run(SYNC, PODHATCH_LIFESPAN="orders:gone")
     assert ended.error["type"] == "FunctionNotFound"
