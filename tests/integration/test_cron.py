@@ -36,12 +36,12 @@ def workflow(namespace: str, **spec: object) -> JsonObject:
     }
 
 
-def cron(namespace: str, schedule: str = NIGHTLY, **spec: object) -> JsonObject:
+def cron(namespace: str, **spec: object) -> JsonObject:
     return {
         "apiVersion": labels.API_VERSION,
         "kind": "CronWorkflow",
         "metadata": {"name": "nightly", "namespace": namespace},
-        "spec": {"workflow": "flow", "schedule": schedule, **spec},
+        "spec": {"workflow": "flow", "schedule": NIGHTLY, **spec},
     }
 
 
@@ -140,6 +140,26 @@ async def test_the_cronjob_follows_the_cron_and_nobody_else(
         await asyncio.sleep(2)  # nothing is to happen
         now = await cluster.get(CRON_JOB, namespace, "nightly")
         assert now["metadata"]["resourceVersion"] == settled["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "words"),
+    [
+        ("seconds", {"schedule": "0 0 12 * * *"}, "five fields"),
+        ("every", {"schedule": "@every 1h"}, "@hourly"),
+        ("zone", {"schedule": "TZ=UTC 0 0 * * *"}, "set timeZone"),
+        ("x" * 53, {}, "at most 52 characters"),
+        ("overlap", {"concurrencyPolicy": "Sometimes"}, "concurrencyPolicy"),
+        ("priority", {"priority": 4}, "spec.priority"),
+    ],
+)
+async def test_the_api_server_refuses_what_no_cronjob_could_be(
+    cluster: Cluster, name: str, spec: JsonObject, words: str
+) -> None:
+    manifest = cron(cluster.namespace, **spec)
+    manifest["metadata"]["name"] = name
+    with pytest.raises(ApiError, match=words):
+        await cluster.create(manifest, dry_run=True)
 
 
 async def test_what_is_wrong_is_told_in_the_condition(

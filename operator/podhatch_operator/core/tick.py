@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
-from podhatch.api.cron import CronWorkflow
+from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.run import (
     TERMINAL_PHASES,
@@ -78,6 +78,9 @@ def plan_tick(
     if "startTime" in job.get("status", {}):
         message = f"WorkflowRun {name} was deleted before it ended"
         return TickStep(status=_failed(job, now, "RunDeleted", message, now))
+    if cause is not None and _is_too_late(job, cause.cron.spec, now):
+        message = "no operator was there to start a run within spec.startingDeadlineSeconds"
+        return TickStep(status=_failed(job, now, "StartDeadlineExceeded", message, now))
     if cause is not None:
         return TickStep(create=_run_manifest(job, cause))
     seen_at = (read_time(job["metadata"]["creationTimestamp"]) or now) + CRON_GRACE
@@ -85,6 +88,15 @@ def plan_tick(
         return TickStep(look_again_at=seen_at)
     message = f"there is no CronWorkflow {_cron_of(job)} that says what to run"
     return TickStep(status=_failed(job, now, "CronNotFound", message, now))
+
+
+def _is_too_late(job: JsonObject, spec: CronWorkflowSpec, now: datetime) -> bool:
+    """Whether a tick has waited for us longer than allowed. Its Job itself came in time."""
+    deadline = spec.starting_deadline_seconds
+    if deadline is None or SCHEDULED_AT not in job["metadata"].get("annotations", {}):
+        return False
+    created = read_time(job["metadata"]["creationTimestamp"]) or now
+    return now > created + max(timedelta(seconds=deadline), CRON_GRACE)
 
 
 def _run_manifest(job: JsonObject, cause: Cause) -> JsonObject:

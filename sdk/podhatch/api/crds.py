@@ -142,6 +142,8 @@ DEFINITIONS = (
             Column("Suspend", ".spec.suspend", "boolean"),
             Column("Last", ".status.lastTickAt", "date"),
             Column("Next", ".status.nextRunTimes[0]"),
+            Column("Valid", '.status.conditions[?(@.type=="Valid")].status'),
+            Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True),
             _AGE,
         ),
         selectable=(".spec.workflow",),

@@ -34,7 +34,8 @@ class CronWorkflowSpec(WireModel):
 
     rules: ClassVar[list[Rule]] = [
         Rule(
-            "self.schedule.startsWith('@') || self.schedule.matches('^ *([^ ]+ +){4}[^ ]+ *$')",
+            "self.schedule.matches('^@(hourly|daily|midnight|weekly|monthly|yearly|annually)$') || "
+            "self.schedule.matches('^ *([^ @]+ +){4}[^ @]+ *$')",
             "schedule has five fields (minute, hour, day of month, month, day of week) or is one "
             "of @hourly, @daily, @weekly, @monthly, @yearly: a CronJob knows no seconds",
         ),
@@ -49,7 +50,8 @@ class CronWorkflowSpec(WireModel):
         Field(
             min_length=1,
             max_length=MAX_LABEL_VALUE,
-            description="workflow is the name of a Workflow object in the same namespace.",
+            description="workflow is the name of a Workflow object in the same namespace. Runs "
+            "wait until it exists.",
         ),
     ]
     name: Annotated[
@@ -72,7 +74,13 @@ class CronWorkflowSpec(WireModel):
             description="timeZone of the schedule, by its IANA name such as Europe/Paris.",
         ),
     ] = DEFAULT_TIME_ZONE
-    suspend: Annotated[bool, Field(description="suspend: no further run is started.")] = False
+    suspend: Annotated[
+        bool,
+        Field(
+            description="suspend: no further run is started. When that ends, the last tick that "
+            "was missed is made up for, unless it is past startingDeadlineSeconds."
+        ),
+    ] = False
     concurrency_policy: Annotated[
         ConcurrencyPolicy,
         Field(

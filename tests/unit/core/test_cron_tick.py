@@ -121,6 +121,18 @@ def test_a_tick_without_its_cron_is_awaited_and_then_fails() -> None:
     assert status_of(followed)["succeeded"] == 1
 
 
+def test_a_tick_that_waited_past_its_deadline_is_left_out() -> None:
+    impatient = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=60)), {})
+    job, later = tick("n-1", DUE), NOW + timedelta(seconds=61)
+    assert plan_tick(job, None, impatient, NOW).create
+    status = status_of(plan_tick(job, None, impatient, later))
+    assert status["conditions"][0]["reason"] == "StartDeadlineExceeded"
+    assert plan_tick(job, made(), impatient, later).status == {"startTime": ago(60), "active": 1}
+    assert plan_tick(tick("hand"), None, impatient, later).create
+    at_once = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=0)), {})
+    assert plan_tick(job, None, at_once, NOW).create
+
+
 def cancelled(run: JsonObject, **ticks: JsonObject) -> tuple[str, ...]:
     return plan_cron(ObservedCron(cron(), ticks=ticks, runs={"n-1": run}), NOW).cancel
 
