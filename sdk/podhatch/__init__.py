@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
+    from podhatch.client.status import RunStatus, V1TaskStatus
     from podhatch.config import ClientConfig, HealthcheckConfig
     from podhatch.context import Context
     from podhatch.dependencies import Depends
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
         RunCancelled,
         RunDeleted,
         TaskRunError,
+    )
+    from podhatch.features.cel import CELEvaluationResult, CELFailure, CELSuccess
+    from podhatch.features.event_options import (
+        BulkPushEventOptions,
+        BulkPushEventWithMetadata,
+        PushEventOptions,
     )
     from podhatch.hatchet import Hatchet
     from podhatch.local.options import LocalEvent
@@ -59,6 +67,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RUN_START",
+    "BulkCancelReplayOpts",
+    "BulkPushEventOptions",
+    "BulkPushEventWithMetadata",
+    "CELEvaluationResult",
+    "CELFailure",
+    "CELSuccess",
     "ClientConfig",
     "ClusterUnreachable",
     "Condition",
@@ -84,10 +98,13 @@ __all__ = [
     "Pod",
     "PodhatchError",
     "Priority",
+    "PushEventOptions",
     "RequestRefused",
     "RetryAfter",
     "RunCancelled",
     "RunDeleted",
+    "RunFilter",
+    "RunStatus",
     "ScheduleTriggerWorkflowOptions",
     "SleepCondition",
     "Standalone",
@@ -98,6 +115,7 @@ __all__ = [
     "TaskRunRef",
     "TriggerWorkflowOptions",
     "UserEventCondition",
+    "V1TaskStatus",
     "Worker",
     "WorkerLabelComparator",
     "WorkerStatus",
@@ -112,6 +130,12 @@ __all__ = [
 
 _HOMES = {
     "RUN_START": "podhatch.runnables.conditions",
+    "BulkCancelReplayOpts": "podhatch.client.run_filter",
+    "BulkPushEventOptions": "podhatch.features.event_options",
+    "BulkPushEventWithMetadata": "podhatch.features.event_options",
+    "CELEvaluationResult": "podhatch.features.cel",
+    "CELFailure": "podhatch.features.cel",
+    "CELSuccess": "podhatch.features.cel",
     "ClientConfig": "podhatch.config",
     "ClusterUnreachable": "podhatch.errors",
     "Condition": "podhatch.runnables.conditions",
@@ -137,10 +161,13 @@ _HOMES = {
     "Pod": "podhatch.runnables.pod",
     "PodhatchError": "podhatch.errors",
     "Priority": "podhatch.runnables.priority",
+    "PushEventOptions": "podhatch.features.event_options",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",
     "RunDeleted": "podhatch.errors",
+    "RunFilter": "podhatch.client.run_filter",
+    "RunStatus": "podhatch.client.status",
     "ScheduleTriggerWorkflowOptions": "podhatch.runnables.trigger",
     "SleepCondition": "podhatch.runnables.conditions",
     "Standalone": "podhatch.runnables.standalone",
@@ -151,6 +178,7 @@ _HOMES = {
     "TaskRunRef": "podhatch.runnables.references",
     "TriggerWorkflowOptions": "podhatch.runnables.trigger",
     "UserEventCondition": "podhatch.runnables.conditions",
+    "V1TaskStatus": "podhatch.client.status",
     "Worker": "podhatch.worker",
     "WorkerLabelComparator": "podhatch.runnables.labels",
     "WorkerStatus": "podhatch.worker",
