@@ -79,6 +79,10 @@ class Cache:
         """Return the object, or None."""
         return self._stores[kind.kind].get(place)
 
+    def knows(self, kind: Kind, place: Place) -> bool:
+        """Return whether the object is there, be it that its version alone is held."""
+        return self._stores[kind.kind].version(place) > 0
+
     def version(self, kind: Kind, place: Place) -> int:
         """Return the newest version known of an object, also of its end; 0 when none is."""
         held = self._stores[kind.kind].version(place)

@@ -4,10 +4,10 @@ Called by kopf's handlers and by the resync.
 """
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, TASK_RESULT, Kind
+from podhatch.cluster import JOB, POD, TASK_RESULT, Kind
 
 from podhatch_operator.runtime.affected import keys_for, keys_without
-from podhatch_operator.runtime.cache import Cache
+from podhatch_operator.runtime.cache import CHILDREN, Cache
 from podhatch_operator.runtime.lean import job_tells_more
 from podhatch_operator.runtime.metrics import Hops
 from podhatch_operator.runtime.queue import Queue
@@ -24,21 +24,38 @@ class Intake:
 
     def changed(self, kind: Kind, raw: JsonObject) -> bool:
         """An object was seen. Return whether that was news."""
-        is_new = kind is TASK_RESULT and self._cache.version(kind, place_of(raw)) == 0
-        old = self._cache.get(kind, place_of(raw)) if kind is JOB else None
-        if not self._cache.apply(kind, raw):
+        cache, place = self._cache, place_of(raw)
+        is_new = kind is TASK_RESULT and cache.version(kind, place) == 0
+        old, was_known = cache.get(kind, place), cache.knows(kind, place)
+        if not cache.apply(kind, raw):
             return False
-        if old is not None and not job_tells_more(old, raw):
+        if self._shows_the_same(kind, raw, old, was_known):
             return True
-        for key in keys_for(self._cache, kind, raw):
+        for key in keys_for(cache, kind, raw):
             if is_new:
                 self._hops.result_arrived(key)
             self._queue.add(key)
         return True
 
+    def _shows_the_same(
+        self, kind: Kind, raw: JsonObject, old: JsonObject | None, was_known: bool
+    ) -> bool:
+        """Return whether the core would see nothing of this change.
+
+        Most children of a run that is over are held by their version alone, and such a run is
+        planned once more after the change that ended it. Of its Jobs the names are shown.
+        """
+        if old is not None:
+            return kind is JOB and not job_tells_more(old, raw)
+        if kind not in CHILDREN or self._cache.get(kind, place_of(raw)) is not None:
+            return False
+        return kind is not JOB or was_known
+
     def deleted(self, kind: Kind, raw: JsonObject) -> None:
         """An object was seen for the last time, in its last version."""
-        if self._cache.remove(kind, place_of(raw), version_of(raw)):
+        place = place_of(raw)
+        was_shown = kind not in (POD, TASK_RESULT) or self._cache.get(kind, place) is not None
+        if self._cache.remove(kind, place, version_of(raw)) and was_shown:
             self._reconsider(kind, raw)
 
     def gone(self, kind: Kind, place: Place, version: int) -> None:
