@@ -1,14 +1,11 @@
 """From `run()` to its result, against the fake cluster: requests, outputs, failures, waiting."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from podhatch import (
-    ClusterUnreachable,
     Context,
     EmptyModel,
     FailedTaskRunExceptionGroup,
@@ -18,15 +15,12 @@ from podhatch import (
     NotInstalled,
     RequestRefused,
     RunCancelled,
-    RunDeleted,
     Standalone,
     TriggerWorkflowOptions,
     Workflow,
-    WorkflowRunRef,
 )
 from podhatch.api.model import JsonObject
-from podhatch.client import following, portal, waiter
-from podhatch.cluster import WORKFLOW_RUN
+from podhatch.client import portal
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage
@@ -302,142 +296,3 @@ class TestFailure:
         frames = [entry.path for entry in failure.traceback]
         assert str(frames[0]) == __file__
         assert not any("outcome" in str(frame) for frame in frames)
-
-
-async def finish(stage: Stage, reference: WorkflowRunRef) -> None:
-    """Let the run succeed, from within the portal."""
-    run = await stage.cluster.get(WORKFLOW_RUN, "default", reference.workflow_run_id)
-    status = {"phase": "Succeeded", "tasks": [task("charge", output="7")]}
-    await stage.cluster.replace_status({**run, "status": status})
-
-
-@pytest.fixture
-async def warnings() -> AsyncGenerator["asyncio.Queue[str]"]:
-    """What podhatch logs, as it comes."""
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue[str]()
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, record.getMessage())
-
-    listener = Listener()
-    logging.getLogger("podhatch").addHandler(listener)
-    yield queue
-    logging.getLogger("podhatch").removeHandler(listener)
-
-
-class TestWaiting:
-    async def test_through_streams_that_end(self, stage: Stage, orders: Workflow[Order]) -> None:
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        result = asyncio.create_task(reference.aio_result())
-        for _ in range(3):
-            opened = stage.cluster.requests["watch WorkflowRun"]
-            await portal.aio_wait(stage.cluster.end_watches())
-            while stage.cluster.requests["watch WorkflowRun"] == opened and not result.done():
-                await asyncio.sleep(0.001)
-                await portal.aio_wait(stage.cluster.end_watches())
-        await portal.aio_wait(finish(stage, reference))
-        assert await result == {"charge": 7}
-
-    async def test_after_its_version_was_forgotten(
-        self, stage: Stage, orders: Workflow[Order]
-    ) -> None:
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        await portal.aio_wait(finish(stage, reference))
-        stage.cluster.forget()
-        assert await reference.aio_result() == {"charge": 7}
-        assert reference.result() == {"charge": 7}
-
-    async def test_for_a_run_that_is_deleted(self, stage: Stage, orders: Workflow[Order]) -> None:
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        result = asyncio.create_task(reference.aio_result())
-        name = reference.workflow_run_id
-        await portal.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", name))
-        with pytest.raises(RunDeleted, match=f"run '{name}' in namespace 'default' was deleted"):
-            await result
-        stage.cluster.forget()
-        with pytest.raises(RunDeleted):
-            await reference.aio_result()
-
-    async def test_through_an_outage(
-        self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(following, "RETRY_SECONDS", 0.001)
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        await portal.aio_wait(finish(stage, reference))
-        stage.cluster.outages = 3
-        assert await reference.aio_result() == {"charge": 7}
-
-    async def test_not_through_a_long_outage(
-        self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(following, "OUTAGE_SECONDS", -1)
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        stage.cluster.outages = 1
-        with pytest.raises(ClusterUnreachable):
-            await reference.aio_result()
-
-    @pytest.mark.parametrize(
-        ("status", "warning"),
-        [
-            ({}, "no operator has taken up run orders-"),
-            (
-                {
-                    "phase": "Pending",
-                    "conditions": [
-                        {"type": "Accepted", "status": "False", "message": "no such workflow"}
-                    ],
-                },
-                "waits: no such workflow",
-            ),
-        ],
-    )
-    async def test_warns_once_when_nobody_takes_it_up(
-        self,
-        stage: Stage,
-        orders: Workflow[Order],
-        monkeypatch: pytest.MonkeyPatch,
-        warnings: "asyncio.Queue[str]",
-        status: JsonObject,
-        warning: str,
-    ) -> None:
-        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.01)
-        stage.statuses = lambda _: [status]
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        result = asyncio.create_task(reference.aio_result())
-        assert warning in await warnings.get()
-        await portal.aio_wait(finish(stage, reference))
-        await result
-        assert warnings.empty()
-
-    async def test_is_silent_when_accepted(
-        self,
-        stage: Stage,
-        orders: Workflow[Order],
-        monkeypatch: pytest.MonkeyPatch,
-        warnings: "asyncio.Queue[str]",
-    ) -> None:
-        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.05)
-        accepted = {"type": "Accepted", "status": "True"}
-        stage.statuses = lambda _: [{"phase": "Running", "conditions": [accepted]}]
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        result = asyncio.create_task(reference.aio_result())
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(warnings.get(), 0.15)
-        await portal.aio_wait(finish(stage, reference))
-        await result
-
-    @pytest.mark.usefixtures("stage")
-    async def test_cancelled_waiter_stops_waiting(self, orders: Workflow[Order]) -> None:
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(reference.aio_result(), 0.02)
-        assert await portal.aio_wait(busy_tasks()) == []
-
-
-async def busy_tasks() -> list[str]:
-    """Return what is still under way in the portal once it had the time to end."""
-    mine = asyncio.current_task()
-    for _ in range(10):
-        await asyncio.sleep(0)
-    return [str(each) for each in asyncio.all_tasks() if each is not mine and not each.done()]
