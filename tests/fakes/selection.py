@@ -1,5 +1,6 @@
 """What a list is asked for, and which objects of the fake cluster that selects."""
 
+import re
 from typing import Any, TypedDict
 
 from podhatch.api.crds import DEFINITIONS
@@ -47,9 +48,10 @@ class Selected:
 
 def _requirements(selector: str) -> list[tuple[str, str, bool]]:
     found: list[tuple[str, str, bool]] = []
-    for each in filter(None, selector.split(",")):
+    for each in filter(None, re.split(r"(?<!\\),", selector)):
         name, _, value = each.partition("=")
-        found.append((name.removesuffix("!"), value, not name.endswith("!")))
+        plain = re.sub(r"\\(.)", r"\1", value)
+        found.append((name.removesuffix("!"), plain, not name.endswith("!")))
     return found
 
 

@@ -5,16 +5,15 @@ Used where a workflow is named only, so that nothing is known of its input, and 
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.serialization import dump_json
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-Payload: TypeAlias = "Mapping[str, Any] | BaseModel"
+Payload: TypeAlias = Mapping[str, Any] | BaseModel
 
 
 def json_object(subject: str, value: Payload) -> JsonObject:

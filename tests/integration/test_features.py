@@ -1,0 +1,59 @@
+"""The feature clients against the real API server: their promises, and what no fake can tell.
+
+No run needs to end here, so it does not matter whether an operator is there.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from podhatch import Hatchet, RequestRefused
+from podhatch.api.model import JsonObject
+from podhatch.client import portal
+from podhatch.client.filters import FilterUpdate
+
+from tests.fakes.features import Create, FeatureContract
+from tests.kube import KUBECONFIG, Namespace, kubectl
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    name = f"features-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield Namespace(name)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def hatchet(namespace: Namespace) -> Iterator[Hatchet]:
+    yield Hatchet(namespace.name, kubeconfig=str(KUBECONFIG))
+    portal.shut_down()
+
+
+class TestFeatures(FeatureContract):
+    @pytest.fixture
+    def create(self, namespace: Namespace) -> Create:
+        def create(manifest: JsonObject) -> None:
+            namespace.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+
+        return create
+
+
+def test_workers_are_the_nodes(hatchet: Hatchet) -> None:
+    rows = hatchet.workers.list().rows
+    names = kubectl("get", "nodes", "-o", "name").replace("node/", "").split()
+    assert [row.name for row in rows] == names
+    first = hatchet.workers.get(names[0])
+    assert first.slots > 0
+    assert "kubernetes.io/hostname" in {label.key for label in first.labels}
+    assert "memory" in first.capacity
+    assert first.status in ("ACTIVE", "INACTIVE", "PAUSED")
+    with pytest.raises(RequestRefused, match="there is no node 'no-such'"):
+        hatchet.workers.get("no-such")
+
+
+def test_what_the_api_server_refuses_is_said(hatchet: Hatchet) -> None:
+    made = hatchet.filters.create("flow", "true", "eu")
+    with pytest.raises(RequestRefused, match=r"spec\.expression"):
+        hatchet.filters.update(made.metadata.id, FilterUpdate(expression="x" * 100_000))
