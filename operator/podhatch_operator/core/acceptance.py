@@ -17,6 +17,7 @@ from podhatch_operator.core.input_check import (
     size_problem,
 )
 from podhatch_operator.core.observed import Observed
+from podhatch_operator.core.pods import read_time
 from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
     Revision,
@@ -68,8 +69,16 @@ def workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) 
 def _is_behind(run: WorkflowRun, workflow: JsonObject | None) -> bool:
     """Whether the workflow is older than the one that the run's creator had applied, or unseen."""
     generation: int = workflow["metadata"]["generation"] if workflow else 0
+    if workflow and _is_younger(workflow, run):
+        return False
     wanted = run.metadata.annotations.get(labels.WORKFLOW_GENERATION, "")
     return generation < (int(wanted) if wanted.isdecimal() else 1)
+
+
+def _is_younger(workflow: JsonObject, run: WorkflowRun) -> bool:
+    """Whether the workflow was made anew after the run: then it counts its generations anew."""
+    made, run_made = read_time(workflow["metadata"].get("creationTimestamp")), run.metadata
+    return bool(made and run_made.creation_timestamp and made > run_made.creation_timestamp)
 
 
 def revision_of(run: WorkflowRun, observed: Observed) -> Revision | Rejection:

@@ -175,6 +175,14 @@ def test_a_run_never_starts_with_an_older_workflow_than_its_creator_applied() ->
     assert len(plan(Observed({**late, "status": made.status}, newer)).create) == 2
 
 
+def test_a_workflow_that_was_made_anew_since_is_not_waited_for() -> None:
+    """Schedules may outlive it: its generations are counted from 1 again."""
+    scheduled, anew = old_run(), copy.deepcopy(DIAMOND)
+    scheduled["metadata"]["annotations"] = {"podhatch.dev/workflow-generation": "7"}
+    anew["metadata"]["creationTimestamp"] = ago(0)
+    assert len(plan(Observed(scheduled, anew)).create) == 2
+
+
 def nested(depth: int) -> object:
     value: object = 1
     for _ in range(depth):
