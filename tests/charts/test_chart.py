@@ -191,6 +191,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
     flags = (
         *("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}"),
         *("cleanUp.runTTLSeconds=2000000", "cleanUp.jobTTLSeconds=null"),
+        "priorityClasses.create=false",
     )
     spec = deployment("--set", ",".join(flags), "--set", "runner.image.pullPolicy=Never")
     container = spec["template"]["spec"]["containers"][0]
@@ -205,6 +206,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         log_level="DEBUG",
         run_ttl_seconds=2_000_000,
         job_ttl_seconds=None,
+        priority_classes=False,
         lease=RELEASE,
         identity="the pod",
     )
