@@ -1,18 +1,23 @@
 """Right use, and the types it has. Read by pyright only: see `test_types.py`."""
 
+import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, assert_type
 
 from podhatch import (
     RUN_START,
+    ClientConfig,
     Context,
+    DefaultFilter,
     DesiredWorkerLabel,
     EmptyModel,
     FailedTaskRunExceptionGroup,
     Hatchet,
     ParentCondition,
     Pod,
+    Priority,
+    ScheduleTriggerWorkflowOptions,
     SleepCondition,
     Standalone,
     StickyStrategy,
@@ -25,10 +30,14 @@ from podhatch import (
     WorkerLabelComparator,
     Workflow,
     WorkflowRunRef,
+    WorkflowRunTriggerConfig,
+    WorkflowVersion,
     or_,
 )
 from podhatch.api.run import WorkflowRun
+from podhatch.client.crons import CronWorkflows
 from podhatch.client.event_rows import Event
+from podhatch.client.filters import V1Filter
 from podhatch.client.run_details import V1WorkflowRunDetails
 from podhatch.client.run_rows import V1TaskSummary
 from pydantic import BaseModel
@@ -47,7 +56,7 @@ class Address(TypedDict):
     street: str
 
 
-hatchet = Hatchet()
+hatchet = Hatchet(config=ClientConfig(namespace="shop", logger=logging.getLogger("shop")))
 
 orders = hatchet.workflow("orders", input_validator=Order, image="shop:1", version="1")
 assert_type(orders, Workflow[Order])
@@ -140,6 +149,13 @@ assert_type(undo, Task[Order, int])
 assert_type(celebrate, Task[Order, str])
 hatchet.workflow(
     "whole",
+    description="all of it",
+    on_events=["order:*"],
+    on_crons=["0 9 * * MON"],
+    cron_input=Order(id=7),
+    default_filters=[DefaultFilter(expression="true", scope="eu", payload={"low": 1})],
+    default_additional_metadata={"team": "shop"},
+    default_priority=Priority.HIGH,
     input_validator=Order,
     task_defaults=TaskDefaults(retries=3, execution_timeout="5m"),
     sticky=StickyStrategy.SOFT,
@@ -153,7 +169,7 @@ def alone(input: Order, ctx: Context) -> Receipt:
     return Receipt(paid=input.id)
 
 
-@hatchet.task()
+@hatchet.task(on_events=["paid"], default_priority=2, slot_cost=1)
 async def hello(input: EmptyModel, ctx: Context) -> str:
     return "hello"
 
@@ -162,19 +178,45 @@ assert_type(alone, Standalone[Order, Receipt])
 assert_type(hello, Standalone[EmptyModel, str])
 
 
+far = hatchet.stubs.workflow(name="far")
+far_task = hatchet.stubs.task(name="far", input_validator=Order, output_validator=Receipt)
+assert_type(far, Workflow[EmptyModel])
+assert_type(hatchet.stubs.workflow(name="far", input_validator=Order), Workflow[Order])
+assert_type(far_task, Standalone[Order, Receipt])
+assert_type(orders.add_task(alone), Task[Order, Receipt])
+assert_type(hatchet.definitions, list[Workflow[Any]])
+assert_type(hatchet.current_context, Context | None)
+
+
 async def run() -> None:
     order, options = Order(id=7), TriggerWorkflowOptions(additional_metadata={"by": "Ada"})
     assert_type(orders.run(order), dict[str, Any])
     assert_type(orders.run({"id": 7}, options), dict[str, Any])
     assert_type(await orders.aio_run(order, additional_metadata={"by": "Ada"}), dict[str, Any])
+    assert_type(orders.run(order, wait_for_result=True), dict[str, Any])
+    assert_type(orders.run(order, wait_for_result=False, priority=Priority.HIGH), WorkflowRunRef)
+    assert_type(await orders.aio_run(order, wait_for_result=False), WorkflowRunRef)
     assert_type(orders.run_no_wait(order), WorkflowRunRef)
     assert_type((await orders.aio_run_no_wait(order)).result(), dict[str, Any])
-    assert_type(alone.run(order), Receipt)
-    assert_type(await alone.aio_run(order, options), Receipt)
-    assert_type(alone.run_no_wait(order), TaskRunRef[Order, Receipt])
+    assert_type(await (await orders.aio_run_no_wait(order)).aio_result(), dict[str, Any])
+    assert_type(orders.get_run_ref("orders-1").get(), WorkflowRun)
+    assert_type(orders.get_result("orders-1"), dict[str, Any])
+    assert_type(far.run(), dict[str, Any])
+
+
+async def run_alone() -> None:
+    order = Order(id=7)
+    assert_type(alone.run(order, sticky=True, desired_worker_labels={"gpu": "yes"}), Receipt)
+    assert_type(await alone.aio_run(order, TriggerWorkflowOptions(priority=2)), Receipt)
+    assert_type(alone.run(order, wait_for_result=False), TaskRunRef[Order, Receipt])
+    assert_type(await alone.aio_run(order, wait_for_result=False), TaskRunRef[Order, Receipt])
+    assert_type(alone.run_no_wait(order, child_key="a"), TaskRunRef[Order, Receipt])
     assert_type(await (await alone.aio_run_no_wait(order)).aio_result(), Receipt)
+    assert_type(alone.get_run_ref("alone-1"), TaskRunRef[Order, Receipt])
+    assert_type(await alone.aio_get_result("alone-1"), Receipt)
     assert_type(hello.run(), str)
     assert_type(hello.run(EmptyModel()), str)
+    assert_type(far_task.run(order), Receipt)
     assert_type(alone.output_validator, type[Receipt] | None)
     try:
         hello.run()
@@ -182,15 +224,51 @@ async def run() -> None:
         assert_type(group.exceptions, tuple[TaskRunError, ...])
 
 
+async def run_many() -> None:
+    items = [alone.create_bulk_run_item(Order(id=1), "first", priority=Priority.LOW)]
+    assert_type(items, list[WorkflowRunTriggerConfig])
+    assert_type(alone.run_many(items), list[Receipt])
+    assert_type(alone.run_many(items, return_exceptions=True), list[Receipt | BaseException])
+    assert_type(alone.run_many(items, wait_for_result=False), list[TaskRunRef[Order, Receipt]])
+    assert_type(
+        alone.run_many(items, return_exceptions=True, wait_for_result=False),
+        list[TaskRunRef[Order, Receipt] | BaseException],
+    )
+    assert_type(alone.run_many_no_wait(items), list[TaskRunRef[Order, Receipt]])
+    assert_type(await alone.aio_run_many(items, progress=print), list[Receipt])
+    assert_type(
+        await alone.aio_run_many(items, return_exceptions=True), list[Receipt | BaseException]
+    )
+    assert_type(
+        await alone.aio_run_many(items, wait_for_result=False), list[TaskRunRef[Order, Receipt]]
+    )
+    assert_type(await alone.aio_run_many_no_wait(items), list[TaskRunRef[Order, Receipt]])
+    assert_type(orders.run_many(items), list[dict[str, Any]])
+    assert_type(await orders.aio_run_many_no_wait(items), list[WorkflowRunRef])
+
+
+async def trigger() -> None:
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    later = ScheduleTriggerWorkflowOptions(priority=Priority.HIGH)
+    assert_type(orders.schedule(at, Order(id=7), later), WorkflowVersion)
+    assert_type(await alone.aio_schedule(at, {"id": 7}, starting_deadline="1h"), WorkflowVersion)
+    cron = orders.create_cron("nightly", "@daily", Order(id=7), {"by": "Ada"}, 3, time_zone="UTC")
+    assert_type(cron, CronWorkflows)
+    assert_type(await alone.aio_create_cron("nightly", "@daily", {"id": 7}), CronWorkflows)
+    assert_type(orders.create_filter("true", "eu", {"low": 1}), V1Filter)
+    assert_type(orders.list_runs(limit=3, only_tasks=True), list[V1TaskSummary])
+    assert_type(await orders.aio_list_runs(), list[V1TaskSummary])
+    assert_type(orders.id, str)
+
+
 async def control(reference: WorkflowRunRef, typed: TaskRunRef[Order, Receipt]) -> None:
     assert_type(hatchet.runs.replay(reference, failed_only=True), WorkflowRunRef)
     assert_type(await hatchet.runs.aio_replay(typed), WorkflowRunRef)
     assert_type(hatchet.runs.get("orders-1"), V1WorkflowRunDetails)
-    assert_type((await hatchet.runs.aio_get("orders-1")).object, WorkflowRun)
+    assert_type(await hatchet.runs.aio_get("orders-1"), V1WorkflowRunDetails)
     hatchet.runs.cancel("orders-1")
     await hatchet.runs.aio_cancel(reference)
     assert_type(hatchet.event.push("paid", {"sum": 7}, scope="eu"), Event)
     assert_type(await hatchet.event.aio_push("paid", Order(id=7)), Event)
-    assert_type(hatchet.runs.list(only_tasks=True).rows, list[V1TaskSummary])
-    async for chunk in hatchet.runs.subscribe_to_stream("orders-1"):
+    async for chunk in reference.stream():
         assert_type(chunk, str | bytes)

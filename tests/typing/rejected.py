@@ -80,6 +80,11 @@ def alone(input: Order, ctx: Context) -> int:
     return 1
 
 
+@hatchet.task(input_validator=Parcel)
+def elsewhere(input: Parcel, ctx: Context) -> int:
+    return 1
+
+
 def run(standalone: Standalone[EmptyModel, str]) -> None:
     orders.run(Parcel(weight=1))  # pyright: ignore[reportArgumentType]
     alone.run(Parcel(weight=1))  # pyright: ignore[reportArgumentType]
@@ -88,6 +93,22 @@ def run(standalone: Standalone[EmptyModel, str]) -> None:
     number: int = standalone.run()  # pyright: ignore[reportAssignmentType]
     orders.run(Order(id=7), additional_metadata={"n": 1})  # pyright: ignore[reportArgumentType]
     print(text, number)
+
+
+async def run_in_other_ways() -> None:
+    result: dict[str, object] = orders.run({"id": 7}, wait_for_result=False)  # pyright: ignore[reportAssignmentType]
+    price: str = await alone.aio_run(Order(id=7))  # pyright: ignore[reportAssignmentType]
+    texts: list[str] = alone.run_many([])  # pyright: ignore[reportAssignmentType]
+    numbers: list[int] = alone.run_many([], return_exceptions=True)  # pyright: ignore[reportAssignmentType]
+    alone.run_many([Order(id=7)])  # pyright: ignore[reportArgumentType]
+    alone.create_bulk_run_item(Parcel(weight=1))  # pyright: ignore[reportArgumentType]
+    orders.run(Order(id=7), priority="high")  # pyright: ignore[reportArgumentType]
+    orders.run(Order(id=7), metadata={})  # pyright: ignore[reportCallIssue]
+    orders.schedule("tomorrow", Order(id=7))  # pyright: ignore[reportArgumentType]
+    orders.create_cron("nightly", "@daily", Parcel(weight=1))  # pyright: ignore[reportArgumentType]
+    orders.create_cron("nightly", "@daily", zone="UTC")  # pyright: ignore[reportCallIssue]
+    orders.add_task(elsewhere)  # pyright: ignore[reportArgumentType]
+    print(result, price, texts, numbers)
 
 
 def ask(ctx: Context) -> None:
@@ -99,3 +120,8 @@ hatchet.workflow("sticky", sticky="Soft")  # pyright: ignore[reportArgumentType]
 hatchet.workflow()  # pyright: ignore[reportCallIssue]
 hatchet.workflow("both", input_validator=Order, input_type=Order)  # pyright: ignore[reportCallIssue]
 hatchet.workflow("policy", image_pull_policy="Sometimes")  # pyright: ignore[reportArgumentType]
+hatchet.workflow("later", concurrency=1)  # pyright: ignore[reportCallIssue]
+hatchet.workflow("events", on_events=[1])  # pyright: ignore[reportArgumentType]
+hatchet.workflow("filters", default_filters=["true"])  # pyright: ignore[reportArgumentType]
+hatchet.stubs.workflow("positional")  # pyright: ignore[reportCallIssue]
+hatchet.stubs.task(name="untyped")  # pyright: ignore[reportCallIssue]
