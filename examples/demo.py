@@ -13,9 +13,11 @@ from pathlib import Path
 
 import yaml
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.lookup import NoSuchRun
-from podhatch.cli.show import new_console, watch_run
-from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
+from podhatch.cli.console import new_console
+from podhatch.cli.lookup import find_run
+from podhatch.cli.show import watch_run
+from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
+from podhatch.errors import PodhatchError
 from rich.console import Console
 
 from tests.cluster.binaries import binary
@@ -52,7 +54,8 @@ class Stage:
 
     async def show(self, run: str) -> None:
         """Show a run until it ends, and require that it succeeds."""
-        ended = await watch_run(self.console, self.cluster, self.cluster.namespace, run)
+        started = await find_run(self.cluster, self.cluster.namespace, run)
+        ended = await watch_run(self.console, self.cluster, started)
         if ended.status is None or ended.status.phase != "Succeeded":
             raise DemoFailed(f"run {run} did not succeed: see `podhatch get {run}`")
 
@@ -151,7 +154,7 @@ def main() -> int:
     os.environ.setdefault("KUBECONFIG", str(KUBECONFIG))
     try:
         asyncio.run(play())
-    except (ApiError, ClusterUnreachable, DemoFailed, NoSuchRun) as error:
+    except (ApiError, DemoFailed, PodhatchError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,5 +1,10 @@
 # pyright: basic
-"""The smallest workflow: one task, one pod. Run it with `python examples/hello.py`."""
+"""The smallest workflow: one task, one pod.
+
+Run it with `python examples/hello.py`. It prints:
+
+    {"greet": "Hello, World!"}
+"""
 
 import json
 

@@ -9,12 +9,15 @@ import yaml
 from podhatch.api import condition, names, pod, run, task, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
-from podhatch.runnables import settings, source, trigger
+from podhatch.context import Context
+from podhatch.runnables import settings, source, trigger, workflow_settings
 from typer.main import get_command
 
 from tests.unit.docs.pages import PAGES, name
 
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=name)
+OF_WHO_RUNS_A_TASK = {"errors", "host", "next_child_index", "parents", "run_uid", "trigger"}
+"""What the runner and `run_local` give a context, beside what tasks ask it."""
 CORE = REPOSITORY / "operator" / "podhatch_operator" / "core"
 
 
@@ -70,16 +73,38 @@ def test_the_sizes_are_those_of_the_code():
     assert f"more than {run.MAX_INLINE_OUTPUT_BYTES} bytes" in page
 
 
+def first_column(page: str, header: str) -> set[str]:
+    """Return the names in the first column of the one table of docs/python that has the header."""
+    text = (REPOSITORY / "docs" / "python" / page).read_text()
+    [table] = re.findall(rf"^\| {header} \|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", table, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
 def test_the_options_of_tasks_are_all_described():
-    page = (REPOSITORY / "docs" / "python.md").read_text()
-    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page, re.MULTILINE)
-    described = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    described = first_column("workflows.md", "of a task")
     assert described == {"name", "parents", *settings.GraphTaskOptions.__annotations__}
 
 
+def test_the_options_of_workflows_are_all_described():
+    described = first_column("workflows.md", "of a workflow")
+    mine = {"name", "input_validator", "cron_input"}
+    assert described == {*mine, *workflow_settings.WorkflowOptions.__annotations__}
+
+
+def test_what_the_context_tells_is_all_described():
+    names = {*dir(Context), *Context.__dataclass_fields__}
+    names = {name for name in names if not name.startswith(("_", "aio_"))}
+    pages = ("conditions", "from-hatchet", "tasks")
+    texts = [(REPOSITORY / "docs" / "python" / f"{page}.md").read_text() for page in pages]
+    described = set(re.findall(r"`(?:ctx\.)?(\w+)", "".join(texts)))
+    assert names - described - OF_WHO_RUNS_A_TASK == set()
+
+
 def test_the_variables_of_containers_are_all_described():
-    page = (REPOSITORY / "docs" / "yaml.md").read_text()
+    page = (REPOSITORY / "docs" / "yaml" / "workflows.md").read_text()
     python_only = {pod.PYTHON, pod.SOURCE, pod.EXECUTION_TIMEOUT, pod.RESULT, pod.WORKFLOW}
+    python_only.add(pod.LIFESPAN)
     variables = {value for value in vars(pod).values() if str(value).startswith("PODHATCH_")}
     assert set(re.findall(r"PODHATCH_[A-Z_]+", page)) == variables - python_only
 

@@ -77,7 +77,7 @@ def test_its_workflows_can_run_its_runs(text: str):
 
 
 def test_an_unknown_field_is_found():
-    [document] = documents(TEXTS["docs/yaml.md#1"])
+    [document] = documents(TEXTS["docs/yaml/workflows.md#1"])
     document["spec"]["tasks"][0]["priority"] = 3
     [complaint] = complaints(document)
     assert "'priority' was unexpected" in complaint
