@@ -55,7 +55,7 @@ def lasting_session() -> Session:
 def _session(options: LocalOptions) -> LocalSession:
     executor = Processes(options.mocks) if options.processes else Threads(options.mocks)
     engine = Engine(options.clock or SystemClock(), executor, options.mocks)
-    started_at = engine.now()
+    started_at = engine.clock.now()
     for number, event in enumerate(options.events, 1):
         push = partial(engine.cluster.put, event_manifest(f"local-event-{number}", event))
         engine.call_at(started_at + event.after, push)

@@ -82,6 +82,9 @@ def _environ(job: JsonObject) -> dict[str, str]:
     if environ.get("HOME") == "/tmp":  # what every pod has, unlike this machine
         del environ["HOME"]
     environ.pop(pod.SOURCE, None)
-    job_labels: dict[str, str] = job["metadata"]["labels"]
-    # A container task that a mock stands in for has no code and no name for its workflow.
-    return {pod.WORKFLOW: job_labels[labels.WORKFLOW], pod.PYTHON: _NO_CODE, **environ}
+    if pod.PYTHON in environ:
+        return environ
+    # A container task that a mock stands in for, which then is like a python task.
+    stored: JsonObject = job["metadata"]
+    workflow: str = stored["labels"][labels.WORKFLOW]
+    return {pod.WORKFLOW: workflow, pod.PYTHON: _NO_CODE, pod.RESULT: stored["name"], **environ}

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
     from podhatch.local.session import LocalSession
+    from podhatch.runnables.runnable import Runnable
 
 
 class LocalRuns:
@@ -48,6 +49,13 @@ class LocalRuns:
 
         event = LocalEvent(key, payload or {}, scope)
         wait(self._session.create(event_manifest(f"test-event-{next(self._numbers)}", event)))
+
+    def register_workflows(self, *workflows: "Runnable[Any, Any, Any]") -> None:
+        """Make workflows known before one of them runs: events start only known ones."""
+        from podhatch.client.portal import wait
+
+        for each in workflows:
+            wait(self._session.publish(each.workflow.manifest()))
 
     @property
     def runs(self) -> "list[WorkflowRun]":
@@ -109,6 +117,7 @@ class LocalRuns:
         return self.task(task, run).attempt
 
     async def _stored(self) -> "list[JsonObject]":
+        self._session.engine.settle()
         return [*self._session.engine.cluster.stored("WorkflowRun").values()]
 
 

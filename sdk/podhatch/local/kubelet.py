@@ -1,0 +1,151 @@
+"""Makes the pods of local Jobs: starts and stops executions, and writes down how they go.
+
+The engine's hands. Executions tell it how they go from threads of their own.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from podhatch.api.model import JsonObject
+from podhatch.api.pod import Report
+from podhatch.cluster import LogLine
+from podhatch.local.clock import Clock
+from podhatch.local.cluster import LocalCluster
+from podhatch.local.execution import Ended, Execution, Executor
+from podhatch.local.options import Mocks
+from podhatch.local.pods import (
+    ended_pod,
+    job_end,
+    no_code,
+    running_pod,
+    task_result,
+    waiting_pod,
+)
+from podhatch.local.work import pod_name, work_of
+
+
+class Kubelet:
+    """Runs the Jobs of one cluster."""
+
+    def __init__(
+        self, cluster: LocalCluster, clock: Clock, executor: Executor, mocks: Mocks
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._executor = executor
+        self._mocks = mocks
+        self._running: dict[str, Execution] = {}
+        self._stopping: list[Execution] = []
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="podhatch-local-", ignore_cleanup_errors=True
+        )
+
+    def start(self, loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
+        """Begin to serve, in this loop; `wake` is set when the time of an attempt changes."""
+        self._loop = loop
+        self._wake = wake
+
+    async def close(self) -> None:
+        """Stop what still runs, and forget it."""
+        executions = [*self._stopping, *self._running.values()]
+        self._running.clear()
+        await asyncio.gather(*(asyncio.to_thread(each.leave) for each in executions))
+        self._folder.cleanup()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether code of the user's runs, and does not wait for another run."""
+        return any(not each.is_waiting for each in self._running.values())
+
+    @property
+    def deadlines(self) -> list[datetime]:
+        """When the attempts' times are over by the clock of the runs."""
+        return [each.deadline for each in self._running.values() if each.deadline]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """After how long the first attempt's time is over by the machine's clock."""
+        left = (each.seconds_left for each in self._running.values())
+        return min((each for each in left if each is not None), default=None)
+
+    def look_at_clock(self) -> None:
+        """End the attempts whose time is over."""
+        for execution in [*self._running.values()]:
+            execution.look_at_clock(self._clock.now())
+
+    def run(self, job: JsonObject) -> None:
+        """Start the pod of a Job that is new."""
+        name: str = job["metadata"]["name"]
+        if self._cluster.find("Pod", pod_name(name)) is not None:
+            return
+        self._cluster.put(waiting_pod(job))
+        data = self._cluster.find("ConfigMap", name)
+        work = work_of(job, data, Path(self._folder.name))
+        if not work.has_code and work.task not in self._mocks:
+            self._finish(name, no_code(work))
+            return
+        execution = self._executor.new(work, self)
+        self._running[name] = execution
+        execution.start()
+
+    def stop(self, job: str) -> None:
+        """Stop the pod of a Job that was deleted."""
+        self._cluster.remove("Pod", pod_name(job))
+        if execution := self._running.pop(job, None):
+            execution.cancel()
+            self._stopping.append(execution)
+
+    # What executions tell, from their own threads.
+
+    def now(self) -> datetime:
+        """Return the time of the runs."""
+        return self._clock.now()
+
+    def wake(self) -> None:
+        """The time of an attempt has changed."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    def began(self, job: str) -> None:
+        """The attempt has got what it needs to start."""
+        self._loop.call_soon_threadsafe(self._begin, job)
+
+    def wrote(self, job: str, line: str) -> None:
+        """A line was added to the attempt's log."""
+        self._cluster.logs[pod_name(job)].append(LogLine(self._clock.now(), line))
+
+    def extended(self, job: str, report: Report) -> None:
+        """The attempt has given itself more time."""
+        self._loop.call_soon_threadsafe(self._report, job, report)
+
+    def finished(self, job: str, end: Ended) -> None:
+        """The execution is over."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._finish, job, end)
+
+    def _begin(self, job: str) -> None:
+        if self._cluster.find("Pod", pod_name(job)) is not None:
+            self._cluster.change("Pod", pod_name(job), status=running_pod(self._clock.now()))
+
+    def _report(self, job: str, report: Report) -> None:
+        stored = self._cluster.find("Job", job)
+        if stored is None:
+            return
+        if self._cluster.find("TaskResult", job) is None:
+            self._cluster.put(task_result(stored, report))
+        else:
+            self._cluster.change("TaskResult", job, spec=report)
+
+    def _finish(self, job: str, end: Ended) -> None:
+        self._running.pop(job, None)
+        self._wake.set()
+        if self._cluster.find("Job", job) is None:
+            return
+        now = self._clock.now()
+        if end.report is not None:
+            self._report(job, end.report)
+        self._cluster.change("Pod", pod_name(job), status=ended_pod(end, now))
+        self._cluster.change("Job", job, status=job_end(end, now))
