@@ -61,4 +61,4 @@ def _readable(message: str) -> str:
     first = message.splitlines()[0]
     for prefix in ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "UNKNOWN: ", "ERROR: "):
         first = first.removeprefix(prefix)
-    return first.removeprefix("<input>:")
+    return first.removeprefix("<input>:").removesuffix(" (in container '')")

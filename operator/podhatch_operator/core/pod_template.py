@@ -27,7 +27,7 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
     container = _python_container(revision, task, defaults) if task.python else _any_container(task)
     container |= {
         "name": CONTAINER_NAME,
-        "env": [*_common_environment(), *container["env"]],
+        "env": [*_common_environment(revision), *container["env"]],
         "terminationMessagePath": pod.OUTPUT_PATH,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -93,7 +93,6 @@ def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) ->
     environment = {
         pod.WORKFLOW: revision.true_name,
         pod.PYTHON: task.python or "",
-        pod.REVISION: revision.name,
         pod.EXECUTION_TIMEOUT: f"{task.execution_timeout_seconds:g}",
     }
     if revision.spec.lifespan:
@@ -117,9 +116,13 @@ def _any_container(task: TaskSpec) -> JsonObject:
     return wanted | {"env": env}
 
 
-def _common_environment() -> list[JsonObject]:
-    # /tmp is the one folder that a user id unknown to the image may write.
-    return [literal_variable(pod.OUTPUT, pod.OUTPUT_PATH), literal_variable("HOME", "/tmp")]
+def _common_environment(revision: Revision) -> list[JsonObject]:
+    return [
+        literal_variable(pod.OUTPUT, pod.OUTPUT_PATH),
+        literal_variable(pod.REVISION, revision.name),
+        # /tmp is the one folder that a user id unknown to the image may write.
+        literal_variable("HOME", "/tmp"),
+    ]
 
 
 def _source_volume(revision: Revision, task: TaskSpec, container: JsonObject) -> JsonObject:

@@ -86,16 +86,17 @@ def test_a_run_that_nothing_triggered_has_nothing_to_tell() -> None:
     ],
 )
 def test_a_task_is_told_how_its_run_came_about(spec: JsonObject, told: JsonObject) -> None:
-    env = environment(pod_of(workflow(task("a")), spec))
-    assert json.loads(env["PODHATCH_TRIGGER"]) == told
-    assert "PODHATCH_TRIGGER" not in environment(pod_of(workflow(container_task("a")), spec))
+    for each in (task("a"), container_task("a")):
+        env = environment(pod_of(workflow(each), spec))
+        assert json.loads(env["PODHATCH_TRIGGER"]) == told
 
 
-def test_a_python_task_knows_its_revision_and_its_lifespan() -> None:
-    flow = workflow(task("a"), lifespan="app:lifespan")
-    env = environment(pod_of(flow))
-    assert env["PODHATCH_REVISION"] == current_revision(flow).name
-    assert env["PODHATCH_LIFESPAN"] == "app:lifespan"
+def test_a_task_knows_its_revision_and_a_python_task_its_lifespan() -> None:
+    for each, lifespan in ((task("a"), "app:lifespan"), (container_task("a"), None)):
+        flow = workflow(each, lifespan="app:lifespan")
+        env = environment(pod_of(flow))
+        assert env["PODHATCH_REVISION"] == current_revision(flow).name
+        assert env.get("PODHATCH_LIFESPAN") == lifespan
     assert "PODHATCH_LIFESPAN" not in environment(pod_of(workflow(task("a"))))
 
 
