@@ -1,54 +1,39 @@
-"""Finds a run and the shape of its workflow in the cluster. Called by every command."""
+"""Finds runs and the shape of their workflows in the cluster. Called by every command on a run."""
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.arrangement import Parents
+from podhatch.cli.errors import NoSuchRun, did_you_mean
 from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 LATEST = "@latest"
 
 
-class NoSuchRun(Exception):  # noqa: N818 - it names a state
-    """The run is not there; the text is one sentence."""
-
-
-async def find_name(cluster: Cluster, namespace: str, name: str) -> str:
-    """Return the run's name: what the user gave, or the name of the newest run for @latest.
+async def find_run(cluster: Cluster, namespace: str, name: str) -> JsonObject:
+    """Return the run of this name, or the newest one for @latest.
 
     Raises:
-        NoSuchRun: there is no run at all in the namespace.
+        NoSuchRun: There is none; the text names the nearest.
     """
-    if name != LATEST:
-        return name
-    runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
-    if not runs:
-        raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}: start one first")
-    newest = max(run["metadata"]["creationTimestamp"] for run in runs)
-    names = [
-        str(run["metadata"]["name"])
-        for run in runs
-        if run["metadata"]["creationTimestamp"] == newest
-    ]
-    if len(names) == 1:
-        return names[0]
-    # Kubernetes dates objects to the second; the operator dates their start more exactly.
-    tied = [await get_run(cluster, namespace, name) for name in names]
-    return str(max(tied, key=_started)["metadata"]["name"])
-
-
-async def get_run(cluster: Cluster, namespace: str, name: str) -> JsonObject:
-    """Return the run.
-
-    Raises:
-        NoSuchRun: it is not there.
-    """
+    if name == LATEST:
+        name = await _latest(cluster, namespace)
     try:
         return await cluster.get(WORKFLOW_RUN, namespace, name)
     except ApiError as error:
-        if error.status == 404 and name in error.message:
-            raise NoSuchRun(f"there is no WorkflowRun {name} in namespace {namespace}") from None
-        raise
+        if error.status != 404 or f'"{name}"' not in error.message:
+            raise
+    runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
+    question = did_you_mean(name, (str(run["metadata"]["name"]) for run in runs))
+    raise NoSuchRun(f"there is no WorkflowRun {name} in namespace {namespace}{question}")
+
+
+async def find_children(cluster: Cluster, run: WorkflowRun) -> list[WorkflowRun]:
+    """Return the runs that the run's tasks asked for, by task and in the order of their making."""
+    selector = f"spec.parent.run={run.metadata.name}"
+    found, _ = await cluster.list(WORKFLOW_RUN, run.metadata.namespace, field_selector=selector)
+    children = [WorkflowRun.model_validate(item) for item in found]
+    return sorted(children, key=_child_key)
 
 
 async def find_parents(cluster: Cluster, run: WorkflowRun) -> Parents:
@@ -61,9 +46,37 @@ async def find_parents(cluster: Cluster, run: WorkflowRun) -> Parents:
     if run.status and run.status.revision:
         revision = await _try_get(cluster, namespace, run.status.revision, pinned=True)
         if revision is not None:
-            return _parents(revision["data"]["spec"])
+            return parents_of(WorkflowSpec.model_validate(revision["data"]["spec"]))
     workflow = await _try_get(cluster, namespace, run.spec.workflow, pinned=False)
-    return _parents(workflow["spec"]) if workflow is not None else {}
+    if workflow is None:
+        return {}
+    return parents_of(WorkflowSpec.model_validate(workflow["spec"]))
+
+
+def parents_of(workflow: WorkflowSpec) -> Parents:
+    """Return the parents; a failure or success task stands below the tasks that come last."""
+    parents = {task.name: task.parents for task in workflow.tasks}
+    inner = {parent for above in parents.values() for parent in above}
+    last = [name for name in parents if name not in inner]
+    hooks = (workflow.on_failure_task, workflow.on_success_task)
+    return parents | {hook.name: last for hook in hooks if hook is not None}
+
+
+async def _latest(cluster: Cluster, namespace: str) -> str:
+    runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
+    if not runs:
+        raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}: start one first")
+    newest = max(run["metadata"]["creationTimestamp"] for run in runs)
+    names = [
+        str(run["metadata"]["name"])
+        for run in runs
+        if run["metadata"]["creationTimestamp"] == newest
+    ]
+    if len(names) == 1:
+        return names[0]
+    # Kubernetes dates objects to the second; the operator dates their start more exactly.
+    tied = [await cluster.get(WORKFLOW_RUN, namespace, name) for name in names]
+    return str(max(tied, key=_started)["metadata"]["name"])
 
 
 async def _try_get(
@@ -77,14 +90,10 @@ async def _try_get(
         raise
 
 
-def _parents(spec: JsonObject) -> Parents:
-    """Return the parents; a failure or success task stands below the tasks that come last."""
-    workflow = WorkflowSpec.model_validate(spec)
-    parents = {task.name: task.parents for task in workflow.tasks}
-    inner = {parent for above in parents.values() for parent in above}
-    last = [name for name in parents if name not in inner]
-    hooks = (workflow.on_failure_task, workflow.on_success_task)
-    return parents | {hook.name: last for hook in hooks if hook is not None}
+def _child_key(child: WorkflowRun) -> tuple[str, int, str]:
+    parent = child.spec.parent
+    assert parent is not None, "selected by its parent"
+    return parent.task, -1 if parent.index is None else parent.index, parent.key or ""
 
 
 def _started(run: JsonObject) -> str:

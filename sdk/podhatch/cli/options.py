@@ -1,14 +1,11 @@
-"""The options that several commands share, and the connection they ask for."""
+"""The options and arguments that several commands share, as typer reads them."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from podhatch.cluster import Cluster
+from podhatch.cli.completion import complete_run, complete_workflow
 
 
 class Format(StrEnum):
@@ -16,16 +13,31 @@ class Format(StrEnum):
 
     JSON = "json"
     YAML = "yaml"
+    NAME = "name"
 
 
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="Name of a run; @latest for the newest one.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Name of a run; @latest for the newest one.",
+        autocompletion=complete_run,
+    ),
+]
+Workflow = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW", help="Name of a workflow.", autocompletion=complete_workflow
+    ),
 ]
 Namespace = Annotated[
     str | None,
     typer.Option(
         "--namespace", "-n", help="Where to look; by default the namespace of the context."
     ),
+]
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="Look in all namespaces.")
 ]
 Kubeconfig = Annotated[
     str | None,
@@ -35,26 +47,34 @@ Context = Annotated[
     str | None, typer.Option(help="Context in the kubeconfig; by default its current one.")
 ]
 Output = Annotated[
-    Format | None, typer.Option("--output", "-o", help="Print whole objects, for programs.")
+    Format | None,
+    typer.Option("--output", "-o", help="Print whole objects, or names, for programs."),
 ]
 NoColor = Annotated[
     bool, typer.Option("--no-color", help="Print without colours; NO_COLOR does the same.")
 ]
-
-
-@dataclass(frozen=True)
-class Where:
-    """Which cluster and namespace the user means."""
-
-    namespace: str | None
-    kubeconfig: str | None
-    context: str | None
-
-    @asynccontextmanager
-    async def connect(self) -> AsyncGenerator[tuple[Cluster, str], None]:
-        """Yield the cluster and the namespace to look in."""
-        cluster = await Cluster.connect(kubeconfig=self.kubeconfig, context=self.context)
-        try:
-            yield cluster, self.namespace or cluster.namespace
-        finally:
-            await cluster.close()
+Input = Annotated[
+    str | None,
+    typer.Option("--input", "-i", metavar="JSON", help="A JSON object, @FILE, or - for stdin."),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        metavar="KEY=VALUE",
+        help="One field of the input, as JSON or text; repeatable.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", "-m", metavar="KEY=VALUE", help="Additional metadata; repeatable."),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only those made since: 30m, 2h, 7d or an ISO time."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many, the newest.")]
+Priority = Annotated[
+    int | None, typer.Option(min=1, max=3, help="1 (low) to 3 (high); by default the workflow's.")
+]

@@ -28,18 +28,21 @@ class RunTable:
     runs: Iterable[WorkflowRun]
     now: datetime
     look: Look = UNICODE
+    with_namespace: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= WIDE
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        where = ("NAMESPACE",) if self.with_namespace else ()
         more = ("WORKFLOW",) if wide else ()
-        for heading in ("NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
+        for heading in (*where, "NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
             table.add_column(heading, no_wrap=True, overflow=self.look.overflow)
         table.add_column("MESSAGE")
         for run in newest_first(self.runs):
             status = run.status or WorkflowRunStatus()
             phase = status.phase or "Pending"
             table.add_row(
+                *((run.metadata.namespace,) if self.with_namespace else ()),
                 run.metadata.name,
                 *((run.spec.workflow,) if wide else ()),
                 Text(f"{self.look.icons[phase]} {phase}", STYLES[phase]),

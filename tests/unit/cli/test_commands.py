@@ -1,4 +1,5 @@
 import importlib.util
+import shlex
 import socket
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -9,7 +10,28 @@ from podhatch.cli import __main__, exits
 from podhatch.cli.commands import app
 from typer.testing import CliRunner
 
-COMMANDS = (["get", "a"], ["watch", "a"], ["list"])
+COMMANDS = (
+    ["run", "a"],
+    ["list"],
+    ["get", "a"],
+    ["watch", "a"],
+    ["logs", "a"],
+    ["cancel", "a"],
+    ["replay", "a"],
+    ["schedule", "list"],
+    ["schedule", "create", "a", "2h"],
+    ["schedule", "delete", "a"],
+    ["cron", "list"],
+    ["cron", "create", "a", "0 9 * * *"],
+    ["cron", "delete", "a"],
+    ["cron", "suspend", "a"],
+    ["cron", "resume", "a"],
+    ["events", "push", "a"],
+    ["events", "list"],
+    ["workflows", "list"],
+    ["workflows", "get", "a"],
+    ["workflows", "delete", "a"],
+)
 
 
 @pytest.fixture
@@ -37,7 +59,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_cluster_that_does_not_answer_is_named(command: list[str], kubeconfig: Path):
     code, output = invoke(*command, "--kubeconfig", str(kubeconfig))
     assert code == exits.UNREACHABLE
@@ -52,7 +74,16 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["get"], ["get", "a", "-o", "table"], ["gett"], ["list", "a"]]
+    "arguments",
+    [
+        ["get"],
+        ["get", "a", "-o", "table"],
+        ["gett"],
+        ["list", "a"],
+        ["run", "a", "--priority", "4"],
+        ["cron", "create", "a", "* * * * *", "--policy", "Maybe"],
+    ],
+    ids=" ".join,
 )
 def test_wrong_usage_has_its_own_exit_code(arguments: list[str]):
     code, output = invoke(*arguments)
@@ -60,10 +91,74 @@ def test_wrong_usage_has_its_own_exit_code(arguments: list[str]):
     assert "Usage: " in output
 
 
-def test_version():
-    code, output = invoke("version")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "a", "-i", "{"], "--input: this is not JSON: "),
+        (["run", "a", "-i", "[1]"], "--input: a JSON object is needed"),
+        (["run", "a", "-i", "@none.json"], "--input: the file none.json cannot be read: "),
+        (["run", "a", "-m", "x"], "--metadata 'x': it is not of the form KEY=VALUE"),
+        (["list", "-s", "runing"], "--status 'runing': it is one of Pending, Running,"),
+        (["list", "--since", "soon"], "--since 'soon': write a period such as 30m"),
+        (["schedule", "create", "a", "later"], "TIME 'later': write a period such as 30m"),
+    ],
+    ids=str,
+)
+def test_words_that_mean_nothing_are_named(arguments: list[str], sentence: str, kubeconfig: Path):
+    code, output = invoke(*arguments, "--kubeconfig", str(kubeconfig))
+    assert (code, output[:7]) == (exits.USAGE, "error: ")
+    assert sentence in output
+    assert len(output.splitlines()) == 1
+
+
+def test_a_typo_in_a_command_names_the_nearest():
+    assert "Did you mean 'watch'?" in invoke("wacth", "a")[1]
+
+
+def test_options_may_stand_before_the_command(kubeconfig: Path):
+    first = invoke("--kubeconfig", str(kubeconfig), "list")
+    assert first == invoke("list", "--kubeconfig", str(kubeconfig))
+    assert first[0] == exits.UNREACHABLE
+
+
+def test_the_shell_completes_names_and_stays_silent_without_a_cluster(kubeconfig: Path):
+    variables = {
+        "_PODHATCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"podhatch --kubeconfig {kubeconfig} get ",
+        "COMP_CWORD": "4",
+    }
+    result = CliRunner().invoke(app, [], prog_name="podhatch", env=variables)
+    assert result.output.split() == ["@latest"]
+
+
+def test_version(kubeconfig: Path):
+    code, output = invoke("version", "--client")
     assert code == exits.SUCCEEDED
     assert output.startswith("podhatch 0.")
+    assert len(output.splitlines()) == 1
+    code, output = invoke("version", "--kubeconfig", str(kubeconfig))
+    assert code == exits.SUCCEEDED
+    assert "\noperator unknown: the API server http://127" in output
+
+
+def test_installing_is_one_helm_command(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    arguments = ["install", "--set", "operator.replicas=1", "-n", "x", "--context", "c"]
+    code, output = invoke(*arguments, "--dry-run")
+    words = shlex.split(output)
+    assert code == exits.SUCCEEDED
+    assert words[:4] == ["helm", "upgrade", "--install", "podhatch"]
+    assert (Path(words[4]) / "values.yaml").is_file()
+    assert words[5:] == [
+        *["--namespace", "x", "--create-namespace", "--wait"],
+        *["--set", "operator.replicas=1", "--kube-context", "c"],
+    ]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, output = invoke(*arguments)
+    assert code == exits.REFUSED
+    assert "needs helm (https://helm.sh/docs/intro/install), which is not on the PATH; " in output
+    assert shlex.join(words) in output
 
 
 @pytest.mark.parametrize("missing", ["rich", "typer"])

@@ -3,7 +3,8 @@ from typing import Any, cast
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.lookup import NoSuchRun, find_name, find_parents
+from podhatch.cli.errors import NoSuchRun
+from podhatch.cli.lookup import find_parents, find_run
 from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, ApiError, Cluster, Kind
 
 
@@ -49,25 +50,34 @@ RUN = WorkflowRun.model_validate(
 )
 
 
-async def test_a_name_is_a_name():
-    assert await find_name(runs(), "n", "x") == "x"
+async def name_of(cluster: Cluster, asked: str) -> str:
+    return str((await find_run(cluster, "n", asked))["metadata"]["name"])
+
+
+async def test_a_run_is_found_by_its_name():
+    assert await name_of(runs(("b", "b"), ("a", "a")), "run-1") == "run-1"
 
 
 async def test_latest_is_the_run_created_last():
     cluster = runs(("2026-01-01T00:00:02Z", "b"), ("2026-01-01T00:00:09Z", "a"))
-    assert await find_name(cluster, "n", "@latest") == "run-1"
+    assert await name_of(cluster, "@latest") == "run-1"
 
 
 async def test_of_runs_created_in_one_second_the_one_that_started_last_is_latest():
     second = "2026-01-01T00:00:02Z"
-    assert await find_name(runs((second, "a"), (second, "c"), (second, "b")), "n", "@latest") == (
-        "run-1"
-    )
+    assert await name_of(runs((second, "a"), (second, "c"), (second, "b")), "@latest") == "run-1"
 
 
 async def test_latest_of_nothing():
     with pytest.raises(NoSuchRun, match="namespace n"):
-        await find_name(runs(), "n", "@latest")
+        await find_run(runs(), "n", "@latest")
+
+
+async def test_a_run_that_is_not_there_is_named_with_the_nearest():
+    with pytest.raises(NoSuchRun, match=r"no WorkflowRun rum-1 .* n; did you mean run-1\?"):
+        await find_run(runs(("b", "b"), ("a", "a")), "n", "rum-1")
+    with pytest.raises(NoSuchRun, match=r"no WorkflowRun other in namespace n$"):
+        await find_run(runs(("b", "b")), "n", "other")
 
 
 async def test_parents_are_those_pinned_for_the_run():

@@ -1,0 +1,97 @@
+"""Makes a function a command: with the shared options, and errors as sentences.
+
+A command is a function of the place and its own arguments, which typer sees together with the
+shared options. What it does in a coroutine runs in the portal, what it does before, such as loading
+the user's code, in the main thread. It returns an exit code, or None for 0.
+"""
+
+import inspect
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from inspect import Parameter
+from typing import Any, Concatenate, ParamSpec
+
+import typer
+
+from podhatch.cli import exits
+from podhatch.cli.errors import exit_code, explain
+from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor
+from podhatch.cli.place import Place, place_of
+from podhatch.client.portal import portal
+from podhatch.cluster import ApiError
+from podhatch.errors import PodhatchError
+
+P = ParamSpec("P")
+Command = Callable[Concatenate[Place, P], Awaitable[int | None] | int | None]
+
+GOODBYE_SECONDS = 5.0
+"""How long an interrupted command may take to restore the terminal."""
+
+_SHARED = [
+    Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context),
+    Parameter("namespace", Parameter.KEYWORD_ONLY, default=None, annotation=Namespace),
+    Parameter("kubeconfig", Parameter.KEYWORD_ONLY, default=None, annotation=Kubeconfig),
+    Parameter("context", Parameter.KEYWORD_ONLY, default=None, annotation=Context),
+    Parameter("no_color", Parameter.KEYWORD_ONLY, default=False, annotation=NoColor),
+]
+
+
+def command(app: typer.Typer, name: str | None = None) -> Callable[[Command[P]], Command[P]]:
+    """Return a decorator that adds a function to the app, by its own name or another."""
+
+    def decorate(work: Command[P]) -> Command[P]:
+        own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
+
+        def run(**values: Any) -> None:
+            place = place_of(values["ctx"], values)
+            for shared in _SHARED:
+                del values[shared.name]
+            raise typer.Exit(run_to_exit(lambda: work(place, **values)))  # type: ignore[call-arg]
+
+        parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own), *_SHARED]
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__name__, run.__doc__ = getattr(work, "__name__", ""), work.__doc__
+        app.command(name)(run)
+        return work
+
+    return decorate
+
+
+def run_to_exit(work: Callable[[], Awaitable[int | None] | int | None]) -> int:
+    """Run a command to its exit code; whatever goes wrong is a sentence or two."""
+    try:
+        result = work()
+        if isinstance(result, Awaitable):
+            result = _finish(result)
+        sys.stdout.flush()
+    except (ApiError, PodhatchError) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.CLOSED
+    return result or exits.SUCCEEDED
+
+
+def _finish(work: Awaitable[int | None]) -> int | None:
+    """Run the command in the portal; when interrupted, wait until it has cleaned up."""
+    ended = threading.Event()
+
+    async def watched() -> int | None:
+        try:
+            return await work
+        finally:
+            ended.set()
+
+    future = portal().submit(watched())
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        ended.wait(GOODBYE_SECONDS)
+        raise

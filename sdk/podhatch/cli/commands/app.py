@@ -1,0 +1,33 @@
+"""The app that holds the commands, and the options that may stand before a command's name."""
+
+import typer
+
+from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor
+from podhatch.cli.place import Place
+from podhatch.client.target import Target
+
+app = typer.Typer(
+    help="Start workflows and look after their runs. Works as `kubectl podhatch` too.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def group(name: str, summary: str) -> typer.Typer:
+    """Return a new group of commands within the app."""
+    commands = typer.Typer(help=summary, no_args_is_help=True)
+    app.add_typer(commands, name=name)
+    return commands
+
+
+@app.callback()
+def before_command(
+    ctx: typer.Context,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    no_color: NoColor = False,
+) -> None:
+    """Start workflows and look after their runs. Works as `kubectl podhatch` too."""
+    ctx.obj = Place(Target(namespace, kubeconfig, context), no_color)

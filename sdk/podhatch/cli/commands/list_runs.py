@@ -1,0 +1,78 @@
+"""`podhatch list`: runs, newest first."""
+
+import sys
+from typing import Annotated, get_args
+
+import typer
+
+from podhatch.api.names import object_name
+from podhatch.api.run import Phase
+from podhatch.cli.command import command
+from podhatch.cli.commands.app import app
+from podhatch.cli.completion import complete_workflow
+from podhatch.cli.console import list_object, look_for, new_console, now, print_raw
+from podhatch.cli.errors import WrongUsage, did_you_mean
+from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Since
+from podhatch.cli.place import Place
+from podhatch.cli.selection import Selection, find_runs
+from podhatch.cli.table import RunTable
+from podhatch.cli.values import moment, pairs
+from podhatch.client.session import session_of
+
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+OfWorkflow = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow", help="Only runs of this workflow.", autocompletion=complete_workflow
+    ),
+]
+Status = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status", "-s", help=f"Only runs in this phase; repeatable: {', '.join(PHASES)}."
+    ),
+]
+
+
+@command(app, "list")
+async def list_runs(
+    place: Place,
+    workflow: OfWorkflow = None,
+    status: Status = None,
+    since: Since = None,
+    metadata: Metadata = None,
+    limit: Limit = None,
+    all_namespaces: AllNamespaces = False,
+    output: Output = None,
+) -> None:
+    """Show runs, newest first."""
+    selection = Selection(
+        workflow=object_name(workflow) if workflow else None,
+        phases=tuple(_phase(text) for text in status or ()),
+        since=moment("--since", since, now(), past=True) if since else None,
+        metadata=pairs("--metadata", metadata),
+        limit=limit,
+    )
+    session = await session_of(place.target)
+    namespace = None if all_namespaces else session.namespace
+    found = await find_runs(session.cluster, namespace, selection)
+    if output is not None:
+        print_raw(list_object(raw for _, raw in found), output)
+    elif found:
+        console = new_console(no_color=place.no_color)
+        runs = [run for run, _ in found]
+        console.print(RunTable(runs, now(), look_for(console), with_namespace=all_namespaces))
+    else:
+        where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
+        such = "no such runs" if selection != Selection() else "no runs"
+        print(f"{such} in {where}", file=sys.stderr)
+
+
+def _phase(text: str) -> Phase:
+    for phase in PHASES:
+        if phase.lower() == text.lower():
+            return phase
+    raise WrongUsage(
+        f"--status {text!r}: it is one of {', '.join(PHASES)}{did_you_mean(text, PHASES)}"
+    )

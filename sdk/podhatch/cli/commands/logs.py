@@ -1,0 +1,71 @@
+"""`podhatch logs`: what the pods of a run have written."""
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+import typer
+
+from podhatch.api.model import JsonObject
+from podhatch.api.run import WorkflowRun
+from podhatch.cli.command import command
+from podhatch.cli.commands.app import app
+from podhatch.cli.console import new_console
+from podhatch.cli.errors import Refused, did_you_mean
+from podhatch.cli.log_lines import shown
+from podhatch.cli.lookup import find_run
+from podhatch.cli.options import Run
+from podhatch.cli.place import Place
+from podhatch.client import run_log
+from podhatch.client.run_log import RunLine
+from podhatch.client.session import Session, session_of
+
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on until the run ends, retries included.")
+]
+Task = Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")]
+Chunks = Annotated[bool, typer.Option("--chunks", help="Show also what tasks stream.")]
+
+
+@command(app)
+async def logs(
+    place: Place, run: Run, follow: Follow = False, task: Task = None, chunks: Chunks = False
+) -> None:
+    """Show what the pods of a run have written, of all attempts that are left.
+
+    Pods, and their logs with them, are deleted an hour after they ended, unless the chart's value
+    cleanUp.jobTTLSeconds says otherwise.
+    """
+    session = await session_of(place.target)
+    raw = await find_run(session.cluster, session.namespace, run)
+    _check_task(raw, task)
+    console = new_console(no_color=place.no_color)
+    count = 0
+    async with aclosing(_lines(session, raw, task, follow=follow)) as lines:
+        async for line in lines:
+            count += 1
+            if (text := shown(line, chunks=chunks)) is not None:
+                console.print(text, soft_wrap=True)
+    if not count:
+        print("there is no log: no pod has written anything, or all are gone", file=sys.stderr)
+
+
+async def _lines(
+    session: Session, raw: JsonObject, task: str | None, *, follow: bool
+) -> AsyncGenerator[RunLine, None]:
+    if not follow:
+        for line in await run_log.read(session, raw, task):
+            yield line
+        return
+    async with aclosing(run_log.follow(session, raw, task)) as lines:
+        async for line in lines:
+            yield line
+
+
+def _check_task(raw: JsonObject, task: str | None) -> None:
+    status = WorkflowRun.model_validate(raw).status
+    names = [each.name for each in status.tasks] if status else []
+    if task is not None and names and task not in names:
+        name = raw["metadata"]["name"]
+        raise Refused(f"run {name} has no task {task}{did_you_mean(task, names)}")

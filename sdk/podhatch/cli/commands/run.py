@@ -1,0 +1,117 @@
+"""`podhatch run`: starts a workflow that the cluster holds, or one in the user's own code."""
+
+import json
+import sys
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from podhatch.api.model import JsonObject
+from podhatch.api.run import WorkflowRun
+from podhatch.cli.command import command
+from podhatch.cli.commands.app import app
+from podhatch.cli.completion import complete_workflow
+from podhatch.cli.console import new_console, print_raw
+from podhatch.cli.definitions import find_workflow
+from podhatch.cli.exits import exit_code_of
+from podhatch.cli.options import Format, Input, Metadata, Output, Parameters, Priority
+from podhatch.cli.place import Place
+from podhatch.cli.publish import manifest, publish_with_others
+from podhatch.cli.run_input import input_for
+from podhatch.cli.show import watch_run
+from podhatch.cli.values import pairs
+from podhatch.client import by_name, runs
+from podhatch.client.following import states
+from podhatch.client.session import session_of
+from podhatch.client.target import Target
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW",
+        help="Name of a workflow in the cluster, or module:workflow or file.py:workflow, which is "
+        "published first.",
+        autocompletion=complete_workflow,
+    ),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait for the end, and print the outputs as JSON.")
+]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the run until it ends.")]
+
+
+@command(app)
+def run(
+    place: Place,
+    workflow: What,
+    input: Input = None,
+    parameter: Parameters = None,
+    metadata: Metadata = None,
+    priority: Priority = None,
+    wait: Wait = False,
+    watch: Watch = False,
+    output: Output = None,
+) -> Awaitable[int | None]:
+    """Start a run, and print its name.
+
+    With --wait or --watch, the exit code is 1 if the run failed, and 4 if it was cancelled.
+    """
+    after = _After(wait, watch, output, place.no_color)
+    own = find_workflow(workflow, place) if ":" in workflow else None
+    name = manifest(own).name if own else workflow
+    texts = pairs("--metadata", metadata)
+
+    async def start() -> int | None:
+        if own is not None:
+            await publish_with_others(own)
+        target = own.target if own else place.target
+        session = await session_of(target)
+        values = await input_for(session, name, input, parameter)
+        asked = by_name.NamedRun(name, values, texts, priority)
+        created = await by_name.create(session, asked)
+        return await _finish(target, await session.get_run(created.metadata.name), after)
+
+    return start()
+
+
+@dataclass(frozen=True)
+class _After:
+    """What is wanted of a run that was started."""
+
+    wait: bool
+    watch: bool
+    output: Format | None
+    no_color: bool
+
+
+async def _finish(target: Target, run: JsonObject, after: _After) -> int | None:
+    """Wait, show and print as it is wanted, and return the exit code."""
+    session = await session_of(target)
+    if after.watch:
+        console = new_console(no_color=after.no_color)
+        return exit_code_of(await watch_run(console, session.cluster, run))
+    if after.wait:
+        async for state in states(session.cluster, run):
+            run = state
+    if after.output is not None:
+        print_raw(run, after.output)
+    elif after.wait:
+        await _print_outputs(target, run)
+    else:
+        print(run["metadata"]["name"])
+    return exit_code_of(WorkflowRun.model_validate(run)) if after.wait else None
+
+
+async def _print_outputs(target: Target, run: JsonObject) -> None:
+    """Print the outputs of a run that succeeded, or why it did not."""
+    ended = WorkflowRun.model_validate(run)
+    name, status = ended.metadata.name, ended.status
+    if status is not None and status.phase == "Succeeded":
+        texts = await runs.outputs(target, name, run)
+        outputs = {task: json.loads(text) if text else None for task, text in texts.items()}
+        print(json.dumps(outputs, indent=2, ensure_ascii=False))
+    elif status is not None:
+        why = f"run {name} is {status.phase}: {status.message} (see `podhatch get {name}`)"
+        print(f"error: {why}", file=sys.stderr)

@@ -1,0 +1,41 @@
+"""`podhatch version`: of this command, and of what is installed in the cluster."""
+
+from importlib.metadata import version as package_version
+from typing import Annotated
+
+import typer
+
+from podhatch.cli.command import command
+from podhatch.cli.commands.app import app
+from podhatch.cli.errors import explain
+from podhatch.cli.place import Place
+from podhatch.client.session import session_of
+from podhatch.cluster import ApiError, ClusterUnreachable, Kind
+
+DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
+SELECTOR = "app.kubernetes.io/name=podhatch"
+
+ClientOnly = Annotated[bool, typer.Option("--client", help="Ask no cluster.")]
+
+
+@command(app)
+async def version(place: Place, client: ClientOnly = False) -> None:
+    """Show the version of this command, and of the operator in the cluster."""
+    print(f"podhatch {package_version('podhatch')}")
+    if not client:
+        try:
+            print(f"operator {await _operator(place)}")
+        except (ApiError, ClusterUnreachable) as error:
+            print(f"operator unknown: {explain(error)}")
+
+
+async def _operator(place: Place) -> str:
+    session = await session_of(place.target)
+    found, _ = await session.cluster.list(DEPLOYMENT, None, label_selector=SELECTOR)
+    told = [
+        f"{each['metadata']['labels'].get('app.kubernetes.io/version', 'of no known version')} in "
+        f"namespace {each['metadata']['namespace']} (image "
+        f"{each['spec']['template']['spec']['containers'][0]['image']})"
+        for each in found
+    ]
+    return ", ".join(told) or "not installed: see `podhatch install --help`"

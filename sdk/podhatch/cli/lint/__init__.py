@@ -1,0 +1,1 @@
+"""`podhatch lint`: what the API server or the operator would refuse, found without a cluster."""

@@ -1,0 +1,80 @@
+"""The rules of the definitions, in CEL, and the operator's checks, as far as they are installed.
+
+Both need the packages of `podhatch[local]`. Called by the check of an object.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from podhatch.api.model import ApiObject, JsonObject
+from podhatch.api.workflow import Workflow
+from podhatch.cli.lint.finding import Finding, Path, split_field
+from podhatch.cli.lint.parts import parts
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel
+
+FILTER_VARIABLES = ("input", "payload", "additional_metadata", "event_id", "event_key")
+_SENTENCE = re.compile(r"(spec[\w.\[\]-]*): (.*)", re.DOTALL)
+
+
+def is_complete() -> bool:
+    """Return whether everything can be checked."""
+    try:
+        import cel_expr_python
+        import jsonschema
+    except ImportError:
+        return False
+    return bool(cel_expr_python and jsonschema)
+
+
+def broken_rules(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
+    """Yield the rules that a value, or a part of it, breaks. Those on changes are not asked."""
+    if not is_complete():
+        return
+    for each in schema.get("x-kubernetes-validations", []):
+        if "oldSelf" not in each["rule"] and not _holds(each["rule"], value):
+            yield Finding(path, each["message"])
+    for part, held, inner in parts(value, schema):
+        yield from broken_rules(held, inner, (*path, part))
+
+
+def filter_problem(expression: str) -> str | None:
+    """Say why this is not CEL over an event, or return None."""
+    if not is_complete():
+        return None
+    try:
+        _environment(FILTER_VARIABLES).compile(expression)
+    except RuntimeError as error:
+        first = str(error).splitlines()[0].removeprefix("INVALID_ARGUMENT: ")
+        return f"{expression!r} is not CEL: {first.removeprefix('ERROR: <input>:')}"
+    return None
+
+
+def workflow_findings(parsed: ApiObject) -> Iterator[Finding]:
+    """Yield what keeps runs of a workflow from starting: cycles, expressions, schemas, crons."""
+    if not isinstance(parsed, Workflow) or not is_complete():
+        return
+    from podhatch_operator.core.workflow import workflow_problems
+
+    for sentence in workflow_problems(parsed.spec):
+        match = _SENTENCE.fullmatch(sentence)
+        path = split_field(match[1]) if match else ("spec",)
+        yield Finding(path, match[2] if match else sentence)
+
+
+def _holds(rule: str, value: object) -> bool:
+    from cel_expr_python import cel
+
+    answer = _environment(("self",)).compile(rule).eval(data={"self": value})
+    # What cannot be evaluated here is left to the API server.
+    return answer.type() != cel.Type.BOOL or bool(answer.value())
+
+
+@lru_cache
+def _environment(variables: tuple[str, ...]) -> "cel.Env":
+    from cel_expr_python import cel
+
+    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN))

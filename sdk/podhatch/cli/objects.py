@@ -1,0 +1,67 @@
+"""Objects of one kind: listed, found by name, printed. Called by the commands on them."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from podhatch.api.model import JsonObject
+from podhatch.cli.console import list_object, new_console, print_raw, print_table
+from podhatch.cli.errors import Refused, did_you_mean
+from podhatch.cli.options import Format
+from podhatch.cli.place import Place
+from podhatch.client.session import session_of
+from podhatch.cluster import ApiError, Cluster, Kind
+
+Columns = Sequence[tuple[str, Callable[[JsonObject], str]]]
+"""Heading and text of each column."""
+
+
+async def show_list(
+    place: Place,
+    kind: Kind,
+    columns: Columns,
+    output: Format | None,
+    *,
+    all_namespaces: bool = False,
+    field_selector: str = "",
+    keep: Callable[[JsonObject], bool] = lambda _: True,
+    limit: int | None = None,
+) -> None:
+    """Print the objects of a kind, newest first."""
+    session = await session_of(place.target)
+    namespace = None if all_namespaces else session.namespace
+    found, _ = await session.cluster.list(kind, namespace, field_selector=field_selector)
+    found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
+    items = [item for item in found if keep(item)][:limit]
+    if output is not None:
+        print_raw(list_object(items), output)
+    elif items:
+        if all_namespaces:
+            columns = [("NAMESPACE", lambda item: item["metadata"]["namespace"]), *columns]
+        rows = [[text(item) for _, text in columns] for item in items]
+        console = new_console(no_color=place.no_color)
+        print_table(console, [heading for heading, _ in columns], rows)
+    else:
+        where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
+        print(f"no {kind.plural} in {where}", file=sys.stderr)
+
+
+async def find_object(cluster: Cluster, kind: Kind, namespace: str, name: str) -> JsonObject:
+    """Return the object of this name, or the only one whose author gave it this name.
+
+    Raises:
+        Refused: There is none; the text names the nearest.
+    """
+    try:
+        return await cluster.get(kind, namespace, name)
+    except ApiError as error:
+        if error.status not in (400, 404) or (error.status == 404 and '"' not in error.message):
+            raise
+    items, _ = await cluster.list(kind, namespace)
+    named = [item for item in items if item["spec"].get("name") == name]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        names = ", ".join(str(item["metadata"]["name"]) for item in named)
+        raise Refused(f"several {kind.plural} in namespace {namespace} are called {name}: {names}")
+    question = did_you_mean(name, (str(item["metadata"]["name"]) for item in items))
+    raise Refused(f"there is no {kind.kind} {name} in namespace {namespace}{question}")
