@@ -64,16 +64,22 @@ async def test_a_scheduled_run_starts_at_its_time(cluster: Cluster, unused_tcp_p
         assert 0 <= ended["startDelaySeconds"] < 3
 
 
-async def test_a_schedule_may_be_moved_and_missed(cluster: Cluster, unused_tcp_port: int) -> None:
+async def test_a_schedule_may_be_late_moved_and_missed(
+    cluster: Cluster, unused_tcp_port: int
+) -> None:
     await cluster.create(workflow(cluster.namespace))
     created = await cluster.create(scheduled(cluster, 3600))
     missed = scheduled(cluster, -60, startingDeadlineSeconds=9)
     missed["metadata"]["name"] = "missed"
     missed = await cluster.create(missed)
+    behind = scheduled(cluster, -60)
+    behind["metadata"]["name"] = "behind"
+    behind = await cluster.create(behind)
     async with running(cluster, unused_tcp_port):
         late = await status(cluster, missed, "finishedAt")
         assert late["phase"] == "Cancelled"
         assert late["conditions"][0]["reason"] == "StartDeadlineExceeded"
+        assert (await status(cluster, behind, "finishedAt"))["startDelaySeconds"] >= 59
         await status(cluster, created, "phase")
         now = {"spec": {"startAt": format_time(datetime.now(UTC))}}
         moved = await cluster.merge_patch(WORKFLOW_RUN, cluster.namespace, "run", now)
