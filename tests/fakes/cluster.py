@@ -9,13 +9,23 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Unpack, cast
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import ApiError, ClusterUnreachable, Kind, WatchEvent, kind_of
+from podhatch.cluster import (
+    POD,
+    ApiError,
+    ClusterUnreachable,
+    Kind,
+    LogLine,
+    WatchEvent,
+    kind_of,
+)
 
+from tests.fakes.log import FakeLog
 from tests.fakes.selection import Selected, Selection
 
 PAGE_SIZE = 2
@@ -42,6 +52,8 @@ class FakeCluster:
     outages: int = 0
     """So many watches find no API server."""
     requests: Counter[str] = field(default_factory=Counter[str])
+    logs: dict[str, FakeLog] = field(default_factory=dict[str, FakeLog])
+    """Of pods, by name."""
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -167,6 +179,21 @@ class FakeCluster:
                     each.version > seen for each in self._history
                 ):
                     await self._changed.wait()
+
+    async def log(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str,
+        follow: bool = False,
+        since: datetime | None = None,
+    ) -> AsyncGenerator[LogLine, None]:
+        self._found(POD, namespace, pod)
+        assert container == "task"
+        async with aclosing(self.logs[pod].read(follow=follow, since=since)) as lines:
+            async for line in lines:
+                yield line
 
     async def end_watches(self) -> None:
         """End all open streams, as the API server does now and then."""

@@ -1,0 +1,44 @@
+"""Expressions as `hatchet.cel` tries them: like the operator, and with errors to read."""
+
+import sys
+
+import pytest
+from podhatch import Hatchet, PodhatchError
+from podhatch.features import cel
+from podhatch.features.cel import CELFailure, CELSuccess
+
+
+@pytest.mark.parametrize(
+    ("expression", "output"),
+    [
+        ("input.id > payload.least", True),
+        ("input.id < payload.least", False),
+        ("additional_metadata.by == 'Ada' && event_key == 'paid'", True),
+    ],
+)
+def test_true_or_false(hatchet: Hatchet, expression: str, output: bool) -> None:
+    tried = hatchet.cel.debug(expression, {"id": 7}, {"by": "Ada"}, {"least": 5}, event_key="paid")
+    assert tried.result == CELSuccess(output)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("input.id >", "'input.id >' is not CEL: "),
+        ("output.id > 1", "undeclared reference to 'output.id'"),
+        ("input.nothing > 1", "'input.nothing > 1' failed: "),
+        ("input.id", "is neither true nor false: it gives 7"),
+    ],
+)
+async def test_neither(hatchet: Hatchet, expression: str, words: str) -> None:
+    failure = (await hatchet.cel.aio_debug(expression, {"id": 7})).result
+    assert isinstance(failure, CELFailure)
+    assert words in failure.error
+    assert "\n" not in failure.error
+
+
+def test_without_the_library(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    cel._environment.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(PodhatchError, match=r"pip install 'podhatch\[local\]'"):
+        hatchet.cel.debug("true", {})

@@ -1,0 +1,233 @@
+"""Runs under the names of the Hatchet SDK: rows, details, events of tasks."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from podhatch import Hatchet, RequestRefused
+from podhatch.api.model import JsonObject, format_time
+from podhatch.client import portal
+from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
+from podhatch.client.status import RunStatus
+
+from tests.unit.sdk.conftest import Stage
+
+Put = Callable[..., None]
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def after(seconds: float) -> str:
+    return format_time(START + timedelta(seconds=seconds))
+
+
+def task(name: str, state: str, **fields: object) -> JsonObject:
+    return {"name": name, "state": state, **fields}
+
+
+@pytest.fixture
+def put(stage: Stage) -> Put:
+    """Return a function that puts a run into the cluster."""
+
+    async def aio_put(name: str, status: JsonObject, spec: JsonObject) -> None:
+        metadata = {"name": name, "namespace": "default"}
+        spec = {"workflow": "flow", "input": {"id": 7}, **spec}
+        manifest = {"apiVersion": "podhatch.dev/v1alpha1", "kind": "WorkflowRun"}
+        run = await stage.cluster.create({**manifest, "metadata": metadata, "spec": spec})
+        await stage.cluster.replace_status({**run, "status": status})
+
+    def put(name: str, phase: str, *tasks: JsonObject, **spec: object) -> None:
+        status = {"phase": phase, "tasks": list(tasks), "startedAt": after(0)}
+        portal.wait(aio_put(name, status, spec))
+
+    return put
+
+
+RETRIED = task(
+    "charge",
+    "Failed",
+    attempt=3,
+    node="node-1",
+    queuedAt=after(4),
+    startedAt=after(5),
+    finishedAt=after(6.5),
+    message="ValueError: no",
+    error={"type": "ValueError", "message": "no", "traceback": "Traceback ...\n"},
+    attempts=[
+        {"attempt": 1, "reason": "TaskFailed", "message": "no", "startedAt": after(1)},
+        {"attempt": 2, "reason": "NodeLost", "message": "node-0 is gone"},
+    ],
+)
+
+
+def test_a_run_of_one_task_is_that_task(hatchet: Hatchet, put: Put) -> None:
+    put("one", "Failed", RETRIED, additionalMetadata={"by": "Ada"})
+    details = hatchet.runs.get("one")
+    [row] = details.tasks
+    assert row == details.run
+    assert row.metadata.id == row.task_external_id == row.workflow_run_external_id == "one"
+    assert (row.type, row.status, row.step_id, row.worker_id) == (
+        "TASK",
+        RunStatus.FAILED,
+        "charge",
+        "node-1",
+    )
+    assert (row.attempt, row.retry_count, row.duration) == (3, 2, 1500)
+    assert row.error_message == "ValueError: no\nTraceback ..."
+    assert (row.input, row.additional_metadata) == ({"id": 7}, {"by": "Ada"})
+    assert hatchet.runs.get_task_run("one") == hatchet.runs.get_task_run("one/charge") == row
+    assert details.object.spec.workflow == "flow"
+
+
+def test_events_of_tasks_are_told_again(hatchet: Hatchet, put: Put) -> None:
+    put("one", "Failed", RETRIED)
+    events = hatchet.runs.get("one").task_events
+    assert [(each.event_type.value, each.attempt) for each in events] == [
+        ("STARTED", 1),
+        ("FAILED", 1),
+        ("RETRYING", 1),
+        ("REASSIGNED", 2),
+        ("QUEUED", 3),
+        ("STARTED", 3),
+        ("FAILED", 3),
+    ]
+    assert events[-1].timestamp == START + timedelta(seconds=6.5)
+    assert events[-1].error_message == "ValueError: no\nTraceback ..."
+
+
+def test_a_run_of_many_has_them_as_children(hatchet: Hatchet, put: Put) -> None:
+    put(
+        "many",
+        "Running",
+        task("a", "Succeeded", output='{"x":1}'),
+        task("b", "Skipped"),
+        task("c", "Running", startedAt=after(1)),
+        task("d", "Pending"),
+    )
+    [row] = hatchet.runs.list().rows
+    assert (row.type, row.status, row.display_name) == ("DAG", RunStatus.RUNNING, "many")
+    assert row.output == {"a": {"x": 1}}
+    assert [(each.metadata.id, each.display_name, each.output) for each in row.children] == [
+        ("many/a", "a", {"x": 1}),
+        ("many/b", "b", {"skipped": True}),
+        ("many/c", "c", None),
+        ("many/d", "d", None),
+    ]
+    statuses = [each.status for each in row.children]
+    assert statuses == [RunStatus.COMPLETED, RunStatus.COMPLETED, "RUNNING", "QUEUED"]
+    details = hatchet.runs.get_details("many")
+    assert list(details.task_runs) == ["a", "b", "c"]
+    assert (details.done, details.task_runs["a"].output) == (False, {"x": 1})
+    assert hatchet.runs.get_result("many") == {"a": {"x": 1}}
+    with pytest.raises(RequestRefused, match=r"not the id of one task; .*: many/a, many/b,"):
+        hatchet.runs.get_task_run("many")
+
+
+def test_lists_of_tasks(hatchet: Hatchet, put: Put) -> None:
+    put("one", "Failed", task("a", "Failed", node="n1"), task("b", "Succeeded", node="n2"))
+    put("two", "Running", task("a", "Succeeded", node="n2"), task("b", "Running", node="n2"))
+
+    def ids(**options: object) -> set[str]:
+        rows = hatchet.runs.list(only_tasks=True, **options).rows  # pyright: ignore[reportArgumentType]
+        return {row.metadata.id for row in rows}
+
+    assert ids() == {"one/a", "one/b", "two/a", "two/b"}
+    assert ids(statuses=[RunStatus.COMPLETED]) == {"one/b", "two/a"}
+    assert ids(worker_id="n1") == {"one/a"}
+    assert len(ids(limit=3)) == 3
+    assert len(ids(limit=3, offset=3)) == 1
+    rows = hatchet.runs.list(statuses=[RunStatus.FAILED], include_payloads=False).rows
+    assert [(row.metadata.id, row.input, row.output) for row in rows] == [("one", None, None)]
+    assert len(hatchet.runs.list_with_pagination(only_tasks=True)) == 4
+
+
+def test_a_page_asks_for_no_more_than_it_shows(hatchet: Hatchet, stage: Stage, put: Put) -> None:
+    for number in range(9):
+        put(f"run-{number}", "Succeeded", task("a", "Succeeded"))
+    hatchet.cron.list(limit=3)
+    assert stage.cluster.requests["list CronWorkflow"] == 1
+    hatchet.runs.list(limit=2)
+    assert stage.cluster.requests["list WorkflowRun"] == 1
+    with pytest.raises(ValueError, match="limit: 0 is less than 1"):
+        hatchet.runs.list(limit=0)
+
+
+def test_long_outputs_are_read_where_they_are(hatchet: Hatchet, stage: Stage, put: Put) -> None:
+    result: JsonObject = {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "TaskResult",
+        "metadata": {"name": "long", "namespace": "default"},
+        "spec": {"run": "one", "task": "a", "attempt": 1, "outcome": "Succeeded", "output": '"x"'},
+    }
+    portal.wait(stage.cluster.create(result))
+    put("one", "Succeeded", task("a", "Succeeded", outputRef="long"))
+    assert hatchet.runs.get_result("one") == "x"
+    assert hatchet.runs.list(include_payloads=False).rows[0].output is None
+    assert stage.cluster.requests["get TaskResult"] == 1
+
+
+class TestMany:
+    def test_cancel_by_ids(self, hatchet: Hatchet, stage: Stage, put: Put) -> None:
+        put("one", "Running")
+        put("two", "Running")
+        assert hatchet.runs.bulk_cancel(BulkCancelReplayOpts(ids=["two"])) == ["two"]
+        desired = [run["spec"].get("desiredState") for run in stage.cluster.objects("WorkflowRun")]
+        assert desired == [None, "Cancelled"]
+
+    def test_cancel_what_a_filter_means_and_has_not_ended(self, hatchet: Hatchet, put: Put) -> None:
+        put("one", "Running")
+        put("two", "Succeeded")
+        put("three", "Running", workflow="other")
+        meant = RunFilter(datetime.now(UTC) - timedelta(hours=1), workflow_ids=["flow"])
+        assert hatchet.runs.bulk_cancel(BulkCancelReplayOpts(filters=meant)) == ["one"]
+        ended = RunFilter(meant.since, statuses=[RunStatus.COMPLETED])
+        assert hatchet.runs.bulk_cancel(BulkCancelReplayOpts(filters=ended)) == []
+
+    def test_replay_in_chunks(
+        self, hatchet: Hatchet, put: Put, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pauses: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+
+        monkeypatch.setattr("podhatch.client.control.asyncio.sleep", sleep)
+        for name in "abcde":
+            put(name, "Failed")
+        replayed = hatchet.runs.bulk_replay_by_filters_with_pagination(
+            sleep_time=7, chunk_size=2, statuses=[RunStatus.FAILED]
+        )
+        assert replayed == list("abcde")
+        assert pauses == [7, 7]
+
+    @pytest.mark.parametrize("ids", [["a"], None])
+    def test_either_ids_or_filters(self, ids: list[str] | None) -> None:
+        filters = RunFilter(datetime.now(UTC)) if ids else None
+        with pytest.raises(ValueError, match="either ids or filters"):
+            BulkCancelReplayOpts(ids=ids, filters=filters)
+
+
+class TestMetrics:
+    @pytest.fixture(autouse=True)
+    def runs(self, put: Put) -> None:
+        put(
+            "one",
+            "Running",
+            task("a", "Running", startedAt=after(5)),
+            task("b", "Queued", queuedAt=after(2)),
+        )
+        put("two", "Running", task("b", "Queued", queuedAt=after(1)), task("c", "Pending"))
+        put("three", "Failed", task("a", "Failed"), task("b", "Skipped"), workflow="other")
+
+    def test_tasks_are_counted_by_where_they_stand(self, hatchet: Hatchet) -> None:
+        counted = hatchet.metrics.get_task_metrics()
+        assert (counted.queued, counted.running, counted.completed) == (3, 1, 1)
+        assert (counted.failed, counted.cancelled) == (1, 0)
+        assert hatchet.metrics.get_task_metrics(workflow_ids=["other"]).queued == 0
+
+    def test_what_is_under_way_by_task(self, hatchet: Hatchet) -> None:
+        stats = hatchet.metrics.get_task_stats()
+        assert set(stats) == {"flow:a", "flow:b"}
+        assert stats["flow:b"].queued.total == 2
+        assert stats["flow:b"].queued.oldest == START + timedelta(seconds=1)
+        assert stats["flow:a"].running.total == 1
+        assert hatchet.metrics.get_queue_metrics() == {"flow:b": 2}
