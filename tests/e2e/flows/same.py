@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from podhatch import (
     Context,
@@ -132,7 +132,7 @@ async def slow(input: Any, ctx: Context) -> None:
 
 @failing.task()
 def not_json(input: Any, ctx: Context) -> Any:
-    return {"when": float("nan")}
+    return {"when": object}
 
 
 @failing.on_failure_task()
@@ -179,8 +179,8 @@ CASES: Mapping[str, tuple[Any, Any]] = {
 
 def outcome(name: str) -> dict[str, Any]:
     """Run one, and return what is the same wherever it runs."""
-    workflow, input = CASES[name]
-    reference = workflow.run_no_wait(input, additional_metadata={"case": name})
+    workflow, given = CASES[name]
+    reference = workflow.run_no_wait(given, additional_metadata={"case": name})
     told: dict[str, Any] = {}
     try:
         told["result"] = _short(reference.result())
@@ -194,7 +194,8 @@ def outcome(name: str) -> dict[str, Any]:
 
 def _short(result: Any) -> Any:
     if isinstance(result, dict):
-        return {name: _short(value) for name, value in result.items()}
+        values = cast("dict[str, Any]", result)
+        return {name: _short(value) for name, value in values.items()}
     return f"{len(result)} characters" if isinstance(result, str) and len(result) > 99 else result
 
 
