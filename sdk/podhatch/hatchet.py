@@ -212,7 +212,7 @@ class Hatchet(FeatureClients):
         del slots, durable_slots, labels
         from podhatch.worker import Worker
 
-        return Worker(name, workflows or (), lifespan)
+        return Worker(name, workflows or (), lifespan, self.config.healthcheck)
 
 
 def _one_of(

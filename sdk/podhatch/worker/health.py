@@ -7,40 +7,45 @@ import json
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+from podhatch.config import HealthcheckConfig
 from podhatch.worker.status import WorkerStatus
 
-PORT = 8001
+PORT = HealthcheckConfig.port
 VARIABLES = ("PODHATCH_HEALTH_PORT", "HATCHET_CLIENT_WORKER_HEALTHCHECK_PORT")
 
 
-def health_port(configured: int | None) -> int:
-    """Return the port: what the code says, or a variable, or 8001.
+def configured(config: HealthcheckConfig) -> HealthcheckConfig:
+    """Return the settings, with the port of a variable where the code leaves it at 8001.
 
     Raises:
         ValueError: A variable is no number of a port.
     """
-    if configured is not None:
-        return configured
+    if config.port != PORT:
+        return config
     for variable in VARIABLES:
         if text := os.environ.get(variable):
             if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
-                return int(text)
+                return replace(config, port=int(text))
             raise ValueError(f"environment variable {variable}: {text!r} is no port")
-    return PORT
+    return config
 
 
 @contextmanager
 def answering(
-    port: int, status: Callable[[], WorkerStatus], registered: Callable[[], bool]
+    config: HealthcheckConfig, status: Callable[[], WorkerStatus], registered: Callable[[], bool]
 ) -> Generator[None]:
-    """Answer on all addresses: 200 once the workflows are registered, 503 before.
+    """Answer 200 once the workflows are registered, and 503 before.
 
     Raises:
         OSError: The port is taken.
     """
+    if not config.enabled:
+        yield
+        return
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,7 +62,7 @@ def answering(
         def log_message(self, format: str, *args: object) -> None:
             """Probes come every few seconds: nobody reads that."""
 
-    with ThreadingHTTPServer(("", port), Handler) as server:
+    with ThreadingHTTPServer((config.bind_address, config.port), Handler) as server:
         thread = Thread(target=server.serve_forever, name="podhatch-health", daemon=True)
         thread.start()
         try:

@@ -17,7 +17,6 @@ from podhatch.client.session import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
 from podhatch.runnables.location import is_installed, locate
-from podhatch.runnables.manifest import manifest_of
 from podhatch.runnables.workflow import Workflow
 
 FIELD_MANAGER = "podhatch-worker"
@@ -52,15 +51,13 @@ class Registration:
         }
 
 
-def registration_of(
-    workflow: Workflow[Any], lifespan: Callable[..., object] | None
-) -> Registration:
+def registration_of(workflow: Workflow[Any]) -> Registration:
     """Return what is to be published of a workflow.
 
     Raises:
         ValueError: It has no task, or its pods could not find a function.
     """
-    manifest = manifest_of(workflow)
+    manifest, lifespan = workflow.manifest(), workflow.lifespan
     place = _place(workflow, manifest, lifespan) if lifespan is not None else None
     return Registration(workflow.target, manifest, place)
 

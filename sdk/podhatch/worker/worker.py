@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from podhatch.config import HealthcheckConfig
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
 from podhatch.loading import refuse_run
 from podhatch.runnables.standalone import Standalone
@@ -41,12 +42,12 @@ class Worker:
         name: str,
         workflows: "Sequence[Workflow[Any] | Standalone[Any, Any]]" = (),
         lifespan: Lifespan | None = None,
-        health_port: int | None = None,
+        healthcheck: HealthcheckConfig | None = None,
     ) -> None:
         self.name = name
         self.status = WorkerStatus.INITIALIZED
         self._lifespan = lifespan
-        self._health_port = health_port
+        self._healthcheck = healthcheck or HealthcheckConfig()
         self._workflows: list[Workflow[Any]] = []
         self._registered = False
         # A signal's handler may put into this queue at any point of the program, its own get too.
@@ -60,7 +61,10 @@ class Worker:
         Raises:
             TypeError: It is neither a Workflow nor a Standalone.
         """
-        self._workflows.append(_definition(self.name, workflow))
+        definition = _definition(self.name, workflow)
+        if self._lifespan is not None:
+            definition.lifespan = self._lifespan
+        self._workflows.append(definition)
 
     def register_workflows(
         self, workflows: "Sequence[Workflow[Any] | Standalone[Any, Any]]"
@@ -93,15 +97,15 @@ class Worker:
         from podhatch.client import portal
         from podhatch.worker import health, registration
 
-        made = [registration.registration_of(each, self._lifespan) for each in self._workflows]
-        port = health.health_port(self._health_port)
+        made = [registration.registration_of(each) for each in self._workflows]
+        told = health.configured(self._healthcheck)
         self._ended.clear()
         self.status = WorkerStatus.STARTING
         try:
-            with health.answering(port, lambda: self.status, lambda: self._registered):
+            with health.answering(told, lambda: self.status, lambda: self._registered):
                 portal.wait(registration.publish(made))
                 self.status, self._registered = WorkerStatus.HEALTHY, True
-                self._say(port)
+                self._say(told)
                 with self._stopped_by_signals():
                     self._stay(made)
         finally:
@@ -140,16 +144,16 @@ class Worker:
         if again:
             _logger.warning("published again, since they were deleted: %s", ", ".join(again))
 
-    def _say(self, port: int) -> None:
+    def _say(self, told: HealthcheckConfig) -> None:
         """Say what this process is for, also in a program that set up no logging."""
         if not _logger.hasHandlers():
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         _logger.info(
-            "worker %s: %s registered, health on port %d. Pods run the tasks: this process may be "
-            "stopped at any time, and no run will notice",
+            "worker %s: %s registered%s. Pods run the tasks: this process may be stopped at any "
+            "time, and no run will notice",
             self.name,
             ", ".join(workflow.name for workflow in self._workflows),
-            port,
+            f", health on port {told.port}" if told.enabled else "",
         )
 
     @contextmanager

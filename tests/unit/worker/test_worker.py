@@ -10,12 +10,16 @@ from contextlib import contextmanager
 
 import pytest
 from podhatch import EmptyModel, Hatchet
+from podhatch.client import portal
+from podhatch.cluster import WORKFLOW, ClusterUnreachable
+from podhatch.config import ClientConfig, HealthcheckConfig
 from podhatch.context import Context
 from podhatch.errors import LoopAlreadyRunningError
 from podhatch.loading import RunReachedWhileLoading, while_loading
 from podhatch.runnables.standalone import Standalone
 from podhatch.worker import Worker, WorkerStatus
-from podhatch.worker.health import health_port
+from podhatch.worker import worker as module
+from podhatch.worker.health import configured
 
 from tests.kube import eventually
 from tests.unit.sdk.conftest import Stage, hatchet, stage
@@ -33,13 +37,13 @@ def port(monkeypatch: pytest.MonkeyPatch) -> int:
     return number
 
 
+def greeting(input: EmptyModel, ctx: Context) -> str:
+    return "hello"
+
+
 @pytest.fixture
 def greet(hatchet: Hatchet) -> Standalone[EmptyModel, str]:
-    @hatchet.task()
-    def greet(input: EmptyModel, ctx: Context) -> str:
-        return "hello"
-
-    return greet
+    return hatchet.task(name="greet")(greeting)
 
 
 @contextmanager
@@ -136,12 +140,64 @@ async def test_a_worker_that_does_not_run_ends_at_once(hatchet: Hatchet):
 
 
 def test_the_port_comes_from_the_code_or_a_variable(monkeypatch: pytest.MonkeyPatch):
-    assert health_port(None) == 8001
+    assert configured(HealthcheckConfig()).port == 8001
     monkeypatch.setenv("HATCHET_CLIENT_WORKER_HEALTHCHECK_PORT", "9001")
-    assert health_port(None) == 9001
+    assert configured(HealthcheckConfig()).port == 9001
     monkeypatch.setenv("PODHATCH_HEALTH_PORT", "9002")
-    assert health_port(None) == 9002
-    assert health_port(7) == 7
+    assert configured(HealthcheckConfig()).port == 9002
+    assert configured(HealthcheckConfig(port=7)).port == 7
     monkeypatch.setenv("PODHATCH_HEALTH_PORT", "http")
     with pytest.raises(ValueError, match="PODHATCH_HEALTH_PORT: 'http' is no port"):
-        health_port(None)
+        configured(HealthcheckConfig())
+
+
+def test_it_tells_nothing_where_it_is_not_to(stage: Stage, port: int):
+    hatchet = Hatchet(config=ClientConfig(healthcheck=HealthcheckConfig(enabled=False)))
+    workflow = hatchet.workflow("quiet")
+    workflow.task(name="t")(greeting)
+    worker = hatchet.worker("w", workflows=[workflow])
+    with started(worker):
+        eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "the worker to be healthy")
+        with pytest.raises(ConnectionRefusedError):
+            health(port)
+
+
+def test_what_was_deleted_is_published_again(
+    hatchet: Hatchet,
+    stage: Stage,
+    port: int,
+    greet: Standalone[EmptyModel, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+    worker = hatchet.worker("w", workflows=[greet])
+    with started(worker):
+        eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "the worker to be healthy")
+        portal.wait(stage.cluster.delete(WORKFLOW, "default", "greet"))
+        eventually(lambda: len(stage.cluster.objects("Workflow")) == 1, 10, "it to come back")
+        eventually(lambda: "greet" in caplog.text, 10, "a word about it")
+    assert "published again, since they were deleted: greet" in caplog.text
+
+
+def test_a_cluster_that_does_not_answer_makes_it_unhealthy_until_it_does(
+    hatchet: Hatchet,
+    stage: Stage,
+    port: int,
+    greet: Standalone[EmptyModel, str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+    worker = hatchet.worker("w", workflows=[greet])
+    with started(worker):
+        eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "the worker to be healthy")
+        listed = stage.cluster.list
+
+        async def away(*_: object, **__: object) -> object:
+            raise ClusterUnreachable("the API server is away")
+
+        monkeypatch.setattr(stage.cluster, "list", away)
+        eventually(lambda: worker.status is WorkerStatus.UNHEALTHY, 10, "it to notice")
+        assert health(port) == (200, {"status": "UNHEALTHY"})
+        monkeypatch.setattr(stage.cluster, "list", listed)
+        eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "it to notice")
