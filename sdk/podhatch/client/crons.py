@@ -20,14 +20,12 @@ from podhatch.api.cron import (
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
 from podhatch.client import listing, objects
-from podhatch.client.explain import explained
 from podhatch.client.listing import Query, Window
-from podhatch.client.manifest import Manifest
 from podhatch.client.rows import Metadata, Rows, metadata_of
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.client.workflow_names import true_name, true_names
-from podhatch.cluster import CRON_WORKFLOW, ApiError
+from podhatch.cluster import CRON_WORKFLOW
 from podhatch.cron_expression import checked_cron
 from podhatch.errors import RequestRefused
 from podhatch.serialization import describe
@@ -39,8 +37,7 @@ class CronRequest:
 
     Attributes:
         target: Where.
-        manifest: The workflow, published first; None when the cluster holds it already.
-        workflow_name: Its name as the author wrote it.
+        workflow_name: The workflow's name as its author wrote it; it need not be there yet.
         cron_name: Name of the cron, unique in the workflow.
         expression: When to tick: see `checked_cron`.
         input: Of each run.
@@ -53,7 +50,6 @@ class CronRequest:
     """
 
     target: Target
-    manifest: Manifest | None
     workflow_name: str
     cron_name: str
     expression: str
@@ -136,7 +132,7 @@ class CronWorkflows:
 
 
 async def create(request: CronRequest) -> CronWorkflows:
-    """Publish the workflow where that is needed, and create the cron.
+    """Create the cron.
 
     The same cron asked for again is the one that is there.
 
@@ -146,8 +142,6 @@ async def create(request: CronRequest) -> CronWorkflows:
     """
     asked = request.object()
     session = await session_of(request.target)
-    if request.manifest is not None:
-        await session.publish(request.manifest)
     stored = await _created(session, asked)
     if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
         raise RequestRefused(
@@ -232,17 +226,10 @@ def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
 
 
 async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
-    name = asked.metadata.name
-    manifest = asked.to_wire()
-    manifest["metadata"]["namespace"] = session.namespace
-    with explained("CronWorkflow", session.namespace, name):
-        try:
-            stored = await session.cluster.create(manifest)
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            stored = await session.cluster.get(CRON_WORKFLOW, session.namespace, name)
-    return CronWorkflow.model_validate(stored)
+    created = await session.create_once(asked.to_wire())
+    if created is None:
+        return await objects.read(session, CRON_WORKFLOW, CronWorkflow, asked.metadata.name)
+    return CronWorkflow.model_validate(created)
 
 
 async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:

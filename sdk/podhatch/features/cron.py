@@ -72,7 +72,6 @@ class CronClient(FeatureClient):
         """
         request = CronRequest(
             self._target,
-            None,
             workflow_name,
             cron_name,
             expression,
@@ -96,7 +95,6 @@ class CronClient(FeatureClient):
         """Do what `create` does, in an event loop."""
         request = CronRequest(
             self._target,
-            None,
             workflow_name,
             cron_name,
             expression,

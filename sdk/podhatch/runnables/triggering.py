@@ -203,7 +203,6 @@ class Triggering(Definition[Input]):
         wishes = wishes_of(self.name, defaults, NO_SCHEDULE_OPTIONS, own)
         request = CronRequest(
             target=self.target,
-            manifest=None,
             workflow_name=self.name,
             cron_name=cron_name,
             expression=expression,

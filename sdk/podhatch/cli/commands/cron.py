@@ -102,7 +102,6 @@ async def create(
     session = await session_of(place.target)
     request = crons.CronRequest(
         target=place.target,
-        manifest=None,
         workflow_name=workflow,
         cron_name=name or expression,
         expression=expression,
