@@ -5,12 +5,14 @@ Run it with `python examples/clients.py`. It prints:
     COMPLETED
     [(4, 2), (6, 3)]
     again: 3
-    3 of 3 are over by now
+    the third run is CANCELLED
     there is a node, and it is ACTIVE
     a filter's expression would be True
 """
 
-from podhatch import BulkCancelReplayOpts, CELSuccess, Context, Hatchet, RunStatus
+from uuid import uuid4
+
+from podhatch import BulkCancelReplayOpts, CELSuccess, Context, Hatchet, RunCancelled, RunStatus
 from pydantic import BaseModel
 
 hatchet = Hatchet()
@@ -26,7 +28,7 @@ def halve(input: Job, ctx: Context) -> int:
 
 
 if __name__ == "__main__":
-    metadata = {"customer": "c001"}
+    metadata = {"request": uuid4().hex}
     items = [
         halve.create_bulk_run_item(Job(number=n), additional_metadata=metadata) for n in (4, 6)
     ]
@@ -43,9 +45,10 @@ if __name__ == "__main__":
 
     waiting = halve.run_no_wait(Job(number=8), additional_metadata=metadata)
     hatchet.runs.bulk_cancel(BulkCancelReplayOpts(ids=[waiting.workflow_run_id]))
-    rows = hatchet.runs.list(additional_metadata=metadata).rows
-    ended = [row for row in rows if row.status in (RunStatus.COMPLETED, RunStatus.CANCELLED)]
-    print(f"{len(ended)} of {len(rows)} are over by now")
+    try:
+        waiting.result()
+    except RunCancelled:
+        print("the third run is", hatchet.runs.get_status(waiting.workflow_run_id).value)
 
     nodes = hatchet.workers.list().rows
     print("there is a node, and it is", nodes[0].status)
@@ -53,5 +56,5 @@ if __name__ == "__main__":
     tried = hatchet.cel.debug(
         "input.amount > payload.limit", {"amount": 3}, filter_payload={"limit": 2}
     )
-    assert isinstance(tried, CELSuccess)
-    print("a filter's expression would be", tried.output)
+    assert isinstance(tried.result, CELSuccess)
+    print("a filter's expression would be", tried.result.output)

@@ -4,6 +4,8 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import AsyncGenerator
+from typing import Any
 
 from podhatch import (
     Context,
@@ -88,16 +90,16 @@ def many() -> None:
 
     watch, opened = Cluster.watch, [0, 0]
 
-    async def counted(*arguments: object, **options: object):  # type: ignore[no-untyped-def]
+    async def counted(*arguments: Any, **options: Any) -> AsyncGenerator[Any, None]:
         opened[0] += 1
         opened[1] = max(opened)
         try:
-            async for event in watch(*arguments, **options):  # type: ignore[arg-type]
+            async for event in watch(*arguments, **options):
                 yield event
         finally:
             opened[0] -= 1
 
-    Cluster.watch = counted  # type: ignore[method-assign,assignment]
+    setattr(Cluster, "watch", counted)  # noqa: B010 - its type is another
     numbers = [*range(59), -1]
     results = square.run_many(
         [square.create_bulk_run_item(Number(n=n)) for n in numbers], return_exceptions=True

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -41,7 +42,9 @@ def test_a_program_defines_workflows_that_can_be_applied(
 ):
     module = load(text, tmp_path)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    defined = [value for value in vars(module).values() if isinstance(value, Workflow | Standalone)]
+    defined: list[Workflow[Any] | Standalone[Any, Any]] = [
+        value for value in vars(module).values() if isinstance(value, Workflow | Standalone)
+    ]
     assert defined
     for manifests in (each.to_yaml() for each in defined if not each.workflow.is_stub):
         documents = list(yaml.safe_load_all(manifests))
