@@ -3,10 +3,13 @@
 No run needs to end here, so it does not matter whether an operator is there.
 """
 
+import importlib
 import json
+import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,10 +74,19 @@ def hatchet(namespace: Namespace) -> Iterator[Hatchet]:
     portal.shut_down()
 
 
-def work(input: Any, ctx: Context) -> None: ...
+Work = Callable[[Any, Context], None]
 
 
-def test_objects_of_a_run(hatchet: Hatchet, namespace: Namespace) -> None:
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """A task's function in a source tree of its own: this repository is too large to ship."""
+    name = f"shipped_{uuid.uuid4().hex[:8]}"
+    (tmp_path / f"{name}.py").write_text("def work(input, ctx):\n    return None\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    return importlib.import_module(name).work
+
+
+def test_objects_of_a_run(hatchet: Hatchet, namespace: Namespace, work: Work) -> None:
     orders = hatchet.workflow("Orders: all", input_validator=Order)
     first = orders.task("first", desired_worker_labels={"disk": "ssd"})(work)
     orders.task("second", parents=[first], execution_timeout="1.5s", run_as_user=0)(work)
@@ -90,7 +102,9 @@ def test_objects_of_a_run(hatchet: Hatchet, namespace: Namespace) -> None:
     assert source["immutable"] is True
 
 
-def test_unchanged_workflow_keeps_its_generation(hatchet: Hatchet, namespace: Namespace) -> None:
+def test_unchanged_workflow_keeps_its_generation(
+    hatchet: Hatchet, namespace: Namespace, work: Work
+) -> None:
     def generation(timeout: str) -> int:
         parcel = hatchet.task("parcel", input_validator=Parcel, execution_timeout=timeout)(work)
         reference = parcel.run_no_wait(Parcel(1.5))
@@ -105,7 +119,7 @@ def test_unchanged_workflow_keeps_its_generation(hatchet: Hatchet, namespace: Na
 
 @pytest.mark.parametrize("image", [None, "shop:1"])
 def test_yaml_is_what_kubectl_takes(
-    hatchet: Hatchet, namespace: Namespace, image: str | None
+    hatchet: Hatchet, namespace: Namespace, work: Work, image: str | None
 ) -> None:
     orders = hatchet.workflow("orders", input_validator=Order, image=image)
     orders.task()(work)
@@ -114,21 +128,25 @@ def test_yaml_is_what_kubectl_takes(
     assert namespace.get("wf", "orders")["metadata"]["generation"] == 1
 
 
-def test_namespace_that_is_not_there() -> None:
+def test_namespace_that_is_not_there(work: Work) -> None:
     hatchet = Hatchet("no-such-namespace", kubeconfig=str(KUBECONFIG))
     with pytest.raises(RequestRefused, match="there is no such namespace"):
         hatchet.task()(work).run()
     portal.shut_down()
 
 
-def test_input_that_fits_nothing_creates_nothing(hatchet: Hatchet, namespace: Namespace) -> None:
+def test_input_that_fits_nothing_creates_nothing(
+    hatchet: Hatchet, namespace: Namespace, work: Work
+) -> None:
     task = hatchet.task(input_validator=Order)(work)
     with pytest.raises(InvalidRun):
         task.run({"id": "seven"})
     assert namespace.list("wf") == []
 
 
-def test_empty_model_holds_what_it_is_given(hatchet: Hatchet, namespace: Namespace) -> None:
+def test_empty_model_holds_what_it_is_given(
+    hatchet: Hatchet, namespace: Namespace, work: Work
+) -> None:
     given = {"a": None, "b": [1.5, {"c": ""}]}
     reference = hatchet.task()(work).run_no_wait(EmptyModel.model_validate(given))
     assert namespace.get("wfr", reference.workflow_run_id)["spec"]["input"] == given

@@ -237,6 +237,8 @@ class Cluster:
         except (*_LOST, TimeoutError):
             return
         finally:
+            if response.connection and response.connection.transport:
+                response.connection.transport.abort()  # TLS would wait for the server's farewell
             response.close()
 
     async def log(
