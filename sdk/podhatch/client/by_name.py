@@ -15,7 +15,8 @@ from podhatch.api.workflow import Workflow
 from podhatch.client import objects, runs
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.request import RunRequest
-from podhatch.client.session import Session
+from podhatch.client.session import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
 from podhatch.errors import InvalidRun
 from podhatch.serialization import describe
@@ -40,7 +41,7 @@ class NamedRun:
     start_at: datetime | None = None
 
 
-async def create(session: Session, asked: NamedRun) -> WorkflowRun:
+async def create(target: Target, asked: NamedRun) -> WorkflowRun:
     """Create the run.
 
     Raises:
@@ -62,6 +63,7 @@ async def create(session: Session, asked: NamedRun) -> WorkflowRun:
         raise InvalidRun(f"{subject}: {describe(error)}") from None
     except ValueError as error:
         raise InvalidRun(str(error)) from None
+    session = await session_of(target)
     workflow = await objects.read(session, WORKFLOW, Workflow, name)
     metadata = {**workflow.spec.default_additional_metadata, **spec.additional_metadata}
     request = RunRequest(name, values, metadata, spec.priority, start_at=spec.start_at)

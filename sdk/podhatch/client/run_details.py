@@ -127,8 +127,8 @@ async def get_task(target: Target, identity: str) -> V1TaskSummary:
 
 async def create(target: Target, asked: NamedRun) -> V1WorkflowRunDetails:
     """Create a run, and return it in full."""
-    session = await session_of(target)
-    return await _details(session, await by_name.create(session, asked))
+    created = await by_name.create(target, asked)
+    return await _details(await session_of(target), created)
 
 
 async def _details(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails:

@@ -69,8 +69,7 @@ class ScheduleFilters:
 
 async def create(target: Target, asked: NamedRun) -> ScheduledWorkflows:
     """Create a run that starts later."""
-    session = await session_of(target)
-    return schedule_row(await by_name.create(session, asked), asked.workflow_name)
+    return schedule_row(await by_name.create(target, asked), asked.workflow_name)
 
 
 async def get(target: Target, name: str) -> ScheduledWorkflows:

@@ -70,7 +70,7 @@ def run(
         session = await session_of(target)
         values = await input_for(session, name, input, parameter)
         asked = by_name.NamedRun(name, values, texts, priority)
-        created = await by_name.create(session, asked)
+        created = await by_name.create(target, asked)
         return await _finish(target, await session.get_run(created.metadata.name), after)
 
     return start()
