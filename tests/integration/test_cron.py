@@ -5,7 +5,6 @@ The chart's operator may serve the same namespaces meanwhile: two at once must a
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from podhatch.api import labels
@@ -21,60 +20,19 @@ from podhatch.cluster import (
     Kind,
 )
 
-from tests.integration.operator import container_task, process, running
+from tests.integration.crons import (
+    NIGHTLY,
+    condition,
+    cron,
+    gone,
+    runs,
+    tick,
+    until,
+    valid,
+    workflow,
+)
+from tests.integration.operator import container_task, running
 from tests.kube import kubectl
-
-NIGHTLY = "17 3 * * *"
-
-
-def workflow(namespace: str, **spec: object) -> JsonObject:
-    return {
-        "apiVersion": labels.API_VERSION,
-        "kind": "Workflow",
-        "metadata": {"name": "flow", "namespace": namespace},
-        "spec": {"tasks": [container_task("a")], **spec},
-    }
-
-
-def cron(namespace: str, **spec: object) -> JsonObject:
-    return {
-        "apiVersion": labels.API_VERSION,
-        "kind": "CronWorkflow",
-        "metadata": {"name": "nightly", "namespace": namespace},
-        "spec": {"workflow": "flow", "schedule": NIGHTLY, **spec},
-    }
-
-
-async def until(
-    cluster: Cluster, kind: Kind, name: str, holds: Callable[[JsonObject], object]
-) -> JsonObject:
-    """Wait until an object is there of which this holds, and return it."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                found = await cluster.get(kind, cluster.namespace, name)
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-            else:
-                if holds(found):
-                    return found
-            await asyncio.sleep(0.1)
-
-
-def condition(raw: JsonObject, type: str, status: str = "True") -> JsonObject | None:
-    found = [item for item in raw.get("status", {}).get("conditions", []) if item["type"] == type]
-    return found[0] if found and found[0]["status"] == status else None
-
-
-def valid(raw: JsonObject) -> JsonObject | None:
-    return condition(raw, "Valid")
-
-
-async def tick(cluster: Cluster, name: str) -> None:
-    """Make a tick by hand, as users do."""
-    arguments = ("create", "job", name, "--from=cronjob/nightly")
-    await asyncio.to_thread(kubectl, "-n", cluster.namespace, *arguments)
 
 
 async def test_a_tick_becomes_a_run_and_the_job_tells_its_outcome(
@@ -251,52 +209,6 @@ async def test_a_run_that_is_deleted_at_its_end_has_told_its_tick(
         await gone(cluster, WORKFLOW_RUN, "short")
 
 
-FAULTS = (
-    "before create CronJob:1",
-    "after create CronJob:1",
-    "before create WorkflowRun:1",
-    "after create WorkflowRun:1",
-    "after create WorkflowRun:2",
-    "before status Job:1",
-    "after status Job:1",
-    "before status Job:3",
-    "after status CronWorkflow:2",
-)
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_an_operator_that_is_killed_leaves_one_run_a_tick(
-    cluster: Cluster, unused_tcp_port: int, tmp_path: Path, fault: str
-) -> None:
-    namespace, names = cluster.namespace, ["tick-1", "tick-2"]
-    await cluster.create(workflow(namespace))
-    await cluster.create(cron(namespace))
-    async with process(cluster, unused_tcp_port, tmp_path, PODHATCH_FAULT=fault) as killed:
-        ticking = asyncio.create_task(_ticks(cluster, names))
-        async with asyncio.timeout(60):
-            assert await killed.wait() != 0
-    async with running(cluster, unused_tcp_port, PODHATCH_IDENTITY="process"):
-        await ticking
-        for name in names:
-            await until(cluster, JOB, name, lambda job: condition(job, "Complete"))
-    assert await runs(cluster) == names
-
-
-async def test_ticks_while_the_operator_is_away_are_made_up_for(
-    cluster: Cluster, unused_tcp_port: int
-) -> None:
-    namespace, names = cluster.namespace, ["away-1", "away-2"]
-    await cluster.create(workflow(namespace))
-    await cluster.create(cron(namespace))
-    async with running(cluster, unused_tcp_port):
-        await until(cluster, CRON_JOB, "nightly", bool)
-    await _ticks(cluster, names)
-    async with running(cluster, unused_tcp_port):
-        for name in names:
-            await until(cluster, JOB, name, lambda job: condition(job, "Complete"))
-    assert await runs(cluster) == names
-
-
 async def test_the_crons_of_a_workflow_come_and_go_with_its_expressions(
     cluster: Cluster, unused_tcp_port: int
 ) -> None:
@@ -324,27 +236,6 @@ async def schedules(cluster: Cluster, kind: Kind, wanted: list[str]) -> None:
         while sorted(found) != sorted(wanted):
             items, _ = await cluster.list(kind, cluster.namespace)
             found = [item["spec"]["schedule"] for item in items]
-            await asyncio.sleep(0.1)
-
-
-async def _ticks(cluster: Cluster, names: list[str]) -> None:
-    await until(cluster, CRON_JOB, "nightly", bool)
-    for name in names:
-        await tick(cluster, name)
-
-
-async def runs(cluster: Cluster) -> list[str]:
-    found, _ = await cluster.list(WORKFLOW_RUN, cluster.namespace)
-    return sorted(run["metadata"]["name"] for run in found)
-
-
-async def gone(cluster: Cluster, kind: Kind, name: str) -> None:
-    """Wait until an object is not there any more."""
-    async with asyncio.timeout(60):
-        while True:
-            items, _ = await cluster.list(kind, cluster.namespace)
-            if name not in [item["metadata"]["name"] for item in items]:
-                return
             await asyncio.sleep(0.1)
 
 
