@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from podhatch.errors import PodhatchError
 
-_MODULES = ("cel_expr_python", "croniter", "jsonschema")
+_MODULES = ("cel_expr_python", "jsonschema")
 
 
 class ExtraMissing(PodhatchError, ImportError):  # noqa: N818 - it names a state
