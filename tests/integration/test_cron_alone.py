@@ -65,7 +65,7 @@ async def test_the_roles_of_the_chart_suffice(
     cluster: Cluster, limited: Cluster, unused_tcp_port: int
 ) -> None:
     namespace = cluster.namespace
-    async with running(limited, unused_tcp_port) as operator:
+    async with running(limited, unused_tcp_port, PODHATCH_LEASE=namespace) as operator:
         await cluster.create(workflow(namespace, onCrons=["@daily"]))
         await cluster.create(cron(namespace))
         await ticks(cluster, ["by-hand"])
