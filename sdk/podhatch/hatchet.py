@@ -10,7 +10,7 @@ from podhatch.features.clients import FeatureClients
 from podhatch.runnables.project import Project
 from podhatch.runnables.standalone import Standalone, standalone
 from podhatch.runnables.stubs import Stubs
-from podhatch.runnables.task import Input, R, TaskFunction
+from podhatch.runnables.task import Input, R, TaskFunction, check_parentheses
 from podhatch.runnables.workflow import Workflow
 from podhatch.runnables.workflow_settings import StandaloneOptions, WorkflowOptions
 
@@ -177,6 +177,7 @@ class Hatchet(FeatureClients):
             TypeError: There is no such option.
             ValueError: An option cannot be, or both names of the input's type are given.
         """
+        check_parentheses("hatchet.task", name)
         validator = _one_of(name, input_validator, input_type)
 
         def decorate(fn: TaskFunction[Any, Any]) -> Standalone[Any, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -84,6 +85,10 @@ class CronRequest:
             raise ValueError(f"{subject}: {describe(error)}") from None
         except ValueError as error:
             raise ValueError(f"{subject}: expression: {error}") from None
+        if not _is_zone(self.time_zone):
+            raise ValueError(
+                f"{subject}: time_zone: {self.time_zone!r} is no IANA time zone, as Europe/Paris is"
+            )
         name = object_name(f"{workflow}-{self.cron_name}", MAX_CRON_NAME)
         return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
 
@@ -129,6 +134,17 @@ class CronWorkflows:
     priority: int | None
     time_zone: str
     next_run_times: list[datetime]
+
+
+def _is_zone(name: str) -> bool:
+    """Tell whether there is such a time zone; true where nobody knows."""
+    for each in (name, DEFAULT_TIME_ZONE):
+        try:
+            ZoneInfo(each)
+        except (ZoneInfoNotFoundError, OSError, ValueError):
+            continue
+        return each == name
+    return True  # this machine has no data of time zones
 
 
 async def create(request: CronRequest) -> CronWorkflows:

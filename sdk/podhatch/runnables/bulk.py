@@ -63,6 +63,20 @@ def input_of(item: WorkflowRunTriggerConfig) -> object:
         ) from None
 
 
+def check_items(name: str, items: Sequence[object]) -> None:
+    """Refuse what is no item.
+
+    Raises:
+        TypeError: There is such a thing.
+    """
+    for index, item in enumerate(items):
+        if not isinstance(item, WorkflowRunTriggerConfig):
+            raise TypeError(
+                f"workflow {name!r}: run_many: item {index} is {item!r}: make it with "
+                "create_bulk_run_item()"
+            )
+
+
 def check_alone(name: str, items: Sequence[WorkflowRunTriggerConfig]) -> None:
     """Refuse items of other workflows, whose results would not be of the promised type.
 

@@ -3,15 +3,21 @@
 Without it the operator says so in the workflow's `Valid` condition.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from podhatch.runnables.conditions import ParentCondition, UserEventCondition, leaves
+from podhatch.runnables.default_filter import DefaultFilter
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
 
     from podhatch.runnables.task import Task
+
+CONDITION = ("input", "output")
+FILTER = ("input", "payload", "additional_metadata", "event_id", "event_key")
+"""What an expression may name."""
 
 
 def check_expressions(task: "Task[Any, Any]") -> None:
@@ -27,9 +33,20 @@ def check_expressions(task: "Task[Any, Any]") -> None:
                 raise ValueError(f"{task.subject}: {option}{place}.expression: {problem}")
 
 
-def expression_problem(expression: str) -> str | None:
-    """Say why this is not CEL over `input` and `output`; None if it is, or nobody knows."""
-    environment = _environment()
+def check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
+    """Refuse a filter whose expression does not compile.
+
+    Raises:
+        ValueError: One does not; `subject` and its place are named.
+    """
+    for index, each in enumerate(filters):
+        if problem := expression_problem(each.expression, FILTER):
+            raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
+
+
+def expression_problem(expression: str, names: tuple[str, ...] = CONDITION) -> str | None:
+    """Say why this is not CEL over these names; None if it is, or nobody knows."""
+    environment = _environment(names)
     if environment is None:
         return None
     try:
@@ -41,10 +58,10 @@ def expression_problem(expression: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1)
-def _environment() -> "cel.Env | None":
+@lru_cache(maxsize=2)
+def _environment(names: tuple[str, ...]) -> "cel.Env | None":
     try:
         from cel_expr_python import cel
     except ImportError:
         return None
-    return cel.NewEnv(variables={"input": cel.Type.DYN, "output": cel.Type.DYN})
+    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN))

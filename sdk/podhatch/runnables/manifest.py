@@ -19,7 +19,7 @@ from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.manifest import Manifest
 from podhatch.errors import InvalidRun
-from podhatch.runnables.expressions import check_expressions
+from podhatch.runnables.expressions import check_expressions, check_filters
 from podhatch.runnables.input import dump_input, input_schema
 from podhatch.runnables.labels import DesiredWorkerLabel
 from podhatch.runnables.location import Location, is_installed, locate
@@ -49,6 +49,7 @@ def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
     locations = {task.name: locate(task.subject, task.fn) for task in workflow.all_tasks}
     for task in workflow.tasks:
         check_expressions(task)
+    check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
     source = None
     if not ship:
         locations = {name: location.absolute() for name, location in locations.items()}

@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Literal, Unpack, overload
 
 from podhatch.errors import PodhatchError
-from podhatch.runnables.bulk import WorkflowRunTriggerConfig, input_of, workflow_of
+from podhatch.runnables.bulk import (
+    WorkflowRunTriggerConfig,
+    check_items,
+    input_of,
+    workflow_of,
+)
 from podhatch.runnables.running import Ref_co, Result_co, Running
 from podhatch.runnables.task import Input
 from podhatch.runnables.trigger import (
@@ -115,6 +120,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         Raises:
             InvalidRun: An item cannot be; nothing was created.
             PodhatchError: What `run` raises.
+            TypeError: One is no item.
         """
         from podhatch.client import bulk, portal
 
@@ -202,6 +208,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
 
     def _requests(self, items: Items) -> "tuple[list[RunRequest], Publication]":
         """Check all items before the first run is created."""
+        check_items(self.name, items)
         self._check_items(items)
         workflows = [workflow_of(item, self.workflow) for item in items]
         requests = [

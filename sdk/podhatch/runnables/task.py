@@ -113,6 +113,16 @@ def check_function(subject: str, fn: Callable[..., object]) -> None:
         raise ValueError(f"{subject}: the function must take (input, ctx): {error}") from None
 
 
+def check_parentheses(decorator: str, name: object) -> None:
+    """Refuse a function in the place of a name, as it stands where parentheses were forgotten.
+
+    Raises:
+        TypeError: It is one; `decorator` is named.
+    """
+    if callable(name):
+        raise TypeError(f"write the decorator with parentheses: @{decorator}()")
+
+
 def name_of(subject: str, fn: Callable[..., object], name: object) -> str:
     """Return the name that was passed, or else the function's.
 
@@ -122,8 +132,7 @@ def name_of(subject: str, fn: Callable[..., object], name: object) -> str:
     name = name if name is not None else getattr(fn, "__name__", None)
     if not isinstance(name, str):
         raise ValueError(
-            f"{subject}: name: {name!r} is no text; write the decorator with parentheses, and "
-            "pass name= for what is no plain function"
+            f"{subject}: name: {name!r} is no text; pass name= for what is no plain function"
         )
     return name
 

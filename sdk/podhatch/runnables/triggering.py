@@ -67,9 +67,10 @@ class Triggering(Definition[Input]):
         Raises:
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: The API server did not accept the run.
+            TypeError: `run_at` is no datetime.
             ValueError: `starting_deadline` is no duration.
         """
-        request = self._scheduled(in_utc(run_at), input, options, starting_deadline, flat)
+        request = self._scheduled(in_utc(_moment(run_at)), input, options, starting_deadline, flat)
         from podhatch.client import portal, runs
 
         started = runs.start(self.target, self._publication(), request)
@@ -85,7 +86,7 @@ class Triggering(Definition[Input]):
         **flat: Unpack[ScheduleOptions],
     ) -> WorkflowVersion:
         """Do what `schedule` does, in an event loop."""
-        request = self._scheduled(in_utc(run_at), input, options, starting_deadline, flat)
+        request = self._scheduled(in_utc(_moment(run_at)), input, options, starting_deadline, flat)
         from podhatch.client import portal, runs
 
         started = runs.start(self.target, self._publication(), request)
@@ -215,6 +216,12 @@ class Triggering(Definition[Input]):
         )
         request.object()  # what cannot be is told before anything is published
         return request
+
+
+def _moment(run_at: object) -> datetime:
+    if isinstance(run_at, datetime):
+        return run_at
+    raise TypeError(f"run_at: {run_at!r} is no datetime")
 
 
 def _whole_seconds(duration: Duration | None) -> int | None:

@@ -21,6 +21,7 @@ from podhatch.runnables.task import (
     TaskFunction,
     check_function,
     check_name,
+    check_parentheses,
     name_of,
 )
 from podhatch.runnables.validator import check_validator
@@ -123,10 +124,11 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef]):
             options: See `GraphTaskOptions`.
 
         Raises:
-            TypeError: There is no such option.
+            TypeError: There is no such option, or the decorator has no parentheses.
             ValueError: An option cannot be, the name is taken or cannot name a task, or a parent is
                 not a task of this workflow.
         """
+        check_parentheses("workflow.task", name)
 
         def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
             return self._add(fn, name, parents, options)
@@ -150,6 +152,7 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef]):
             ValueError: The workflow has a failure task already, an option cannot be, or the name is
                 taken or cannot name a task.
         """
+        check_parentheses("workflow.on_failure_task", name)
 
         def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
             if self.failure_task is not None:
@@ -175,6 +178,7 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef]):
             ValueError: The workflow has a success task already, an option cannot be, or the name is
                 taken or cannot name a task.
         """
+        check_parentheses("workflow.on_success_task", name)
 
         def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
             if self.success_task is not None:
@@ -194,8 +198,16 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef]):
         """Copy a standalone task into this workflow, with its options and image, and return it.
 
         Raises:
+            TypeError: It is no task made by `@hatchet.task()`.
             ValueError: The name is taken, or the task is a stub.
         """
+        from podhatch.runnables.standalone import Standalone
+
+        if not isinstance(standalone, Standalone):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"workflow {self.name!r}: add_task: {standalone!r} is no task made by "
+                "@hatchet.task()"
+            )
         if standalone.workflow.is_stub:
             raise ValueError(f"workflow {self.name!r}: add_task: {standalone!r} is a stub")
         copied, own = standalone.task, standalone.workflow.settings

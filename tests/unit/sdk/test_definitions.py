@@ -250,8 +250,12 @@ class TestRefused:
 
     def test_decorator_without_parentheses(self, hatchet: Hatchet) -> None:
         function: Any = work
-        message = refusal(ValueError, lambda: hatchet.task(function)(work))
-        assert "write the decorator with parentheses" in message
+        message = refusal(TypeError, lambda: hatchet.task(function))
+        assert message == "write the decorator with parentheses: @hatchet.task()"
+        workflow = hatchet.workflow("orders")
+        for decorator in (workflow.task, workflow.on_failure_task, workflow.on_success_task):
+            message = refusal(TypeError, lambda decorator=decorator: decorator(function))
+            assert message.endswith(f"@workflow.{decorator.__name__}()")
 
     @pytest.mark.parametrize("fn", [functools.partial(work, None), print, 7])
     def test_what_is_no_function(self, hatchet: Hatchet, fn: Any) -> None:

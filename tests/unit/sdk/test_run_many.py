@@ -184,6 +184,11 @@ class TestItems:
         with pytest.raises(InvalidRun, match="'charge': run_many: item 0 is of workflow 'orders'"):
             charge.run_many(items)
 
+    def test_that_are_none(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+        orders: Any = [Order(id=7)]
+        with pytest.raises(TypeError, match=r"item 0 is Order\(id=7\): make it with create_bulk"):
+            charge.run_many(orders)
+
     def test_of_an_unknown_workflow(self, stage: Stage, orders: Workflow[Order]) -> None:
         with pytest.raises(InvalidRun, match="no workflow 'other' is defined on the same Hatchet"):
             orders.run_many([WorkflowRunTriggerConfig(workflow_name="other", input="{}")])

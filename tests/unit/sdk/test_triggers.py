@@ -122,6 +122,13 @@ class TestDefinition:
         assert "workflow 'orders': cron_input: " in refusal(define(cron_input={"id": "x"}).to_yaml)
         assert "id: Field required" in refusal(define().to_yaml)
 
+    def test_filters_must_be_cel(self, hatchet: Hatchet) -> None:
+        filters = [DefaultFilter("event_key == payload.x", "eu"), DefaultFilter("input.n >", "eu")]
+        orders = hatchet.workflow("orders", image="shop:1", default_filters=filters)
+        orders.task("charge")(work)
+        message = refusal(orders.to_yaml)
+        assert message.startswith("workflow 'orders': default_filters[1].expression: 'input.n >'")
+
     def test_slots_and_a_default_priority_mean_nothing(self, hatchet: Hatchet) -> None:
         orders = hatchet.workflow("orders", image="i", task_defaults=TaskDefaults(priority=3))
         orders.task("charge", slot_cost=2)(work)
@@ -148,6 +155,9 @@ class TestAddTask:
         orders = hatchet.workflow("orders")
         orders.add_task(alone)
         assert "a task of this name already" in refusal(lambda: orders.add_task(alone))
+        task: Any = hatchet.workflow("other").task("a")(work)
+        message = refusal(lambda: orders.add_task(task), TypeError)
+        assert "is no task made by @hatchet.task()" in message
         stub = hatchet.stubs.task(name="far", input_validator=EmptyModel, output_validator=int)
         assert "is a stub" in refusal(lambda: hatchet.workflow("x").add_task(stub))
 
@@ -218,6 +228,9 @@ class TestSchedule:
     def test_input_must_fit(self, stage: Stage, orders: Workflow[Order]) -> None:
         with pytest.raises(InvalidRun):
             orders.schedule(datetime.now(UTC), {"id": "x"})
+        text: Any = "2030-01-01"
+        with pytest.raises(TypeError, match="run_at: '2030-01-01' is no datetime"):
+            orders.schedule(text, Order(id=7))
         assert not stage.connects
 
 
@@ -255,6 +268,9 @@ class TestCron:
             await orders.aio_create_cron("often", "* * * * * *", Order(id=7))
         with pytest.raises(InvalidRun, match="id: Field required"):
             orders.create_cron("often", "* * * * *")
+        for zone in ("Europe/Pari", "Europe", "../x"):
+            with pytest.raises(ValueError, match=r"time_zone: .* is no IANA time zone"):
+                orders.create_cron("often", "* * * * *", Order(id=7), time_zone=zone)
         assert not stage.connects
 
 
