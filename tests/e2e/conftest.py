@@ -51,3 +51,38 @@ def run_script(namespace: Namespace, tmp_path: Path) -> RunScript:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+Podhatch = Callable[..., Finished]
+
+
+@pytest.fixture
+def podhatch_environment(namespace: Namespace, tmp_path: Path) -> dict[str, str]:
+    """The environment of a user of the command line, 120 columns wide, in UTC."""
+    return {
+        **user_environment(namespace.name, tmp_path),
+        "COLUMNS": "120",
+        "LINES": "40",
+        "TZ": "UTC",
+    }
+
+
+@pytest.fixture
+def podhatch(podhatch_environment: dict[str, str]) -> Podhatch:
+    """Run `podhatch` as a script does, without a terminal; `folder` is where it is called."""
+    command = Path(sys.executable).with_name("podhatch")
+
+    def run(*arguments: str, folder: Path | None = None, stdin: str | None = None) -> Finished:
+        done = subprocess.run(
+            [command, *arguments],
+            cwd=folder,
+            env=podhatch_environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -6,42 +6,15 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.e2e.conftest import Finished
-from tests.kube import Namespace, shell, user_environment, workflow_manifest
+from tests.e2e.conftest import Podhatch
+from tests.kube import Namespace, shell, workflow_manifest
 
 PODHATCH = Path(sys.executable).with_name("podhatch")
-LINE_WIDTH = {"COLUMNS": "120", "LINES": "40"}
-
-Podhatch = Callable[..., Finished]
-
-
-@pytest.fixture
-def environment(namespace: Namespace, tmp_path: Path) -> dict[str, str]:
-    return {**user_environment(namespace.name, tmp_path), **LINE_WIDTH}
-
-
-@pytest.fixture
-def podhatch(environment: dict[str, str]) -> Podhatch:
-    """Run podhatch as a script does, without a terminal."""
-
-    def run(*arguments: str) -> Finished:
-        done = subprocess.run(
-            [PODHATCH, *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    return run
 
 
 @pytest.fixture
@@ -74,11 +47,13 @@ def test_watch_tells_each_change_once_and_ends_with_the_run(
     assert len(lines) == len(set(lines))
 
 
-def test_watch_draws_the_tree_in_a_terminal(environment: dict[str, str], diamond: str) -> None:
+def test_watch_draws_the_tree_in_a_terminal(
+    podhatch_environment: dict[str, str], diamond: str
+) -> None:
     screen, terminal = pty.openpty()
     with subprocess.Popen(
         [PODHATCH, "watch", diamond, "--no-color"],
-        env={**environment, "TERM": "xterm"},
+        env={**podhatch_environment, "TERM": "xterm"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
@@ -144,9 +119,9 @@ def test_watch_fails_with_its_run(podhatch: Podhatch, namespace: Namespace) -> N
 
 def test_what_is_not_there_is_one_sentence(podhatch: Podhatch, namespace: Namespace) -> None:
     missing = podhatch("get", "nope")
-    assert (missing.code, missing.out) == (1, "")
+    assert (missing.code, missing.out) == (5, "")
     assert missing.err == f"error: there is no WorkflowRun nope in namespace {namespace.name}\n"
-    assert podhatch("get", "@latest").code == 1
+    assert podhatch("get", "@latest").code == 5
     empty = podhatch("list")
     assert (empty.code, empty.out) == (0, "")
     assert podhatch("list", "-n", "kube-system").code == 0

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from podhatch.api.model import JsonObject
 from podhatch.cli.console import list_object, new_console, print_raw, print_table
@@ -11,38 +12,56 @@ from podhatch.cli.place import Place
 from podhatch.client.session import session_of
 from podhatch.cluster import ApiError, Cluster, Kind
 
-Columns = Sequence[tuple[str, Callable[[JsonObject], str]]]
-"""Heading and text of each column."""
+
+Column = tuple[str, Callable[[JsonObject], str]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How the objects of a kind are listed.
+
+    Attributes:
+        kind: The kind.
+        plural: What users call several of them.
+        columns: Heading and text of each column.
+    """
+
+    kind: Kind
+    plural: str
+    columns: Sequence[Column]
 
 
 async def show_list(
     place: Place,
-    kind: Kind,
-    columns: Columns,
+    listing: Listing,
     output: Format | None,
     *,
     all_namespaces: bool = False,
-    field_selector: str = "",
     keep: Callable[[JsonObject], bool] = lambda _: True,
     limit: int | None = None,
 ) -> None:
     """Print the objects of a kind, newest first."""
     session = await session_of(place.target)
     namespace = None if all_namespaces else session.namespace
-    found, _ = await session.cluster.list(kind, namespace, field_selector=field_selector)
+    found, _ = await session.cluster.list(listing.kind, namespace)
     found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
     items = [item for item in found if keep(item)][:limit]
     if output is not None:
         print_raw(list_object(items), output)
     elif items:
+        columns = list(listing.columns)
         if all_namespaces:
-            columns = [("NAMESPACE", lambda item: item["metadata"]["namespace"]), *columns]
+            columns = [("NAMESPACE", _namespace), *columns]
         rows = [[text(item) for _, text in columns] for item in items]
         console = new_console(no_color=place.no_color)
         print_table(console, [heading for heading, _ in columns], rows)
     else:
         where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
-        print(f"no {kind.plural} in {where}", file=sys.stderr)
+        print(f"no {listing.plural} in {where}", file=sys.stderr)
+
+
+def _namespace(item: JsonObject) -> str:
+    return str(item["metadata"]["namespace"])
 
 
 async def find_object(cluster: Cluster, kind: Kind, namespace: str, name: str) -> JsonObject:
@@ -63,5 +82,7 @@ async def find_object(cluster: Cluster, kind: Kind, namespace: str, name: str) -
     if named:
         names = ", ".join(str(item["metadata"]["name"]) for item in named)
         raise Refused(f"several {kind.plural} in namespace {namespace} are called {name}: {names}")
-    question = did_you_mean(name, (str(item["metadata"]["name"]) for item in items))
+    names = [str(item["metadata"]["name"]) for item in items]
+    names += [str(item["spec"]["name"]) for item in items if "name" in item["spec"]]
+    question = did_you_mean(name, names)
     raise Refused(f"there is no {kind.kind} {name} in namespace {namespace}{question}")

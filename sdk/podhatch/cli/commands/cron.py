@@ -11,7 +11,7 @@ from podhatch.cli.commands.app import group
 from podhatch.cli.completion import complete_cron
 from podhatch.cli.console import now
 from podhatch.cli.errors import WrongUsage
-from podhatch.cli.objects import Columns, find_object, show_list
+from podhatch.cli.objects import Listing, find_object, show_list
 from podhatch.cli.options import (
     AllNamespaces,
     Input,
@@ -67,13 +67,17 @@ def _last(item: JsonObject) -> str:
     return f"{duration(status.last_tick_at, now())} ago"
 
 
-COLUMNS: Columns = (
-    ("NAME", lambda item: item["metadata"]["name"]),
-    ("WORKFLOW", lambda item: item["spec"]["workflow"]),
-    ("SCHEDULE", lambda item: item["spec"]["schedule"]),
-    ("TIME ZONE", lambda item: item["spec"].get("timeZone", DEFAULT_TIME_ZONE)),
-    ("NEXT", _next),
-    ("LAST", _last),
+CRONS = Listing(
+    CRON_WORKFLOW,
+    "crons",
+    (
+        ("NAME", lambda item: item["metadata"]["name"]),
+        ("WORKFLOW", lambda item: item["spec"]["workflow"]),
+        ("SCHEDULE", lambda item: item["spec"]["schedule"]),
+        ("TIME ZONE", lambda item: item["spec"].get("timeZone", DEFAULT_TIME_ZONE)),
+        ("NEXT", _next),
+        ("LAST", _last),
+    ),
 )
 
 
@@ -82,7 +86,7 @@ async def list_crons(
     place: Place, all_namespaces: AllNamespaces = False, output: Output = None
 ) -> None:
     """Show the crons, and when they tick next."""
-    await show_list(place, CRON_WORKFLOW, COLUMNS, output, all_namespaces=all_namespaces)
+    await show_list(place, CRONS, output, all_namespaces=all_namespaces)
 
 
 @command(cron)

@@ -11,7 +11,7 @@ from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
 from podhatch.cli.console import now
 from podhatch.cli.errors import WrongUsage
-from podhatch.cli.objects import Columns, show_list
+from podhatch.cli.objects import Listing, show_list
 from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Priority, Since
 from podhatch.cli.place import Place
 from podhatch.cli.values import json_object, moment, pairs
@@ -44,13 +44,17 @@ def _runs(item: JsonObject) -> str:
     return "; ".join(part for part in told if part)
 
 
-COLUMNS: Columns = (
-    ("NAME", lambda item: item["metadata"]["name"]),
-    ("KEY", lambda item: item["spec"]["key"]),
-    ("SCOPE", lambda item: item["spec"].get("scope", "")),
-    ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
-    ("PAYLOAD", lambda item: shortened(_payload(item), MAX_PAYLOAD_WIDTH)),
-    ("RUNS", _runs),
+EVENTS = Listing(
+    WORKFLOW_EVENT,
+    "events",
+    (
+        ("NAME", lambda item: item["metadata"]["name"]),
+        ("KEY", lambda item: item["spec"]["key"]),
+        ("SCOPE", lambda item: item["spec"].get("scope", "")),
+        ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
+        ("PAYLOAD", lambda item: shortened(_payload(item), MAX_PAYLOAD_WIDTH)),
+        ("RUNS", _runs),
+    ),
 )
 
 
@@ -87,8 +91,7 @@ async def list_events(
     filters = EventFilters(keys=key or (), since=begin)
     await show_list(
         place,
-        WORKFLOW_EVENT,
-        COLUMNS,
+        EVENTS,
         output,
         all_namespaces=all_namespaces,
         keep=lambda item: filters.keep(_parsed(item)),

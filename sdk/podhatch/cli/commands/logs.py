@@ -48,7 +48,11 @@ async def logs(
             if (text := shown(line, chunks=chunks)) is not None:
                 console.print(text, soft_wrap=True)
     if not count:
-        print("there is no log: no pod has written anything, or all are gone", file=sys.stderr)
+        print(
+            "there is no log: no pod has written anything, or all are gone; those of cancelled "
+            "tasks go at once",
+            file=sys.stderr,
+        )
 
 
 async def _lines(

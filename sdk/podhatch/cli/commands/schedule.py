@@ -10,7 +10,7 @@ from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
 from podhatch.cli.console import now
 from podhatch.cli.lookup import find_run
-from podhatch.cli.objects import Columns, show_list
+from podhatch.cli.objects import Listing, show_list
 from podhatch.cli.options import (
     AllNamespaces,
     Input,
@@ -57,11 +57,15 @@ def _in(item: JsonObject) -> str:
     return f"in {duration(now(), start)}" if start > now() else "is due"
 
 
-COLUMNS: Columns = (
-    ("NAME", lambda item: item["metadata"]["name"]),
-    ("WORKFLOW", lambda item: item["spec"]["workflow"]),
-    ("TIME", lambda item: written(_parsed(item).spec.start_at)),
-    ("STARTS", _in),
+SCHEDULES = Listing(
+    WORKFLOW_RUN,
+    "schedules",
+    (
+        ("NAME", lambda item: item["metadata"]["name"]),
+        ("WORKFLOW", lambda item: item["spec"]["workflow"]),
+        ("TIME", lambda item: written(_parsed(item).spec.start_at)),
+        ("STARTS", _in),
+    ),
 )
 
 
@@ -75,8 +79,7 @@ async def list_schedules(
     """Show the runs that are to start."""
     await show_list(
         place,
-        WORKFLOW_RUN,
-        COLUMNS,
+        SCHEDULES,
         output,
         all_namespaces=all_namespaces,
         keep=lambda item: "startAt" in item["spec"] if all else _waiting(item),

@@ -10,7 +10,7 @@ from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
 from podhatch.cli.console import look_for, new_console, now, print_raw
 from podhatch.cli.lookup import parents_of
-from podhatch.cli.objects import Columns, find_object, show_list
+from podhatch.cli.objects import Listing, find_object, show_list
 from podhatch.cli.options import AllNamespaces, Output, Workflow
 from podhatch.cli.place import Place
 from podhatch.cli.words import duration, printable
@@ -38,13 +38,17 @@ def _valid(found: WorkflowObject) -> str:
     return "yes" if valid.status == "True" else f"no: {valid.message}"
 
 
-COLUMNS: Columns = (
-    ("NAME", lambda item: item["metadata"]["name"]),
-    ("TASKS", lambda item: str(len(item["spec"]["tasks"]))),
-    ("VERSION", lambda item: item["spec"].get("version", "")),
-    ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
-    ("STARTED BY", lambda item: _starts(_parsed(item))),
-    ("VALID", lambda item: _valid(_parsed(item))),
+WORKFLOWS = Listing(
+    WORKFLOW,
+    "workflows",
+    (
+        ("NAME", lambda item: item["metadata"]["name"]),
+        ("TASKS", lambda item: str(len(item["spec"]["tasks"]))),
+        ("VERSION", lambda item: item["spec"].get("version", "")),
+        ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
+        ("STARTED BY", lambda item: _starts(_parsed(item))),
+        ("VALID", lambda item: _valid(_parsed(item))),
+    ),
 )
 
 
@@ -53,7 +57,7 @@ async def list_workflows(
     place: Place, all_namespaces: AllNamespaces = False, output: Output = None
 ) -> None:
     """Show the workflows, and what starts them."""
-    await show_list(place, WORKFLOW, COLUMNS, output, all_namespaces=all_namespaces)
+    await show_list(place, WORKFLOWS, output, all_namespaces=all_namespaces)
 
 
 @command(workflows)
