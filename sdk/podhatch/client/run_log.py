@@ -1,25 +1,27 @@
 """The log of a whole run: what all its pods have written, or write, through retries.
 
-Used by `podhatch logs`.
+Used by `podhatch logs`, and for streams.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
 
 from podhatch.api.model import JsonObject
 from podhatch.client.bounded import gathered
-from podhatch.client.following import ended, key_of, states
+from podhatch.client.following import states
 from podhatch.client.pod_logs import AttemptPod, attempt_pod, find_pods, log_of, pod_selector
 from podhatch.client.session import Session
 from podhatch.client.task_ids import TaskReference
 from podhatch.cluster import POD, ApiError, ClusterUnreachable, LogLine
 
-RETRY_SECONDS = 0.5
-GRACE_SECONDS = 40.0
-"""So long after a run's end a pod that was told to stop may go on writing."""
+PAUSE_SECONDS = 0.5
+"""Before a log or a watch that has ended is opened again."""
+GRACE_SECONDS = 10.0
+"""So long after a run's end a kubelet may be behind with its news."""
 
 
 @dataclass(frozen=True)
@@ -41,124 +43,174 @@ class RunLine:
 
 async def read(session: Session, run: JsonObject, task: str | None = None) -> list[RunLine]:
     """Return what all pods of the run that are left have written, or those of one task, by time."""
-    pods, _ = await find_pods(session, _tasks(run, task))
-    logs = await gathered(_whole(session, pod) for pod in pods if pod.started)
-    return sorted((line for log in logs for line in log), key=lambda line: line.time)
+    return await _Reader(session, run, task).past()
 
 
 async def follow(
     session: Session, run: JsonObject, task: str | None = None
 ) -> AsyncGenerator[RunLine, None]:
-    """Yield the lines as they are written, until the run has ended and every log is read.
+    """Yield what is written by now as `read` does, then each line as it comes, until the end.
+
+    The end is there when the run has ended and every log is read.
 
     Raises:
         ClusterUnreachable: The API server has been away for two minutes.
         RequestRefused: It does not let us look.
         RunDeleted: The run is gone.
     """
-    if ended(run):
-        for line in await read(session, run, task):
-            yield line
-        return
-    follower = _Follower(session, run, task)
-    work = asyncio.create_task(follower.work())
-    work.add_done_callback(lambda _: follower.lines.put_nowait(None))
+    reader = _Reader(session, run, task)
+    for line in await reader.past():
+        yield line
+    coming = asyncio.create_task(reader.read_on())
+    coming.add_done_callback(lambda _: reader.lines.put_nowait(None))
     try:
-        while (line := await follower.lines.get()) is not None:
+        while (line := await reader.lines.get()) is not None:
             yield line
-        await work
+        await coming
     finally:
-        work.cancel()
-        await asyncio.wait([work])
+        coming.cancel()
+        await asyncio.wait([coming])
 
 
-class _Follower:
-    """Reads the log of each pod as soon as its container has started."""
+@dataclass
+class _Position:
+    """How far a log is read: the time of the last line, and how many lines have that time."""
+
+    time: datetime | None = None
+    count: int = 0
+
+    def saw(self, moment: datetime) -> None:
+        self.count = self.count + 1 if moment == self.time else 1
+        self.time = moment
+
+
+class _Reader:
+    """Reads the log of each pod of a run once, as soon as its container has started."""
 
     def __init__(self, session: Session, run: JsonObject, task: str | None) -> None:
         self.lines: asyncio.Queue[RunLine | None] = asyncio.Queue()
-        """None comes last."""
+        """What comes; None comes last."""
         self._session = session
         self._run = run
-        self._tasks = _tasks(run, task)
-        self._readers: dict[str, asyncio.Task[None]] = {}
+        self._tasks = TaskReference(run["metadata"]["name"], task)
+        self._positions: dict[str, _Position] = {}
+        """Of the pods whose logs are read."""
+        self._open: list[AttemptPod] = []
+        """Pods that were writing when the past was read."""
+        self._version = ""
 
-    async def work(self) -> None:
-        """Read until the run has ended, and all that its pods have written by then."""
-        await find_pods(self._session, self._tasks)  # refused now, not when the run has ended
-        watching = asyncio.create_task(self._watch())
+    async def past(self) -> list[RunLine]:
+        """Return what is written by now; of one pod in its order, of all in that of time."""
+        pods, self._version = await find_pods(self._session, self._tasks)
+        mine = [pod for pod in pods if self._claims(pod)]
+        self._open = [pod for pod in mine if not pod.ended]
+        logs = await gathered(self._whole(pod) for pod in mine)
+        return list(merge(*logs, key=lambda line: line.time))
+
+    async def read_on(self) -> None:
+        """Put what comes into `lines`, until the run has ended and all that its pods wrote."""
         try:
-            async with aclosing(states(self._session.cluster, self._run)) as seen:
-                async for _ in seen:
-                    pass
-            watching.cancel()
-            await self._see_the_last()
-            await asyncio.gather(*self._readers.values())
-        finally:
-            for each in (watching, *self._readers.values()):
-                each.cancel()
+            async with asyncio.TaskGroup() as group:
+                for pod in self._open:
+                    group.create_task(self._follow(pod))
+                watching = group.create_task(self._watch(group))
+                async with aclosing(states(self._session.cluster, self._run)) as seen:
+                    async for self._run in seen:
+                        pass
+                watching.cancel()
+                await self._see_the_last(group)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
-    async def _see_the_last(self) -> None:
-        """Wait for pods that still end: the kubelet tells of them later than they do themselves."""
+    async def _see_the_last(self, group: asyncio.TaskGroup) -> None:
+        """Wait for pods whose tasks have told of themselves before the kubelet told of the pod."""
+        tasks: list[JsonObject] = self._run.get("status", {}).get("tasks", [])
+        told = {task["name"] for task in tasks if "startedAt" in task}
         deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
-        while True:
+        while asyncio.get_running_loop().time() < deadline:
             pods, _ = await find_pods(self._session, self._tasks)
-            for pod in pods:
-                self._see(pod)
-            over = asyncio.get_running_loop().time() > deadline
-            if over or all(pod.ended for pod in pods):
+            self._see(group, pods)
+            if all(pod.started or pod.ended or pod.task not in told for pod in pods):
                 return
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _watch(self) -> None:
-        """Look at each pod that comes or changes. Whether there is any use in it, the run tells."""
+    async def _watch(self, group: asyncio.TaskGroup) -> None:
+        """Look at each pod that comes or changes."""
         cluster, namespace = self._session.cluster, self._session.namespace
         selector = pod_selector(self._tasks)
         while True:
-            with suppress(ApiError, ClusterUnreachable):
-                async with aclosing(cluster.watch(POD, namespace, label_selector=selector)) as pods:
-                    async for event in pods:
-                        if event.type != "DELETED":
-                            self._see(attempt_pod(event.object))
-            await asyncio.sleep(RETRY_SECONDS)
+            events = cluster.watch(
+                POD, namespace, label_selector=selector, resource_version=self._version
+            )
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        self._version = event.object["metadata"]["resourceVersion"]
+                        self._see(group, [attempt_pod(event.object)])
+            except ClusterUnreachable:
+                await asyncio.sleep(PAUSE_SECONDS)
+            except ApiError:
+                await asyncio.sleep(PAUSE_SECONDS)
+                pods, self._version = await find_pods(self._session, self._tasks)
+                self._see(group, pods)
 
-    def _see(self, pod: AttemptPod) -> None:
-        if pod.started and pod.name not in self._readers:
-            self._readers[pod.name] = asyncio.create_task(self._read(pod))
+    def _see(self, group: asyncio.TaskGroup, pods: list[AttemptPod]) -> None:
+        for pod in pods:
+            if self._claims(pod):
+                group.create_task(self._follow(pod))
 
-    async def _read(self, pod: AttemptPod) -> None:
-        """Read a log to its end, through lost connections."""
-        last: datetime | None = None
-        while True:
-            since = last
-            with suppress(ClusterUnreachable):
-                log = log_of(self._session, pod.name, follow=True, since=since)
-                async with aclosing(log) as lines:
+    def _claims(self, pod: AttemptPod) -> bool:
+        """Tell whether a pod's log is to be read from now on: once, and not before it is there.
+
+        A pod that is older than the run is of another run of the same name.
+        """
+        created_at: str = self._run["metadata"]["creationTimestamp"]
+        if not pod.started or pod.name in self._positions or pod.created_at < created_at:
+            return False
+        self._positions[pod.name] = _Position()
+        return True
+
+    async def _follow(self, pod: AttemptPod) -> None:
+        """Read on in a log, through lost connections, until nothing more can come."""
+        ended = False
+        while not ended:
+            ended = await self._has_ended(pod)
+            try:
+                async with aclosing(self._unread(pod, follow=not ended)) as lines:
                     async for line in lines:
-                        if since is None or line.time > since:
-                            last = line.time
-                            self.lines.put_nowait(_line(pod, line))
-                if await self._has_ended(pod):
-                    return
-            await asyncio.sleep(RETRY_SECONDS)
+                        self.lines.put_nowait(line)
+            except ClusterUnreachable:  # for how long may be borne, those who watch the run know
+                ended = False
+            if not ended:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _whole(self, pod: AttemptPod) -> list[RunLine]:
+        async with aclosing(self._unread(pod, follow=False)) as lines:
+            return [line async for line in lines]
+
+    async def _unread(self, pod: AttemptPod, *, follow: bool) -> AsyncGenerator[RunLine, None]:
+        """Yield the lines of a log that were not read before."""
+        position = self._positions[pod.name]
+        since, known = position.time, position.count
+        async with aclosing(log_of(self._session, pod.name, follow=follow, since=since)) as lines:
+            async for line in lines:
+                if since is not None and line.time < since:
+                    continue
+                if line.time == since and known:
+                    known -= 1
+                    continue
+                position.saw(line.time)
+                yield _of(pod, line)
 
     async def _has_ended(self, pod: AttemptPod) -> bool:
         try:
             found = await self._session.cluster.get(POD, self._session.namespace, pod.name)
         except ApiError as error:
-            return error.status < 500
+            return error.status < 500  # gone
+        except ClusterUnreachable:
+            return False
         return attempt_pod(found).ended
 
 
-async def _whole(session: Session, pod: AttemptPod) -> list[RunLine]:
-    async with aclosing(log_of(session, pod.name)) as lines:
-        return [_line(pod, line) async for line in lines]
-
-
-def _line(pod: AttemptPod, line: LogLine) -> RunLine:
+def _of(pod: AttemptPod, line: LogLine) -> RunLine:
     return RunLine(pod.task, pod.attempt, line.time, line.text)
-
-
-def _tasks(run: JsonObject, task: str | None) -> TaskReference:
-    _, name = key_of(run)
-    return TaskReference(name, task)

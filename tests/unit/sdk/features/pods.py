@@ -31,9 +31,12 @@ class Pods:
     cluster: FakeCluster
     tasks: list[JsonObject] = field(default_factory=list[JsonObject])
 
-    async def aio_start(self, task: str, attempt: int, *lines: LogLine, ended: bool) -> FakeLog:
+    async def aio_start(
+        self, task: str, attempt: int, *lines: LogLine, ended: bool | None
+    ) -> FakeLog:
+        """Create a pod that runs or has ended; None: of which its kubelet has told nothing."""
         name = f"{RUN}-{task}-{attempt}"
-        log = self.cluster.logs[name] = FakeLog(*lines, ended=ended)
+        log = self.cluster.logs[name] = FakeLog(*lines, ended=bool(ended))
         pod = await self.cluster.create(
             {
                 "apiVersion": "v1",
@@ -49,7 +52,8 @@ class Pods:
                 },
             }
         )
-        await self.cluster.replace_status({**pod, "status": _status(ended=ended)})
+        if ended is not None:
+            await self.cluster.replace_status({**pod, "status": _status(ended=ended)})
         return log
 
     async def aio_end(self, task: str, attempt: int) -> None:

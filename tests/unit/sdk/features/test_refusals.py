@@ -107,7 +107,7 @@ def test_crons_that_cannot_be(
 def test_runs_and_filters_that_cannot_be(hatchet: Hatchet) -> None:
     with pytest.raises(InvalidRun, match="workflow 'flow': input: it is not a JSON object"):
         hatchet.runs.create("flow", [1])  # pyright: ignore[reportArgumentType]
-    with pytest.raises(InvalidRun, match="workflow 'flow': additional_metadata.by: "):
+    with pytest.raises(InvalidRun, match=r"workflow 'flow': additional_metadata\.by: "):
         hatchet.runs.create("flow", {}, {"by": 7})  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="filter of workflow 'flow': scope"):
         hatchet.filters.create("flow", "true", "")

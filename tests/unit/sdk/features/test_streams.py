@@ -17,7 +17,7 @@ from tests.unit.sdk.features.pods import NOW, RUN, Pods, chunk, line
 
 @pytest.fixture
 def pods(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Pods:
-    monkeypatch.setattr("podhatch.client.streams.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("podhatch.client.run_log.PAUSE_SECONDS", 0.01)
     return Pods(stage.cluster)
 
 
@@ -72,6 +72,24 @@ async def test_a_pod_that_nobody_watched_is_heard_at_the_end(pods: Pods, hatchet
     await portal.aio_wait(pods.aio_run("Succeeded"))
     pods.cluster.outages = 0
     assert await heard == ["one"]
+
+
+async def test_a_pod_whose_kubelet_is_late_is_waited_for(pods: Pods, hatchet: Hatchet) -> None:
+    pods.tasks = [{"name": "a", "state": "Succeeded", "startedAt": "2026-11-23T12:00:00Z"}]
+    pods.run("Succeeded")
+    await portal.aio_wait(pods.aio_start("a", 1, chunk(0, 0, "one"), ended=None))
+    heard = asyncio.create_task(all_of(hatchet.runs.subscribe_to_stream(RUN)))
+    while pods.cluster.requests["list Pod"] < 3:
+        await portal.aio_wait(asyncio.sleep(0))
+    await portal.aio_wait(pods.aio_end("a", 1))
+    assert await heard == ["one"]
+
+
+async def test_a_pod_that_never_starts_is_not_waited_for(pods: Pods, hatchet: Hatchet) -> None:
+    pods.tasks = [{"name": "a", "state": "Cancelled"}]
+    pods.run("Cancelled")
+    await portal.aio_wait(pods.aio_start("a", 1, ended=None))
+    assert await all_of(hatchet.runs.subscribe_to_stream(RUN)) == []
 
 
 async def test_a_subscriber_may_leave(pods: Pods, hatchet: Hatchet) -> None:
