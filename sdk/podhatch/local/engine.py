@@ -6,6 +6,7 @@ the portal's event loop.
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from datetime import datetime
@@ -27,7 +28,10 @@ from podhatch.local.kubelet import Kubelet
 from podhatch.local.observing import observe_event, observe_run
 from podhatch.local.options import Mocks
 
+PATIENCE_SECONDS = 10.0
+"""Runs for which nothing happens any more for so long are worth a warning."""
 _DEFAULTS = Defaults(runner_image="local")
+_logger = logging.getLogger("podhatch")
 
 
 class Engine:
@@ -36,10 +40,12 @@ class Engine:
     Attributes:
         cluster: The objects.
         clock: The time by which it decides.
+        mocks: What stands in for tasks.
     """
 
     def __init__(self, clock: Clock, executor: Executor, mocks: Mocks) -> None:
         self.clock = clock
+        self.mocks = mocks
         self.cluster = LocalCluster(clock, self._noticed)
         self._kubelet = Kubelet(self.cluster, clock, executor, mocks)
         self._due: dict[str, datetime] = {}
@@ -52,6 +58,7 @@ class Engine:
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._waiting = 0
         """How many wait for a run from outside of tasks."""
+        self._warned = False
         self._failure: Exception | None = None
         self._wake = asyncio.Event()
         self._loop = portal().loop
@@ -65,6 +72,9 @@ class Engine:
     async def close(self) -> None:
         """Stop what still runs, and forget it."""
         self._serving.cancel()
+        self._failure = RunDeleted("the local run has ended, and all that it started with it")
+        for run in [*self._waiters]:
+            self._tell(run)
         await self._kubelet.close()
 
     def call_at(self, moment: datetime, action: Callable[[], object]) -> None:
@@ -167,9 +177,26 @@ class Engine:
             return
         waits = (kubelet.seconds_left, self.clock.seconds_until(first) if first else None)
         known = [max(0.0, wait) for wait in waits if wait is not None]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(known, default=None)):
+        stuck = self._waiting > 0 and first is None and not kubelet.is_busy and not self._warned
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS if stuck else min(known, default=None)):
                 await self._wake.wait()
+        except TimeoutError:
+            if stuck:
+                self._warn()
+
+    def _warn(self) -> None:
+        """Say once what is waited for, when only somebody else can make it happen."""
+        self._warned = True
+        for name, run in self.cluster.stored("WorkflowRun").items():
+            if not ended(run):
+                tasks: list[JsonObject] = run.get("status", {}).get("tasks", [])
+                told = [f"task {each['name']} {each['message']}" for each in tasks if _waits(each)]
+                _logger.warning(
+                    "run %s waits, and nothing is left that would happen by itself: %s",
+                    name,
+                    "; ".join(told) or run.get("status", {}).get("message", ""),
+                )
 
     def _look(self) -> None:
         """Look at the new events, then at one run."""
@@ -215,3 +242,7 @@ class Engine:
                 self.cluster.remove(child.kind, child.name)
             if child.kind == "Job":
                 self._kubelet.stop(child.name)
+
+
+def _waits(task: JsonObject) -> bool:
+    return task.get("reason") == "WaitingForConditions"

@@ -9,11 +9,13 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from podhatch.api.labels import WORKFLOW
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import Report
 from podhatch.cluster import LogLine
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
+from podhatch.local.code import mock_name
 from podhatch.local.execution import Ended, Execution, Executor
 from podhatch.local.options import Mocks
 from podhatch.local.pods import (
@@ -83,13 +85,19 @@ class Kubelet:
             return
         self._cluster.put(waiting_pod(job))
         data = self._cluster.find("ConfigMap", name)
-        work = work_of(job, data, Path(self._folder.name))
-        if not work.has_code and work.task not in self._mocks:
+        work = work_of(job, self._workflow_of(job), data, Path(self._folder.name))
+        if not work.has_code and mock_name(work, self._mocks) is None:
             self._finish(name, no_code(work))
             return
         execution = self._executor.new(work, self)
         self._running[name] = execution
         execution.start()
+
+    def _workflow_of(self, job: JsonObject) -> str:
+        """Return the workflow's name as its author wrote it."""
+        name: str = job["metadata"]["labels"][WORKFLOW]
+        stored = self._cluster.stored("Workflow")[name]
+        return stored["spec"].get("name") or name
 
     def stop(self, job: str) -> None:
         """Stop the pod of a Job that was deleted."""

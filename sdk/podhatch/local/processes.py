@@ -15,6 +15,7 @@ from datetime import datetime
 from podhatch.api import pod
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
+from podhatch.local.code import mock_name
 from podhatch.local.execution import Ended, Execution, Listener
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
@@ -34,7 +35,7 @@ class Processes:
 
     def new(self, work: Work, listener: Listener) -> Execution:
         """Return the execution of an attempt, which has not started."""
-        if work.task in self._mocks:
+        if mock_name(work, self._mocks) is not None:
             return ThreadExecution(work, listener, self._mocks)
         return ProcessExecution(work, listener, self._slots)
 

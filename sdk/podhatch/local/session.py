@@ -4,7 +4,11 @@ It stands in for a cluster's session (`podhatch.client.substitute`), so that all
 locally what they do elsewhere.
 """
 
+import re
+
+from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
+from podhatch.api.names import MAX_LABEL_VALUE, TASK_NAME_PATTERN, object_name
 from podhatch.client.session import Session
 from podhatch.client.waiting import Followers
 from podhatch.errors import InvalidRun
@@ -35,11 +39,28 @@ class LocalSession(Session):
         if manifest["kind"] != "WorkflowRun":
             return
         workflow: str = manifest["spec"]["workflow"]
-        if self.engine.cluster.find("Workflow", workflow) is None:
+        cluster, mocks = self.engine.cluster, self.engine.mocks
+        if cluster.find("Workflow", workflow) is not None:
+            return
+        stub = next((name for name in mocks if object_name(name) == workflow), None)
+        if stub is None:
             raise InvalidRun(
                 f"workflow {workflow!r} has no code in this process: a run without a cluster needs "
-                "the module that defines it, and stubs stand for code elsewhere"
+                f"the module that defines it; for a stub, pass mocks={{{workflow!r}: ...}}"
             )
+        cluster.put(_mocked_workflow(stub))
+
+
+def _mocked_workflow(stub: str) -> JsonObject:
+    """Return what stands for a workflow whose code is elsewhere: one task, named as a stub's is."""
+    name = stub.lower()
+    task = name if re.fullmatch(TASK_NAME_PATTERN, name) else object_name(stub, MAX_LABEL_VALUE)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Workflow",
+        "metadata": {"name": object_name(stub)},
+        "spec": {"name": stub, "tasks": [{"name": task, "container": {"image": "mock"}}]},
+    }
 
 
 class LocalFollowers(Followers):

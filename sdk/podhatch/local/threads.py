@@ -44,6 +44,7 @@ class ThreadExecution:
     """One attempt in a thread."""
 
     def __init__(self, work: Work, listener: Listener, mocks: Mocks) -> None:
+        self._work = work
         self._job = work.job
         self._listener = listener
         self._mocks = mocks
@@ -131,7 +132,7 @@ class ThreadExecution:
     def _run(self) -> None:
         current_waits.set(self._waits)
         try:
-            task = find_code(self._assignment, self._mocks)
+            task = find_code(self._work, self._assignment, self._mocks)
             context = context_of(self._assignment, self._host)
             arguments = arguments_for(task, self._assignment.input, context)
             with entered(context):

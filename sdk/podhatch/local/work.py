@@ -46,11 +46,12 @@ def pod_name(job: str) -> str:
     return f"{job}-local"
 
 
-def work_of(job: JsonObject, data: JsonObject | None, parent: Path) -> Work:
+def work_of(job: JsonObject, workflow: str, data: JsonObject | None, parent: Path) -> Work:
     """Write the files that would be mounted, and return what the pod would see.
 
     Args:
         job: The attempt's Job.
+        workflow: The true name of its workflow.
         data: Its ConfigMap, when the input is too large for a variable.
         parent: Where the attempt gets a folder of its own.
     """
@@ -59,7 +60,7 @@ def work_of(job: JsonObject, data: JsonObject | None, parent: Path) -> Work:
     folder.mkdir()
     for key, text in cast("dict[str, str]", data["data"] if data else {}).items():
         (folder / key).write_text(text, encoding="utf-8")
-    work = Work(name, job["metadata"]["labels"][labels.TASK], _environ(job), folder)
+    work = Work(name, job["metadata"]["labels"][labels.TASK], _environ(job, workflow), folder)
     files = {
         variable: value.replace(pod.DATA_DIRECTORY, str(folder), 1)
         for variable, value in work.environ.items()
@@ -73,7 +74,7 @@ def work_of(job: JsonObject, data: JsonObject | None, parent: Path) -> Work:
     return Work(name, work.task, {**work.environ, **files, **own}, folder)
 
 
-def _environ(job: JsonObject) -> dict[str, str]:
+def _environ(job: JsonObject, workflow: str) -> dict[str, str]:
     """Return the variables as the kubelet would set them: `$$` stands for one `$`."""
     variables: list[JsonObject] = job["spec"]["template"]["spec"]["containers"][0]["env"]
     environ = {
@@ -85,6 +86,5 @@ def _environ(job: JsonObject) -> dict[str, str]:
     if pod.PYTHON in environ:
         return environ
     # A container task that a mock stands in for, which then is like a python task.
-    stored: JsonObject = job["metadata"]
-    workflow: str = stored["labels"][labels.WORKFLOW]
-    return {pod.WORKFLOW: workflow, pod.PYTHON: _NO_CODE, pod.RESULT: stored["name"], **environ}
+    name: str = job["metadata"]["name"]
+    return {pod.WORKFLOW: workflow, pod.PYTHON: _NO_CODE, pod.RESULT: name, **environ}

@@ -30,7 +30,9 @@ class RunningLocally(Running[Input, Result_co, Ref_co], Generic[Input, Result_co
 
         The operator's own code decides: order, conditions, retries and backoff, time limits,
         failure and success tasks. What a pod sees in its variables, a task finds in its context.
-        Runs that tasks start are local too. Needs `pip install 'podhatch[local]'`.
+        Runs that tasks start are local too; of threads that a task starts itself, in those with a
+        copied context (`contextvars.copy_context()`), as `asyncio.to_thread` makes it. Needs
+        `pip install 'podhatch[local]'`.
 
         In threads (the default), all tasks share this process: `os.environ` and the working folder
         are its own, and `Pod` settings have no effect. A function that is not async goes on in the
@@ -44,7 +46,8 @@ class RunningLocally(Running[Input, Result_co, Ref_co], Generic[Input, Result_co
             clock: The time by which waits are measured, such as a `podhatch.testing.FakeClock`; by
                 default the machine's.
             mocks: What stands in for tasks, by their names: a value that the task returns, or a
-                function of `(input, ctx)` that is run in its place, in this process.
+                function of `(input, ctx)` that is run in its place, in this process. By the name of
+                a stub, for which the input is a dict.
             events: Pushed while the run is under way, for those who wait for events.
             flat: Metadata and so on, as for `run`.
 

@@ -17,7 +17,10 @@ from podhatch import (
     UserEventCondition,
     or_,
 )
-from podhatch.errors import FailedTaskRunExceptionGroup, InvalidRun, RunCancelled
+from podhatch.errors import FailedTaskRunExceptionGroup, InvalidRun, RunCancelled, RunDeleted
+from podhatch.local import engine
+from podhatch.local.options import LocalOptions
+from podhatch.local.running import local_runs
 from podhatch.testing import FakeClock, LocalEvent
 from pydantic import BaseModel
 
@@ -259,6 +262,58 @@ def test_a_stub_has_no_code_here() -> None:
     stub = hatchet.stubs.workflow(name="elsewhere")
     with pytest.raises(InvalidRun, match="'elsewhere' has no code in this process"):
         stub.run_local()
+
+
+def test_a_mock_stands_in_for_a_stub() -> None:
+    stub = hatchet.stubs.task(name="Price of", input_validator=Order, output_validator=Receipt)
+
+    def price(order: dict[str, Any]) -> dict[str, Any]:
+        return {"order": order["id"], "paid": True}
+
+    assert stub.run_local(Order(id=5), mocks={"Price of": price}) == Receipt(order=5, paid=True)
+
+
+def test_what_a_pod_without_access_could_not_report_fails_here_too() -> None:
+    @hatchet.task(cluster_access=False)
+    def talks(input: Any, ctx: Context) -> str:
+        return "x" * input.size
+
+    assert talks.run_local({"size": 100}) == "x" * 100
+    with pytest.raises(FailedTaskRunExceptionGroup) as caught:
+        talks.run_local({"size": 5000})
+    assert caught.value.exceptions[0].exc_type == "OutputTooLarge"
+
+
+def test_a_run_that_waits_for_what_never_comes_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.01)
+    flow = hatchet.workflow("patient")
+
+    @flow.task(wait_for=[UserEventCondition("never")])
+    def waits(input: Any, ctx: Context) -> None:
+        return None
+
+    ends: list[BaseException] = []
+
+    def wait_for_it() -> None:
+        try:
+            run.result()
+        except RunDeleted as error:
+            ends.append(error)
+
+    with local_runs(LocalOptions(clock=FakeClock()), everywhere=True):
+        run = flow.run_no_wait()
+        waiter = threading.Thread(target=wait_for_it)
+        waiter.start()
+        while not caplog.messages:
+            time.sleep(0.01)
+    waiter.join(20)
+    assert len(ends) == 1
+    assert caplog.messages == [
+        f"run {run.workflow_run_id} waits, and nothing is left that would happen by itself: "
+        "task waits waits for event never"
+    ]
 
 
 def test_no_socket_and_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
