@@ -12,7 +12,8 @@ from typing import Any
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
-from podhatch.client.manifest import Manifest
+from podhatch.client.manifest import Manifest, Publication
+from podhatch.client.publishing import published
 from podhatch.client.session import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
@@ -28,17 +29,19 @@ class Registration:
     """One workflow, as the cluster should hold it."""
 
     target: Target
-    manifest: Manifest
+    name: str
+    publication: Publication
+    """The workflow, and what its `Hatchet` defines beside it: a task may run it as a child."""
     lifespan: str | None
     """Where the pods find the lifespan's function."""
 
     async def publish(self) -> None:
         """See to it that the cluster holds the workflow and its lifespan."""
         session = await session_of(self.target)
-        await session.publish(self.manifest)
+        await published(session, self.publication)
         cluster, namespace = session.cluster, session.namespace
-        with explained("Workflow", namespace, self.manifest.name):
-            stored = await cluster.get(WORKFLOW, namespace, self.manifest.name)
+        with explained("Workflow", namespace, self.name):
+            stored = await cluster.get(WORKFLOW, namespace, self.name)
             if stored["spec"].get("lifespan") != self.lifespan:
                 await cluster.apply(self._owned(namespace), field_manager=FIELD_MANAGER)
 
@@ -46,7 +49,7 @@ class Registration:
         return {
             "apiVersion": API_VERSION,
             "kind": "Workflow",
-            "metadata": {"name": self.manifest.name, "namespace": namespace},
+            "metadata": {"name": self.name, "namespace": namespace},
             "spec": {"lifespan": self.lifespan} if self.lifespan else {},
         }
 
@@ -58,8 +61,9 @@ def registration_of(workflow: Workflow[Any]) -> Registration:
         ValueError: It has no task, or its pods could not find a function.
     """
     manifest, lifespan = workflow.manifest(), workflow.lifespan
+    publication = workflow.project.publication([workflow])
     place = _place(workflow, manifest, lifespan) if lifespan is not None else None
-    return Registration(workflow.target, manifest, place)
+    return Registration(workflow.target, manifest.name, publication, place)
 
 
 async def publish(registrations: Sequence[Registration]) -> None:
@@ -79,15 +83,15 @@ async def publish_missing(registrations: Sequence[Registration]) -> list[str]:
     missing: list[Registration] = []
     for target, wanted in by_target.items():
         session = await session_of(target)
-        with explained("Workflow", session.namespace, wanted[0].manifest.name):
+        with explained("Workflow", session.namespace, wanted[0].name):
             found, _ = await session.cluster.list(WORKFLOW, session.namespace, metadata_only=True)
         names = {str(item["metadata"]["name"]) for item in found}
-        gone = [each for each in wanted if each.manifest.name not in names]
+        gone = [each for each in wanted if each.name not in names]
         for each in gone:
-            session.forget(each.manifest.name)
+            session.forget(each.name)
         missing += gone
     await publish(missing)
-    return [each.manifest.name for each in missing]
+    return [each.name for each in missing]
 
 
 def _place(workflow: Workflow[Any], manifest: Manifest, lifespan: Callable[..., object]) -> str:
