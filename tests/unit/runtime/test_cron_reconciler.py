@@ -1,0 +1,186 @@
+"""The reconciler of crons: answers of the API server that only come now and then."""
+
+import pytest
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError
+from podhatch_operator.runtime.keys import cron_key, run_key
+from podhatch_operator.runtime.workbench import RetryLater
+
+from tests.unit.runtime.objects import NAMESPACE
+from tests.unit.runtime.operator import Operator
+
+CRON = cron_key(NAMESPACE, "nightly")
+WORKFLOW: JsonObject = {
+    "apiVersion": labels.API_VERSION,
+    "kind": "Workflow",
+    "metadata": {"name": "flow", "namespace": NAMESPACE},
+    "spec": {"tasks": [{"name": "a", "python": "module:a"}]},
+}
+NIGHTLY: JsonObject = {
+    "apiVersion": labels.API_VERSION,
+    "kind": "CronWorkflow",
+    "metadata": {"name": "nightly", "namespace": NAMESPACE},
+    "spec": {"workflow": "flow", "schedule": "17 3 * * *"},
+}
+TICK: JsonObject = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "n-1", "namespace": NAMESPACE, "labels": {labels.CRON: "nightly"}},
+    "spec": {"managedBy": labels.MANAGED_BY_OPERATOR},
+    "status": {},
+}
+
+
+@pytest.fixture
+async def operator() -> Operator:
+    """An operator that has seen a cron, and made its CronJob."""
+    operator = Operator()
+    await operator.user_creates(WORKFLOW, NIGHTLY)
+    await operator.work()
+    return operator
+
+
+def only(operator: Operator, kind: str) -> JsonObject:
+    (found,) = operator.cluster.objects(kind)
+    return found
+
+
+def tick(operator: Operator) -> JsonObject:
+    """Return the tick's Job; its run has another."""
+    (found,) = [raw for raw in operator.cluster.objects("Job") if raw["metadata"]["name"] == "n-1"]
+    return found
+
+
+def valid(operator: Operator) -> JsonObject:
+    (condition,) = only(operator, "CronWorkflow")["status"]["conditions"]
+    return condition
+
+
+async def started(operator: Operator) -> None:
+    await operator.user_creates(TICK)
+    await operator.work()
+    assert tick(operator)["status"]["active"] == 1
+
+
+async def test_the_run_comes_before_the_jobs_status(operator: Operator) -> None:
+    operator.cluster.order.clear()
+    await operator.user_creates(TICK)
+    worked = await operator.work()
+    order = operator.cluster.order
+    assert order.index("create WorkflowRun") < order.index("update Job")
+    assert tick(operator)["metadata"]["labels"] == {labels.CRON: "nightly"}
+    assert run_key(NAMESPACE, "n-1") in worked, "the watch will not tell of what we made ourselves"
+
+
+async def test_a_run_that_is_already_there_is_taken_for_done(operator: Operator) -> None:
+    scheduled = {"cron": "nightly", "job": "n-1", "scheduledAt": "2026-11-23T12:00:00Z"}
+    run: JsonObject = {
+        "apiVersion": labels.API_VERSION,
+        "kind": "WorkflowRun",
+        "metadata": {"name": "n-1", "namespace": NAMESPACE},
+        "spec": {"workflow": "flow", "trigger": {"cron": scheduled}},
+    }
+    await operator.cluster.create_as_user(run)  # by another operator: not seen yet
+    await started(operator)
+
+
+async def test_a_refused_run_is_told_and_tried_again(operator: Operator) -> None:
+    operator.cluster.refusals["create WorkflowRun"] = ApiError(403, "Forbidden", "exceeded quota")
+    await operator.user_creates(TICK)
+    with pytest.raises(RetryLater, match="exceeded quota"):
+        await operator.reconciler.reconcile(CRON)
+    assert valid(operator)["reason"] == "RunRefused"
+    assert "status" not in tick(operator)
+    operator.cluster.refusals.clear()
+    await operator.work()
+    assert valid(operator)["status"] == "True"
+    assert tick(operator)["status"]["active"] == 1
+
+
+@pytest.mark.parametrize("write", ["create WorkflowRun", "update Job"])
+async def test_other_failures_are_raised(operator: Operator, write: str) -> None:
+    operator.cluster.refusals[write] = ApiError(500, "InternalError", "etcd")
+    await operator.user_creates(TICK)
+    with pytest.raises(ApiError, match="etcd"):
+        await operator.work()
+
+
+async def test_a_job_that_has_changed_or_is_gone_is_decided_again(operator: Operator) -> None:
+    operator.cluster.refusals["update Job"] = ApiError(409, "Conflict", "modified")
+    await operator.user_creates(TICK)
+    with pytest.raises(RetryLater):
+        await operator.work()
+    operator.cluster.refusals["update Job"] = ApiError(404, "NotFound", "gone")
+    await operator.reconciler.reconcile(CRON)
+    assert operator.cache.get(JOB, (NAMESPACE, "n-1")) is None
+
+
+async def test_a_run_is_cancelled_with_its_tick(operator: Operator) -> None:
+    await started(operator)
+    await operator.cluster.delete(JOB, NAMESPACE, "n-1")
+    operator.sees_deletions()
+    worked = await operator.work()
+    assert only(operator, "WorkflowRun")["spec"]["desiredState"] == "Cancelled"
+    assert run_key(NAMESPACE, "n-1") in worked
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "made anew"])
+async def test_a_run_goes_on_when_its_cron_went_first(operator: Operator, again: bool) -> None:
+    """The deletion of the cron comes by another watch than that of the Job, and later."""
+    await started(operator)
+    await operator.cluster.delete(CRON_WORKFLOW, NAMESPACE, "nightly")
+    if again:
+        await operator.cluster.create_as_user(NIGHTLY)
+    await operator.cluster.delete(JOB, NAMESPACE, "n-1")
+    place = (NAMESPACE, "n-1")
+    operator.intake.gone(JOB, place, operator.cache.version(JOB, place) + 1)
+    await operator.work()
+    assert only(operator, "WorkflowRun")["spec"].get("desiredState") is None
+
+
+async def test_a_run_that_changed_meanwhile_is_not_cancelled_yet(operator: Operator) -> None:
+    await started(operator)
+    replay = {"spec": {"replay": {"count": 1}}}
+    await operator.cluster.merge_patch(WORKFLOW_RUN, NAMESPACE, "n-1", replay)
+    await operator.cluster.delete(JOB, NAMESPACE, "n-1")
+    operator.sees_deletions()
+    with pytest.raises(RetryLater):
+        await operator.work()
+    assert only(operator, "WorkflowRun")["spec"].get("desiredState") is None
+
+
+async def test_a_cronjob_that_lost_our_label_is_taken_back(operator: Operator) -> None:
+    place = (NAMESPACE, "nightly")
+    operator.intake.gone(CRON_JOB, place, operator.cache.version(CRON_JOB, place))
+    await operator.cluster.merge_patch(CRON_JOB, *place, {"spec": {"schedule": "0 0 * * *"}})
+    await operator.work()
+    assert only(operator, "CronJob")["spec"]["schedule"] == "17 3 * * *"
+
+
+async def test_a_cronjob_that_is_gone_before_we_heard_is_decided_again(operator: Operator) -> None:
+    await operator.cluster.delete(CRON_JOB, NAMESPACE, "nightly")
+    changed = await operator.cluster.merge_patch(
+        CRON_WORKFLOW, NAMESPACE, "nightly", {"spec": {"suspend": True}}
+    )
+    operator.see(changed)
+    with pytest.raises(RetryLater):
+        await operator.work()
+
+
+async def test_the_crons_of_a_workflow_come_and_go(operator: Operator) -> None:
+    declaring = {**WORKFLOW, "metadata": {"name": "tidy", "namespace": NAMESPACE}}
+    await operator.user_creates(
+        {**declaring, "spec": {**WORKFLOW["spec"], "onCrons": ["@daily", "@hourly"]}}
+    )
+    await operator.work()
+    schedules = {job["spec"]["schedule"] for job in operator.cluster.objects("CronJob")}
+    assert schedules == {"17 3 * * *", "@daily", "@hourly"}
+    (stored,) = [
+        raw for raw in operator.cluster.objects("Workflow") if raw["metadata"]["name"] == "tidy"
+    ]
+    changed = {**stored, "spec": {**stored["spec"], "onCrons": ["@daily"]}}
+    operator.see(await operator.cluster.apply(changed, field_manager="user"))
+    await operator.work()
+    left = {raw["spec"]["schedule"] for raw in operator.cluster.objects("CronWorkflow")}
+    assert left == {"17 3 * * *", "@daily"}
