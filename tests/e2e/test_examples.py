@@ -4,6 +4,8 @@ The programs are started all at once, in one namespace; each test waits for its 
 """
 
 import json
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -30,6 +32,11 @@ PODHATCH = str(Path(sys.executable).with_name("podhatch"))
 WORKERS = ("lifespan.py", "worker.py")
 DEPLOYED = ("events.py",)
 WITHOUT_A_CLUSTER = ("local_run.py",)
+
+
+README_COMMANDS = re.findall(
+    r"^    (podhatch .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -112,9 +119,13 @@ def started(
     shown = {"README.md#1": "first.py", "docs/python/conditions.md#1": "shipping.py"}
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
-        alone = stack.enter_context(new_stage(tmp_path_factory.mktemp("demo")))
+        alone, reader = (
+            stack.enter_context(new_stage(tmp_path_factory.mktemp(name)))
+            for name in ("demo", "reader")
+        )
         jobs: dict[str, Callable[[], Finished]] = {
-            "demo": lambda: alone.python("-m", "examples.demo")
+            "demo": lambda: alone.python("-m", "examples.demo"),
+            "commands": lambda: follow_the_readme(reader, tmp_path_factory.mktemp("orders")),
         }
         jobs |= {name: lambda name=name: stage.run_example(name) for name in SCRIPTS}
         for block, file in shown.items():
@@ -125,6 +136,18 @@ def started(
 
 
 Started = dict[str, Future[Finished]]
+
+
+def follow_the_readme(reader: Stage, folder: Path) -> Finished:
+    """Run the first workflow and then each command that the page shows, until one fails."""
+    script = folder / "orders.py"
+    script.write_text(blocks("python")["README.md#1"])
+    done = reader.python(str(script))
+    for command in README_COMMANDS:
+        if done.code:
+            break
+        done = reader.run(PODHATCH, *shlex.split(command, comments=True)[1:])
+    return done
 
 
 @pytest.mark.parametrize("name", [name for name, path in SCRIPTS.items() if printed(path)])
@@ -168,6 +191,13 @@ def test_retries_conditions_and_the_tasks_at_the_end(started: Started) -> None:
     assert done.code == 0, done.err
     assert "'note': 'sent'" in done.out
     assert "'celebrate-on-success': 'sent'" in done.out
+
+
+def test_the_commands_of_the_readme(started: Started) -> None:
+    assert len(README_COMMANDS) == 9
+    done = started["commands"].result()
+    assert done.code == 0, done.err
+    assert done.out.startswith("cron "), "the last command creates a cron"
 
 
 def test_the_yaml_of_the_readme(stage: Stage) -> None:
