@@ -40,6 +40,7 @@ from podhatch.client.event_rows import Event
 from podhatch.client.filters import V1Filter
 from podhatch.client.run_details import V1WorkflowRunDetails
 from podhatch.client.run_rows import V1TaskSummary
+from podhatch.testing import FakeClock, LocalEvent
 from pydantic import BaseModel
 
 
@@ -272,3 +273,12 @@ async def control(reference: WorkflowRunRef, typed: TaskRunRef[Order, Receipt]) 
     assert_type(await hatchet.event.aio_push("paid", Order(id=7)), Event)
     async for chunk in reference.stream():
         assert_type(chunk, str | bytes)
+
+
+async def without_a_cluster() -> None:
+    clock = FakeClock()
+    assert_type(alone.run_local(Order(id=7), clock=clock, priority=1), Receipt)
+    assert_type(await alone.aio_run_local({"id": 7}, processes=True), Receipt)
+    assert_type(orders.run_local(events=[LocalEvent("paid")]), dict[str, Any])
+    assert_type(alone.mock_run(Order(id=7), {"by": "Ada"}, retry_count=1), Receipt)
+    assert_type(await charge.aio_mock_run(parent_outputs={"a": 1}, dependencies={}), Receipt)

@@ -111,6 +111,14 @@ async def run_in_other_ways() -> None:
     print(result, price, texts, numbers)
 
 
+async def run_without_a_cluster() -> None:
+    alone.run_local(Parcel(weight=1))  # pyright: ignore[reportArgumentType]
+    alone.run_local(Order(id=7), clock=7)  # pyright: ignore[reportArgumentType]
+    alone.run_local(Order(id=7), wait_for_result=False)  # pyright: ignore[reportCallIssue]
+    price: str = alone.mock_run(Order(id=7))  # pyright: ignore[reportAssignmentType]
+    print(price)
+
+
 def ask(ctx: Context) -> None:
     paid: str = ctx.task_output(charge)  # pyright: ignore[reportAssignmentType]
     print(paid)
