@@ -95,7 +95,7 @@ def test_the_options_of_workflows_are_all_described():
 def test_what_the_context_tells_is_all_described():
     names = {*dir(Context), *Context.__dataclass_fields__}
     names = {name for name in names if not name.startswith(("_", "aio_"))}
-    pages = ("conditions", "from-hatchet", "tasks")
+    pages = ("conditions", "from-hatchet", "injection", "tasks")
     texts = [(REPOSITORY / "docs" / "python" / f"{page}.md").read_text() for page in pages]
     described = set(re.findall(r"`(?:ctx\.)?(\w+)", "".join(texts)))
     assert names - described - OF_WHO_RUNS_A_TASK == set()
