@@ -69,6 +69,11 @@ def test_in_spring_a_tick_is_left_out_and_in_autumn_it_comes_twice() -> None:
     assert third - second == timedelta(days=1)
 
 
+def test_ticks_that_are_many_years_away_are_not_told() -> None:
+    after = datetime(2096, 3, 1, tzinfo=ZoneInfo("Etc/UTC"))  # 2100 is no leap year
+    assert next_ticks("0 0 29 2 *", "Etc/UTC", after, 3) == []
+
+
 REFUSED_ALTHOUGH_THE_CONTROLLER_TAKES_THEM = {
     "*-5 * * * *",  # means *
     "+1 * * * *",
