@@ -20,17 +20,6 @@ class Location:
     root: Path | None
     """The folder from which the module is imported; None when it is no plain file."""
 
-    def absolute(self) -> "Location":
-        """Return the same place for another process of this machine with this one's module path."""
-        if self.root is None:
-            return self
-        place, _, name = self.python.partition(":")
-        if not place.endswith(".py"):
-            if self.root in {Path(folder).resolve() for folder in sys.path}:
-                return self
-            place = _file_of(self.root, place)
-        return Location(f"{self.root}/{place}:{name}", self.root)
-
 
 def locate(subject: str, fn: Callable[..., object]) -> Location:
     """Return where a function is.
@@ -59,6 +48,25 @@ def locate(subject: str, fn: Callable[..., object]) -> Location:
     if (root := _root(path, name)) is None:
         return Location(f"{path.name}:{plain.__qualname__}", path.parent)
     return Location(f"{name}:{plain.__qualname__}", root)
+
+
+def locate_here(subject: str, fn: Callable[..., object]) -> Location:
+    """Return where this machine's processes find a function, given this one's module path.
+
+    What was typed into an interpreter is known to this process alone.
+    """
+    try:
+        location = locate(subject, fn)
+    except ValueError:
+        return Location(f"__main__:{inspect.unwrap(fn).__qualname__}", None)
+    if location.root is None:
+        return location
+    place, _, name = location.python.partition(":")
+    if not place.endswith(".py"):
+        if location.root in {Path(folder).resolve() for folder in sys.path}:
+            return location
+        place = _file_of(location.root, place)
+    return Location(f"{location.root}/{place}:{name}", location.root)
 
 
 def _file_of(root: Path, module: str) -> str:

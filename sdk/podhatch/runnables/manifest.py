@@ -22,7 +22,7 @@ from podhatch.errors import InvalidRun
 from podhatch.runnables.expressions import check_expressions, check_filters
 from podhatch.runnables.input import dump_input, input_schema
 from podhatch.runnables.labels import DesiredWorkerLabel
-from podhatch.runnables.location import Location, is_installed, locate
+from podhatch.runnables.location import Location, is_installed, locate, locate_here
 from podhatch.runnables.parts import conditions_of, pod_settings
 from podhatch.runnables.source import source_config_map
 from podhatch.serialization import describe
@@ -46,14 +46,13 @@ def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
     if not workflow.tasks:
         raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
     image = workflow.settings.image or os.environ.get(IMAGE_VARIABLE) or None
-    locations = {task.name: locate(task.subject, task.fn) for task in workflow.all_tasks}
+    where = locate if ship else locate_here
+    locations = {task.name: where(task.subject, task.fn) for task in workflow.all_tasks}
     for task in workflow.tasks:
         check_expressions(task)
     check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
     source = None
-    if not ship:
-        locations = {name: location.absolute() for name, location in locations.items()}
-    elif image is None and not all(task.settings.image for task in workflow.all_tasks):
+    if ship and image is None and not all(task.settings.image for task in workflow.all_tasks):
         source = source_config_map(_root(workflow.name, [*locations.values()]))
     try:
         spec = _spec(workflow, image, source, locations)

@@ -2,8 +2,11 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -336,3 +339,54 @@ def test_a_large_run_takes_little_time() -> None:
     began = time.monotonic()
     assert len(flow.run_local()) == 200
     assert time.monotonic() - began < 60
+
+
+def test_workflows_of_the_same_name_are_told_apart() -> None:
+    def made(value: int) -> Any:
+        flow = Hatchet().workflow("same name")
+
+        @flow.task(name="task")
+        def task(input: Any, ctx: Context) -> int:
+            return value
+
+        return flow
+
+    one, two = made(1), made(2)
+    assert one.run_local() == {"task": 1}
+    assert two.run_local() == {"task": 2}
+
+
+def test_a_lifespan_is_around_a_task_and_not_around_what_stands_in_for_it() -> None:
+    steps: list[str] = []
+
+    async def pool() -> AsyncGenerator[str]:
+        steps.append("opened")
+        yield "the pool"
+        steps.append("closed")
+
+    flow = Hatchet().workflow("pooled")
+    flow.lifespan = pool
+
+    @flow.task()
+    def uses(input: Any, ctx: Context) -> str:
+        steps.append("used")
+        return ctx.lifespan
+
+    assert flow.run_local() == {"uses": "the pool"}
+    assert steps[:2] == ["opened", "used"]
+    assert flow.run_local(mocks={"uses": lambda: len(steps)})["uses"] in (2, 3)
+
+
+def test_what_was_typed_into_an_interpreter_runs_here() -> None:
+    program = """
+from podhatch import Hatchet
+flow = Hatchet().workflow("notebook")
+@flow.task()
+def cell(input, ctx):
+    return 6 * input.n
+print(flow.run_local({"n": 7}))
+"""
+    done = subprocess.run(
+        [sys.executable], input=program, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "{'cell': 42}\n", done.stderr
