@@ -57,7 +57,7 @@ class FeatureContract:
         assert not hatchet.cron.suspend(cron.metadata.id).enabled
         assert hatchet.cron.resume(cron.metadata.id).enabled
         hatchet.cron.delete(cron.metadata.id)
-        with pytest.raises(RequestRefused, match="is gone"):
+        with pytest.raises(RequestRefused, match="there is no CronWorkflow"):
             hatchet.cron.get(cron.metadata.id)
 
     def test_a_cron_asked_for_twice_is_one(self, hatchet: Hatchet) -> None:
@@ -147,7 +147,7 @@ class FeatureContract:
         moved = hatchet.scheduled.bulk_update([("now", LATER), ("gone", LATER)])
         assert moved.updated_ids == []
         assert "is no schedule" in moved.errors[0].error
-        assert "is gone" in moved.errors[1].error
+        assert "there is no WorkflowRun" in moved.errors[1].error
         assert hatchet.scheduled.list().rows == []
         with pytest.raises(RequestRefused, match="Workflow 'no-such'"):
             hatchet.scheduled.create("no-such", LATER, {})

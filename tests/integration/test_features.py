@@ -55,5 +55,5 @@ def test_workers_are_the_nodes(hatchet: Hatchet) -> None:
 
 def test_what_the_api_server_refuses_is_said(hatchet: Hatchet) -> None:
     made = hatchet.filters.create("flow", "true", "eu")
-    with pytest.raises(RequestRefused, match=r"spec\.expression"):
-        hatchet.filters.update(made.metadata.id, FilterUpdate(expression="x" * 100_000))
+    with pytest.raises(RequestRefused, match=r"spec\.scope"):
+        hatchet.filters.update(made.metadata.id, FilterUpdate(scope="x" * 300))

@@ -33,7 +33,7 @@ def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
                 "Hatchet(namespace=...)"
             ) from None
         if name and f'"{name}"' in error.message:
-            raise RequestRefused(f"{subject} is gone: {error.message}") from None
+            raise RequestRefused(f"there is no {subject}") from None
         raise NotInstalled(
             f"{subject}: podhatch is not installed in this cluster, which does not know the kind; "
             "install its chart: helm install podhatch charts/podhatch"

@@ -13,6 +13,7 @@ from podhatch.api.event_filter import EventFilter, EventFilterSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import new_run_name, object_name, short_hash
 from podhatch.client import listing, objects
+from podhatch.client.cel import FILTER, expression_problem
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.listing import Query, Window
 from podhatch.client.rows import Metadata, Rows, metadata_of
@@ -61,6 +62,7 @@ async def create(
     """
     subject = f"filter of workflow {workflow!r}"
     values = json_object(f"{subject}: payload", payload)
+    _check(subject, expression)
     name = object_name(workflow)
     try:
         spec = EventFilterSpec(workflow=name, expression=expression, scope=scope, payload=values)
@@ -95,9 +97,14 @@ async def find(
 
 
 async def update(target: Target, name: str, updates: FilterUpdate) -> V1Filter:
-    """Change the filter, and return it."""
+    """Change the filter, and return it.
+
+    Raises:
+        ValueError: It cannot be so; the text names the field.
+    """
     spec: JsonObject = {}
     if updates.expression is not None:
+        _check(f"filter {name!r}", updates.expression)
         spec["expression"] = updates.expression
     if updates.scope is not None:
         spec["scope"] = updates.scope
@@ -114,6 +121,16 @@ async def delete(target: Target, name: str) -> V1Filter:
     was = await get(target, name)
     await objects.delete(await session_of(target), EVENT_FILTER, name)
     return was
+
+
+def _check(subject: str, expression: str) -> None:
+    """Refuse what is no CEL, where the library is there that knows.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if problem := expression_problem(expression, FILTER):
+        raise ValueError(f"{subject}: expression: {problem}")
 
 
 def _row(stored: EventFilter) -> V1Filter:

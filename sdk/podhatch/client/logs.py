@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from podhatch.api.stream import MARK, decode_chunk
-from podhatch.client.pod_logs import AttemptPod, find_pods, log_of
+from podhatch.client import objects
+from podhatch.client.pod_logs import AttemptPod, find_written_pods, log_of
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.client.task_ids import resolved
+from podhatch.cluster import WORKFLOW_RUN
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ async def find(
         raise ValueError(f"limit: {limit} is less than 1")
     session = await session_of(target)
     tasks = await resolved(session, task_run_id)
-    pods, _ = await find_pods(session, tasks)
+    objects.check_name(WORKFLOW_RUN, tasks.run)
+    pods = await find_written_pods(session, await session.get_run(tasks.run), tasks)
     rows: list[V1LogLine] = []
     for pod in pods:
-        if pod.started and len(rows) < limit:
+        if len(rows) < limit:
             rows += await _lines(session, tasks.run, pod, limit - len(rows), since, until)
     return V1LogLineList(rows)
 

@@ -1,5 +1,6 @@
 """Moments as callers give them. Used by schedules and by filters of lists."""
 
+import inspect
 import warnings
 from datetime import UTC, datetime
 
@@ -7,9 +8,19 @@ from datetime import UTC, datetime
 def in_utc(moment: datetime) -> datetime:
     """Return a moment in UTC; one without a time zone is taken for UTC, with a warning.
 
-    So does the Hatchet SDK.
+    So does the Hatchet SDK. The warning is about the line of the user's code that gave it.
     """
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
-    warnings.warn(f"{moment} has no time zone: it is taken for UTC", stacklevel=3)
+    warnings.warn(
+        f"{moment} has no time zone: it is taken for UTC", stacklevel=_level_of_the_caller()
+    )
     return moment.replace(tzinfo=UTC)
+
+
+def _level_of_the_caller() -> int:
+    """Return how far up the first code is that is not podhatch's, as seen by `in_utc`."""
+    frame, level = inspect.currentframe(), 0
+    while frame and str(frame.f_globals.get("__name__", "")).startswith("podhatch."):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,5 +1,6 @@
 """The pods of a run's tasks, and what they have printed. Used for streams and logs."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from podhatch.client.task_ids import TaskReference
 from podhatch.cluster import POD, ApiError, LogLine
 
 CONTAINER = "task"
+PAUSE_SECONDS = 0.5
+"""Before the API server is asked again for what is not there yet."""
+LATE_SECONDS = 10.0
+"""So long a kubelet may be behind with its news."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,23 @@ async def find_pods(session: Session, tasks: TaskReference) -> tuple[list[Attemp
         )
     pods = [attempt_pod(pod) for pod in found]
     return sorted(pods, key=lambda pod: (pod.created_at, pod.task, pod.attempt)), version
+
+
+async def find_written_pods(
+    session: Session, run: JsonObject, tasks: TaskReference
+) -> list[AttemptPod]:
+    """Return the pods that may have written something.
+
+    Tasks tell of themselves before their kubelet does of the pod: it is waited for.
+    """
+    told = {task["name"] for task in run.get("status", {}).get("tasks", []) if "startedAt" in task}
+    deadline = asyncio.get_running_loop().time() + LATE_SECONDS
+    while True:
+        pods, _ = await find_pods(session, tasks)
+        late = [pod for pod in pods if not (pod.started or pod.ended) and pod.task in told]
+        if not late or asyncio.get_running_loop().time() > deadline:
+            return [pod for pod in pods if pod.started]
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def log_of(

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from podhatch.client.status import RunStatus
+from podhatch.client.moments import in_utc
+from podhatch.client.status import RunStatus, checked
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class RunFilter:
         statuses: Where they stand.
         workflow_ids: Workflows, by name.
         additional_metadata: A run with any of these pairs will do.
+
+    Raises:
+        ValueError: There is no such status.
     """
 
     since: datetime
@@ -24,6 +28,13 @@ class RunFilter:
     statuses: Sequence[RunStatus] | None = None
     workflow_ids: Sequence[str] | None = None
     additional_metadata: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Put times into UTC, and check the statuses."""
+        object.__setattr__(self, "since", in_utc(self.since))
+        object.__setattr__(self, "until", self.until and in_utc(self.until))
+        if self.statuses is not None:
+            object.__setattr__(self, "statuses", checked(RunStatus, self.statuses))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from podhatch.api.run import TaskStatus, WorkflowRun
 from podhatch.client import listing
 from podhatch.client.bounded import gathered
 from podhatch.client.listing import Query, Window
-from podhatch.client.moments import in_utc
 from podhatch.client.payloads import outputs_so_far
 from podhatch.client.rows import Pagination, Rows, metadata_of
 from podhatch.client.run_filter import RunFilter
@@ -73,15 +72,14 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
         ",".join(filter(None, (*common, name and f"spec.workflow={name}")))
         for name in workflows or [""]
     ]
-    since = in_utc(asked.since).replace(microsecond=0)  # runs are dated to the second
-    until = asked.until and in_utc(asked.until)
+    since = asked.since.replace(microsecond=0)  # runs are dated to the second
     wanted = (asked.additional_metadata or {}).items()
 
     def keep(run: WorkflowRun) -> bool:
         created_at, tasks = metadata_of(run).created_at, _tasks(run)
         return (
             created_at >= since
-            and (until is None or created_at <= until)
+            and (asked.until is None or created_at <= asked.until)
             and (not wanted or bool(wanted & run.spec.additional_metadata.items()))
             and (search.worker_id is None or any(each.node == search.worker_id for each in tasks))
             and (parent is None or _is_child(run, parent))

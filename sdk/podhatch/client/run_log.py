@@ -13,15 +13,18 @@ from heapq import merge
 from podhatch.api.model import JsonObject
 from podhatch.client.bounded import gathered
 from podhatch.client.following import states
-from podhatch.client.pod_logs import AttemptPod, attempt_pod, find_pods, log_of, pod_selector
+from podhatch.client.pod_logs import (
+    PAUSE_SECONDS,
+    AttemptPod,
+    attempt_pod,
+    find_pods,
+    find_written_pods,
+    log_of,
+    pod_selector,
+)
 from podhatch.client.session import Session
 from podhatch.client.task_ids import TaskReference
 from podhatch.cluster import POD, ApiError, ClusterUnreachable, LogLine
-
-PAUSE_SECONDS = 0.5
-"""Before a log or a watch that has ended is opened again."""
-GRACE_SECONDS = 10.0
-"""So long after a run's end a kubelet may be behind with its news."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class RunLine:
 
 async def read(session: Session, run: JsonObject, task: str | None = None) -> list[RunLine]:
     """Return what all pods of the run that are left have written, or those of one task, by time."""
-    return await _Reader(session, run, task).past()
+    reader = _Reader(session, run, task)
+    await find_written_pods(session, run, reader.tasks)
+    return await reader.past()
 
 
 async def follow(
@@ -92,7 +97,7 @@ class _Reader:
         """What comes; None comes last."""
         self._session = session
         self._run = run
-        self._tasks = TaskReference(run["metadata"]["name"], task)
+        self.tasks = TaskReference(run["metadata"]["name"], task)
         self._positions: dict[str, _Position] = {}
         """Of the pods whose logs are read."""
         self._open: list[AttemptPod] = []
@@ -101,7 +106,7 @@ class _Reader:
 
     async def past(self) -> list[RunLine]:
         """Return what is written by now; of one pod in its order, of all in that of time."""
-        pods, self._version = await find_pods(self._session, self._tasks)
+        pods, self._version = await find_pods(self._session, self.tasks)
         mine = [pod for pod in pods if self._claims(pod)]
         self._open = [pod for pod in mine if not pod.ended]
         logs = await gathered(self._whole(pod) for pod in mine)
@@ -118,26 +123,14 @@ class _Reader:
                     async for self._run in seen:
                         pass
                 watching.cancel()
-                await self._see_the_last(group)
+                self._see(group, await find_written_pods(self._session, self._run, self.tasks))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
-
-    async def _see_the_last(self, group: asyncio.TaskGroup) -> None:
-        """Wait for pods whose tasks have told of themselves before the kubelet told of the pod."""
-        tasks: list[JsonObject] = self._run.get("status", {}).get("tasks", [])
-        told = {task["name"] for task in tasks if "startedAt" in task}
-        deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
-        while asyncio.get_running_loop().time() < deadline:
-            pods, _ = await find_pods(self._session, self._tasks)
-            self._see(group, pods)
-            if all(pod.started or pod.ended or pod.task not in told for pod in pods):
-                return
-            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Look at each pod that comes or changes."""
         cluster, namespace = self._session.cluster, self._session.namespace
-        selector = pod_selector(self._tasks)
+        selector = pod_selector(self.tasks)
         while True:
             events = cluster.watch(
                 POD, namespace, label_selector=selector, resource_version=self._version
@@ -151,7 +144,7 @@ class _Reader:
                 await asyncio.sleep(PAUSE_SECONDS)
             except ApiError:
                 await asyncio.sleep(PAUSE_SECONDS)
-                pods, self._version = await find_pods(self._session, self._tasks)
+                pods, self._version = await find_pods(self._session, self.tasks)
                 self._see(group, pods)
 
     def _see(self, group: asyncio.TaskGroup, pods: list[AttemptPod]) -> None:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TypeVar
+
+Status = TypeVar("Status", bound=StrEnum)
 
 
 class RunStatus(StrEnum):
@@ -33,6 +36,19 @@ STATES = {**PHASES, "Queued": RunStatus.QUEUED, "Skipped": RunStatus.COMPLETED}
 """Of the states of a task."""
 
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
+
+
+def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status]:
+    """Return the statuses, which may be given by their names.
+
+    Raises:
+        ValueError: There is no such status.
+    """
+    given = list(statuses)
+    for status in given:
+        if status not in kind.__members__:
+            raise ValueError(f"statuses: there is no {status!r}; there are {', '.join(kind)}")
+    return [kind(status) for status in given]
 
 
 def phase_selector(statuses: Iterable[RunStatus]) -> str:

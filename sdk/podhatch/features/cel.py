@@ -5,17 +5,13 @@ Standard library only, until an expression is tried: that needs the extra `podha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from podhatch.client.cel import FILTER, environment, expression_problem, readable
 from podhatch.errors import PodhatchError
 
 if TYPE_CHECKING:
-    from cel_expr_python import cel
-
     from podhatch.client.json_object import Payload
-
-_PREFIXES = ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "UNKNOWN: ", "ERROR: ", "<input>:")
 
 
 @dataclass(frozen=True)
@@ -104,34 +100,18 @@ class CELClient:
 
 
 def _evaluated(expression: str, variables: dict[str, Any]) -> CELSuccess | CELFailure:
-    environment = _environment(tuple(variables))
+    if (problem := expression_problem(expression, FILTER)) is not None:
+        return CELFailure(problem)
+    known = environment(FILTER)
+    if known is None:
+        raise PodhatchError(
+            "hatchet.cel needs a library that evaluates CEL: pip install 'podhatch[local]'"
+        )
     from cel_expr_python import cel
 
-    try:
-        answer = environment.compile(expression).eval(data=variables)
-    except RuntimeError as error:
-        return CELFailure(f"{expression!r} is not CEL: {_readable(str(error))}")
+    answer = known.compile(expression).eval(data=variables)
     if answer.type() == cel.Type.BOOL:
         return CELSuccess(bool(answer.value()))
     if answer.type() == cel.Type.ERROR:
-        return CELFailure(f"{expression!r} failed: {_readable(str(answer.value()))}")
+        return CELFailure(f"{expression!r} failed: {readable(answer.value())}")
     return CELFailure(f"{expression!r} is neither true nor false: it gives {answer.value()!r}")
-
-
-@lru_cache(maxsize=1)
-def _environment(names: tuple[str, ...]) -> "cel.Env":
-    try:
-        from cel_expr_python import cel
-    except ImportError:
-        raise PodhatchError(
-            "hatchet.cel needs a library that evaluates CEL: pip install 'podhatch[local]'"
-        ) from None
-    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN))
-
-
-def _readable(message: str) -> str:
-    """Return the library's message without its codes and its drawing of the place."""
-    first = message.splitlines()[0]
-    for prefix in _PREFIXES:
-        first = first.removeprefix(prefix)
-    return first

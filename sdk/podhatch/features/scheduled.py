@@ -17,6 +17,7 @@ from podhatch.client.schedule_rows import (
     ScheduledWorkflowsBulkUpdateResponse,
 )
 from podhatch.client.schedules import ScheduleFilters
+from podhatch.client.status import checked
 from podhatch.features.client import FeatureClient
 
 
@@ -202,6 +203,6 @@ def _filters(options: ScheduleFilterOptions) -> ScheduleFilters:
     return ScheduleFilters(
         options.get("workflow_id"),
         options.get("parent_workflow_run_id"),
-        options.get("statuses") or (),
+        checked(ScheduledRunStatus, options.get("statuses") or ()),
         options.get("additional_metadata"),
     )

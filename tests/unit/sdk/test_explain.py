@@ -25,8 +25,7 @@ FORBIDDEN = "workflows.podhatch.dev is forbidden: User cannot create"
         (
             ApiError(404, "NotFound", 'workflows.podhatch.dev "orders" not found'),
             RequestRefused,
-            "Workflow 'orders' in namespace 'shop' is gone: workflows.podhatch.dev \"orders\" not "
-            "found",
+            "there is no Workflow 'orders' in namespace 'shop'",
         ),
         (
             ApiError(404, "NotFound", "404 page not found"),

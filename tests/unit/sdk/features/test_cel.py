@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from podhatch import Hatchet, PodhatchError
-from podhatch.features import cel
+from podhatch.client import cel
 from podhatch.features.cel import CELFailure, CELSuccess
 
 
@@ -39,6 +39,7 @@ async def test_neither(hatchet: Hatchet, expression: str, words: str) -> None:
 
 def test_without_the_library(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    cel._environment.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    cel.environment.cache_clear()
     with pytest.raises(PodhatchError, match=r"pip install 'podhatch\[local\]'"):
         hatchet.cel.debug("true", {})
+    cel.environment.cache_clear()

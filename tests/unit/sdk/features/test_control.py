@@ -70,7 +70,7 @@ class TestCancel:
     @pytest.mark.usefixtures("stage")
     def test_of_a_run_that_is_not_there(self, hatchet: Hatchet) -> None:
         for act in (hatchet.runs.cancel, hatchet.runs.replay, hatchet.runs.get):
-            with pytest.raises(RequestRefused, match="'no-such' in namespace 'default' is gone"):
+            with pytest.raises(RequestRefused, match="there is no WorkflowRun 'no-such' in"):
                 act("no-such")
 
 

@@ -6,6 +6,7 @@ import pytest
 from podhatch import Hatchet, InvalidRun, RequestRefused
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
+from podhatch.client.filters import FilterUpdate
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.loading import RunReachedWhileLoading, while_loading
 
@@ -64,8 +65,12 @@ def test_a_schedule_that_starts_in_the_same_moment_is_not_deleted(
 
 
 def test_a_time_without_zone_is_taken_for_utc(hatchet: Hatchet, schedule: str) -> None:
-    with pytest.warns(UserWarning, match="taken for UTC"):
+    with pytest.warns(UserWarning, match="taken for UTC") as warned:
         moved = hatchet.scheduled.update(schedule, datetime(2030, 1, 1))  # noqa: DTZ001
+    assert [warning.filename for warning in warned] == [__file__]
+    with pytest.warns(UserWarning, match="taken for UTC") as warned:
+        hatchet.runs.list(since=datetime(2030, 1, 1))  # noqa: DTZ001
+    assert [warning.filename for warning in warned] == [__file__]
     assert moved.trigger_at == datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -111,6 +116,10 @@ def test_runs_and_filters_that_cannot_be(hatchet: Hatchet) -> None:
         hatchet.runs.create("flow", {}, {"by": 7})  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="filter of workflow 'flow': scope"):
         hatchet.filters.create("flow", "true", "")
+    with pytest.raises(ValueError, match=r"expression: 'input\.n >' is not CEL"):
+        hatchet.filters.create("flow", "input.n >", "eu")
+    with pytest.raises(ValueError, match="filter 'a': expression: 'output' is not CEL"):
+        hatchet.filters.update("a", FilterUpdate(expression="output"))
 
 
 def test_pods_that_load_the_script_do_nothing(stage: Stage, hatchet: Hatchet) -> None:

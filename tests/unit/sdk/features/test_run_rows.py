@@ -135,6 +135,9 @@ def test_lists_of_tasks(hatchet: Hatchet, put: Put) -> None:
     assert ids(worker_id="n1") == {"one/a"}
     assert len(ids(limit=3)) == 3
     assert len(ids(limit=3, offset=3)) == 1
+    assert ids(statuses=["RUNNING"]) == {"two/b"}
+    with pytest.raises(ValueError, match="there is no 'DONE'; there are QUEUED, RUNNING,"):
+        ids(statuses=["DONE"])
     rows = hatchet.runs.list(statuses=[RunStatus.FAILED], include_payloads=False).rows
     assert [(row.metadata.id, row.input, row.output) for row in rows] == [("one", None, None)]
     assert len(hatchet.runs.list_with_pagination(only_tasks=True)) == 4

@@ -17,7 +17,8 @@ from tests.unit.sdk.features.pods import NOW, RUN, Pods, chunk, line
 
 @pytest.fixture
 def pods(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Pods:
-    monkeypatch.setattr("podhatch.client.run_log.PAUSE_SECONDS", 0.01)
+    for module in ("run_log", "pod_logs"):
+        monkeypatch.setattr(f"podhatch.client.{module}.PAUSE_SECONDS", 0.01)
     return Pods(stage.cluster)
 
 
@@ -105,7 +106,7 @@ async def test_a_subscriber_may_leave(pods: Pods, hatchet: Hatchet) -> None:
 
 
 async def test_a_run_that_is_deleted_or_was_never_there(pods: Pods, hatchet: Hatchet) -> None:
-    with pytest.raises(RequestRefused, match="is gone"):
+    with pytest.raises(RequestRefused, match="there is no WorkflowRun"):
         await all_of(hatchet.runs.subscribe_to_stream(RUN))
     pods.run("Running")
     pods.start("a", 1, chunk(0, 0, "one"), ended=False)
@@ -156,7 +157,20 @@ class TestLogs:
         portal.wait(stage.cluster.create(job))
         assert self.lines(hatchet, "job-2") == [(2, "three"), (2, "four")]
 
+    async def test_of_a_pod_whose_kubelet_is_late(self, hatchet: Hatchet, pods: Pods) -> None:
+        pods.tasks = [{"name": "c", "state": "Succeeded", "startedAt": "2026-11-23T12:00:00Z"}]
+        await portal.aio_wait(pods.aio_run("Succeeded"))
+        await portal.aio_wait(pods.aio_start("c", 1, line(0, "late"), ended=None))
+        asked = asyncio.create_task(hatchet.logs.aio_list(f"{RUN}/c"))
+        while pods.cluster.requests["list Pod"] < 3:
+            await portal.aio_wait(asyncio.sleep(0))
+            await asyncio.sleep(0)
+        await portal.aio_wait(pods.aio_end("c", 1))
+        assert [row.message for row in (await asked).rows] == ["late"]
+
     def test_of_what_is_not_there(self, hatchet: Hatchet) -> None:
-        with pytest.raises(RequestRefused, match="is gone"):
+        with pytest.raises(RequestRefused, match="there is no WorkflowRun"):
             hatchet.logs.list("no-such")
+        with pytest.raises(RequestRefused, match="there is none of such a name"):
+            hatchet.logs.list("../pods/a")
         assert hatchet.logs.list(f"{RUN}/c").rows == []
