@@ -34,21 +34,29 @@ class ClientConfig:
         logger: What tasks write to it goes to the task's log too.
         disable_log_capture: It does not.
         healthcheck: Of the worker.
-        debug: Has no meaning here, as what follows: access is a matter of the kubeconfig.
-        token: Ignored.
-        tenant_id: Ignored.
-        host_port: Ignored.
-        server_url: Ignored.
-        tls_config: Ignored.
+        token: Has no meaning here and is ignored, as all that follows: access is a matter of the
+            kubeconfig, and pods run the tasks.
     """
 
     namespace: str = ""
     logger: "Logger | None" = None
     disable_log_capture: bool = False
     healthcheck: HealthcheckConfig = field(default_factory=HealthcheckConfig)
-    debug: bool = False
     token: str = ""
     tenant_id: str = ""
     host_port: str = ""
     server_url: str = ""
+    debug: bool = False
     tls_config: object = None
+    grpc_max_recv_message_length: int | None = None
+    grpc_max_send_message_length: int | None = None
+    grpc_enable_fork_support: bool = False
+    listener_v2_timeout: int | None = None
+    worker_preset_labels: object = None
+    enable_force_kill_sync_threads: bool = False
+    enable_thread_pool_monitoring: bool = False
+    terminate_worker_after_num_tasks: int | None = None
+    force_shutdown_on_shutdown_signal: bool = False
+    log_queue_size: int | None = None
+    opentelemetry: object = None
+    tenacity: object = None

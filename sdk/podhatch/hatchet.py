@@ -40,7 +40,7 @@ class Hatchet(FeatureClients):
         debug: bool | None = None,
         client: object = None,
     ) -> None:
-        """Say where runs belong.
+        """Say where runs belong. In a task's pod it is always where that runs.
 
         Args:
             namespace: By default the config's, that of the pod, or of the kubeconfig's context.

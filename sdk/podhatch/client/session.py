@@ -122,6 +122,8 @@ async def session_of(target: Target) -> Session:
     """Return this process's session for a target; connects when first asked. In the portal only."""
     if (local := substitute.current()) is not None:
         return local
+    if os.environ.get(RUN_UID):  # in a task's pod, which starts children beside its own run
+        target = Target()
     loop = asyncio.get_running_loop()
     if (loop, target) not in _sessions:
         cluster = await Cluster.connect(kubeconfig=target.kubeconfig, context=target.context)

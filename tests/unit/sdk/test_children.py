@@ -193,3 +193,15 @@ def test_runs_of_all_attempts_of_a_pod_have_one_label(
         portal.shut_down()
     labels = [run["metadata"]["labels"] for run in stage.cluster.objects("WorkflowRun")]
     assert labels[0] == labels[1]
+
+
+def test_pod_starts_children_where_it_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PODHATCH_RUN_UID", "uid-1")
+
+    @Hatchet("shop", kubeconfig="/k", context="test").task()
+    def child(input: EmptyModel, ctx: Context) -> None: ...
+
+    with entered(attempt()):
+        child.run_no_wait()
+    assert stage.connects == [{"kubeconfig": None, "context": None}]
+    assert stage.run["metadata"]["namespace"] == "default"
