@@ -12,10 +12,14 @@ class Finding:
 
     path: Path
     message: str
+    written: str = ""
+    """The path as whoever found it writes it; empty for our own way."""
 
     @property
     def field(self) -> str:
         """The path as users write it: `spec.tasks[0].parents`."""
+        if self.written:
+            return self.written
         text = ""
         for part in self.path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}"

@@ -61,8 +61,8 @@ def workflow_findings(parsed: ApiObject) -> Iterator[Finding]:
 
     for sentence in workflow_problems(parsed.spec):
         match = _SENTENCE.fullmatch(sentence)
-        path = split_field(match[1]) if match else ("spec",)
-        yield Finding(path, match[2] if match else sentence)
+        field, message = (match[1], match[2]) if match else ("spec", sentence)
+        yield Finding(split_field(field), message, field)
 
 
 def _holds(rule: str, value: object) -> bool:

@@ -1,0 +1,50 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from podhatch.cli.errors import WrongUsage
+from podhatch.cli.values import json_object, moment, pairs, parameters
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def test_an_object_comes_from_the_word_or_a_file(tmp_path: Path):
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps({"id": 7}))
+    assert json_object("-i", '{"id": 7}') == json_object("-i", f"@{file}") == {"id": 7}
+    assert json_object("-i", None) == {}
+
+
+def test_a_field_is_json_where_it_can_be_and_text_where_the_schema_says_so():
+    schema = {"properties": {"zip": {"type": "string"}}}
+    words = ["id=7", "ok=true", "tags=[1]", "name=a=b", "zip=01234", 'note="7"']
+    assert parameters(words, schema) == {
+        "id": 7,
+        "ok": True,
+        "tags": [1],
+        "name": "a=b",
+        "zip": "01234",
+        "note": "7",
+    }
+    assert parameters(None, None) == {}
+
+
+@pytest.mark.parametrize("word", ["x", "=x"])
+def test_what_is_no_pair_is_named(word: str):
+    with pytest.raises(WrongUsage, match=r"-m '=?x': it is not of the form KEY=VALUE"):
+        pairs("-m", [word])
+
+
+@pytest.mark.parametrize(
+    ("text", "past", "meant"),
+    [
+        ("90s", True, NOW - timedelta(seconds=90)),
+        ("2h", False, NOW + timedelta(hours=2)),
+        ("7d", True, NOW - timedelta(days=7)),
+        ("2026-12-24T18:00+01:00", False, datetime(2026, 12, 24, 17, tzinfo=UTC)),
+        ("2026-12-24", False, datetime(2026, 12, 24).astimezone(UTC)),
+    ],
+)
+def test_a_moment_is_a_period_or_a_time(text: str, past: bool, meant: datetime):
+    assert moment("--since", text, NOW, past=past) == meant
