@@ -6,6 +6,7 @@ No run needs to end here, so it does not matter whether an operator is there.
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from podhatch import Hatchet, RequestRefused
@@ -13,7 +14,7 @@ from podhatch.api.model import JsonObject
 from podhatch.client import portal
 from podhatch.client.filters import FilterUpdate
 
-from tests.fakes.features import Create, FeatureContract
+from tests.fakes.features import LATER, NAME, Create, FeatureContract, orders
 from tests.kube import KUBECONFIG, Namespace, kubectl
 
 
@@ -57,3 +58,40 @@ def test_what_the_api_server_refuses_is_said(hatchet: Hatchet) -> None:
     made = hatchet.filters.create("flow", "true", "eu")
     with pytest.raises(RequestRefused, match=r"spec\.scope"):
         hatchet.filters.update(made.metadata.id, FilterUpdate(scope="x" * 300))
+
+
+def test_an_editor_of_the_namespace_may_do_all_but_look_at_nodes(
+    namespace: Namespace, tmp_path: Path
+) -> None:
+    """With the roles of the chart, which join the cluster's own role `edit`."""
+    namespace.kubectl("create", "serviceaccount", "editor")
+    account = f"--serviceaccount={namespace.name}:editor"
+    namespace.kubectl("create", "rolebinding", "editor", "--clusterrole=edit", account)
+    hatchet = Hatchet(namespace.name, kubeconfig=str(kubeconfig_of(namespace, "editor", tmp_path)))
+    namespace.apply(orders())
+    try:
+        cron = hatchet.cron.create(NAME, "daily", "@daily", {}).metadata.id
+        hatchet.cron.suspend(cron)
+        hatchet.cron.delete(cron)
+        hatchet.filters.delete(hatchet.filters.create(NAME, "true", "eu").metadata.id)
+        hatchet.event.get(hatchet.event.push("paid", {}).event_id)
+        hatchet.scheduled.delete(hatchet.scheduled.create(NAME, LATER, {}).metadata.id)
+        run = hatchet.runs.create(NAME, {}).run.metadata.id
+        hatchet.runs.cancel(run)
+        assert hatchet.logs.list(run).rows == []
+        assert hatchet.metrics.get_queue_metrics() == {}
+        with pytest.raises(RequestRefused, match="get and list on nodes, in a ClusterRole"):
+            hatchet.workers.list()
+    finally:
+        portal.shut_down()
+
+
+def kubeconfig_of(namespace: Namespace, account: str, folder: Path) -> Path:
+    """Return a kubeconfig of a service account."""
+    path = folder / "kubeconfig"
+    path.write_bytes(KUBECONFIG.read_bytes())
+    token = namespace.kubectl("create", "token", account)
+    config = ("--kubeconfig", str(path), "config")
+    kubectl(*config, "set-credentials", account, f"--token={token}")
+    kubectl(*config, "set-context", "--current", f"--user={account}")
+    return path
