@@ -120,13 +120,24 @@ class TaskRunError(PodhatchError):
 
     def __str__(self) -> str:
         """Name task, type and message, and below them the traceback from the pod."""
+        return f"{self.brief}\n{self.trace.rstrip()}" if self.trace else self.brief
+
+    @property
+    def brief(self) -> str:
+        """Task, type and message, without the traceback."""
         subject = f"task {self.task}: " if self.task else ""
-        trace = f"\n{self.trace.rstrip()}" if self.trace else ""
-        return f"{subject}{self.exc_type}: {self.exc}{trace}"
+        return f"{subject}{self.exc_type}: {self.exc}"
 
 
 class FailedTaskRunExceptionGroup(ExceptionGroup[TaskRunError]):
-    """The run failed: one `TaskRunError` for each task that did."""
+    """The run failed: one `TaskRunError` for each task that did.
+
+    Its text names the run and says of each of these tasks why, as Hatchet's does.
+    """
+
+    def __str__(self) -> str:
+        """Say which run failed, and why; the tracebacks are in `exceptions`."""
+        return f"{self.message} {'; '.join(each.brief for each in self.exceptions)}"
 
     @property
     def exceptions(self) -> tuple[TaskRunError, ...]:

@@ -16,6 +16,7 @@ from podhatch.client.run_rows import (
     task_id,
     task_output,
     task_row,
+    tasks_of,
 )
 from podhatch.client.session import Session, session_of
 from podhatch.client.shape import WorkflowRunShapeItem, shape_of
@@ -55,7 +56,8 @@ class TaskRunDetail:
         readable_id: Its name.
         status: Where it stands.
         output: What it returned; None while there is nothing.
-        error: Why it did not succeed, with the traceback from its pod; None if it did.
+        error: Why it failed, with the traceback from its pod; None if it did not. (Why a task was
+            cancelled is the `error_message` of its row in `runs.get`.)
     """
 
     external_id: str
@@ -97,7 +99,6 @@ async def get_details(target: Target, name: str) -> WorkflowRunDetail:
     session = await session_of(target)
     run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, name)
     outputs = await outputs_so_far(session, run)
-    tasks = run.status.tasks if run.status else []
     status = _status(run)
     return WorkflowRunDetail(
         external_id=run.metadata.name,
@@ -106,7 +107,9 @@ async def get_details(target: Target, name: str) -> WorkflowRunDetail:
         additional_metadata=run.spec.additional_metadata,
         done=status in ENDED,
         task_runs={
-            task.name: _task_detail(run, task, outputs) for task in tasks if task.state != "Pending"
+            task.name: _task_detail(run, task, outputs)
+            for task in tasks_of(run)
+            if task.state != "Pending"
         },
     )
 
@@ -134,10 +137,9 @@ async def create(target: Target, asked: NamedRun) -> V1WorkflowRunDetails:
 async def _details(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails:
     outputs = await outputs_so_far(session, run)
     workflow = await true_name(session, run.spec.workflow)
-    tasks = run.status.tasks if run.status else []
     return V1WorkflowRunDetails(
         run=run_row(run, workflow, outputs),
-        tasks=[task_row(run, task, workflow, outputs) for task in tasks],
+        tasks=[task_row(run, task, workflow, outputs) for task in tasks_of(run)],
         task_events=task_events(run),
         shape=await shape_of(session, run),
         object=run,
@@ -155,5 +157,5 @@ def _task_detail(run: WorkflowRun, task: TaskStatus, outputs: Outputs) -> TaskRu
         readable_id=task.name,
         status=STATES[task.state],
         output=task_output(task, outputs),
-        error=error_text(task),
+        error=error_text(task) if task.state == "Failed" else None,
     )

@@ -55,8 +55,8 @@ class V1TaskSummary:
         finished_at: When it ended.
         duration: Milliseconds from its start to its end; None before that.
         input: Of the run; None when payloads were not asked for.
-        output: What the task returned; of a run of many what each task that succeeded returned, by
-            name. None while there is nothing, and when payloads were not asked for.
+        output: What the task returned; of a run of many that succeeded what each of its tasks
+            returned, by name. None while there is nothing, and when payloads were not asked for.
         error_message: Why it did not succeed; None if it did.
         additional_metadata: Of the run.
         children: Of a run of many: its tasks.
@@ -90,10 +90,14 @@ class V1TaskSummary:
     children: "list[V1TaskSummary]" = field(default_factory=list["V1TaskSummary"])
 
 
+def tasks_of(run: WorkflowRun) -> list[TaskStatus]:
+    """Return where each task stands; nothing before the operator has taken up the run."""
+    return run.status.tasks if run.status else []
+
+
 def task_id(run: WorkflowRun, task: TaskStatus) -> str:
     """Return the id of a task: that of its run, if it is the only one there."""
-    alone = run.status is not None and len(run.status.tasks) == 1
-    return run.metadata.name if alone else f"{run.metadata.name}/{task.name}"
+    return run.metadata.name if len(tasks_of(run)) == 1 else f"{run.metadata.name}/{task.name}"
 
 
 def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1TaskSummary:
@@ -105,7 +109,7 @@ def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1
         outputs: Of its tasks that succeeded; None for a row without payloads.
     """
     status = run.status or WorkflowRunStatus()
-    rows = [task_row(run, task, workflow_name, outputs) for task in status.tasks]
+    rows = [task_row(run, task, workflow_name, outputs) for task in tasks_of(run)]
     if len(rows) == 1:
         return rows[0]
     return V1TaskSummary(
@@ -124,7 +128,7 @@ def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1
         finished_at=status.finished_at,
         duration=_milliseconds(status.started_at, status.finished_at),
         input=None if outputs is None else run.spec.input,
-        output=_loaded(outputs) if outputs else None,
+        output=_loaded(outputs) if outputs and status.phase == "Succeeded" else None,
         error_message=status.message if status.phase in ("Failed", "Cancelled") else None,
         children=rows,
     )

@@ -79,7 +79,7 @@ class RunsClient(BulkRuns):
         return await self._aio_wait(run_details.get_task, str(task_run_id))
 
     def get_result(self, run_id: RunId) -> Any:
-        """Return what the run has returned by now, without waiting: see `V1TaskSummary.output`.
+        """Return what the run has returned, without waiting: see `V1TaskSummary.output`.
 
         `get_run_ref(run_id).result()` waits for the run's end.
         """

@@ -250,6 +250,8 @@ class TestFailure:
         with pytest.raises(FailedTaskRunExceptionGroup) as failure:
             orders.run(Order(id=7))
         assert failure.value.message == f"Workflow run {stage.run['metadata']['name']} failed."
+        whole = "task charge: ValueError: no card; task pull: ImagePull: shop:1 cannot be pulled"
+        assert str(failure.value) == f"{failure.value.message} {whole}"
         charge, pull = failure.value.exceptions
         assert (charge.task, charge.exc_type, charge.exc) == ("charge", "ValueError", "no card")
         assert (charge.trace, charge.task_run_external_id) == (trace, "job-1")

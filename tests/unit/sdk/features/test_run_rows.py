@@ -105,7 +105,7 @@ def test_a_run_of_many_has_them_as_children(hatchet: Hatchet, put: Put) -> None:
     )
     [row] = hatchet.runs.list().rows
     assert (row.type, row.status, row.display_name) == ("DAG", RunStatus.RUNNING, "many")
-    assert row.output == {"a": {"x": 1}}
+    assert row.output is None, "a run that has not succeeded has returned nothing"
     assert [(each.metadata.id, each.display_name, each.output) for each in row.children] == [
         ("many/a", "a", {"x": 1}),
         ("many/b", "b", {"skipped": True}),
@@ -117,9 +117,28 @@ def test_a_run_of_many_has_them_as_children(hatchet: Hatchet, put: Put) -> None:
     details = hatchet.runs.get_details("many")
     assert list(details.task_runs) == ["a", "b", "c"]
     assert (details.done, details.task_runs["a"].output) == (False, {"x": 1})
-    assert hatchet.runs.get_result("many") == {"a": {"x": 1}}
+    assert hatchet.runs.get_result("many") is None
     with pytest.raises(RequestRefused, match=r"not the id of one task; .*: many/a, many/b,"):
         hatchet.runs.get_task_run("many")
+
+
+@pytest.mark.parametrize(
+    ("phase", "output"), [("Succeeded", {"a": 1}), ("Failed", None), ("Cancelled", None)]
+)
+def test_only_a_run_that_succeeded_has_an_output(
+    hatchet: Hatchet, put: Put, phase: str, output: JsonObject | None
+) -> None:
+    put("many", phase, task("a", "Succeeded", output="1"), task("b", "Skipped"))
+    found = hatchet.runs.get("many")
+    assert found.run.output == output
+    assert found.tasks[0].output == 1
+
+
+def test_a_cancelled_task_has_a_reason_and_no_error(hatchet: Hatchet, put: Put) -> None:
+    stopped = task("b", "Cancelled", reason="Cancelled", message="the task cancelled itself")
+    put("many", "Cancelled", task("a", "Succeeded"), stopped)
+    assert hatchet.runs.get_details("many").task_runs["b"].error is None
+    assert hatchet.runs.get_task_run("many/b").error_message == "the task cancelled itself"
 
 
 def test_lists_of_tasks(hatchet: Hatchet, put: Put) -> None:
