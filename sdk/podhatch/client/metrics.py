@@ -6,10 +6,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from podhatch.api.run import TaskStatus, WorkflowRun
+from podhatch.api.run import TaskStatus
 from podhatch.client import listing
 from podhatch.client.run_filter import RunFilter
 from podhatch.client.run_list import RunSearch, run_query
+from podhatch.client.run_rows import tasks_of
 from podhatch.client.session import Session, session_of
 from podhatch.client.status import STATES, RunStatus
 from podhatch.client.target import Target
@@ -64,7 +65,7 @@ async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
     counted: Counter[RunStatus] = Counter()
     async with aclosing(listing.find_all(session, query)) as runs:
         async for run in runs:
-            counted.update(STATES[task.state] for task in _tasks(run))
+            counted.update(STATES[task.state] for task in tasks_of(run))
     return TaskMetrics(**{status.value.lower(): counted[status] for status in RunStatus})
 
 
@@ -101,13 +102,9 @@ async def _under_way(session: Session) -> AsyncGenerator[tuple[str, TaskStatus],
     query = run_query(RunSearch(ever), None)
     async with aclosing(listing.find_all(session, query)) as runs:
         async for run in runs:
-            for task in _tasks(run):
+            for task in tasks_of(run):
                 yield run.spec.workflow, task
 
 
 def _stat(moments: list[datetime]) -> TaskStatusStat:
     return TaskStatusStat(len(moments), min(moments, default=None))
-
-
-def _tasks(run: WorkflowRun) -> list[TaskStatus]:
-    return run.status.tasks if run.status else []

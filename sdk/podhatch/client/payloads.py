@@ -4,14 +4,14 @@ from podhatch.api.result import TaskResult
 from podhatch.api.run import TaskStatus, WorkflowRun
 from podhatch.client.bounded import gathered
 from podhatch.client.explain import explained
+from podhatch.client.run_rows import tasks_of
 from podhatch.client.session import Session
 from podhatch.cluster import TASK_RESULT
 
 
 async def outputs_so_far(session: Session, run: WorkflowRun) -> dict[str, str | None]:
     """Return the JSON text that each task wrote which has succeeded by now, by its name."""
-    tasks = run.status.tasks if run.status else []
-    done = [task for task in tasks if task.state == "Succeeded"]
+    done = [task for task in tasks_of(run) if task.state == "Succeeded"]
     texts = await gathered(_text(session, run, task) for task in done)
     return {task.name: text for task, text in zip(done, texts, strict=True)}
 

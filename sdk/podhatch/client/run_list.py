@@ -12,7 +12,7 @@ from podhatch.client.listing import Query, Window
 from podhatch.client.payloads import outputs_so_far
 from podhatch.client.rows import Pagination, Rows, metadata_of
 from podhatch.client.run_filter import RunFilter
-from podhatch.client.run_rows import V1TaskSummary, run_row, task_row
+from podhatch.client.run_rows import V1TaskSummary, run_row, task_row, tasks_of
 from podhatch.client.session import Session, session_of
 from podhatch.client.status import STATES, phase_selector
 from podhatch.client.target import Target
@@ -76,7 +76,7 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
     wanted = (asked.additional_metadata or {}).items()
 
     def keep(run: WorkflowRun) -> bool:
-        created_at, tasks = metadata_of(run).created_at, _tasks(run)
+        created_at, tasks = metadata_of(run).created_at, tasks_of(run)
         return (
             created_at >= since
             and (asked.until is None or created_at <= asked.until)
@@ -127,7 +127,7 @@ async def _all_tasks(
 ) -> AsyncGenerator[tuple[WorkflowRun, TaskStatus], None]:
     async with aclosing(listing.find_all(session, query, at_most)) as runs:
         async for run in runs:
-            for task in _tasks(run):
+            for task in tasks_of(run):
                 yield run, task
 
 
@@ -144,7 +144,3 @@ async def _rows(
         else run_row(run, names[run.spec.workflow], outputs.get(run.metadata.name))
         for run, task in found
     ]
-
-
-def _tasks(run: WorkflowRun) -> list[TaskStatus]:
-    return run.status.tasks if run.status else []

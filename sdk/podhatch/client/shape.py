@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from podhatch.api.run import WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.client.run_rows import task_id
+from podhatch.client.run_rows import task_id, tasks_of
 from podhatch.client.session import Session
 from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, ApiError
 
@@ -32,7 +32,6 @@ async def shape_of(session: Session, run: WorkflowRun) -> list[WorkflowRunShapeI
     """Return the graph; without the pinned workflow, or the right to read it, tasks alone."""
     spec = await _spec(session, run)
     parents = {task.name: task.parents for task in spec.tasks} if spec else {}
-    tasks = run.status.tasks if run.status else []
     return [
         WorkflowRunShapeItem(
             task_external_id=task_id(run, task),
@@ -41,7 +40,7 @@ async def shape_of(session: Session, run: WorkflowRun) -> list[WorkflowRunShapeI
             children_step_ids=[name for name, above in parents.items() if task.name in above],
             parents=parents.get(task.name, []),
         )
-        for task in tasks
+        for task in tasks_of(run)
     ]
 
 

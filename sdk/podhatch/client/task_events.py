@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from podhatch.api.run import AttemptRecord, TaskStatus, WorkflowRun
-from podhatch.client.run_rows import error_text, task_id
+from podhatch.client.run_rows import error_text, task_id, tasks_of
 
 _TIMED_OUT = "TimedOut"
 _NOT_STARTED = "ScheduleTimedOut"
@@ -65,8 +65,7 @@ def task_events(run: WorkflowRun) -> list[V1TaskEvent]:
 
     Of a task with many attempts the oldest are not there any more.
     """
-    tasks = run.status.tasks if run.status else []
-    return [event for task in tasks for event in _events(task_id(run, task), task)]
+    return [event for task in tasks_of(run) for event in _events(task_id(run, task), task)]
 
 
 def _events(identity: str, task: TaskStatus) -> Iterator[V1TaskEvent]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from podhatch.api import labels
 from podhatch.api.run import TaskStatus, WorkflowRun
 from podhatch.client import objects
+from podhatch.client.run_rows import tasks_of
 from podhatch.client.session import Session
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError
 from podhatch.errors import RequestRefused
@@ -56,7 +57,7 @@ async def run_and_task(session: Session, identity: str) -> tuple[WorkflowRun, Ta
     """
     reference = await resolved(session, identity)
     run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, reference.run)
-    tasks = run.status.tasks if run.status else []
+    tasks = tasks_of(run)
     meant = [task for task in tasks if reference.task in (None, task.name)]
     if len(meant) != 1:
         ids = ", ".join(f"{run.metadata.name}/{task.name}" for task in tasks) or "none by now"
