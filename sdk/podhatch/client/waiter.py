@@ -10,20 +10,50 @@ from podhatch.client.following import ended
 PATIENCE_SECONDS = 10.0
 """A run that nobody took up for so long is worth a warning."""
 
+QUIET_SECONDS = 60.0
+
 _logger = logging.getLogger("podhatch")
+
+
+class Alarm:
+    """Says why runs are not taken up: the same once a minute, however many runs wait."""
+
+    def __init__(self) -> None:
+        self._said_at: dict[str, float] = {}
+
+    def ring(self, run: JsonObject) -> None:
+        """Say why this run waits, unless it waits for its time, or it was just said of another."""
+        namespace, name = key_of(run)
+        accepted = _acceptance(run)
+        if accepted is None:
+            text = (
+                "no operator has taken up run %s in namespace %s: does podhatch serve this "
+                "namespace? (chart value watchNamespaces)"
+            )
+            self._say(text, text, name, namespace)
+        elif accepted.get("reason") != "Scheduled":
+            message = accepted.get("message", "")
+            self._say(message, "run %s waits: %s", name, message)
+
+    def _say(self, reason: str, text: str, *arguments: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at.get(reason, float("-inf")) > QUIET_SECONDS:
+            self._said_at[reason] = now
+            _logger.warning(text, *arguments)
 
 
 class Waiter:
     """Holds the run as it was seen last, and a future for its end.
 
-    Warns once when the run is not taken up.
+    Rings the alarm when the run is not taken up.
     """
 
-    def __init__(self, run: JsonObject) -> None:
+    def __init__(self, run: JsonObject, alarm: Alarm) -> None:
         loop = asyncio.get_running_loop()
         self.run = run
         self.end: asyncio.Future[JsonObject] = loop.create_future()
-        self._timer = loop.call_later(PATIENCE_SECONDS, self._warn)
+        self._alarm = alarm
+        self._timer = loop.call_later(PATIENCE_SECONDS, self._ring)
         self.saw(run)
 
     def saw(self, run: JsonObject) -> None:
@@ -45,20 +75,8 @@ class Waiter:
         self._timer.cancel()
         self.end.cancel()
 
-    def _warn(self) -> None:
-        namespace, name = key_of(self.run)
-        accepted = _acceptance(self.run)
-        if accepted is not None and accepted.get("reason") == "Scheduled":
-            return
-        if accepted is not None:
-            _logger.warning("run %s waits: %s", name, accepted.get("message", ""))
-        else:
-            _logger.warning(
-                "no operator has taken up run %s in namespace %s: does podhatch serve this "
-                "namespace? (chart value watchNamespaces)",
-                name,
-                namespace,
-            )
+    def _ring(self) -> None:
+        self._alarm.ring(self.run)
 
 
 def key_of(run: JsonObject) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from podhatch.api.model import JsonObject
 from podhatch.client import following
 from podhatch.client.explain import explained
 from podhatch.client.following import ended, states
-from podhatch.client.waiter import Waiter, key_of
+from podhatch.client.waiter import Alarm, Waiter, key_of
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 from podhatch.errors import RunDeleted
 
@@ -26,7 +26,8 @@ class Followers:
     def __init__(self, cluster: Cluster, namespace: str, client: str) -> None:
         self._cluster = cluster
         self._client = client
-        self._mine = Follower(cluster, namespace, f"{CLIENT}={client}")
+        self._alarm = Alarm()
+        self._mine = Follower(cluster, namespace, f"{CLIENT}={client}", self._alarm)
 
     async def end_of(self, run: JsonObject) -> JsonObject:
         """Return the run as it is at its end.
@@ -38,7 +39,7 @@ class Followers:
         """
         if run["metadata"].get("labels", {}).get(CLIENT) == self._client:
             return await self._mine.end_of(run)
-        waiter = Waiter(run)
+        waiter = Waiter(run, self._alarm)
         try:
             async with aclosing(states(self._cluster, run)) as changes:
                 async for run in changes:
@@ -51,9 +52,10 @@ class Followers:
 class Follower:
     """One watch for all who wait for runs that it selects."""
 
-    def __init__(self, cluster: Cluster, namespace: str, label_selector: str) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, label_selector: str, alarm: Alarm) -> None:
         self._cluster = cluster
         self._namespace = namespace
+        self._alarm = alarm
         self._label_selector = label_selector
         self._waiters: dict[str, set[Waiter]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -68,7 +70,7 @@ class Follower:
         """Return the run as it is at its end; `run` is how the caller knows it."""
         if ended(run):
             return run
-        waiter = Waiter(run)
+        waiter = Waiter(run, self._alarm)
         missed = self._join(waiter)
         try:
             if missed:

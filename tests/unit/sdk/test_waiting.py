@@ -129,7 +129,7 @@ class TestWaiting:
             ),
         ],
     )
-    async def test_warns_once_when_nobody_takes_it_up(
+    async def test_warns_once_when_nobody_takes_them_up(
         self,
         stage: Stage,
         orders: Workflow[Order],
@@ -140,11 +140,13 @@ class TestWaiting:
     ) -> None:
         monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.01)
         stage.statuses = lambda _: [status]
-        reference = await orders.aio_run_no_wait(Order(id=7))
-        result = asyncio.create_task(reference.aio_result())
+        references = [await orders.aio_run_no_wait(Order(id=number)) for number in range(3)]
+        results = [asyncio.create_task(each.aio_result()) for each in references]
         assert warning in await warnings.get()
-        await portal.aio_wait(finish(stage, reference))
-        await result
+        await asyncio.sleep(0.05)  # as long as the others would have waited with theirs
+        for reference in references:
+            await portal.aio_wait(finish(stage, reference))
+        await asyncio.gather(*results)
         assert warnings.empty()
 
     async def test_is_silent_when_accepted(
