@@ -65,7 +65,8 @@ class Kubelet:
     @property
     def deadlines(self) -> list[datetime]:
         """When the attempts' times are over by the clock of the runs."""
-        return [each.deadline for each in self._running.values() if each.deadline]
+        deadlines = (each.deadline for each in self._running.values())
+        return [each for each in deadlines if each is not None]
 
     @property
     def seconds_left(self) -> float | None:

@@ -71,7 +71,8 @@ class ThreadExecution:
     @property
     def seconds_left(self) -> float | None:
         """After how long its time is over by the machine's clock."""
-        return None if self._real_deadline is None else self._real_deadline - time.monotonic()
+        deadline = self._real_deadline
+        return None if deadline is None else deadline - time.monotonic()
 
     def start(self) -> None:
         """Start the thread."""
@@ -80,14 +81,15 @@ class ThreadExecution:
 
     def look_at_clock(self, now: datetime) -> None:
         """End the attempt if its time is over, by the run's clock or by the machine's."""
-        over = self.deadline is not None and now >= self.deadline
-        if over or (self._real_deadline is not None and time.monotonic() >= self._real_deadline):
+        deadline, left = self.deadline, self.seconds_left
+        if (deadline and now >= deadline) or (left is not None and left <= 0):
             limit = (self._assignment.execution_timeout or 0.0) + self._extended
             coroutine = self._performance.coroutine if self._performance else None
             trace = current_stack(coroutine, self._thread.ident)
             error = error_report("TimedOut", f"Task exceeded timeout of {limit:g}s", trace)
             self._settle("TimedOut", error=error)
-            self.cancel()
+            self._host.cancelled = True
+            self._interrupt()
 
     def cancel(self) -> None:
         """Tell the code to stop; an async function is cancelled a moment later."""
@@ -115,13 +117,15 @@ class ThreadExecution:
         if timeout is None:
             return
         with self._lock:
+            if self._settled:
+                return
             self._extended += seconds
             if self.deadline is None or self._real_deadline is None:
                 self.deadline = self._listener.now() + timedelta(seconds=timeout)
                 self._real_deadline = time.monotonic() + timeout
             self.deadline += timedelta(seconds=seconds)
             self._real_deadline += seconds
-            if seconds and not self._settled:
+            if seconds:
                 self._report["extendedSeconds"] = self._extended
                 self._listener.extended(self._job, self._report.copy())
 
