@@ -98,7 +98,8 @@ class TaskRunError(PodhatchError):
         exc: The exception's message.
         exc_type: The exception's class name, or a reason such as `ImagePull`.
         trace: The traceback from the pod; empty when there is none.
-        task_run_external_id: Name of the attempt's Job, when there was one.
+        task_run_external_id: Name of the attempt's Job, when there was one; from a context, the
+            id of the task.
         task: Name of the task.
     """
 

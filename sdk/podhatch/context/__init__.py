@@ -7,5 +7,6 @@ from podhatch.context.context import Context
 from podhatch.context.current import current_context, entered
 from podhatch.context.facts import Facts
 from podhatch.context.host import Host
+from podhatch.context.worker import WorkerContext
 
-__all__ = ["Context", "Facts", "Host", "current_context", "entered"]
+__all__ = ["Context", "Facts", "Host", "WorkerContext", "current_context", "entered"]

@@ -102,7 +102,10 @@ class Context(Facts):
     def get_task_run_error(
         self, task: "Task[Any, Any] | Standalone[Any, Any] | str"
     ) -> TaskRunError | None:
-        """Return, in a failure task, why a task failed; None if it did not."""
+        """Return, in a failure task, why a task failed; None if it did not.
+
+        Its `task_run_external_id` is the id of the task that failed, as `runs.get` has it.
+        """
         text = self.errors.get(_name(task))
         if text is None:
             return None
@@ -110,7 +113,8 @@ class Context(Facts):
         kind, colon, message = told.partition(": ")
         if not colon or not kind.isidentifier():
             kind, message = "Error", told
-        return TaskRunError(message, kind, f"{mark}{trace}".lstrip("\n"), task=_name(task))
+        failed = f"{self.workflow_run_id}/{_name(task)}"
+        return TaskRunError(message, kind, f"{mark}{trace}".lstrip("\n"), failed, task=_name(task))
 
     fetch_task_run_error = get_task_run_error
 

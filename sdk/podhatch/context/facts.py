@@ -6,6 +6,8 @@ Filled by the runner from the pod's variables, by `run_local` and `mock_run` fro
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from podhatch.context.worker import WorkerContext
+
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.api.pod import TriggerReport
@@ -74,6 +76,11 @@ class Facts:
     def worker_labels(self) -> dict[str, str | int]:
         """Always empty: a pod serves one task, so it has no labels to choose it by."""
         return {}
+
+    @property
+    def worker(self) -> WorkerContext:
+        """The pod, as older code asks for it: `ctx.worker.id()`."""
+        return WorkerContext(self.worker_id)
 
     @property
     def priority(self) -> int | None:

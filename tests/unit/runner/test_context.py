@@ -130,6 +130,7 @@ def test_errors_of_a_failure_task(text: str, kind: str, message: str, trace: str
     assert context.task_run_errors == {"load": text}
     error = context.get_task_run_error(load)
     assert isinstance(error, TaskRunError)
+    assert error.task_run_external_id == "shop-1/load"
     assert (error.exc_type, error.exc, error.trace) == (kind, message, trace)
     assert error.task == "load"
     assert context.get_task_run_error("pay") is None
@@ -221,4 +222,7 @@ async def test_what_means_nothing_here_is_taken() -> None:
     await context.aio_release_slot()
     context.upsert_worker_labels({"gpu": 1})
     await context.aio_upsert_worker_labels({"gpu": 1})
-    assert context.worker_labels == {}
+    context.worker.upsert_labels({"gpu": 1})
+    await context.worker.async_upsert_labels({"gpu": 1})
+    assert context.worker_labels == context.worker.labels() == {}
+    assert context.worker.id() == context.worker_id
