@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,48 @@ def read(screen: int) -> bytes:
         return os.read(screen, 65536)
     except OSError:
         return b""
+
+
+def test_an_interrupt_restores_the_terminal_and_leaves_the_run(
+    podhatch_environment: dict[str, str], namespace: Namespace
+) -> None:
+    namespace.apply(workflow_manifest("long", shell("t", "sleep 600")))
+    namespace.run("long-1", "long")
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(
+        [PODHATCH, "watch", "long-1"],
+        env={**podhatch_environment, "TERM": "xterm"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        while b"Running" not in shown:
+            shown += read(screen)
+        process.send_signal(signal.SIGINT)
+        while chunk := read(screen):
+            shown += chunk
+    os.close(screen)
+    assert process.returncode == 130
+    assert shown.count(b"\x1b[?25h") == shown.count(b"\x1b[?25l") == 1  # the cursor is shown
+    assert b"Traceback" not in shown
+    assert namespace.get("wfr", "long-1")["status"]["phase"] == "Running"
+
+
+def test_output_that_nobody_reads_ends_the_command(
+    podhatch_environment: dict[str, str], diamond: str
+) -> None:
+    script = f"'{PODHATCH}' get {diamond} -o json | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env=podhatch_environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("141\n", "")
 
 
 def test_get_and_list_show_a_run_that_is_over(

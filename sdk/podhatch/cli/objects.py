@@ -12,7 +12,6 @@ from podhatch.cli.place import Place
 from podhatch.client.session import session_of
 from podhatch.cluster import ApiError, Cluster, Kind
 
-
 Column = tuple[str, Callable[[JsonObject], str]]
 
 
