@@ -35,7 +35,7 @@ from podhatch import (
     or_,
 )
 from podhatch.api.run import WorkflowRun
-from podhatch.client.crons import CronWorkflows
+from podhatch.client.cron_rows import CronWorkflows
 from podhatch.client.event_rows import Event
 from podhatch.client.filters import V1Filter
 from podhatch.client.run_details import V1WorkflowRunDetails

@@ -5,8 +5,6 @@ Coroutines for the portal, called by `create_cron` of the runnables and by the c
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
@@ -21,8 +19,9 @@ from podhatch.api.cron import (
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
 from podhatch.client import listing, objects
+from podhatch.client.cron_rows import CronWorkflows, CronWorkflowsMethod, cron_of
 from podhatch.client.listing import Query, Window
-from podhatch.client.rows import Metadata, Rows, metadata_of
+from podhatch.client.rows import Rows
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.client.workflow_names import true_name, true_names
@@ -91,60 +90,6 @@ class CronRequest:
             )
         name = object_name(f"{workflow}-{self.cron_name}", MAX_CRON_NAME)
         return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
-
-
-class CronWorkflowsMethod(StrEnum):
-    """Where a cron comes from."""
-
-    DEFAULT = "DEFAULT"
-    """`on_crons` of its workflow, with which it comes and goes."""
-    API = "API"
-    """`create_cron`, or an object that somebody applied."""
-
-
-@dataclass(frozen=True)
-class CronWorkflows:
-    """A cron, under the names of the Hatchet SDK.
-
-    Attributes:
-        metadata: Its id is the name of the CronWorkflow object.
-        name: The cron's name as its author wrote it.
-        workflow_id: Name of the Workflow object.
-        workflow_name: The workflow's name as its author wrote it.
-        cron: The expression.
-        input: Of each run.
-        additional_metadata: Of each run.
-        enabled: False while it is suspended.
-        method: Where it comes from.
-        priority: 1 to 3 of each run; None leaves it to the workflow.
-        time_zone: Of the expression.
-        next_run_times: Of the next ticks; empty until the operator has seen the cron, and while
-            it is suspended.
-    """
-
-    metadata: Metadata
-    name: str
-    workflow_id: str
-    workflow_name: str
-    cron: str
-    input: JsonObject
-    additional_metadata: dict[str, str]
-    enabled: bool
-    method: CronWorkflowsMethod
-    priority: int | None
-    time_zone: str
-    next_run_times: list[datetime]
-
-
-def _is_zone(name: str) -> bool:
-    """Tell whether there is such a time zone; true where nobody knows."""
-    for each in (name, DEFAULT_TIME_ZONE):
-        try:
-            ZoneInfo(each)
-        except (ZoneInfoNotFoundError, OSError, ValueError):
-            continue
-        return each == name
-    return True  # this machine has no data of time zones
 
 
 async def create(request: CronRequest) -> CronWorkflows:
@@ -221,26 +166,6 @@ async def delete(target: Target, name: str) -> None:
     await objects.delete(await session_of(target), CRON_WORKFLOW, name)
 
 
-def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
-    """Return the object under the names of the Hatchet SDK."""
-    spec, owners = stored.spec, stored.metadata.owner_references
-    declared = any(owner.controller and owner.kind == "Workflow" for owner in owners)
-    return CronWorkflows(
-        metadata=metadata_of(stored),
-        name=stored.true_name,
-        workflow_id=spec.workflow,
-        workflow_name=workflow_name,
-        cron=spec.schedule,
-        input=spec.input,
-        additional_metadata=spec.additional_metadata,
-        enabled=not spec.suspend,
-        method=CronWorkflowsMethod.DEFAULT if declared else CronWorkflowsMethod.API,
-        priority=spec.priority,
-        time_zone=spec.time_zone,
-        next_run_times=stored.status.next_run_times if stored.status else [],
-    )
-
-
 async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
     created = await session.create_once(asked.to_wire())
     if created is None:
@@ -250,3 +175,14 @@ async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
 
 async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
     return cron_of(stored, await true_name(session, stored.spec.workflow))
+
+
+def _is_zone(name: str) -> bool:
+    """Tell whether there is such a time zone; true where nobody knows."""
+    for each in (name, DEFAULT_TIME_ZONE):
+        try:
+            ZoneInfo(each)
+        except (ZoneInfoNotFoundError, OSError, ValueError):
+            continue
+        return each == name
+    return True  # this machine has no data of time zones

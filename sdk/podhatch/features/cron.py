@@ -5,7 +5,8 @@ from typing import TypedDict, Unpack
 
 from podhatch.api.cron import ConcurrencyPolicy
 from podhatch.client import crons
-from podhatch.client.crons import CronRequest, CronWorkflows
+from podhatch.client.cron_rows import CronWorkflows
+from podhatch.client.crons import CronRequest
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.listing import Window
 from podhatch.client.rows import Rows

@@ -21,7 +21,8 @@ from podhatch.runnables.trigger import (
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.client.crons import CronRequest, CronWorkflows
+    from podhatch.client.cron_rows import CronWorkflows
+    from podhatch.client.crons import CronRequest
     from podhatch.client.filters import V1Filter
     from podhatch.client.request import RunRequest
 
