@@ -45,7 +45,8 @@ class Project:
         from podhatch.client.manifest import NOTHING, Publication
         from podhatch.context import current_context
 
-        if current_context() is not None and substitute.current() is None:
+        task = current_context()
+        if task is not None and task.run_uid and substitute.current() is None:
             return NOTHING
         defined = [each for each in needed if not each.is_stub]
         others = [

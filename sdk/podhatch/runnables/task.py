@@ -69,6 +69,11 @@ class Task(Mockable[Input, R_co], Generic[Input, R_co]):
         return f"workflow {self.workflow.name!r}, task {self.name!r}"
 
     @property
+    def retries(self) -> int:
+        """How often it is tried again after a failure of its own."""
+        return self.settings.retries
+
+    @property
     def is_async_function(self) -> bool:
         """Whether calling `fn` gives a coroutine."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.fn))

@@ -91,6 +91,15 @@ def test_outside_of_a_run_it_is_an_ordinary_one(
     assert "ownerReferences" not in stage.run["metadata"]
 
 
+def test_task_that_belongs_to_no_run_has_no_children(
+    stage: Stage, child: Standalone[EmptyModel, int]
+) -> None:
+    with entered(dataclasses.replace(PARENT, run_uid="")):
+        child.run_no_wait()
+    assert "parent" not in stage.run["spec"]
+    assert len(stage.cluster.objects("Workflow")) == 1
+
+
 def names(stage: Stage) -> list[str]:
     return [run["metadata"]["name"] for run in stage.cluster.objects("WorkflowRun")]
 
