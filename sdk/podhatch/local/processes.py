@@ -15,6 +15,8 @@ from datetime import datetime
 from podhatch.api import pod
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
+from podhatch.api.stream import MARK
+from podhatch.context import Host
 from podhatch.local.code import mock_name
 from podhatch.local.execution import Ended, Execution, Listener
 from podhatch.local.options import Mocks
@@ -24,6 +26,8 @@ from podhatch.local.work import Work
 COMMAND = (sys.executable, "-m", "podhatch.local.child")
 KILL_SECONDS = 5.0
 """From asking a child to stop to its end by force, when nobody waits for the run any more."""
+
+_console = Host()
 
 
 class Processes:
@@ -90,7 +94,7 @@ class ProcessExecution:
             with process:
                 assert process.stdout is not None
                 for line in process.stdout:
-                    self._listener.wrote(self._work.job, line.rstrip("\n"))
+                    self._write(line.rstrip("\n"))
             self._listener.finished(self._work.job, self._ended(process.returncode))
 
     def _start(self) -> "subprocess.Popen[str] | None":
@@ -109,6 +113,12 @@ class ProcessExecution:
                 errors="replace",
             )
             return self._process
+
+    def _write(self, line: str) -> None:
+        """Keep a line of the log, and print it unless it is a chunk of a stream."""
+        self._listener.wrote(self._work.job, line)
+        if MARK not in line:
+            _console.write(line)
 
     def _ended(self, code: int) -> Ended:
         """Return how the child ended, by the clock of the run: its own is the machine's."""

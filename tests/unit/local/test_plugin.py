@@ -102,6 +102,21 @@ def test_a_run_is_cancelled_and_replayed(podhatch_local: LocalRuns) -> None:
     assert run.result()["ship"] is None
 
 
+async def test_streams_and_lists_work_as_with_a_cluster(
+    podhatch_local: LocalRuns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @hatchet.task()
+    async def talks(input: Any, ctx: Context) -> None:
+        await ctx.aio_put_stream("one")
+        ctx.log("said")
+        ctx.put_stream(b"two")
+
+    run = await talks.aio_run_no_wait()
+    assert [chunk async for chunk in run.stream()] == ["one", b"two"]
+    assert [row.workflow_name for row in (await hatchet.runs.aio_list()).rows] == ["talks"]
+    assert capsys.readouterr().out == "said\n"
+
+
 def test_each_test_begins_with_nothing(podhatch_local: LocalRuns) -> None:
     assert podhatch_local.runs == []
     assert podhatch_local.clock.now() == datetime(2030, 1, 1, tzinfo=UTC)

@@ -58,13 +58,14 @@ def dies(input: Any, ctx: Context) -> None:
     os._exit(3)
 
 
-def test_each_attempt_is_a_process_of_its_own() -> None:
+def test_each_attempt_is_a_process_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     result = family.run_local(processes=True, clock=FakeClock())
     task, child = result["grandchild"]
     assert len({os.getpid(), result["where"]["pid"], task}) == 3
     assert child == task
     assert result["where"]["colour"] == "blue$(HOME)"
     assert result["where"]["folder"] == os.getcwd()
+    assert "this is no part of the output\n" in capsys.readouterr().out
 
 
 def test_a_process_that_dies_is_tried_again() -> None:
