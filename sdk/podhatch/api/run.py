@@ -30,6 +30,7 @@ MAX_ERROR_MESSAGE = 2048
 MAX_TRACEBACK = 8192
 MAX_RECORD_MESSAGE = 300
 MAX_ATTEMPT_RECORDS = 10
+MAX_DELAY_SECONDS = 3_153_600_000
 MAX_DISRUPTIONS = 10
 """An attempt that is lost once more than this fails the task."""
 
@@ -341,7 +342,9 @@ class WorkflowRunStatus(WireModel):
     start_delay_seconds: Annotated[
         float | None,
         Field(
-            ge=0, description="startDelaySeconds: how much later than spec.startAt the run started."
+            ge=0,
+            le=MAX_DELAY_SECONDS,
+            description="startDelaySeconds: how much later than spec.startAt the run started.",
         ),
     ] = None
     finished_at: Annotated[

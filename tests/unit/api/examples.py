@@ -3,15 +3,26 @@
 from datetime import UTC, datetime
 
 from podhatch.api import condition as conditions
-from podhatch.api.event import WorkflowEvent, WorkflowEventSpec
+from podhatch.api.cron import CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
+from podhatch.api.event import (
+    TriggeredRun,
+    WorkflowEvent,
+    WorkflowEventSpec,
+    WorkflowEventStatus,
+)
+from podhatch.api.event_filter import EventFilter, EventFilterSpec, FilterRule
 from podhatch.api.model import Condition, ObjectMeta
 from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
 from podhatch.api.run import (
     AttemptRecord,
+    ParentReference,
     Replay,
     TaskError,
     TaskStatus,
+    Trigger,
+    TriggeringEvent,
+    TriggeringTick,
     WorkflowRun,
     WorkflowRunSpec,
     WorkflowRunStatus,
@@ -154,6 +165,15 @@ WORKFLOW = Workflow(
         ],
         on_failure_task=hook("mend", **FUNCTION),
         on_success_task=hook("tell", **FUNCTION),
+        on_events=["order:*"],
+        default_filters=[
+            FilterRule(expression="input.amount > payload.floor", scope="eu", payload={"floor": 7})
+        ],
+        on_crons=["30 4 * * MON"],
+        cron_input={"id": 7},
+        default_additional_metadata={"team": "shop"},
+        default_priority=2,
+        lifespan="orders:lifespan",
         pod=POD,
         sticky="Soft",
         ttl_seconds_after_finished=60,
@@ -176,6 +196,14 @@ RUN = WorkflowRun(
         workflow="full",
         input={"id": 7, "deep": {"list": [1, "two", None, {"three": 3.5}]}},
         additional_metadata={"customer": "7"},
+        priority=3,
+        start_at=MOMENT,
+        starting_deadline_seconds=60,
+        parent=ParentReference(run="fan-out-1", task="spread", job="fan-out-1-spread-1", index=0),
+        trigger=Trigger(
+            event=TriggeringEvent(id="paid-1", key="paid", filter_payload={"floor": 7}),
+            cron=TriggeringTick(cron="nightly", job="nightly-29000000", scheduled_at=MOMENT),
+        ),
         desired_state="Cancelled",
         replay=Replay(count=2, failed_only=True),
     ),
@@ -187,6 +215,7 @@ RUN = WorkflowRun(
         revision="full-5d9c7",
         replays=1,
         started_at=MOMENT,
+        start_delay_seconds=1.5,
         finished_at=MOMENT,
         conditions=[condition("Accepted"), condition("Failed")],
         tasks=[
@@ -242,11 +271,62 @@ RESULT = TaskResult(
     ),
 )
 
-EVENT = WorkflowEvent(
-    metadata=ObjectMeta(name="paid-1"),
-    spec=WorkflowEventSpec(
-        key="paid", payload={"amount": 7}, scope="customer-7", seen_at=MOMENT, ttl_seconds=60
+KEYED_CHILD = WorkflowRun(
+    metadata=ObjectMeta(name="full-2"),
+    spec=WorkflowRunSpec(
+        workflow="full",
+        parent=ParentReference(run="fan-out-1", task="spread", job="fan-out-1-spread-1", key="k"),
     ),
 )
 
-ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, RESULT, EVENT)
+EVENT = WorkflowEvent(
+    metadata=ObjectMeta(name="paid-1"),
+    spec=WorkflowEventSpec(
+        key="paid",
+        payload={"amount": 7},
+        scope="customer-7",
+        additional_metadata={"source": "till"},
+        priority=3,
+        seen_at=MOMENT,
+        ttl_seconds=60,
+    ),
+    status=WorkflowEventStatus(
+        handled_at=MOMENT,
+        triggered_runs=[TriggeredRun(run="full-1", workflow="full")],
+        message="a filter could not be asked",
+    ),
+)
+
+CRON = CronWorkflow(
+    metadata=ObjectMeta(name="nightly"),
+    spec=CronWorkflowSpec(
+        workflow="full",
+        name="Nightly",
+        schedule="30 4 * * *",
+        time_zone="Europe/Paris",
+        suspend=True,
+        concurrency_policy="Forbid",
+        starting_deadline_seconds=60,
+        input={"id": 7},
+        additional_metadata={"customer": "7"},
+        priority=1,
+        successful_runs_history_limit=5,
+        failed_runs_history_limit=5,
+    ),
+    status=CronWorkflowStatus(
+        observed_generation=3,
+        conditions=[condition("Valid")],
+        last_tick_at=MOMENT,
+        last_run="nightly-29000000",
+        next_run_times=[MOMENT],
+    ),
+)
+
+FILTER = EventFilter(
+    metadata=ObjectMeta(name="large"),
+    spec=EventFilterSpec(
+        workflow="full", expression="input.amount > 7", scope="eu", payload={"floor": 7}
+    ),
+)
+
+ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, KEYED_CHILD, RESULT, EVENT, CRON, FILTER)

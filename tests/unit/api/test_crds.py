@@ -155,7 +155,8 @@ def test_columns_and_selectable_fields_exist(definition: Definition) -> None:
     paths = dict(nodes(schema_of(definition)))
     for column in definition.columns:
         if not column.path.startswith(".metadata"):
-            assert column.path.split("[?", maxsplit=1)[0] in paths, column.name
+            path = re.sub(r"\[(\*|\d+)\]\.?", lambda match: "[]." * ("." in match[0]), column.path)
+            assert path.split("[?", maxsplit=1)[0] in paths, column.name
     for path in definition.selectable:
         assert paths[path]["type"] in ("string", "boolean", "integer"), path
 
@@ -174,7 +175,7 @@ def test_only_kinds_with_a_status_have_one() -> None:
         for definition in DEFINITIONS
         if "subresources" in definition.to_wire()["spec"]["versions"][0]
     }
-    assert with_status == {"workflows", "workflowruns"}
+    assert with_status == {"workflows", "workflowruns", "workflowevents", "cronworkflows"}
 
 
 @pytest.mark.parametrize("path", [p for p in crds.files() if p.parts[0] == "crds"], ids=str)
