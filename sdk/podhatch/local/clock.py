@@ -56,8 +56,14 @@ class FakeClock:
     machine's clock, and so `time.sleep()` in a task, is left alone.
     """
 
-    def __init__(self, start: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
-        """Set the clock; a time without a zone is UTC."""
+    def __init__(self, start: datetime | None = None) -> None:
+        """Set the clock.
+
+        Args:
+            start: Its time, UTC where it has no zone; by default the machine's, for code that
+                schedules by that.
+        """
+        start = start or datetime.now(UTC)
         self._now = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
         self._lock = threading.Lock()
         self._wakes: list[Callable[[], None]] = []
