@@ -128,6 +128,7 @@ steps = st.lists(
         st.sampled_from(["see", "see", "see", "reconcile", "die before", "die after", "restart"]),
         st.integers(1, 20),
     ),
+    min_size=8,
     max_size=25,
 )
 

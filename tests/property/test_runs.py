@@ -70,7 +70,7 @@ hooks = st.fixed_dictionaries(
 
 
 def steps(*kinds: str) -> st.SearchStrategy[list[Step]]:
-    return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 50)), max_size=80)
+    return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 50)), min_size=25, max_size=80)
 
 
 def world_of(tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour]) -> World:

@@ -149,8 +149,9 @@ class World:
     # What happens around the operator.
 
     def make_pod(self, job: str) -> None:
-        """The Job controller makes the pod."""
-        if job in self.server.objects["Pod"] or job not in self.server.objects["Job"]:
+        """The Job controller makes the pod, of a Job that has not ended."""
+        found = self.server.objects["Job"].get(job)
+        if job in self.server.objects["Pod"] or found is None or found.get("status"):
             return
         self.server.create(
             {
@@ -250,9 +251,10 @@ class World:
 
     def is_running(self, job: str) -> bool:
         pod = self.server.objects["Pod"].get(job)
-        if pod is None or not pod["status"]:
+        if pod is None:
             return False
-        return "running" in pod["status"]["containerStatuses"][0]["state"]
+        containers: list[JsonObject] = pod["status"].get("containerStatuses", [])
+        return any("running" in container["state"] for container in containers)
 
     def _task_of(self, job: str) -> str:
         return self.server.objects["Job"][job]["metadata"]["labels"][labels.TASK]
