@@ -53,8 +53,10 @@ class CronWorld:
         assert plan == plan_cron(observed, self.now), "the plan is not a function"
         self.writes_left = crash_after
         try:
-            for manifest in [plan.create, *plan.runs]:
-                if manifest is not None:
+            if plan.create is not None:
+                self._create(plan.create)
+            for manifest in plan.runs:
+                if manifest["metadata"]["name"] in self.jobs():  # the reconciler asks, too
                     self._create(manifest)
             for name in plan.cancel:
                 self._cancel(name, observed)

@@ -33,7 +33,8 @@ class CronReconciler:
         plan = plan_cron(observed, now)
         refused = await self._bring_in_line(key, observed, plan)
         for manifest in plan.runs:
-            refused |= await self._start(key, manifest)
+            if await self._is_there(observed.ticks[manifest["metadata"]["name"]]):
+                refused |= await self._start(key, manifest)
         for name in plan.cancel:
             await self._cancel(key, observed, name)
         for name, status in plan.jobs.items():
@@ -90,6 +91,17 @@ class CronReconciler:
         }
         bench.cache.apply(CRON_JOB, await bench.cluster.merge_patch(CRON_JOB, *place, parts))
         return {}
+
+    async def _is_there(self, job: JsonObject) -> bool:
+        """Ask once more: of a tick whose Job was deleted, a deleted run must not come back."""
+        place = place_of(job)
+        try:
+            found = await self._bench.cluster.get(JOB, *place)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return False
+        return _is_same(found, job) and "deletionTimestamp" not in found["metadata"]
 
     async def _start(self, key: Key, manifest: JsonObject) -> dict[str, Refusal]:
         """Create the run of a tick, if it is not there; the tick's Job is told of it next."""

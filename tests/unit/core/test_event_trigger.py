@@ -61,6 +61,7 @@ def rule(expression: str, scope: str = "eu", **fields: object) -> JsonObject:
         ("a*a", "a", False),
         ("a*b*c", "a-b-b-c", True),
         ("a*b*c", "a-c-b", False),
+        ("a*b*c", "a-x-c", False),
         ("a**c", "abc", True),
         ("?aid", "paid", False),
         ("[p]aid", "paid", False),

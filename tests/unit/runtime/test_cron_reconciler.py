@@ -85,6 +85,14 @@ async def test_a_run_that_is_already_there_is_taken_for_done(operator: Operator)
     await started(operator)
 
 
+async def test_a_tick_whose_job_was_deleted_meanwhile_makes_no_run(operator: Operator) -> None:
+    await operator.user_creates(TICK)
+    metadata = tick(operator)["metadata"]
+    await operator.cluster.delete(JOB, NAMESPACE, "n-1", uid=metadata["uid"])
+    await operator.work()
+    assert operator.cluster.objects("WorkflowRun") == []
+
+
 async def test_a_refused_run_is_told_and_tried_again(operator: Operator) -> None:
     operator.cluster.refusals["create WorkflowRun"] = ApiError(403, "Forbidden", "exceeded quota")
     await operator.user_creates(TICK)
