@@ -5,21 +5,20 @@ from collections.abc import Sequence
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
 from podhatch.cli.objects import find_object
-from podhatch.cli.values import json_object, parameters
+from podhatch.cli.values import parameters
 from podhatch.client.session import Session
 from podhatch.cluster import WORKFLOW
 
 
 async def input_for(
-    session: Session, workflow: str, text: str | None, fields: Sequence[str] | None
+    session: Session, workflow: str, given: JsonObject, fields: Sequence[str] | None
 ) -> JsonObject:
     """Return the input.
 
     Raises:
         Refused: There is no such workflow; the text names the nearest.
-        WrongUsage: It is no JSON object, or a field is not of the form KEY=VALUE.
+        WrongUsage: A field is not of the form KEY=VALUE.
     """
-    given = json_object("--input", text)
     name = object_name(workflow)
     stored = await find_object(session.cluster, WORKFLOW, session.namespace, name)
     return given | parameters(fields, stored["spec"].get("inputSchema"))

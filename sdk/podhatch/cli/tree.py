@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
 from podhatch.cli.arrangement import Parents, Row, arrange
 from podhatch.cli.attempts import attempt_number, earlier_attempts
 from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
@@ -46,6 +46,8 @@ def _facts(
         "Name": run.metadata.name,
         "Namespace": run.metadata.namespace,
         "Workflow": run.spec.workflow,
+        "Started by": _origin(run.spec),
+        "Metadata": _metadata(run.spec),
         "Phase": f"{look.icons[phase]} {phase}",
         "Started": moment(status.started_at),
         "Duration": duration(status.started_at, status.finished_at or now),
@@ -59,6 +61,22 @@ def _facts(
         if value:
             table.add_row(f"{name}:", Text(value, STYLES[phase] if name == "Phase" else ""))
     return table
+
+
+def _origin(spec: WorkflowRunSpec) -> str:
+    """Return what started the run, if no person did."""
+    if spec.parent is not None:
+        return f"task {spec.parent.task} of run {spec.parent.run}"
+    if spec.trigger is not None and spec.trigger.event is not None:
+        return printable(f"event {spec.trigger.event.key} ({spec.trigger.event.id})")
+    if spec.trigger is not None and spec.trigger.cron is not None:
+        return f"cron {spec.trigger.cron.cron}"
+    return ""
+
+
+def _metadata(spec: WorkflowRunSpec) -> str:
+    pairs = (f"{key}={value}" for key, value in spec.additional_metadata.items())
+    return printable(" ".join(pairs))
 
 
 def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:

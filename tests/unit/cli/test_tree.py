@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from podhatch.api.run import WorkflowRun
 from podhatch.cli.look import ASCII
 from podhatch.cli.tree import run_picture
 
@@ -139,3 +140,26 @@ def test_retries_lost_pods_and_skipped_tasks():
     )
     assert text_of(run_picture(run, {"ship": ["charge"]}, at(2))) == golden("retries")
     assert "(again in" not in text_of(run_picture(run, {}, at(7)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "origin"),
+    [
+        ({"parent": {"run": "up-1", "task": "a", "job": "j", "index": 0}}, "task a of run up-1"),
+        ({"trigger": {"event": {"id": "e-1", "key": "order:paid"}}}, "event order:paid (e-1)"),
+        (
+            {"trigger": {"cron": {"cron": "nightly", "job": "j", "scheduledAt": at(0)}}},
+            "cron nightly",
+        ),
+    ],
+)
+def test_what_started_a_run_is_told(spec: dict[str, object], origin: str):
+    raw = {"metadata": {"name": "r"}, "spec": {"workflow": "w", **spec}}
+    run = WorkflowRun.model_validate(raw)
+    assert f"Started by:  {origin}" in text_of(run_picture(run, {}, at(0)))
+
+
+def test_metadata_is_told():
+    raw = {"spec": {"workflow": "w", "additionalMetadata": {"team": "a", "who": "b c"}}}
+    picture = text_of(run_picture(WorkflowRun.model_validate(raw), {}, at(0)))
+    assert "Metadata:  team=a who=b c" in picture

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from podhatch.api.run import WorkflowRun
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_run
@@ -26,6 +27,10 @@ async def cancel(place: Place, runs: Runs) -> None:
     session = await session_of(place.target)
     for given in runs:
         found = await find_run(session.cluster, session.namespace, given)
-        name = str(found["metadata"]["name"])
+        run = WorkflowRun.model_validate(found)
+        name = run.metadata.name
+        if run.finished and run.status is not None:
+            print(f"run {name} has ended already: {run.status.phase}")
+            continue
         await control.cancel(place.target, name)
         print(f"run {name} is cancelled")

@@ -1,5 +1,6 @@
 """`podhatch cron`: workflows that start by the clock."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ from podhatch.cli.options import (
 )
 from podhatch.cli.place import Place
 from podhatch.cli.run_input import input_for
-from podhatch.cli.values import pairs
+from podhatch.cli.values import json_object, pairs
 from podhatch.cli.words import duration, moment
 from podhatch.client import crons
 from podhatch.client.session import session_of
@@ -90,7 +91,7 @@ async def list_crons(
 
 
 @command(cron)
-async def create(
+def create(
     place: Place,
     workflow: Workflow,
     expression: Expression,
@@ -101,25 +102,30 @@ async def create(
     parameter: Parameters = None,
     metadata: Metadata = None,
     priority: Priority = None,
-) -> None:
+) -> Awaitable[None]:
     """Run a workflow at each tick of a cron expression."""
-    session = await session_of(place.target)
-    request = crons.CronRequest(
-        target=place.target,
-        workflow_name=workflow,
-        cron_name=name or expression,
-        expression=expression,
-        input=await input_for(session, workflow, input, parameter),
-        additional_metadata=pairs("--metadata", metadata),
-        priority=priority,
-        time_zone=time_zone,
-        concurrency_policy=policy,
-    )
-    try:
-        created = await crons.create(request)
-    except ValueError as error:
-        raise WrongUsage(str(error)) from None
-    print(f"cron {created.metadata.id} created")
+    given, texts = json_object("--input", input), pairs("--metadata", metadata)
+
+    async def start() -> None:
+        session = await session_of(place.target)
+        request = crons.CronRequest(
+            target=place.target,
+            workflow_name=workflow,
+            cron_name=name or expression,
+            expression=expression,
+            input=await input_for(session, workflow, given, parameter),
+            additional_metadata=texts,
+            priority=priority,
+            time_zone=time_zone,
+            concurrency_policy=policy,
+        )
+        try:
+            created = await crons.create(request)
+        except ValueError as error:
+            raise WrongUsage(str(error)) from None
+        print(f"cron {created.metadata.id} created")
+
+    return start()
 
 
 @command(cron)

@@ -1,6 +1,7 @@
 """`podhatch events`: things that happened, which start runs and which runs wait for."""
 
 import json
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
@@ -59,22 +60,26 @@ EVENTS = Listing(
 
 
 @command(events)
-async def push(
+def push(
     place: Place,
     key: Key,
     payload: Payload = None,
     scope: Scope = None,
     metadata: Metadata = None,
     priority: Priority = None,
-) -> None:
+) -> Awaitable[None]:
     """Push an event, and print its name."""
     values = json_object("--payload", payload)
     try:
         event = new_event(key, values, pairs("--metadata", metadata), priority, scope)
     except ValueError as error:
         raise WrongUsage(str(error)) from None
-    pushed = await push_event(place.target, event)
-    print(pushed.event_id)
+
+    async def start() -> None:
+        pushed = await push_event(place.target, event)
+        print(pushed.event_id)
+
+    return start()
 
 
 @command(events, "list")

@@ -21,7 +21,7 @@ from podhatch.cli.place import Place
 from podhatch.cli.publish import manifest, publish_with_others
 from podhatch.cli.run_input import input_for
 from podhatch.cli.show import watch_run
-from podhatch.cli.values import pairs
+from podhatch.cli.values import json_object, pairs
 from podhatch.client import by_name, runs
 from podhatch.client.following import states
 from podhatch.client.session import session_of
@@ -61,14 +61,14 @@ def run(
     after = _After(wait, watch, output, place.no_color)
     own = find_workflow(workflow, place) if ":" in workflow else None
     name = manifest(own).name if own else workflow
-    texts = pairs("--metadata", metadata)
+    given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> int | None:
         if own is not None:
             await publish_with_others(own)
         target = own.target if own else place.target
         session = await session_of(target)
-        values = await input_for(session, name, input, parameter)
+        values = await input_for(session, name, given, parameter)
         asked = by_name.NamedRun(name, values, texts, priority)
         created = await by_name.create(target, asked)
         return await _finish(target, await session.get_run(created.metadata.name), after)

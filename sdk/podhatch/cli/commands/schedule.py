@@ -1,5 +1,6 @@
 """`podhatch schedule`: runs that start at a time."""
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ from podhatch.cli.options import (
 )
 from podhatch.cli.place import Place
 from podhatch.cli.run_input import input_for
-from podhatch.cli.values import moment, pairs
+from podhatch.cli.values import json_object, moment, pairs
 from podhatch.cli.words import duration
 from podhatch.cli.words import moment as written
 from podhatch.client import schedules
@@ -87,7 +88,7 @@ async def list_schedules(
 
 
 @command(schedule)
-async def create(
+def create(
     place: Place,
     workflow: Workflow,
     at: At,
@@ -95,15 +96,19 @@ async def create(
     parameter: Parameters = None,
     metadata: Metadata = None,
     priority: Priority = None,
-) -> None:
+) -> Awaitable[None]:
     """Let a run of a workflow start at a time, and print the run's name."""
     start_at = moment("TIME", at, now(), past=False)
-    session = await session_of(place.target)
-    values = await input_for(session, workflow, input, parameter)
-    texts = pairs("--metadata", metadata)
-    asked = NamedRun(workflow, values, texts, priority, start_at)
-    created = await schedules.create(place.target, asked)
-    print(created.metadata.id)
+    given, texts = json_object("--input", input), pairs("--metadata", metadata)
+
+    async def start() -> None:
+        session = await session_of(place.target)
+        values = await input_for(session, workflow, given, parameter)
+        asked = NamedRun(workflow, values, texts, priority, start_at)
+        created = await schedules.create(place.target, asked)
+        print(created.metadata.id)
+
+    return start()
 
 
 @command(schedule)
