@@ -1,7 +1,9 @@
 """Finds runs and the shape of their workflows in the cluster. Called by every command on a run."""
 
+from collections import defaultdict
+
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRun
+from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.arrangement import Parents
 from podhatch.cli.errors import NoSuchRun, did_you_mean
@@ -63,20 +65,25 @@ def parents_of(workflow: WorkflowSpec) -> Parents:
 
 
 async def _latest(cluster: Cluster, namespace: str) -> str:
+    """Return the run created last; one that waits for its time is passed over."""
     runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
-    if not runs:
-        raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}: start one first")
-    newest = max(run["metadata"]["creationTimestamp"] for run in runs)
-    names = [
-        str(run["metadata"]["name"])
-        for run in runs
-        if run["metadata"]["creationTimestamp"] == newest
-    ]
-    if len(names) == 1:
-        return names[0]
-    # Kubernetes dates objects to the second; the operator dates their start more exactly.
-    tied = [await cluster.get(WORKFLOW_RUN, namespace, name) for name in names]
-    return str(max(tied, key=_started)["metadata"]["name"])
+    by_time: defaultdict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        by_time[run["metadata"]["creationTimestamp"]].append(str(run["metadata"]["name"]))
+    for time in sorted(by_time, reverse=True):
+        # Kubernetes dates objects to the second; the operator dates their start more exactly.
+        tied = [await cluster.get(WORKFLOW_RUN, namespace, name) for name in by_time[time]]
+        if due := [run for run in tied if not _waits(run)]:
+            return str(max(due, key=_started)["metadata"]["name"])
+    begun = ", or all wait for their time" if runs else ""
+    raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}{begun}: start one first")
+
+
+def _waits(run: JsonObject) -> bool:
+    """Return whether the run is a schedule that has neither started nor ended."""
+    status = run.get("status", {})
+    scheduled = "startAt" in run["spec"] and not status.get("startedAt")
+    return scheduled and status.get("phase") not in TERMINAL_PHASES
 
 
 async def _try_get(

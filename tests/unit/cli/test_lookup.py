@@ -28,6 +28,7 @@ def runs(*created_and_started: tuple[str, str]) -> Cluster:
     objects: dict[tuple[str, str], Any] = {
         ("WorkflowRun", f"run-{index}"): {
             "metadata": {"name": f"run-{index}", "creationTimestamp": created},
+            "spec": {"workflow": "w"},
             "status": {"startedAt": started},
         }
         for index, (created, started) in enumerate(created_and_started)
@@ -66,6 +67,20 @@ async def test_latest_is_the_run_created_last():
 async def test_of_runs_created_in_one_second_the_one_that_started_last_is_latest():
     second = "2026-01-01T00:00:02Z"
     assert await name_of(runs((second, "a"), (second, "c"), (second, "b")), "@latest") == "run-1"
+
+
+async def test_a_schedule_that_waits_is_not_the_latest():
+    cluster = runs(("2026-01-01T00:00:02Z", "b"), ("2026-01-01T00:00:09Z", ""))
+    objects = cast("StoredCluster", cluster).objects
+    waiting = objects["WorkflowRun", "run-1"]
+    waiting["spec"]["startAt"] = "2027-01-01T00:00:00Z"
+    assert await name_of(cluster, "@latest") == "run-0"
+    waiting["status"] = {"phase": "Cancelled"}
+    assert await name_of(cluster, "@latest") == "run-1"
+    waiting["status"] = {}
+    del objects["WorkflowRun", "run-0"]
+    with pytest.raises(NoSuchRun, match="or all wait for their time"):
+        await name_of(cluster, "@latest")
 
 
 async def test_latest_of_nothing():
