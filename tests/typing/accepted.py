@@ -193,7 +193,9 @@ async def run() -> None:
     order, options = Order(id=7), TriggerWorkflowOptions(additional_metadata={"by": "Ada"})
     assert_type(orders.run(order), dict[str, Any])
     assert_type(orders.run({"id": 7}, options), dict[str, Any])
-    assert_type(await orders.aio_run(order, additional_metadata={"by": "Ada"}), dict[str, Any])
+    assert_type(
+        await orders.aio_run(order, additional_metadata={"by": "Ada", "n": 1}), dict[str, Any]
+    )
     assert_type(orders.run(order, wait_for_result=True), dict[str, Any])
     assert_type(orders.run(order, wait_for_result=False, priority=Priority.HIGH), WorkflowRunRef)
     assert_type(await orders.aio_run(order, wait_for_result=False), WorkflowRunRef)

@@ -91,7 +91,7 @@ def run(standalone: Standalone[EmptyModel, str]) -> None:
     alone.run(7)  # pyright: ignore[reportArgumentType]
     text: str = alone.run(Order(id=7))  # pyright: ignore[reportAssignmentType]
     number: int = standalone.run()  # pyright: ignore[reportAssignmentType]
-    orders.run(Order(id=7), additional_metadata={"n": 1})  # pyright: ignore[reportArgumentType]
+    orders.run(Order(id=7), additional_metadata="n")  # pyright: ignore[reportArgumentType]
     print(text, number)
 
 

@@ -19,6 +19,7 @@ from podhatch.client.session import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
 from podhatch.errors import InvalidRun
+from podhatch.metadata import metadata_texts
 from podhatch.serialization import describe
 
 
@@ -36,7 +37,7 @@ class NamedRun:
 
     workflow_name: str
     input: Payload
-    additional_metadata: Mapping[str, str] | None = None
+    additional_metadata: Mapping[str, object] | None = None
     priority: int | None = None
     start_at: datetime | None = None
 
@@ -55,7 +56,9 @@ async def create(target: Target, asked: NamedRun) -> WorkflowRun:
         spec = WorkflowRunSpec(
             workflow=name,
             input=values,
-            additional_metadata=dict(asked.additional_metadata or {}),
+            additional_metadata=metadata_texts(
+                f"{subject}: additional_metadata", asked.additional_metadata
+            ),
             priority=asked.priority,
             start_at=asked.start_at,
         )

@@ -28,6 +28,7 @@ from podhatch.client.workflow_names import true_name, true_names
 from podhatch.cluster import CRON_WORKFLOW
 from podhatch.cron_expression import checked_cron
 from podhatch.errors import RequestRefused
+from podhatch.metadata import metadata_texts
 from podhatch.serialization import describe
 
 
@@ -124,11 +125,11 @@ async def find(
     window: Window,
     workflow: str | None = None,
     cron_name: str | None = None,
-    additional_metadata: Mapping[str, str] | None = None,
+    additional_metadata: Mapping[str, object] | None = None,
 ) -> Rows[CronWorkflows]:
     """Return crons: of a workflow, of a name, with all of this metadata."""
     session = await session_of(target)
-    wanted = (additional_metadata or {}).items()
+    wanted = metadata_texts("additional_metadata", additional_metadata).items()
 
     def keep(cron: CronWorkflow) -> bool:
         named = cron_name in (None, cron.true_name)

@@ -23,6 +23,7 @@ from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_EVENT
 from podhatch.context import current_context
+from podhatch.metadata import metadata_texts
 from podhatch.serialization import describe
 
 SOURCE_RUN = "hatchet__source_workflow_run_id"
@@ -40,7 +41,7 @@ class EventFilters:
     until: datetime | None = None
     workflow_ids: Sequence[str] = ()
     event_ids: Sequence[str] = ()
-    additional_metadata: Mapping[str, str] | None = None
+    additional_metadata: Mapping[str, object] | None = None
 
     def selectors(self) -> list[str]:
         """Return what the API server can ask: each key, or else each scope."""
@@ -55,6 +56,7 @@ class EventFilters:
         status = event.status or WorkflowEventStatus()
         started = {each.workflow for each in status.triggered_runs}
         wanted = {object_name(name) for name in self.workflow_ids}
+        metadata = metadata_texts("additional_metadata", self.additional_metadata)
         return (
             (not self.keys or spec.key in self.keys)
             and (not self.scopes or spec.scope in self.scopes)
@@ -62,14 +64,14 @@ class EventFilters:
             and (self.until is None or moment <= self.until)
             and (not wanted or not wanted.isdisjoint(started))
             and (not self.event_ids or event.metadata.name in self.event_ids)
-            and (self.additional_metadata or {}).items() <= spec.additional_metadata.items()
+            and metadata.items() <= spec.additional_metadata.items()
         )
 
 
 def new_event(
     key: str,
     payload: Payload,
-    additional_metadata: Mapping[str, str] | None = None,
+    additional_metadata: Mapping[str, object] | None = None,
     priority: int | None = None,
     scope: str | None = None,
 ) -> WorkflowEvent:
@@ -80,12 +82,13 @@ def new_event(
     """
     subject = f"event {key!r}"
     values = json_object(f"{subject}: payload", payload)
+    metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
     try:
         spec = WorkflowEventSpec(
             key=key,
             payload=values,
             scope=scope,
-            additional_metadata={**_source(), **(additional_metadata or {})},
+            additional_metadata={**_source(), **metadata},
             priority=priority,
             seen_at=datetime.now(UTC),
         )

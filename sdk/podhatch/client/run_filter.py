@@ -27,7 +27,7 @@ class RunFilter:
     until: datetime | None = None
     statuses: Sequence[RunStatus] | None = None
     workflow_ids: Sequence[str] | None = None
-    additional_metadata: Mapping[str, str] | None = None
+    additional_metadata: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         """Put times into UTC, and check the statuses."""

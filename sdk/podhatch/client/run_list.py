@@ -19,6 +19,7 @@ from podhatch.client.target import Target
 from podhatch.client.task_ids import TaskReference, resolved
 from podhatch.client.workflow_names import true_names
 from podhatch.cluster import WORKFLOW_RUN
+from podhatch.metadata import metadata_texts
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
         for name in workflows or [""]
     ]
     since = asked.since.replace(microsecond=0)  # runs are dated to the second
-    wanted = (asked.additional_metadata or {}).items()
+    wanted = metadata_texts("additional_metadata", asked.additional_metadata).items()
 
     def keep(run: WorkflowRun) -> bool:
         created_at, tasks = metadata_of(run).created_at, tasks_of(run)

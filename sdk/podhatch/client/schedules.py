@@ -32,6 +32,7 @@ from podhatch.client.target import Target
 from podhatch.client.workflow_names import true_name, true_names
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import PodhatchError, RequestRefused
+from podhatch.metadata import metadata_texts
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ScheduleFilters:
     workflow_id: str | None = None
     parent_workflow_run_id: str | None = None
     statuses: Sequence[ScheduledRunStatus] = ()
-    additional_metadata: Mapping[str, str] | None = None
+    additional_metadata: Mapping[str, object] | None = None
 
     def selector(self) -> str:
         """Return what the API server can ask."""
@@ -59,7 +60,7 @@ class ScheduleFilters:
         if run.spec.start_at is None:
             return False
         meant = self.statuses or list(ScheduledRunStatus)
-        wanted = (self.additional_metadata or {}).items()
+        wanted = metadata_texts("additional_metadata", self.additional_metadata).items()
         return schedule_status(run) in meant and wanted <= run.spec.additional_metadata.items()
 
     def query(self) -> Query[WorkflowRun]:

@@ -25,7 +25,7 @@ class RunFilterOptions(TypedDict, total=False):
     """Where they stand."""
     workflow_ids: Sequence[str] | None
     """Of one of these workflows, by name."""
-    additional_metadata: Mapping[str, str] | None
+    additional_metadata: Mapping[str, object] | None
     """With any of these pairs."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from podhatch.client.cel import FILTER, environment, expression_problem, readable
 from podhatch.errors import PodhatchError
+from podhatch.metadata import metadata_texts
 
 if TYPE_CHECKING:
     from podhatch.client.json_object import Payload
@@ -54,7 +55,7 @@ class CELClient:
         self,
         expression: str,
         input: "Payload",
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         filter_payload: "Payload | None" = None,
         event_id: str = "",
         event_key: str = "",
@@ -78,7 +79,7 @@ class CELClient:
         variables: dict[str, Any] = {
             "input": json_object("input", input),
             "payload": json_object("filter_payload", filter_payload or {}),
-            "additional_metadata": dict(additional_metadata or {}),
+            "additional_metadata": metadata_texts("additional_metadata", additional_metadata),
             "event_id": event_id,
             "event_key": event_key,
         }
@@ -88,7 +89,7 @@ class CELClient:
         self,
         expression: str,
         input: "Payload",
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         filter_payload: "Payload | None" = None,
         event_id: str = "",
         event_key: str = "",

@@ -12,6 +12,7 @@ from podhatch.client.listing import Window
 from podhatch.client.rows import Rows
 from podhatch.client.target import Target
 from podhatch.features.client import FeatureClient
+from podhatch.metadata import metadata_texts
 
 
 class CronOptions(TypedDict, total=False):
@@ -39,7 +40,7 @@ class CronFilters(TypedDict, total=False):
     """Of a workflow, by its name or that of its object."""
     cron_name: str | None
     """Of this name."""
-    additional_metadata: Mapping[str, str] | None
+    additional_metadata: Mapping[str, object] | None
     """With all of these pairs."""
 
 
@@ -52,7 +53,7 @@ class CronClient(FeatureClient):
         cron_name: str,
         expression: str,
         input: Payload,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
         **options: Unpack[CronOptions],
     ) -> CronWorkflows:
@@ -77,7 +78,7 @@ class CronClient(FeatureClient):
             cron_name,
             expression,
             json_object(f"cron {cron_name!r}: input", input),
-            dict(additional_metadata or {}),
+            metadata_texts("additional_metadata", additional_metadata),
             priority,
             **options,
         )
@@ -89,7 +90,7 @@ class CronClient(FeatureClient):
         cron_name: str,
         expression: str,
         input: Payload,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
         **options: Unpack[CronOptions],
     ) -> CronWorkflows:
@@ -100,7 +101,7 @@ class CronClient(FeatureClient):
             cron_name,
             expression,
             json_object(f"cron {cron_name!r}: input", input),
-            dict(additional_metadata or {}),
+            metadata_texts("additional_metadata", additional_metadata),
             priority,
             **options,
         )

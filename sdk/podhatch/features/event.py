@@ -38,7 +38,7 @@ class EventListOptions(TypedDict, total=False):
     """That started a run of one of these workflows, by name."""
     event_ids: Sequence[str] | None
     """With one of these ids."""
-    additional_metadata: Mapping[str, str] | None
+    additional_metadata: Mapping[str, object] | None
     """With all of these pairs."""
     scopes: Sequence[str] | None
     """With one of these scopes."""
@@ -52,7 +52,7 @@ class EventClient(FeatureClient):
         event_key: str,
         payload: Payload,
         options: PushEventOptions | None = None,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
         scope: str | None = None,
     ) -> Event:
@@ -81,7 +81,7 @@ class EventClient(FeatureClient):
         event_key: str,
         payload: Payload,
         options: PushEventOptions | None = None,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
         scope: str | None = None,
     ) -> Event:
@@ -141,7 +141,7 @@ def _event(
     key: str,
     payload: Payload,
     options: PushEventOptions | None,
-    additional_metadata: Mapping[str, str] | None,
+    additional_metadata: Mapping[str, object] | None,
     priority: int | None,
     scope: str | None,
 ) -> WorkflowEvent:

@@ -19,7 +19,7 @@ class PushEventOptions:
         namespace: Ignored: the client's counts.
     """
 
-    additional_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     priority: int | None = None
     scope: str | None = None
     namespace: str | None = None
@@ -43,6 +43,6 @@ class BulkPushEventWithMetadata:
 
     key: str
     payload: "Payload"
-    additional_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     priority: int | None = None
     scope: str | None = None

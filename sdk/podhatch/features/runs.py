@@ -160,7 +160,7 @@ class RunsClient(BulkRuns):
         self,
         workflow_name: str,
         input: Payload,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
     ) -> V1WorkflowRunDetails:
         """Start a run of a workflow that the cluster holds, whoever defined it.
@@ -182,7 +182,7 @@ class RunsClient(BulkRuns):
         self,
         workflow_name: str,
         input: Payload,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
     ) -> V1WorkflowRunDetails:
         """Do what `create` does, in an event loop."""

@@ -30,7 +30,7 @@ class ScheduleFilterOptions(TypedDict, total=False):
     """Created by a task of this run."""
     statuses: Sequence[ScheduledRunStatus] | None
     """Where they stand."""
-    additional_metadata: Mapping[str, str] | None
+    additional_metadata: Mapping[str, object] | None
     """With all of these pairs."""
 
 
@@ -42,7 +42,7 @@ class ScheduledClient(FeatureClient):
         workflow_name: str,
         trigger_at: datetime,
         input: Payload,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
     ) -> ScheduledWorkflows:
         """Create a run that starts later, of a workflow that the cluster holds.
@@ -69,7 +69,7 @@ class ScheduledClient(FeatureClient):
         workflow_name: str,
         trigger_at: datetime,
         input: Payload,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: int | None = None,
     ) -> ScheduledWorkflows:
         """Do what `create` does, in an event loop."""

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from podhatch.metadata import metadata_texts
+
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
@@ -32,7 +34,7 @@ class Mockable(ABC, Generic[Input, R_co]):
     def mock_run(
         self,
         input: "Input | JsonObject | None" = None,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         parent_outputs: Mapping[str, Any] | None = None,
         retry_count: int = 0,
         lifespan: Any = None,
@@ -68,7 +70,7 @@ class Mockable(ABC, Generic[Input, R_co]):
     async def aio_mock_run(
         self,
         input: "Input | JsonObject | None" = None,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         parent_outputs: Mapping[str, Any] | None = None,
         retry_count: int = 0,
         lifespan: Any = None,
@@ -106,7 +108,7 @@ class _Call:
     def arguments(
         self,
         input: object,
-        metadata: Mapping[str, str] | None,
+        metadata: Mapping[str, object] | None,
         parent_outputs: Mapping[str, Any] | None,
         retry_count: int,
         lifespan: Any,
@@ -129,7 +131,7 @@ class _Call:
             task_name=task.name,
             attempt_number=retry_count + 1,
             max_attempts=task.settings.retries + 1,
-            additional_metadata=dict(metadata or {}),
+            additional_metadata=metadata_texts("additional_metadata", metadata),
             input=raw,
             parents=json.loads(dump_json(dict(parent_outputs or {}))),
             lifespan=lifespan,

@@ -94,7 +94,7 @@ def standalone_stub(
     name: str,
     validator: type[Input] | None,
     output: type[R_co] | None,
-    metadata: "Mapping[str, str] | None",
+    metadata: "Mapping[str, object] | None",
     project: Project,
 ) -> Standalone[Input, R_co]:
     """Return a standalone task whose code is elsewhere."""

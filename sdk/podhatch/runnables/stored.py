@@ -27,7 +27,7 @@ class RunListing(TypedDict, total=False):
     """Created at this time or earlier."""
     statuses: "Sequence[RunStatus] | None"
     """Where they stand."""
-    additional_metadata: Mapping[str, str] | None
+    additional_metadata: Mapping[str, object] | None
     """With any of these pairs."""
     worker_id: str | None
     """Of which a task ran on this node."""

@@ -30,7 +30,7 @@ class Stubs:
         *,
         name: str,
         input_validator: type[Input],
-        default_additional_metadata: Mapping[str, str] | None = None,
+        default_additional_metadata: Mapping[str, object] | None = None,
     ) -> Workflow[Input]: ...
     @overload
     def workflow(
@@ -38,14 +38,14 @@ class Stubs:
         *,
         name: str,
         input_validator: None = None,
-        default_additional_metadata: Mapping[str, str] | None = None,
+        default_additional_metadata: Mapping[str, object] | None = None,
     ) -> "Workflow[EmptyModel]": ...
     def workflow(
         self,
         *,
         name: str,
         input_validator: type[Any] | None = None,
-        default_additional_metadata: Mapping[str, str] | None = None,
+        default_additional_metadata: Mapping[str, object] | None = None,
     ) -> Workflow[Any]:
         """Return a handle on a workflow.
 
@@ -66,7 +66,7 @@ class Stubs:
         name: str,
         input_validator: type[Input],
         output_validator: type[R],
-        default_additional_metadata: Mapping[str, str] | None = None,
+        default_additional_metadata: Mapping[str, object] | None = None,
     ) -> Standalone[Input, R]:
         """Return a handle on a standalone task, or a workflow of one task.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
 from podhatch.errors import InvalidRun
+from podhatch.metadata import metadata_texts
 from podhatch.runnables.labels import DesiredWorkerLabels
 from podhatch.runnables.priority import Priority, check_priority
 
@@ -27,7 +28,7 @@ class ScheduleTriggerWorkflowOptions:
         namespace: Ignored.
     """
 
-    additional_metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     priority: Priority | int | None = None
     child_key: str | None = None
     parent_id: str | None = None
@@ -58,7 +59,7 @@ class ScheduleOptions(TypedDict, total=False):
 
     child_key: str | None
     """In a task: tells this child run from the task's others, in place of an index."""
-    additional_metadata: Mapping[str, str] | None
+    additional_metadata: Mapping[str, object] | None
     """Texts that travel with the run to every task, over those of the options."""
     priority: Priority | int | None
     """1 (low) to 3 (high); by default the workflow's."""
@@ -110,9 +111,9 @@ def wishes_of(
     for name in flat.keys() - RunOptions.__annotations__.keys():
         raise TypeError(f"{subject}: a run has no option {name!r}")
     additional = flat.get("additional_metadata") or {}
-    metadata = {**defaults, **options.additional_metadata, **additional}
+    given = {**defaults, **options.additional_metadata, **additional}
     try:
-        check_metadata(f"{subject}: additional_metadata", metadata)
+        metadata = checked_metadata(f"{subject}: additional_metadata", given)
         priority = check_priority(f"{subject}: priority", flat.get("priority") or options.priority)
     except ValueError as error:
         raise InvalidRun(str(error)) from None
@@ -123,18 +124,18 @@ def wishes_of(
     return Wishes(metadata, priority, key)
 
 
-def check_metadata(subject: str, metadata: Mapping[str, str]) -> None:
-    """Refuse metadata that a run cannot carry.
+def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, str]:
+    """Return metadata as a run carries it.
 
     Raises:
-        ValueError: There is too much of it, or a value is not text; the text names it.
+        ValueError: There is too much of it, or a value is not JSON; the text names it.
     """
     if len(metadata) > MAX_METADATA_ENTRIES:
         raise ValueError(f"{subject}: {len(metadata)} entries, {MAX_METADATA_ENTRIES} are allowed")
-    for key, value in metadata.items():
-        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{subject}[{key!r}]: {value!r} is not a text")
+    texts = metadata_texts(subject, metadata)
+    for key, value in texts.items():
         if len(value) > MAX_METADATA_VALUE:
             raise ValueError(
                 f"{subject}[{key!r}]: {len(value)} characters, {MAX_METADATA_VALUE} are allowed"
             )
+    return texts

@@ -98,7 +98,7 @@ class Triggering(Definition[Input]):
         cron_name: str,
         expression: str,
         input: "Input | JsonObject | None" = None,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: Priority | int | None = None,
         **cron: Unpack[CronOptions],
     ) -> "CronWorkflows":
@@ -130,7 +130,7 @@ class Triggering(Definition[Input]):
         cron_name: str,
         expression: str,
         input: "Input | JsonObject | None" = None,
-        additional_metadata: Mapping[str, str] | None = None,
+        additional_metadata: Mapping[str, object] | None = None,
         priority: Priority | int | None = None,
         **cron: Unpack[CronOptions],
     ) -> "CronWorkflows":

@@ -11,7 +11,7 @@ from podhatch.runnables.pod import Pod
 from podhatch.runnables.priority import Priority, check_priority
 from podhatch.runnables.retrying import TaskDefaults
 from podhatch.runnables.settings import TaskOptions, checked_image, refuse_unknown
-from podhatch.runnables.trigger import check_metadata
+from podhatch.runnables.trigger import checked_metadata
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MAX_TTL_SECONDS = 315_360_000
@@ -37,7 +37,7 @@ class SharedOptions(TypedDict, total=False):
     """Cron expressions of five fields, in UTC, at each tick of which a run starts."""
     default_filters: Sequence[DefaultFilter]
     """Which of the events of `on_events` start a run."""
-    default_additional_metadata: Mapping[str, str] | None
+    default_additional_metadata: Mapping[str, object] | None
     """Metadata of every run, under what the run says itself."""
     default_priority: Priority | int | None
     """Of runs that have none of their own: 1 (low) to 3 (high)."""
@@ -92,15 +92,16 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
         ValueError: An option's value cannot be.
     """
     refuse_unknown(subject, options, WorkflowOptions)
-    metadata = dict(options.get("default_additional_metadata") or {})
-    check_metadata(f"{subject}: default_additional_metadata", metadata)
     return WorkflowSettings(
         description=options.get("description"),
         version=options.get("version"),
         on_events=_events(subject, options.get("on_events") or ()),
         on_crons=_crons(subject, options.get("on_crons") or ()),
         default_filters=_filters(subject, options.get("default_filters") or ()),
-        default_additional_metadata=metadata,
+        default_additional_metadata=checked_metadata(
+            f"{subject}: default_additional_metadata",
+            options.get("default_additional_metadata") or {},
+        ),
         default_priority=check_priority(
             f"{subject}: default_priority", options.get("default_priority")
         ),

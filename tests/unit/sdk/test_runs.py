@@ -229,9 +229,9 @@ class TestNothingIsCreated:
     def test_when_input_is_missing(self, stage: Stage, orders: Workflow[Order]) -> None:
         assert "id: Field required" in self.refused(stage, orders, None)
 
-    def test_when_metadata_is_not_text(self, stage: Stage, orders: Workflow[Order]) -> None:
-        message = self.refused(stage, orders, Order(id=7), additional_metadata={"by": 7})
-        assert "additional_metadata['by']: 7 is not a text" in message
+    def test_when_metadata_is_not_json(self, stage: Stage, orders: Workflow[Order]) -> None:
+        message = self.refused(stage, orders, Order(id=7), additional_metadata={"by": {7}})
+        assert "additional_metadata['by']: {7} is neither a text nor JSON" in message
 
 
 class TestFailure:

@@ -96,7 +96,7 @@ class TestDefinition:
             ("default_filters", ["true"], "default_filters[0]: 'true' is no DefaultFilter"),
             ("default_filters", [DefaultFilter("", "eu")], "default_filters[0].expression: it is"),
             ("default_filters", [DefaultFilter("true", "")], "default_filters[0].scope: it is"),
-            ("default_additional_metadata", {"n": 1}, "default_additional_metadata['n']: 1 is not"),
+            ("default_additional_metadata", {"n": {1}}, "default_additional_metadata['n']: {1} is"),
         ],
     )
     def test_what_cannot_be_is_refused(
