@@ -11,6 +11,9 @@ token = open(account + "/token").read()
 context = ssl.create_default_context(cafile=account + "/ca.crt")
 namespace = os.environ["PODHATCH_NAMESPACE"]
 api = "/apis/podhatch.dev/v1alpha1/namespaces/" + namespace
+elsewhere = "/apis/podhatch.dev/v1alpha1/namespaces/default"
+run = json.dumps({"apiVersion": "podhatch.dev/v1alpha1", "kind": "WorkflowRun",
+    "metadata": {"name": "nobodys-child"}, "spec": {"workflow": "probe"}}).encode()
 body = json.dumps({"apiVersion": "podhatch.dev/v1alpha1", "kind": "TaskResult",
     "metadata": {"name": "somebody-elses-1"},
     "spec": {"run": "r", "task": "t", "attempt": 1, "outcome": "Succeeded"}}).encode()
@@ -18,9 +21,12 @@ asked = {
     "secrets": ("GET", "/api/v1/namespaces/" + namespace + "/secrets", None),
     "pods": ("GET", "/api/v1/namespaces/" + namespace + "/pods", None),
     "runs": ("GET", api + "/workflowruns", None),
+    "runs elsewhere": ("GET", elsewhere + "/workflowruns", None),
+    "delete runs": ("DELETE", api + "/workflowruns/probe-1", None),
     "results": ("GET", api + "/taskresults", None),
-    "other namespace": ("POST", "/apis/podhatch.dev/v1alpha1/namespaces/default/taskresults", body),
+    "a result elsewhere": ("POST", elsewhere + "/taskresults", body),
     "forged result": ("POST", api + "/taskresults", body),
+    "forged run": ("POST", api + "/workflowruns", run),
 }
 answers = {}
 for name, (method, path, data) in asked.items():
@@ -34,7 +40,9 @@ for name, (method, path, data) in asked.items():
 """
 
 
-def test_a_tasks_pod_may_write_its_own_result_and_nothing_else(namespace: Namespace) -> None:
+def test_a_tasks_pod_reads_runs_and_writes_only_what_is_its_own(
+    namespace: Namespace,
+) -> None:
     source = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -49,6 +57,8 @@ def test_a_tasks_pod_may_write_its_own_result_and_nothing_else(namespace: Namesp
     namespace.apply(source, flow)
     namespace.run("probe-1", "probe")
     answers = json.loads(tasks(namespace.wait("probe-1", "Succeeded"))["ask"]["output"])
+    # It waits for its child runs itself, which takes a list of runs and a watch.
+    assert answers.pop("runs") == 200
     assert set(answers.values()) == {403}, answers
 
 
