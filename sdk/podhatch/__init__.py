@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
     from podhatch.client.status import RunStatus, V1TaskStatus
     from podhatch.config import ClientConfig, HealthcheckConfig
-    from podhatch.context import Context
+    from podhatch.context import Context, WorkerContext
     from podhatch.dependencies import Depends
     from podhatch.errors import (
         ClusterUnreachable,
@@ -117,6 +117,7 @@ __all__ = [
     "UserEventCondition",
     "V1TaskStatus",
     "Worker",
+    "WorkerContext",
     "WorkerLabelComparator",
     "WorkerStatus",
     "Workflow",
@@ -180,6 +181,7 @@ _HOMES = {
     "UserEventCondition": "podhatch.runnables.conditions",
     "V1TaskStatus": "podhatch.client.status",
     "Worker": "podhatch.worker",
+    "WorkerContext": "podhatch.context",
     "WorkerLabelComparator": "podhatch.runnables.labels",
     "WorkerStatus": "podhatch.worker",
     "Workflow": "podhatch.runnables.workflow",

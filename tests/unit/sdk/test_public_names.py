@@ -60,6 +60,7 @@ NAMES = [
     "UserEventCondition",
     "V1TaskStatus",
     "Worker",
+    "WorkerContext",
     "WorkerLabelComparator",
     "WorkerStatus",
     "Workflow",
