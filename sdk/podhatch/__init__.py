@@ -8,8 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
-    from podhatch.client.status import RunStatus, V1TaskStatus
+    from podhatch.client.listing.run_details import V1WorkflowRunDetails
+    from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
+    from podhatch.client.listing.run_rows import V1TaskSummary
+    from podhatch.client.listing.status import RunStatus, V1TaskStatus
+    from podhatch.client.listing.task_events import V1TaskEventType
+    from podhatch.client.triggers.cron_rows import CronWorkflows
+    from podhatch.client.triggers.event_rows import Event
+    from podhatch.client.triggers.filters import V1Filter
     from podhatch.config import ClientConfig, HealthcheckConfig
     from podhatch.context import Context, WorkerContext
     from podhatch.dependencies import Depends
@@ -39,8 +45,7 @@ if TYPE_CHECKING:
     )
     from podhatch.hatchet import Hatchet
     from podhatch.local.options import LocalEvent
-    from podhatch.runnables.bulk import WorkflowRunTriggerConfig
-    from podhatch.runnables.conditions import (
+    from podhatch.runnables.options.conditions import (
         RUN_START,
         Condition,
         OrGroup,
@@ -49,19 +54,23 @@ if TYPE_CHECKING:
         UserEventCondition,
         or_,
     )
-    from podhatch.runnables.default_filter import DefaultFilter
-    from podhatch.runnables.input import EmptyModel
-    from podhatch.runnables.labels import DesiredWorkerLabel, WorkerLabelComparator
-    from podhatch.runnables.pod import Pod
-    from podhatch.runnables.priority import Priority
-    from podhatch.runnables.references import TaskRunRef, WorkflowRunRef
-    from podhatch.runnables.retrying import TaskDefaults
-    from podhatch.runnables.scheduling import WorkflowVersion
+    from podhatch.runnables.options.default_filter import DefaultFilter
+    from podhatch.runnables.options.labels import DesiredWorkerLabel, WorkerLabelComparator
+    from podhatch.runnables.options.pod import Pod
+    from podhatch.runnables.options.priority import Priority
+    from podhatch.runnables.options.retrying import TaskDefaults
+    from podhatch.runnables.options.workflow_settings import StickyStrategy
+    from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig
+    from podhatch.runnables.running.input import EmptyModel
+    from podhatch.runnables.running.references import TaskRunRef, WorkflowRunRef
+    from podhatch.runnables.running.run_options import (
+        ScheduleTriggerWorkflowOptions,
+        TriggerWorkflowOptions,
+    )
+    from podhatch.runnables.running.scheduling import WorkflowVersion
     from podhatch.runnables.standalone import Standalone
     from podhatch.runnables.task import Task
-    from podhatch.runnables.trigger import ScheduleTriggerWorkflowOptions, TriggerWorkflowOptions
     from podhatch.runnables.workflow import Workflow
-    from podhatch.runnables.workflow_settings import StickyStrategy
     from podhatch.serde import is_in_hatchet_serialization_context, remove_null_unicode_character
     from podhatch.worker import Worker, WorkerStatus
 
@@ -77,10 +86,12 @@ __all__ = [
     "ClusterUnreachable",
     "Condition",
     "Context",
+    "CronWorkflows",
     "DefaultFilter",
     "Depends",
     "DesiredWorkerLabel",
     "EmptyModel",
+    "Event",
     "FailedTaskRunExceptionGroup",
     "Hatchet",
     "HealthcheckConfig",
@@ -115,7 +126,11 @@ __all__ = [
     "TaskRunRef",
     "TriggerWorkflowOptions",
     "UserEventCondition",
+    "V1Filter",
+    "V1TaskEventType",
     "V1TaskStatus",
+    "V1TaskSummary",
+    "V1WorkflowRunDetails",
     "Worker",
     "WorkerContext",
     "WorkerLabelComparator",
@@ -130,8 +145,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RUN_START": "podhatch.runnables.conditions",
-    "BulkCancelReplayOpts": "podhatch.client.run_filter",
+    "RUN_START": "podhatch.runnables.options.conditions",
+    "BulkCancelReplayOpts": "podhatch.client.listing.run_filter",
     "BulkPushEventOptions": "podhatch.features.event_options",
     "BulkPushEventWithMetadata": "podhatch.features.event_options",
     "CELEvaluationResult": "podhatch.features.cel",
@@ -139,12 +154,14 @@ _HOMES = {
     "CELSuccess": "podhatch.features.cel",
     "ClientConfig": "podhatch.config",
     "ClusterUnreachable": "podhatch.errors",
-    "Condition": "podhatch.runnables.conditions",
+    "Condition": "podhatch.runnables.options.conditions",
     "Context": "podhatch.context",
-    "DefaultFilter": "podhatch.runnables.default_filter",
+    "CronWorkflows": "podhatch.client.triggers.cron_rows",
+    "DefaultFilter": "podhatch.runnables.options.default_filter",
     "Depends": "podhatch.dependencies",
-    "DesiredWorkerLabel": "podhatch.runnables.labels",
-    "EmptyModel": "podhatch.runnables.input",
+    "DesiredWorkerLabel": "podhatch.runnables.options.labels",
+    "EmptyModel": "podhatch.runnables.running.input",
+    "Event": "podhatch.client.triggers.event_rows",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",
     "HealthcheckConfig": "podhatch.config",
@@ -157,39 +174,43 @@ _HOMES = {
     "NonDeterminismError": "podhatch.errors",
     "NonRetryableException": "podhatch.errors",
     "NotInstalled": "podhatch.errors",
-    "OrGroup": "podhatch.runnables.conditions",
-    "ParentCondition": "podhatch.runnables.conditions",
-    "Pod": "podhatch.runnables.pod",
+    "OrGroup": "podhatch.runnables.options.conditions",
+    "ParentCondition": "podhatch.runnables.options.conditions",
+    "Pod": "podhatch.runnables.options.pod",
     "PodhatchError": "podhatch.errors",
-    "Priority": "podhatch.runnables.priority",
+    "Priority": "podhatch.runnables.options.priority",
     "PushEventOptions": "podhatch.features.event_options",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",
     "RunDeleted": "podhatch.errors",
-    "RunFilter": "podhatch.client.run_filter",
-    "RunStatus": "podhatch.client.status",
-    "ScheduleTriggerWorkflowOptions": "podhatch.runnables.trigger",
-    "SleepCondition": "podhatch.runnables.conditions",
+    "RunFilter": "podhatch.client.listing.run_filter",
+    "RunStatus": "podhatch.client.listing.status",
+    "ScheduleTriggerWorkflowOptions": "podhatch.runnables.running.run_options",
+    "SleepCondition": "podhatch.runnables.options.conditions",
     "Standalone": "podhatch.runnables.standalone",
-    "StickyStrategy": "podhatch.runnables.workflow_settings",
+    "StickyStrategy": "podhatch.runnables.options.workflow_settings",
     "Task": "podhatch.runnables.task",
-    "TaskDefaults": "podhatch.runnables.retrying",
+    "TaskDefaults": "podhatch.runnables.options.retrying",
     "TaskRunError": "podhatch.errors",
-    "TaskRunRef": "podhatch.runnables.references",
-    "TriggerWorkflowOptions": "podhatch.runnables.trigger",
-    "UserEventCondition": "podhatch.runnables.conditions",
-    "V1TaskStatus": "podhatch.client.status",
+    "TaskRunRef": "podhatch.runnables.running.references",
+    "TriggerWorkflowOptions": "podhatch.runnables.running.run_options",
+    "UserEventCondition": "podhatch.runnables.options.conditions",
+    "V1Filter": "podhatch.client.triggers.filters",
+    "V1TaskEventType": "podhatch.client.listing.task_events",
+    "V1TaskStatus": "podhatch.client.listing.status",
+    "V1TaskSummary": "podhatch.client.listing.run_rows",
+    "V1WorkflowRunDetails": "podhatch.client.listing.run_details",
     "Worker": "podhatch.worker",
     "WorkerContext": "podhatch.context",
-    "WorkerLabelComparator": "podhatch.runnables.labels",
+    "WorkerLabelComparator": "podhatch.runnables.options.labels",
     "WorkerStatus": "podhatch.worker",
     "Workflow": "podhatch.runnables.workflow",
-    "WorkflowRunRef": "podhatch.runnables.references",
-    "WorkflowRunTriggerConfig": "podhatch.runnables.bulk",
-    "WorkflowVersion": "podhatch.runnables.scheduling",
+    "WorkflowRunRef": "podhatch.runnables.running.references",
+    "WorkflowRunTriggerConfig": "podhatch.runnables.running.bulk_item",
+    "WorkflowVersion": "podhatch.runnables.running.scheduling",
     "is_in_hatchet_serialization_context": "podhatch.serde",
-    "or_": "podhatch.runnables.conditions",
+    "or_": "podhatch.runnables.options.conditions",
     "remove_null_unicode_character": "podhatch.serde",
 }
 

@@ -7,17 +7,17 @@ from podhatch.client.target import Target
 from podhatch.config import ClientConfig
 from podhatch.context import current_context
 from podhatch.features.clients import FeatureClients
+from podhatch.runnables.options.workflow_settings import StandaloneOptions, WorkflowOptions
 from podhatch.runnables.project import Project
 from podhatch.runnables.standalone import Standalone, standalone
 from podhatch.runnables.stubs import Stubs
 from podhatch.runnables.task import Input, R, TaskFunction, check_parentheses
 from podhatch.runnables.workflow import Workflow
-from podhatch.runnables.workflow_settings import StandaloneOptions, WorkflowOptions
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.context import Context
-    from podhatch.runnables.input import EmptyModel
+    from podhatch.runnables.running.input import EmptyModel
     from podhatch.worker import Worker
     from podhatch.worker.worker import Lifespan
 

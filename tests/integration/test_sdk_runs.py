@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 
 import pytest
 from podhatch import Context, Hatchet, NonDeterminismError, Standalone, TaskRunRef
-from podhatch.client import bulk, portal
+from podhatch.client import portal
 from podhatch.client.session import session_of
+from podhatch.client.starting import bulk
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
 from podhatch.context import entered

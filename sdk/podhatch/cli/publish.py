@@ -5,9 +5,9 @@ from typing import Any, Literal
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.cli.errors import Refused
 from podhatch.client.explain import explained
-from podhatch.client.manifest import Manifest
-from podhatch.client.publishing import published
 from podhatch.client.session import FIELD_MANAGER, Session, session_of
+from podhatch.client.starting.manifest import Manifest
+from podhatch.client.starting.publishing import published
 from podhatch.cluster import WORKFLOW, ApiError
 from podhatch.runnables.workflow import Workflow
 

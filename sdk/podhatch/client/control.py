@@ -11,10 +11,10 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.client import objects
 from podhatch.client.bounded import gathered
-from podhatch.client.run_filter import RunFilter
-from podhatch.client.run_list import find_names
+from podhatch.client.listing.run_filter import RunFilter
+from podhatch.client.listing.run_list import find_names
+from podhatch.client.listing.status import ENDED, RunStatus
 from podhatch.client.session import Session, session_of
-from podhatch.client.status import ENDED, RunStatus
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
 

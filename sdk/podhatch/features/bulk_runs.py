@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from podhatch.client import control
-from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
-from podhatch.client.status import RunStatus
+from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
+from podhatch.client.listing.status import RunStatus
 from podhatch.features.client import FeatureClient
-from podhatch.runnables.references import RunRef
+from podhatch.runnables.running.references import RunRef
 
 RunId = str | RunRef[Any]
 """The name of a run (`workflow_run_id`), or a reference to it."""

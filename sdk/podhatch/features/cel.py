@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from podhatch.client.cel import FILTER, environment, expression_problem, readable
+from podhatch.client.triggers.cel import FILTER, environment, expression_problem, readable
 from podhatch.errors import PodhatchError
 from podhatch.metadata import metadata_texts
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 from podhatch.api.cron import ConcurrencyPolicy
-from podhatch.client import crons
-from podhatch.client.cron_rows import CronWorkflows
-from podhatch.client.crons import CronRequest
 from podhatch.client.json_object import Payload, json_object
-from podhatch.client.listing import Window
-from podhatch.client.rows import Rows
+from podhatch.client.listing.pages import Window
+from podhatch.client.listing.rows import Rows
 from podhatch.client.target import Target
+from podhatch.client.triggers import crons
+from podhatch.client.triggers.cron_rows import CronWorkflows
+from podhatch.client.triggers.crons import CronRequest
 from podhatch.features.client import FeatureClient
 from podhatch.metadata import metadata_texts
 

@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 from podhatch.api.event import WorkflowEvent
-from podhatch.client import events as client_events
-from podhatch.client.event_rows import Event, V1Event
-from podhatch.client.events import EventFilters
 from podhatch.client.json_object import Payload
-from podhatch.client.listing import Window
-from podhatch.client.moments import in_utc
-from podhatch.client.rows import Rows
+from podhatch.client.listing.pages import Window
+from podhatch.client.listing.rows import Rows
 from podhatch.client.target import Target
+from podhatch.client.triggers import events as client_events
+from podhatch.client.triggers.event_rows import Event, V1Event
+from podhatch.client.triggers.events import EventFilters
+from podhatch.client.triggers.moments import in_utc
 from podhatch.features.client import FeatureClient
 from podhatch.features.event_options import (
     BulkPushEventOptions,

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from podhatch.client import logs
-from podhatch.client.logs import V1LogLineList
-from podhatch.client.moments import in_utc
+from podhatch.client.logs import task_logs
+from podhatch.client.logs.task_logs import V1LogLineList
+from podhatch.client.triggers.moments import in_utc
 from podhatch.features.client import FeatureClient
 
 DEFAULT_LIMIT = 1000
@@ -35,7 +35,7 @@ class LogsClient(FeatureClient):
             RequestRefused: There is no such task, or the cluster does not let you read its log.
             ValueError: The limit is less than 1.
         """
-        return self._wait(logs.find, task_run_id, limit, _utc(since), _utc(until))
+        return self._wait(task_logs.find, task_run_id, limit, _utc(since), _utc(until))
 
     async def aio_list(
         self,
@@ -45,7 +45,7 @@ class LogsClient(FeatureClient):
         until: datetime | None = None,
     ) -> V1LogLineList:
         """Do what `list` does, in an event loop."""
-        return await self._aio_wait(logs.find, task_run_id, limit, _utc(since), _utc(until))
+        return await self._aio_wait(task_logs.find, task_run_id, limit, _utc(since), _utc(until))
 
 
 def _utc(moment: datetime | None) -> datetime | None:

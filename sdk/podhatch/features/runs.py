@@ -5,19 +5,21 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
-from podhatch.client import control, run_details, run_list, streams
-from podhatch.client.by_name import NamedRun
+from podhatch.client import control
 from podhatch.client.json_object import Payload
-from podhatch.client.listing import Window
+from podhatch.client.listing import run_details, run_list
+from podhatch.client.listing.pages import Window
+from podhatch.client.listing.rows import Rows
+from podhatch.client.listing.run_details import V1WorkflowRunDetails, WorkflowRunDetail
+from podhatch.client.listing.run_list import RunSearch
+from podhatch.client.listing.run_rows import V1TaskSummary
+from podhatch.client.listing.status import RunStatus
+from podhatch.client.logs import streams
 from podhatch.client.relay import relayed
-from podhatch.client.rows import Rows
-from podhatch.client.run_details import V1WorkflowRunDetails, WorkflowRunDetail
-from podhatch.client.run_list import RunSearch
-from podhatch.client.run_rows import V1TaskSummary
-from podhatch.client.status import RunStatus
+from podhatch.client.starting.by_name import NamedRun
 from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter
 from podhatch.loading import refuse_run
-from podhatch.runnables.references import WorkflowRunRef
+from podhatch.runnables.running.references import WorkflowRunRef
 
 EVERYTHING = 2**31
 

@@ -18,8 +18,8 @@ from podhatch_operator.core.plan import plan_run
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.client.following import ended
 from podhatch.client.portal import portal
+from podhatch.client.waiting.changes import ended
 from podhatch.errors import RunDeleted
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster

@@ -10,7 +10,7 @@ from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
 from podhatch.api.names import MAX_LABEL_VALUE, TASK_NAME_PATTERN, object_name
 from podhatch.client.session import Session
-from podhatch.client.waiting import Followers
+from podhatch.client.waiting.follower import Followers
 from podhatch.errors import InvalidRun
 from podhatch.local.cluster import NAMESPACE
 from podhatch.local.engine import Engine

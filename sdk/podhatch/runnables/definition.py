@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Generic
 
 from podhatch.loading import refuse_run
-from podhatch.runnables.task import Input
-from podhatch.runnables.trigger import (
+from podhatch.runnables.running.run_options import (
     ScheduleOptions,
     ScheduleTriggerWorkflowOptions,
     Wishes,
     wishes_of,
 )
+from podhatch.runnables.task import Input
 
 if TYPE_CHECKING:
-    from podhatch.client.children import Child
-    from podhatch.client.manifest import Publication
-    from podhatch.client.request import RunRequest
+    from podhatch.client.starting.children import Child
+    from podhatch.client.starting.manifest import Publication
+    from podhatch.client.starting.request import RunRequest
     from podhatch.client.target import Target
     from podhatch.context import Context
     from podhatch.runnables.workflow import Workflow
@@ -77,8 +77,8 @@ class Definition(ABC, Generic[Input]):
         """Return what is asked for; inside a task it is a child run of that task."""
         refuse_run()
         from podhatch.api.names import object_name
-        from podhatch.client.request import RunRequest
-        from podhatch.runnables.input import dump_input
+        from podhatch.client.starting.request import RunRequest
+        from podhatch.runnables.running.input import dump_input
 
         parent = _parent()
         wishes = self._wishes(options, flat, parent)
@@ -117,7 +117,7 @@ def _parent() -> "Context | None":
 
 def _child(parent: "Context", key: str | None) -> "Child":
     """Return which child of its task the next run is; without a key it takes the next index."""
-    from podhatch.client.children import Child
+    from podhatch.client.starting.children import Child
 
     return Child(
         run=parent.workflow_run_id,

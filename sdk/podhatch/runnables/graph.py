@@ -5,10 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from podhatch.runnables.conditions import check_conditions
 from podhatch.runnables.definition import Definition
+from podhatch.runnables.options.conditions import check_conditions
+from podhatch.runnables.options.task_settings import (
+    GraphTaskOptions,
+    HookOptions,
+    TaskSettings,
+    task_settings,
+)
+from podhatch.runnables.options.workflow_settings import WorkflowSettings
 from podhatch.runnables.registry import register_task
-from podhatch.runnables.settings import GraphTaskOptions, HookOptions, TaskSettings, task_settings
 from podhatch.runnables.task import (
     Input,
     R,
@@ -19,7 +25,6 @@ from podhatch.runnables.task import (
     check_parentheses,
     name_of,
 )
-from podhatch.runnables.workflow_settings import WorkflowSettings
 
 if TYPE_CHECKING:
     from podhatch.runnables.standalone import Standalone

@@ -10,7 +10,7 @@ from podhatch.client.target import Target
 from podhatch.config import ClientConfig
 
 if TYPE_CHECKING:
-    from podhatch.client.manifest import Manifest, Publication
+    from podhatch.client.starting.manifest import Manifest, Publication
     from podhatch.runnables.workflow import Workflow
 
 _logger = logging.getLogger("podhatch")
@@ -42,7 +42,7 @@ class Project:
             ValueError: One that is needed cannot be published.
         """
         from podhatch.client import substitute
-        from podhatch.client.manifest import NOTHING, Publication
+        from podhatch.client.starting.manifest import NOTHING, Publication
         from podhatch.context import current_context
 
         task = current_context()

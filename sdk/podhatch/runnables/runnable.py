@@ -5,12 +5,12 @@ Both are made of it: what differs between them is the result of a run, and the r
 
 from typing import Generic
 
-from podhatch.runnables.running import Ref_co, Result_co
-from podhatch.runnables.running_locally import RunningLocally
-from podhatch.runnables.running_many import RunningMany
-from podhatch.runnables.stored import Stored
+from podhatch.runnables.running.local_runs import RunningLocally
+from podhatch.runnables.running.many_runs import RunningMany
+from podhatch.runnables.running.one_run import Ref_co, Result_co
+from podhatch.runnables.running.stored import Stored
+from podhatch.runnables.running.triggers import Triggering
 from podhatch.runnables.task import Input
-from podhatch.runnables.triggering import Triggering
 
 
 class Runnable(

@@ -6,15 +6,15 @@ Made by `Hatchet.task()`.
 from typing import TYPE_CHECKING, Generic
 
 from podhatch.api.names import object_name
-from podhatch.runnables.bulk import WorkflowRunTriggerConfig, check_alone
-from podhatch.runnables.mock import Mockable
+from podhatch.runnables.options.task_settings import task_settings
+from podhatch.runnables.options.workflow_settings import StandaloneOptions, WorkflowOptions, split
 from podhatch.runnables.project import Project
-from podhatch.runnables.references import TaskRunRef
 from podhatch.runnables.runnable import Runnable
-from podhatch.runnables.settings import task_settings
+from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig, check_alone
+from podhatch.runnables.running.mock import Mockable
+from podhatch.runnables.running.references import TaskRunRef
 from podhatch.runnables.task import Input, R_co, Task, TaskFunction, is_task_name, name_of
 from podhatch.runnables.workflow import Workflow
-from podhatch.runnables.workflow_settings import StandaloneOptions, WorkflowOptions, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

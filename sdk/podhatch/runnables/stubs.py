@@ -6,13 +6,13 @@ They can be run from here, and from other tasks as children; their code may be i
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from podhatch.runnables.options.workflow_settings import WorkflowOptions
 from podhatch.runnables.project import Project
 from podhatch.runnables.standalone import Standalone, standalone_stub
 from podhatch.runnables.workflow import Workflow
-from podhatch.runnables.workflow_settings import WorkflowOptions
 
 if TYPE_CHECKING:
-    from podhatch.runnables.input import EmptyModel
+    from podhatch.runnables.running.input import EmptyModel
 
 Input = TypeVar("Input")
 R = TypeVar("R")

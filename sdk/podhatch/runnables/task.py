@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeAlias, TypeVar,
 
 from podhatch.api.names import TASK_NAME_PATTERN
 from podhatch.dependencies import check_dependencies, parameters_of
-from podhatch.runnables.mock import Mockable
-from podhatch.runnables.settings import TaskSettings
+from podhatch.runnables.options.task_settings import TaskSettings
+from podhatch.runnables.running.mock import Mockable
 
 if TYPE_CHECKING:
     from podhatch.context import Context

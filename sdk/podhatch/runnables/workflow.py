@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.config import ClientConfig
 from podhatch.runnables.graph import TaskGraph
+from podhatch.runnables.options.validator import check_validator
+from podhatch.runnables.options.workflow_settings import WorkflowOptions, workflow_settings
 from podhatch.runnables.project import Project
-from podhatch.runnables.references import WorkflowRunRef
 from podhatch.runnables.registry import register_task
 from podhatch.runnables.runnable import Runnable
+from podhatch.runnables.running.references import WorkflowRunRef
 from podhatch.runnables.task import Input
-from podhatch.runnables.validator import check_validator
-from podhatch.runnables.workflow_settings import WorkflowOptions, workflow_settings
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.client.manifest import Manifest
+    from podhatch.client.starting.manifest import Manifest
     from podhatch.client.target import Target
 
 MAX_NAME = 253
@@ -93,7 +93,7 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         """The declared type of the input; EmptyModel by default."""
         if self._validator is not None:
             return self._validator
-        from podhatch.runnables.input import EmptyModel
+        from podhatch.runnables.running.input import EmptyModel
 
         return cast("type[Input]", EmptyModel)
 
@@ -105,7 +105,7 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
                 the cron's input does not fit, or the source is too large.
         """
         from podhatch.client import substitute
-        from podhatch.runnables.manifest import manifest_of
+        from podhatch.runnables.manifest.objects import manifest_of
 
         if substitute.current() is not None:
             for task in self.all_tasks:  # this process may know another workflow of this name

@@ -12,12 +12,12 @@ from typing import Any
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
-from podhatch.client.manifest import Manifest, Publication
-from podhatch.client.publishing import published
 from podhatch.client.session import session_of
+from podhatch.client.starting.manifest import Manifest, Publication
+from podhatch.client.starting.publishing import published
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
-from podhatch.runnables.location import is_installed, locate
+from podhatch.runnables.manifest.location import is_installed, locate
 from podhatch.runnables.workflow import Workflow
 
 FIELD_MANAGER = "podhatch-worker"

@@ -10,7 +10,9 @@ from podhatch.api import condition, names, pod, run, task, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.context import Context
-from podhatch.runnables import settings, source, trigger, workflow_settings
+from podhatch.runnables.manifest import source
+from podhatch.runnables.options import task_settings, workflow_settings
+from podhatch.runnables.running import run_options
 from typer.main import get_command
 
 from tests.unit.docs.pages import PAGES, name
@@ -67,7 +69,7 @@ def test_the_sizes_are_those_of_the_code():
     assert rows["attempts made again because a pod was lost"] == str(run.MAX_DISRUPTIONS)
     assert rows["conditions in a list, or in a group"] == str(condition.MAX_CONDITIONS)
     assert rows["additional metadata of a run"] == (
-        f"{trigger.MAX_METADATA_ENTRIES} texts of {trigger.MAX_METADATA_VALUE} characters"
+        f"{run_options.MAX_METADATA_ENTRIES} texts of {run_options.MAX_METADATA_VALUE} characters"
     )
     assert rows["name of a run, or of a `Workflow` object"].startswith(str(names.MAX_RUN_NAME))
     assert f"more than {run.MAX_INLINE_OUTPUT_BYTES} bytes" in page
@@ -83,7 +85,7 @@ def first_column(page: str, header: str) -> set[str]:
 
 def test_the_options_of_tasks_are_all_described():
     described = first_column("workflows.md", "of a task")
-    assert described == {"name", "parents", *settings.GraphTaskOptions.__annotations__}
+    assert described == {"name", "parents", *task_settings.GraphTaskOptions.__annotations__}
 
 
 def test_the_options_of_workflows_are_all_described():

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from podhatch import Context, Hatchet
 from podhatch.api.run import WorkflowRun
-from podhatch.client.manifest import Manifest
-from podhatch.client.outcome import raise_unless_succeeded
 from podhatch.client.portal import wait
+from podhatch.client.starting.manifest import Manifest
+from podhatch.client.waiting.outcome import raise_unless_succeeded
 from podhatch.errors import FailedTaskRunExceptionGroup
 from podhatch.local import extra
 from podhatch.local.options import LocalOptions

@@ -19,7 +19,7 @@ from podhatch import (
     or_,
 )
 from podhatch.api.condition import Condition as WireCondition
-from podhatch.client import cel
+from podhatch.client.triggers import cel
 
 
 def work(input: Any, ctx: Context) -> None: ...

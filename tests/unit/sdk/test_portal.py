@@ -6,6 +6,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Generator
+from concurrent.futures import Future
 
 import pytest
 from podhatch import RunCancelled
@@ -65,11 +66,20 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
     assert ended.wait(5)
 
 
-def test_interrupt_ends_the_wait() -> None:
+def test_interrupt_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
+    waits = threading.Event()
+    result = Future[None].result
+
+    def told(future: "Future[None]") -> None:
+        waits.set()
+        return result(future)
+
+    monkeypatch.setattr(Future, "result", told)
 
     async def work() -> None:
         try:
+            assert waits.wait(5)
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
         finally:

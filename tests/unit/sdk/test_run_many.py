@@ -18,10 +18,11 @@ from podhatch import (
     Workflow,
 )
 from podhatch.api.model import JsonObject
-from podhatch.client import bulk, portal
+from podhatch.client import portal
+from podhatch.client.starting import bulk
 from podhatch.cluster import ApiError
-from podhatch.runnables.bulk import WorkflowRunTriggerConfig
-from podhatch.runnables.trigger import TriggerWorkflowOptions
+from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig
+from podhatch.runnables.running.run_options import TriggerWorkflowOptions
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage

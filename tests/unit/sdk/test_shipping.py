@@ -18,8 +18,8 @@ import podhatch
 import pytest
 import yaml
 from podhatch.api.model import JsonObject
-from podhatch.runnables import source
-from podhatch.runnables.source import source_config_map, zip_tree
+from podhatch.runnables.manifest import source
+from podhatch.runnables.manifest.source import source_config_map, zip_tree
 
 SCRIPT = """
 from podhatch import Hatchet

@@ -16,9 +16,9 @@ from podhatch import (
 )
 from podhatch.duration import seconds
 from podhatch.loading import RunReachedWhileLoading, refuse_run, while_loading
-from podhatch.runnables.labels import labels_of
-from podhatch.runnables.priority import Priority
-from podhatch.runnables.trigger import NO_OPTIONS, RunOptions, Wishes, wishes_of
+from podhatch.runnables.options.labels import labels_of
+from podhatch.runnables.options.priority import Priority
+from podhatch.runnables.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
 
 GREATER = WorkerLabelComparator.GREATER_THAN
 

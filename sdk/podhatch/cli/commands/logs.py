@@ -17,8 +17,8 @@ from podhatch.cli.log_lines import shown
 from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Run
 from podhatch.cli.place import Place
-from podhatch.client import run_log
-from podhatch.client.run_log import RunLine
+from podhatch.client.logs import run_log
+from podhatch.client.logs.run_log import RunLine
 from podhatch.client.session import Session, session_of
 
 Follow = Annotated[

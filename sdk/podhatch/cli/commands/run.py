@@ -22,10 +22,10 @@ from podhatch.cli.publish import manifest, publish_with_others
 from podhatch.cli.run_input import input_for
 from podhatch.cli.show import watch_run
 from podhatch.cli.values import json_object, pairs
-from podhatch.client import by_name, runs
-from podhatch.client.following import states
 from podhatch.client.session import session_of
+from podhatch.client.starting import by_name, runs
 from podhatch.client.target import Target
+from podhatch.client.waiting.changes import states
 
 What = Annotated[
     str,

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from podhatch import Hatchet, PodhatchError
-from podhatch.client import cel
+from podhatch.client.triggers import cel
 from podhatch.features.cel import CELFailure, CELSuccess
 
 

@@ -6,7 +6,7 @@ import pytest
 from podhatch import Hatchet, InvalidRun, RequestRefused
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
-from podhatch.client.filters import FilterUpdate
+from podhatch.client.triggers.filters import FilterUpdate
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.loading import RunReachedWhileLoading, while_loading
 

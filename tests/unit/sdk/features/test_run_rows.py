@@ -7,8 +7,8 @@ import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject, format_time
 from podhatch.client import portal
-from podhatch.client.run_filter import BulkCancelReplayOpts, RunFilter
-from podhatch.client.status import RunStatus
+from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
+from podhatch.client.listing.status import RunStatus
 
 from tests.unit.sdk.conftest import Stage
 

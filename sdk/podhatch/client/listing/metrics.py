@@ -1,0 +1,110 @@
+"""Tasks counted by where they stand, from the runs' own status. Coroutines for the portal."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from podhatch.api.run import TaskStatus
+from podhatch.client.listing import pages
+from podhatch.client.listing.run_filter import RunFilter
+from podhatch.client.listing.run_list import RunSearch, run_query
+from podhatch.client.listing.run_rows import tasks_of
+from podhatch.client.listing.status import STATES, RunStatus
+from podhatch.client.listing.task_ids import resolved
+from podhatch.client.listing.workflow_names import true_names
+from podhatch.client.session import Session, session_of
+from podhatch.client.target import Target
+
+UNDER_WAY = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class TaskMetrics:
+    """How many tasks stand where. One that was skipped counts as completed."""
+
+    queued: int
+    running: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+@dataclass(frozen=True)
+class TaskStatusStat:
+    """Attempts of one task that are queued, or that run.
+
+    Attributes:
+        total: How many.
+        oldest: Since when the oldest is, in UTC; None when there is none.
+    """
+
+    total: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True)
+class TaskStat:
+    """Attempts of one task that are under way.
+
+    Attributes:
+        queued: Wait for a node, or for their next attempt.
+        running: Run.
+    """
+
+    queued: TaskStatusStat
+    running: TaskStatusStat
+
+
+async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
+    """Count the tasks of the runs that are meant."""
+    session = await session_of(target)
+    parent = search.parent_task_external_id
+    query = run_query(search, await resolved(session, parent) if parent else None)
+    counted: Counter[RunStatus] = Counter()
+    async with aclosing(pages.find_all(session, query)) as runs:
+        async for run in runs:
+            counted.update(STATES[task.state] for task in tasks_of(run))
+    return TaskMetrics(**{status.value.lower(): counted[status] for status in RunStatus})
+
+
+async def task_stats(target: Target) -> dict[str, TaskStat]:
+    """Return, by `<workflow>:<task>`, what is queued and what runs."""
+    session = await session_of(target)
+    queued: dict[tuple[str, str], list[datetime]] = {}
+    running: dict[tuple[str, str], list[datetime]] = {}
+    async with aclosing(_under_way(session)) as tasks:
+        async for workflow, task in tasks:
+            moments = {"Queued": queued, "Running": running}.get(task.state)
+            since = task.started_at if task.state == "Running" else task.queued_at
+            if moments is not None:
+                moments.setdefault((workflow, task.name), []).append(since or datetime.now(UTC))
+    keys = sorted(queued.keys() | running.keys())
+    names = await true_names(session, (workflow for workflow, _ in keys))
+    return {
+        f"{names[workflow]}:{task}": TaskStat(
+            _stat(queued.get((workflow, task), [])), _stat(running.get((workflow, task), []))
+        )
+        for workflow, task in keys
+    }
+
+
+async def queue_metrics(target: Target) -> dict[str, int]:
+    """Return, by `<workflow>:<task>`, how many attempts are queued."""
+    stats = await task_stats(target)
+    return {name: stat.queued.total for name, stat in stats.items() if stat.queued.total}
+
+
+async def _under_way(session: Session) -> AsyncGenerator[tuple[str, TaskStatus], None]:
+    """Yield the tasks of all runs that have not ended, each with its workflow's object."""
+    ever = RunFilter(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY)
+    query = run_query(RunSearch(ever), None)
+    async with aclosing(pages.find_all(session, query)) as runs:
+        async for run in runs:
+            for task in tasks_of(run):
+                yield run.spec.workflow, task
+
+
+def _stat(moments: list[datetime]) -> TaskStatusStat:
+    return TaskStatusStat(len(moments), min(moments, default=None))

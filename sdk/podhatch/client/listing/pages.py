@@ -1,0 +1,132 @@
+"""Lists of one namespace: filtered and paged by the API server, as far as it can.
+
+Used by every feature client. No more pages are read than it takes to fill the one that is wanted.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from podhatch.api.model import ApiObject, JsonObject
+from podhatch.client.explain import explained
+from podhatch.client.listing.rows import Pagination
+from podhatch.client.session import Session
+from podhatch.cluster import Kind
+
+DEFAULT_LIMIT = 100
+MAX_PAGE_SIZE = 500
+SCANNED_PAGE_SIZE = 100
+"""What is read at once where only a few may pass the filter."""
+
+Model = TypeVar("Model", bound=ApiObject)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which part of a list is wanted.
+
+    Attributes:
+        offset: So many are left out at the beginning.
+        limit: At most so many are returned.
+    """
+
+    offset: int = 0
+    limit: int = DEFAULT_LIMIT
+
+    @classmethod
+    def of(cls, offset: int | None, limit: int | None) -> "Window":
+        """Return the window that a caller asks for, who may have no wish.
+
+        Raises:
+            ValueError: It is none.
+        """
+        window = cls(offset or 0, DEFAULT_LIMIT if limit is None else limit)
+        if window.offset < 0:
+            raise ValueError(f"offset: {offset} is less than 0")
+        if window.limit < 1:
+            raise ValueError(f"limit: {limit} is less than 1")
+        return window
+
+    @property
+    def end(self) -> int:
+        """Where the next window begins."""
+        return self.offset + self.limit
+
+    def page(self, *, more: bool) -> Pagination:
+        """Return where this window stands as a page."""
+        number = self.offset // self.limit + 1
+        return Pagination(number, number + 1 if more else None, number + more)
+
+
+@dataclass(frozen=True)
+class Query(Generic[Model]):
+    """What to list.
+
+    Attributes:
+        kind: The kind.
+        model: Its class.
+        selectors: Field selectors, asked one after the other; no object may match two of them.
+        keep: What the API server cannot ask; None when all that it returns will do.
+    """
+
+    kind: Kind
+    model: type[Model]
+    selectors: Sequence[str] = ("",)
+    keep: Callable[[Model], bool] | None = None
+
+
+async def find(
+    session: Session, query: Query[Model], window: Window
+) -> tuple[list[Model], Pagination]:
+    """Return the objects in a window of a list, the newest first, and where the window stands."""
+    found: list[Model] = []
+    seen = 0
+    async with aclosing(find_all(session, query, window.end + 1)) as objects:
+        async for each in objects:
+            seen += 1
+            if seen > window.end:
+                break
+            if seen > window.offset:
+                found.append(each)
+    found.sort(key=_age)
+    return found, window.page(more=seen > window.end)
+
+
+async def find_all(
+    session: Session, query: Query[Model], at_most: int | None = None
+) -> AsyncGenerator[Model, None]:
+    """Yield what a list holds, in the order of the API server.
+
+    Args:
+        session: Where.
+        query: What.
+        at_most: How many the caller will take, if that is known.
+    """
+    wanted = MAX_PAGE_SIZE if at_most is None else min(at_most, MAX_PAGE_SIZE)
+    size = wanted if query.keep is None else max(wanted, SCANNED_PAGE_SIZE)
+    for selector in query.selectors:
+        async with aclosing(_read(session, query.kind, selector, size)) as objects:
+            async for raw in objects:
+                each = query.model.model_validate(raw)
+                if query.keep is None or query.keep(each):
+                    yield each
+
+
+async def _read(
+    session: Session, kind: Kind, selector: str, page_size: int
+) -> AsyncGenerator[JsonObject, None]:
+    pages = session.cluster.pages(
+        kind, session.namespace, field_selector=selector, page_size=page_size
+    )
+    with explained(kind.kind, session.namespace):
+        async with aclosing(pages):
+            async for page, _ in pages:
+                for raw in page:
+                    yield raw
+
+
+def _age(each: ApiObject) -> float:
+    """Order the newest first."""
+    created_at = each.metadata.creation_timestamp
+    return -created_at.timestamp() if created_at else 0

@@ -1,0 +1,199 @@
+"""Runs and their tasks under the names of the Hatchet SDK. Pure.
+
+A run of one task is that task: it has one row, whose id is the run's. A task of a run of many has
+the id `<run>/<task>`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from podhatch.api.model import JsonObject
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.client.listing.rows import Metadata, metadata_of
+from podhatch.client.listing.status import PHASES, STATES, RunStatus
+
+SKIPPED = {"skipped": True}
+"""The output of a task that was skipped."""
+
+Outputs = Mapping[str, str | None]
+"""JSON texts by task name; None of a task that returned nothing."""
+
+
+class V1WorkflowType(StrEnum):
+    """Whether a row stands for one task, or for a run of many."""
+
+    DAG = "DAG"
+    TASK = "TASK"
+
+
+@dataclass(frozen=True)
+class V1TaskSummary:
+    """A run, or a task of one.
+
+    Attributes:
+        metadata: Its id is the run's name; of a task of many `<run>/<task>`.
+        display_name: The run's name; of a task of many the task's.
+        type: Whether it stands for one task.
+        status: Where it stands.
+        workflow_id: Name of the Workflow object.
+        workflow_name: The workflow's name as its author wrote it.
+        workflow_version_id: The revision of the workflow that it uses; None before it starts.
+        workflow_run_external_id: Name of the run.
+        task_external_id: The same as metadata.id.
+        parent_task_external_id: `<run>/<task>` of the task that started the run; None if none did.
+        step_id: Name of the task; None of a run of many.
+        action_id: `<workflow>:<task>`; None of a run of many.
+        worker_id: Node of the last attempt; None before there is one, and of a run of many.
+        attempt: Number of the last attempt, from 1; 0 before there is one.
+        retry_count: Attempts before the last one.
+        created_at: When the run was created, in UTC.
+        started_at: When the code started; of a run of many when it was accepted.
+        finished_at: When it ended.
+        duration: Milliseconds from its start to its end; None before that.
+        input: Of the run; None when payloads were not asked for.
+        output: What the task returned; of a run of many that succeeded what each of its tasks
+            returned, by name. None while there is nothing, and when payloads were not asked for.
+        error_message: Why it did not succeed; None if it did.
+        additional_metadata: Of the run.
+        children: Of a run of many: its tasks.
+        priority: 1 to 3 of the run; None where the workflow's counts.
+    """
+
+    metadata: Metadata
+    display_name: str
+    type: V1WorkflowType
+    status: RunStatus
+    workflow_id: str
+    workflow_name: str
+    workflow_version_id: str | None
+    workflow_run_external_id: str
+    task_external_id: str
+    parent_task_external_id: str | None
+    step_id: str | None
+    action_id: str | None
+    worker_id: str | None
+    attempt: int
+    retry_count: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration: int | None
+    input: JsonObject | None
+    output: Any
+    error_message: str | None
+    additional_metadata: dict[str, str]
+    priority: int | None
+    children: "list[V1TaskSummary]" = field(default_factory=list["V1TaskSummary"])
+
+
+def tasks_of(run: WorkflowRun) -> list[TaskStatus]:
+    """Return where each task stands; nothing before the operator has taken up the run."""
+    return run.status.tasks if run.status else []
+
+
+def task_id(run: WorkflowRun, task: TaskStatus) -> str:
+    """Return the id of a task: that of its run, if it is the only one there."""
+    return run.metadata.name if len(tasks_of(run)) == 1 else f"{run.metadata.name}/{task.name}"
+
+
+def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1TaskSummary:
+    """Return the row of a run.
+
+    Args:
+        run: The run.
+        workflow_name: Its workflow's name as its author wrote it.
+        outputs: Of its tasks that succeeded; None for a row without payloads.
+    """
+    status = run.status or WorkflowRunStatus()
+    rows = [task_row(run, task, workflow_name, outputs) for task in tasks_of(run)]
+    if len(rows) == 1:
+        return rows[0]
+    return V1TaskSummary(
+        metadata=metadata_of(run),
+        display_name=run.metadata.name,
+        type=V1WorkflowType.DAG,
+        status=PHASES.get(status.phase or "", RunStatus.QUEUED),
+        **_of_run(run, workflow_name),
+        task_external_id=run.metadata.name,
+        step_id=None,
+        action_id=None,
+        worker_id=None,
+        attempt=status.replays + 1 if status.started_at else 0,
+        retry_count=status.replays,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+        duration=_milliseconds(status.started_at, status.finished_at),
+        input=None if outputs is None else run.spec.input,
+        output=_loaded(outputs) if outputs and status.phase == "Succeeded" else None,
+        error_message=status.message if status.phase in ("Failed", "Cancelled") else None,
+        children=rows,
+    )
+
+
+def task_row(
+    run: WorkflowRun, task: TaskStatus, workflow_name: str, outputs: Outputs | None
+) -> V1TaskSummary:
+    """Return the row of one task of a run; arguments are those of `run_row`."""
+    identity = task_id(run, task)
+    meta = metadata_of(run)
+    return V1TaskSummary(
+        metadata=Metadata(identity, meta.created_at, meta.namespace),
+        display_name=task.name if "/" in identity else run.metadata.name,
+        type=V1WorkflowType.TASK,
+        status=STATES[task.state],
+        **_of_run(run, workflow_name),
+        task_external_id=identity,
+        step_id=task.name,
+        action_id=f"{workflow_name}:{task.name}",
+        worker_id=task.node,
+        attempt=task.attempt,
+        retry_count=max(task.attempt - 1, 0),
+        started_at=task.started_at,
+        finished_at=task.finished_at,
+        duration=_milliseconds(task.started_at, task.finished_at),
+        input=None if outputs is None else run.spec.input,
+        output=None if outputs is None else task_output(task, outputs),
+        error_message=error_text(task),
+    )
+
+
+def task_output(task: TaskStatus, outputs: Outputs) -> Any:
+    """Return what a task returned."""
+    return SKIPPED if task.state == "Skipped" else _loaded(outputs).get(task.name)
+
+
+def error_text(task: TaskStatus) -> str | None:
+    """Return why a task did not succeed, with the traceback from its pod."""
+    if task.state not in ("Failed", "Cancelled"):
+        return None
+    if task.error is None:
+        return task.message or task.reason
+    trace = f"\n{task.error.traceback.rstrip()}" if task.error.traceback else ""
+    return f"{task.error.type}: {task.error.message}{trace}"
+
+
+def _of_run(run: WorkflowRun, workflow_name: str) -> dict[str, Any]:
+    """Return what all rows of a run have in common."""
+    parent = run.spec.parent
+    return {
+        "workflow_id": run.spec.workflow,
+        "workflow_name": workflow_name,
+        "workflow_version_id": run.status.revision if run.status else None,
+        "workflow_run_external_id": run.metadata.name,
+        "parent_task_external_id": f"{parent.run}/{parent.task}" if parent else None,
+        "created_at": metadata_of(run).created_at,
+        "additional_metadata": run.spec.additional_metadata,
+        "priority": run.spec.priority,
+    }
+
+
+def _loaded(outputs: Outputs) -> dict[str, Any]:
+    return {name: None if text is None else json.loads(text) for name, text in outputs.items()}
+
+
+def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    return round((end - start).total_seconds() * 1000) if start and end else None

@@ -1,0 +1,132 @@
+"""The nodes that may run tasks, in the place of Hatchet's workers. Coroutines for the portal."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from podhatch.api.model import ApiObject, JsonObject
+from podhatch.client import objects
+from podhatch.client.listing.pages import MAX_PAGE_SIZE, Window
+from podhatch.client.listing.rows import Metadata, Rows, metadata_of
+from podhatch.client.session import session_of
+from podhatch.client.target import Target
+from podhatch.cluster import NODE, ApiError, Cluster
+from podhatch.errors import RequestRefused
+
+
+class WorkerState(StrEnum):
+    """Whether a node takes tasks."""
+
+    ACTIVE = "ACTIVE"
+    """It is ready."""
+    INACTIVE = "INACTIVE"
+    """It is not ready: its kubelet says so, or says nothing."""
+    PAUSED = "PAUSED"
+    """It is cordoned: what runs there goes on, nothing more comes."""
+
+
+@dataclass(frozen=True)
+class NodeLabel:
+    """A label of a node, which `desired_worker_labels` of tasks are compared with."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A node.
+
+    Attributes:
+        metadata: Its id is the node's name; it has no namespace.
+        name: The node's name.
+        status: Whether it takes tasks.
+        labels: Its labels.
+        slots: How many pods it may hold, of tasks and others.
+        capacity: What pods may request there, such as cpu, memory and GPUs, as Kubernetes writes
+            quantities.
+    """
+
+    metadata: Metadata
+    name: str
+    status: WorkerState
+    labels: list[NodeLabel]
+    slots: int
+    capacity: dict[str, str]
+
+
+async def find(target: Target, window: Window) -> Rows[WorkerRow]:
+    """Return the nodes, by name.
+
+    Raises:
+        RequestRefused: The cluster does not let us look at nodes.
+    """
+    session = await session_of(target)
+    rows: list[WorkerRow] = []
+    seen = 0
+    async with aclosing(_nodes(session.cluster, window.end + 1)) as nodes:
+        async for node in nodes:
+            seen += 1
+            if window.offset < seen <= window.end:
+                rows.append(_row(node))
+            if seen > window.end:
+                break
+    return Rows(rows, window.page(more=seen > window.end))
+
+
+async def get(target: Target, name: str) -> WorkerRow:
+    """Return the node.
+
+    Raises:
+        RequestRefused: There is none, or the cluster does not let us look.
+    """
+    session = await session_of(target)
+    objects.check_name(NODE, name)
+    with _explained(name):
+        return _row(await session.cluster.get(NODE, "", name))
+
+
+async def _nodes(cluster: Cluster, at_most: int) -> AsyncGenerator[JsonObject, None]:
+    pages = cluster.pages(NODE, page_size=min(at_most, MAX_PAGE_SIZE))
+    with _explained():
+        async with aclosing(pages):
+            async for page, _ in pages:
+                for node in page:
+                    yield node
+
+
+@contextmanager
+def _explained(name: str = "") -> Generator[None]:
+    try:
+        yield
+    except ApiError as error:
+        if error.status == 403:
+            raise RequestRefused(
+                "hatchet.workers looks at the nodes of the cluster, and you may not: ask for the "
+                f"verbs get and list on nodes, in a ClusterRole ({error.message})"
+            ) from None
+        if error.status == 404 and name:
+            raise RequestRefused(f"there is no node {name!r} in the cluster") from None
+        raise RequestRefused(f"the API server refused the list of nodes: {error}") from None
+
+
+def _row(node: JsonObject) -> WorkerRow:
+    identity = ApiObject.model_validate({"metadata": node["metadata"]})
+    allocatable: dict[str, str] = node.get("status", {}).get("allocatable", {})
+    return WorkerRow(
+        metadata=metadata_of(identity),
+        name=identity.metadata.name,
+        status=_state(node),
+        labels=[NodeLabel(key, value) for key, value in identity.metadata.labels.items()],
+        slots=int(allocatable.get("pods", "0")),
+        capacity=allocatable,
+    )
+
+
+def _state(node: JsonObject) -> WorkerState:
+    conditions: list[JsonObject] = node.get("status", {}).get("conditions", [])
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    if not ready:
+        return WorkerState.INACTIVE
+    return WorkerState.PAUSED if node["spec"].get("unschedulable") else WorkerState.ACTIVE

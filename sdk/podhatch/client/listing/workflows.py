@@ -1,0 +1,157 @@
+"""Workflows that the cluster holds. Coroutines for the portal.
+
+Called by the workflows client, and by `delete` of the runnables.
+"""
+
+from dataclasses import dataclass
+
+from podhatch.api.labels import WORKFLOW as WORKFLOW_LABEL
+from podhatch.api.model import ApiObject, JsonObject
+from podhatch.api.names import object_name
+from podhatch.api.workflow import Workflow, WorkflowSpec
+from podhatch.client import objects
+from podhatch.client.bounded import gathered
+from podhatch.client.explain import explained
+from podhatch.client.listing import pages
+from podhatch.client.listing.pages import Query, Window
+from podhatch.client.listing.rows import Metadata, Rows, metadata_of
+from podhatch.client.session import Session, session_of
+from podhatch.client.target import Target
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    CRON_WORKFLOW,
+    EVENT_FILTER,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    ApiError,
+    Kind,
+)
+from podhatch.errors import RequestRefused
+
+
+@dataclass(frozen=True)
+class StoredWorkflow:
+    """A workflow as the cluster holds it.
+
+    Attributes:
+        metadata: Its id is the name of the Workflow object.
+        name: The name as its author wrote it.
+        description: What the author says of it; None for nothing.
+        version: The label the author gave; None for none.
+        tasks: Names of the tasks.
+        valid: Whether its runs can start; None before the operator has looked.
+        problem: Why they cannot; None if they can.
+        object: The Workflow object.
+    """
+
+    metadata: Metadata
+    name: str
+    description: str | None
+    version: str | None
+    tasks: list[str]
+    valid: bool | None
+    problem: str | None
+    object: Workflow
+
+
+@dataclass(frozen=True)
+class StoredWorkflowVersion:
+    """A content of a workflow that runs have used, pinned.
+
+    Attributes:
+        metadata: Its id is what rows of runs have as `workflow_version_id`.
+        workflow_id: Name of the Workflow object.
+        version: The label the author gave; None for none.
+        spec: The content.
+    """
+
+    metadata: Metadata
+    workflow_id: str
+    version: str | None
+    spec: WorkflowSpec
+
+
+async def find(target: Target, window: Window, name: str | None) -> Rows[StoredWorkflow]:
+    """Return workflows: all, or the one of a name."""
+    session = await session_of(target)
+    selector = f"metadata.name={object_name(name)}" if name else ""
+    found, page = await pages.find(session, Query(WORKFLOW, Workflow, [selector]), window)
+    return Rows([_row(workflow) for workflow in found], page)
+
+
+async def get(target: Target, name: str) -> StoredWorkflow:
+    """Return the workflow."""
+    session = await session_of(target)
+    return _row(await objects.read(session, WORKFLOW, Workflow, object_name(name)))
+
+
+async def get_version(target: Target, name: str, version: str | None) -> StoredWorkflowVersion:
+    """Return a pinned content of the workflow; without a version the newest.
+
+    Raises:
+        RequestRefused: There is none.
+    """
+    session = await session_of(target)
+    workflow = object_name(name)
+    if version is not None:
+        objects.check_name(CONTROLLER_REVISION, version)
+        with explained("ControllerRevision", session.namespace, version):
+            stored = await session.cluster.get(CONTROLLER_REVISION, session.namespace, version)
+        return _version(workflow, stored)
+    with explained("ControllerRevision", session.namespace):
+        found, _ = await session.cluster.list(
+            CONTROLLER_REVISION, session.namespace, label_selector=f"{WORKFLOW_LABEL}={workflow}"
+        )
+    if not found:
+        raise RequestRefused(f"workflow {name!r} has no version yet: none of its runs has started")
+    return _version(workflow, max(found, key=lambda each: int(each["revision"])))
+
+
+async def delete(target: Target, name: str) -> None:
+    """Delete the workflow, and with it its crons, filters and runs."""
+    session = await session_of(target)
+    workflow = object_name(name)
+    await objects.delete(session, WORKFLOW, workflow)
+    session.forget(workflow)
+    for kind in (CRON_WORKFLOW, EVENT_FILTER, WORKFLOW_RUN):
+        await _delete_all(session, kind, workflow)
+
+
+async def _delete_all(session: Session, kind: Kind, workflow: str) -> None:
+    with explained(kind.kind, session.namespace):
+        found, _ = await session.cluster.list(
+            kind,
+            session.namespace,
+            field_selector=f"spec.workflow={workflow}",
+            metadata_only=True,
+        )
+        await gathered(_delete(session, kind, each["metadata"]["name"]) for each in found)
+
+
+async def _delete(session: Session, kind: Kind, name: str) -> None:
+    try:
+        await session.cluster.delete(kind, session.namespace, name)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def _row(stored: Workflow) -> StoredWorkflow:
+    conditions = stored.status.conditions if stored.status else []
+    valid = next((each for each in conditions if each.type == "Valid"), None)
+    return StoredWorkflow(
+        metadata=metadata_of(stored),
+        name=stored.true_name,
+        description=stored.spec.description,
+        version=stored.spec.version,
+        tasks=[task.name for task in stored.spec.tasks],
+        valid=None if valid is None else valid.status == "True",
+        problem=valid.message if valid and valid.status == "False" else None,
+        object=stored,
+    )
+
+
+def _version(workflow: str, revision: JsonObject) -> StoredWorkflowVersion:
+    spec = WorkflowSpec.model_validate(revision["data"]["spec"])
+    identity = ApiObject.model_validate({"metadata": revision["metadata"]})
+    return StoredWorkflowVersion(metadata_of(identity), workflow, spec.version, spec)

@@ -1,0 +1,209 @@
+"""The log of a whole run: what all its pods have written, or write, through retries.
+
+Used by `podhatch logs`, and for streams.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+
+from podhatch.api.model import JsonObject
+from podhatch.client.bounded import gathered
+from podhatch.client.listing.task_ids import TaskReference
+from podhatch.client.logs.pod_logs import (
+    PAUSE_SECONDS,
+    AttemptPod,
+    attempt_pod,
+    find_pods,
+    find_written_pods,
+    log_of,
+    pod_selector,
+)
+from podhatch.client.session import Session
+from podhatch.client.waiting.changes import states
+from podhatch.cluster import POD, ApiError, ClusterUnreachable, LogLine
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """One line of a run's log.
+
+    Attributes:
+        task: The task that wrote it.
+        attempt: Number of the attempt, from 1.
+        time: When it was written, in UTC.
+        text: The line without its end.
+    """
+
+    task: str
+    attempt: int
+    time: datetime
+    text: str
+
+
+async def read(session: Session, run: JsonObject, task: str | None = None) -> list[RunLine]:
+    """Return what all pods of the run that are left have written, or those of one task, by time."""
+    reader = _Reader(session, run, task)
+    await find_written_pods(session, run, reader.tasks)
+    return await reader.past()
+
+
+async def follow(
+    session: Session, run: JsonObject, task: str | None = None
+) -> AsyncGenerator[RunLine, None]:
+    """Yield what is written by now as `read` does, then each line as it comes, until the end.
+
+    The end is there when the run has ended and every log is read.
+
+    Raises:
+        ClusterUnreachable: The API server has been away for two minutes.
+        RequestRefused: It does not let us look.
+        RunDeleted: The run is gone.
+    """
+    reader = _Reader(session, run, task)
+    for line in await reader.past():
+        yield line
+    coming = asyncio.create_task(reader.read_on())
+    coming.add_done_callback(lambda _: reader.lines.put_nowait(None))
+    try:
+        while (line := await reader.lines.get()) is not None:
+            yield line
+        await coming
+    finally:
+        coming.cancel()
+        await asyncio.wait([coming])
+
+
+@dataclass
+class _Position:
+    """How far a log is read: the time of the last line, and how many lines have that time."""
+
+    time: datetime | None = None
+    count: int = 0
+
+    def saw(self, moment: datetime) -> None:
+        self.count = self.count + 1 if moment == self.time else 1
+        self.time = moment
+
+
+class _Reader:
+    """Reads the log of each pod of a run once, as soon as its container has started."""
+
+    def __init__(self, session: Session, run: JsonObject, task: str | None) -> None:
+        self.lines: asyncio.Queue[RunLine | None] = asyncio.Queue()
+        """What comes; None comes last."""
+        self._session = session
+        self._run = run
+        self.tasks = TaskReference(run["metadata"]["name"], task)
+        self._positions: dict[str, _Position] = {}
+        """Of the pods whose logs are read."""
+        self._open: list[AttemptPod] = []
+        """Pods that were writing when the past was read."""
+        self._version = ""
+
+    async def past(self) -> list[RunLine]:
+        """Return what is written by now; of one pod in its order, of all in that of time."""
+        pods, self._version = await find_pods(self._session, self.tasks)
+        mine = [pod for pod in pods if self._claims(pod)]
+        self._open = [pod for pod in mine if not pod.ended]
+        logs = await gathered(self._whole(pod) for pod in mine)
+        return list(merge(*logs, key=lambda line: line.time))
+
+    async def read_on(self) -> None:
+        """Put what comes into `lines`, until the run has ended and all that its pods wrote."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for pod in self._open:
+                    group.create_task(self._follow(pod))
+                watching = group.create_task(self._watch(group))
+                async with aclosing(states(self._session.cluster, self._run)) as seen:
+                    async for self._run in seen:
+                        pass
+                watching.cancel()
+                self._see(group, await find_written_pods(self._session, self._run, self.tasks))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _watch(self, group: asyncio.TaskGroup) -> None:
+        """Look at each pod that comes or changes."""
+        cluster, namespace = self._session.cluster, self._session.namespace
+        selector = pod_selector(self.tasks)
+        while True:
+            events = cluster.watch(
+                POD, namespace, label_selector=selector, resource_version=self._version
+            )
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        self._version = event.object["metadata"]["resourceVersion"]
+                        self._see(group, [attempt_pod(event.object)])
+            except ClusterUnreachable:
+                await asyncio.sleep(PAUSE_SECONDS)
+            except ApiError:
+                await asyncio.sleep(PAUSE_SECONDS)
+                pods, self._version = await find_pods(self._session, self.tasks)
+                self._see(group, pods)
+
+    def _see(self, group: asyncio.TaskGroup, pods: list[AttemptPod]) -> None:
+        for pod in pods:
+            if self._claims(pod):
+                group.create_task(self._follow(pod))
+
+    def _claims(self, pod: AttemptPod) -> bool:
+        """Tell whether a pod's log is to be read from now on: once, and not before it is there.
+
+        A pod that is older than the run is of another run of the same name.
+        """
+        created_at: str = self._run["metadata"]["creationTimestamp"]
+        if not pod.started or pod.name in self._positions or pod.created_at < created_at:
+            return False
+        self._positions[pod.name] = _Position()
+        return True
+
+    async def _follow(self, pod: AttemptPod) -> None:
+        """Read on in a log, through lost connections, until nothing more can come."""
+        ended = False
+        while not ended:
+            ended = await self._has_ended(pod)
+            try:
+                async with aclosing(self._unread(pod, follow=not ended)) as lines:
+                    async for line in lines:
+                        self.lines.put_nowait(line)
+            except ClusterUnreachable:  # for how long may be borne, those who watch the run know
+                ended = False
+            if not ended:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _whole(self, pod: AttemptPod) -> list[RunLine]:
+        async with aclosing(self._unread(pod, follow=False)) as lines:
+            return [line async for line in lines]
+
+    async def _unread(self, pod: AttemptPod, *, follow: bool) -> AsyncGenerator[RunLine, None]:
+        """Yield the lines of a log that were not read before."""
+        position = self._positions[pod.name]
+        since, known = position.time, position.count
+        async with aclosing(log_of(self._session, pod.name, follow=follow, since=since)) as lines:
+            async for line in lines:
+                if since is not None and line.time < since:
+                    continue
+                if line.time == since and known:
+                    known -= 1
+                    continue
+                position.saw(line.time)
+                yield _of(pod, line)
+
+    async def _has_ended(self, pod: AttemptPod) -> bool:
+        try:
+            found = await self._session.cluster.get(POD, self._session.namespace, pod.name)
+        except ApiError as error:
+            return error.status < 500  # gone
+        except ClusterUnreachable:
+            return False
+        return attempt_pod(found).ended
+
+
+def _of(pod: AttemptPod, line: LogLine) -> RunLine:
+    return RunLine(pod.task, pod.attempt, line.time, line.text)

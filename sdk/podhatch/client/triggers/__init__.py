@@ -1,0 +1,1 @@
+"""What lets runs start by themselves: crons, schedules, events and their filters."""

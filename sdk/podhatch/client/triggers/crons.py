@@ -1,0 +1,190 @@
+"""Crons of one namespace: CronWorkflow objects, which the operator makes CronJobs of.
+
+Coroutines for the portal, called by `create_cron` of the runnables and by the cron client.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import ValidationError
+
+from podhatch.api.cron import (
+    DEFAULT_TIME_ZONE,
+    MAX_CRON_NAME,
+    ConcurrencyPolicy,
+    CronWorkflow,
+    CronWorkflowSpec,
+)
+from podhatch.api.model import JsonObject, ObjectMeta
+from podhatch.api.names import object_name
+from podhatch.client import objects
+from podhatch.client.listing import pages
+from podhatch.client.listing.pages import Query, Window
+from podhatch.client.listing.rows import Rows
+from podhatch.client.listing.workflow_names import true_name, true_names
+from podhatch.client.session import Session, session_of
+from podhatch.client.target import Target
+from podhatch.client.triggers.cron_rows import CronWorkflows, CronWorkflowsMethod, cron_of
+from podhatch.cluster import CRON_WORKFLOW
+from podhatch.cron_expression import checked_cron
+from podhatch.errors import RequestRefused
+from podhatch.metadata import metadata_texts
+from podhatch.serialization import describe
+
+
+@dataclass(frozen=True)
+class CronRequest:
+    """A cron that somebody asks for.
+
+    Attributes:
+        target: Where.
+        workflow_name: The workflow's name as its author wrote it; it need not be there yet.
+        cron_name: Name of the cron, unique in the workflow.
+        expression: When to tick: see `checked_cron`.
+        input: Of each run.
+        additional_metadata: Of each run.
+        priority: 1 (low) to 3 (high) of each run; None leaves it to the workflow.
+        time_zone: Of the expression, an IANA name.
+        concurrency_policy: What a tick does while an earlier run goes on.
+        starting_deadline_seconds: A tick that was missed by more is left out; None starts it
+            however late.
+    """
+
+    target: Target
+    workflow_name: str
+    cron_name: str
+    expression: str
+    input: JsonObject
+    additional_metadata: dict[str, str]
+    priority: int | None = None
+    time_zone: str = DEFAULT_TIME_ZONE
+    concurrency_policy: ConcurrencyPolicy = "Allow"
+    starting_deadline_seconds: int | None = None
+
+    def object(self) -> CronWorkflow:
+        """Return the object to create.
+
+        Raises:
+            ValueError: It cannot be; the text names the field.
+        """
+        subject = f"cron {self.cron_name!r} of workflow {self.workflow_name!r}"
+        workflow = object_name(self.workflow_name)
+        try:
+            spec = CronWorkflowSpec(
+                workflow=workflow,
+                name=self.cron_name,
+                schedule=checked_cron(self.expression),
+                time_zone=self.time_zone,
+                concurrency_policy=self.concurrency_policy,
+                starting_deadline_seconds=self.starting_deadline_seconds,
+                input=self.input,
+                additional_metadata=self.additional_metadata,
+                priority=self.priority,
+            )
+        except ValidationError as error:
+            raise ValueError(f"{subject}: {describe(error)}") from None
+        except ValueError as error:
+            raise ValueError(f"{subject}: expression: {error}") from None
+        if not _is_zone(self.time_zone):
+            raise ValueError(
+                f"{subject}: time_zone: {self.time_zone!r} is no IANA time zone, as Europe/Paris is"
+            )
+        name = object_name(f"{workflow}-{self.cron_name}", MAX_CRON_NAME)
+        return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
+
+
+async def create(request: CronRequest) -> CronWorkflows:
+    """Create the cron.
+
+    The same cron asked for again is the one that is there.
+
+    Raises:
+        RequestRefused: There is another one of that name.
+        ValueError: The cron cannot be.
+    """
+    asked = request.object()
+    session = await session_of(request.target)
+    stored = await _created(session, asked)
+    if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
+        raise RequestRefused(
+            f"cron {request.cron_name!r} of workflow {request.workflow_name!r} is there already, "
+            f"and differs (schedule {stored.spec.schedule!r}, time zone "
+            f"{stored.spec.time_zone!r}): delete it first, or choose another name"
+        )
+    return cron_of(stored, request.workflow_name)
+
+
+async def get(target: Target, name: str) -> CronWorkflows:
+    """Return the cron."""
+    session = await session_of(target)
+    return await _named(session, await objects.read(session, CRON_WORKFLOW, CronWorkflow, name))
+
+
+async def find(
+    target: Target,
+    window: Window,
+    workflow: str | None = None,
+    cron_name: str | None = None,
+    additional_metadata: Mapping[str, object] | None = None,
+) -> Rows[CronWorkflows]:
+    """Return crons: of a workflow, of a name, with all of this metadata."""
+    session = await session_of(target)
+    wanted = metadata_texts("additional_metadata", additional_metadata).items()
+
+    def keep(cron: CronWorkflow) -> bool:
+        named = cron_name in (None, cron.true_name)
+        return named and wanted <= cron.spec.additional_metadata.items()
+
+    selectors = [f"spec.workflow={object_name(workflow)}" if workflow else ""]
+    query = Query(
+        CRON_WORKFLOW, CronWorkflow, selectors, keep if cron_name or additional_metadata else None
+    )
+    found, page = await pages.find(session, query, window)
+    names = await true_names(session, (cron.spec.workflow for cron in found))
+    return Rows([cron_of(cron, names[cron.spec.workflow]) for cron in found], page)
+
+
+async def suspend(target: Target, name: str, *, suspended: bool) -> CronWorkflows:
+    """Let no further run start, or let them start again."""
+    session = await session_of(target)
+    body: JsonObject = {"spec": {"suspend": suspended}}
+    stored = await objects.patch(session, CRON_WORKFLOW, CronWorkflow, name, body)
+    return await _named(session, stored)
+
+
+async def delete(target: Target, name: str) -> None:
+    """Delete the cron; its runs stay.
+
+    Raises:
+        RequestRefused: There is none, or it belongs to its workflow, which would make it anew.
+    """
+    cron = await get(target, name)
+    if cron.method is CronWorkflowsMethod.DEFAULT:
+        raise RequestRefused(
+            f"cron {name!r} comes from on_crons of workflow {cron.workflow_name!r}: take it out "
+            "there, or suspend it"
+        )
+    await objects.delete(await session_of(target), CRON_WORKFLOW, name)
+
+
+async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
+    created = await session.create_once(asked.to_wire())
+    if created is None:
+        return await objects.read(session, CRON_WORKFLOW, CronWorkflow, asked.metadata.name)
+    return CronWorkflow.model_validate(created)
+
+
+async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
+    return cron_of(stored, await true_name(session, stored.spec.workflow))
+
+
+def _is_zone(name: str) -> bool:
+    """Tell whether there is such a time zone; true where nobody knows."""
+    for each in (name, DEFAULT_TIME_ZONE):
+        try:
+            ZoneInfo(each)
+        except (ZoneInfoNotFoundError, OSError, ValueError):
+            continue
+        return each == name
+    return True  # this machine has no data of time zones

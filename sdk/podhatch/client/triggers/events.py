@@ -1,0 +1,140 @@
+"""Events of one namespace: WorkflowEvent objects, which start runs and which runs wait for.
+
+Coroutines for the portal, called by the event client.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from podhatch.api.event import WorkflowEvent, WorkflowEventSpec, WorkflowEventStatus
+from podhatch.api.model import ObjectMeta
+from podhatch.api.names import new_run_name, object_name, short_hash
+from podhatch.client import objects
+from podhatch.client.bounded import gathered
+from podhatch.client.json_object import Payload, json_object
+from podhatch.client.listing import pages
+from podhatch.client.listing.pages import Query, Window
+from podhatch.client.listing.rows import Rows
+from podhatch.client.session import Session, session_of
+from podhatch.client.target import Target
+from podhatch.client.triggers.event_rows import Event, V1Event, event_row, pushed_event, seen_at
+from podhatch.cluster import WORKFLOW_EVENT
+from podhatch.context import current_context
+from podhatch.metadata import metadata_texts
+from podhatch.serialization import describe
+
+SOURCE_RUN = "hatchet__source_workflow_run_id"
+SOURCE_TASK = "hatchet__source_step_run_id"
+"""Metadata of an event that a task pushes."""
+
+
+@dataclass(frozen=True)
+class EventFilters:
+    """Which events to list. What is None or empty asks for nothing."""
+
+    keys: Sequence[str] = ()
+    scopes: Sequence[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    workflow_ids: Sequence[str] = ()
+    event_ids: Sequence[str] = ()
+    additional_metadata: Mapping[str, object] | None = None
+
+    def selectors(self) -> list[str]:
+        """Return what the API server can ask: each key, or else each scope."""
+        for field, values in (("spec.key", self.keys), ("spec.scope", self.scopes)):
+            if values:
+                return [f"{field}={_escaped(value)}" for value in dict.fromkeys(values)]
+        return [""]
+
+    def keep(self, event: WorkflowEvent) -> bool:
+        """Tell whether the event is one of them."""
+        spec, moment = event.spec, seen_at(event)
+        status = event.status or WorkflowEventStatus()
+        started = {each.workflow for each in status.triggered_runs}
+        wanted = {object_name(name) for name in self.workflow_ids}
+        metadata = metadata_texts("additional_metadata", self.additional_metadata)
+        return (
+            (not self.keys or spec.key in self.keys)
+            and (not self.scopes or spec.scope in self.scopes)
+            and (self.since is None or moment >= self.since)
+            and (self.until is None or moment <= self.until)
+            and (not wanted or not wanted.isdisjoint(started))
+            and (not self.event_ids or event.metadata.name in self.event_ids)
+            and metadata.items() <= spec.additional_metadata.items()
+        )
+
+
+def new_event(
+    key: str,
+    payload: Payload,
+    additional_metadata: Mapping[str, object] | None = None,
+    priority: int | None = None,
+    scope: str | None = None,
+) -> WorkflowEvent:
+    """Return an event that happens now. One that a task pushes says in its metadata which.
+
+    Raises:
+        ValueError: It cannot be; the text names the field.
+    """
+    subject = f"event {key!r}"
+    values = json_object(f"{subject}: payload", payload)
+    metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
+    try:
+        spec = WorkflowEventSpec(
+            key=key,
+            payload=values,
+            scope=scope,
+            additional_metadata={**_source(), **metadata},
+            priority=priority,
+            seen_at=datetime.now(UTC),
+        )
+    except ValidationError as error:
+        raise ValueError(f"{subject}: {describe(error)}") from None
+    name = new_run_name(object_name(key), short_hash(secrets.token_hex(16), 8))
+    return WorkflowEvent(metadata=ObjectMeta(name=name), spec=spec)
+
+
+async def push(target: Target, event: WorkflowEvent) -> Event:
+    """Create the event."""
+    return await _push(await session_of(target), event)
+
+
+async def push_all(target: Target, events: Sequence[WorkflowEvent]) -> list[Event]:
+    """Create the events, ten at a time, and return them in their order."""
+    session = await session_of(target)
+    return await gathered(_push(session, event) for event in events)
+
+
+async def get(target: Target, name: str) -> V1Event:
+    """Return the event."""
+    session = await session_of(target)
+    return event_row(await objects.read(session, WORKFLOW_EVENT, WorkflowEvent, name))
+
+
+async def find(target: Target, window: Window, filters: EventFilters) -> Rows[V1Event]:
+    """Return events."""
+    session = await session_of(target)
+    query = Query(WORKFLOW_EVENT, WorkflowEvent, filters.selectors(), filters.keep)
+    found, page = await pages.find(session, query, window)
+    return Rows([event_row(event) for event in found], page)
+
+
+async def _push(session: Session, event: WorkflowEvent) -> Event:
+    return pushed_event(WorkflowEvent.model_validate(await session.create(event.to_wire())))
+
+
+def _source() -> dict[str, str]:
+    task = current_context()
+    if task is None:
+        return {}
+    return {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
+
+
+def _escaped(value: str) -> str:
+    """Return a value as it stands in a field selector."""
+    return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")

@@ -1,0 +1,141 @@
+"""Event filters of one namespace: EventFilter objects, beside those that workflows declare.
+
+Coroutines for the portal, called by the filters client and by `create_filter` of the runnables.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from podhatch.api.event_filter import EventFilter, EventFilterSpec
+from podhatch.api.model import JsonObject, ObjectMeta
+from podhatch.api.names import new_run_name, object_name, short_hash
+from podhatch.client import objects
+from podhatch.client.json_object import Payload, json_object
+from podhatch.client.listing import pages
+from podhatch.client.listing.pages import Query, Window
+from podhatch.client.listing.rows import Metadata, Rows, metadata_of
+from podhatch.client.session import session_of
+from podhatch.client.target import Target
+from podhatch.client.triggers.cel import FILTER, expression_problem
+from podhatch.cluster import EVENT_FILTER
+from podhatch.serialization import describe
+
+
+@dataclass(frozen=True)
+class V1Filter:
+    """A filter, under the names of the Hatchet SDK.
+
+    Attributes:
+        metadata: Its id is the name of the EventFilter object.
+        workflow_id: Name of the Workflow object that it lets events to.
+        expression: CEL over input (the event's payload), payload (this one), additional_metadata,
+            event_id and event_key.
+        scope: Of the events it is asked for.
+        payload: What the expression may ask, and tasks read as `ctx.filter_payload`.
+    """
+
+    metadata: Metadata
+    workflow_id: str
+    expression: str
+    scope: str
+    payload: JsonObject
+
+
+@dataclass(frozen=True)
+class FilterUpdate:
+    """What becomes of a filter; what is None stays."""
+
+    expression: str | None = None
+    scope: str | None = None
+    payload: Payload | None = None
+
+
+async def create(
+    target: Target, workflow: str, expression: str, scope: str, payload: Payload
+) -> V1Filter:
+    """Create the filter; the workflow need not be there yet.
+
+    Raises:
+        ValueError: It cannot be; the text names the field.
+    """
+    subject = f"filter of workflow {workflow!r}"
+    values = json_object(f"{subject}: payload", payload)
+    _check(subject, expression)
+    name = object_name(workflow)
+    try:
+        spec = EventFilterSpec(workflow=name, expression=expression, scope=scope, payload=values)
+    except ValidationError as error:
+        raise ValueError(f"{subject}: {describe(error)}") from None
+    suffix = short_hash(secrets.token_hex(16), 8)
+    wanted = EventFilter(metadata=ObjectMeta(name=new_run_name(name, suffix)), spec=spec)
+    session = await session_of(target)
+    return _row(EventFilter.model_validate(await session.create(wanted.to_wire())))
+
+
+async def get(target: Target, name: str) -> V1Filter:
+    """Return the filter."""
+    session = await session_of(target)
+    return _row(await objects.read(session, EVENT_FILTER, EventFilter, name))
+
+
+async def find(
+    target: Target, window: Window, workflows_and_scopes: Sequence[tuple[str, str]]
+) -> Rows[V1Filter]:
+    """Return filters: all, or those of any of these workflows and scopes."""
+    pairs = {(object_name(workflow), scope) for workflow, scope in workflows_and_scopes}
+    selectors = [f"spec.workflow={name}" for name in sorted({name for name, _ in pairs})] or [""]
+
+    def keep(each: EventFilter) -> bool:
+        return (each.spec.workflow, each.spec.scope) in pairs
+
+    session = await session_of(target)
+    query = Query(EVENT_FILTER, EventFilter, selectors, keep if pairs else None)
+    found, page = await pages.find(session, query, window)
+    return Rows([_row(each) for each in found], page)
+
+
+async def update(target: Target, name: str, updates: FilterUpdate) -> V1Filter:
+    """Change the filter, and return it.
+
+    Raises:
+        ValueError: It cannot be so; the text names the field.
+    """
+    spec: JsonObject = {}
+    if updates.expression is not None:
+        _check(f"filter {name!r}", updates.expression)
+        spec["expression"] = updates.expression
+    if updates.scope is not None:
+        spec["scope"] = updates.scope
+    session = await session_of(target)
+    if updates.payload is not None:
+        spec["payload"] = json_object(f"filter {name!r}: payload", updates.payload)
+        stored = await objects.read(session, EVENT_FILTER, EventFilter, name)
+        spec["payload"] = objects.patch_to(stored.spec.payload, spec["payload"])
+    return _row(await objects.patch(session, EVENT_FILTER, EventFilter, name, {"spec": spec}))
+
+
+async def delete(target: Target, name: str) -> V1Filter:
+    """Delete the filter, and return it as it was."""
+    was = await get(target, name)
+    await objects.delete(await session_of(target), EVENT_FILTER, name)
+    return was
+
+
+def _check(subject: str, expression: str) -> None:
+    """Refuse what is no CEL, where the library is there that knows.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if problem := expression_problem(expression, FILTER):
+        raise ValueError(f"{subject}: expression: {problem}")
+
+
+def _row(stored: EventFilter) -> V1Filter:
+    spec = stored.spec
+    return V1Filter(
+        metadata_of(stored), spec.workflow, spec.expression, spec.scope, dict(spec.payload)
+    )

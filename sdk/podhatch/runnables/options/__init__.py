@@ -1,0 +1,1 @@
+"""What may be said of workflows and tasks where they are defined, and whether it holds."""

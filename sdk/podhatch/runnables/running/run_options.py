@@ -1,0 +1,141 @@
+"""What a caller may say about a run beside its input. Used by every method that starts runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypedDict
+
+from podhatch.errors import InvalidRun
+from podhatch.metadata import metadata_texts
+from podhatch.runnables.options.labels import DesiredWorkerLabels
+from podhatch.runnables.options.priority import Priority, check_priority
+
+MAX_METADATA_ENTRIES = 64
+MAX_METADATA_VALUE = 4096
+MAX_CHILD_KEY = 253
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleTriggerWorkflowOptions:
+    """Options of a run that starts later.
+
+    Attributes:
+        additional_metadata: Texts that travel with the run to every task.
+        priority: 1 (low) to 3 (high); by default the workflow's.
+        child_key: In a task: tells this child run from the task's others, in place of an index.
+        parent_id: Ignored, as what follows: a run started inside a task is linked to it by itself.
+        parent_step_run_id: Ignored.
+        child_index: Ignored.
+        namespace: Ignored.
+    """
+
+    additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    priority: Priority | int | None = None
+    child_key: str | None = None
+    parent_id: str | None = None
+    parent_step_run_id: str | None = None
+    child_index: int | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerWorkflowOptions(ScheduleTriggerWorkflowOptions):
+    """Options of one run.
+
+    Attributes:
+        key: Another name of `child_key`.
+        sticky: Ignored, as what follows: where tasks run is a matter of the definition.
+        desired_worker_id: Ignored.
+        desired_worker_label: Ignored.
+    """
+
+    key: str | None = None
+    sticky: bool = False
+    desired_worker_id: str | None = None
+    desired_worker_label: DesiredWorkerLabels | None = None
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """What every method that starts a run takes by keyword; it counts before the options' own."""
+
+    child_key: str | None
+    """In a task: tells this child run from the task's others, in place of an index."""
+    additional_metadata: Mapping[str, object] | None
+    """Texts that travel with the run to every task, over those of the options."""
+    priority: Priority | int | None
+    """1 (low) to 3 (high); by default the workflow's."""
+
+
+class RunOptions(ScheduleOptions, total=False):
+    """What the run methods take by keyword."""
+
+    sticky: bool
+    """Ignored, as what follows: where tasks run is a matter of the definition."""
+    desired_worker_id: str | None
+    """Ignored."""
+    desired_worker_labels: DesiredWorkerLabels | None
+    """Ignored."""
+
+
+NO_OPTIONS: Final = TriggerWorkflowOptions()
+NO_SCHEDULE_OPTIONS: Final = ScheduleTriggerWorkflowOptions()
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was said about a run, wherever it was said, checked."""
+
+    metadata: dict[str, str]
+    priority: int | None
+    child_key: str | None
+
+
+def wishes_of(
+    workflow: str,
+    defaults: Mapping[str, str],
+    options: ScheduleTriggerWorkflowOptions,
+    flat: ScheduleOptions,
+) -> Wishes:
+    """Bring together what was said about a run.
+
+    Args:
+        workflow: Name for errors.
+        defaults: Metadata of every run of the workflow.
+        options: The options as one object.
+        flat: Those that were passed by keyword.
+
+    Raises:
+        InvalidRun: Something cannot be; the text names it.
+        TypeError: There is no such option.
+    """
+    subject = f"workflow {workflow!r}"
+    for name in flat.keys() - RunOptions.__annotations__.keys():
+        raise TypeError(f"{subject}: a run has no option {name!r}")
+    additional = flat.get("additional_metadata") or {}
+    given = {**defaults, **options.additional_metadata, **additional}
+    try:
+        metadata = checked_metadata(f"{subject}: additional_metadata", given)
+        priority = check_priority(f"{subject}: priority", flat.get("priority") or options.priority)
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
+    other = options.key if isinstance(options, TriggerWorkflowOptions) else None
+    key = flat.get("child_key") or options.child_key or other
+    if key is not None and not 1 <= len(key) <= MAX_CHILD_KEY:
+        raise InvalidRun(f"{subject}: child_key: it needs 1 to {MAX_CHILD_KEY} characters")
+    return Wishes(metadata, priority, key)
+
+
+def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, str]:
+    """Return metadata as a run carries it.
+
+    Raises:
+        ValueError: There is too much of it, or a value is not JSON; the text names it.
+    """
+    if len(metadata) > MAX_METADATA_ENTRIES:
+        raise ValueError(f"{subject}: {len(metadata)} entries, {MAX_METADATA_ENTRIES} are allowed")
+    texts = metadata_texts(subject, metadata)
+    for key, value in texts.items():
+        if len(value) > MAX_METADATA_VALUE:
+            raise ValueError(
+                f"{subject}[{key!r}]: {len(value)} characters, {MAX_METADATA_VALUE} are allowed"
+            )
+    return texts

@@ -1,0 +1,120 @@
+"""A run by name, as a stream of its states, through what happens to watches."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.client.waiting import changes
+from podhatch.client.waiting.changes import ended, states
+from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, WatchEvent
+from podhatch.errors import RequestRefused, RunDeleted
+
+NOT_FOUND = ApiError(404, "NotFound", 'workflowruns.podhatch.dev "r" not found')
+EXPIRED = ApiError(410, "Expired", "too old")
+
+
+def run(version: int, phase: str, uid: str = "u") -> JsonObject:
+    return {
+        "metadata": {"name": "r", "namespace": "n", "uid": uid, "resourceVersion": str(version)},
+        "spec": {"workflow": "w"},
+        "status": {"phase": phase},
+    }
+
+
+@dataclass
+class ScriptedCluster:
+    """Answers each get, and each watch, as its script says; integration tests use the real one."""
+
+    watches: list[list[JsonObject | Exception]] = field(
+        default_factory=list[list[JsonObject | Exception]]
+    )
+    gets: list[JsonObject | Exception] = field(default_factory=list[JsonObject | Exception])
+    deleted: bool = False
+    versions: list[str] = field(default_factory=list[str])
+
+    async def get(self, *_: object) -> JsonObject:
+        answer = self.gets.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def watch(
+        self, *_: object, resource_version: str, **_options: object
+    ) -> AsyncGenerator[WatchEvent, None]:
+        self.versions.append(resource_version)
+        for answer in self.watches.pop(0):
+            if isinstance(answer, Exception):
+                raise answer
+            yield WatchEvent("DELETED" if self.deleted else "MODIFIED", answer)
+
+
+async def phases(cluster: ScriptedCluster, first: JsonObject) -> list[str]:
+    return [each["status"]["phase"] async for each in states(cast("Cluster", cluster), first)]
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "RETRY_SECONDS", 0)
+
+
+async def test_it_ends_with_the_run():
+    cluster = ScriptedCluster([[run(2, "Running"), run(3, "Failed")]])
+    assert await phases(cluster, run(1, "Pending")) == ["Pending", "Running", "Failed"]
+
+
+async def test_a_run_that_is_over_is_not_watched():
+    assert await phases(ScriptedCluster(), run(1, "Cancelled")) == ["Cancelled"]
+
+
+async def test_a_watch_that_ends_is_opened_again_where_it_ended():
+    cluster = ScriptedCluster([[run(2, "Running")], [run(3, "Succeeded")]])
+    assert await phases(cluster, run(1, "Pending")) == ["Pending", "Running", "Succeeded"]
+    assert cluster.versions == ["1", "2"]
+
+
+async def test_what_is_too_old_to_watch_from_is_watched_from_now_and_nothing_comes_twice():
+    cluster = ScriptedCluster([[EXPIRED], [run(1, "Pending"), run(2, "Succeeded")]], [run(1, "x")])
+    assert await phases(cluster, run(1, "Pending")) == ["Pending", "Succeeded"]
+    assert cluster.versions == ["1", ""]
+
+
+@pytest.mark.parametrize(
+    "trouble", [ClusterUnreachable("away"), ApiError(503, "ServiceUnavailable", "starting")]
+)
+async def test_the_api_server_may_be_away(trouble: Exception):
+    cluster = ScriptedCluster([[trouble], [run(2, "Succeeded")]])
+    seen = await asyncio.wait_for(phases(cluster, run(1, "Pending")), 5)
+    assert seen == ["Pending", "Succeeded"]
+
+
+async def test_patience_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(changes, "OUTAGE_SECONDS", -1)
+    with pytest.raises(ClusterUnreachable):
+        await phases(ScriptedCluster([[ClusterUnreachable("away")]]), run(1, "Pending"))
+
+
+async def test_a_refusal_is_final():
+    with pytest.raises(RequestRefused, match="no right"):
+        await phases(ScriptedCluster([[ApiError(403, "Forbidden", "no right")]]), run(1, "Pending"))
+
+
+@pytest.mark.parametrize("found", [NOT_FOUND, run(9, "Pending", uid="another")])
+async def test_a_run_that_is_gone_is_named(found: JsonObject | Exception):
+    with pytest.raises(RunDeleted, match="run 'r' in namespace 'n' was deleted"):
+        await phases(ScriptedCluster([[EXPIRED]], [found]), run(1, "Pending"))
+    with pytest.raises(RunDeleted):
+        await phases(ScriptedCluster([[run(2, "Running")]], deleted=True), run(1, "Pending"))
+
+
+def test_a_run_whose_replay_is_asked_for_has_not_ended():
+    replayed = run(1, "Failed")
+    assert ended(replayed)
+    replayed["spec"]["replay"] = {"count": 1}
+    assert not ended(replayed)
+    replayed["status"]["replays"] = 1
+    assert ended(replayed)
+    replayed["spec"] |= {"replay": {"count": 2}, "desiredState": "Cancelled"}
+    assert ended(replayed)
