@@ -118,7 +118,7 @@ def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
             {**revision.spec.default_additional_metadata, **attempt.run.spec.additional_metadata}
         ),
     }
-    trigger = trigger_report(attempt.run, revision.spec)
+    trigger = trigger_report(attempt.run, revision)
     if trigger:
         variables[pod.TRIGGER] = _text(trigger)
     if may_report(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod)):

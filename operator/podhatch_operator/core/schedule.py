@@ -44,6 +44,18 @@ def latest_start(run: WorkflowRun) -> datetime | None:
     return start + max(timedelta(seconds=seconds), PROMPT)
 
 
+def start_moment(run: WorkflowRun, first_task: datetime) -> datetime:
+    """Return when the run has started, given when its first task was made.
+
+    Jobs are dated to the second; one that seems to be made in the second before `startAt` was made
+    at that time.
+    """
+    start = run.spec.start_at
+    if start and first_task <= start < first_task + PROMPT:
+        return start
+    return first_task
+
+
 def start_delay(run: WorkflowRun, started_at: datetime) -> float | None:
     """Return how many seconds late a scheduled run has started; it is noted once."""
     old = run.status or WorkflowRunStatus.model_validate({})

@@ -8,7 +8,7 @@ from podhatch.api.run import TERMINAL_STATES, Phase, TaskStatus, WorkflowRun, Wo
 
 from podhatch_operator.core.condition import with_condition
 from podhatch_operator.core.rejection import Rejection
-from podhatch_operator.core.schedule import start_delay
+from podhatch_operator.core.schedule import start_delay, start_moment
 
 MAX_RUN_MESSAGE = 2000
 
@@ -41,7 +41,7 @@ def accepted_status(
             generation=generation,
         )
     ended = sum(task.state in TERMINAL_STATES for task in tasks)
-    started_at = old.started_at or _first_moment(tasks) or now
+    started_at = old.started_at or start_moment(run, _first_moment(tasks) or now)
     return WorkflowRunStatus(
         observed_generation=generation,
         phase=phase,

@@ -1,8 +1,11 @@
 """How a run came about, and its priority: what its tasks are told. Called for each attempt."""
 
+from podhatch.api.names import object_name
 from podhatch.api.pod import TriggerReport
 from podhatch.api.run import WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
+
+from podhatch_operator.core.revision import Revision
 
 
 def effective_priority(run: WorkflowRun, spec: WorkflowSpec) -> int | None:
@@ -10,10 +13,12 @@ def effective_priority(run: WorkflowRun, spec: WorkflowSpec) -> int | None:
     return run.spec.priority or spec.default_priority
 
 
-def trigger_report(run: WorkflowRun, spec: WorkflowSpec) -> TriggerReport:
+def trigger_report(run: WorkflowRun, revision: Revision) -> TriggerReport:
     """Return what there is to tell; empty for a run that somebody just created."""
     report = TriggerReport()
-    if priority := effective_priority(run, spec):
+    if revision.workflow != object_name(revision.true_name):
+        report["workflow"] = revision.workflow
+    if priority := effective_priority(run, revision.spec):
         report["priority"] = priority
     if parent := run.spec.parent:
         report["parentRun"] = parent.run

@@ -75,6 +75,8 @@ Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled"]
 class TriggerReport(TypedDict):
     """How a run came about, and what that says to its tasks."""
 
+    workflow: NotRequired[str]
+    """Name of the Workflow object, where it is not the one that follows from the true name."""
     priority: NotRequired[int]
     parentRun: NotRequired[str]
     childIndex: NotRequired[int]

@@ -67,10 +67,10 @@ class Facts:
 
     @property
     def workflow_id(self) -> str:
-        """Name of the Workflow object that a workflow of this name has."""
+        """Name of the Workflow object."""
         from podhatch.api.names import object_name
 
-        return object_name(self.workflow_name)
+        return self.trigger.get("workflow") or object_name(self.workflow_name)
 
     @property
     def worker_labels(self) -> dict[str, str | int]:

@@ -91,6 +91,11 @@ def test_a_task_is_told_how_its_run_came_about(spec: JsonObject, told: JsonObjec
         assert json.loads(env["PODHATCH_TRIGGER"]) == told
 
 
+def test_a_task_is_told_the_workflow_object_that_goes_by_another_name() -> None:
+    env = environment(pod_of(workflow(task("a"), name="Monthly Report")))
+    assert json.loads(env["PODHATCH_TRIGGER"]) == {"workflow": "flow"}
+
+
 def test_a_task_knows_its_revision_and_a_python_task_its_lifespan() -> None:
     for each, lifespan in ((task("a"), "app:lifespan"), (container_task("a"), None)):
         flow = workflow(each, lifespan="app:lifespan")

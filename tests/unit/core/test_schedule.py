@@ -55,6 +55,17 @@ def test_it_starts_once_its_time_has_come_and_tells_its_delay(late: float) -> No
     assert stored(later)["startDelaySeconds"] == late
 
 
+@pytest.mark.parametrize(
+    ("start", "seen"), [(-1, -1), (-0.1, -0.1), (0, -1), (-1.1, -1), (900, -1), (-900, -1)]
+)
+def test_a_run_has_started_no_sooner_than_it_should_though_jobs_are_dated_to_the_second(
+    start: float, seen: float
+) -> None:
+    made = {attempt_name("a"): job("a")}
+    status = stored(plan(FLOW, later=1, spec={"startAt": at(start)}, jobs=made))
+    assert status["startedAt"] == at(seen)
+
+
 def test_the_delay_of_a_run_that_is_not_scheduled_is_not_told() -> None:
     assert "startDelaySeconds" not in stored(plan(FLOW))
 

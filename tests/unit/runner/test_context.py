@@ -155,6 +155,7 @@ def test_facts_of_the_trigger() -> None:
     assert (bare.filter_payload, bare.trigger_data, bare.worker_labels) == ({}, {}, {})
     assert (bare.workflow_id, bare.step_run_id) == (object_name("Shop"), "shop-1-ship-abc-1")
     bare.trigger = {
+        "workflow": "eu-shop",
         "priority": 3,
         "parentRun": "sweep-1",
         "childKey": "k",
@@ -169,6 +170,7 @@ def test_facts_of_the_trigger() -> None:
     assert bare.trigger_data == {"filter_payload": {"limit": 5}}
     assert (bare.priority, bare.child_index, bare.child_key) == (3, 0, "k")
     assert bare.parent_workflow_run_id == "sweep-1"
+    assert bare.workflow_id == "eu-shop"
 
 
 async def test_it_is_current_where_a_copy_of_the_context_is() -> None:
