@@ -104,6 +104,7 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
         (labels.GROUP, "workflows/status", "update"),
         (labels.GROUP, "workflowruns/status", "update"),
         (labels.GROUP, "workflowevents/status", "update"),
+        (labels.GROUP, "eventfilters/status", "update"),
         (labels.GROUP, "cronworkflows/status", "update"),
         *(("batch", "jobs", verb) for verb in ("create", "patch", "delete")),
         *(("batch", "cronjobs", verb) for verb in ("create", "patch", "delete")),

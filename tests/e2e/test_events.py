@@ -115,3 +115,19 @@ def test_an_event_starts_each_run_once_although_operators_die(namespace: Namespa
         assert payloads == {1, 2, None}
     for run in namespace.list("wfr"):
         namespace.wait(run["metadata"]["name"], "Succeeded", seconds=180)
+
+
+def test_kubectl_tells_of_a_filter_that_no_event_can_pass(namespace: Namespace) -> None:
+    spec = {"workflow": "bill", "scope": "eu", "expression": "input.amount >"}
+    large = {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "EventFilter",
+        "metadata": {"name": "large"},
+        "spec": spec,
+    }
+    namespace.apply(workflow_manifest("bill", shell("print", "true"), onEvents=["paid"]), large)
+    namespace.kubectl("wait", "evf/large", "--for=condition=Valid=false", "--timeout=30s")
+    table = namespace.kubectl("get", "evf", "-o", "wide")
+    assert "spec.expression: 'input.amount >' is not CEL" in table
+    namespace.apply({**large, "spec": {**spec, "expression": "input.amount > 1"}})
+    namespace.kubectl("wait", "evf/large", "--for=condition=Valid", "--timeout=30s")

@@ -12,13 +12,12 @@ from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.model import JsonObject
 
-from podhatch_operator.core.condition import with_condition
 from podhatch_operator.core.cron_job import cron_job_manifest, cron_job_patch, is_suspended
 from podhatch_operator.core.cron_schedule import next_ticks, schedule_problem
 from podhatch_operator.core.observed import ObservedCron, Refusal
 from podhatch_operator.core.tick import Cause, TickStep, is_abandoned, plan_tick, scheduled_at
+from podhatch_operator.core.validity import Problem, checked_status
 
-VALID = "Valid"
 NEXT_TICKS = 3
 TICK_GRACE = timedelta(seconds=2)
 """A tick's Job comes that late; then lastTickAt and nextRunTimes move on in one write."""
@@ -46,9 +45,7 @@ class CronPlan:
 
 
 @dataclass(frozen=True)
-class _Problem:
-    reason: str
-    message: str
+class _Problem(Problem):
     ticks: bool = True
     """The cron ticks all the same."""
 
@@ -164,17 +161,10 @@ def _status(
         last_tick_at, last_run = old.last_tick_at, old.last_run
     spec = cron.spec
     stands_still = spec.suspend or (problem is not None and not problem.ticks)
+    checked = checked_status(old, cron.metadata, problem, now)
     return CronWorkflowStatus(
-        observed_generation=cron.metadata.generation,
-        conditions=with_condition(
-            old.conditions,
-            type=VALID,
-            status=problem is None,
-            reason=problem.reason if problem else "Checked",
-            message=problem.message if problem else "",
-            now=now,
-            generation=cron.metadata.generation,
-        ),
+        observed_generation=checked.observed_generation,
+        conditions=checked.conditions,
         last_tick_at=last_tick_at,
         last_run=last_run,
         next_run_times=[]

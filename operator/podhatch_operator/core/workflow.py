@@ -3,15 +3,13 @@
 from datetime import datetime
 
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import Workflow, WorkflowSpec, WorkflowStatus
+from podhatch.api.workflow import Workflow, WorkflowSpec
 
-from podhatch_operator.core.condition import with_condition
 from podhatch_operator.core.cron_declared import cron_problems
 from podhatch_operator.core.dag import shape_problems
 from podhatch_operator.core.event_key import event_problems
 from podhatch_operator.core.input_check import schema_problem
-
-VALID = "Valid"
+from podhatch_operator.core.validity import Problem, checked_status
 
 
 def workflow_problems(spec: WorkflowSpec) -> list[str]:
@@ -28,18 +26,7 @@ def workflow_problems(spec: WorkflowSpec) -> list[str]:
 def plan_workflow(workflow: JsonObject, now: datetime) -> JsonObject | None:
     """Return the workflow's new status, or None when the stored one is right."""
     parsed = Workflow.model_validate(workflow)
-    old = parsed.status or WorkflowStatus.model_validate({})
     problems = workflow_problems(parsed.spec)
-    new = WorkflowStatus(
-        observed_generation=parsed.metadata.generation,
-        conditions=with_condition(
-            old.conditions,
-            type=VALID,
-            status=not problems,
-            reason="WorkflowInvalid" if problems else "Checked",
-            message="; ".join(problems),
-            now=now,
-            generation=parsed.metadata.generation,
-        ),
-    )
-    return None if new == old else new.to_wire()
+    problem = Problem("WorkflowInvalid", "; ".join(problems)) if problems else None
+    status = checked_status(parsed.status, parsed.metadata, problem, now)
+    return None if status == parsed.status else status.to_wire()

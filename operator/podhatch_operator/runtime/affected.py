@@ -27,7 +27,14 @@ from podhatch_operator.runtime.grouping import (
     started_group,
     workflow_of,
 )
-from podhatch_operator.runtime.keys import Key, cron_key, event_key, run_key, workflow_key
+from podhatch_operator.runtime.keys import (
+    Key,
+    cron_key,
+    event_key,
+    filter_key,
+    run_key,
+    workflow_key,
+)
 from podhatch_operator.runtime.lean import is_finished, is_over
 from podhatch_operator.runtime.store import place_of
 
@@ -43,11 +50,13 @@ def keys_for(cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
             workflow_key(namespace, name),
             *_runs_under_way(cache, namespace, name),
             *(cron_key(namespace, cron) for cron in crons),
+            *(filter_key(namespace, each) for each in cache.group(EVENT_FILTER, namespace, name)),
             *_events_for(cache, namespace, raw),
         ]
     if kind is EVENT_FILTER:
         workflow = cache.get(WORKFLOW, (namespace, raw["spec"]["workflow"]))
-        return _events_for(cache, namespace, workflow) if workflow else []
+        events = _events_for(cache, namespace, workflow) if workflow else []
+        return [*events, filter_key(namespace, name)]
     if kind is CONTROLLER_REVISION:
         return _runs_under_way(cache, namespace, workflow_of(raw) or "")
     if kind is WORKFLOW_EVENT:  # first the runs, which have waited longest
@@ -84,6 +93,7 @@ def all_keys(cache: Cache) -> list[Key]:
     return [
         *sorted({*_workflows(cache)}),
         *sorted({*_crons(cache)}),
+        *(filter_key(*place) for place in cache.places(EVENT_FILTER)),
         *sorted(runs, key=is_last),
         *(event_key(*place) for place in cache.places(WORKFLOW_EVENT)),
     ]

@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
-from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.cluster import CRON_WORKFLOW, EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
 
 
 class Key(NamedTuple):
     """One object to reconcile."""
 
     kind: str
-    """`WorkflowRun`, `Workflow`, `WorkflowEvent` or `CronWorkflow`."""
+    """`WorkflowRun`, `Workflow`, `WorkflowEvent`, `EventFilter` or `CronWorkflow`."""
     namespace: str
     name: str
 
@@ -27,6 +27,11 @@ def workflow_key(namespace: str, name: str) -> Key:
 def event_key(namespace: str, name: str) -> Key:
     """Return the key of a workflow event."""
     return Key(WORKFLOW_EVENT.kind, namespace, name)
+
+
+def filter_key(namespace: str, name: str) -> Key:
+    """Return the key of an event filter."""
+    return Key(EVENT_FILTER.kind, namespace, name)
 
 
 def cron_key(namespace: str, name: str) -> Key:

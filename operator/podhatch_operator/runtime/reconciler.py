@@ -3,10 +3,11 @@
 Workers call it with a key from the queue. It raises what a retry may mend.
 """
 
-from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.cluster import CRON_WORKFLOW, EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
 
 from podhatch_operator.runtime.cron_reconciler import CronReconciler
 from podhatch_operator.runtime.event_reconciler import EventReconciler
+from podhatch_operator.runtime.filter_reconciler import FilterReconciler
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Hops
 from podhatch_operator.runtime.run_reconciler import RunReconciler
@@ -22,6 +23,7 @@ class Reconciler:
             WORKFLOW_RUN.kind: RunReconciler(bench, hops).reconcile,
             WORKFLOW.kind: WorkflowReconciler(bench).reconcile,
             WORKFLOW_EVENT.kind: EventReconciler(bench).reconcile,
+            EVENT_FILTER.kind: FilterReconciler(bench).reconcile,
             CRON_WORKFLOW.kind: CronReconciler(bench).reconcile,
         }
 

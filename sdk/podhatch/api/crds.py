@@ -180,6 +180,12 @@ DEFINITIONS = (
             Column("Workflow", ".spec.workflow"),
             Column("Scope", ".spec.scope"),
             Column("Expression", ".spec.expression"),
+            Column(
+                "Valid",
+                '.status.conditions[?(@.type=="Valid")].status',
+                description="Whether events can pass this filter.",
+            ),
+            Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True),
             _AGE,
         ),
         selectable=(".spec.workflow", ".spec.scope"),

@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.model import (
+    AdditionalMetadata,
     ApiObject,
-    Condition,
+    CheckedStatus,
     JsonObject,
-    ListMap,
     PreserveUnknown,
     Rule,
     Timestamp,
@@ -100,8 +100,8 @@ class CronWorkflowSpec(WireModel):
         Field(default_factory=dict[str, object])
     )
     additional_metadata: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]],
-        Field(max_length=64, description="additionalMetadata of the runs."),
+        AdditionalMetadata,
+        Field(description="additionalMetadata of the runs."),
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[
         Priority | None,
@@ -127,18 +127,9 @@ class CronWorkflowSpec(WireModel):
     ] = None
 
 
-class CronWorkflowStatus(WireModel):
+class CronWorkflowStatus(CheckedStatus):
     """What the operator says of a cron."""
 
-    observed_generation: Annotated[
-        int | None,
-        Field(ge=0, description="observedGeneration is the generation last acted on."),
-    ] = None
-    conditions: Annotated[
-        list[Condition],
-        ListMap("type"),
-        Field(max_length=16, description="conditions: Valid tells whether it can tick."),
-    ] = Field(default_factory=list[Condition])
     last_tick_at: Annotated[
         Timestamp | None, Field(description="lastTickAt is the time of the last tick.")
     ] = None

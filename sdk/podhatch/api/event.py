@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.model import (
+    AdditionalMetadata,
     ApiObject,
     JsonObject,
     ListMap,
@@ -37,10 +38,9 @@ class WorkflowEventSpec(WireModel):
         Field(max_length=253, description="scope that waits may name."),
     ] = None
     additional_metadata: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]],
+        AdditionalMetadata,
         Field(
-            max_length=64,
-            description="additionalMetadata goes into the metadata of the runs the event starts.",
+            description="additionalMetadata goes into the metadata of the runs the event starts."
         ),
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[

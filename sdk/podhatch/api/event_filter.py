@@ -9,7 +9,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.condition import Expression
-from podhatch.api.model import ApiObject, JsonObject, PreserveUnknown, Rule, WireModel
+from podhatch.api.model import (
+    ApiObject,
+    CheckedStatus,
+    JsonObject,
+    PreserveUnknown,
+    Rule,
+    WireModel,
+)
 from podhatch.api.names import MAX_LABEL_VALUE
 
 EventKeyPattern = Annotated[str, Field(min_length=1, max_length=253)]
@@ -61,3 +68,7 @@ class EventFilter(ApiObject):
 
     kind: Literal["EventFilter"] = "EventFilter"
     spec: Annotated[EventFilterSpec, Field(description="spec is the filter.")]
+    status: Annotated[
+        CheckedStatus | None,
+        Field(description="status is what the operator says of the filter."),
+    ] = None

@@ -99,6 +99,9 @@ def format_time(moment: datetime) -> str:
     return in_utc.isoformat(timespec="microseconds") + "Z"
 
 
+AdditionalMetadata = Annotated[
+    dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)
+]
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
 
 
@@ -166,3 +169,20 @@ class Condition(WireModel):
         int | None,
         Field(ge=0, description="observedGeneration is the generation this was said of."),
     ] = None
+
+
+class CheckedStatus(WireModel):
+    """What the operator says of an object that users write and that may be wrong."""
+
+    observed_generation: Annotated[
+        int | None,
+        Field(ge=0, description="observedGeneration is the generation last checked."),
+    ] = None
+    conditions: Annotated[
+        list[Condition],
+        ListMap("type"),
+        Field(
+            max_length=16,
+            description="conditions: Valid tells whether the object can do what it is there for.",
+        ),
+    ] = Field(default_factory=list[Condition])

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.model import (
+    AdditionalMetadata,
     ApiObject,
     Condition,
     JsonObject,
@@ -144,11 +145,8 @@ class WorkflowRunSpec(WireModel):
         ),
     ] = Field(default_factory=dict[str, object])
     additional_metadata: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]],
-        Field(
-            max_length=64,
-            description="additionalMetadata travels with the run to every task.",
-        ),
+        AdditionalMetadata,
+        Field(description="additionalMetadata travels with the run to every task."),
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[
         Priority | None,

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from podhatch.api.event_filter import EventKeyPattern, FilterRule
 from podhatch.api.model import (
+    AdditionalMetadata,
     ApiObject,
-    Condition,
+    CheckedStatus,
     JsonObject,
     ListMap,
     ListSet,
@@ -129,10 +130,9 @@ class WorkflowSpec(WireModel):
         Field(description="cronInput is the input of the runs that onCrons start."),
     ] = None
     default_additional_metadata: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]],
+        AdditionalMetadata,
         Field(
-            max_length=64,
-            description="defaultAdditionalMetadata of every run, under what the run says itself.",
+            description="defaultAdditionalMetadata of every run, under what the run says itself."
         ),
     ] = Field(default_factory=dict[str, str])
     default_priority: Annotated[
@@ -173,23 +173,6 @@ class WorkflowSpec(WireModel):
     ] = None
 
 
-class WorkflowStatus(WireModel):
-    """What the operator says of a workflow."""
-
-    observed_generation: Annotated[
-        int | None,
-        Field(ge=0, description="observedGeneration is the generation last checked."),
-    ] = None
-    conditions: Annotated[
-        list[Condition],
-        ListMap("type"),
-        Field(
-            max_length=16,
-            description="conditions: Valid tells whether runs of this workflow can start.",
-        ),
-    ] = Field(default_factory=list[Condition])
-
-
 class Workflow(ApiObject):
     """A workflow: tasks, each of which becomes a pod, and the order between them."""
 
@@ -204,7 +187,7 @@ class Workflow(ApiObject):
     kind: Literal["Workflow"] = "Workflow"
     spec: Annotated[WorkflowSpec, Field(description="spec is a directed acyclic graph of tasks.")]
     status: Annotated[
-        WorkflowStatus | None,
+        CheckedStatus | None,
         Field(description="status is what the operator says of the workflow."),
     ] = None
 

@@ -11,7 +11,7 @@ from podhatch.api.event import (
     WorkflowEventStatus,
 )
 from podhatch.api.event_filter import EventFilter, EventFilterSpec, FilterRule
-from podhatch.api.model import Condition, ObjectMeta
+from podhatch.api.model import CheckedStatus, Condition, ObjectMeta
 from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
 from podhatch.api.run import (
@@ -28,7 +28,7 @@ from podhatch.api.run import (
     WorkflowRunStatus,
 )
 from podhatch.api.task import Container, DesiredWorkerLabel, EnvironmentVariable, HookSpec, TaskSpec
-from podhatch.api.workflow import Source, Workflow, WorkflowSpec, WorkflowStatus
+from podhatch.api.workflow import Source, Workflow, WorkflowSpec
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 
@@ -178,7 +178,7 @@ WORKFLOW = Workflow(
         sticky="Soft",
         ttl_seconds_after_finished=60,
     ),
-    status=WorkflowStatus(observed_generation=3, conditions=[condition("Valid")]),
+    status=CheckedStatus(observed_generation=3, conditions=[condition("Valid")]),
 )
 
 CONTAINER_HOOKS = Workflow(
@@ -327,6 +327,7 @@ FILTER = EventFilter(
     spec=EventFilterSpec(
         workflow="full", expression="input.amount > 7", scope="eu", payload={"floor": 7}
     ),
+    status=CheckedStatus(observed_generation=3, conditions=[condition("Valid")]),
 )
 
 ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, KEYED_CHILD, RESULT, EVENT, CRON, FILTER)

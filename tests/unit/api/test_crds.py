@@ -175,7 +175,13 @@ def test_only_kinds_with_a_status_have_one() -> None:
         for definition in DEFINITIONS
         if "subresources" in definition.to_wire()["spec"]["versions"][0]
     }
-    assert with_status == {"workflows", "workflowruns", "workflowevents", "cronworkflows"}
+    assert with_status == {
+        "workflows",
+        "workflowruns",
+        "workflowevents",
+        "eventfilters",
+        "cronworkflows",
+    }
 
 
 @pytest.mark.parametrize("path", [p for p in crds.files() if p.parts[0] == "crds"], ids=str)

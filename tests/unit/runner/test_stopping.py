@@ -76,11 +76,11 @@ def hasty_pod(task_pod: Pod) -> Pod:
 
 @pytest.mark.parametrize("code", NEVER_ENDING.values(), ids=NEVER_ENDING)
 def test_timeout_ends_what_never_returns(task_pod: Pod, code: str) -> None:
-    ended = task_pod.run(code, PODHATCH_EXECUTION_TIMEOUT_SECONDS="0.25")
+    ended = task_pod.run(code, PODHATCH_EXECUTION_TIMEOUT_SECONDS="0.5")
     assert ended.exit_code == pod.EXIT_TIMED_OUT
     assert ended.message["outcome"] == "TimedOut"
     assert ended.error["type"] == "TimedOut"
-    assert ended.error["message"] == "Task exceeded timeout of 0.25s"
+    assert ended.error["message"] == "Task exceeded timeout of 0.5s"
     assert "in work" in ended.error["traceback"]
     assert "podhatch/runner" not in ended.error["traceback"]
     assert ended.stdout == "started\n"

@@ -7,7 +7,7 @@ import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
-from podhatch_operator.runtime.keys import event_key
+from podhatch_operator.runtime.keys import event_key, filter_key
 from podhatch_operator.runtime.workbench import RetryLater
 
 from tests.unit.runtime.objects import NAMESPACE
@@ -100,6 +100,27 @@ async def test_a_filter_that_comes_late_still_gets_its_run(operator: Operator) -
     operator.see(late)
     await operator.work()
     assert runs(operator) == ["flow", "flow"]
+
+
+def validity(operator: Operator) -> tuple[str, str]:
+    (found,) = operator.cluster.objects(EVENT_FILTER.kind)
+    (condition,) = found["status"]["conditions"]
+    return condition["status"], condition["reason"]
+
+
+async def test_a_filter_says_whether_events_can_pass_it_as_soon_as_that_changes(
+    operator: Operator,
+) -> None:
+    await operator.user_creates(event_filter("one"))
+    await operator.work()
+    assert validity(operator) == ("False", "WorkflowNotFound")
+    await operator.user_creates(workflow())
+    await operator.work()
+    assert validity(operator) == ("True", "Checked")
+    writes = operator.cluster.order.count("update EventFilter")
+    await operator.reconciler.reconcile(filter_key(NAMESPACE, "one"))
+    await operator.reconciler.reconcile(filter_key(NAMESPACE, "gone"))
+    assert operator.cluster.order.count("update EventFilter") == writes == 2
 
 
 async def test_a_handled_event_starts_nothing_more(operator: Operator) -> None:

@@ -1,4 +1,4 @@
-"""What the tasks of a run returned, the long outputs included. Used for rows and details."""
+"""What the tasks of a run returned, also the long outputs. Used for results, rows and details."""
 
 from podhatch.api.result import TaskResult
 from podhatch.api.run import TaskStatus, WorkflowRun
@@ -12,11 +12,12 @@ from podhatch.cluster import TASK_RESULT
 async def outputs_so_far(session: Session, run: WorkflowRun) -> dict[str, str | None]:
     """Return the JSON text that each task wrote which has succeeded by now, by its name."""
     done = [task for task in tasks_of(run) if task.state == "Succeeded"]
-    texts = await gathered(_text(session, run, task) for task in done)
+    texts = await gathered(output_text(session, run, task) for task in done)
     return {task.name: text for task, text in zip(done, texts, strict=True)}
 
 
-async def _text(session: Session, run: WorkflowRun, task: TaskStatus) -> str | None:
+async def output_text(session: Session, run: WorkflowRun, task: TaskStatus) -> str | None:
+    """Return the JSON text that a task wrote, None if it returned nothing."""
     if task.output_ref is None:
         return task.output
     namespace = run.metadata.namespace

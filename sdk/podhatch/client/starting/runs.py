@@ -9,9 +9,9 @@ import secrets
 from podhatch.api.labels import API_VERSION, CLIENT, WORKFLOW_GENERATION
 from podhatch.api.model import JsonObject
 from podhatch.api.names import new_run_name, short_hash
-from podhatch.api.result import TaskResult
-from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunSpec
+from podhatch.api.run import WorkflowRun, WorkflowRunSpec
 from podhatch.client.explain import explained
+from podhatch.client.listing.payloads import output_text
 from podhatch.client.session import Session, session_of
 from podhatch.client.starting.children import check_same
 from podhatch.client.starting.manifest import Publication
@@ -19,7 +19,7 @@ from podhatch.client.starting.publishing import published
 from podhatch.client.starting.request import RunRequest
 from podhatch.client.target import Target
 from podhatch.client.waiting.outcome import raise_unless_succeeded
-from podhatch.cluster import TASK_RESULT, WORKFLOW_RUN, ApiError
+from podhatch.cluster import WORKFLOW_RUN, ApiError
 from podhatch.errors import RunDeleted
 
 SUFFIX_LENGTH = 8
@@ -83,7 +83,7 @@ async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs
     raise_unless_succeeded(run)
     entries = run.status.tasks if run.status else []
     tasks = [task for task in entries if task.state == "Succeeded"]
-    texts = await asyncio.gather(*(_output(session, run, task) for task in tasks))
+    texts = await asyncio.gather(*(output_text(session, run, task) for task in tasks))
     return {task.name: text for task, text in zip(tasks, texts, strict=True)}
 
 
@@ -129,13 +129,3 @@ async def _found(session: Session, name: str) -> JsonObject:
                 f"there is no run {name!r} in namespace {session.namespace!r}: it was deleted, or "
                 "never was"
             ) from None
-
-
-async def _output(session: Session, run: WorkflowRun, task: TaskStatus) -> str | None:
-    if task.output_ref is None:
-        return task.output
-    namespace = run.metadata.namespace
-    async with session.reading:
-        with explained("TaskResult", namespace, task.output_ref):
-            result = await session.cluster.get(TASK_RESULT, namespace, task.output_ref)
-    return TaskResult.model_validate(result).spec.output

@@ -1,0 +1,25 @@
+"""Says of each EventFilter whether events can pass it. Called for the keys of EventFilters."""
+
+from podhatch.cluster import EVENT_FILTER, WORKFLOW
+
+from podhatch_operator.core.event_filter import plan_filter
+from podhatch_operator.runtime.keys import Key
+from podhatch_operator.runtime.workbench import Workbench
+
+
+class FilterReconciler:
+    """Checks filters; events are let through them by the reconciler of events."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    async def reconcile(self, key: Key) -> None:
+        """Do what there is to do for this filter now."""
+        bench = self._bench
+        event_filter = bench.cache.get(EVENT_FILTER, (key.namespace, key.name))
+        if event_filter is None:
+            return
+        workflow = bench.cache.get(WORKFLOW, (key.namespace, event_filter["spec"]["workflow"]))
+        status = plan_filter(event_filter, workflow, bench.now())
+        if status is not None:
+            await bench.write_status(EVENT_FILTER, event_filter, status)
