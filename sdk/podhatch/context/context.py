@@ -193,6 +193,9 @@ class Context(Facts):
         Chunks keep their order, also from several threads. One of more than 1,300 characters or
         11,000 bytes arrives in several. What goes wrong is told in the log, not raised, as in
         Hatchet.
+
+        Args:
+            data: Text arrives as text, bytes as bytes.
         """
         try:
             with self._streaming:

@@ -22,7 +22,7 @@ class WorkerContext:
         return {}
 
     def upsert_labels(self, labels: Mapping[str, str | int]) -> None:
-        """Do nothing."""
+        """Do nothing: `labels` would be those of a worker, and a pod serves one task."""
 
     async def async_upsert_labels(self, labels: Mapping[str, str | int]) -> None:
-        """Do nothing."""
+        """Do what `upsert_labels` does."""

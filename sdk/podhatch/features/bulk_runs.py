@@ -44,7 +44,17 @@ class BulkRuns(FeatureClient):
     """Changes of many runs, ten at a time. Each method returns the names of the runs."""
 
     def bulk_cancel(self, opts: BulkCancelReplayOpts) -> list[str]:
-        """Cancel the runs as `cancel` does; of those that a filter means, what has not ended."""
+        """Cancel the runs as `cancel` does; of those that a filter means, what has not ended.
+
+        Args:
+            opts: The runs, by their ids or by what they have in common.
+
+        Returns:
+            The ids of these runs.
+
+        Raises:
+            RequestRefused: One of the ids is no run's; others may be cancelled by then.
+        """
         return self._wait(control.cancel_many, opts.ids or _filter(opts))
 
     async def aio_bulk_cancel(self, opts: BulkCancelReplayOpts) -> list[str]:
@@ -52,7 +62,17 @@ class BulkRuns(FeatureClient):
         return await self._aio_wait(control.cancel_many, opts.ids or _filter(opts))
 
     def bulk_replay(self, opts: BulkCancelReplayOpts) -> list[str]:
-        """Let the runs start over as `replay` does."""
+        """Let the runs start over as `replay` does.
+
+        Args:
+            opts: The runs, by their ids or by what they have in common.
+
+        Returns:
+            The ids of these runs.
+
+        Raises:
+            RequestRefused: One of the ids is no run's; others may have started over by then.
+        """
         return self._wait(control.replay_many, opts.ids or _filter(opts))
 
     async def aio_bulk_replay(self, opts: BulkCancelReplayOpts) -> list[str]:

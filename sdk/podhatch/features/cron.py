@@ -108,7 +108,14 @@ class CronClient(FeatureClient):
         return await self._aio_wait(_create, request)
 
     def get(self, cron_id: str) -> CronWorkflows:
-        """Return the cron."""
+        """Return the cron.
+
+        Args:
+            cron_id: Its id, the name of the CronWorkflow object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(crons.get, cron_id)
 
     async def aio_get(self, cron_id: str) -> CronWorkflows:
@@ -128,7 +135,17 @@ class CronClient(FeatureClient):
         return await self._aio_wait(_find, filters)
 
     def suspend(self, cron_id: str) -> CronWorkflows:
-        """Let the cron start no further run until it is resumed."""
+        """Let the cron start no further run until it is resumed.
+
+        Args:
+            cron_id: Its id, the name of the CronWorkflow object.
+
+        Returns:
+            The cron as it is now.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(crons.suspend, cron_id, suspended=True)
 
     async def aio_suspend(self, cron_id: str) -> CronWorkflows:
@@ -136,7 +153,17 @@ class CronClient(FeatureClient):
         return await self._aio_wait(crons.suspend, cron_id, suspended=True)
 
     def resume(self, cron_id: str) -> CronWorkflows:
-        """Let a suspended cron tick again."""
+        """Let a suspended cron tick again: at once, if the last tick missed may be made up for.
+
+        Args:
+            cron_id: Its id, the name of the CronWorkflow object.
+
+        Returns:
+            The cron as it is now.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(crons.suspend, cron_id, suspended=False)
 
     async def aio_resume(self, cron_id: str) -> CronWorkflows:
@@ -145,6 +172,9 @@ class CronClient(FeatureClient):
 
     def delete(self, cron_id: str) -> None:
         """Delete the cron; its runs stay.
+
+        Args:
+            cron_id: Its id, the name of the CronWorkflow object.
 
         Raises:
             RequestRefused: There is none, or it comes from `on_crons` of its workflow.

@@ -117,7 +117,14 @@ class EventClient(FeatureClient):
         return await self._aio_wait(client_events.push_all, _events(events, options))
 
     def get(self, event_id: str) -> V1Event:
-        """Return the event, and the runs it has started by now."""
+        """Return the event, and the runs it has started by now.
+
+        Args:
+            event_id: Its id, the name of the WorkflowEvent object.
+
+        Raises:
+            RequestRefused: There is none of that id: events are deleted a day after they came.
+        """
         return self._wait(client_events.get, event_id)
 
     async def aio_get(self, event_id: str) -> V1Event:

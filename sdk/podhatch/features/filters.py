@@ -40,7 +40,14 @@ class FiltersClient(FeatureClient):
         return await self._aio_wait(filters.create, workflow_id, expression, scope, payload)
 
     def get(self, filter_id: str) -> V1Filter:
-        """Return the filter."""
+        """Return the filter.
+
+        Args:
+            filter_id: Its id, the name of the EventFilter object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(filters.get, filter_id)
 
     async def aio_get(self, filter_id: str) -> V1Filter:
@@ -87,7 +94,14 @@ class FiltersClient(FeatureClient):
         return await self._aio_wait(filters.update, filter_id, updates)
 
     def delete(self, filter_id: str) -> V1Filter:
-        """Delete the filter, and return it as it was."""
+        """Delete the filter, and return it as it was.
+
+        Args:
+            filter_id: Its id, the name of the EventFilter object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(filters.delete, filter_id)
 
     async def aio_delete(self, filter_id: str) -> V1Filter:

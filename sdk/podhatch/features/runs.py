@@ -44,6 +44,12 @@ class RunsClient(BulkRuns):
         """Return the run as it stands, with its tasks, their events and their graph.
 
         `object` of what it returns is the WorkflowRun as the cluster holds it.
+
+        Args:
+            workflow_run_id: The run's id, the name of the WorkflowRun object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
         """
         return self._wait(run_details.get, str(workflow_run_id))
 
@@ -52,7 +58,14 @@ class RunsClient(BulkRuns):
         return await self._aio_wait(run_details.get, str(workflow_run_id))
 
     def get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
-        """Return where the run stands, and those of its tasks that may have begun."""
+        """Return where the run stands, and those of its tasks that may have begun.
+
+        Args:
+            workflow_run_id: The run's id, the name of the WorkflowRun object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(run_details.get_details, str(workflow_run_id))
 
     async def aio_get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
@@ -60,7 +73,14 @@ class RunsClient(BulkRuns):
         return await self._aio_wait(run_details.get_details, str(workflow_run_id))
 
     def get_status(self, workflow_run_id: RunId) -> RunStatus:
-        """Return where the run stands."""
+        """Return where the run stands.
+
+        Args:
+            workflow_run_id: The run's id, the name of the WorkflowRun object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(run_details.get_status, str(workflow_run_id))
 
     async def aio_get_status(self, workflow_run_id: RunId) -> RunStatus:
@@ -84,6 +104,12 @@ class RunsClient(BulkRuns):
         """Return what the run has returned, without waiting: see `V1TaskSummary.output`.
 
         `get_run_ref(run_id).result()` waits for the run's end.
+
+        Args:
+            run_id: The run's id, the name of the WorkflowRun object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
         """
         return self.get(run_id).run.output
 
@@ -92,7 +118,11 @@ class RunsClient(BulkRuns):
         return (await self.aio_get(run_id)).run.output
 
     def get_run_ref(self, workflow_run_id: RunId) -> WorkflowRunRef:
-        """Return a reference to the run, whose result can be waited for. Asks no cluster."""
+        """Return a reference to the run, whose result can be waited for. Asks no cluster.
+
+        Args:
+            workflow_run_id: The run's id, the name of the WorkflowRun object.
+        """
         return WorkflowRunRef(self._target, str(workflow_run_id))
 
     def list(
@@ -137,7 +167,13 @@ class RunsClient(BulkRuns):
         only_tasks: bool = False,
         **options: Unpack[RunListOptions],
     ) -> "builtins.list[V1TaskSummary]":
-        """Return all that `list` returns page by page."""
+        """Return all that `list` returns page by page.
+
+        Args:
+            since: Runs created before are left out; by default a day ago.
+            only_tasks: Return a row for each task, in place of one for each run.
+            options: See `RunListOptions`.
+        """
         search, payloads = _search(since, options)
         window = Window(limit=EVERYTHING)
         return self._wait(
@@ -195,6 +231,12 @@ class RunsClient(BulkRuns):
         """Cancel the run: its tasks that have not ended end now, and their pods are stopped.
 
         It returns once the cluster has noted it. A run that has ended stays as it is.
+
+        Args:
+            run_id: The run's id, the name of the WorkflowRun object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
         """
         self._wait(control.cancel, str(run_id))
 
@@ -230,6 +272,9 @@ class RunsClient(BulkRuns):
         tasks in the order of their time; from then on each comes as soon as it is there. The chunks
         of one attempt of a task are always in their order. They are kept in the logs of the pods,
         and are gone with those. Close it early with `contextlib.aclosing`.
+
+        Args:
+            workflow_run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
             RequestRefused: There is no such run, or the cluster does not let you read logs.

@@ -77,7 +77,14 @@ class ScheduledClient(FeatureClient):
         return await self._aio_wait(schedules.create, asked)
 
     def get(self, scheduled_id: str) -> ScheduledWorkflows:
-        """Return the schedule, also after its run has started."""
+        """Return the schedule, also after its run has started.
+
+        Args:
+            scheduled_id: Its id, the name of the WorkflowRun object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(schedules.get, scheduled_id)
 
     async def aio_get(self, scheduled_id: str) -> ScheduledWorkflows:
@@ -111,6 +118,13 @@ class ScheduledClient(FeatureClient):
     def update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
         """Let the run start at another time.
 
+        Args:
+            scheduled_id: Its id, the name of the WorkflowRun object.
+            trigger_at: When; without a zone it is UTC, with a warning. A time that is past: now.
+
+        Returns:
+            The schedule as it is now.
+
         Raises:
             RequestRefused: It has started already.
         """
@@ -122,6 +136,9 @@ class ScheduledClient(FeatureClient):
 
     def delete(self, scheduled_id: str) -> None:
         """Delete the schedule before its run starts.
+
+        Args:
+            scheduled_id: Its id, the name of the WorkflowRun object.
 
         Raises:
             RequestRefused: It has started already.

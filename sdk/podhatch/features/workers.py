@@ -29,7 +29,14 @@ class WorkersClient(FeatureClient):
         return await self._aio_wait(workers.find, Window.of(offset, limit))
 
     def get(self, worker_id: str) -> WorkerRow:
-        """Return the node of this name."""
+        """Return the node that runs tasks, in the place of Hatchet's worker.
+
+        Args:
+            worker_id: Name of the Node.
+
+        Raises:
+            RequestRefused: There is none, or the cluster does not let you read nodes.
+        """
         return self._wait(workers.get, worker_id)
 
     async def aio_get(self, worker_id: str) -> WorkerRow:

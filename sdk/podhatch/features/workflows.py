@@ -35,7 +35,14 @@ class WorkflowsClient(FeatureClient):
         return await self._aio_wait(workflows.find, Window.of(offset, limit), workflow_name)
 
     def get(self, workflow_id: str) -> StoredWorkflow:
-        """Return the workflow."""
+        """Return the workflow.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         return self._wait(workflows.get, workflow_id)
 
     async def aio_get(self, workflow_id: str) -> StoredWorkflow:
@@ -61,7 +68,14 @@ class WorkflowsClient(FeatureClient):
         return await self._aio_wait(workflows.get_version, workflow_id, version)
 
     def delete(self, workflow_id: str) -> None:
-        """Delete the workflow, and with it its crons, filters and runs."""
+        """Delete the workflow, and with it its crons, filters and runs.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+
+        Raises:
+            RequestRefused: There is none of that id, or the cluster does not let you.
+        """
         self._wait(workflows.delete, workflow_id)
 
     async def aio_delete(self, workflow_id: str) -> None:

@@ -65,7 +65,11 @@ class Standalone(
         return self.task.is_async_function
 
     def get_run_ref(self, run_id: "JsonObject | str") -> TaskRunRef[Input, R_co]:
-        """Return a reference to a run of this, by its name or its object. Touches no cluster."""
+        """Return a reference to a run of this. Touches no cluster.
+
+        Args:
+            run_id: The run's name, or the WorkflowRun object.
+        """
         return TaskRunRef(self.task, self.target, run_id)
 
     def _check_items(self, items: "Sequence[WorkflowRunTriggerConfig]") -> None:

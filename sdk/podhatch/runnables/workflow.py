@@ -116,7 +116,11 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         return self._manifest
 
     def get_run_ref(self, run_id: "JsonObject | str") -> WorkflowRunRef:
-        """Return a reference to a run of this, by its name or its object. Touches no cluster."""
+        """Return a reference to a run of this. Touches no cluster.
+
+        Args:
+            run_id: The run's name, or the WorkflowRun object.
+        """
         return WorkflowRunRef(self.target, run_id)
 
     def __repr__(self) -> str:

@@ -58,6 +58,9 @@ class Worker:
     def register_workflow(self, workflow: "Workflow[Any] | Standalone[Any, Any]") -> None:
         """Add a workflow to those that `start` publishes.
 
+        Args:
+            workflow: The workflow or standalone task; its pods have the worker's lifespan.
+
         Raises:
             TypeError: It is neither a Workflow nor a Standalone.
         """
@@ -70,6 +73,9 @@ class Worker:
         self, workflows: "Sequence[Workflow[Any] | Standalone[Any, Any]]"
     ) -> None:
         """Add several workflows.
+
+        Args:
+            workflows: What `register_workflow` takes, each.
 
         Raises:
             TypeError: One is neither a Workflow nor a Standalone.

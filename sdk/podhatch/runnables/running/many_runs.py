@@ -199,7 +199,18 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         return self._results(runs, await portal.aio_wait(ended), return_exceptions)
 
     def run_many_no_wait(self, workflows: Items, progress: Progress | None = None) -> list[Ref_co]:
-        """Start it once for each item, and return references in the order of the items."""
+        """Start it once for each item, and return references in the order of the items.
+
+        Args:
+            workflows: Made by `create_bulk_run_item`.
+            progress: Called after each creation with the number of runs created and of all items,
+                in a thread of podhatch's own.
+
+        Raises:
+            InvalidRun: An item cannot be; nothing was created.
+            RequestRefused: The API server did not accept a run; others may be created by then.
+            TypeError: One is no item.
+        """
         return self.run_many(workflows, wait_for_result=False, progress=progress)
 
     async def aio_run_many_no_wait(

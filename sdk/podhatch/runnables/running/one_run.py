@@ -20,7 +20,11 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
 
     @abstractmethod
     def get_run_ref(self, run_id: "JsonObject | str") -> Ref_co:
-        """Return a reference to a run of this, by its name or its object. Touches no cluster."""
+        """Return a reference to a run of this. Touches no cluster.
+
+        Args:
+            run_id: The run's name, or the WorkflowRun object.
+        """
 
     @overload
     def run(
@@ -109,7 +113,21 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
         options: TriggerWorkflowOptions | None = NO_OPTIONS,
         **flat: Unpack[RunOptions],
     ) -> Ref_co:
-        """Start it and return a reference to the run, whose `result()` waits for it."""
+        """Start it and return a reference to the run, whose `result()` waits for it.
+
+        The run is created when this returns; it needs no process of yours to go on.
+
+        Args:
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            options: Metadata and so on.
+            flat: The same options by keyword, which count first: see `RunOptions`.
+
+        Raises:
+            InvalidRun: The input does not fit; nothing was created.
+            NonDeterminismError: An earlier attempt started a run of another workflow here.
+            RequestRefused: The API server did not accept the run.
+            TypeError: There is no such option.
+        """
         request = self._request(input, options or NO_OPTIONS, flat)
         from podhatch.client import portal
         from podhatch.client.starting import runs
@@ -132,7 +150,15 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
         return self.get_run_ref(await portal.aio_wait(started))
 
     def get_result(self, run_id: str) -> Result_co:
-        """Wait for a run of this by its name, and return its result as `run` does."""
+        """Wait for a run of this to end, and return its result as `run` does.
+
+        Args:
+            run_id: The run's name.
+
+        Raises:
+            RunDeleted: There is no such run.
+            PodhatchError: What `run` raises.
+        """
         return self.get_run_ref(run_id).result()
 
     async def aio_get_result(self, run_id: str) -> Result_co:

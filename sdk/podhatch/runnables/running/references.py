@@ -88,7 +88,11 @@ class RunRef(ABC, Generic[R_co]):
 
     @abstractmethod
     def value_of(self, texts: dict[str, str | None]) -> R_co:
-        """Return the result that these outputs are, as JSON texts by task name."""
+        """Return the result of the run.
+
+        Args:
+            texts: The tasks' outputs, JSON texts by task name.
+        """
 
     def _take_seen(self) -> "JsonObject | None":
         """Return the run as it was created, once: later it may have been replayed."""
@@ -106,7 +110,7 @@ class WorkflowRunRef(RunRef[dict[str, Any]]):
     """A run of a workflow."""
 
     def value_of(self, texts: dict[str, str | None]) -> dict[str, Any]:
-        """Return each task's output as JSON, by task name."""
+        """Return each task's output by task name: the JSON of `texts`."""
         return {task: None if text is None else json.loads(text) for task, text in texts.items()}
 
 
@@ -118,7 +122,7 @@ class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
         self._task = task
 
     def value_of(self, texts: dict[str, str | None]) -> R_co:
-        """Return the task's output, as what it declares to return."""
+        """Return the task's output among `texts`, as what it declares to return."""
         text = texts.get(self._task.name)
         if len(texts) == 1 and self._task.name not in texts:  # a stub knows no task's name
             [text] = texts.values()
