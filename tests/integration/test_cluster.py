@@ -110,7 +110,8 @@ async def test_a_deletion_has_a_newer_version_than_all_before(cluster: Cluster) 
     created = await cluster.create(config_map(cluster.namespace))
     await cluster.delete(CONFIG_MAP, cluster.namespace, "map")
     version = created["metadata"]["resourceVersion"]
-    stream = cluster.watch(CONFIG_MAP, cluster.namespace, resource_version=version)
+    mine = {"label_selector": "test=yes", "resource_version": version}
+    stream = cluster.watch(CONFIG_MAP, cluster.namespace, **mine)
     async with aclosing(stream):
         ended = await anext(stream)
     assert ended.type == "DELETED"
