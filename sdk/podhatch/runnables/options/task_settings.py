@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from podhatch.duration import Duration, seconds
 from podhatch.runnables.options.conditions import Condition, Conditions, OrGroup
+from podhatch.runnables.options.keywords import refuse_unknown
 from podhatch.runnables.options.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.retrying import RetryOptions, TaskDefaults, check_retries
@@ -131,16 +132,6 @@ def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
 def _check_slots(subject: str, cost: int | None) -> None:
     if cost is not None and cost <= 0:
         raise ValueError(f"{subject}: slot_cost: {cost} is not 1 or more")
-
-
-def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
-    """Refuse options that a decorator does not take.
-
-    Raises:
-        TypeError: There is no such option; `subject` and the option are named.
-    """
-    for name in options.keys() - known.__annotations__.keys():
-        raise TypeError(f"{subject}: there is no option {name!r}")
 
 
 def _timeout(

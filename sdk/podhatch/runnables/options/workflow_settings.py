@@ -7,10 +7,11 @@ from typing import Literal, TypedDict, cast
 
 from podhatch.cron_expression import checked_cron
 from podhatch.runnables.options.default_filter import DefaultFilter
+from podhatch.runnables.options.keywords import refuse_unknown
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.priority import Priority, check_priority
 from podhatch.runnables.options.retrying import TaskDefaults
-from podhatch.runnables.options.task_settings import TaskOptions, checked_image, refuse_unknown
+from podhatch.runnables.options.task_settings import TaskOptions, checked_image
 from podhatch.runnables.running.run_options import checked_metadata
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
