@@ -84,11 +84,21 @@ class RunDeleted(PodhatchError):  # noqa: N818
 
 
 class RunCancelled(PodhatchError):  # noqa: N818
-    """The run ended as cancelled, so it has no result."""
+    """The run ended as cancelled, so it has no result.
+
+    Attributes:
+        workflow_run_id: The run.
+        reason: Why; empty when nobody said so.
+    """
 
     def __init__(self, workflow_run_id: str, reason: str = "") -> None:
-        super().__init__(f"Workflow run {workflow_run_id} was cancelled{reason and f': {reason}'}")
+        super().__init__(workflow_run_id, reason)
         self.workflow_run_id = workflow_run_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason else ""
+        return f"Workflow run {self.workflow_run_id} was cancelled{reason}"
 
 
 class TaskRunError(PodhatchError):

@@ -1,6 +1,7 @@
 """Durations, desired labels, metadata, and the mark that user code is only being loaded."""
 
 import asyncio
+import pickle
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,13 @@ from podhatch import (
     Context,
     DesiredWorkerLabel,
     EmptyModel,
+    FailedTaskRunExceptionGroup,
     Hatchet,
     InvalidRun,
+    NonDeterminismError,
+    RetryAfter,
+    RunCancelled,
+    TaskRunError,
     TriggerWorkflowOptions,
     WorkerLabelComparator,
 )
@@ -129,6 +135,26 @@ def test_wish_that_cannot_be(flat: Any, problem: str) -> None:
 def test_metadata_that_is_too_much(metadata: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': additional_metadata.*{problem}"):
         wishes_of("orders", {}, TriggerWorkflowOptions(additional_metadata=metadata), {})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FailedTaskRunExceptionGroup(
+            "orders-1 failed", [TaskRunError("no", "ValueError", task="a")]
+        ),
+        NonDeterminismError("not as before", "orders-1-a-2"),
+        RetryAfter("busy", 7),
+        RunCancelled("orders-1", "by Ada"),
+        RunCancelled("orders-1"),
+        TaskRunError("no", "ValueError", "Traceback", "orders-1-a-1", task="a"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_come_back_from_another_process_as_they_were(error: Exception) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
 
 
 class TestLoading:
