@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from podhatch.client.listing.status import RunStatus, V1TaskStatus
     from podhatch.client.listing.task_events import V1TaskEventType
     from podhatch.client.triggers.cron_rows import CronWorkflows
-    from podhatch.client.triggers.event_rows import Event
+    from podhatch.client.triggers.event_rows import Event, V1Event
     from podhatch.client.triggers.filters import V1Filter
     from podhatch.config import ClientConfig, HealthcheckConfig
     from podhatch.context import Context, WorkerContext
@@ -126,6 +126,7 @@ __all__ = [
     "TaskRunRef",
     "TriggerWorkflowOptions",
     "UserEventCondition",
+    "V1Event",
     "V1Filter",
     "V1TaskEventType",
     "V1TaskStatus",
@@ -196,6 +197,7 @@ _HOMES = {
     "TaskRunRef": "podhatch.runnables.running.references",
     "TriggerWorkflowOptions": "podhatch.runnables.running.run_options",
     "UserEventCondition": "podhatch.runnables.options.conditions",
+    "V1Event": "podhatch.client.triggers.event_rows",
     "V1Filter": "podhatch.client.triggers.filters",
     "V1TaskEventType": "podhatch.client.listing.task_events",
     "V1TaskStatus": "podhatch.client.listing.status",

@@ -60,6 +60,7 @@ NAMES = [
     "TaskRunRef",
     "TriggerWorkflowOptions",
     "UserEventCondition",
+    "V1Event",
     "V1Filter",
     "V1TaskEventType",
     "V1TaskStatus",
