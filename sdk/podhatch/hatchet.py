@@ -8,6 +8,7 @@ from podhatch.config import ClientConfig
 from podhatch.context import current_context
 from podhatch.features.clients import FeatureClients
 from podhatch.runnables.options.workflow_settings import StandaloneOptions, WorkflowOptions
+from podhatch.runnables.origin import origin_of_call
 from podhatch.runnables.project import Project
 from podhatch.runnables.standalone import Standalone, standalone
 from podhatch.runnables.stubs import Stubs
@@ -121,10 +122,14 @@ class Hatchet(FeatureClients):
 
         Raises:
             TypeError: There is no such option.
-            ValueError: An option cannot be, or both names of the input's type are given.
+            ValueError: An option cannot be, both names of the input's type are given, or other code
+                has defined something of this name here.
         """
         validator = _one_of(name, input_validator, input_type)
-        return Workflow(name, validator, options, self._project, cron_input=cron_input)
+        origin = origin_of_call()
+        return Workflow(
+            name, validator, options, self._project, origin=origin, cron_input=cron_input
+        )
 
     @overload
     def task(
@@ -175,13 +180,15 @@ class Hatchet(FeatureClients):
 
         Raises:
             TypeError: There is no such option.
-            ValueError: An option cannot be, or both names of the input's type are given.
+            ValueError: An option cannot be, both names of the input's type are given, or other code
+                has defined something of this name here.
         """
         check_parentheses("hatchet.task", name)
         validator = _one_of(name, input_validator, input_type)
 
         def decorate(fn: TaskFunction[Any, Any]) -> Standalone[Any, Any]:
-            return standalone(fn, name, validator, options, self._project, cron_input)
+            origin = origin_of_call(fn)
+            return standalone(fn, name, validator, options, self._project, origin, cron_input)
 
         return decorate
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic
 from podhatch.api.names import object_name
 from podhatch.runnables.options.task_settings import task_settings
 from podhatch.runnables.options.workflow_settings import StandaloneOptions, WorkflowOptions, split
+from podhatch.runnables.origin import Origin
 from podhatch.runnables.project import Project
 from podhatch.runnables.runnable import Runnable
 from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig, check_alone
@@ -85,12 +86,15 @@ def standalone(
     validator: type[Input] | None,
     options: StandaloneOptions,
     project: Project,
+    origin: Origin,
     cron_input: "Input | JsonObject | None",
 ) -> Standalone[Input, R_co]:
     """Return the standalone task that a function becomes."""
     workflow_options, task_options = split(options)
     name = name_of("a standalone task", fn, name)
-    workflow = Workflow(name, validator, workflow_options, project, cron_input=cron_input)
+    workflow = Workflow(
+        name, validator, workflow_options, project, origin=origin, cron_input=cron_input
+    )
     return Standalone(workflow, workflow.task(_task_name(name), **task_options)(fn))
 
 
@@ -103,7 +107,7 @@ def standalone_stub(
 ) -> Standalone[Input, R_co]:
     """Return a standalone task whose code is elsewhere."""
     options: WorkflowOptions = {"default_additional_metadata": metadata}
-    workflow = Workflow(name, validator, options, project, is_stub=True)
+    workflow = Workflow(name, validator, options, project, origin=None)
     settings = task_settings(f"workflow {name!r}", {}, workflow.settings.task_defaults)
 
     def elsewhere(input: Input, ctx: "Context") -> R_co:

@@ -58,7 +58,7 @@ class Stubs:
             ValueError: An argument cannot be.
         """
         options: WorkflowOptions = {"default_additional_metadata": default_additional_metadata}
-        return Workflow(name, input_validator, options, self._project, is_stub=True)
+        return Workflow(name, input_validator, options, self._project, origin=None)
 
     def task(
         self,

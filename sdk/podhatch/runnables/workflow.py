@@ -10,6 +10,7 @@ from podhatch.config import ClientConfig
 from podhatch.runnables.graph import TaskGraph
 from podhatch.runnables.options.validator import check_validator
 from podhatch.runnables.options.workflow_settings import WorkflowOptions, workflow_settings
+from podhatch.runnables.origin import Origin
 from podhatch.runnables.project import Project
 from podhatch.runnables.registry import register_task
 from podhatch.runnables.runnable import Runnable
@@ -46,8 +47,8 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         options: WorkflowOptions,
         project: Project,
         *,
+        origin: Origin | None,
         cron_input: "Input | JsonObject | None" = None,
-        is_stub: bool = False,
     ) -> None:
         if not 1 <= len(name) <= MAX_NAME:
             raise ValueError(f"workflow {name!r}: name: it needs 1 to {MAX_NAME} characters")
@@ -57,7 +58,7 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         self.settings = workflow_settings(subject, options)
         self.project = project
         self.cron_input = cron_input
-        self.is_stub = is_stub
+        self.is_stub = origin is None
         self.lifespan: Callable[..., object] | None = None
         self.tasks = []
         self.failure_task = None
@@ -65,8 +66,8 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         self._validator = validator
         self._target = project.target
         self._manifest: Manifest | None = None
-        if not is_stub:
-            project.workflows[name] = self
+        if origin is not None:
+            project.add(self, origin)
 
     @property
     def workflow(self) -> "Workflow[Input]":

@@ -59,6 +59,69 @@ class TestNames:
         assert find_task("Orders 2", "ship") is None
 
 
+def executed(hatchet: Hatchet, code: str, module: str = "__main__", file: str = "cell-1") -> None:
+    """Run code as a module or a notebook's cell would be run, with what it needs."""
+    names = {"__name__": module, "hatchet": hatchet}
+    exec(compile(code, file, "exec"), names)
+
+
+CELL = """
+@hatchet.task()
+def orders(input, ctx): ...
+"""
+
+
+class TestOneNameTwice:
+    """Two definitions of one name are refused; one that is run again replaces what it made."""
+
+    def test_workflow_and_task(self, hatchet: Hatchet) -> None:
+        @hatchet.task()
+        def orders(input: EmptyModel, ctx: Context) -> None: ...
+
+        message = refusal(ValueError, lambda: hatchet.workflow("orders"))
+        assert message.startswith("workflow 'orders': name: this Hatchet has a workflow or task of")
+        assert f"from {__file__}:" in message
+        assert hatchet.definitions == [orders.workflow]
+
+    def test_two_workflows_in_one_place(self, hatchet: Hatchet) -> None:
+        hatchet.workflow("orders")
+        with pytest.raises(ValueError, match="pass another name"):
+            hatchet.workflow("orders")
+
+    def test_task_of_another_module(self, hatchet: Hatchet) -> None:
+        executed(hatchet, CELL, "orders", "orders.py")
+        with pytest.raises(ValueError, match=r"workflow 'orders': name: .*from orders.py:2"):
+            executed(hatchet, CELL, "other", "other.py")
+
+    @pytest.mark.parametrize(
+        ("module", "file"), [("__main__", "cell-1"), ("__main__", "cell-2"), ("main", "cell-1")]
+    )
+    @pytest.mark.parametrize("again", [CELL, f"\n{CELL}"])
+    def test_a_cell_or_module_that_is_run_again(
+        self, hatchet: Hatchet, again: str, module: str, file: str
+    ) -> None:
+        executed(hatchet, CELL)
+        [first] = hatchet.definitions
+        executed(hatchet, again, module, file)
+        [second] = hatchet.definitions
+        assert first is not second
+
+    def test_a_function_that_defines(self, hatchet: Hatchet) -> None:
+        made = [hatchet.workflow("orders") for _ in range(2)]
+        assert hatchet.definitions == made[1:]
+
+    def test_another_hatchet(self, hatchet: Hatchet) -> None:
+        hatchet.workflow("orders")
+        assert Hatchet().workflow("orders").name == "orders"
+
+    def test_only_the_one_that_runs_is_published(self, hatchet: Hatchet) -> None:
+        first, second = [hatchet.workflow("orders", image="shop:1") for _ in range(2)]
+        first.task("work")(work)
+        second.task("work")(work)
+        publication = hatchet._project.publication([first])  # pyright: ignore[reportPrivateUsage]
+        assert (len(publication.needed), publication.others) == (1, ())
+
+
 class TestFunctions:
     @pytest.mark.parametrize("wait", [False, True])
     def test_sync_and_async(self, hatchet: Hatchet, wait: bool) -> None:
@@ -115,9 +178,9 @@ class TestInputs:
     @pytest.mark.parametrize("declared", [Order, Parcel, Address, dict, dict[str, Any]])
     def test_declared_by_either_name(self, hatchet: Hatchet, declared: type[Any]) -> None:
         assert hatchet.workflow("a", input_validator=declared).input_validator is declared
-        assert hatchet.workflow("a", input_type=declared).input_validator is declared
-        assert hatchet.task(input_validator=declared)(work).input_validator is declared
-        assert hatchet.task(input_type=declared)(work).input_validator is declared
+        assert hatchet.workflow("b", input_type=declared).input_validator is declared
+        assert hatchet.task("c", input_validator=declared)(work).input_validator is declared
+        assert hatchet.task("d", input_type=declared)(work).input_validator is declared
 
     @pytest.mark.parametrize("declared", [str, list[int], "Order", 7])
     def test_what_is_no_object_is_refused(self, hatchet: Hatchet, declared: Any) -> None:
