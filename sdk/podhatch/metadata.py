@@ -15,9 +15,19 @@ def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[
         metadata: JSON values by name; None for none.
 
     Raises:
-        ValueError: A value is not JSON; the text names it.
+        ValueError: It is no mapping from names to JSON values; the text says where.
     """
-    return {key: _text(f"{subject}[{key!r}]", value) for key, value in (metadata or {}).items()}
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{subject}: {metadata!r} is no mapping from names to texts")
+    return {_key(subject, key): _text(f"{subject}[{key!r}]", metadata[key]) for key in metadata}
+
+
+def _key(subject: str, key: object) -> str:
+    if isinstance(key, str):
+        return key
+    raise ValueError(f"{subject}: the name {key!r} is no text")
 
 
 def _text(subject: str, value: object) -> str:

@@ -108,7 +108,7 @@ def test_what_is_said_by_keyword_counts_more() -> None:
 
 def test_option_of_a_run_that_is_not_there() -> None:
     flat: Any = {"metadata": {}}
-    with pytest.raises(TypeError, match="workflow 'orders': a run has no option 'metadata'"):
+    with pytest.raises(TypeError, match="workflow 'orders': there is no option 'metadata'"):
         wishes_of("orders", {}, NO_OPTIONS, flat)
 
 
@@ -116,13 +116,31 @@ def test_option_of_a_run_that_is_not_there() -> None:
     ("flat", "problem"),
     [
         ({"priority": 4}, "priority: 4 is not a priority from 1"),
+        ({"priority": 0}, "priority: 0 is not a priority from 1"),
         ({"priority": True}, "priority: True is not"),
-        ({"child_key": "x" * 254}, "child_key: it needs 1 to 253"),
+        ({"child_key": "x" * 254}, "child_key: .* is no text of 1 to 253 characters"),
+        ({"child_key": ""}, "child_key: '' is no text of 1 to 253 characters"),
+        ({"child_key": 5}, "child_key: 5 is no text of 1 to 253 characters"),
+        ({"additional_metadata": "abc"}, "additional_metadata: 'abc' is no mapping from names"),
+        ({"additional_metadata": []}, "additional_metadata: .* is no mapping from names"),
+        ({"additional_metadata": {1: 2}}, "additional_metadata: the name 1 is no text"),
     ],
 )
 def test_wish_that_cannot_be(flat: Any, problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': {problem}"):
         wishes_of("orders", {}, NO_OPTIONS, flat)
+
+
+@pytest.mark.parametrize("fields", [{"priority": 0}, {"child_key": ""}, {"key": ""}])
+def test_wish_that_cannot_be_in_an_object_of_options(fields: Any) -> None:
+    with pytest.raises(InvalidRun, match=r"workflow 'orders': (priority|child_key): "):
+        wishes_of("orders", {}, TriggerWorkflowOptions(**fields), {})
+
+
+def test_dict_in_the_place_of_options() -> None:
+    options: Any = {"priority": 3}
+    with pytest.raises(TypeError, match=r"workflow 'orders': options: .* by keyword, as in run"):
+        wishes_of("orders", {}, options, {})
 
 
 @pytest.mark.parametrize(

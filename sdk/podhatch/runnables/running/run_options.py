@@ -6,6 +6,7 @@ from typing import Final, TypedDict
 
 from podhatch.errors import InvalidRun
 from podhatch.metadata import metadata_texts
+from podhatch.runnables.options.keywords import refuse_unknown
 from podhatch.runnables.options.labels import DesiredWorkerLabels
 from podhatch.runnables.options.priority import Priority, check_priority
 
@@ -105,34 +106,56 @@ def wishes_of(
 
     Raises:
         InvalidRun: Something cannot be; the text names it.
-        TypeError: There is no such option.
+        TypeError: There is no such option, or `options` is no object of options.
     """
     subject = f"workflow {workflow!r}"
-    for name in flat.keys() - RunOptions.__annotations__.keys():
-        raise TypeError(f"{subject}: a run has no option {name!r}")
-    additional = flat.get("additional_metadata") or {}
-    given = {**defaults, **options.additional_metadata, **additional}
+    refuse_unknown(subject, flat, RunOptions)
+    if not isinstance(options, ScheduleTriggerWorkflowOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"{subject}: options: {options!r} is no TriggerWorkflowOptions: give what it holds by "
+            "keyword, as in run(..., priority=3)"
+        )
     try:
-        metadata = checked_metadata(f"{subject}: additional_metadata", given)
-        priority = check_priority(f"{subject}: priority", flat.get("priority") or options.priority)
+        metadata = _metadata(
+            subject, defaults, options.additional_metadata, flat.get("additional_metadata")
+        )
+        priority = check_priority(
+            f"{subject}: priority", _first(flat.get("priority"), options.priority)
+        )
     except ValueError as error:
         raise InvalidRun(str(error)) from None
     other = options.key if isinstance(options, TriggerWorkflowOptions) else None
-    key = flat.get("child_key") or options.child_key or other
-    if key is not None and not 1 <= len(key) <= MAX_CHILD_KEY:
-        raise InvalidRun(f"{subject}: child_key: it needs 1 to {MAX_CHILD_KEY} characters")
+    key = _first(flat.get("child_key"), options.child_key, other)
+    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= MAX_CHILD_KEY):
+        raise InvalidRun(
+            f"{subject}: child_key: {key!r} is no text of 1 to {MAX_CHILD_KEY} characters"
+        )
     return Wishes(metadata, priority, key)
+
+
+def _metadata(subject: str, *layers: Mapping[str, object] | None) -> dict[str, str]:
+    """Return what the layers say, of which a later one counts before an earlier one."""
+    subject = f"{subject}: additional_metadata"
+    together: dict[str, str] = {}
+    for layer in layers:
+        together.update(metadata_texts(subject, layer))
+    return checked_metadata(subject, together)
+
+
+def _first(*values: object) -> object:
+    """Return the first that was given: 0 and an empty text are, and are refused."""
+    return next((value for value in values if value is not None), None)
 
 
 def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, str]:
     """Return metadata as a run carries it.
 
     Raises:
-        ValueError: There is too much of it, or a value is not JSON; the text names it.
+        ValueError: It is no mapping of JSON values, or too much; the text says where.
     """
-    if len(metadata) > MAX_METADATA_ENTRIES:
-        raise ValueError(f"{subject}: {len(metadata)} entries, {MAX_METADATA_ENTRIES} are allowed")
     texts = metadata_texts(subject, metadata)
+    if len(texts) > MAX_METADATA_ENTRIES:
+        raise ValueError(f"{subject}: {len(texts)} entries, {MAX_METADATA_ENTRIES} are allowed")
     for key, value in texts.items():
         if len(value) > MAX_METADATA_VALUE:
             raise ValueError(
