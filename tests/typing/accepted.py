@@ -237,6 +237,14 @@ async def run_many() -> None:
         alone.run_many(items, return_exceptions=True, wait_for_result=False),
         list[TaskRunRef[Order, Receipt] | BaseException],
     )
+    assert_type(alone.run_many(items, False, False), list[TaskRunRef[Order, Receipt]])
+    assert_type(
+        alone.run_many(items, True, False, print), list[TaskRunRef[Order, Receipt] | BaseException]
+    )
+    assert_type(
+        await alone.aio_run_many(items, True, False),
+        list[TaskRunRef[Order, Receipt] | BaseException],
+    )
     assert_type(alone.run_many_no_wait(items), list[TaskRunRef[Order, Receipt]])
     assert_type(await alone.aio_run_many(items, progress=print), list[Receipt])
     assert_type(

@@ -43,6 +43,11 @@ class Portal:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is in the portal's own thread."""
+        return threading.current_thread() is self._thread
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
@@ -58,7 +63,17 @@ def portal() -> Portal:
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine in the portal and return its result; an interrupt ends it."""
+    """Run the coroutine in the portal and return its result; an interrupt ends it.
+
+    Raises:
+        RuntimeError: This is the portal's thread, which would wait for itself for ever.
+    """
+    if portal().is_here:
+        coroutine.close()
+        raise RuntimeError(
+            "podhatch was asked to wait in its own background thread, which does the work: ask it "
+            "in another thread"
+        )
     future = portal().submit(coroutine)
     try:
         return future.result()

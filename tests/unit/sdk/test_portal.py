@@ -104,6 +104,14 @@ def test_shut_down_closes_what_is_open_and_a_new_one_may_start() -> None:
     assert portal.wait(thread_name()) == "podhatch"
 
 
+def test_waiting_in_its_own_thread_is_refused_rather_than_endless() -> None:
+    async def wait_here() -> str:
+        return portal.wait(thread_name())
+
+    with pytest.raises(RuntimeError, match="in its own background thread"):
+        portal.wait(wait_here())
+
+
 def test_forked_process_has_its_own() -> None:
     portal.wait(thread_name())
     inherited = portal.portal()

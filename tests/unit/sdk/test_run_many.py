@@ -86,6 +86,37 @@ def test_results_come_in_the_order_of_the_items(
     assert stage.cluster.requests["get WorkflowRun"] == 0
 
 
+class TestProgress:
+    def test_may_ask_podhatch_for_something(
+        self, stage: Stage, hatchet: Hatchet, charge: Standalone[Order, int]
+    ) -> None:
+        items = [charge.create_bulk_run_item(Order(id=number)) for number in range(20)]
+        told: list[tuple[int, int]] = []
+
+        def progress(created: int, total: int) -> None:
+            time.sleep(0.02 if created == 1 else 0)
+            told.append((created, len(hatchet.runs.list().rows)))
+
+        charge.run_many_no_wait(items, progress)
+        assert [created for created, _ in told] == list(range(1, 21))
+        assert all(there >= created for created, there in told)
+
+    @pytest.mark.parametrize("return_exceptions", [True, False])
+    def test_ends_it_by_what_it_raises(
+        self, stage: Stage, charge: Standalone[Order, int], return_exceptions: bool
+    ) -> None:
+        items = [charge.create_bulk_run_item(Order(id=number)) for number in range(40)]
+
+        def progress(created: int, total: int) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            charge.run_many(
+                items, return_exceptions=return_exceptions, wait_for_result=False, progress=progress
+            )
+        assert 1 <= stage.cluster.requests["create WorkflowRun"] < 40
+
+
 async def test_async_twin(stage: Stage, charge: Standalone[Order, int]) -> None:
     echo(stage)
     items = [charge.create_bulk_run_item({"id": number}) for number in (3, 1, 2)]
@@ -166,6 +197,11 @@ class TestItems:
     def test_that_do_not_fit_are_refused_at_once(self, charge: Standalone[Order, int]) -> None:
         with pytest.raises(InvalidRun, match="id: Input should be a valid integer"):
             charge.create_bulk_run_item({"id": "seven"})
+
+    @pytest.mark.parametrize("key", ["", "x" * 254])
+    def test_have_a_key_that_can_be(self, charge: Standalone[Order, int], key: str) -> None:
+        with pytest.raises(InvalidRun, match=r"child_key: .* is no text of 1 to 253 characters"):
+            charge.create_bulk_run_item(Order(id=7), key)
 
     def test_metadata_and_priority_are_the_runs(
         self, stage: Stage, charge: Standalone[Order, int]

@@ -20,7 +20,7 @@ PER_SECOND = 100.0
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
-"""Called with how many runs are created, and how many there will be."""
+"""Called with how many runs are created, and how many there will be; in a thread, one at a time."""
 
 
 async def start_many(
@@ -34,26 +34,36 @@ async def start_many(
     """Create the runs, and return them in the order of the requests.
 
     With `return_exceptions` an error stands in the place of a run that was refused; without, the
-    first one ends it, and what was created by then goes on.
+    first one ends it, as one of `progress` always does; what was created by then goes on.
     """
     session = await session_of(target)
     generations = await published(session, publication)
-    places = asyncio.Semaphore(PARALLEL)
+    places, telling = asyncio.Semaphore(PARALLEL), asyncio.Lock()
     begun_at, created = asyncio.get_running_loop().time(), 0
 
-    async def make(number: int, request: RunRequest) -> JsonObject:
+    async def make(number: int, request: RunRequest) -> JsonObject | BaseException:
         nonlocal created
-        async with places:
-            due = begun_at + number / PER_SECOND
-            await asyncio.sleep(due - asyncio.get_running_loop().time())
-            run = await create(session, request, generations)
+        try:
+            async with places:
+                due = begun_at + number / PER_SECOND
+                await asyncio.sleep(due - asyncio.get_running_loop().time())
+                run = await create(session, request, generations)
+        except Exception as error:
+            if return_exceptions:
+                return error
+            raise
         created += 1
         if progress is not None:
-            progress(created, len(requests))
+            await tell(progress, created)
         return run
 
+    async def tell(progress: Progress, count: int) -> None:
+        async with telling:  # those who wait come in their order
+            # In a thread, as it may ask podhatch for something: that would wait for this loop.
+            await asyncio.to_thread(progress, count, len(requests))
+
     making = [make(number, request) for number, request in enumerate(requests)]
-    return await _all(making, return_exceptions=return_exceptions)
+    return await _all(making, return_exceptions=False)
 
 
 async def outputs_of_many(

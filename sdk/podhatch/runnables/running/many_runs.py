@@ -53,6 +53,8 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         from podhatch.runnables.running.input import dump_input
         from podhatch.serialization import dump_json
 
+        if key is not None:
+            flat = {**flat, "child_key": key}
         wishes = wishes_of(self.name, {}, options or NO_OPTIONS, flat)
         return WorkflowRunTriggerConfig(
             workflow_name=self.name,
@@ -60,7 +62,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
             options=TriggerWorkflowOptions(
                 additional_metadata=wishes.metadata, priority=wishes.priority
             ),
-            key=key or wishes.child_key,
+            key=wishes.child_key,
         )
 
     @overload
@@ -92,8 +94,15 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
     def run_many(
         self,
         workflows: Items,
+        return_exceptions: Literal[False],
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co]: ...
+    @overload
+    def run_many(
+        self,
+        workflows: Items,
         return_exceptions: Literal[True],
-        *,
         wait_for_result: Literal[False],
         progress: Progress | None = None,
     ) -> list[Ref_co | BaseException]: ...
@@ -115,7 +124,8 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
                 first one is raised at once; runs that are created by then go on.
             wait_for_result: False: return references as soon as the runs are created.
             progress: Called after each creation with the number of runs created and of all items,
-                in a thread of podhatch's own.
+                one call at a time, in a thread of podhatch's own. What it raises is raised at once;
+                runs that are created by then go on.
 
         Raises:
             InvalidRun: An item cannot be; nothing was created.
@@ -168,8 +178,15 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
     async def aio_run_many(
         self,
         workflows: Items,
+        return_exceptions: Literal[False],
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        workflows: Items,
         return_exceptions: Literal[True],
-        *,
         wait_for_result: Literal[False],
         progress: Progress | None = None,
     ) -> list[Ref_co | BaseException]: ...
@@ -204,7 +221,8 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         Args:
             workflows: Made by `create_bulk_run_item`.
             progress: Called after each creation with the number of runs created and of all items,
-                in a thread of podhatch's own.
+                one call at a time, in a thread of podhatch's own. What it raises is raised at once;
+                runs that are created by then go on.
 
         Raises:
             InvalidRun: An item cannot be; nothing was created.
