@@ -61,7 +61,8 @@ class Definition(ABC, Generic[Input]):
         which a source tree may be too large.)
 
         Raises:
-            ValueError: It has no task, no pod could find a task's code, or the source is too large.
+            ValueError: It has no task, no pod could find a task's code, a task's return type cannot
+                be read or used, or the source is too large.
         """
         return self.workflow.manifest().to_yaml()
 

@@ -5,10 +5,22 @@ Users hold it to name parents and to read outputs: `parents=[charge]`, `ctx.task
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeAlias, TypeVar, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Never,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from podhatch.api.names import TASK_NAME_PATTERN
 from podhatch.dependencies import check_dependencies, parameters_of
@@ -80,25 +92,44 @@ class Task(Mockable[Input, R_co], Generic[Input, R_co]):
 
     @cached_property
     def output_validator(self) -> type[R_co] | None:
-        """The declared return type; None when there is none, or it has no meaning yet."""
-        return self._returns or declared_return(self.fn)
+        """The declared return type; None when there is none, or it is Any.
+
+        Found when it is asked for, so a type may be defined below the task.
+
+        Raises:
+            ValueError: The annotation cannot be read.
+        """
+        return self._returns or declared_return(self.subject, self.fn)
 
     def __repr__(self) -> str:
         return f"<Task {self.name} of workflow {self.workflow.name}>"
 
 
-def declared_return(fn: Callable[..., object]) -> Any:
-    """Return the type a function declares to return; None when unknown or any.
+def declared_return(subject: str, fn: Callable[..., object]) -> Any:
+    """Return the type a function declares to return; None when it says nothing of it.
 
-    A name that only a type checker sees, or that is local to another function, is unknown.
+    Raises:
+        ValueError: The annotation cannot be read, as when only a type checker sees a name in it, or
+            one is local to another function; `subject` is named.
     """
     plain = inspect.unwrap(fn)
-    try:
-        annotation = SimpleNamespace(__annotations__={"return": plain.__annotations__["return"]})
-        declared = get_type_hints(annotation, plain.__globals__, include_extras=True)["return"]
-    except (AttributeError, KeyError, NameError, TypeError):
+    annotations = getattr(plain, "__annotations__", {})
+    if "return" not in annotations:
         return None
-    return None if declared in (Any, object) else declared
+    written = annotations["return"]
+    annotation = SimpleNamespace(__annotations__={"return": written})
+    names = getattr(plain, "__globals__", {})
+    try:
+        declared = get_type_hints(annotation, names, include_extras=True)["return"]
+    except Exception as error:  # it may be any text
+        raise ValueError(
+            f"{subject}: its return type {written!r} cannot be read: {error}. Define or import it "
+            "at the top level of the module (not in a function, nor under TYPE_CHECKING), or "
+            "declare Any, for plain JSON"
+        ) from None
+    if get_origin(declared) in (Awaitable, Coroutine):  # of a function that is not `async def`
+        declared = get_args(declared)[-1]
+    return None if declared in (Any, object, Never, NoReturn) else declared
 
 
 def check_function(subject: str, fn: Callable[..., object]) -> None:

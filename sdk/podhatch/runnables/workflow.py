@@ -103,7 +103,8 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
 
         Raises:
             ValueError: It has no task, no pod could find a task's code, an expression is not CEL,
-                the cron's input does not fit, or the source is too large.
+                a task's return type cannot be read or used, the cron's input does not fit, or the
+                source is too large.
         """
         from podhatch.client import substitute
         from podhatch.runnables.manifest.objects import manifest_of

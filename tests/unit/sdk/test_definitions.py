@@ -1,10 +1,10 @@
 """What may be defined, what a definition holds, and what is refused with which words."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any, Never, NoReturn, TypedDict
 
 import pytest
 from podhatch import Context, DesiredWorkerLabel, EmptyModel, Hatchet, WorkerLabelComparator
@@ -157,11 +157,44 @@ class TestFunctions:
         assert pack.name == "pack"
         assert pack.output_validator is Parcel
 
-    def test_declared_return_that_only_a_type_checker_knows(self, hatchet: Hatchet) -> None:
+    @pytest.mark.parametrize(
+        ("declared", "words"),
+        [
+            ("Unknown[int]", "'Unknown[int]' cannot be read: name 'Unknown' is not defined. Defin"),
+            ("some words", "'some words' cannot be read: "),
+            (functools.partial, "is none that an output could be: Unable to generate"),
+            (list[functools.partial[int]], "or declare Any"),
+        ],
+    )
+    def test_declared_return_of_no_use(
+        self, hatchet: Hatchet, declared: object, words: str
+    ) -> None:
         def pack(input: EmptyModel, ctx: Context) -> None: ...
 
-        pack.__annotations__["return"] = "Unknown[int]"
-        assert hatchet.task()(pack).output_validator is None
+        pack.__annotations__["return"] = declared
+        task: Any = hatchet.task(image="shop:1")(pack)
+        for refused in (task.to_yaml, task.run_local):
+            message = refusal(ValueError, refused)
+            assert message.startswith("workflow 'pack', task 'pack': its return type ")
+            assert words in message
+
+    @pytest.mark.parametrize(
+        ("declared", "meant"),
+        [
+            (Awaitable[int], int),
+            (Coroutine[Any, Any, Parcel], Parcel),
+            (Never, None),
+            (NoReturn, None),
+            (Any, None),
+        ],
+    )
+    def test_what_a_declared_return_means(
+        self, hatchet: Hatchet, declared: object, meant: object
+    ) -> None:
+        def pack(input: EmptyModel, ctx: Context) -> None: ...
+
+        pack.__annotations__["return"] = declared
+        assert hatchet.task()(pack).output_validator is meant
 
     def test_declared_return_is_found_late(self, hatchet: Hatchet) -> None:
         def pack(input: EmptyModel, ctx: Context) -> None: ...

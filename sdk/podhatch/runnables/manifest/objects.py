@@ -24,6 +24,7 @@ from podhatch.runnables.manifest.parts import conditions_of, pod_settings
 from podhatch.runnables.manifest.source import source_config_map
 from podhatch.runnables.options.expressions import check_expressions, check_filters
 from podhatch.runnables.options.labels import DesiredWorkerLabel
+from podhatch.runnables.options.validator import check_output
 from podhatch.runnables.running.input import dump_input, input_schema
 from podhatch.serialization import describe
 
@@ -40,8 +41,8 @@ def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
     """Return the objects that make a workflow; without its source where nothing is shipped.
 
     Raises:
-        ValueError: It has no task, no pod could find a task's code, the source is too large, or an
-            expression is not CEL.
+        ValueError: It has no task, no pod could find a task's code, the source is too large, an
+            expression is not CEL, or a task's return type cannot be read or used.
     """
     if not workflow.tasks:
         raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
@@ -50,6 +51,8 @@ def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
     locations = {task.name: where(task.subject, task.fn) for task in workflow.all_tasks}
     for task in workflow.tasks:
         check_expressions(task)
+    for task in workflow.all_tasks:
+        check_output(task.subject, task.output_validator)
     check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
     source = None
     if ship and image is None and not all(task.settings.image for task in workflow.all_tasks):
