@@ -60,7 +60,8 @@ async def cancel_many(
 ) -> list[str]:
     """Cancel runs; of those that a filter means, what has not ended. Return their names."""
     if isinstance(chosen, RunFilter):
-        statuses = sorted(set(chosen.statuses or RunStatus) - ENDED)
+        meant = RunStatus if chosen.statuses is None else chosen.statuses
+        statuses = sorted(set(meant) - ENDED)
         under_way = replace(chosen, statuses=statuses)
         chosen = await find_names(target, under_way) if statuses else []
     await _in_chunks(lambda name: cancel(target, name), chosen, chunk_size, sleep_seconds)

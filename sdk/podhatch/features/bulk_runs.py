@@ -8,6 +8,7 @@ from podhatch.client import control
 from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
 from podhatch.client.listing.status import RunStatus
 from podhatch.features.client import FeatureClient
+from podhatch.runnables.options.keywords import refuse_unknown
 from podhatch.runnables.running.references import RunRef
 
 RunId = str | RunRef[Any]
@@ -17,7 +18,7 @@ ONE_DAY = timedelta(days=1)
 
 
 class RunFilterOptions(TypedDict, total=False):
-    """Which runs are meant."""
+    """Which runs are meant. What is None asks for nothing, what is empty lets no run pass."""
 
     until: datetime | None
     """Created at this time or earlier."""
@@ -29,10 +30,23 @@ class RunFilterOptions(TypedDict, total=False):
     """With any of these pairs."""
 
 
-def run_filter(since: datetime | None, options: RunFilterOptions) -> RunFilter:
-    """Return the filter of what a caller says; without `since` it goes back a day."""
+def run_filter(
+    since: datetime | None, options: RunFilterOptions, known: type = RunFilterOptions
+) -> RunFilter:
+    """Return the filter of what a caller says; without `since` it goes back a day.
+
+    Args:
+        since: Runs created before are left out.
+        options: What was given by keyword.
+        known: What may be.
+
+    Raises:
+        TypeError: There is no such option, or a time is no datetime.
+        ValueError: There is no such status, a list is none, or the metadata is no mapping.
+    """
+    refuse_unknown("hatchet.runs", options, known)
     return RunFilter(
-        since or datetime.now(UTC) - ONE_DAY,
+        datetime.now(UTC) - ONE_DAY if since is None else since,
         options.get("until"),
         options.get("statuses"),
         options.get("workflow_ids"),
@@ -55,11 +69,11 @@ class BulkRuns(FeatureClient):
         Raises:
             RequestRefused: One of the ids is no run's; others may be cancelled by then.
         """
-        return self._wait(control.cancel_many, opts.ids or _filter(opts))
+        return self._wait(control.cancel_many, opts.chosen)
 
     async def aio_bulk_cancel(self, opts: BulkCancelReplayOpts) -> list[str]:
         """Do what `bulk_cancel` does, in an event loop."""
-        return await self._aio_wait(control.cancel_many, opts.ids or _filter(opts))
+        return await self._aio_wait(control.cancel_many, opts.chosen)
 
     def bulk_replay(self, opts: BulkCancelReplayOpts) -> list[str]:
         """Let the runs start over as `replay` does.
@@ -73,11 +87,11 @@ class BulkRuns(FeatureClient):
         Raises:
             RequestRefused: One of the ids is no run's; others may have started over by then.
         """
-        return self._wait(control.replay_many, opts.ids or _filter(opts))
+        return self._wait(control.replay_many, opts.chosen)
 
     async def aio_bulk_replay(self, opts: BulkCancelReplayOpts) -> list[str]:
         """Do what `bulk_replay` does, in an event loop."""
-        return await self._aio_wait(control.replay_many, opts.ids or _filter(opts))
+        return await self._aio_wait(control.replay_many, opts.chosen)
 
     def bulk_cancel_by_filters_with_pagination(
         self,
@@ -93,6 +107,10 @@ class BulkRuns(FeatureClient):
             chunk_size: So many runs in each.
             since: Runs created before are left alone; by default a day ago.
             options: See `RunFilterOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
         meant = run_filter(since, options)
         return self._wait(control.cancel_many, meant, chunk_size, sleep_time)
@@ -122,6 +140,10 @@ class BulkRuns(FeatureClient):
             chunk_size: So many runs in each.
             since: Runs created before are left alone; by default a day ago.
             options: See `RunFilterOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
         meant = run_filter(since, options)
         return self._wait(control.replay_many, meant, chunk_size, sleep_time)
@@ -136,8 +158,3 @@ class BulkRuns(FeatureClient):
         """Do what `bulk_replay_by_filters_with_pagination` does, in an event loop."""
         meant = run_filter(since, options)
         return await self._aio_wait(control.replay_many, meant, chunk_size, sleep_time)
-
-
-def _filter(opts: BulkCancelReplayOpts) -> RunFilter:
-    assert opts.filters, "either ids or filters are there"
-    return opts.filters

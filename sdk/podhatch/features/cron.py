@@ -3,32 +3,22 @@
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
-from podhatch.api.cron import ConcurrencyPolicy
+from podhatch.api.cron import DEFAULT_TIME_ZONE
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.listing.pages import Window
 from podhatch.client.listing.rows import Rows
 from podhatch.client.target import Target
 from podhatch.client.triggers import crons
+from podhatch.client.triggers.cron_options import CronOptions, deadline_of
 from podhatch.client.triggers.cron_rows import CronWorkflows
 from podhatch.client.triggers.crons import CronRequest
 from podhatch.features.client import FeatureClient
 from podhatch.metadata import metadata_texts
-
-
-class CronOptions(TypedDict, total=False):
-    """What a cron may have beside what it needs."""
-
-    time_zone: str
-    """Of the expression, an IANA name such as Europe/Paris; UTC by default."""
-    concurrency_policy: ConcurrencyPolicy
-    """What a tick does while an earlier run goes on: Allow starts another (the default), Forbid
-    skips the tick, Replace cancels the earlier run."""
-    starting_deadline_seconds: int | None
-    """A tick that was missed by more, while nothing could start it, is left out."""
+from podhatch.runnables.options.keywords import refuse_unknown
 
 
 class CronFilters(TypedDict, total=False):
-    """Which crons to list."""
+    """Which crons to list. What is None asks for nothing, what is empty lets no cron pass."""
 
     offset: int | None
     """So many are left out at the beginning."""
@@ -70,17 +60,11 @@ class CronClient(FeatureClient):
 
         Raises:
             RequestRefused: There is another one of that name.
+            TypeError: There is no such option.
             ValueError: It cannot be; the text names the field.
         """
-        request = CronRequest(
-            self._target,
-            workflow_name,
-            cron_name,
-            expression,
-            json_object(f"cron {cron_name!r}: input", input),
-            metadata_texts("additional_metadata", additional_metadata),
-            priority,
-            **options,
+        request = self._request(
+            workflow_name, cron_name, expression, input, additional_metadata, priority, options
         )
         return self._wait(_create, request)
 
@@ -95,15 +79,8 @@ class CronClient(FeatureClient):
         **options: Unpack[CronOptions],
     ) -> CronWorkflows:
         """Do what `create` does, in an event loop."""
-        request = CronRequest(
-            self._target,
-            workflow_name,
-            cron_name,
-            expression,
-            json_object(f"cron {cron_name!r}: input", input),
-            metadata_texts("additional_metadata", additional_metadata),
-            priority,
-            **options,
+        request = self._request(
+            workflow_name, cron_name, expression, input, additional_metadata, priority, options
         )
         return await self._aio_wait(_create, request)
 
@@ -127,12 +104,16 @@ class CronClient(FeatureClient):
 
         Args:
             filters: See `CronFilters`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: The metadata is no mapping of JSON values.
         """
-        return self._wait(_find, filters)
+        return self._wait(_find, _checked(filters))
 
     async def aio_list(self, **filters: Unpack[CronFilters]) -> Rows[CronWorkflows]:
         """Do what `list` does, in an event loop."""
-        return await self._aio_wait(_find, filters)
+        return await self._aio_wait(_find, _checked(filters))
 
     def suspend(self, cron_id: str) -> CronWorkflows:
         """Let the cron start no further run until it is resumed.
@@ -185,16 +166,48 @@ class CronClient(FeatureClient):
         """Do what `delete` does, in an event loop."""
         await self._aio_wait(crons.delete, cron_id)
 
+    def _request(
+        self,
+        workflow_name: str,
+        cron_name: str,
+        expression: str,
+        input: Payload,
+        additional_metadata: Mapping[str, object] | None,
+        priority: int | None,
+        options: CronOptions,
+    ) -> CronRequest:
+        subject = f"cron {cron_name!r}"
+        refuse_unknown(subject, options, CronOptions)
+        return CronRequest(
+            self._target,
+            workflow_name,
+            cron_name,
+            expression,
+            json_object(f"{subject}: input", input),
+            metadata_texts(f"{subject}: additional_metadata", additional_metadata),
+            priority,
+            options.get("time_zone", DEFAULT_TIME_ZONE),
+            options.get("concurrency_policy", "Allow"),
+            deadline_of(subject, options),
+        )
+
 
 async def _create(_: Target, request: CronRequest) -> CronWorkflows:
     return await crons.create(request)
 
 
+def _checked(filters: CronFilters) -> CronFilters:
+    refuse_unknown("hatchet.cron.list", filters, CronFilters)
+    metadata_texts("additional_metadata", filters.get("additional_metadata"))
+    return filters
+
+
 async def _find(target: Target, filters: CronFilters) -> Rows[CronWorkflows]:
+    by_name = filters.get("workflow_name")
     return await crons.find(
         target,
         Window.of(filters.get("offset"), filters.get("limit")),
-        filters.get("workflow_name") or filters.get("workflow_id"),
+        filters.get("workflow_id") if by_name is None else by_name,
         filters.get("cron_name"),
         filters.get("additional_metadata"),
     )

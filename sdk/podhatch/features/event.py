@@ -2,27 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.client.json_object import Payload
+from podhatch.client.listing.choice import chosen
 from podhatch.client.listing.pages import Window
 from podhatch.client.listing.rows import Rows
-from podhatch.client.target import Target
 from podhatch.client.triggers import events as client_events
 from podhatch.client.triggers.event_rows import Event, V1Event
 from podhatch.client.triggers.events import EventFilters
-from podhatch.client.triggers.moments import in_utc
+from podhatch.client.triggers.moments import bound_in_utc
 from podhatch.features.client import FeatureClient
 from podhatch.features.event_options import (
     BulkPushEventOptions,
     BulkPushEventWithMetadata,
     PushEventOptions,
 )
+from podhatch.metadata import metadata_texts
+from podhatch.runnables.options.keywords import refuse_unknown
 
 
 class EventListOptions(TypedDict, total=False):
-    """Which events to list."""
+    """Which events to list. What is None asks for nothing, what is empty lets no event pass."""
 
     offset: int | None
     """So many are left out at the beginning."""
@@ -71,6 +73,7 @@ class EventClient(FeatureClient):
             scope: Filters of this scope are asked, and conditions that name it.
 
         Raises:
+            TypeError: `options` is something else.
             ValueError: The event cannot be; the text names the field.
         """
         event = _event(event_key, payload, options, additional_metadata, priority, scope)
@@ -136,12 +139,16 @@ class EventClient(FeatureClient):
 
         Args:
             options: See `EventListOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: A list is none, or the metadata is no mapping of JSON values.
         """
-        return self._wait(_find, options)
+        return self._wait(client_events.find, *_search(options))
 
     async def aio_list(self, **options: Unpack[EventListOptions]) -> Rows[V1Event]:
         """Do what `list` does, in an event loop."""
-        return await self._aio_wait(_find, options)
+        return await self._aio_wait(client_events.find, *_search(options))
 
 
 def _event(
@@ -153,10 +160,14 @@ def _event(
     scope: str | None,
 ) -> WorkflowEvent:
     given = options or PushEventOptions()
+    if not isinstance(given, PushEventOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"event {key!r}: options: {given!r} is no PushEventOptions")
+    subject = f"event {key!r}: additional_metadata"
     return client_events.new_event(
         key,
         payload,
-        {**given.additional_metadata, **(additional_metadata or {})},
+        metadata_texts(subject, given.additional_metadata)
+        | metadata_texts(subject, additional_metadata),
         given.priority if priority is None else priority,
         given.scope if scope is None else scope,
     )
@@ -171,10 +182,17 @@ def _events(
     ]
 
 
-async def _find(target: Target, options: EventListOptions) -> Rows[V1Event]:
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    window = Window.of(given.pop("offset", None), given.pop("limit", None))
-    for name in ("since", "until"):
-        if name in given:
-            given[name] = in_utc(given[name])
-    return await client_events.find(target, window, EventFilters(**given))
+def _search(options: EventListOptions) -> tuple[Window, EventFilters]:
+    refuse_unknown("hatchet.event.list", options, EventListOptions)
+    metadata = options.get("additional_metadata")
+    metadata_texts("additional_metadata", metadata)
+    filters = EventFilters(
+        keys=chosen("keys", options.get("keys")),
+        scopes=chosen("scopes", options.get("scopes")),
+        since=bound_in_utc("since", options.get("since")),
+        until=bound_in_utc("until", options.get("until")),
+        workflow_ids=chosen("workflow_ids", options.get("workflow_ids")),
+        event_ids=chosen("event_ids", options.get("event_ids")),
+        additional_metadata=metadata,
+    )
+    return Window.of(options.get("offset"), options.get("limit")), filters

@@ -68,7 +68,7 @@ class FiltersClient(FeatureClient):
             workflow_id_scope_pairs: Of any of these workflows (by name or id) and scopes.
         """
         window = Window.of(offset, limit)
-        return self._wait(filters.find, window, workflow_id_scope_pairs or ())
+        return self._wait(filters.find, window, workflow_id_scope_pairs)
 
     async def aio_list(
         self,
@@ -78,7 +78,7 @@ class FiltersClient(FeatureClient):
     ) -> Rows[V1Filter]:
         """Do what `list` does, in an event loop."""
         window = Window.of(offset, limit)
-        return await self._aio_wait(filters.find, window, workflow_id_scope_pairs or ())
+        return await self._aio_wait(filters.find, window, workflow_id_scope_pairs)
 
     def update(self, filter_id: str, updates: FilterUpdate) -> V1Filter:
         """Change the filter, and return it.

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from podhatch.client.logs import task_logs
 from podhatch.client.logs.task_logs import V1LogLineList
-from podhatch.client.triggers.moments import in_utc
+from podhatch.client.triggers.moments import bound_in_utc
 from podhatch.features.client import FeatureClient
 
 DEFAULT_LIMIT = 1000
@@ -33,9 +33,11 @@ class LogsClient(FeatureClient):
 
         Raises:
             RequestRefused: There is no such task, or the cluster does not let you read its log.
+            TypeError: A time is no datetime.
             ValueError: The limit is less than 1.
         """
-        return self._wait(task_logs.find, task_run_id, limit, _utc(since), _utc(until))
+        span = bound_in_utc("since", since), bound_in_utc("until", until)
+        return self._wait(task_logs.find, task_run_id, limit, *span)
 
     async def aio_list(
         self,
@@ -45,8 +47,5 @@ class LogsClient(FeatureClient):
         until: datetime | None = None,
     ) -> V1LogLineList:
         """Do what `list` does, in an event loop."""
-        return await self._aio_wait(task_logs.find, task_run_id, limit, _utc(since), _utc(until))
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return in_utc(moment) if moment else None
+        span = bound_in_utc("since", since), bound_in_utc("until", until)
+        return await self._aio_wait(task_logs.find, task_run_id, limit, *span)

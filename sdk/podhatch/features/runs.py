@@ -141,6 +141,10 @@ class RunsClient(BulkRuns):
             offset: So many are left out at the beginning.
             limit: At most so many are returned; 100 by default.
             options: See `RunListOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
         search, payloads = _search(since, options)
         window = Window.of(offset, limit)
@@ -173,6 +177,10 @@ class RunsClient(BulkRuns):
             since: Runs created before are left out; by default a day ago.
             only_tasks: Return a row for each task, in place of one for each run.
             options: See `RunListOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
         search, payloads = _search(since, options)
         window = Window(limit=EVERYTHING)
@@ -286,7 +294,7 @@ class RunsClient(BulkRuns):
 def _search(since: datetime | None, options: RunListOptions) -> tuple[RunSearch, bool]:
     """Return what to list, and whether payloads are wanted."""
     search = RunSearch(
-        run_filter(since, options),
+        run_filter(since, options, RunListOptions),
         options.get("worker_id"),
         options.get("parent_task_external_id"),
         options.get("triggering_event_external_id"),

@@ -19,10 +19,15 @@ from podhatch.client.triggers.schedule_rows import (
 )
 from podhatch.client.triggers.schedules import ScheduleFilters
 from podhatch.features.client import FeatureClient
+from podhatch.lists import listed
+from podhatch.metadata import metadata_texts
+from podhatch.runnables.options.keywords import refuse_unknown
+
+SUBJECT = "hatchet.scheduled"
 
 
 class ScheduleFilterOptions(TypedDict, total=False):
-    """Which schedules are meant."""
+    """Which schedules are meant. What is None asks for nothing, what is empty lets none pass."""
 
     workflow_id: str | None
     """Of a workflow, by its name or that of its object."""
@@ -60,8 +65,11 @@ class ScheduledClient(FeatureClient):
         Raises:
             InvalidRun: It cannot be; the text names the field.
             RequestRefused: There is no such workflow.
+            TypeError: `trigger_at` is no datetime.
         """
-        asked = NamedRun(workflow_name, input, additional_metadata, priority, in_utc(trigger_at))
+        asked = NamedRun(
+            workflow_name, input, additional_metadata, priority, in_utc("trigger_at", trigger_at)
+        )
         return self._wait(schedules.create, asked)
 
     async def aio_create(
@@ -73,7 +81,9 @@ class ScheduledClient(FeatureClient):
         priority: int | None = None,
     ) -> ScheduledWorkflows:
         """Do what `create` does, in an event loop."""
-        asked = NamedRun(workflow_name, input, additional_metadata, priority, in_utc(trigger_at))
+        asked = NamedRun(
+            workflow_name, input, additional_metadata, priority, in_utc("trigger_at", trigger_at)
+        )
         return await self._aio_wait(schedules.create, asked)
 
     def get(self, scheduled_id: str) -> ScheduledWorkflows:
@@ -103,6 +113,10 @@ class ScheduledClient(FeatureClient):
             offset: So many are left out at the beginning.
             limit: At most so many are returned; 100 by default.
             options: See `ScheduleFilterOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
         return self._wait(schedules.find, Window.of(offset, limit), _filters(options))
 
@@ -128,11 +142,13 @@ class ScheduledClient(FeatureClient):
         Raises:
             RequestRefused: It has started already.
         """
-        return self._wait(schedules.update, scheduled_id, in_utc(trigger_at))
+        return self._wait(schedules.update, scheduled_id, in_utc("trigger_at", trigger_at))
 
     async def aio_update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
         """Do what `update` does, in an event loop."""
-        return await self._aio_wait(schedules.update, scheduled_id, in_utc(trigger_at))
+        return await self._aio_wait(
+            schedules.update, scheduled_id, in_utc("trigger_at", trigger_at)
+        )
 
     def delete(self, scheduled_id: str) -> None:
         """Delete the schedule before its run starts.
@@ -165,10 +181,11 @@ class ScheduledClient(FeatureClient):
             The ids of those deleted, and why others were not.
 
         Raises:
-            ValueError: Neither ids nor options are given, or both.
+            TypeError: There is no such option.
+            ValueError: Neither ids nor options are given, or both; or one cannot be.
         """
         if _by_ids(scheduled_ids, options):
-            return self._wait(schedules.delete_all, scheduled_ids or ())
+            return self._wait(schedules.delete_all, listed("scheduled_ids", scheduled_ids or ()))
         return self._wait(schedules.delete_matching, _filters(options))
 
     async def aio_bulk_delete(
@@ -179,7 +196,8 @@ class ScheduledClient(FeatureClient):
     ) -> ScheduledWorkflowsBulkDeleteResponse:
         """Do what `bulk_delete` does, in an event loop."""
         if _by_ids(scheduled_ids, options):
-            return await self._aio_wait(schedules.delete_all, scheduled_ids or ())
+            ids = listed("scheduled_ids", scheduled_ids or ())
+            return await self._aio_wait(schedules.delete_all, ids)
         return await self._aio_wait(schedules.delete_matching, _filters(options))
 
     def bulk_update(
@@ -193,14 +211,18 @@ class ScheduledClient(FeatureClient):
         Returns:
             The ids of those moved, and why others were not.
         """
-        moved = [(name, in_utc(moment)) for name, moment in updates]
+        moved = [
+            (name, in_utc(f"schedule {name!r}: trigger_at", moment)) for name, moment in updates
+        ]
         return self._wait(schedules.update_all, moved)
 
     async def aio_bulk_update(
         self, updates: Sequence[tuple[str, datetime]]
     ) -> ScheduledWorkflowsBulkUpdateResponse:
         """Do what `bulk_update` does, in an event loop."""
-        moved = [(name, in_utc(moment)) for name, moment in updates]
+        moved = [
+            (name, in_utc(f"schedule {name!r}: trigger_at", moment)) for name, moment in updates
+        ]
         return await self._aio_wait(schedules.update_all, moved)
 
 
@@ -208,18 +230,23 @@ def _by_ids(ids: Sequence[str] | None, options: ScheduleFilterOptions) -> bool:
     """Tell which of both ways is taken.
 
     Raises:
+        TypeError: There is no such option.
         ValueError: None is, or both are.
     """
-    by_filter = any(value for value in options.values())
+    refuse_unknown(SUBJECT, options, ScheduleFilterOptions)
+    by_filter = any(value is not None for value in options.values())
     if (ids is not None) == by_filter:
         raise ValueError("bulk_delete: give either scheduled_ids or filters")
     return ids is not None
 
 
 def _filters(options: ScheduleFilterOptions) -> ScheduleFilters:
+    refuse_unknown(SUBJECT, options, ScheduleFilterOptions)
+    statuses, metadata = options.get("statuses"), options.get("additional_metadata")
+    metadata_texts("additional_metadata", metadata)
     return ScheduleFilters(
         options.get("workflow_id"),
         options.get("parent_workflow_run_id"),
-        checked(ScheduledRunStatus, options.get("statuses") or ()),
-        options.get("additional_metadata"),
+        None if statuses is None else checked(ScheduledRunStatus, statuses),
+        metadata,
     )

@@ -29,6 +29,9 @@ class Order(BaseModel):
     id: int
 
 
+LATER = datetime.now(UTC) + timedelta(hours=1)
+
+
 def work(input: Any, ctx: Context) -> None: ...
 
 
@@ -89,8 +92,8 @@ class TestDefinition:
         [
             ("on_crons", ["0 0 9 * * *"], "on_crons[0]: '0 0 9 * * *' is not a cron expr"),
             ("on_crons", ["@daily", "0 25 * * *"], "on_crons[1]: '0 25 * * *' is not"),
-            ("on_crons", "@daily", "on_crons: '@daily' is a text: write it as a list"),
-            ("on_events", "paid", "on_events: 'paid' is a text"),
+            ("on_crons", "@daily", "on_crons: '@daily' is no list: write it as one"),
+            ("on_events", "paid", "on_events: 'paid' is no list"),
             ("on_events", ["paid", ""], "on_events[1]: '' is no key"),
             ("default_priority", 4, "default_priority: 4 is not a priority from 1"),
             ("default_filters", ["true"], "default_filters[0]: 'true' is no DefaultFilter"),
@@ -228,6 +231,12 @@ class TestSchedule:
     def test_input_must_fit(self, stage: Stage, orders: Workflow[Order]) -> None:
         with pytest.raises(InvalidRun):
             orders.schedule(datetime.now(UTC), {"id": "x"})
+        message = refusal(lambda: orders.schedule(LATER, Order(id=7), starting_deadline="0"))
+        assert message.startswith("workflow 'orders': starting_deadline: '0' is no duration")
+        placed: Any = {"sticky": True}
+        assert "no option 'sticky'" in refusal(
+            lambda: orders.schedule(LATER, Order(id=7), **placed), TypeError
+        )
         text: Any = "2030-01-01"
         with pytest.raises(TypeError, match="run_at: '2030-01-01' is no datetime"):
             orders.schedule(text, Order(id=7))
@@ -260,6 +269,28 @@ class TestCron:
         }
         assert cron.metadata.id == stored["metadata"]["name"]
         assert stage.workflow["metadata"]["name"] == "orders"
+
+    def test_its_deadline_is_spelt_one_way_or_the_other(
+        self, stage: Stage, hatchet: Hatchet, orders: Workflow[Order]
+    ) -> None:
+        both: list[dict[str, Any]] = [
+            {"starting_deadline": timedelta(minutes=1)},
+            {"starting_deadline_seconds": 60},
+        ]
+        for number, options in enumerate(both):
+            orders.create_cron(f"a{number}", "@daily", Order(id=7), **options)
+            hatchet.cron.create("orders", f"b{number}", "@daily", {"id": 7}, **options)
+        stored = stage.cluster.objects("CronWorkflow")
+        assert [each["spec"]["startingDeadlineSeconds"] for each in stored] == [60] * 4
+        together = {**both[0], **both[1]}
+        for create in (
+            lambda: orders.create_cron("c", "@daily", Order(id=7), **together),
+            lambda: hatchet.cron.create("orders", "c", "@daily", {}, **together),
+        ):
+            assert "cron 'c': give either starting_deadline or" in refusal(create)
+        wrong: Any = {"starting_deadline": 60}
+        message = refusal(lambda: hatchet.cron.create("orders", "c", "@daily", {}, **wrong))
+        assert message.startswith("cron 'c': starting_deadline: 60 is no duration")
 
     async def test_what_cannot_be_creates_nothing(
         self, stage: Stage, orders: Workflow[Order]

@@ -93,7 +93,7 @@ async def list_events(
 ) -> None:
     """Show events and the runs they started, newest first."""
     begin = moment("--since", since, now(), past=True) if since else None
-    filters = EventFilters(keys=key or (), since=begin)
+    filters = EventFilters(keys=key or None, since=begin)
     await show_list(
         place,
         EVENTS,

@@ -61,7 +61,7 @@ async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
     """Count the tasks of the runs that are meant."""
     session = await session_of(target)
     parent = search.parent_task_external_id
-    query = run_query(search, await resolved(session, parent) if parent else None)
+    query = run_query(search, None if parent is None else await resolved(session, parent))
     counted: Counter[RunStatus] = Counter()
     async with aclosing(pages.find_all(session, query)) as runs:
         async for run in runs:

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from podhatch.client.listing.choice import chosen, nothing_passes
 from podhatch.client.listing.status import RunStatus, checked
-from podhatch.client.triggers.moments import in_utc
+from podhatch.client.triggers.moments import bound_in_utc, in_utc
+from podhatch.metadata import metadata_texts
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs are meant. What is None asks for nothing.
+    """Which runs are meant. What is None asks for nothing, what is empty lets no run pass.
 
     Attributes:
         since: Runs created before are left out.
@@ -20,7 +22,8 @@ class RunFilter:
         additional_metadata: A run with any of these pairs will do.
 
     Raises:
-        ValueError: There is no such status.
+        TypeError: A time is no datetime.
+        ValueError: There is no such status, a list is none, or the metadata is no mapping.
     """
 
     since: datetime
@@ -30,11 +33,18 @@ class RunFilter:
     additional_metadata: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
-        """Put times into UTC, and check the statuses."""
-        object.__setattr__(self, "since", in_utc(self.since))
-        object.__setattr__(self, "until", self.until and in_utc(self.until))
+        """Put times into UTC, and check the rest."""
+        object.__setattr__(self, "since", in_utc("since", self.since))
+        object.__setattr__(self, "until", bound_in_utc("until", self.until))
         if self.statuses is not None:
             object.__setattr__(self, "statuses", checked(RunStatus, self.statuses))
+        object.__setattr__(self, "workflow_ids", chosen("workflow_ids", self.workflow_ids))
+        metadata_texts("additional_metadata", self.additional_metadata)
+
+    @property
+    def lets_nothing_pass(self) -> bool:
+        """Whether one of its lists, or the metadata, is empty."""
+        return nothing_passes(self.statuses, self.workflow_ids, self.additional_metadata)
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,16 @@ class BulkCancelReplayOpts:
         """Check that one of both is there.
 
         Raises:
-            ValueError: None is, or both are.
+            ValueError: None is, or both are; or the ids are no list.
         """
-        if bool(self.ids) == (self.filters is not None):
+        if (self.ids is None) == (self.filters is None):
             raise ValueError("BulkCancelReplayOpts: give either ids or filters")
+        object.__setattr__(self, "ids", chosen("ids", self.ids))
+
+    @property
+    def chosen(self) -> Sequence[str] | RunFilter:
+        """Whichever of both is there."""
+        if self.ids is not None:
+            return self.ids
+        assert self.filters is not None, "either ids or filters are there"
+        return self.filters

@@ -8,6 +8,7 @@ from podhatch.api.names import object_name
 from podhatch.api.run import TaskStatus, WorkflowRun
 from podhatch.client.bounded import gathered
 from podhatch.client.listing import pages
+from podhatch.client.listing.choice import nothing_passes
 from podhatch.client.listing.pages import Query, Window
 from podhatch.client.listing.payloads import outputs_so_far
 from podhatch.client.listing.rows import Pagination, Rows, metadata_of
@@ -64,15 +65,17 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
     asked = search.filter
     event = search.triggering_event_external_id
     common = (
-        phase_selector(asked.statuses) if asked.statuses else "",
+        phase_selector(asked.statuses) if asked.statuses is not None else "",
         f"spec.parent.run={parent.run}" if parent else "",
-        f"spec.trigger.event.id={event}" if event else "",
+        f"spec.trigger.event.id={event}" if event is not None else "",
     )
-    workflows = sorted({object_name(name) for name in asked.workflow_ids or ()})
-    selectors = [
-        ",".join(filter(None, (*common, name and f"spec.workflow={name}")))
-        for name in workflows or [""]
-    ]
+    workflows = [""]
+    if asked.workflow_ids is not None:
+        names = {object_name(name) for name in asked.workflow_ids}
+        workflows = [f"spec.workflow={name}" for name in sorted(names)]
+    if asked.lets_nothing_pass or nothing_passes(event):
+        workflows = []
+    selectors = [",".join(filter(None, (*common, workflow))) for workflow in workflows]
     since = asked.since.replace(microsecond=0)  # runs are dated to the second
     wanted = metadata_texts("additional_metadata", asked.additional_metadata).items()
 
@@ -91,7 +94,7 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
 
 async def _parent(session: Session, search: RunSearch) -> TaskReference | None:
     identity = search.parent_task_external_id
-    return await resolved(session, identity) if identity else None
+    return None if identity is None else await resolved(session, identity)
 
 
 def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:
@@ -110,7 +113,7 @@ async def _find_tasks(
     seen = 0
     async with aclosing(_all_tasks(session, run_query(runs, parent), window.end + 1)) as pairs:
         async for run, task in pairs:
-            if statuses and STATES[task.state] not in statuses:
+            if statuses is not None and STATES[task.state] not in statuses:
                 continue
             if search.worker_id not in (None, task.node):
                 continue

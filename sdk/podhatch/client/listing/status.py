@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
 
+from podhatch.lists import listed
+
 Status = TypeVar("Status", bound=StrEnum)
 
 
@@ -42,9 +44,9 @@ def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status
     """Return the statuses, which may be given by their names.
 
     Raises:
-        ValueError: There is no such status.
+        ValueError: There is no such status, or they are no list.
     """
-    given = list(statuses)
+    given = listed("statuses", statuses)
     for status in given:
         if status not in kind.__members__:
             raise ValueError(f"statuses: there is no {status!r}; there are {', '.join(kind)}")

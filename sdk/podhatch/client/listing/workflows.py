@@ -74,7 +74,7 @@ class StoredWorkflowVersion:
 async def find(target: Target, window: Window, name: str | None) -> Rows[StoredWorkflow]:
     """Return workflows: all, or the one of a name."""
     session = await session_of(target)
-    selector = f"metadata.name={object_name(name)}" if name else ""
+    selector = f"metadata.name={object_name(name)}" if name is not None else ""
     found, page = await pages.find(session, Query(WORKFLOW, Workflow, [selector]), window)
     return Rows([_row(workflow) for workflow in found], page)
 

@@ -20,6 +20,7 @@ from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
 from podhatch.client import objects
 from podhatch.client.listing import pages
+from podhatch.client.listing.choice import nothing_passes
 from podhatch.client.listing.pages import Query, Window
 from podhatch.client.listing.rows import Rows
 from podhatch.client.listing.workflow_names import true_name, true_names
@@ -128,7 +129,7 @@ async def find(
     cron_name: str | None = None,
     additional_metadata: Mapping[str, object] | None = None,
 ) -> Rows[CronWorkflows]:
-    """Return crons: of a workflow, of a name, with all of this metadata."""
+    """Return crons: of a workflow, of a name, with all of this metadata. None asks for nothing."""
     session = await session_of(target)
     wanted = metadata_texts("additional_metadata", additional_metadata).items()
 
@@ -137,6 +138,8 @@ async def find(
         return named and wanted <= cron.spec.additional_metadata.items()
 
     selectors = [f"spec.workflow={object_name(workflow)}" if workflow else ""]
+    if nothing_passes(workflow, cron_name, additional_metadata):
+        selectors = []
     query = Query(
         CRON_WORKFLOW, CronWorkflow, selectors, keep if cron_name or additional_metadata else None
     )

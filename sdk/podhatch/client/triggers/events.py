@@ -17,6 +17,7 @@ from podhatch.client import objects
 from podhatch.client.bounded import gathered
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.listing import pages
+from podhatch.client.listing.choice import nothing_passes
 from podhatch.client.listing.pages import Query, Window
 from podhatch.client.listing.rows import Rows
 from podhatch.client.session import Session, session_of
@@ -34,18 +35,21 @@ SOURCE_TASK = "hatchet__source_step_run_id"
 
 @dataclass(frozen=True)
 class EventFilters:
-    """Which events to list. What is None or empty asks for nothing."""
+    """Which events to list. What is None asks for nothing, what is empty lets no event pass."""
 
-    keys: Sequence[str] = ()
-    scopes: Sequence[str] = ()
+    keys: Sequence[str] | None = None
+    scopes: Sequence[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
-    workflow_ids: Sequence[str] = ()
-    event_ids: Sequence[str] = ()
+    workflow_ids: Sequence[str] | None = None
+    event_ids: Sequence[str] | None = None
     additional_metadata: Mapping[str, object] | None = None
 
     def selectors(self) -> list[str]:
         """Return what the API server can ask: each key, or else each scope."""
+        lists = (self.keys, self.scopes, self.workflow_ids, self.event_ids)
+        if nothing_passes(*lists, self.additional_metadata):
+            return []
         for field, values in (("spec.key", self.keys), ("spec.scope", self.scopes)):
             if values:
                 return [f"{field}={_escaped(value)}" for value in dict.fromkeys(values)]
@@ -56,7 +60,7 @@ class EventFilters:
         spec, moment = event.spec, seen_at(event)
         status = event.status or WorkflowEventStatus()
         started = {each.workflow for each in status.triggered_runs}
-        wanted = {object_name(name) for name in self.workflow_ids}
+        wanted = {object_name(name) for name in self.workflow_ids or ()}
         metadata = metadata_texts("additional_metadata", self.additional_metadata)
         return (
             (not self.keys or spec.key in self.keys)

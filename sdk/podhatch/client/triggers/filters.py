@@ -82,17 +82,20 @@ async def get(target: Target, name: str) -> V1Filter:
 
 
 async def find(
-    target: Target, window: Window, workflows_and_scopes: Sequence[tuple[str, str]]
+    target: Target, window: Window, workflows_and_scopes: Sequence[tuple[str, str]] | None
 ) -> Rows[V1Filter]:
     """Return filters: all, or those of any of these workflows and scopes."""
-    pairs = {(object_name(workflow), scope) for workflow, scope in workflows_and_scopes}
-    selectors = [f"spec.workflow={name}" for name in sorted({name for name, _ in pairs})] or [""]
-
-    def keep(each: EventFilter) -> bool:
-        return (each.spec.workflow, each.spec.scope) in pairs
-
+    query = Query(EVENT_FILTER, EventFilter)
+    if workflows_and_scopes is not None:
+        pairs = {(object_name(workflow), scope) for workflow, scope in workflows_and_scopes}
+        names = sorted({name for name, _ in pairs})
+        query = Query(
+            EVENT_FILTER,
+            EventFilter,
+            [f"spec.workflow={name}" for name in names],
+            lambda each: (each.spec.workflow, each.spec.scope) in pairs,
+        )
     session = await session_of(target)
-    query = Query(EVENT_FILTER, EventFilter, selectors, keep if pairs else None)
     found, page = await pages.find(session, query, window)
     return Rows([_row(each) for each in found], page)
 

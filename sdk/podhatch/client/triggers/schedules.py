@@ -13,6 +13,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.client import objects
 from podhatch.client.bounded import gathered
 from podhatch.client.listing import pages
+from podhatch.client.listing.choice import nothing_passes
 from podhatch.client.listing.pages import Query, Window
 from podhatch.client.listing.rows import Rows
 from podhatch.client.listing.status import phase_selector
@@ -39,23 +40,24 @@ from podhatch.metadata import metadata_texts
 
 @dataclass(frozen=True)
 class ScheduleFilters:
-    """Which schedules are meant. What is None or empty asks for nothing."""
+    """Which schedules are meant. What is None asks for nothing, what is empty lets none pass."""
 
     workflow_id: str | None = None
     parent_workflow_run_id: str | None = None
-    statuses: Sequence[ScheduledRunStatus] = ()
+    statuses: Sequence[ScheduledRunStatus] | None = None
     additional_metadata: Mapping[str, object] | None = None
 
-    def selector(self) -> str:
-        """Return what the API server can ask."""
-        workflow, parent = self.workflow_id, self.parent_workflow_run_id
-        wanted = {RUN_STATUSES[status] for status in self.statuses}
+    def selectors(self) -> list[str]:
+        """Return what the API server can ask; nothing where nothing can pass."""
+        workflow, parent, statuses = self.workflow_id, self.parent_workflow_run_id, self.statuses
+        if nothing_passes(workflow, parent, statuses, self.additional_metadata):
+            return []
         parts = (
             f"spec.workflow={object_name(workflow)}" if workflow else "",
             f"spec.parent.run={parent}" if parent else "",
-            phase_selector(wanted) if wanted else "",
+            phase_selector(RUN_STATUSES[each] for each in statuses) if statuses else "",
         )
-        return ",".join(filter(None, parts))
+        return [",".join(filter(None, parts))]
 
     def keep(self, run: WorkflowRun) -> bool:
         """Tell whether the run is a schedule, and one of them."""
@@ -67,7 +69,7 @@ class ScheduleFilters:
 
     def query(self) -> Query[WorkflowRun]:
         """Return how to list them."""
-        return Query(WORKFLOW_RUN, WorkflowRun, [self.selector()], self.keep)
+        return Query(WORKFLOW_RUN, WorkflowRun, self.selectors(), self.keep)
 
 
 async def create(target: Target, asked: NamedRun) -> ScheduledWorkflows:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from podhatch.errors import RequestRefused
 from podhatch.loading import refuse_run
 from podhatch.runnables.definition import Definition
+from podhatch.runnables.options.keywords import refuse_unknown
 from podhatch.runnables.task import Input
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ ONE_DAY = timedelta(days=1)
 
 
 class RunListing(TypedDict, total=False):
-    """Which runs to list."""
+    """Which runs to list. What is None asks for nothing, what is empty lets no run pass."""
 
-    until: datetime | None
-    """Created at this time or earlier."""
     statuses: "Sequence[RunStatus] | None"
     """Where they stand."""
     additional_metadata: Mapping[str, object] | None
@@ -66,6 +65,7 @@ class Stored(Definition[Input]):
     def list_runs(
         self,
         since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 100,
         offset: int | None = None,
         **listing: Unpack[RunListing],
@@ -74,14 +74,17 @@ class Stored(Definition[Input]):
 
         Args:
             since: Runs created before are left out; by default a day ago.
+            until: Runs created later are left out.
             limit: At most so many are returned.
             offset: So many are left out at the beginning.
             listing: See `RunListing`.
 
         Raises:
             RequestRefused: The cluster does not let you.
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
-        found = self._found(since, limit, offset, listing)
+        found = self._found(since, until, limit, offset, listing)
         from podhatch.client import portal
 
         return portal.wait(found).rows
@@ -89,12 +92,13 @@ class Stored(Definition[Input]):
     async def aio_list_runs(
         self,
         since: datetime | None = None,
+        until: datetime | None = None,
         limit: int = 100,
         offset: int | None = None,
         **listing: Unpack[RunListing],
     ) -> "list[V1TaskSummary]":
         """Do what `list_runs` does, in an event loop."""
-        found = self._found(since, limit, offset, listing)
+        found = self._found(since, until, limit, offset, listing)
         from podhatch.client import portal
 
         return (await portal.aio_wait(found)).rows
@@ -122,16 +126,22 @@ class Stored(Definition[Input]):
         await portal.aio_wait(workflows.delete(self.target, self.name))
 
     def _found(
-        self, since: datetime | None, limit: int, offset: int | None, listing: RunListing
+        self,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        offset: int | None,
+        listing: RunListing,
     ) -> "Coroutine[Any, Any, Rows[V1TaskSummary]]":
         refuse_run()
+        refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
         from podhatch.client.listing import run_list
         from podhatch.client.listing.pages import Window
         from podhatch.client.listing.run_filter import RunFilter
 
         runs = RunFilter(
-            since=since or datetime.now(UTC) - ONE_DAY,
-            until=listing.get("until"),
+            since=datetime.now(UTC) - ONE_DAY if since is None else since,
+            until=until,
             statuses=listing.get("statuses"),
             workflow_ids=[self.name],
             additional_metadata=listing.get("additional_metadata"),

@@ -1,14 +1,15 @@
 """The methods that let runs start by themselves: at a time, at each tick of a cron, by an event."""
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from podhatch.client.triggers.cron_options import CronOptions, deadline_of, whole_seconds
 from podhatch.client.triggers.moments import in_utc
-from podhatch.duration import Duration, seconds
+from podhatch.duration import Duration
 from podhatch.loading import refuse_run
 from podhatch.runnables.definition import Definition
+from podhatch.runnables.options.keywords import refuse_unknown
 from podhatch.runnables.options.priority import Priority
 from podhatch.runnables.running.run_options import (
     NO_SCHEDULE_OPTIONS,
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
     from podhatch.client.triggers.cron_rows import CronWorkflows
     from podhatch.client.triggers.crons import CronRequest
     from podhatch.client.triggers.filters import V1Filter
-
-
-class CronOptions(TypedDict, total=False):
-    """What the methods that create a cron take by keyword."""
-
-    time_zone: str
-    """Of the expression, by its IANA name such as Europe/Paris; by default Etc/UTC."""
-    concurrency_policy: Literal["Allow", "Forbid", "Replace"]
-    """What a tick does while an earlier run goes on: start another, which is the default, skip the
-    tick, or cancel the earlier run."""
-    starting_deadline: Duration | None
-    """A tick that was missed by more is left out; by default none is."""
 
 
 class Triggering(Definition[Input]):
@@ -68,10 +57,10 @@ class Triggering(Definition[Input]):
         Raises:
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: The API server did not accept the run.
-            TypeError: `run_at` is no datetime.
+            TypeError: `run_at` is no datetime, or there is no such option.
             ValueError: `starting_deadline` is no duration.
         """
-        request = self._scheduled(in_utc(_moment(run_at)), input, options, starting_deadline, flat)
+        request = self._scheduled(run_at, input, options, starting_deadline, flat)
         from podhatch.client import portal
         from podhatch.client.starting import runs
 
@@ -88,7 +77,7 @@ class Triggering(Definition[Input]):
         **flat: Unpack[ScheduleOptions],
     ) -> WorkflowVersion:
         """Do what `schedule` does, in an event loop."""
-        request = self._scheduled(in_utc(_moment(run_at)), input, options, starting_deadline, flat)
+        request = self._scheduled(run_at, input, options, starting_deadline, flat)
         from podhatch.client import portal
         from podhatch.client.starting import runs
 
@@ -118,6 +107,7 @@ class Triggering(Definition[Input]):
         Raises:
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: Another cron has this name, or the cluster does not let you.
+            TypeError: There is no such option.
             ValueError: The expression or an option cannot be.
         """
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
@@ -189,12 +179,17 @@ class Triggering(Definition[Input]):
         starting_deadline: Duration | None,
         flat: ScheduleOptions,
     ) -> "RunRequest":
+        subject = f"workflow {self.name!r}"
+        refuse_unknown(subject, flat, ScheduleOptions)
+        deadline = None
+        if starting_deadline is not None:
+            deadline = whole_seconds(f"{subject}: starting_deadline", starting_deadline)
         return self._request(
             input,
             options or NO_SCHEDULE_OPTIONS,
             flat,
-            start_at=run_at,
-            starting_deadline_seconds=_whole_seconds(starting_deadline),
+            start_at=in_utc(f"{subject}: run_at", run_at),
+            starting_deadline_seconds=deadline,
         )
 
     def _cron(
@@ -206,6 +201,8 @@ class Triggering(Definition[Input]):
         cron: CronOptions,
     ) -> "CronRequest":
         refuse_run()
+        subject = f"workflow {self.name!r}: cron {cron_name!r}"
+        refuse_unknown(subject, cron, CronOptions)
         from podhatch.client.triggers.crons import CronRequest
         from podhatch.runnables.running.input import dump_input
 
@@ -221,20 +218,10 @@ class Triggering(Definition[Input]):
             priority=wishes.priority,
             time_zone=cron.get("time_zone", "Etc/UTC"),
             concurrency_policy=cron.get("concurrency_policy", "Allow"),
-            starting_deadline_seconds=_whole_seconds(cron.get("starting_deadline")),
+            starting_deadline_seconds=deadline_of(subject, cron),
         )
         request.object()  # what cannot be is told before anything is published
         return request
-
-
-def _moment(run_at: object) -> datetime:
-    if isinstance(run_at, datetime):
-        return run_at
-    raise TypeError(f"run_at: {run_at!r} is no datetime")
-
-
-def _whole_seconds(duration: Duration | None) -> int | None:
-    return None if duration is None else math.ceil(seconds(duration))
 
 
 def _version(request: "RunRequest", run: "JsonObject") -> WorkflowVersion:

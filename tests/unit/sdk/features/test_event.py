@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from podhatch import Hatchet
+from podhatch import Hatchet, PushEventOptions
 from podhatch.loading import RunReachedWhileLoading, while_loading
 from pydantic import BaseModel
 
@@ -48,6 +48,18 @@ def test_event_that_cannot_be(
     with pytest.raises(ValueError, match="event") as refusal:
         hatchet.event.push(key, payload)
     assert words in str(refusal.value)
+    assert not stage.connects
+
+
+@pytest.mark.parametrize("metadata", ["abc", ["abc"], {1: 2}])
+def test_metadata_that_cannot_be(stage: Stage, hatchet: Hatchet, metadata: Any) -> None:
+    with pytest.raises(ValueError, match="event 'paid': additional_metadata: "):
+        hatchet.event.push("paid", {}, additional_metadata=metadata)
+    with pytest.raises(ValueError, match="event 'paid': additional_metadata: "):
+        hatchet.event.push("paid", {}, PushEventOptions(additional_metadata=metadata))
+    options: Any = {"scope": "eu"}
+    with pytest.raises(TypeError, match=r"event 'paid': options: .* is no PushEventOptions"):
+        hatchet.event.push("paid", {}, options)
     assert not stage.connects
 
 

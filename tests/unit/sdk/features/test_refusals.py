@@ -1,6 +1,7 @@
 """What the feature clients do not do, and what they do when somebody else is faster."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from podhatch import Hatchet, InvalidRun, RequestRefused
@@ -114,6 +115,19 @@ def test_runs_and_filters_that_cannot_be(hatchet: Hatchet) -> None:
         hatchet.runs.create("flow", [1])  # pyright: ignore[reportArgumentType]
     with pytest.raises(InvalidRun, match="workflow 'flow': additional_metadata"):
         hatchet.runs.create("flow", {}, {"by": "x" * 5000})
+    for metadata in ("abc", {1: 2}):
+        wrong: Any = metadata
+        with pytest.raises(InvalidRun, match="workflow 'flow': additional_metadata: "):
+            hatchet.runs.create("flow", {}, wrong)
+        with pytest.raises(InvalidRun, match="workflow 'flow': additional_metadata: "):
+            hatchet.scheduled.create("flow", LATER, {}, wrong)
+        with pytest.raises(ValueError, match="cron 'x': additional_metadata: "):
+            hatchet.cron.create("flow", "x", "@daily", {}, wrong)
+    tomorrow: Any = "tomorrow"
+    with pytest.raises(TypeError, match="trigger_at: 'tomorrow' is no datetime"):
+        hatchet.scheduled.create("flow", tomorrow, {})
+    with pytest.raises(TypeError, match="schedule 'a': trigger_at: 'tomorrow' is no datetime"):
+        hatchet.scheduled.bulk_update([("a", tomorrow)])
     with pytest.raises(ValueError, match="filter of workflow 'flow': scope"):
         hatchet.filters.create("flow", "true", "")
     with pytest.raises(ValueError, match=r"expression: 'input\.n >' is not CEL"):
