@@ -38,9 +38,16 @@ class Depends:
 
     Attributes:
         fn: The function that makes the value.
+
+    Raises:
+        InvalidDependencyError: What is given is no function.
     """
 
     fn: Function
+
+    def __post_init__(self) -> None:
+        if not callable(self.fn):
+            raise InvalidDependencyError(f"Depends({self.fn!r}): it takes a function")
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,8 @@ def parameters_of(fn: Function) -> Parameters:
     """Return what a task's function, or a dependency, is called with.
 
     Raises:
-        InvalidDependencyError: A parameter after the first two has no default and no `Depends`.
+        InvalidDependencyError: A parameter after the first two has no default and no `Depends`, or
+            has it for its default.
     """
     try:
         parameters = inspect.signature(fn).parameters.values()
@@ -70,6 +78,11 @@ def parameters_of(fn: Function) -> Parameters:
         given = 0
     dependencies: dict[str, Function] = {}
     for parameter in parameters:
+        if isinstance(parameter.default, Depends):
+            raise InvalidDependencyError(
+                f"{_name(fn)}: Depends is no default of its parameter {parameter.name}: annotate "
+                "it with Annotated[..., Depends(...)]"
+            )
         dependency = _dependency(fn, parameter)
         if dependency is not None:
             dependencies[parameter.name] = dependency

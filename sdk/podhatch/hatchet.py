@@ -216,11 +216,14 @@ class Hatchet(FeatureClients):
 
         Raises:
             TypeError: One of the workflows is neither a Workflow nor a Standalone.
+            ValueError: They are no list, or the lifespan is no async generator function.
         """
         del slots, durable_slots, labels
         from podhatch.worker import Worker
 
-        return Worker(name, workflows or (), lifespan, self.config.healthcheck)
+        return Worker(
+            name, () if workflows is None else workflows, lifespan, self.config.healthcheck
+        )
 
 
 def _one_of(

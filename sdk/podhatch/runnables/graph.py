@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from podhatch.runnables.definition import Definition
 from podhatch.runnables.options.conditions import check_conditions
+from podhatch.runnables.options.kinds import listed
 from podhatch.runnables.options.task_settings import (
     GraphTaskOptions,
     HookOptions,
@@ -170,6 +171,7 @@ class TaskGraph(Definition[Input]):
     ) -> Task[Input, R]:
         name = name_of(f"workflow {self.name!r}", fn, name).lower()
         subject = self._new_subject(fn, name)
+        parents = listed(f"{subject}: parents", parents)
         for parent in parents:
             if not any(parent is task for task in self.tasks):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")

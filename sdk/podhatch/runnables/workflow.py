@@ -50,9 +50,11 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         origin: Origin | None,
         cron_input: "Input | JsonObject | None" = None,
     ) -> None:
-        if not 1 <= len(name) <= MAX_NAME:
-            raise ValueError(f"workflow {name!r}: name: it needs 1 to {MAX_NAME} characters")
         subject = f"workflow {name!r}"
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{subject}: name: it is no text")
+        if not 1 <= len(name) <= MAX_NAME:
+            raise ValueError(f"{subject}: name: it needs 1 to {MAX_NAME} characters")
         check_validator(subject, validator)
         self.name = name
         self.settings = workflow_settings(subject, options)

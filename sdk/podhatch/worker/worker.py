@@ -3,6 +3,7 @@
 It runs nothing: pods run the tasks, so stopping it, or losing it, cancels nothing.
 """
 
+import inspect
 import logging
 import queue
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from podhatch.config import HealthcheckConfig
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
 from podhatch.loading import refuse_run
+from podhatch.runnables.options.kinds import listed
 from podhatch.runnables.standalone import Standalone
 from podhatch.runnables.workflow import Workflow
 from podhatch.worker.status import WorkerStatus
@@ -46,7 +48,7 @@ class Worker:
     ) -> None:
         self.name = name
         self.status = WorkerStatus.INITIALIZED
-        self._lifespan = lifespan
+        self._lifespan = lifespan and _checked(name, lifespan)
         self._healthcheck = healthcheck or HealthcheckConfig()
         self._workflows: list[Workflow[Any]] = []
         self._registered = False
@@ -79,8 +81,9 @@ class Worker:
 
         Raises:
             TypeError: One is neither a Workflow nor a Standalone.
+            ValueError: They are no list.
         """
-        for workflow in workflows:
+        for workflow in listed(f"worker {self.name!r}: workflows", workflows):
             self.register_workflow(workflow)
 
     def start(self) -> None:
@@ -193,6 +196,21 @@ def _definition(worker: str, item: object) -> Workflow[Any]:
         f"worker {worker!r}: workflows: {item!r} is neither a workflow nor a task made by "
         "@hatchet.task()"
     )
+
+
+def _checked(worker: str, lifespan: Lifespan) -> Lifespan:
+    """Return the lifespan, which in a pod is called with nothing and is to yield once."""
+    subject = f"worker {worker!r}: lifespan: {getattr(lifespan, '__qualname__', repr(lifespan))}"
+    if not inspect.isasyncgenfunction(lifespan):
+        raise ValueError(
+            f"{subject} is no async generator function: write `async def` with one `yield`, "
+            "without @asynccontextmanager"
+        )
+    try:
+        inspect.signature(lifespan).bind()
+    except TypeError as error:
+        raise ValueError(f"{subject} is called with nothing: {error}") from None
+    return lifespan
 
 
 def _refuse_loop() -> None:

@@ -7,7 +7,16 @@ from datetime import timedelta
 from typing import Any, Never, NoReturn, TypedDict
 
 import pytest
-from podhatch import Context, DesiredWorkerLabel, EmptyModel, Hatchet, WorkerLabelComparator
+from podhatch import (
+    Context,
+    DefaultFilter,
+    DesiredWorkerLabel,
+    EmptyModel,
+    Hatchet,
+    SleepCondition,
+    WorkerLabelComparator,
+    or_,
+)
 from podhatch.runnables.registry import find_task
 from podhatch.runnables.task import Task
 from pydantic import BaseModel
@@ -266,6 +275,27 @@ class TestSettings:
         assert standalone.task.settings.execution_timeout_seconds == 5
         assert standalone.task.settings.image is None
 
+    def test_lists_may_be_generators(self, hatchet: Hatchet) -> None:
+        key, rule = "order:paid", DefaultFilter("true", "shop")
+        options: Any = {
+            "on_events": (each for each in [key]),
+            "on_crons": (each for each in ["@daily"]),
+            "default_filters": (each for each in [rule]),
+        }
+        orders = hatchet.workflow("orders", **options)
+        settings = orders.settings
+        assert (settings.on_events, settings.default_filters) == ((key,), (rule,))
+        assert settings.on_crons == ("@daily",)
+        charge, nap = orders.task("charge")(work), SleepCondition("5s")
+        more: Any = {
+            "parents": (each for each in [charge]),
+            "wait_for": (each for each in [nap]),
+            "desired_worker_labels": (each for each in [DesiredWorkerLabel(key="a", value="b")]),
+        }
+        ship = orders.task("ship", **more)(work)
+        assert (ship.parents, ship.settings.wait_for) == ([charge], (nap,))
+        assert len(ship.settings.desired_worker_labels) == 1
+
     def test_parents_are_kept_once(self, hatchet: Hatchet) -> None:
         workflow = hatchet.workflow("orders")
         charge = workflow.task("charge")(work)
@@ -319,14 +349,58 @@ class TestRefused:
             ("desired_worker_labels", {"gpu": "a b"}, "label 'gpu': value 'a b' is not"),
             ("image", " ", "it is empty"),
             ("run_as_user", -1, "-1 is not a user id"),
+            ("run_as_user", "root", "'root' is no whole number"),
+            ("slot_cost", "2", "'2' is no whole number"),
+            ("slot_cost", True, "True is no whole number"),
+            ("slot_cost", 0, "0 is not 1 or more"),
+            ("image", 5, "5 is no text"),
+            ("cluster_access", "no", "'no' is neither True nor False"),
+            ("cluster_access", 0, "0 is neither True nor False"),
+            ("pod", {"suspend": True}, "{'suspend': True} is no Pod: write pod=Pod(...)"),
+            ("desired_worker_labels", ["gpu"], "'gpu' is no DesiredWorkerLabel"),
+            ("desired_worker_labels", "gpu", "'gpu' is no list"),
+            ("desired_worker_labels", 5, "5 is no list"),
+            ("wait_for", SleepCondition("5s"), "is no list: write it as one, in brackets"),
+            ("skip_if", or_(SleepCondition("5s")), "is no list: write it as one, in brackets"),
+            ("cancel_if", [5], "5 is no condition"),
+            ("parents", work, "is no list: write it as one, in brackets"),
         ],
     )
     def test_option(self, hatchet: Hatchet, option: str, value: object, words: str) -> None:
         options: Any = {option: value}
         task = hatchet.workflow("orders").task("charge", **options)
         message = refusal(ValueError, lambda: task(work))
-        assert message.startswith(f"workflow 'orders', task 'charge': {option}: ")
+        assert message.startswith(f"workflow 'orders', task 'charge': {option}")
         assert words in message
+
+    @pytest.mark.parametrize(
+        ("option", "value", "words"),
+        [
+            ("description", 5, "5 is no text"),
+            ("version", 2, "2 is no text"),
+            ("image", 5, "5 is no text"),
+            ("pod", {"suspend": True}, "{'suspend': True} is no Pod"),
+            ("task_defaults", {"retries": 3}, "{'retries': 3} is no TaskDefaults: write"),
+            ("ttl_seconds_after_finished", timedelta(days=1), "is no whole number of seconds"),
+            ("on_events", 5, "5 is no list"),
+            ("default_filters", DefaultFilter("true", "shop"), "is no list: write it as one"),
+            ("default_additional_metadata", "abc", "'abc' is no mapping"),
+        ],
+    )
+    def test_option_of_a_workflow(
+        self, hatchet: Hatchet, option: str, value: object, words: str
+    ) -> None:
+        options: Any = {option: value}
+        message = refusal(ValueError, lambda: hatchet.workflow("orders", **options))
+        assert message.startswith(f"workflow 'orders': {option}: ")
+        assert words in message
+
+    def test_name_that_is_no_text(self, hatchet: Hatchet) -> None:
+        name: Any = 5
+        assert refusal(ValueError, lambda: hatchet.workflow(name)).startswith(
+            "workflow 5: name: it"
+        )
+        assert "name: 5 is no text" in refusal(ValueError, lambda: hatchet.task(name)(work))
 
     def test_pull_policy(self, hatchet: Hatchet) -> None:
         policy: Any = "Sometimes"

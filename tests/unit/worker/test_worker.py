@@ -5,8 +5,9 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import pytest
 from podhatch import EmptyModel, Hatchet
@@ -112,6 +113,34 @@ def test_it_is_not_well_before_its_workflows_are_registered(
 def test_what_is_no_workflow_is_refused(hatchet: Hatchet):
     with pytest.raises(TypeError, match="worker 'w': workflows: 7 is neither a workflow nor"):
         hatchet.worker("w", workflows=[7])  # type: ignore[list-item]
+
+
+async def pool(size: int) -> AsyncGenerator[int]:
+    yield size
+
+
+def plain() -> Generator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("lifespan", "words"),
+    [
+        (plain, "plain is no async generator function: write `async def`"),
+        (asynccontextmanager(pool), "pool is no async generator function"),
+        (7, "7 is no async generator function"),
+        (pool, "pool is called with nothing: missing a required argument: 'size'"),
+    ],
+)
+def test_what_is_no_lifespan_is_refused(hatchet: Hatchet, lifespan: Any, words: str):
+    with pytest.raises(ValueError, match=f"worker 'w': lifespan: {words}"):
+        hatchet.worker("w", lifespan=lifespan)
+
+
+def test_a_workflow_without_a_list_is_refused(hatchet: Hatchet, greet: Standalone[EmptyModel, str]):
+    workflows: Any = greet
+    with pytest.raises(ValueError, match="worker 'w': workflows: <Standalone greet> is no list"):
+        hatchet.worker("w", workflows=workflows)
 
 
 def test_without_a_workflow_or_a_task_it_does_not_start(hatchet: Hatchet):

@@ -60,6 +60,10 @@ def labels_of(desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
     else:
         labels = list(desired)
     for label in labels:
+        if not isinstance(label, DesiredWorkerLabel):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(
+                f"{label!r} is no DesiredWorkerLabel: list those, or write a dict from key to value"
+            )
         if problem := _problem(label):
             raise ValueError(f"label {label.key!r}: {problem}")
     return tuple(labels)
@@ -74,10 +78,14 @@ def _keyed(key: str, value: DesiredWorkerLabel | str | int) -> DesiredWorkerLabe
 
 
 def _problem(label: DesiredWorkerLabel) -> str:
-    if not _KEY.fullmatch(label.key):
+    if not isinstance(label.key, str) or not _KEY.fullmatch(label.key):  # pyright: ignore[reportUnnecessaryIsInstance]
         return "the key is not the key of a Kubernetes label"
-    if label.weight is not None and not 1 <= label.weight <= 100:
-        return f"weight {label.weight} is not between 1 and 100"
+    if not isinstance(label.value, (str, int)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return f"value {label.value!r} is neither a text nor a whole number"
+    if label.weight is not None and label.weight not in range(1, 101):
+        return f"weight {label.weight!r} is not a whole number from 1 to 100"
+    if not isinstance(label.comparator, WorkerLabelComparator):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return f"comparator {label.comparator!r} is no WorkerLabelComparator"
     if label.comparator in _UNORDERED:
         fits = _VALUE.fullmatch(str(label.value))
         return "" if fits else f"value {label.value!r} is not the value of a Kubernetes label"

@@ -8,6 +8,7 @@ from typing import Literal, cast
 from podhatch.duration import Duration, seconds
 from podhatch.runnables.options.conditions import Condition, Conditions, OrGroup
 from podhatch.runnables.options.keywords import refuse_unknown
+from podhatch.runnables.options.kinds import check_kinds, listed
 from podhatch.runnables.options.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.retrying import RetryOptions, TaskDefaults, check_retries
@@ -96,6 +97,7 @@ def task_settings(
     """
     refuse_unknown(subject, options, known)
     options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
+    check_kinds(subject, options)
     check_retries(subject, options)
     _check_slots(subject, options.get("slot_cost"))
     user = options.get("run_as_user")
@@ -109,11 +111,11 @@ def task_settings(
         backoff_max_seconds=options.get("backoff_max_seconds"),
         backoff_jitter=options.get("backoff_jitter"),
         desired_worker_labels=_labels(subject, options.get("desired_worker_labels", ())),
-        wait_for=tuple(options.get("wait_for", ())),
-        skip_if=tuple(options.get("skip_if", ())),
-        cancel_if=tuple(options.get("cancel_if", ())),
+        wait_for=tuple(listed(f"{subject}: wait_for", options.get("wait_for", ()))),
+        skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
+        cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
         image=checked_image(subject, options.get("image")),
-        cluster_access=bool(options.get("cluster_access", True)),
+        cluster_access=options.get("cluster_access", True),
         run_as_user=user,
         pod=options.get("pod"),
     )
@@ -147,10 +149,13 @@ def _timeout(
 
 
 def _labels(subject: str, desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
+    place = f"{subject}: desired_worker_labels"
+    if not isinstance(desired, Mapping):
+        desired = listed(place, desired)
     try:
         return labels_of(desired)
     except ValueError as error:
-        raise ValueError(f"{subject}: desired_worker_labels: {error}") from None
+        raise ValueError(f"{place}: {error}") from None
 
 
 def checked_image(subject: str, image: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Literal, TypedDict, cast
 from podhatch.cron_expression import checked_cron
 from podhatch.runnables.options.default_filter import DefaultFilter
 from podhatch.runnables.options.keywords import refuse_unknown
+from podhatch.runnables.options.kinds import check_kinds, listed
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.priority import Priority, check_priority
 from podhatch.runnables.options.retrying import TaskDefaults
@@ -93,6 +94,7 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
         ValueError: An option's value cannot be.
     """
     refuse_unknown(subject, options, WorkflowOptions)
+    check_kinds(subject, options)
     return WorkflowSettings(
         description=options.get("description"),
         version=options.get("version"),
@@ -125,15 +127,16 @@ def split(options: StandaloneOptions) -> tuple[WorkflowOptions, TaskOptions]:
 
 
 def _events(subject: str, keys: Sequence[str]) -> tuple[str, ...]:
-    for index, key in enumerate(_listed(f"{subject}: on_events", keys)):
-        if not isinstance(key, str) or not key:
+    keys = listed(f"{subject}: on_events", keys)
+    for index, key in enumerate(keys):
+        if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"{subject}: on_events[{index}]: {key!r} is no key of an event")
     return tuple(dict.fromkeys(keys))
 
 
 def _crons(subject: str, expressions: Sequence[str]) -> tuple[str, ...]:
     checked: list[str] = []
-    for index, expression in enumerate(_listed(f"{subject}: on_crons", expressions)):
+    for index, expression in enumerate(listed(f"{subject}: on_crons", expressions)):
         try:
             checked.append(checked_cron(str(expression)))
         except ValueError as error:
@@ -142,21 +145,15 @@ def _crons(subject: str, expressions: Sequence[str]) -> tuple[str, ...]:
 
 
 def _filters(subject: str, filters: Sequence[DefaultFilter]) -> tuple[DefaultFilter, ...]:
-    for index, each in enumerate(_listed(f"{subject}: default_filters", filters)):
+    filters = listed(f"{subject}: default_filters", filters)
+    for index, each in enumerate(filters):
         place = f"{subject}: default_filters[{index}]"
-        if not isinstance(each, DefaultFilter):
+        if not isinstance(each, DefaultFilter):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"{place}: {each!r} is no DefaultFilter")
         for name in ("expression", "scope"):
             if not getattr(each, name):
                 raise ValueError(f"{place}.{name}: it is empty")
     return tuple(filters)
-
-
-def _listed(place: str, values: Sequence[object]) -> Sequence[object]:
-    """Return the values; a text is a sequence too, but of letters."""
-    if isinstance(values, str):
-        raise ValueError(f"{place}: {values!r} is a text: write it as a list, [{values!r}]")
-    return values
 
 
 def _pull_policy(

@@ -1,0 +1,62 @@
+"""Of which kind the values of options are: another is refused where it is written.
+
+Standard library only, since definitions are loaded in every pod.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from podhatch.runnables.options.pod import Pod
+from podhatch.runnables.options.retrying import TaskDefaults
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    type: type
+    otherwise: str
+    """What is said of a value that is none of it."""
+
+    def holds(self, value: object) -> bool:
+        # A bool is an int too, but nobody means a number by it.
+        return isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+
+
+_TEXT = _Kind(str, "is no text")
+_NUMBER = _Kind(int, "is no whole number")
+_KINDS: Mapping[str, _Kind] = {
+    "cluster_access": _Kind(bool, "is neither True nor False"),
+    "description": _TEXT,
+    "image": _TEXT,
+    "pod": _Kind(Pod, "is no Pod: write pod=Pod(...)"),
+    "run_as_user": _NUMBER,
+    "slot_cost": _NUMBER,
+    "task_defaults": _Kind(TaskDefaults, "is no TaskDefaults: write task_defaults=TaskDefaults()"),
+    "ttl_seconds_after_finished": _Kind(int, "is no whole number of seconds"),
+    "version": _TEXT,
+}
+
+
+def check_kinds(subject: str, options: Mapping[str, object]) -> None:
+    """Refuse options whose values are of another kind; None stands for the default.
+
+    Raises:
+        ValueError: One is; `subject`, the option and its value are named.
+    """
+    for name, kind in _KINDS.items():
+        value = options.get(name)
+        if value is not None and not kind.holds(value):
+            raise ValueError(f"{subject}: {name}: {value!r} {kind.otherwise}")
+
+
+def listed(place: str, values: Iterable[T]) -> list[T]:
+    """Return the values as a list, which can be read more than once, unlike a generator.
+
+    Raises:
+        ValueError: They are a text, or a single thing; `place` is named.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{place}: {values!r} is no list: write it as one, in brackets")
+    return list(values)
