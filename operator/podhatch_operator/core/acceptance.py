@@ -13,6 +13,7 @@ from podhatch_operator.core.input_check import (
     depth_problem,
     fit_problems,
     input_text,
+    metadata_problem,
     payload_problem,
     size_problem,
 )
@@ -26,6 +27,7 @@ from podhatch_operator.core.revision import (
     pinned_revision_name,
 )
 from podhatch_operator.core.schedule import schedule_problem
+from podhatch_operator.core.trigger_report import effective_metadata
 from podhatch_operator.core.workflow import workflow_problems
 
 WORKFLOW_GRACE = timedelta(seconds=3)
@@ -117,6 +119,8 @@ def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejectio
         return Rejection("InputInvalid", problem, end="Failed")
     if problem := size_problem(input_text(run.spec.input)):
         return Rejection("InputTooLarge", problem, end="Failed")
+    if problem := metadata_problem(effective_metadata(run, revision.spec)):
+        return Rejection("MetadataTooLarge", problem, end="Failed")
     if problem := payload_problem(run):
         return Rejection("TriggerTooLarge", problem, end="Failed")
     schema = revision.spec.input_schema

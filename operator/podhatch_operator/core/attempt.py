@@ -22,7 +22,11 @@ from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.overlay import merged_settings
 from podhatch_operator.core.pod_template import literal_variable, may_report, pod_template
 from podhatch_operator.core.revision import Revision
-from podhatch_operator.core.trigger_report import effective_priority, trigger_report
+from podhatch_operator.core.trigger_report import (
+    effective_metadata,
+    effective_priority,
+    trigger_report,
+)
 
 BACKSTOP_GRACE_SECONDS = 60
 """The Job's own deadline must never fire before ours."""
@@ -114,9 +118,7 @@ def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
         pod.ATTEMPT: str(attempt.number),
         pod.RETRY_COUNT: str(attempt.number - 1),
         pod.MAX_ATTEMPTS: str(attempt.task.retries + 1),
-        pod.METADATA: _text(
-            {**revision.spec.default_additional_metadata, **attempt.run.spec.additional_metadata}
-        ),
+        pod.METADATA: _text(effective_metadata(attempt.run, revision.spec)),
     }
     trigger = trigger_report(attempt.run, revision)
     if trigger:

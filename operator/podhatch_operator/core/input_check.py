@@ -75,6 +75,17 @@ def payload_problem(run: WorkflowRun) -> str | None:
     )
 
 
+def metadata_problem(metadata: dict[str, str]) -> str | None:
+    """Say that a run's metadata is too large for a variable of the pods, or return None."""
+    size = len(input_text(metadata).encode())
+    if size <= MAX_ENVIRONMENT_BYTES:
+        return None
+    return (
+        f"spec.additionalMetadata: {size} bytes as JSON, the workflow's included, and at most "
+        f"{MAX_ENVIRONMENT_BYTES} are allowed: pass data as input"
+    )
+
+
 def schema_problem(schema: JsonObject) -> str | None:
     """Say why this is not a JSON Schema, or return None."""
     try:

@@ -5,7 +5,7 @@ The time counts until the run starts; a replay, which is a wish to run now, does
 
 from datetime import UTC, datetime, timedelta
 
-from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus
 
 from podhatch_operator.core.rejection import Rejection
 
@@ -63,7 +63,8 @@ def start_delay(run: WorkflowRun, started_at: datetime) -> float | None:
         return old.start_delay_seconds
     if run.spec.start_at is None:
         return None
-    return round(max((started_at - run.spec.start_at).total_seconds(), 0.0), 3)
+    delay = (started_at - run.spec.start_at).total_seconds()
+    return round(min(max(delay, 0.0), MAX_DELAY_SECONDS), 3)
 
 
 def _words(moment: datetime) -> str:

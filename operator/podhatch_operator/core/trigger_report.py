@@ -1,4 +1,4 @@
-"""How a run came about, and its priority: what its tasks are told. Called for each attempt."""
+"""How a run came about, its priority and metadata: what its tasks are told, in each attempt."""
 
 from podhatch.api.names import object_name
 from podhatch.api.pod import TriggerReport
@@ -11,6 +11,11 @@ from podhatch_operator.core.revision import Revision
 def effective_priority(run: WorkflowRun, spec: WorkflowSpec) -> int | None:
     """Return the run's priority, or else its workflow's; None where neither has one."""
     return run.spec.priority or spec.default_priority
+
+
+def effective_metadata(run: WorkflowRun, spec: WorkflowSpec) -> dict[str, str]:
+    """Return the run's additional metadata over its workflow's."""
+    return {**spec.default_additional_metadata, **run.spec.additional_metadata}
 
 
 def trigger_report(run: WorkflowRun, revision: Revision) -> TriggerReport:

@@ -35,7 +35,7 @@ class Pins:
         start: str | None = None if revision else run["spec"].get("startAt")
         self._of_run[place] = workflow, revision or UNDECIDED
         runs = self._runs.setdefault(workflow, {}).setdefault(revision or UNDECIDED, {})
-        runs[place] = datetime.fromisoformat(start) - START_MARGIN if start else _ALWAYS
+        runs[place] = _begin(start) if start else _ALWAYS
 
     def drop(self, place: Place) -> None:
         """The run is gone."""
@@ -57,3 +57,11 @@ class Pins:
             for name, runs in revisions.items()
             if name != UNDECIDED or any(begin <= now for begin in runs.values())
         )
+
+
+def _begin(start: str) -> datetime:
+    """Return from when on a scheduled run may hold a revision; a time we cannot read is any."""
+    try:
+        return datetime.fromisoformat(start).astimezone(UTC) - START_MARGIN
+    except (OverflowError, ValueError):
+        return _ALWAYS

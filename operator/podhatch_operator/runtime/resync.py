@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from podhatch.cluster import ApiError, Cluster, ClusterUnreachable
+from podhatch.api.model import JsonObject
+from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, Kind
 
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.intake import Intake
@@ -106,7 +107,7 @@ class Resync:
         async with aclosing(pages):
             async for page, _ in pages:
                 for raw in page:
-                    self._cache.apply(watched.kind, raw)
+                    self._take(self._cache.apply, watched.kind, raw)
 
     async def _differences(self, watched: Watched, namespace: str | None) -> Differences:
         kind, differences = watched.kind, Differences(watched)
@@ -147,8 +148,17 @@ class Resync:
                     raise
                 self._intake.gone(kind, place, version)
                 continue
-            missed += self._intake.changed(kind, raw)
+            missed += self._take(self._intake.changed, kind, raw)
         return missed
+
+    def _take(self, take: Callable[[Kind, JsonObject], bool], kind: Kind, raw: JsonObject) -> bool:
+        """Take an object in. One that cannot be must not keep us from all the others."""
+        try:
+            return take(kind, raw)
+        except Exception:
+            name = "/".join(place_of(raw))
+            logger.exception("%s %s could not be taken in, and is left alone", kind.kind, name)
+            return False
 
 
 async def _try(what: str, step: Awaitable[None]) -> bool:

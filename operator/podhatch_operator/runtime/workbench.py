@@ -76,10 +76,24 @@ class Workbench:
             written = await self.cluster.replace_status({**manifest, "status": status})
         except ApiError as error:
             if error.status == 404:
-                self.cache.remove(kind, place_of(raw), version_of(raw))
-                return False
+                return await self._note_if_gone(kind, raw, error)
             if error.status == 409:
                 raise RetryLater(str(error)) from None
             raise
         self.cache.apply(kind, written)
         return True
+
+    async def _note_if_gone(self, kind: Kind, raw: JsonObject, refusal: ApiError) -> bool:
+        """Forget the object that is not there any more. Return False.
+
+        Raises:
+            RetryLater: It is there, and its status is not: the CRD is older than this operator.
+        """
+        try:
+            await self.cluster.get(kind, *place_of(raw))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self.cache.remove(kind, place_of(raw), version_of(raw))
+            return False
+        raise RetryLater(f"the status of a {kind.kind} cannot be written: {refusal.message}")

@@ -10,6 +10,7 @@ from pydantic import Field
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
+    GivenTime,
     JsonObject,
     ListMap,
     PreserveUnknown,
@@ -48,7 +49,7 @@ class WorkflowEventSpec(WireModel):
         Field(description="priority 1 (low) to 3 (high) of the runs the event starts."),
     ] = None
     seen_at: Annotated[
-        Timestamp | None,
+        GivenTime | None,
         Field(description="seenAt is when it happened; by default when the object was created."),
     ] = None
     ttl_seconds: Annotated[

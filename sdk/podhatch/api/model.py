@@ -68,6 +68,20 @@ class PreserveUnknown(Mark):
         return {"x-kubernetes-preserve-unknown-fields": True}
 
 
+@dataclass(frozen=True)
+class Readable(Mark):
+    """A time that each of our programs can read and reckon with: from 1970 to 2999.
+
+    The API server's own check of a `date-time` lets through what Python's datetime cannot hold.
+    """
+
+    def extensions(self) -> JsonObject:
+        """Return the pattern."""
+        zone = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
+        date, clock = r"(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-5][0-9]"
+        return {"pattern": rf"^{date}T{clock}(\.[0-9]{{1,9}})?{zone}$"}
+
+
 class WireModel(BaseModel):
     """A part of an object as the API server holds it: camelCase, unknown fields ignored."""
 
@@ -103,6 +117,8 @@ AdditionalMetadata = Annotated[
     dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)
 ]
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
+GivenTime = Annotated[Timestamp, Readable()]
+"""One that somebody else than the operator writes."""
 
 
 class OwnerReference(WireModel):

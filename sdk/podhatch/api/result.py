@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from podhatch.api.model import ApiObject, Rule, Timestamp, WireModel
+from podhatch.api.model import ApiObject, GivenTime, Rule, WireModel
 from podhatch.api.pod import MAX_OUTPUT_BYTES, Outcome
 from podhatch.api.task import TaskName
 
@@ -63,10 +63,10 @@ class TaskResultSpec(WireModel):
         None
     )
     started_at: Annotated[
-        Timestamp | None, Field(description="startedAt is when user code started.")
+        GivenTime | None, Field(description="startedAt is when user code started.")
     ] = None
     finished_at: Annotated[
-        Timestamp | None, Field(description="finishedAt is when user code ended.")
+        GivenTime | None, Field(description="finishedAt is when user code ended.")
     ] = None
 
 

@@ -8,6 +8,7 @@ from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
     Condition,
+    GivenTime,
     JsonObject,
     ListMap,
     PreserveUnknown,
@@ -102,7 +103,7 @@ class TriggeringTick(WireModel):
     job: Annotated[
         str, Field(min_length=1, max_length=63, description="job that stands for the tick.")
     ]
-    scheduled_at: Annotated[Timestamp, Field(description="scheduledAt is the time of the tick.")]
+    scheduled_at: Annotated[GivenTime, Field(description="scheduledAt is the time of the tick.")]
 
 
 class Trigger(WireModel):
@@ -146,7 +147,7 @@ class WorkflowRunSpec(WireModel):
     ] = Field(default_factory=dict[str, object])
     additional_metadata: Annotated[
         AdditionalMetadata,
-        Field(description="additionalMetadata travels with the run to every task."),
+        Field(description="additionalMetadata travels with the run to every task; at most 32 KiB."),
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[
         Priority | None,
@@ -155,7 +156,7 @@ class WorkflowRunSpec(WireModel):
         ),
     ] = None
     start_at: Annotated[
-        Timestamp | None,
+        GivenTime | None,
         Field(description="startAt: the run starts at this time, or as soon after as possible."),
     ] = None
     starting_deadline_seconds: Annotated[

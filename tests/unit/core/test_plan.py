@@ -231,6 +231,14 @@ REJECTED: list[tuple[str, JsonObject | None, JsonObject, str, str, str]] = [
         "Failed",
         "at most 262144 are allowed",
     ),
+    (
+        "metadata too large, together with the workflow's",
+        workflow(task("a"), defaultAdditionalMetadata={"a": "x" * 4_000}),
+        run(additionalMetadata={str(number): "x" * 4_000 for number in range(8)}),
+        "MetadataTooLarge",
+        "Failed",
+        "spec.additionalMetadata: 36064 bytes as JSON, the workflow's included, and at most 32768",
+    ),
 ]
 
 

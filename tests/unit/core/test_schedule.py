@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject, format_time
+from podhatch.api.run import MAX_DELAY_SECONDS
 from podhatch_operator.core.decision import Plan
 from podhatch_operator.core.observed import Observed
 from podhatch_operator.core.plan import plan_run
@@ -64,6 +65,11 @@ def test_a_run_has_started_no_sooner_than_it_should_though_jobs_are_dated_to_the
     made = {attempt_name("a"): job("a")}
     status = stored(plan(FLOW, later=1, spec={"startAt": at(start)}, jobs=made))
     assert status["startedAt"] == at(seen)
+
+
+def test_a_delay_of_more_than_a_century_is_told_as_far_as_it_can_be() -> None:
+    made = plan(FLOW, spec={"startAt": "1900-01-01T00:00:00Z"})
+    assert stored(made)["startDelaySeconds"] == MAX_DELAY_SECONDS
 
 
 def test_the_delay_of_a_run_that_is_not_scheduled_is_not_told() -> None:

@@ -274,6 +274,22 @@ def test_a_scheduled_run_holds_a_revision_from_shortly_before_its_time_on() -> N
     assert held(cache) == {"flow-1"}
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        "0001-01-01T00:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "2027-01-01t12:00:00z",
+        "2027-01-01T12:00:60Z",
+    ],
+)
+def test_a_time_that_cannot_be_read_holds_from_now_on(start: str) -> None:
+    cache, scheduled = new_cache(), run(1)
+    scheduled["spec"]["startAt"] = start
+    cache.apply(WORKFLOW_RUN, scheduled)
+    assert held(cache) == {UNDECIDED}
+
+
 def test_pins_follow_the_runs() -> None:
     cache = new_cache()
     cache.apply(WORKFLOW_RUN, run(1))

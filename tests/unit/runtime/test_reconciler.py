@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
+from podhatch.cluster import JOB, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 from podhatch_operator.core.decision import Extension
 from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
@@ -227,6 +227,16 @@ async def test_a_run_that_is_gone_is_dropped(operator: Operator) -> None:
     await operator.work()
     assert observe_run(operator.cache, NAMESPACE, "run") is None
     assert "create Event" not in operator.cluster.order
+
+
+async def test_a_status_that_a_crd_of_before_does_not_know_is_no_end_of_its_object(
+    operator: Operator,
+) -> None:
+    operator.cluster.refusals["update Workflow"] = ApiError(404, "NotFound", "no such resource")
+    await operator.user_creates(workflow())
+    with pytest.raises(RetryLater, match="the status of a Workflow cannot be written"):
+        await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+    assert operator.cache.get(WORKFLOW, (NAMESPACE, "flow"))
 
 
 async def test_a_run_that_is_not_there_is_nothing_to_do(operator: Operator) -> None:

@@ -101,6 +101,24 @@ async def test_the_fake_lists_as_the_api_server_does() -> None:
     await check_pages(OperatorCluster())
 
 
+async def test_an_object_that_cannot_be_taken_in_keeps_nobody_from_the_others(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    await scene.unheard({**run(), "metadata": _foreign("broken"), "spec": {}})
+    await scene.unheard(run())
+    await scene.resync.compare()
+    assert scene.operator.cache.get(WORKFLOW_RUN, (NAMESPACE, "run"))
+    assert "WorkflowRun default/broken could not be taken in" in caplog.text
+
+
+async def test_a_first_listing_leaves_out_what_cannot_be_taken_in() -> None:
+    scene = Scene()
+    await scene.unheard({**run(), "metadata": _foreign("broken"), "spec": {}})
+    await scene.unheard(run())
+    await scene.resync.list_all()
+    assert list(scene.operator.cache.places(WORKFLOW_RUN)) == [(NAMESPACE, "run")]
+
+
 async def test_nothing_to_repair(scene: Scene) -> None:
     await scene.resync.compare()
     assert scene.slept == []

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from podhatch import (
@@ -75,6 +76,15 @@ def test_is_linked_to_its_parent(stage: Stage, child: Standalone[EmptyModel, int
     ]
     assert run["metadata"]["name"].startswith("orders-1-")
     assert run["spec"]["additionalMetadata"] == {"tenant": "acme", "by": "child"}
+
+
+def test_a_schedule_outlives_the_run_that_has_made_it(
+    stage: Stage, child: Standalone[EmptyModel, int]
+) -> None:
+    with entered(attempt()):
+        child.schedule(datetime.now(UTC) + timedelta(days=30))
+    assert stage.run["spec"]["parent"]["run"] == "orders-1"
+    assert "ownerReferences" not in stage.run["metadata"]
 
 
 def test_pod_publishes_nothing(stage: Stage, child: Standalone[EmptyModel, int]) -> None:

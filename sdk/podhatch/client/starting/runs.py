@@ -104,7 +104,7 @@ def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonO
     }
     if generation is not None:
         metadata["annotations"] = {WORKFLOW_GENERATION: str(generation)}
-    if child:
+    if child and request.start_at is None:  # a schedule outlives the run that has made it
         metadata["ownerReferences"] = [child.owner]
     return {
         "apiVersion": API_VERSION,

@@ -1,9 +1,11 @@
 """What a caller may say about a run beside its input. Used by every method that starts runs."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
+from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
 from podhatch.errors import InvalidRun
 from podhatch.metadata import metadata_texts
 from podhatch.runnables.options.keywords import refuse_unknown
@@ -161,4 +163,10 @@ def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, 
             raise ValueError(
                 f"{subject}[{key!r}]: {len(value)} characters, {MAX_METADATA_VALUE} are allowed"
             )
+    size = len(json.dumps(texts, ensure_ascii=False).encode())
+    if size > MAX_ENVIRONMENT_BYTES:
+        raise ValueError(
+            f"{subject}: {size} bytes as JSON, {MAX_ENVIRONMENT_BYTES} are allowed: pass data as "
+            "input"
+        )
     return texts
