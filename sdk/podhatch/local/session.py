@@ -14,6 +14,7 @@ from podhatch.client.waiting.follower import Followers
 from podhatch.errors import InvalidRun
 from podhatch.local.cluster import NAMESPACE
 from podhatch.local.engine import Engine
+from podhatch.runner.loader import is_known
 
 
 class LocalSession(Session):
@@ -40,6 +41,7 @@ class LocalSession(Session):
             return
         workflow: str = manifest["spec"]["workflow"]
         cluster, mocks = self.engine.cluster, self.engine.mocks
+        self._check_mocks(workflow)
         if cluster.find("Workflow", workflow) is not None:
             return
         stub = next((name for name in mocks if object_name(name) == workflow), None)
@@ -49,6 +51,29 @@ class LocalSession(Session):
                 f"the module that defines it; for a stub, pass mocks={{{workflow!r}: ...}}"
             )
         cluster.put(_mocked_workflow(stub))
+
+    def _check_mocks(self, workflow: str) -> None:
+        """Refuse what would stand in for nothing: a misspelt name would let the real code run."""
+        stored = self.engine.cluster.stored("Workflow")
+        tasks = {name: _task_names(each) for name, each in stored.items()}
+        for name in self.engine.mocks:
+            if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InvalidRun(f"mocks: {name!r} is no text: write the name of a task")
+            known = is_known(name) or any(name in each for each in tasks.values())
+            if not known and object_name(name) != workflow:
+                own = ", ".join(tasks.get(workflow, ())) or "none"
+                raise InvalidRun(
+                    f"mocks: {name!r} is the name of no task or stub, so the real code would run: "
+                    f"the tasks of {workflow!r} are {own}; for code that is elsewhere, define "
+                    f"hatchet.stubs.workflow(name={name!r})"
+                )
+
+
+def _task_names(workflow: JsonObject) -> list[str]:
+    """Return the names of a workflow's tasks, those at its end too."""
+    spec = workflow["spec"]
+    hooks = (spec.get("onFailureTask"), spec.get("onSuccessTask"))
+    return [each["name"] for each in (*spec["tasks"], *hooks) if each]
 
 
 def _mocked_workflow(stub: str) -> JsonObject:

@@ -12,7 +12,7 @@ from podhatch.runnables.options.validator import check_validator
 from podhatch.runnables.options.workflow_settings import WorkflowOptions, workflow_settings
 from podhatch.runnables.origin import Origin
 from podhatch.runnables.project import Project
-from podhatch.runnables.registry import register_task
+from podhatch.runnables.registry import register_stub, register_task
 from podhatch.runnables.runnable import Runnable
 from podhatch.runnables.running.references import WorkflowRunRef
 from podhatch.runnables.task import Input
@@ -68,7 +68,9 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         self._validator = validator
         self._target = project.target
         self._manifest: Manifest | None = None
-        if origin is not None:
+        if origin is None:
+            register_stub(name)
+        else:
             project.add(self, origin)
 
     @property

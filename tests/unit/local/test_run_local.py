@@ -276,6 +276,37 @@ def test_a_mock_stands_in_for_a_stub() -> None:
     assert stub.run_local(Order(id=5), mocks={"Price of": price}) == Receipt(order=5, paid=True)
 
 
+@pytest.mark.parametrize("name", ["pya", "Pay", hatchet])
+def test_a_mock_that_stands_in_for_nothing_is_refused(name: Any) -> None:
+    ran: list[str] = []
+    flow = hatchet.workflow("paying")
+
+    @flow.task()
+    def pay(input: Any, ctx: Context) -> None:
+        ran.append("paid")
+
+    @flow.on_failure_task()
+    def undo(input: Any, ctx: Context) -> None: ...
+
+    with pytest.raises(InvalidRun, match=r"^mocks: .* is (the name of no task|no text)") as refused:
+        flow.run_local(mocks={name: "paid"})
+    assert not ran
+    if isinstance(name, str):
+        assert "the tasks of 'paying' are pay, undo-on-failure;" in str(refused.value)
+
+
+def test_a_mock_may_stand_in_for_what_a_task_starts() -> None:
+    hatchet.stubs.workflow(name="Rate of exchange")
+
+    @hatchet.task()
+    def exchange(input: Any, ctx: Context) -> list[Any]:
+        stub = hatchet.stubs.workflow(name="Rate of exchange")
+        return [charge.run(Order(id=1)), *stub.run().values()]
+
+    mocks = {"charge": Receipt(order=2, paid=True), "Rate of exchange": lambda: 7}
+    assert exchange.run_local(mocks=mocks) == [{"order": 2, "paid": True}, 7]
+
+
 def test_what_a_pod_without_access_could_not_report_fails_here_too() -> None:
     @hatchet.task(cluster_access=False)
     def talks(input: Any, ctx: Context) -> str:

@@ -55,7 +55,8 @@ class RunningLocally(Running[Input, Result_co, Ref_co], Generic[Input, Result_co
             ExtraMissing: The extra is not installed.
             FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
             IllegalTaskOutputError: The output is not what a standalone task declares to return.
-            InvalidRun: The input does not fit, or the code is not in this process.
+            InvalidRun: The input does not fit, the code is not in this process, or a name in
+                `mocks` is that of no task or stub.
             RunCancelled: The run was cancelled.
         """
         options = _options(processes, clock, mocks, events)
