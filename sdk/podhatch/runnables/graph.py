@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from podhatch.lists import listed
 from podhatch.runnables.definition import Definition
 from podhatch.runnables.options.conditions import check_conditions
-from podhatch.runnables.options.kinds import listed
 from podhatch.runnables.options.task_settings import (
     GraphTaskOptions,
     HookOptions,

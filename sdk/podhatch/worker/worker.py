@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.config import HealthcheckConfig
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
+from podhatch.lists import listed
 from podhatch.loading import refuse_run
-from podhatch.runnables.options.kinds import listed
 from podhatch.runnables.standalone import Standalone
 from podhatch.runnables.workflow import Workflow
 from podhatch.worker.status import WorkerStatus

@@ -3,14 +3,11 @@
 Standard library only, since definitions are loaded in every pod.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.retrying import TaskDefaults
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,3 @@ def check_kinds(subject: str, options: Mapping[str, object]) -> None:
         value = options.get(name)
         if value is not None and not kind.holds(value):
             raise ValueError(f"{subject}: {name}: {value!r} {kind.otherwise}")
-
-
-def listed(place: str, values: Iterable[T]) -> list[T]:
-    """Return the values as a list, which can be read more than once, unlike a generator.
-
-    Raises:
-        ValueError: They are a text, or a single thing; `place` is named.
-    """
-    if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{place}: {values!r} is no list: write it as one, in brackets")
-    return list(values)

@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Literal, cast
 
 from podhatch.duration import Duration, seconds
+from podhatch.lists import listed
 from podhatch.runnables.options.conditions import Condition, Conditions, OrGroup
 from podhatch.runnables.options.keywords import refuse_unknown
-from podhatch.runnables.options.kinds import check_kinds, listed
+from podhatch.runnables.options.kinds import check_kinds
 from podhatch.runnables.options.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.retrying import RetryOptions, TaskDefaults, check_retries

@@ -6,9 +6,10 @@ from enum import Enum
 from typing import Literal, TypedDict, cast
 
 from podhatch.cron_expression import checked_cron
+from podhatch.lists import listed
 from podhatch.runnables.options.default_filter import DefaultFilter
 from podhatch.runnables.options.keywords import refuse_unknown
-from podhatch.runnables.options.kinds import check_kinds, listed
+from podhatch.runnables.options.kinds import check_kinds
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.priority import Priority, check_priority
 from podhatch.runnables.options.retrying import TaskDefaults
