@@ -32,7 +32,7 @@ class LifespanSetupError(PodhatchError):
 
 
 class LoopAlreadyRunningError(PodhatchError):
-    """`worker.start()` was called inside a running event loop, which it would block."""
+    """What blocks, as `worker.start()` does, was called inside a running event loop."""
 
 
 class NonDeterminismError(PodhatchError):

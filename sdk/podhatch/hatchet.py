@@ -33,7 +33,7 @@ class Hatchet(FeatureClients):
 
     def __init__(
         self,
-        namespace: str | None = None,
+        namespace: str | bool | None = None,
         *,
         kubeconfig: str | None = None,
         context: str | None = None,
@@ -44,14 +44,22 @@ class Hatchet(FeatureClients):
         """Say where runs belong. In a task's pod it is always where that runs.
 
         Args:
-            namespace: By default the config's, that of the pod, or of the kubeconfig's context.
+            namespace: By default the config's, that of the pod, or of the kubeconfig's context. A
+                bool in its place is Hatchet's `debug`.
             kubeconfig: Path; by default the pod's service account, $KUBECONFIG or ~/.kube/config.
             context: Name of a context in it; by default the current one.
             config: More settings, by the names of the Hatchet SDK.
             debug: Has no meaning here, and is ignored.
             client: The same.
+
+        Raises:
+            ValueError: The namespace is no text.
         """
         del debug, client
+        if isinstance(namespace, bool):
+            namespace = None
+        if namespace is not None and not isinstance(namespace, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"Hatchet: namespace: {namespace!r} is no text")
         self.config = config or ClientConfig()
         super().__init__(Target(namespace or self.config.namespace or None, kubeconfig, context))
         self._project = Project(self._target, self.config)

@@ -238,9 +238,12 @@ class Context(Facts):
     def _output_of(self, parent: str) -> object:
         if parent in self.parents:
             return self.parents[parent]
+        advice = f"add it to parents= of {self.task_name}"
+        if not self.run_uid:  # there is no run: a test calls the function
+            advice = f"pass parent_outputs={{{parent!r}: ...}} to mock_run; else {advice}"
         raise ValueError(
             f"task {self.task_name} of workflow {self.workflow_name} has no output of task "
-            f"{parent}: add it to parents= of {self.task_name}"
+            f"{parent}: {advice}"
         )
 
 

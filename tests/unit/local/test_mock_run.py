@@ -1,5 +1,6 @@
 """A task's bare function, called with what a test says."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from podhatch import Context, Hatchet
 from podhatch.dependencies import Depends
-from podhatch.errors import InvalidRun
+from podhatch.errors import InvalidRun, LoopAlreadyRunningError
 from pydantic import BaseModel
 
 hatchet = Hatchet()
@@ -70,7 +71,8 @@ def test_the_output_is_what_the_function_returns() -> None:
 
 
 def test_a_parent_that_was_not_given_is_missed() -> None:
-    with pytest.raises(ValueError, match="no output of task fetch"):
+    missed = r"no output of task fetch: pass parent_outputs={'fetch': \.\.\.} to mock_run"
+    with pytest.raises(ValueError, match=missed):
         facts.mock_run()
 
 
@@ -101,6 +103,13 @@ def test_dependencies_may_be_given() -> None:
 
 async def test_async() -> None:
     assert not (await later.aio_mock_run()).open
+
+
+@pytest.mark.filterwarnings("error")
+async def test_async_dependencies_in_a_running_loop() -> None:
+    with pytest.raises(LoopAlreadyRunningError, match=r"task 'rows': .* asyncio.to_thread"):
+        rows.mock_run(Order(id=9))
+    assert (await asyncio.to_thread(rows.mock_run, Order(id=9))).rows == [1, 9]
 
 
 async def test_the_wrong_flavour_is_refused() -> None:

@@ -26,6 +26,7 @@ from podhatch.runnables.options.labels import labels_of
 from podhatch.runnables.options.priority import Priority
 from podhatch.runnables.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
 
+NOTHING: Any = None
 GREATER = WorkerLabelComparator.GREATER_THAN
 
 
@@ -77,8 +78,15 @@ def test_label(label: DesiredWorkerLabel) -> None:
         (DesiredWorkerLabel(value="x"), "label '': the key is not"),
         (DesiredWorkerLabel(key="a b", value="x"), "label 'a b': the key is not"),
         (DesiredWorkerLabel(key="a", value="x" * 64), "is not the value of a Kubernetes label"),
-        (DesiredWorkerLabel(key="a", value="x", weight=101), "weight 101 is not between"),
-        (DesiredWorkerLabel(key="a", value="x", weight=0), "weight 0 is not between"),
+        (
+            DesiredWorkerLabel(key="a", value="x", weight=101),
+            "weight 101 is not a whole number from",
+        ),
+        (DesiredWorkerLabel(key="a", value="x", weight=0), "weight 0 is not a whole number"),
+        ("gpu", "'gpu' is no DesiredWorkerLabel: list those, or"),
+        (DesiredWorkerLabel(key=NOTHING, value="x"), "label None: the key is not"),
+        (DesiredWorkerLabel(key="a", value=NOTHING), "value None is neither a text nor"),
+        (DesiredWorkerLabel(key="a", value="x", comparator=NOTHING), "None is no WorkerLabelComp"),
         (
             DesiredWorkerLabel(key="a", value="1.5", comparator=GREATER),
             "label 'a': GREATER_THAN needs a whole number, not '1.5'",
@@ -148,6 +156,7 @@ def test_dict_in_the_place_of_options() -> None:
     [
         ({str(n): "" for n in range(65)}, "65 entries, 64 are allowed"),
         ({"a": "x" * 4097}, r"\['a'\]: 4097 characters, 4096 are allowed"),
+        ({str(n): "x" * 4096 for n in range(9)}, "36945 bytes as JSON, 32768 are allowed"),
     ],
 )
 def test_metadata_that_is_too_much(metadata: dict[str, str], problem: str) -> None:
@@ -173,6 +182,14 @@ def test_errors_come_back_from_another_process_as_they_were(error: Exception) ->
     back = pickle.loads(pickle.dumps(error))
     assert str(back) == str(error)
     assert vars(back) == vars(error)
+
+
+def test_what_stands_for_the_namespace() -> None:
+    assert Hatchet("shop").namespace == "shop"
+    assert Hatchet(True).namespace is None  # Hatchet's positional debug
+    number: Any = 5
+    with pytest.raises(ValueError, match="Hatchet: namespace: 5 is no text"):
+        Hatchet(number)
 
 
 class TestLoading:

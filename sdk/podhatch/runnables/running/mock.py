@@ -56,6 +56,7 @@ class Mockable(ABC, Generic[Input, R_co]):
 
         Raises:
             InvalidRun: The input does not fit.
+            LoopAlreadyRunningError: A dependency is async, and an event loop runs in this thread.
             TypeError: The function is async, or has no such dependency.
         """
         task = self._mocked
@@ -142,16 +143,28 @@ class _Call:
         """Call a function that is not async; its dependencies may be."""
         from podhatch.dependencies import needs_loop
 
-        called = self.aio_run(arguments)
         if needs_loop(self._task.fn):
-            import asyncio
-
-            return asyncio.run(called)
+            return self._run_in_loop(arguments)
+        called = self.aio_run(arguments)
         try:
             called.send(None)  # nothing in it waits
         except StopIteration as end:
             return end.value
         raise AssertionError("a function that is not async has waited")
+
+    def _run_in_loop(self, arguments: "Arguments") -> object:
+        import asyncio
+
+        from podhatch.errors import LoopAlreadyRunningError
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.aio_run(arguments))
+        raise LoopAlreadyRunningError(
+            f"{self._task.subject}: it is not async, but a dependency of it is, and an event loop "
+            "runs in this thread: call it as `await asyncio.to_thread(task.mock_run, ...)`"
+        )
 
     async def aio_run(self, arguments: "Arguments") -> object:
         """Call the function with its dependencies, and end them."""
