@@ -7,11 +7,13 @@ from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.client.waiting import changes
+from podhatch.client.waiting import outage
 from podhatch.client.waiting.changes import ended, states
 from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, WatchEvent
 from podhatch.errors import RequestRefused, RunDeleted
 
+AWAY = ClusterUnreachable("away")
+STARTING = ApiError(503, "ServiceUnavailable", "starting")
 NOT_FOUND = ApiError(404, "NotFound", 'workflowruns.podhatch.dev "r" not found')
 EXPIRED = ApiError(410, "Expired", "too old")
 
@@ -28,9 +30,10 @@ def run(version: int, phase: str, uid: str = "u") -> JsonObject:
 class ScriptedCluster:
     """Answers each get, and each watch, as its script says; integration tests use the real one."""
 
-    watches: list[list[JsonObject | Exception]] = field(
-        default_factory=list[list[JsonObject | Exception]]
+    watches: list[list[JsonObject | Exception | float]] = field(
+        default_factory=list[list[JsonObject | Exception | float]]
     )
+    """What comes of each: a change, an error, or so many seconds of silence."""
     gets: list[JsonObject | Exception] = field(default_factory=list[JsonObject | Exception])
     deleted: bool = False
     versions: list[str] = field(default_factory=list[str])
@@ -48,6 +51,9 @@ class ScriptedCluster:
         for answer in self.watches.pop(0):
             if isinstance(answer, Exception):
                 raise answer
+            if isinstance(answer, float | int):
+                await asyncio.sleep(answer)
+                continue
             yield WatchEvent("DELETED" if self.deleted else "MODIFIED", answer)
 
 
@@ -57,7 +63,7 @@ async def phases(cluster: ScriptedCluster, first: JsonObject) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(outage, "RETRY_SECONDS", 0)
 
 
 async def test_it_ends_with_the_run():
@@ -81,9 +87,7 @@ async def test_what_is_too_old_to_watch_from_is_watched_from_now_and_nothing_com
     assert cluster.versions == ["1", ""]
 
 
-@pytest.mark.parametrize(
-    "trouble", [ClusterUnreachable("away"), ApiError(503, "ServiceUnavailable", "starting")]
-)
+@pytest.mark.parametrize("trouble", [AWAY, STARTING])
 async def test_the_api_server_may_be_away(trouble: Exception):
     cluster = ScriptedCluster([[trouble], [run(2, "Succeeded")]])
     seen = await asyncio.wait_for(phases(cluster, run(1, "Pending")), 5)
@@ -91,9 +95,32 @@ async def test_the_api_server_may_be_away(trouble: Exception):
 
 
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(changes, "OUTAGE_SECONDS", -1)
+    monkeypatch.setattr(outage, "OUTAGE_SECONDS", -1)
     with pytest.raises(ClusterUnreachable):
-        await phases(ScriptedCluster([[ClusterUnreachable("away")]]), run(1, "Pending"))
+        await phases(ScriptedCluster([[AWAY]]), run(1, "Pending"))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [[0.2]],
+        [[AWAY], [0.2]],
+        [[AWAY], [run(2, "Running"), 0.2]],
+    ],
+    ids=["silence", "an outage and silence", "an outage, a change, and silence"],
+)
+async def test_an_outage_begins_with_its_first_failure(
+    before: list[list[JsonObject | Exception | float]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(outage, "OUTAGE_SECONDS", 0.1)
+    cluster = ScriptedCluster([*before, [AWAY], [run(3, "Succeeded")]])
+    assert (await phases(cluster, run(1, "Pending")))[-1] == "Succeeded"
+
+
+async def test_an_outage_is_told_once(caplog: pytest.LogCaptureFixture):
+    cluster = ScriptedCluster([[AWAY], [STARTING], [0.0], [AWAY], [run(2, "Succeeded")]])
+    await phases(cluster, run(1, "Pending"))
+    assert caplog.messages == ["connection lost, trying again: away"] * 2
 
 
 async def test_a_refusal_is_final():

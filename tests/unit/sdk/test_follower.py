@@ -16,7 +16,7 @@ from podhatch import (
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
-from podhatch.client.waiting import changes, follower, waiter
+from podhatch.client.waiting import follower, outage, waiter
 from podhatch.cluster import WORKFLOW_RUN
 from pydantic import BaseModel
 
@@ -100,7 +100,7 @@ class TestWaiting:
     async def test_through_an_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(changes, "RETRY_SECONDS", 0.001)
+        monkeypatch.setattr(outage, "RETRY_SECONDS", 0.001)
         reference = await orders.aio_run_no_wait(Order(id=7))
         await portal.aio_wait(finish(stage, reference))
         stage.cluster.outages = 3
@@ -109,7 +109,7 @@ class TestWaiting:
     async def test_not_through_a_long_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(changes, "OUTAGE_SECONDS", -1)
+        monkeypatch.setattr(outage, "OUTAGE_SECONDS", -1)
         reference = await orders.aio_run_no_wait(Order(id=7))
         stage.cluster.outages = 1
         with pytest.raises(ClusterUnreachable):
@@ -213,7 +213,7 @@ class TestSharedWatch:
     async def test_what_happened_while_it_could_not_look(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(changes, "RETRY_SECONDS", 0.001)
+        monkeypatch.setattr(outage, "RETRY_SECONDS", 0.001)
         kept = await orders.aio_run_no_wait(Order(id=1))
         lost = await orders.aio_run_no_wait(Order(id=2))
         await portal.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", str(lost)))

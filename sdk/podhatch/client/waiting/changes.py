@@ -3,19 +3,15 @@
 It goes on through watches that end and API servers that restart.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.client.explain import explained
+from podhatch.client.waiting.outage import Outage
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 from podhatch.errors import RunDeleted
-
-OUTAGE_SECONDS = 120.0
-"""How long the API server may be away while a caller waits."""
-RETRY_SECONDS = 0.5
 
 
 def ended(run: JsonObject) -> bool:
@@ -40,22 +36,20 @@ async def states(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObject
         RequestRefused: It does not let us look.
         RunDeleted: The run is gone.
     """
-    now = asyncio.get_running_loop().time
-    answered_at = now()
+    outage = Outage()
     yield run
     while not ended(run):
         try:
             async with aclosing(_changes(cluster, run)) as changes:
                 async for run in changes:
-                    answered_at = now()
+                    outage.end()
                     yield run
                     if ended(run):
                         return
+            outage.end()
         except (ApiError, ClusterUnreachable) as error:
-            if not _passing(error) or now() - answered_at > OUTAGE_SECONDS:
-                with explained("WorkflowRun", *key_of(run)):
-                    raise
-            await asyncio.sleep(RETRY_SECONDS)
+            with explained("WorkflowRun", *key_of(run)):
+                await outage.bear(error)
 
 
 async def _changes(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObject, None]:
@@ -96,10 +90,6 @@ async def _check_there(cluster: Cluster, run: JsonObject) -> None:
         raise _deleted(run) from None
     if found["metadata"]["uid"] != run["metadata"]["uid"]:
         raise _deleted(run)
-
-
-def _passing(error: ApiError | ClusterUnreachable) -> bool:
-    return not isinstance(error, ApiError) or error.status >= 500
 
 
 def _deleted(run: JsonObject) -> RunDeleted:

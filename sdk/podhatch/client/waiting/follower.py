@@ -10,8 +10,8 @@ from contextlib import aclosing
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
-from podhatch.client.waiting import changes
 from podhatch.client.waiting.changes import ended, states
+from podhatch.client.waiting.outage import Outage
 from podhatch.client.waiting.waiter import Alarm, Waiter, key_of
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 from podhatch.errors import RunDeleted
@@ -64,7 +64,6 @@ class Follower:
         self._seen: dict[str, JsonObject] = {}
         self._complete_since = 0
         """Any run that changed after this version is in `_seen`. Versions grow with time."""
-        self._heard_at = 0.0
 
     async def end_of(self, run: JsonObject) -> JsonObject:
         """Return the run as it is at its end; `run` is how the caller knows it."""
@@ -86,7 +85,6 @@ class Follower:
         version = _version(waiter.run)
         if self._task is None:
             self._version = self._complete_since = version
-            self._heard_at = asyncio.get_running_loop().time()
             self._seen.clear()
             self._task = asyncio.create_task(self._follow())
             self._task.add_done_callback(self._ended_by)
@@ -111,17 +109,15 @@ class Follower:
 
     async def _follow(self) -> None:
         """Watch until nobody waits any more, or there is no use in it."""
-        loop = asyncio.get_running_loop()
+        outage = Outage()
         while True:
             try:
-                await self._watch()
-                self._heard_at = loop.time()
+                await self._watch(outage)
+                outage.end()
             except (ApiError, ClusterUnreachable) as error:
-                if not _passing(error) or loop.time() - self._heard_at > changes.OUTAGE_SECONDS:
-                    raise
-                await asyncio.sleep(changes.RETRY_SECONDS)
+                await outage.bear(error)
 
-    async def _watch(self) -> None:
+    async def _watch(self, outage: Outage) -> None:
         """Tell those who wait of each change, until the stream ends."""
         stream = self._cluster.watch(
             WORKFLOW_RUN,
@@ -132,6 +128,7 @@ class Follower:
         try:
             async with aclosing(stream):
                 async for event in stream:
+                    outage.end()
                     self._version = _version(event.object)
                     if event.type == "DELETED":
                         self._lost(event.object["metadata"]["name"])
@@ -167,7 +164,6 @@ class Follower:
 
     def _saw(self, run: JsonObject) -> None:
         name = run["metadata"]["name"]
-        self._heard_at = asyncio.get_running_loop().time()
         self._seen.pop(name, None)
         self._seen[name] = run  # the oldest comes first
         if len(self._seen) > MAX_SEEN:
@@ -194,10 +190,6 @@ class Follower:
 
 def _version(run: JsonObject) -> int:
     return int(run["metadata"]["resourceVersion"])
-
-
-def _passing(error: ApiError | ClusterUnreachable) -> bool:
-    return not isinstance(error, ApiError) or error.status >= 500
 
 
 def _told(error: BaseException, run: JsonObject) -> BaseException:
