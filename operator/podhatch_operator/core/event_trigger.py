@@ -17,7 +17,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import new_run_name, short_hash
 
 from podhatch_operator.core.event_key import takes_key
-from podhatch_operator.core.expr import FILTER, ExpressionError, is_true
+from podhatch_operator.core.expr import FILTER, ExpressionError, Facts
 from podhatch_operator.core.observed import ObservedEvent
 from podhatch_operator.core.pods import read_time
 from podhatch_operator.core.revision import Revision, current_revision
@@ -132,6 +132,7 @@ def plan_event(observed: ObservedEvent, now: datetime) -> EventPlan:
 
 def _starts(observed: ObservedEvent, event: WorkflowEvent, problems: list[str]) -> Iterator[_Start]:
     """Yield the runs that the event starts, and note what could not be asked."""
+    question = _Question(event)
     for workflow in observed.workflows:
         if not takes_key(workflow, event.spec.key) or not _was_there(workflow, observed.event):
             continue
@@ -146,7 +147,7 @@ def _starts(observed: ObservedEvent, event: WorkflowEvent, problems: list[str]) 
             yield _Start(revision, None)
         for each in filters:
             try:
-                if _lets_in(each.rule, event):
+                if question.lets_in(each.rule):
                     yield _Start(revision, each)
             except ExpressionError as error:
                 problems.append(f"{each.place}: {error}")
@@ -177,14 +178,22 @@ def _filter_objects(filters: Iterable[JsonObject]) -> Iterator[_Filter]:
         yield _Filter(f"filter/{parsed.metadata.uid}", place, parsed.spec)
 
 
-def _lets_in(rule: FilterRule, event: WorkflowEvent) -> bool:
-    if rule.scope != event.spec.scope:
-        return False
-    variables = {
-        "input": event.spec.payload,
-        "payload": rule.payload,
-        "additional_metadata": event.spec.additional_metadata,
-        "event_id": event.metadata.name,
-        "event_key": event.spec.key,
-    }
-    return is_true(rule.expression, variables, FILTER)
+class _Question:
+    """What filters are asked about an event. Those without a payload share what is made ready."""
+
+    def __init__(self, event: WorkflowEvent) -> None:
+        self._scope = event.spec.scope
+        values: JsonObject = {
+            "input": event.spec.payload,
+            "additional_metadata": event.spec.additional_metadata,
+            "event_id": event.metadata.name,
+            "event_key": event.spec.key,
+        }
+        self._event = Facts(values, FILTER)
+        self._plain = self._event.plus(payload={})
+
+    def lets_in(self, rule: FilterRule) -> bool:
+        if rule.scope != self._scope:
+            return False
+        facts = self._event.plus(payload=rule.payload) if rule.payload else self._plain
+        return facts.holds(rule.expression)

@@ -31,19 +31,24 @@ _validator_class = cast(
 )
 
 
-def input_text(value: JsonObject) -> str:
-    """Return the input as compact JSON."""
+def input_text(value: object) -> str:
+    """Return the input, or another JSON value, as compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def depth_problem(value: JsonObject) -> str | None:
-    """Say that the input is nested too deeply for what reads it after us, or return None."""
+def value_problem(subject: str, value: object) -> str | None:
+    """Say that a value is too deep or too large to be looked into, or return None."""
+    return depth_problem(value, subject) or size_problem(input_text(value), subject)
+
+
+def depth_problem(value: object, subject: str = "spec.input") -> str | None:
+    """Say that a value is nested too deeply for what reads it after us, or return None."""
     level: list[object] = [value]
     for _ in range(MAX_DEPTH):
         level = [inner for item in level for inner in _inside(item)]
         if not level:
             return None
-    return f"spec.input: nested more than {MAX_DEPTH} levels deep: flatten it"
+    return f"{subject}: nested more than {MAX_DEPTH} levels deep: flatten it"
 
 
 def _inside(item: object) -> Iterable[object]:
@@ -52,13 +57,13 @@ def _inside(item: object) -> Iterable[object]:
     return cast("list[object]", item) if isinstance(item, list) else ()
 
 
-def size_problem(text: str) -> str | None:
-    """Say that the input is too large, or return None."""
-    size = len(text.encode())
+def size_problem(text: str, subject: str = "spec.input") -> str | None:
+    """Say that a value is too large, or return None."""
+    size = len(text.encode(errors="surrogatepass"))
     if size <= MAX_INPUT_BYTES:
         return None
     return (
-        f"spec.input: {size} bytes as JSON, and at most {MAX_INPUT_BYTES} are allowed: "
+        f"{subject}: {size} bytes as JSON, and at most {MAX_INPUT_BYTES} are allowed: "
         "store the data elsewhere and pass its address"
     )
 

@@ -130,6 +130,9 @@ def _weigh(
         }
     except KeyError as error:
         return Step(lost_output(old, str(error.args[0]), scene.now))
+    except (RecursionError, ValueError):
+        message = "the output of a parent is nested too deeply for its conditions, or is not JSON"
+        return Step(failed(old, "ExpressionFailed", message, scene.now))
     situation = Situation(
         since=since,
         run_created=scene.run.metadata.creation_timestamp or since,

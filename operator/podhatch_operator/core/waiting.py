@@ -14,7 +14,7 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.dag import leaves_of
-from podhatch_operator.core.expr import ExpressionError, is_true
+from podhatch_operator.core.expr import ExpressionError, Facts
 
 Decision = Literal["Run", "Skip", "Cancel", "Wait", "Fail"]
 CLOCK_GRAIN = timedelta(seconds=1)
@@ -110,11 +110,9 @@ def _holds_from(leaf: LeafCondition, situation: Situation) -> datetime | None:
     if leaf.sleep_seconds is not None:
         return situation.since + timedelta(seconds=leaf.sleep_seconds)
     if leaf.parent is not None:
-        variables = {
-            "input": situation.input,
-            "output": situation.outputs.get(leaf.parent.name),
-        }
-        return situation.since if is_true(leaf.parent.expression, variables) else None
+        output = situation.outputs.get(leaf.parent.name)
+        facts = Facts({"input": situation.input, "output": output})
+        return situation.since if facts.holds(leaf.parent.expression) else None
     assert leaf.event is not None
     if leaf.data_key in situation.met:
         return situation.since
@@ -147,7 +145,7 @@ def _matches(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> d
     moment = spec.seen_at or (created + CLOCK_GRAIN if created else since)
     if moment < since:
         return None
-    holds = wanted.expression is None or is_true(wanted.expression, {"input": spec.payload})
+    holds = wanted.expression is None or Facts({"input": spec.payload}).holds(wanted.expression)
     return moment if holds else None
 
 

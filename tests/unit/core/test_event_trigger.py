@@ -1,5 +1,6 @@
 """Events start runs: which workflows and filters they reach, and what is said of it."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from podhatch_operator.core.observed import ObservedEvent, Refusal
 from podhatch_operator.core.workflow import workflow_problems
 
 from tests.fakes.objects import NOW, ago, event, task, workflow
+from tests.unit.core.test_expr import nested
 from tests.unit.core.test_small_parts import spec_of
 
 METADATA = {"hatchet__event_id": "paid-1", "hatchet__event_key": "paid"}
@@ -164,6 +166,45 @@ def test_a_filter_that_cannot_be_asked_starts_nothing_and_is_told(
     assert made.status is not None
     assert made.status["message"].startswith("EventFilter bad spec.expression: ")
     assert words in made.status["message"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "expression", "words"),
+    [
+        ({"n": list(range(10_001))}, "input.n.exists(i, i > 20000)", "9,999 elements in all"),
+        (nested(6000), "true", "input: nested more than 200 levels deep"),
+        ({"n": "x" * 300_000}, "true", "input: 300008 bytes as JSON"),
+    ],
+    ids=["long", "deep", "large"],
+)
+def test_a_filter_that_asks_too_much_is_told_and_keeps_no_other_run(
+    payload: JsonObject, expression: str, words: str
+) -> None:
+    filters = (event_filter(expression, name="bad"),)
+    pushed = event("paid", scope="eu", payload=payload)
+    made = plan(pushed, flow("paid"), flow("paid", name="other"), filters=filters)
+    assert [each["spec"]["workflow"] for each in made.create] == ["other"]
+    assert made.status is not None
+    assert words in made.status["message"]
+
+
+def test_the_payload_of_a_filter_is_checked_too() -> None:
+    filters = (
+        event_filter("true", name="bad", payload=nested(6000)),
+        event_filter("payload.n == 1", name="good", payload={"n": 1}),
+    )
+    made = plan(event("paid", scope="eu"), flow("paid"), filters=filters)
+    assert len(made.create) == 1
+    assert made.status is not None
+    assert "payload: nested more than 200 levels deep" in made.status["message"]
+
+
+def test_many_filters_make_an_events_values_ready_once() -> None:
+    filters = tuple(event_filter("input.n.size() == 1", name=f"f{each}") for each in range(200))
+    pushed = event("paid", scope="eu", payload={"n": [0] * 120_000})
+    begun = time.process_time()
+    assert plan(pushed, flow("paid"), filters=filters).create == ()
+    assert time.process_time() - begun < 1
 
 
 def test_what_came_after_the_event_does_not_count() -> None:

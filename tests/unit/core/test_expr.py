@@ -1,12 +1,14 @@
 """CEL: what is an expression, what is true, and what is said of the rest."""
 
 import pytest
+from podhatch.api.model import JsonObject
+from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch_operator.core.expr import (
     CONDITION,
     FILTER,
     ExpressionError,
+    Facts,
     expression_problem,
-    is_true,
 )
 
 VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "none": None}}
@@ -30,7 +32,7 @@ VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "
 )
 def test_expressions(expression: str, answer: bool) -> None:
     assert expression_problem(expression) is None
-    assert is_true(expression, VALUES) is answer
+    assert Facts(VALUES).holds(expression) is answer
 
 
 @pytest.mark.parametrize(
@@ -60,9 +62,44 @@ def test_what_is_not_an_expression_says_where(expression: str, words: str) -> No
 )
 def test_what_cannot_be_evaluated_says_why(expression: str, words: str) -> None:
     with pytest.raises(ExpressionError) as raised:
-        is_true(expression, VALUES)
+        Facts(VALUES).holds(expression)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def nested(levels: int) -> JsonObject:
+    value: JsonObject = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("expression", "values", "words"),
+    [
+        ("true", {"input": nested(6000)}, "cannot be asked: input: nested more than 200 levels"),
+        ("true", {"input": {}, "output": nested(201)}, "output: nested more than 200 levels deep"),
+        ("true", {"input": {"x": "y" * MAX_INPUT_BYTES}}, "input: 262152 bytes as JSON"),
+        ("input.all(x, x >= 0)", {"input": [1] * 10_000}, "it may look at 9,999 elements in all"),
+        ("input == 'a'", {"input": "\ud800"}, "\"input == 'a'\" failed: "),
+    ],
+    ids=["deep", "deep output", "large", "long", "no text"],
+)
+def test_what_would_be_too_much_for_the_library_is_not_its_end(
+    expression: str, values: JsonObject, words: str
+) -> None:
+    with pytest.raises(ExpressionError) as raised:
+        Facts(values).holds(expression)
+    assert words in str(raised.value)
+
+
+def test_facts_that_are_added_to_others_are_checked_as_well() -> None:
+    known = Facts({"input": {"n": 1}}, FILTER)
+    assert known.plus(payload={"n": 1}).holds("input.n == payload.n")
+    assert not known.plus(payload={"n": 2}).holds("input.n == payload.n")
+    for bad in (known.plus(payload=nested(201)), Facts({"input": nested(201)}, FILTER).plus()):
+        with pytest.raises(ExpressionError, match="nested more than 200 levels deep"):
+            bad.holds("true")
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,14 @@ def test_a_failing_expression_fails_the_task() -> None:
     assert entry["error"]["message"] == "'output.skip' failed: Key not found in map : \"skip\""
 
 
+@pytest.mark.parametrize("output", ["[" * 20_000 + "]" * 20_000, "oops"])
+def test_an_output_that_cannot_be_asked_fails_the_task(output: str) -> None:
+    flow = workflow(task("a"), task("b", "a", skipIf=[SKIP]))
+    entry = entries(plan(flow, results=reported("a", output=output)))["b"]
+    assert (entry["state"], entry["reason"]) == ("Failed", "ExpressionFailed")
+    assert "the output of a parent is nested too deeply" in entry["message"]
+
+
 def test_a_condition_whose_output_is_gone_fails_its_task() -> None:
     flow = workflow(task("a"), task("b", "a", skipIf=[SKIP]))
     large = reported("a", output=json.dumps("x" * 5000))

@@ -10,6 +10,7 @@ from podhatch.api.task import TaskSpec
 from podhatch_operator.core.waiting import Situation, Verdict, weigh
 
 from tests.fakes.objects import NOW, event, task
+from tests.unit.core.test_expr import nested
 
 SINCE = NOW - timedelta(seconds=10)
 """When the parents ended: ten seconds ago."""
@@ -138,6 +139,23 @@ def test_a_wait_says_for_what_and_is_looked_at_when_its_timer_ends() -> None:
 @pytest.mark.parametrize("field", ["skipIf", "cancelIf"])
 def test_a_decision_says_why(field: str) -> None:
     assert judged(field).message == f"{field} holds: output.n == 1 of p"
+
+
+@pytest.mark.parametrize(
+    ("expression", "output", "words"),
+    [
+        ("output.all(x, x >= 0)", [1] * 10_000, "9,999 elements in all"),
+        ("output == 1", nested(6000), "output: nested more than 200 levels deep"),
+    ],
+    ids=["long", "deep"],
+)
+def test_a_condition_that_asks_too_much_fails_its_task(
+    expression: str, output: Any, words: str
+) -> None:
+    condition = {"parent": {"name": "p", "expression": expression}}
+    verdict = judge(output=output, skipIf=[condition])
+    assert verdict.decision == "Fail"
+    assert words in verdict.message
 
 
 @pytest.mark.parametrize("field", ["skipIf", "cancelIf", "waitFor"])
