@@ -6,6 +6,8 @@ Loads pydantic only when a value or a declared type asks for it, since the runne
 import dataclasses
 import json
 import sys
+from collections import deque
+from collections.abc import Iterator
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
@@ -33,15 +35,18 @@ __all__ = [
 
 
 def dump_json(value: object) -> str:
-    """Return compact JSON text; models and dataclasses anywhere inside are dumped by alias.
+    """Return compact JSON text of what is JSON, or what pydantic can make JSON of.
+
+    Models and dataclasses anywhere inside are dumped under the names that their validation reads.
 
     Raises:
-        TypeError: A value inside is not JSON.
+        TypeError: A value inside cannot be JSON.
         ValueError: A number inside is not finite, a value holds itself, or a text is not Unicode.
     """
-    text = json.dumps(
-        value, default=_dump_part, allow_nan=False, ensure_ascii=False, separators=(",", ":")
-    )
+    try:
+        text = _encoded(value)
+    except TypeError:  # json takes no UUID, date or Enum as a key
+        text = _encoded(_with_plain_keys(value))
     text.encode()
     return text
 
@@ -78,7 +83,7 @@ def load_value(text: str, declared: object) -> object:
     from pydantic import ValidationError
 
     try:
-        return adapter(declared).validate_json(text, context=CONTEXT)
+        return _validated(text, declared)
     except ValidationError as error:
         raise IllegalTaskOutputError(
             f"the output is not what the task declares to return: {describe(error)}"
@@ -96,9 +101,17 @@ def validate_input(raw: "JsonObject", validator: object) -> object:
     from pydantic import ValidationError
 
     try:
-        return adapter(validator).validate_json(json.dumps(raw), context=CONTEXT)
+        return _validated(json.dumps(raw), validator)
     except ValidationError as error:
         raise InvalidRun(f"the input does not fit: {describe(error)}") from None
+
+
+def _validated(text: str, declared: object) -> object:
+    from podhatch.wire_names import by_name
+
+    return adapter(declared).validate_json(
+        text, context=CONTEXT, by_alias=True, by_name=by_name(declared)
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -125,13 +138,56 @@ def is_any_object(validator: object) -> bool:
     return validator is dict
 
 
+def _encoded(value: object) -> str:
+    return json.dumps(
+        value, default=_dump_part, allow_nan=False, ensure_ascii=False, separators=(",", ":")
+    )
+
+
 def _dump_part(value: object) -> object:
     """Return what stands for a value that json does not know."""
-    if "pydantic" in sys.modules:  # else it can be no model
-        from pydantic import BaseModel
+    if _is_model(value) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        from podhatch.wire_names import dump
 
-        if isinstance(value, BaseModel):
-            return value.model_dump(mode="json", by_alias=True, context=CONTEXT)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return adapter(type(value)).dump_python(value, mode="json", by_alias=True, context=CONTEXT)
-    raise TypeError(f"it holds an object of type {type(value).__qualname__}")
+        return dump(type(value), value)
+    if isinstance(value, (set, frozenset, deque)):
+        return list(cast("set[object]", value))
+    return _plain(value)
+
+
+def _is_model(value: object) -> bool:
+    if "pydantic" not in sys.modules:  # then it can be none
+        return False
+    from pydantic import BaseModel
+
+    return isinstance(value, BaseModel)
+
+
+def _plain(value: object) -> object:
+    """Return what pydantic makes of a date, Decimal, UUID, Enum and so on."""
+    from pydantic_core import to_jsonable_python
+
+    try:
+        if not isinstance(value, Iterator):  # it could be read once only
+            return to_jsonable_python(value, context=dict(CONTEXT))
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"it holds an object of type {type(cast('object', value)).__qualname__}")
+
+
+def _with_plain_keys(value: object) -> object:
+    if isinstance(value, dict):
+        pairs = cast("dict[object, object]", value).items()
+        return {_plain_key(key): _with_plain_keys(each) for key, each in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_with_plain_keys(each) for each in cast("list[object]", value)]
+    return value
+
+
+def _plain_key(key: object) -> object:
+    if key is None or isinstance(key, (str, int, float)):
+        return key
+    if isinstance(key, tuple):  # pydantic would write what it cannot read
+        raise TypeError("it holds a dict with a tuple as a key")
+    [plain] = cast("dict[str, None]", _plain({key: None}))
+    return plain

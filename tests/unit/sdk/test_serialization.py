@@ -1,10 +1,16 @@
 """Values to JSON text and back."""
 
 import math
+import subprocess
+import sys
+from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from enum import StrEnum
-from typing import Any, NamedTuple, TypedDict
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -12,6 +18,7 @@ from hypothesis import strategies as st
 from podhatch import IllegalTaskOutputError, InvalidRun
 from podhatch.serialization import dump_output, load_value, validate_input
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 
 class Item(BaseModel):
@@ -35,8 +42,14 @@ class Colour(StrEnum):
     RED = "red"
 
 
+class Plain(Enum):
+    ONE = {"a": 1}  # noqa: RUF012 - a value, not a default
+    TWO = "two"
+
+
 class Address(TypedDict):
     street: str
+    since: datetime
 
 
 item = Item(itemName="a")
@@ -74,6 +87,14 @@ def test_any_json_value_survives(value: object) -> None:
             Basket([item]),
             '{"items":[{"itemName":"a","day":"2026-01-02"}],"at":"2026-01-02T00:00:00Z","notes":{}}',
         ),
+        ({"at": datetime(2026, 1, 2, tzinfo=UTC)}, '{"at":"2026-01-02T00:00:00Z"}'),
+        ({"for": timedelta(minutes=5)}, '{"for":"PT5M"}'),
+        ([UUID(int=7)], '["00000000-0000-0000-0000-000000000007"]'),
+        ((Decimal("1.10"), Plain.ONE, Path("a"), b"x"), '["1.10",{"a":1},"a","x"]'),
+        ({"a": {1}, "b": frozenset([date(2026, 1, 2)])}, '{"a":[1],"b":["2026-01-02"]}'),
+        (deque([item]), '[{"itemName":"a","day":"2026-01-02"}]'),
+        ([{date(2026, 1, 2): {UUID(int=7)}}], f'[{{"2026-01-02":["{UUID(int=7)}"]}}]'),
+        ({Plain.TWO: 1, None: 2, 3: 4, True: 5}, '{"two":1,"null":2,"3":4,"true":5}'),
     ],
 )
 def test_dump(value: object, text: str | None) -> None:
@@ -96,12 +117,13 @@ def circle() -> list[object]:
         (math.nan, "Out of range float"),
         ({"a": [math.inf]}, "Out of range float"),
         (Holder(number=math.nan), "Out of range float"),
-        (b"x", "an object of type bytes"),
-        ({"a": {1, 2}}, "an object of type set"),
+        (b"\xff", "an object of type bytes"),
+        ({"a": {1, object()}}, "an object of type object"),
         (object(), "an object of type object"),
         (Item, "an object of type"),
-        (datetime.now(UTC), "an object of type datetime"),
-        ({(1, 2): 3}, "keys must be"),
+        (iter([1]), "an object of type list_iterator"),
+        ({(1, 2): 3}, "a dict with a tuple as a key"),
+        ({frozenset[int](): 3}, "an object of type dict"),
         (circle(), "Circular"),
         ("\ud800", "surrogates"),
     ],
@@ -127,6 +149,13 @@ def test_what_is_not_json(value: object, words: str) -> None:
         ('{"items": []}', Basket, Basket([])),
         ("[1, 2]", Point, Point(1, 2)),
         ('"red"', Colour, Colour.RED),
+        ('{"a":"2026-01-02"}', dict[str, date], {"a": date(2026, 1, 2)}),
+        ('{"2026-01-02":[1]}', dict[date, set[int]], {date(2026, 1, 2): {1}}),
+        (
+            '{"street":"a","since":"2026-01-02T00:00:00Z"}',
+            Address,
+            {"street": "a", "since": datetime(2026, 1, 2, tzinfo=UTC)},
+        ),
     ],
 )
 def test_load(text: str, declared: object, value: object) -> None:
@@ -170,3 +199,24 @@ def test_input(raw: dict[str, Any], validator: object, value: object) -> None:
 def test_input_that_does_not_fit() -> None:
     with pytest.raises(InvalidRun, match="the input does not fit: itemName: Field required"):
         validate_input({}, Item)
+
+
+@pytest.mark.parametrize(
+    ("value", "loaded"),
+    [
+        ("[{'a': 1}, {2}, None]", []),
+        ("{'at': datetime.date(2026, 1, 2)}", ["pydantic_core"]),
+        ("{datetime.date(2026, 1, 2): 1}", ["pydantic_core"]),
+    ],
+)
+def test_pydantic_is_loaded_for_what_needs_it(value: str, loaded: list[str]) -> None:
+    program = f"""
+import datetime, sys
+from podhatch.serialization import dump_output
+dump_output({value})
+print([each for each in ("pydantic", "pydantic_core") if each in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{loaded}\n", done.stderr

@@ -12,8 +12,14 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.errors import InvalidRun
-from podhatch.serde import CONTEXT
-from podhatch.serialization import adapter, describe, dump_json, is_any_object
+from podhatch.serialization import (
+    adapter,
+    describe,
+    dump_json,
+    is_any_object,
+    validate_input,
+)
+from podhatch.wire_names import by_name, dump
 
 
 class EmptyModel(BaseModel):
@@ -40,14 +46,26 @@ def dump_input(workflow: str, validator: object, value: object) -> JsonObject:
         raise InvalidRun(f"{subject} does not fit: {describe(error)}") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRun(f"{subject} is not JSON: {error}") from None
-    if not text.startswith("{"):
-        raise InvalidRun(f"{subject} is not a JSON object")
-    if (size := len(text.encode())) > MAX_INPUT_BYTES:
-        raise InvalidRun(
-            f"{subject} has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed: put the data "
-            "where tasks can read it, and pass its address"
-        )
-    return cast("JsonObject", json.loads(text))
+    return _json_object(subject, text)
+
+
+def check_input(workflow: str, validator: object, text: str) -> JsonObject:
+    """Return an input that was dumped before as a JSON object; it is not changed.
+
+    Args:
+        workflow: Name for errors.
+        validator: The declared type.
+        text: What `dump_input` made, or was written by hand to fit the published schema.
+
+    Raises:
+        InvalidRun: It does not fit, is no JSON object or is too large; the text names the fields.
+    """
+    raw = _json_object(f"the input of workflow {workflow!r}", text)
+    try:
+        validate_input(raw, validator)
+    except InvalidRun as error:
+        raise InvalidRun(f"workflow {workflow!r}: {error}") from None
+    return raw
 
 
 def input_schema(workflow: str, validator: object) -> JsonObject | None:
@@ -64,16 +82,32 @@ def input_schema(workflow: str, validator: object) -> JsonObject | None:
         raise ValueError(f"workflow {workflow!r}: input_validator: {error.message}") from None
 
 
+def _json_object(subject: str, text: str) -> JsonObject:
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        raise InvalidRun(f"{subject} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidRun(f"{subject} is not a JSON object")
+    if (size := len(text.encode())) > MAX_INPUT_BYTES:
+        raise InvalidRun(
+            f"{subject} has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed: put the data "
+            "where tasks can read it, and pass its address"
+        )
+    return cast("JsonObject", value)
+
+
 def _validated(validator: object, value: object) -> object:
-    if isinstance(value, EmptyModel) and validator is not EmptyModel:
-        value = value.model_dump()
     if value is None:
         value = {}
+    if type(value) is EmptyModel and validator is not EmptyModel:
+        value = dict(value)
     if is_any_object(validator):
         if not isinstance(value, Mapping):
             raise TypeError(f"{type(value).__qualname__} is not a dict")
         return dict(cast("Mapping[object, object]", value))
-    declared = adapter(validator)
     # The context is for the dump only: what comes from the user's own code was not packed by it.
-    valid = declared.validate_python(value)
-    return declared.dump_python(valid, mode="json", by_alias=True, context=CONTEXT)
+    valid = adapter(validator).validate_python(value, by_alias=True, by_name=by_name(validator))
+    if validator is EmptyModel:
+        return dict(valid) if type(valid) is EmptyModel else valid
+    return dump(validator, valid)
