@@ -17,6 +17,7 @@ from podhatch.runnables.running.run_options import (
 from podhatch.runnables.task import Input
 
 if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
     from podhatch.client.starting.children import Child
     from podhatch.client.starting.manifest import Publication
     from podhatch.client.starting.request import RunRequest
@@ -75,18 +76,37 @@ class Definition(ABC, Generic[Input]):
         start_at: datetime | None = None,
         starting_deadline_seconds: int | None = None,
     ) -> "RunRequest":
+        """Return what is asked for, on an input as the caller passes it."""
+        refuse_run()
+        from podhatch.runnables.running.input import dump_input
+
+        return self._request_of(
+            dump_input(self.name, self.input_validator, value),
+            options,
+            flat,
+            start_at=start_at,
+            starting_deadline_seconds=starting_deadline_seconds,
+        )
+
+    def _request_of(
+        self,
+        input: "JsonObject",
+        options: ScheduleTriggerWorkflowOptions,
+        flat: ScheduleOptions,
+        *,
+        start_at: datetime | None = None,
+        starting_deadline_seconds: int | None = None,
+    ) -> "RunRequest":
         """Return what is asked for; inside a task it is a child run of that task."""
         refuse_run()
         from podhatch.api.names import object_name
         from podhatch.client.starting.request import RunRequest
-        from podhatch.runnables.running.input import dump_input
 
         parent = _parent()
         wishes = self._wishes(options, flat, parent)
-        dumped = dump_input(self.name, self.input_validator, value)
         return RunRequest(
             workflow=object_name(self.name),
-            input=dumped,
+            input=input,
             metadata=wishes.metadata,
             priority=wishes.priority,
             child=_child(parent, wishes.child_key) if parent else None,

@@ -16,6 +16,7 @@ from podhatch import (
     Standalone,
     TaskRunRef,
     Workflow,
+    is_in_hatchet_serialization_context,
 )
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
@@ -23,13 +24,28 @@ from podhatch.client.starting import bulk
 from podhatch.cluster import ApiError
 from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig
 from podhatch.runnables.running.run_options import TriggerWorkflowOptions
-from pydantic import BaseModel
+from pydantic import BaseModel, SerializationInfo, ValidationInfo, field_serializer, field_validator
 
 from tests.unit.sdk.conftest import Stage
 
 
 class Order(BaseModel):
     id: int
+
+
+class Letter(BaseModel):
+    """Travels turned around."""
+
+    text: str
+
+    @field_serializer("text")
+    def turned(self, text: str, info: SerializationInfo) -> str:
+        return text[::-1] if is_in_hatchet_serialization_context(info.context) else text
+
+    @field_validator("text")
+    @classmethod
+    def returned(cls, text: str, info: ValidationInfo) -> str:
+        return text[::-1] if is_in_hatchet_serialization_context(info.context) else text
 
 
 @pytest.fixture
@@ -166,7 +182,7 @@ class TestFailures:
         echo(stage)
         create = stage.cluster.create
 
-        async def picky(manifest: JsonObject) -> JsonObject:
+        async def picky(manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
             if manifest["spec"].get("input") == {"id": 2}:
                 raise ApiError(403, "Forbidden", "no more runs for you")
             return await create(manifest)
@@ -229,9 +245,40 @@ class TestItems:
     def test_of_an_unknown_workflow(self, stage: Stage, orders: Workflow[Order]) -> None:
         with pytest.raises(InvalidRun, match="no workflow 'other' is defined on the same Hatchet"):
             orders.run_many([WorkflowRunTriggerConfig(workflow_name="other", input="{}")])
-        with pytest.raises(InvalidRun, match="the input of a bulk item is not JSON"):
-            orders.run_many([WorkflowRunTriggerConfig(workflow_name="orders", input="{")])
         assert not stage.connects
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("{", "the input of workflow 'orders' is not JSON"),
+            ("[]", "the input of workflow 'orders' is not a JSON object"),
+            ('{"id": "x"}', "workflow 'orders': the input does not fit: id: "),
+        ],
+    )
+    def test_of_another_hand_that_do_not_fit(
+        self, stage: Stage, orders: Workflow[Order], text: str, words: str
+    ) -> None:
+        with pytest.raises(InvalidRun, match=words):
+            orders.run_many([WorkflowRunTriggerConfig(workflow_name="orders", input=text)])
+        assert not stage.connects
+
+    def test_are_sent_as_they_were_dumped(self, stage: Stage, hatchet: Hatchet) -> None:
+        @hatchet.task(input_validator=Letter)
+        def read(input: Letter, ctx: Context) -> None: ...
+
+        item = read.create_bulk_run_item(Letter(text="abc"))
+        read.run_many_no_wait([item])
+        read.run_no_wait(Letter(text="abc"))
+        many, one = stage.cluster.objects("WorkflowRun")
+        assert many["spec"]["input"] == one["spec"]["input"] == {"text": "cba"}
+
+    def test_may_come_from_a_generator(
+        self, stage: Stage, orders: Workflow[Order], charge: Standalone[Order, int]
+    ) -> None:
+        each: Any = (charge.create_bulk_run_item({"id": number}) for number in range(3))
+        assert len(charge.run_many_no_wait(each)) == 3
+        assert len(orders.run_many_no_wait(map(orders.create_bulk_run_item, [{"id": 1}]))) == 1  # pyright: ignore[reportArgumentType]
+        assert stage.cluster.requests["create WorkflowRun"] == 4
 
 
 def test_none_at_all(stage: Stage, charge: Standalone[Order, int]) -> None:
@@ -244,7 +291,7 @@ def test_creations_have_a_rate_and_a_limit(
     under_way, most = 0, 0
     create = stage.cluster.create
 
-    async def slow(manifest: JsonObject) -> JsonObject:
+    async def slow(manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         nonlocal under_way, most
         under_way += manifest["kind"] == "WorkflowRun"
         most = max(most, under_way)

@@ -3,7 +3,6 @@
 Checked and dumped at once, so that nothing is created when one of a thousand does not fit.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,20 +46,6 @@ def workflow_of(item: WorkflowRunTriggerConfig, asked: "Workflow[Any]") -> "Work
             "the same Hatchet"
         )
     return found
-
-
-def input_of(item: WorkflowRunTriggerConfig) -> object:
-    """Return the input as JSON.
-
-    Raises:
-        InvalidRun: The text is not JSON.
-    """
-    try:
-        return json.loads(item.input)
-    except ValueError as error:
-        raise InvalidRun(
-            f"workflow {item.workflow_name!r}: the input of a bulk item is not JSON: {error}"
-        ) from None
 
 
 def check_items(name: str, items: Sequence[object]) -> None:

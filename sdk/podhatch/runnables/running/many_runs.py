@@ -7,7 +7,6 @@ from podhatch.errors import PodhatchError
 from podhatch.runnables.running.bulk_item import (
     WorkflowRunTriggerConfig,
     check_items,
-    input_of,
     workflow_of,
 )
 from podhatch.runnables.running.one_run import Ref_co, Result_co, Running
@@ -239,11 +238,18 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
 
     def _requests(self, items: Items) -> "tuple[list[RunRequest], Publication]":
         """Check all items before the first run is created."""
+        from podhatch.runnables.running.input import check_input
+
+        items = list(items)  # a generator is over when it was checked
         check_items(self.name, items)
         self._check_items(items)
         workflows = [workflow_of(item, self.workflow) for item in items]
         requests = [
-            workflow._request(input_of(item), item.options, {"child_key": item.key})
+            workflow._request_of(
+                check_input(workflow.name, workflow.input_validator, item.input),
+                item.options,
+                {"child_key": item.key},
+            )
             for workflow, item in zip(workflows, items, strict=True)
         ]
         return requests, self.workflow.project.publication(list(dict.fromkeys(workflows)))
