@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
+from podhatch.client import substitute
 from podhatch.errors import FailedTaskRunExceptionGroup, PodhatchError
 
 T = TypeVar("T")
@@ -35,7 +36,8 @@ class Portal:
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start the coroutine in the portal's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        with substitute.asked_from_here():
+            return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def close(self) -> None:
         """Close connections and end the thread."""
