@@ -58,6 +58,7 @@ class Address(TypedDict):
 
 
 hatchet = Hatchet(config=ClientConfig(namespace="shop", logger=logging.getLogger("shop")))
+assert_type(Hatchet(True), Hatchet)  # its debug, as in Hatchet
 
 orders = hatchet.workflow("orders", input_validator=Order, image="shop:1", version="1")
 assert_type(orders, Workflow[Order])
