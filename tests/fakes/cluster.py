@@ -68,10 +68,12 @@ class FakeCluster:
     async def close(self) -> None:
         self.closed = True
 
-    async def create(self, manifest: JsonObject) -> JsonObject:
+    async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         kind, key = self._served("create", manifest)
         if key in self._objects:
             raise ApiError(409, "AlreadyExists", f'{_resource(kind)} "{key[2]}" already exists')
+        if dry_run:
+            return copy.deepcopy(manifest)
         created = await self._store("ADDED", key, {**manifest, "status": None}, generation=1)
         if kind.kind == "WorkflowRun" and self.on_create is not None:
             reaction = asyncio.ensure_future(self.on_create(copy.deepcopy(created)))
@@ -94,6 +96,20 @@ class FakeCluster:
             return copy.deepcopy(stored)
         if changed.get("spec") != stored.get("spec"):
             generation += 1
+        return await self._store("MODIFIED", key, changed, generation=generation)
+
+    async def replace(
+        self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
+    ) -> JsonObject:
+        assert field_manager, "else it is the program's name"
+        kind, key = self._served("update", manifest)
+        stored = self._found(kind, key[1], key[2])
+        if manifest["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
+            raise ApiError(409, "Conflict", "the object has been modified")
+        changed = {**manifest, "status": stored.get("status")}
+        if dry_run or {**stored, "status": stored.get("status")} == changed:
+            return copy.deepcopy(changed)
+        generation = stored["metadata"]["generation"] + (changed["spec"] != stored["spec"])
         return await self._store("MODIFIED", key, changed, generation=generation)
 
     async def merge_patch(

@@ -83,6 +83,21 @@ class ClusterContract:
 
         assert [await apply(image) for image in ("one", "one", "two")] == [1, 1, 2]
 
+    async def test_replace_leaves_nothing_of_what_was_there(self, cluster: AnyCluster) -> None:
+        manifest = workflow_in(cluster.namespace, "one")
+        theirs = {**manifest, "spec": {**manifest["spec"], "onEvents": ["paid"]}}
+        created = await cluster.create(theirs)
+        ours = {**manifest, "metadata": created["metadata"]}
+        tried = await cluster.replace(ours, field_manager="podhatch-sdk", dry_run=True)
+        assert "onEvents" not in tried["spec"]
+        replaced = await cluster.replace(ours, field_manager="podhatch-sdk")
+        assert replaced["metadata"]["generation"] == 2
+        stored = await cluster.get(WORKFLOW, cluster.namespace, manifest["metadata"]["name"])
+        assert "onEvents" not in stored["spec"]
+        with pytest.raises(ApiError) as refusal:
+            await cluster.replace(ours, field_manager="podhatch-sdk")
+        assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
+
     async def test_status_is_written_against_the_latest_version(self, cluster: AnyCluster) -> None:
         created = await cluster.create({**run_in(cluster.namespace), "status": {"phase": "Failed"}})
         assert "status" not in created

@@ -4,11 +4,9 @@ from typing import Any, Literal
 
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.cli.errors import Refused
-from podhatch.client.explain import explained
-from podhatch.client.session import FIELD_MANAGER, Session, session_of
+from podhatch.client.session import Session, session_of
 from podhatch.client.starting.manifest import Manifest
 from podhatch.client.starting.publishing import published
-from podhatch.cluster import WORKFLOW, ApiError
 from podhatch.runnables.workflow import Workflow
 
 Change = Literal["created", "updated", "unchanged"]
@@ -34,20 +32,13 @@ async def publish_with_others(workflow: Workflow[Any]) -> None:
 
 async def change_of(session: Session, wanted: Manifest) -> Change:
     """Return what publishing the workflow will do."""
-    with explained("Workflow", session.namespace, wanted.name):
-        try:
-            stored = await session.cluster.get(WORKFLOW, session.namespace, wanted.name)
-        except ApiError as error:
-            if error.status != 404 or f'"{wanted.name}"' not in error.message:
-                raise
-            return "created"
+    stored = await session.stored(wanted)
+    if stored is None:
+        return "created"
     annotations = stored["metadata"].get("annotations", {})
     return "unchanged" if annotations.get(CONTENT_HASH) == wanted.content_hash else "updated"
 
 
 async def try_out(session: Session, wanted: Manifest) -> None:
     """Have the API server check the workflow, and change nothing."""
-    metadata = {**wanted.workflow["metadata"], "namespace": session.namespace}
-    document = {**wanted.workflow, "metadata": metadata}
-    with explained("Workflow", session.namespace, wanted.name):
-        await session.cluster.apply(document, field_manager=FIELD_MANAGER, dry_run=True)
+    await session.write_workflow(wanted, await session.stored(wanted), dry_run=True)

@@ -22,6 +22,8 @@ from podhatch.client.waiting.follower import Followers
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 FIELD_MANAGER = "podhatch-sdk"
+CONFLICTS = 10
+"""How often a workflow is written while others write it too."""
 MAX_READING = 16
 CLIENT_LENGTH = 12
 
@@ -92,17 +94,50 @@ class Session:
         with explained("WorkflowRun", self.namespace, name):
             return await self.cluster.get(WORKFLOW_RUN, self.namespace, name)
 
+    async def write_workflow(
+        self, manifest: Manifest, stored: JsonObject | None, *, dry_run: bool = False
+    ) -> JsonObject:
+        """Have the cluster hold the workflow as it is here, and return it.
+
+        What others wrote of its spec is gone then: two programs' halves make no workflow.
+
+        Args:
+            manifest: The workflow.
+            stored: The one that is there.
+            dry_run: Only have the API server check it.
+        """
+        for tries in range(1, CONFLICTS + 1):
+            with self._explained(manifest.workflow):
+                try:
+                    return await self._put(manifest.workflow, stored, dry_run=dry_run)
+                except ApiError as error:  # somebody else writes it at this moment
+                    if error.reason not in ("AlreadyExists", "Conflict") or tries == CONFLICTS:
+                        raise
+            stored = await self.stored(manifest)
+        raise AssertionError("the last try returns or raises")
+
+    async def _put(
+        self, workflow: JsonObject, stored: JsonObject | None, *, dry_run: bool
+    ) -> JsonObject:
+        document = self._placed(workflow)
+        if stored is None:
+            return await self.cluster.create(document, dry_run=dry_run)
+        metadata = {**stored["metadata"], **document["metadata"]}
+        for name in ("annotations", "labels"):
+            metadata[name] = {**stored["metadata"].get(name, {}), **metadata.get(name, {})}
+        document = {**document, "metadata": metadata}
+        return await self.cluster.replace(document, field_manager=FIELD_MANAGER, dry_run=dry_run)
+
     async def _publish(self, manifest: Manifest) -> JsonObject:
-        stored = await self._stored(manifest)
+        stored = await self.stored(manifest)
         if manifest.source is not None:
             await self.create_once(manifest.source)
         if stored is not None and _hash_of(stored) == manifest.content_hash:
             return stored
-        with self._explained(manifest.workflow):
-            document = self._placed(manifest.workflow)
-            return await self.cluster.apply(document, field_manager=FIELD_MANAGER)
+        return await self.write_workflow(manifest, stored)
 
-    async def _stored(self, manifest: Manifest) -> JsonObject | None:
+    async def stored(self, manifest: Manifest) -> JsonObject | None:
+        """Return the workflow of this name as the cluster holds it, if it does."""
         with self._explained(manifest.workflow):
             try:
                 return await self.cluster.get(WORKFLOW, self.namespace, manifest.name)

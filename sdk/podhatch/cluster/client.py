@@ -176,6 +176,18 @@ class Cluster:
         content_type = "application/merge-patch+json"
         return await self._send(_Request("patch", "PATCH", url, _encode(body), content_type))
 
+    async def replace(
+        self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
+    ) -> JsonObject:
+        """Put the object in the place of the one that is there, whoever wrote what of that.
+
+        409 Conflict when its resourceVersion is not the latest.
+        """
+        query = {"fieldManager": field_manager, **_dry_run(dry_run)}
+        name = str(manifest["metadata"]["name"])
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
+        return await self._send(_Request("update", "PUT", url, _encode(manifest)))
+
     async def replace_status(self, manifest: JsonObject) -> JsonObject:
         """Replace the object's status; 409 Conflict when its resourceVersion is not the latest."""
         name = str(manifest["metadata"]["name"])

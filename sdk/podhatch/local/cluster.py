@@ -147,20 +147,14 @@ class LocalCluster(Cluster):
         ]
         yield found, self._version()
 
-    async def apply(
-        self,
-        manifest: JsonObject,
-        *,
-        field_manager: str,
-        force: bool = True,
-        dry_run: bool = False,
+    async def replace(
+        self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
     ) -> JsonObject:
-        """Create the object, or replace what the manifest names of it."""
-        stored = self._objects.get(_key(manifest))
-        if stored is None:
-            return await self.create(manifest, dry_run=dry_run)
+        """Put the object in the place of the one that is there."""
+        stored = self._found(kind_of(manifest), manifest["metadata"]["name"])
+        self._expect(stored, manifest["metadata"]["resourceVersion"])
         self._check(manifest)
-        changed = {**stored, **manifest, "metadata": {**stored["metadata"], **manifest["metadata"]}}
+        changed = {**stored, **manifest}
         return copy.deepcopy(changed if dry_run else self._replace(stored, changed))
 
     async def merge_patch(

@@ -68,8 +68,9 @@ def test_the_sizes_are_those_of_the_code():
     assert rows["retries of a task"] == str(task.MAX_RETRIES)
     assert rows["attempts made again because a pod was lost"] == str(run.MAX_DISRUPTIONS)
     assert rows["conditions in a list, or in a group"] == str(condition.MAX_CONDITIONS)
-    assert rows["additional metadata of a run"] == (
-        f"{run_options.MAX_METADATA_ENTRIES} texts of {run_options.MAX_METADATA_VALUE} characters"
+    assert rows["additional metadata of a run, its workflow's included"] == (
+        f"{run_options.MAX_METADATA_ENTRIES} texts of {run_options.MAX_METADATA_VALUE} "
+        f"characters, {pod.MAX_ENVIRONMENT_BYTES // kib} KiB as JSON"
     )
     assert rows["name of a run, or of a `Workflow` object"].startswith(str(names.MAX_RUN_NAME))
     assert f"more than {run.MAX_INLINE_OUTPUT_BYTES} bytes" in page

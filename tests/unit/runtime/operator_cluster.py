@@ -21,13 +21,17 @@ class OperatorCluster(FakeCluster):
         """Create past the record of the operator's own writes."""
         return await super().create(_with_creation_time(manifest))
 
-    async def create(self, manifest: JsonObject) -> JsonObject:
+    async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         self._write("create", manifest["kind"])
         return await super().create(_with_creation_time(manifest))
 
     async def replace_status(self, manifest: JsonObject) -> JsonObject:
         self._write("update", manifest["kind"])
         return await super().replace_status(manifest)
+
+    async def apply(self, manifest: JsonObject, *, field_manager: str) -> JsonObject:
+        self._write("apply", manifest["kind"])
+        return await super().apply(manifest, field_manager=field_manager)
 
     async def merge_patch(
         self, kind: Kind, namespace: str, name: str, body: JsonObject
@@ -38,7 +42,12 @@ class OperatorCluster(FakeCluster):
         version = stored["metadata"]["resourceVersion"]
         if metadata.get("resourceVersion", version) != version:
             raise ApiError(409, "Conflict", "the object has been modified")
-        changed = {**stored, "spec": {**stored.get("spec", {}), **body.get("spec", {})}}
+        labels = {**stored["metadata"].get("labels", {}), **metadata.get("labels", {})}
+        changed = {
+            **stored,
+            "metadata": {**stored["metadata"], "labels": labels},
+            "spec": {**stored.get("spec", {}), **body.get("spec", {})},
+        }
         key = (kind.kind, namespace, name)
         generation = stored["metadata"]["generation"] + (changed["spec"] != stored.get("spec"))
         return await self._store("MODIFIED", key, changed, generation=generation)

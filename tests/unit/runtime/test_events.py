@@ -198,7 +198,7 @@ class MortalCluster(OperatorCluster):
     writes_left: int = 0
     after: bool = False
 
-    async def create(self, manifest: JsonObject) -> JsonObject:
+    async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         return await self._mortal(super().create, manifest)
 
     async def replace_status(self, manifest: JsonObject) -> JsonObject:

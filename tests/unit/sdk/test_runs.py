@@ -21,6 +21,7 @@ from podhatch import (
 )
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
+from podhatch.cluster import ApiError
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage
@@ -128,7 +129,7 @@ class TestRequests:
         orders.run_no_wait(Order(id=1))
         assert stage.cluster.requests == {
             "get Workflow": 1,
-            "apply Workflow": 1,
+            "create Workflow": 1,
             "create WorkflowRun": 1,
         }
         stage.cluster.requests.clear()
@@ -156,12 +157,53 @@ class TestRequests:
         def ship(input: EmptyModel, ctx: Context) -> None: ...
 
         orders.run_no_wait()
-        assert stage.cluster.requests["apply Workflow"] == 2
+        assert stage.cluster.requests["create Workflow"] == 1
+        assert stage.cluster.requests["update Workflow"] == 1
         generations = [
             run["metadata"]["annotations"]["podhatch.dev/workflow-generation"]
             for run in stage.cluster.objects("WorkflowRun")
         ]
         assert generations == ["1", "2"]
+
+    async def test_what_others_wrote_of_a_workflow_is_replaced(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        """A half of theirs and a half of ours would be a workflow that nobody has written."""
+        metadata = {"name": orders.manifest().name, "namespace": stage.cluster.namespace}
+        theirs: JsonObject = {
+            "apiVersion": "podhatch.dev/v1alpha1",
+            "kind": "Workflow",
+            "metadata": {**metadata, "labels": {"team": "a"}},
+            "spec": {"tasks": [{"name": "old", "python": "m:f"}], "onEvents": ["paid"]},
+        }
+        await stage.cluster.create(theirs)
+        await orders.aio_run_no_wait(Order(id=1))
+        [stored] = stage.cluster.objects("Workflow")
+        assert stored["metadata"]["labels"]["team"] == "a"
+        assert [task["name"] for task in stored["spec"]["tasks"]] == ["charge", "ship"]
+        assert "onEvents" not in stored["spec"]
+
+    @pytest.mark.parametrize("reason", ["AlreadyExists", "Conflict"])
+    async def test_a_workflow_that_others_write_too_is_written_all_the_same(
+        self,
+        stage: Stage,
+        orders: Workflow[Order],
+        monkeypatch: pytest.MonkeyPatch,
+        reason: str,
+    ) -> None:
+        tries: list[int] = []
+        create = stage.cluster.create
+
+        async def rival(manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
+            if manifest["kind"] == "Workflow":
+                tries.append(1)
+                if len(tries) < 4:
+                    raise ApiError(409, reason, "somebody was faster")
+            return await create(manifest, dry_run=dry_run)
+
+        monkeypatch.setattr(stage.cluster, "create", rival)
+        await orders.aio_run_no_wait(Order(id=1))
+        assert len(tries) == 4
 
     async def test_runs_at_the_same_time_publish_once(
         self, stage: Stage, orders: Workflow[Order]
@@ -169,7 +211,7 @@ class TestRequests:
         stage.outputs(charge="1", ship="2")
         results = await asyncio.gather(*(orders.aio_run(Order(id=n)) for n in range(5)))
         assert results == [{"charge": 1, "ship": 2}] * 5
-        assert stage.cluster.requests["apply Workflow"] == 1
+        assert stage.cluster.requests["create Workflow"] == 1
         assert len(stage.connects) == 1
 
     def test_source_is_shipped_once(

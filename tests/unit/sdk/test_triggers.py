@@ -368,14 +368,14 @@ class TestPublishing:
     ) -> None:
         from podhatch.cluster import ApiError
 
-        apply = stage.cluster.apply
+        create = stage.cluster.create
 
-        async def picky(manifest: dict[str, Any], *, field_manager: str) -> dict[str, Any]:
+        async def picky(manifest: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
             if manifest["metadata"]["name"] == "child":
                 raise ApiError(403, "Forbidden", "not for you")
-            return await apply(manifest, field_manager=field_manager)
+            return await create(manifest, dry_run=dry_run)
 
-        monkeypatch.setattr(stage.cluster, "apply", picky)
+        monkeypatch.setattr(stage.cluster, "create", picky)
         child = hatchet.task("child")(work)
         for _ in range(2):
             orders.run_no_wait(Order(id=7))
