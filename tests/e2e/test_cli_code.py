@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from tests.e2e.conftest import Podhatch
-from tests.kube import REPOSITORY, Namespace
+from tests.kube import REPOSITORY, Namespace, shell, workflow_manifest
 
 FLOWS = REPOSITORY / "tests" / "e2e" / "flows"
 
@@ -39,6 +39,18 @@ def test_what_is_rendered_is_what_kubectl_applies(podhatch: Podhatch, namespace:
     with_image = podhatch("render", "shop:hatchet", "--image", "shop:2", folder=FLOWS)
     documents = list(yaml.safe_load_all(with_image.out))
     assert {document["spec"]["image"] for document in documents} == {"shop:2"}
+
+
+def test_deploy_leaves_nothing_of_a_workflow_that_kubectl_applied(
+    podhatch: Podhatch, namespace: Namespace
+) -> None:
+    theirs = workflow_manifest("flaky", shell("old", "true"), onEvents=["paid"])
+    namespace.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(theirs))
+    deployed = podhatch("deploy", "shop:flaky", folder=FLOWS)
+    assert deployed.out == "workflow flaky updated\n"
+    spec = namespace.get("wf", "flaky")["spec"]
+    assert [task["name"] for task in spec["tasks"]] == ["flaky"]
+    assert "onEvents" not in spec
 
 
 def test_rendering_asks_no_cluster(podhatch: Podhatch) -> None:
