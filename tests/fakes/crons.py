@@ -1,5 +1,7 @@
 """Raw objects of crons as the API server would return them, for tests of the core."""
 
+import json
+
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 
@@ -7,6 +9,7 @@ from tests.fakes.objects import ago
 
 NIGHTLY = "nightly"
 MANAGED = {"managedBy": labels.MANAGED_BY_OPERATOR}
+TOO_DEEP: JsonObject = json.loads('{"a":' * 300 + "{}" + "}" * 300)
 
 
 def cron(status: JsonObject | None = None, created: str = "", **spec: object) -> JsonObject:

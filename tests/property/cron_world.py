@@ -12,7 +12,8 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch_operator.core.cron import plan_cron
 from podhatch_operator.core.observed import ObservedCron
-from podhatch_operator.core.tick import SCHEDULED_AT, is_over
+from podhatch_operator.core.tick import is_live, is_over
+from podhatch_operator.core.tick_run import SCHEDULED_AT
 
 from tests.fakes.crons import MANAGED, NIGHTLY, cron
 from tests.fakes.objects import NOW, task, workflow
@@ -94,7 +95,10 @@ class CronWorld:
         self.view.learn(kind, stored)
 
     def _cancel(self, name: str, observed: ObservedCron) -> None:
-        if NIGHTLY in self.server.objects["CronWorkflow"]:
+        job = self.jobs().get(name)
+        if job is not None and is_live(job):  # the reconciler asks, too
+            self.view.learn("Job", job)
+        elif NIGHTLY in self.server.objects["CronWorkflow"]:
             run = observed.runs[name]
             self._write("WorkflowRun", run, {"spec": {**run["spec"], "desiredState": "Cancelled"}})
 
@@ -157,6 +161,21 @@ class CronWorld:
         if job is None or "startTime" in job["status"]:
             self.forgotten.add(name)
             self.server.delete("WorkflowRun", name)
+
+    def lose_label(self, name: str) -> None:
+        """Somebody takes the labels of a Job whose run is under way: to the watch, it is gone."""
+        run = self.view.known["WorkflowRun"].get(name, {"status": {"phase": "Succeeded"}})
+        if run.get("status", {}).get("phase") not in TERMINAL_PHASES:
+            self.view.known["Job"].pop(name, None)
+            self.reconcile()
+
+    def copy_run(self, name: str) -> None:
+        """A user creates a run anew from its manifest, under another name."""
+        run, copy = self.runs()[name], f"copy-of-{name}"
+        if copy not in self.runs():
+            metadata = {"creationTimestamp": format_time(self.now), "namespace": "team"}
+            manifest = {"kind": "WorkflowRun", "metadata": {**metadata, "name": copy}}
+            self.server.create({**manifest, "spec": {**run["spec"], "desiredState": "Running"}})
 
     def end_run(self, name: str, phase: str) -> None:
         """The run comes to its end, as its user wished."""

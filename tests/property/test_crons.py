@@ -15,7 +15,7 @@ Step = tuple[str, int]
 POLICIES = st.sampled_from(["Allow", "Forbid", "Replace"])
 KINDS = ("Job", "WorkflowRun", "CronWorkflow", "CronJob")
 PEACEFUL = ("tick", "reconcile", "reconcile", "deliver", "deliver", "news", "end", "forget")
-ATTACKS = ("crash", "crash", "restart", "stale", "delete_run", "delete_job")
+ATTACKS = ("crash", "crash", "restart", "stale", "delete_run", "delete_job", "unlabel", "copy")
 
 
 def steps(*kinds: str) -> st.SearchStrategy[list[Step]]:
@@ -49,6 +49,10 @@ def take(world: CronWorld, step: Step) -> None:
             world.forget_jobs()
         case "delete_run" if runs:
             world.delete_run(runs[number % len(runs)])
+        case "unlabel" if jobs:
+            world.lose_label(jobs[number % len(jobs)])
+        case "copy" if runs:
+            world.copy_run(runs[number % len(runs)])
         case "delete_job" if jobs:
             world.delete_job(jobs[number % len(jobs)])
         case _:
@@ -66,6 +70,8 @@ def check_end(world: CronWorld) -> None:
         if name not in world.forgotten:
             succeeded = runs[name]["status"]["phase"] == "Succeeded"
             assert bool(true_condition(job, "Complete")) == succeeded
+    for name, run in runs.items():
+        assert name in world.replaced or run["spec"].get("desiredState") != "Cancelled", name
     for name in world.replaced & runs.keys():
         assert runs[name]["status"]["phase"] in TERMINAL_PHASES
 

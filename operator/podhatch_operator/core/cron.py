@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.model import JsonObject
 
 from podhatch_operator.core.cron_job import cron_job_manifest, cron_job_patch, is_suspended
 from podhatch_operator.core.cron_schedule import next_ticks, schedule_problem
 from podhatch_operator.core.observed import ObservedCron, Refusal
-from podhatch_operator.core.tick import Cause, TickStep, is_abandoned, plan_tick, scheduled_at
+from podhatch_operator.core.tick import is_abandoned, is_live, plan_tick
+from podhatch_operator.core.tick_run import Cause, scheduled_at
 from podhatch_operator.core.validity import Problem, checked_status
 
 NEXT_TICKS = 3
@@ -60,16 +60,20 @@ def plan_cron(
         now: the time.
         refused: by kind, what the API server did not accept when the plan was carried out.
     """
-    cron = CronWorkflow.model_validate(observed.cron) if observed.cron else None
-    steps = _tick_steps(observed, cron, now)
+    cause = _cause(observed)
+    steps = {
+        name: plan_tick(job, observed.runs.get(name), cause, now)
+        for name, job in _live(observed.ticks).items()
+    }
     plan = CronPlan(
         runs=tuple(step.create for step in steps.values() if step.create),
         jobs={name: step.status for name, step in steps.items() if step.status},
         requeue_at=_first(step.look_again_at for step in steps.values()),
     )
-    if cron is None or cron.metadata.deletion_timestamp:
+    if cause is None or cause.cron.metadata.deletion_timestamp:
         return plan
-    problem = _problem(cron, observed, refused)
+    cron = cause.cron
+    problem = _problem(cause, observed, refused)
     status = _status(cron, observed, problem, now)
     stored = cron.status or CronWorkflowStatus()
     create, patch = _cron_job_steps(cron, observed.cron_job)
@@ -85,26 +89,14 @@ def plan_cron(
     )
 
 
-def _tick_steps(
-    observed: ObservedCron, cron: CronWorkflow | None, now: datetime
-) -> dict[str, TickStep]:
+def _cause(observed: ObservedCron) -> Cause | None:
     workflow = observed.workflow or {"spec": {}}
     defaults: dict[str, str] = workflow["spec"].get("defaultAdditionalMetadata", {})
-    cause = Cause(cron, defaults) if cron else None
-    return {
-        name: plan_tick(job, observed.runs.get(name), cause, now)
-        for name, job in _live(observed.ticks).items()
-    }
+    return Cause(CronWorkflow.model_validate(observed.cron), defaults) if observed.cron else None
 
 
 def _live(ticks: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
-    """Leave out what is on its way out, and what the Job controller runs."""
-    return {
-        name: job
-        for name, job in ticks.items()
-        if "deletionTimestamp" not in job["metadata"]
-        and job["spec"].get("managedBy") == labels.MANAGED_BY_OPERATOR
-    }
+    return {name: job for name, job in ticks.items() if is_live(job)}
 
 
 def _abandoned(observed: ObservedCron, cron: CronWorkflow) -> tuple[str, ...]:
@@ -131,14 +123,17 @@ def _cron_job_steps(
 
 
 def _problem(
-    cron: CronWorkflow, observed: ObservedCron, refused: Mapping[str, Refusal]
+    cause: Cause, observed: ObservedCron, refused: Mapping[str, Refusal]
 ) -> _Problem | None:
     """Say what is wrong with the cron, the worst first."""
+    cron = cause.cron
     if problem := schedule_problem(cron.spec.schedule, cron.spec.time_zone):
         return _Problem("ScheduleInvalid", f"{problem}; there are no ticks meanwhile", ticks=False)
     if refusal := refused.get("CronJob"):
         message = f"the CronJob of this cron was refused: {refusal.message}"
         return _Problem("CronJobRefused", message, ticks=False)
+    if cause.problem:
+        return _Problem("RunRefused", f"{cause.problem}; ticks wait meanwhile")
     if refusal := refused.get("WorkflowRun"):
         message = f"the run of a tick was refused, and is tried again: {refusal.message}"
         return _Problem("RunRefused", message)

@@ -49,7 +49,7 @@ class ObservedCron:
 
     cron: JsonObject | None = None
     cron_job: JsonObject | None = None
-    """The CronJob of the cron's name."""
+    """That was made for this very cron."""
     ticks: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """Jobs that stand for the cron's ticks, by name."""
     runs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])

@@ -9,19 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
-from podhatch.api.model import JsonObject, ObjectMeta
-from podhatch.api.run import (
-    TERMINAL_PHASES,
-    Trigger,
-    TriggeringTick,
-    WorkflowRun,
-    WorkflowRunSpec,
-)
+from podhatch.api.model import JsonObject
+from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 
-from podhatch_operator.core.pods import read_time, true_condition
+from podhatch_operator.core.pods import true_condition
+from podhatch_operator.core.tick_run import SCHEDULED_AT, Cause, run_manifest, scheduled_at
 
-SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-"""Annotation of the CronJob controller on a Job; not on those that `kubectl create job` makes."""
 CRON_GRACE = timedelta(seconds=10)
 """A Job and its CronWorkflow come by two watches."""
 
@@ -37,21 +30,10 @@ class TickStep:
     look_again_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Cause:
-    """What ticks: the cron, and the metadata that its workflow has for all runs."""
-
-    cron: CronWorkflow
-    default_metadata: dict[str, str]
-
-
-def scheduled_at(job: JsonObject) -> datetime:
-    """Return the time of a tick; of one that somebody made by hand, when that was."""
-    metadata = job["metadata"]
-    annotations: dict[str, str] = metadata.get("annotations", {})
-    moment = read_time(annotations.get(SCHEDULED_AT) or metadata["creationTimestamp"])
-    assert moment is not None, "every object in the cluster has a creationTimestamp"
-    return moment.astimezone(UTC)
+def is_live(job: JsonObject) -> bool:
+    """Return whether a Job stands for a tick: not on its way out, and not the Job controller's."""
+    managed_by = job["spec"].get("managedBy")
+    return "deletionTimestamp" not in job["metadata"] and managed_by == labels.MANAGED_BY_OPERATOR
 
 
 def is_over(job: JsonObject) -> bool:
@@ -78,43 +60,32 @@ def plan_tick(
     if "startTime" in job.get("status", {}):
         message = f"WorkflowRun {name} was deleted before it ended"
         return TickStep(status=_failed(job, now, "RunDeleted", message, now))
-    if cause is not None and _is_too_late(job, cause.cron.spec, now):
-        message = "no operator was there to start a run within spec.startingDeadlineSeconds"
-        return TickStep(status=_failed(job, now, "StartDeadlineExceeded", message, now))
     if cause is not None:
-        return TickStep(create=_run_manifest(job, cause))
-    seen_at = (read_time(job["metadata"]["creationTimestamp"]) or now) + CRON_GRACE
+        return _first_step(job, cause, now)
+    seen_at = _created(job) + CRON_GRACE
     if now < seen_at:
         return TickStep(look_again_at=seen_at)
     message = f"there is no CronWorkflow {_cron_of(job)} that says what to run"
     return TickStep(status=_failed(job, now, "CronNotFound", message, now))
 
 
-def _is_too_late(job: JsonObject, spec: CronWorkflowSpec, now: datetime) -> bool:
-    """Whether a tick has waited for us longer than allowed. Its Job itself came in time."""
-    deadline = spec.starting_deadline_seconds
-    if deadline is None or SCHEDULED_AT not in job["metadata"].get("annotations", {}):
-        return False
-    created = read_time(job["metadata"]["creationTimestamp"]) or now
-    return now > created + max(timedelta(seconds=deadline), CRON_GRACE)
+def _first_step(job: JsonObject, cause: Cause, now: datetime) -> TickStep:
+    """Make the run, unless that comes too late; wait while none can be made."""
+    deadline = _start_deadline(job, cause.cron.spec)
+    if deadline and deadline <= now:
+        message = "no run could be started within spec.startingDeadlineSeconds"
+        return TickStep(status=_failed(job, now, "StartDeadlineExceeded", message, now))
+    if cause.problem:
+        return TickStep(look_again_at=deadline)
+    return TickStep(create=run_manifest(job, cause))
 
 
-def _run_manifest(job: JsonObject, cause: Cause) -> JsonObject:
-    metadata, spec = job["metadata"], cause.cron.spec
-    tick = TriggeringTick(
-        cron=cause.cron.metadata.name, job=metadata["name"], scheduled_at=scheduled_at(job)
-    )
-    run = WorkflowRun(
-        metadata=ObjectMeta(name=metadata["name"], namespace=metadata["namespace"]),
-        spec=WorkflowRunSpec(
-            workflow=spec.workflow,
-            input=spec.input,
-            additional_metadata={**cause.default_metadata, **spec.additional_metadata},
-            priority=spec.priority,
-            trigger=Trigger(cron=tick),
-        ),
-    )
-    return run.to_wire()
+def _start_deadline(job: JsonObject, spec: CronWorkflowSpec) -> datetime | None:
+    """Return until when a tick may wait for us. Its Job itself came in time."""
+    seconds = spec.starting_deadline_seconds
+    if seconds is None or SCHEDULED_AT not in job["metadata"].get("annotations", {}):
+        return None
+    return _created(job) + max(timedelta(seconds=seconds), CRON_GRACE)
 
 
 def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
@@ -153,14 +124,22 @@ def _is_of(run: WorkflowRun, job: JsonObject) -> bool:
 def is_abandoned(run: JsonObject, cron: CronWorkflow) -> bool:
     """Return whether a run whose Job is gone is to be cancelled: another tick took its place.
 
-    Not when it goes on for another reason: it was replayed, or is of an earlier cron of this name.
+    Not when it goes on for another reason: it was replayed, is a copy under another name, or is of
+    an earlier cron of this name.
     """
     parsed = WorkflowRun.model_validate(run)
     phase = parsed.status.phase if parsed.status else None
+    tick = parsed.spec.trigger.cron if parsed.spec.trigger else None
+    name = parsed.metadata.name
     created, since = parsed.metadata.creation_timestamp, cron.metadata.creation_timestamp
-    is_ours = created is None or since is None or created >= since
+    is_of_earlier = created is not None and since is not None and created < since
+    is_ours = tick is not None and (tick.cron, tick.job) == (cron.metadata.name, name)
     wanted = parsed.spec.desired_state == "Running" and parsed.spec.replay is None
-    return is_ours and wanted and phase not in TERMINAL_PHASES
+    return is_ours and not is_of_earlier and wanted and phase not in TERMINAL_PHASES
+
+
+def _created(job: JsonObject) -> datetime:
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"])
 
 
 def _cron_of(job: JsonObject) -> str:

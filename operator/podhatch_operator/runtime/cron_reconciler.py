@@ -1,22 +1,22 @@
 """Carries out the plans of crons: the CronJob, the runs of its ticks, and what their Jobs say.
 
-Called for the keys of CronWorkflows; and by the reconciler of workflows, for those they declare.
+Called for the keys of CronWorkflows.
 """
 
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError, Kind, kind_of
+from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError, Kind
 
 from podhatch_operator.core.cron import CronPlan, plan_cron
-from podhatch_operator.core.cron_declared import plan_declared_crons
 from podhatch_operator.core.observed import ObservedCron, Refusal
+from podhatch_operator.core.tick import is_live
 from podhatch_operator.runtime.cache import is_owned_by
 from podhatch_operator.runtime.children import REFUSED
-from podhatch_operator.runtime.keys import Key, cron_key, run_key
-from podhatch_operator.runtime.observing import crons_of, observe_cron
-from podhatch_operator.runtime.store import place_of, version_of
+from podhatch_operator.runtime.keys import Key, run_key
+from podhatch_operator.runtime.lean import label
+from podhatch_operator.runtime.observing import observe_cron
+from podhatch_operator.runtime.store import Place, place_of, version_of
 from podhatch_operator.runtime.workbench import RetryLater, Workbench
-
-FIELD_MANAGER = "podhatch-operator"
 
 
 class CronReconciler:
@@ -63,7 +63,7 @@ class CronReconciler:
         except ApiError as error:
             if error.status == 404:
                 raise RetryLater(str(error)) from None  # its deletion is on its way to us
-            return _refusal(CRON_JOB, error)
+            return {CRON_JOB.kind: _refusal(error)}
         return {}
 
     async def _create_cron_job(self, cron: JsonObject, manifest: JsonObject) -> dict[str, Refusal]:
@@ -94,14 +94,8 @@ class CronReconciler:
 
     async def _is_there(self, job: JsonObject) -> bool:
         """Ask once more: of a tick whose Job was deleted, a deleted run must not come back."""
-        place = place_of(job)
-        try:
-            found = await self._bench.cluster.get(JOB, *place)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return False
-        return _is_same(found, job) and "deletionTimestamp" not in found["metadata"]
+        found = await self._found(JOB, place_of(job))
+        return found is not None and _is_same(found, job) and is_live(found)
 
     async def _start(self, key: Key, manifest: JsonObject) -> dict[str, Refusal]:
         """Create the run of a tick, if it is not there; the tick's Job is told of it next."""
@@ -110,22 +104,26 @@ class CronReconciler:
             run = await bench.cluster.create(manifest)
         except ApiError as error:
             if error.status != 409:
-                return _refusal(WORKFLOW_RUN, error)
+                return {WORKFLOW_RUN.kind: _refusal(error)}
             run = await bench.cluster.get(WORKFLOW_RUN, *place_of(manifest))
         self._learn_run(run)
         bench.queue.add(key)
         return {}
 
     async def _cancel(self, key: Key, observed: ObservedCron, name: str) -> None:
-        """Cancel a run whose tick is gone, unless the cron is gone with it: then it goes on."""
+        """Cancel a run whose tick is gone, unless the cron is gone with it: then it goes on.
+
+        The tick is asked for first: it goes after its cron, so then we know which went.
+        """
         bench, run = self._bench, observed.runs[name]
-        try:
-            cron = await bench.cluster.get(CRON_WORKFLOW, key.namespace, key.name)
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        job = await self._found(JOB, (key.namespace, name))
+        if job is not None and is_live(job):
+            await self._take_back(key, job)
             return
-        if "deletionTimestamp" in cron["metadata"] or not _is_same(cron, observed.cron):
+        cron = await self._found(CRON_WORKFLOW, (key.namespace, key.name))
+        if cron is None or not _is_same(cron, observed.cron):
+            return
+        if "deletionTimestamp" in cron["metadata"]:
             return
         version = run["metadata"]["resourceVersion"]
         body = {"metadata": {"resourceVersion": version}, "spec": {"desiredState": "Cancelled"}}
@@ -138,6 +136,25 @@ class CronReconciler:
                 raise RetryLater(str(error)) from None
             if error.status != 404:
                 raise
+
+    async def _take_back(self, key: Key, job: JsonObject) -> None:
+        """Label a tick's Job again: to the watch of our labels, one that lost them is gone."""
+        bench = self._bench
+        if (label(job, labels.CRON) or key.name) != key.name:
+            return  # somebody made it another cron's
+        names = {labels.CRON: key.name, labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
+        body = {"metadata": {"labels": names, "uid": job["metadata"]["uid"]}}
+        job = await bench.cluster.merge_patch(JOB, *place_of(job), body)
+        if bench.cache.apply(JOB, job):
+            bench.queue.add(key)
+
+    async def _found(self, kind: Kind, place: Place) -> JsonObject | None:
+        try:
+            return await self._bench.cluster.get(kind, *place)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
 
     async def _write(self, kind: Kind, raw: JsonObject) -> None:
         """Write the status of an object that is not ours alone: all of it as it was observed."""
@@ -157,30 +174,11 @@ class CronReconciler:
         self._bench.queue.add(run_key(*place_of(run)))
 
 
-async def declare_crons(bench: Workbench, workflow: JsonObject) -> None:
-    """Create, bring in line and delete the CronWorkflows that a Workflow's onCrons declare."""
-    existing = crons_of(bench.cache, workflow)
-    plan = plan_declared_crons(workflow, existing)
-    for manifest in plan.apply:
-        applied = await bench.cluster.apply(manifest, field_manager=FIELD_MANAGER)
-        bench.cache.apply(kind_of(manifest), applied)
-        bench.queue.add(cron_key(*place_of(applied)))
-    for name in plan.delete:
-        metadata = existing[name]["metadata"]
-        try:
-            await bench.cluster.delete(
-                CRON_WORKFLOW, metadata["namespace"], name, uid=metadata["uid"]
-            )
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-
-
 def _is_same(one: JsonObject, other: JsonObject | None) -> bool:
     return other is not None and one["metadata"]["uid"] == other["metadata"]["uid"]
 
 
-def _refusal(kind: Kind, error: ApiError) -> dict[str, Refusal]:
+def _refusal(error: ApiError) -> Refusal:
     """Return what the API server refuses for good, so that the user can be told.
 
     Raises:
@@ -188,4 +186,4 @@ def _refusal(kind: Kind, error: ApiError) -> dict[str, Refusal]:
     """
     if error.status not in REFUSED:
         raise error
-    return {kind.kind: Refusal(error.status, error.message)}
+    return Refusal(error.status, error.message)

@@ -64,9 +64,10 @@ def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
     runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
     under_way = cache.group(WORKFLOW_RUN, namespace, cron_group(name))
     cron = cache.get(CRON_WORKFLOW, (namespace, name))
+    cron_job = cache.get(CRON_JOB, (namespace, name))
     return ObservedCron(
         cron=cron,
-        cron_job=cache.get(CRON_JOB, (namespace, name)),
+        cron_job=cron_job if cron and cron_job and is_owned_by(cron_job, cron) else None,
         ticks=ticks,
         runs={**under_way, **{tick: run for tick, run in runs.items() if run is not None}},
         workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,

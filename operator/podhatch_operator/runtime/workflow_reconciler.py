@@ -8,10 +8,10 @@ from podhatch.cluster import CONFIG_MAP, WORKFLOW
 
 from podhatch_operator.core.clean_up import unused_revisions
 from podhatch_operator.core.workflow import plan_workflow
-from podhatch_operator.runtime.cron_reconciler import declare_crons
+from podhatch_operator.runtime.declared_crons import declare_crons
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.pins import UNDECIDED
-from podhatch_operator.runtime.workbench import Workbench
+from podhatch_operator.runtime.workbench import RetryLater, Workbench
 
 CLEAN_UP_AGAIN_SECONDS = 30.0
 """A revision may be let go once every run under way has said which one it holds."""
@@ -27,12 +27,13 @@ class WorkflowReconciler:
         """Do what there is to do for this workflow now."""
         bench = self._bench
         workflow = bench.cache.get(WORKFLOW, (key.namespace, key.name))
-        status = plan_workflow(workflow, bench.now()) if workflow else None
+        refused = await declare_crons(bench, workflow) if workflow else {}
+        status = plan_workflow(workflow, bench.now(), refused) if workflow else None
         if workflow is not None and status is not None:
             await bench.write_status(WORKFLOW, workflow, status)
-        if workflow is not None:
-            await declare_crons(bench, workflow)
         await self._let_go_of_revisions(key, workflow)
+        for schedule, refusal in refused.items():
+            raise RetryLater(f"the cron {schedule!r} was refused: {refusal.message}")
 
     async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
         """Delete the revisions that no run holds, and sources that no other workflow ships.

@@ -113,8 +113,9 @@ def format_time(moment: datetime) -> str:
     return in_utc.isoformat(timespec="microseconds") + "Z"
 
 
+MAX_METADATA_ENTRIES = 64
 AdditionalMetadata = Annotated[
-    dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)
+    dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=MAX_METADATA_ENTRIES)
 ]
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
 GivenTime = Annotated[Timestamp, Readable()]

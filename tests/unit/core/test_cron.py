@@ -8,7 +8,7 @@ from podhatch.api.model import JsonObject
 from podhatch_operator.core.cron import CronPlan, plan_cron
 from podhatch_operator.core.observed import ObservedCron, Refusal
 
-from tests.fakes.crons import MANAGED, NIGHTLY, cron, tick
+from tests.fakes.crons import MANAGED, NIGHTLY, TOO_DEEP, cron, tick
 from tests.fakes.objects import NOW, ago, task, workflow
 
 FLOW = workflow(task("a"))
@@ -156,6 +156,32 @@ def test_a_refusal_is_told(kind: str, reason: str, next_ticks: bool) -> None:
     assert "exceeded quota" in valid(plan)["message"]
     assert plan.status is not None
     assert ("nextRunTimes" in plan.status) == next_ticks
+
+
+def entries(prefix: str, count: int) -> dict[str, str]:
+    return {f"{prefix}{number}": "v" for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (cron(input=TOO_DEEP), "spec.input: nested more than 200 levels deep: flatten it"),
+        (
+            cron(additionalMetadata=entries("own", 40)),
+            "spec.additionalMetadata: 80 entries with the defaultAdditionalMetadata of Workflow "
+            "'flow', and a run has at most 64: remove some of either",
+        ),
+    ],
+)
+def test_what_no_run_can_be_made_of_is_told_before_its_tick_and_ticks_wait(
+    raw: JsonObject, words: str
+) -> None:
+    flow = workflow(task("a"), defaultAdditionalMetadata=entries("default", 40))
+    assert valid(planned(raw, workflow=flow))["message"] == f"{words}; ticks wait meanwhile"
+    plan = plan_cron(ObservedCron(raw, ticks={"n-1": tick("n-1")}, workflow=flow), NOW)
+    assert (valid(plan)["reason"], plan.runs, plan.jobs) == ("RunRefused", (), {})
+    assert plan.status is not None
+    assert (plan.status["lastRun"], len(plan.status["nextRunTimes"])) == ("n-1", 3)
 
 
 def test_the_last_tick_is_told_and_kept_when_its_job_is_gone() -> None:

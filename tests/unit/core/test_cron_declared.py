@@ -3,6 +3,7 @@
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
 from podhatch_operator.core.cron_declared import cron_problems, plan_declared_crons
+from podhatch_operator.core.observed import Refusal
 from podhatch_operator.core.workflow import plan_workflow
 
 from tests.fakes.objects import NOW, ago, task, workflow
@@ -70,3 +71,19 @@ def test_what_is_no_expression_is_told_by_the_workflow() -> None:
     assert status is not None
     assert problem in status["conditions"][0]["message"]
     assert [cron["spec"]["schedule"] for cron in existing(raw).values()] == ["@daily"]
+
+
+def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
+    raw, refused = declared("@daily"), {"@daily": Refusal(403, "exceeded quota")}
+    status = plan_workflow(raw, NOW, refused)
+    assert status is not None
+    (condition,) = status["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "CronRefused")
+    assert condition["message"] == (
+        "onCrons: the CronWorkflow of '@daily' was refused, and is tried again: exceeded quota"
+    )
+    told = {**raw, "status": status}
+    assert plan_workflow(told, NOW, refused) is None
+    mended = plan_workflow(told, NOW)
+    assert mended is not None
+    assert mended["conditions"][0]["status"] == "True"

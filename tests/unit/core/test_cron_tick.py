@@ -8,9 +8,10 @@ from podhatch.api.model import JsonObject
 from podhatch_operator.core.cron import plan_cron
 from podhatch_operator.core.observed import ObservedCron
 from podhatch_operator.core.pods import true_condition
-from podhatch_operator.core.tick import CRON_GRACE, Cause, TickStep, plan_tick
+from podhatch_operator.core.tick import CRON_GRACE, TickStep, plan_tick
+from podhatch_operator.core.tick_run import Cause
 
-from tests.fakes.crons import cron, tick
+from tests.fakes.crons import TOO_DEEP, cron, tick
 from tests.fakes.objects import NOW, ago
 
 DUE = "2026-11-23T04:17:00+01:00"
@@ -56,6 +57,13 @@ def test_a_tick_makes_the_run_of_its_name() -> None:
 
 def test_a_job_made_by_hand_is_a_tick_of_that_moment() -> None:
     run = plan_tick(tick("hand"), None, CAUSE, NOW).create
+    assert run is not None
+    assert run["spec"]["trigger"]["cron"]["scheduledAt"] == "2026-11-23T11:59:58.000000Z"
+
+
+@pytest.mark.parametrize("unreadable", ["foo", "2026-11-23T04:17:00", "0001-01-01T00:00:00+05:00"])
+def test_a_job_whose_annotation_is_no_time_is_one_made_by_hand(unreadable: str) -> None:
+    run = plan_tick(tick("n-1", unreadable), None, CAUSE, NOW).create
     assert run is not None
     assert run["spec"]["trigger"]["cron"]["scheduledAt"] == "2026-11-23T11:59:58.000000Z"
 
@@ -129,6 +137,12 @@ def test_a_tick_that_waited_past_its_deadline_is_left_out() -> None:
     assert status["conditions"][0]["reason"] == "StartDeadlineExceeded"
     assert plan_tick(job, made(), impatient, later).status == {"startTime": ago(60), "active": 1}
     assert plan_tick(tick("hand"), None, impatient, later).create
+    waiting = Cause(
+        CronWorkflow.model_validate(cron(startingDeadlineSeconds=60, input=TOO_DEEP)), {}
+    )
+    step = plan_tick(job, None, waiting, NOW)
+    assert step == TickStep(look_again_at=NOW + timedelta(seconds=58))
+    assert plan_tick(job, None, waiting, NOW + timedelta(seconds=58)).status
     at_once = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=0)), {})
     assert plan_tick(job, None, at_once, NOW).create
 
@@ -137,11 +151,16 @@ def cancelled(run: JsonObject, **ticks: JsonObject) -> tuple[str, ...]:
     return plan_cron(ObservedCron(cron(), ticks=ticks, runs={"n-1": run}), NOW).cancel
 
 
+def going(name: str) -> JsonObject:
+    """Return the Job of a tick that is being deleted."""
+    job = tick(name, DUE)
+    job["metadata"]["deletionTimestamp"] = ago(0)
+    return job
+
+
 def test_a_run_whose_job_was_deleted_is_cancelled() -> None:
     assert cancelled(made()) == ("n-1",)
-    going = tick("n-1", DUE)
-    going["metadata"]["deletionTimestamp"] = ago(0)
-    assert cancelled(made(), **{"n-1": going}) == ("n-1",)
+    assert cancelled(made(), **{"n-1": going("n-1")}) == ("n-1",)
     assert cancelled(made(), **{"n-1": tick("n-1", DUE)}) == ()
     assert cancelled(ended("Succeeded")) == ()
 
@@ -150,9 +169,15 @@ def test_a_run_that_goes_on_for_another_reason_is_left_alone() -> None:
     replayed = made()
     replayed["spec"]["replay"] = {"count": 1}
     assert cancelled(replayed) == ()
+    by_hand = made()
+    del by_hand["spec"]["trigger"]
+    assert cancelled(by_hand, **{"n-1": going("n-1")}) == ()
     already = made()
     already["spec"]["desiredState"] = "Cancelled"
     assert cancelled(already) == ()
+    copied = made()
+    copied["metadata"]["name"] = "copy"
+    assert plan_cron(ObservedCron(cron(), runs={"copy": copied}), NOW).cancel == ()
     of_an_earlier_cron = ObservedCron(cron(created=ago(1)), runs={"n-1": made()})
     assert plan_cron(of_an_earlier_cron, NOW).cancel == ()
     gone = plan_cron(ObservedCron(None, runs={"n-1": made()}), NOW + timedelta(days=1))

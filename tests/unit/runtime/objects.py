@@ -87,12 +87,14 @@ def cron(name: str = "nightly", version: int = 1, workflow: str = "") -> JsonObj
     }
 
 
-def cron_job(name: str = "nightly", version: int = 1) -> JsonObject:
+def cron_job(name: str = "nightly", version: int = 1, owner: str = "") -> JsonObject:
+    """Return the CronJob of the cron of its name, unless its owner has another uid."""
+    owners = [{"kind": "CronWorkflow", "name": name, "uid": owner or f"uid-of-{name}"}]
     names = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": metadata(name, version, labels=names),
+        "metadata": metadata(name, version, labels=names, ownerReferences=owners),
     }
 
 

@@ -4,7 +4,7 @@ import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError
-from podhatch_operator.runtime.keys import cron_key, run_key
+from podhatch_operator.runtime.keys import cron_key, run_key, workflow_key
 from podhatch_operator.runtime.workbench import RetryLater
 
 from tests.unit.runtime.objects import NAMESPACE
@@ -133,6 +133,40 @@ async def test_a_run_is_cancelled_with_its_tick(operator: Operator) -> None:
     assert run_key(NAMESPACE, "n-1") in worked
 
 
+async def test_a_tick_that_lost_our_label_is_taken_back(operator: Operator) -> None:
+    """To a watch that selects by label, an object without it is gone."""
+    await started(operator)
+    place = (NAMESPACE, "n-1")
+    operator.intake.gone(JOB, place, operator.cache.version(JOB, place))
+    await operator.work()
+    assert only(operator, "WorkflowRun")["spec"].get("desiredState") is None
+    assert tick(operator)["metadata"]["labels"] == {
+        labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+        labels.CRON: "nightly",
+    }
+    assert operator.cache.get(JOB, place) is not None
+
+
+async def test_a_run_goes_on_whose_tick_was_given_to_another_cron(operator: Operator) -> None:
+    await started(operator)
+    other = {labels.CRON: "weekly"}
+    job = await operator.cluster.merge_patch(JOB, NAMESPACE, "n-1", {"metadata": {"labels": other}})
+    operator.see(job)
+    operator.queue.add(CRON)
+    await operator.work()
+    assert only(operator, "WorkflowRun")["spec"].get("desiredState") is None
+    assert tick(operator)["metadata"]["labels"] == other
+
+
+async def test_a_run_whose_tick_is_going_is_cancelled(operator: Operator) -> None:
+    await started(operator)
+    job = tick(operator)
+    going = {**job["metadata"], "deletionTimestamp": "2026-11-23T12:00:09Z"}
+    operator.see(await operator.cluster.apply({**job, "metadata": going}, field_manager="user"))
+    await operator.work()
+    assert only(operator, "WorkflowRun")["spec"]["desiredState"] == "Cancelled"
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["gone", "made anew"])
 async def test_a_run_goes_on_when_its_cron_went_first(operator: Operator, again: bool) -> None:
     """The deletion of the cron comes by another watch than that of the Job, and later."""
@@ -166,6 +200,26 @@ async def test_a_cronjob_that_lost_our_label_is_taken_back(operator: Operator) -
     assert only(operator, "CronJob")["spec"]["schedule"] == "17 3 * * *"
 
 
+async def test_a_cronjob_of_our_label_that_is_not_the_crons_is_left_alone(
+    operator: Operator,
+) -> None:
+    ours = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
+    theirs: JsonObject = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "weekly", "namespace": NAMESPACE, "labels": ours},
+        "spec": {"schedule": "0 0 * * 0"},
+    }
+    await operator.user_creates(theirs)
+    await operator.user_creates({**NIGHTLY, "metadata": {**theirs["metadata"], "labels": {}}})
+    with pytest.raises(RetryLater, match="is not this cron's"):
+        await operator.work()
+    weekly = await operator.cluster.get(CRON_WORKFLOW, NAMESPACE, "weekly")
+    assert weekly["status"]["conditions"][0]["reason"] == "CronJobRefused"
+    stored = await operator.cluster.get(CRON_JOB, NAMESPACE, "weekly")
+    assert stored["spec"] == {"schedule": "0 0 * * 0"}
+
+
 async def test_a_cronjob_that_is_gone_before_we_heard_is_decided_again(operator: Operator) -> None:
     await operator.cluster.delete(CRON_JOB, NAMESPACE, "nightly")
     changed = await operator.cluster.merge_patch(
@@ -192,3 +246,22 @@ async def test_the_crons_of_a_workflow_come_and_go(operator: Operator) -> None:
     await operator.work()
     left = {raw["spec"]["schedule"] for raw in operator.cluster.objects("CronWorkflow")}
     assert left == {"17 3 * * *", "@daily"}
+
+
+async def test_refused_crons_are_told_by_their_workflow_and_tried_again() -> None:
+    operator = Operator()
+    operator.cluster.refusals["apply CronWorkflow"] = ApiError(403, "Forbidden", "exceeded quota")
+    await operator.user_creates(
+        {**WORKFLOW, "spec": {**WORKFLOW["spec"], "onCrons": ["@daily", "@hourly"]}}
+    )
+    with pytest.raises(RetryLater, match="exceeded quota"):
+        await operator.work()
+    (condition,) = only(operator, "Workflow")["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "CronRefused")
+    assert "'@daily'" in condition["message"]
+    assert "'@hourly'" in condition["message"]
+    operator.cluster.refusals.clear()
+    await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+    (condition,) = only(operator, "Workflow")["status"]["conditions"]
+    assert condition["status"] == "True"
+    assert len(operator.cluster.objects("CronWorkflow")) == 2

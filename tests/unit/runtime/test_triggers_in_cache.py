@@ -50,6 +50,13 @@ def test_a_cron_is_observed_with_its_ticks_and_their_runs() -> None:
     assert observed.runs["nightly-1"]["status"]["phase"] == "Failed"
 
 
+def test_a_cronjob_of_another_cron_of_that_name_is_not_the_crons() -> None:
+    cache = cache_of((CRON_JOB, cron_job(owner="uid-of-an-earlier-one")))
+    assert observe_cron(cache, NAMESPACE, "nightly").cron_job is None
+    cache.apply(CRON_WORKFLOW, cron())
+    assert observe_cron(cache, NAMESPACE, "nightly").cron_job is None
+
+
 def test_a_run_is_followed_although_cron_and_tick_are_gone() -> None:
     cache = cache_of((WORKFLOW_RUN, run_of_tick("nightly-1")))
     observed = observe_cron(cache, NAMESPACE, "nightly")
