@@ -17,6 +17,7 @@ import typer
 
 from podhatch.cli import exits
 from podhatch.cli.errors import exit_code, explain
+from podhatch.cli.names import check_namespace
 from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor
 from podhatch.cli.place import Place, place_of
 from podhatch.client.portal import portal
@@ -48,7 +49,12 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Command[P]],
             place = place_of(values["ctx"], values)
             for shared in _SHARED:
                 del values[shared.name]
-            raise typer.Exit(run_to_exit(lambda: work(place, **values)))  # type: ignore[call-arg]
+
+            def begin() -> Awaitable[int | None] | int | None:
+                check_namespace(place.target.namespace)
+                return work(place, **values)  # type: ignore[call-arg]
+
+            raise typer.Exit(run_to_exit(begin))
 
         parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own), *_SHARED]
         vars(run)["__signature__"] = inspect.Signature(parameters)

@@ -1,30 +1,41 @@
 """Finds runs and the shape of their workflows in the cluster. Called by every command on a run."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.arrangement import Parents
-from podhatch.cli.errors import NoSuchRun, did_you_mean
+from podhatch.cli.errors import NoSuchRun, Refused, did_you_mean
+from podhatch.cli.names import given_name, is_object_name
+from podhatch.cli.newest import age_key
 from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 LATEST = "@latest"
 
 
-async def find_run(cluster: Cluster, namespace: str, name: str) -> JsonObject:
+async def find_run(
+    cluster: Cluster, namespace: str, given: str, *, certain: bool = False
+) -> JsonObject:
     """Return the run of this name, or the newest one for @latest.
+
+    With `certain` it must be clear which one is the newest.
 
     Raises:
         NoSuchRun: There is none; the text names the nearest.
+        Refused: It is not clear which one is meant.
+        WrongUsage: The name is empty.
     """
-    if name == LATEST:
-        name = await _latest(cluster, namespace)
-    try:
-        return await cluster.get(WORKFLOW_RUN, namespace, name)
-    except ApiError as error:
-        if error.status != 404 or f'"{name}"' not in error.message:
-            raise
+    if given == LATEST:
+        return await _latest(cluster, namespace, certain=certain)
+    name = given_name(WORKFLOW_RUN, given)
+    if is_object_name(name):
+        try:
+            return await cluster.get(WORKFLOW_RUN, namespace, name)
+        except ApiError as error:
+            if error.status != 404 or f'"{name}"' not in error.message:
+                raise
     runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
     question = did_you_mean(name, (str(run["metadata"]["name"]) for run in runs))
     raise NoSuchRun(f"there is no WorkflowRun {name} in namespace {namespace}{question}")
@@ -64,19 +75,28 @@ def parents_of(workflow: WorkflowSpec) -> Parents:
     return parents | {hook.name: last for hook in hooks if hook is not None}
 
 
-async def _latest(cluster: Cluster, namespace: str) -> str:
+async def _latest(cluster: Cluster, namespace: str, *, certain: bool) -> JsonObject:
     """Return the run created last; one that waits for its time is passed over."""
     runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
     by_time: defaultdict[str, list[str]] = defaultdict(list)
     for run in runs:
         by_time[run["metadata"]["creationTimestamp"]].append(str(run["metadata"]["name"]))
     for time in sorted(by_time, reverse=True):
-        # Kubernetes dates objects to the second; the operator dates their start more exactly.
         tied = [await cluster.get(WORKFLOW_RUN, namespace, name) for name in by_time[time]]
         if due := [run for run in tied if not _waits(run)]:
-            return str(max(due, key=_started)["metadata"]["name"])
+            return _newest(due, certain=certain)
     begun = ", or all wait for their time" if runs else ""
     raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}{begun}: start one first")
+
+
+def _newest(runs: Sequence[JsonObject], *, certain: bool) -> JsonObject:
+    """Return the newest of some runs that were created in the same second."""
+    ages = [age_key(WorkflowRun.model_validate(run)) for run in runs]
+    newest = [run for run, age in zip(runs, ages, strict=True) if age == max(ages)]
+    if certain and len(newest) > 1:
+        names = ", ".join(sorted(str(run["metadata"]["name"]) for run in newest))
+        raise Refused(f"{LATEST}: these were created in the same second, so name one: {names}")
+    return newest[0]
 
 
 def _waits(run: JsonObject) -> bool:
@@ -101,7 +121,3 @@ def _child_key(child: WorkflowRun) -> tuple[str, int, str]:
     parent = child.spec.parent
     assert parent is not None, "selected by its parent"
     return parent.task, -1 if parent.index is None else parent.index, parent.key or ""
-
-
-def _started(run: JsonObject) -> str:
-    return str(run.get("status", {}).get("startedAt", ""))

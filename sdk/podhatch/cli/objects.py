@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podhatch.api.model import JsonObject
+from podhatch.api.names import object_name
 from podhatch.cli.console import list_object, new_console, print_raw, print_table
 from podhatch.cli.errors import Refused, did_you_mean
+from podhatch.cli.names import given_name, is_object_name
 from podhatch.cli.options import Format
 from podhatch.cli.place import Place
 from podhatch.client.session import session_of
-from podhatch.cluster import ApiError, Cluster, Kind
+from podhatch.cluster import WORKFLOW, ApiError, Cluster, Kind
 
 Column = tuple[str, Callable[[JsonObject], str]]
 
@@ -63,17 +65,21 @@ def _namespace(item: JsonObject) -> str:
     return str(item["metadata"]["namespace"])
 
 
-async def find_object(cluster: Cluster, kind: Kind, namespace: str, name: str) -> JsonObject:
+async def find_object(cluster: Cluster, kind: Kind, namespace: str, given: str) -> JsonObject:
     """Return the object of this name, or the only one whose author gave it this name.
 
     Raises:
         Refused: There is none; the text names the nearest.
+        WrongUsage: The name is empty.
     """
-    try:
-        return await cluster.get(kind, namespace, name)
-    except ApiError as error:
-        if error.status not in (400, 404) or (error.status == 404 and '"' not in error.message):
-            raise
+    name = given_name(kind, given)
+    stored_as = object_name(name) if kind == WORKFLOW else name
+    if is_object_name(stored_as):
+        try:
+            return await cluster.get(kind, namespace, stored_as)
+        except ApiError as error:
+            if error.status != 404 or '"' not in error.message:
+                raise
     items, _ = await cluster.list(kind, namespace)
     named = [item for item in items if item["spec"].get("name") == name]
     if len(named) == 1:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -10,15 +10,15 @@ from rich.text import Text
 
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
+from podhatch.cli.newest import age_key
 from podhatch.cli.words import duration, shortened
 
 MAX_MESSAGE_WIDTH = 120
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def newest_first(runs: Iterable[WorkflowRun]) -> list[WorkflowRun]:
-    """Return the runs by the time they were created, and those of one second by their start."""
-    return sorted(runs, key=_age_key, reverse=True)
+    """Return the runs by the time they were created, and those of one second by when they began."""
+    return sorted(runs, key=age_key, reverse=True)
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,3 @@ class RunTable:
     def _message(self, status: WorkflowRunStatus) -> Text:
         line = shortened(status.message or "", MAX_MESSAGE_WIDTH, self.look.ellipsis)
         return Text(line, no_wrap=True, overflow=self.look.overflow)
-
-
-def _age_key(run: WorkflowRun) -> tuple[datetime, datetime]:
-    started = run.status.started_at if run.status else None
-    return run.metadata.creation_timestamp or _LONG_AGO, started or _LONG_AGO

@@ -1,6 +1,7 @@
 """The kinds podhatch touches, and where the API server serves them. Used by every verb."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from podhatch.api.labels import GROUP, VERSION
 from podhatch.api.model import JsonObject
@@ -24,8 +25,9 @@ class Kind:
     def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
         """Return the path of the collection, of all namespaces when None, or of an object in it."""
         root = "/apis" if self.group else "/api"
-        where = f"/namespaces/{namespace}" if namespace else ""
-        tail = "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+        parts = (self.plural, name, subresource)
+        tail = "".join(f"/{quote(part, safe='')}" for part in parts if part)
         return f"{root}/{self.api_version}{where}{tail}"
 
 

@@ -40,7 +40,11 @@ def kubeconfig(tmp_path: Path) -> Path:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         server = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    path = tmp_path / "kubeconfig"
+    return kubeconfig_for(tmp_path, server)
+
+
+def kubeconfig_for(folder: Path, server: str) -> Path:
+    path = folder / "kubeconfig"
     path.write_text(
         yaml.safe_dump(
             {
@@ -104,6 +108,14 @@ def test_wrong_usage_has_its_own_exit_code(arguments: list[str]):
         (["list", "-s", "runing"], "--status 'runing': it is one of Pending, Running,"),
         (["list", "--since", "soon"], "--since 'soon': write a period such as 30m"),
         (["schedule", "create", "a", "later"], "TIME 'later': write a period such as 30m"),
+        (["run", "a", "--watch", "-o", "json"], "--watch shows the run, so -o has no place"),
+        (["list", "-n", "a/b"], "--namespace 'a/b': no namespace has such a name"),
+        (["run", ""], "the name of a Workflow is missing"),
+        (["get", ""], "the name of a WorkflowRun is missing"),
+        (["cancel", ""], "the name of a WorkflowRun is missing"),
+        (["schedule", "delete", "wfr/"], "the name of a WorkflowRun is missing"),
+        (["cron", "delete", ""], "the name of a CronWorkflow is missing"),
+        (["list", "--workflow", ""], "the name of a Workflow is missing"),
     ],
     ids=str,
 )

@@ -1,9 +1,10 @@
+import re
 from typing import Any, cast
 
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.errors import NoSuchRun
+from podhatch.cli.errors import NoSuchRun, Refused
 from podhatch.cli.lookup import find_parents, find_run
 from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, ApiError, Cluster, Kind
 
@@ -27,9 +28,9 @@ class StoredCluster:
 def runs(*created_and_started: tuple[str, str]) -> Cluster:
     objects: dict[tuple[str, str], Any] = {
         ("WorkflowRun", f"run-{index}"): {
-            "metadata": {"name": f"run-{index}", "creationTimestamp": created},
+            "metadata": {"name": f"run-{index}", "namespace": "n", "creationTimestamp": created},
             "spec": {"workflow": "w"},
-            "status": {"startedAt": started},
+            "status": {"startedAt": started} if started else {},
         }
         for index, (created, started) in enumerate(created_and_started)
     }
@@ -51,26 +52,74 @@ RUN = WorkflowRun.model_validate(
 )
 
 
-async def name_of(cluster: Cluster, asked: str) -> str:
-    return str((await find_run(cluster, "n", asked))["metadata"]["name"])
+SECOND = "2026-01-01T00:00:02Z"
+
+
+async def name_of(cluster: Cluster, asked: str, *, certain: bool = False) -> str:
+    return str((await find_run(cluster, "n", asked, certain=certain))["metadata"]["name"])
 
 
 async def test_a_run_is_found_by_its_name():
-    assert await name_of(runs(("b", "b"), ("a", "a")), "run-1") == "run-1"
+    for given in ("run-1", "wfr/run-1", "workflowrun.podhatch.dev/run-1"):
+        assert await name_of(runs((SECOND, ""), (SECOND, "")), given) == "run-1"
+
+
+@pytest.mark.parametrize("given", ["x?y", "a/b", "..", "É"])
+async def test_a_name_that_no_object_has_is_not_asked_for(given: str):
+    cluster = cast("Cluster", StoredCluster({}, missing=500))
+    with pytest.raises(NoSuchRun, match=f"there is no WorkflowRun {re.escape(given)} in "):
+        await find_run(cluster, "n", given)
 
 
 async def test_latest_is_the_run_created_last():
-    cluster = runs(("2026-01-01T00:00:02Z", "b"), ("2026-01-01T00:00:09Z", "a"))
+    cluster = runs((SECOND, SECOND), ("2026-01-01T00:00:09Z", SECOND))
     assert await name_of(cluster, "@latest") == "run-1"
 
 
-async def test_of_runs_created_in_one_second_the_one_that_started_last_is_latest():
-    second = "2026-01-01T00:00:02Z"
-    assert await name_of(runs((second, "a"), (second, "c"), (second, "b")), "@latest") == "run-1"
+def in_a_second(*statuses: JsonObject) -> Cluster:
+    """Return a cluster with runs of these statuses, all created in the same second."""
+    cluster = runs(*((SECOND, "") for _ in statuses))
+    objects = cast("StoredCluster", cluster).objects.values()
+    for run, status in zip(objects, statuses, strict=True):
+        run["status"] = status
+    return cluster
+
+
+def moment(fraction: int) -> str:
+    return f"2026-01-01T00:00:02.{fraction}Z"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "latest"),
+    [
+        ([{"startedAt": moment(n)} for n in (1, 3, 2)], "run-1"),
+        ([{"startedAt": moment(1)}, {}, {"startedAt": moment(3)}], "run-1"),
+        (
+            [
+                {"startedAt": moment(1)},
+                {"phase": "Cancelled", "finishedAt": moment(4)},
+                {"startedAt": moment(3), "finishedAt": moment(9), "phase": "Succeeded"},
+            ],
+            "run-1",
+        ),
+    ],
+    ids=["started last", "not started", "ended before it started"],
+)
+async def test_of_runs_created_in_one_second_the_one_that_began_last_is_latest(
+    statuses: list[JsonObject], latest: str
+):
+    assert await name_of(in_a_second(*statuses), "@latest", certain=True) == latest
+
+
+async def test_where_it_is_not_clear_which_run_is_the_latest_they_are_named():
+    cluster = in_a_second({}, {"startedAt": moment(3)}, {"phase": "Pending"})
+    assert await name_of(cluster, "@latest") in ("run-0", "run-2")
+    with pytest.raises(Refused, match=r"same second, so name one: run-0, run-2$"):
+        await name_of(cluster, "@latest", certain=True)
 
 
 async def test_a_schedule_that_waits_is_not_the_latest():
-    cluster = runs(("2026-01-01T00:00:02Z", "b"), ("2026-01-01T00:00:09Z", ""))
+    cluster = runs((SECOND, SECOND), ("2026-01-01T00:00:09Z", ""))
     objects = cast("StoredCluster", cluster).objects
     waiting = objects["WorkflowRun", "run-1"]
     waiting["spec"]["startAt"] = "2027-01-01T00:00:00Z"

@@ -15,6 +15,7 @@ from podhatch.cluster.watch import lines
     [
         (POD, (None,), "/api/v1/pods"),
         (POD, ("team", "pod"), "/api/v1/namespaces/team/pods/pod"),
+        (POD, ("a/b", "x?y"), "/api/v1/namespaces/a%2Fb/pods/x%3Fy"),
         (JOB, ("team",), "/apis/batch/v1/namespaces/team/jobs"),
         (
             WORKFLOW,

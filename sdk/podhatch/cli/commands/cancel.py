@@ -1,17 +1,22 @@
 """`podhatch cancel`: ends runs."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from podhatch.api.run import WorkflowRun
+from podhatch.cli import exits
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_run
+from podhatch.cli.errors import exit_code, explain
 from podhatch.cli.lookup import find_run
 from podhatch.cli.place import Place
 from podhatch.client import control
-from podhatch.client.session import session_of
+from podhatch.client.session import Session, session_of
+from podhatch.cluster import ApiError, ClusterUnreachable
+from podhatch.errors import PodhatchError
 
 Runs = Annotated[
     list[str],
@@ -22,15 +27,28 @@ Runs = Annotated[
 
 
 @command(app)
-async def cancel(place: Place, runs: Runs) -> None:
+async def cancel(place: Place, runs: Runs) -> int:
     """Cancel runs: what has not ended ends now. A run that has ended stays as it is."""
     session = await session_of(place.target)
+    problems: list[ApiError | PodhatchError] = []
     for given in runs:
-        found = await find_run(session.cluster, session.namespace, given)
-        run = WorkflowRun.model_validate(found)
-        name = run.metadata.name
-        if run.finished and run.status is not None:
-            print(f"run {name} has ended already: {run.status.phase}")
-            continue
-        await control.cancel(place.target, name)
-        print(f"run {name} is cancelled")
+        try:
+            print(await _cancel(place, session, given))
+        except ClusterUnreachable:
+            raise
+        except (ApiError, PodhatchError) as error:  # the other runs are meant all the same
+            problems.append(error)
+    for problem in problems:
+        print(f"error: {explain(problem)}", file=sys.stderr)
+    return exit_code(problems[0]) if problems else exits.SUCCEEDED
+
+
+async def _cancel(place: Place, session: Session, given: str) -> str:
+    """Cancel a run, and return what is to be said of it."""
+    found = await find_run(session.cluster, session.namespace, given, certain=True)
+    run = WorkflowRun.model_validate(found)
+    name = run.metadata.name
+    if run.finished and run.status is not None:
+        return f"run {name} has ended already: {run.status.phase}"
+    await control.cancel(place.target, name)
+    return f"run {name} is cancelled"

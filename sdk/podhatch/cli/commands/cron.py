@@ -23,7 +23,7 @@ from podhatch.cli.options import (
     Workflow,
 )
 from podhatch.cli.place import Place
-from podhatch.cli.run_input import input_for
+from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.values import json_object, pairs
 from podhatch.cli.words import duration, moment
 from podhatch.client.session import session_of
@@ -108,12 +108,13 @@ def create(
 
     async def start() -> None:
         session = await session_of(place.target)
+        found, values = await workflow_and_input(session, workflow, given, parameter)
         request = crons.CronRequest(
             target=place.target,
-            workflow_name=workflow,
+            workflow_name=found,
             cron_name=name or expression,
             expression=expression,
-            input=await input_for(session, workflow, given, parameter),
+            input=values,
             additional_metadata=texts,
             priority=priority,
             time_zone=time_zone,

@@ -12,12 +12,14 @@ from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_workflow
 from podhatch.cli.console import list_object, look_for, new_console, now, print_raw
 from podhatch.cli.errors import WrongUsage, did_you_mean
+from podhatch.cli.names import given_name
 from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Since
 from podhatch.cli.place import Place
 from podhatch.cli.selection import Selection, find_runs
 from podhatch.cli.table import RunTable
 from podhatch.cli.values import moment, pairs
 from podhatch.client.session import session_of
+from podhatch.cluster import WORKFLOW
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
@@ -48,7 +50,7 @@ async def list_runs(
 ) -> None:
     """Show runs, newest first."""
     selection = Selection(
-        workflow=object_name(workflow) if workflow else None,
+        workflow=None if workflow is None else _object_name(workflow),
         phases=tuple(_phase(text) for text in status or ()),
         since=moment("--since", since, now(), past=True) if since else None,
         metadata=pairs("--metadata", metadata),
@@ -67,6 +69,10 @@ async def list_runs(
         where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
         such = "no such runs" if selection != Selection() else "no runs"
         print(f"{such} in {where}", file=sys.stderr)
+
+
+def _object_name(workflow: str) -> str:
+    return object_name(given_name(WORKFLOW, workflow))
 
 
 def _phase(text: str) -> Phase:

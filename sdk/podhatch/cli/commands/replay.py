@@ -27,7 +27,7 @@ async def replay(
 ) -> int | None:
     """Let a run start over, under the same name, on the same input and workflow."""
     session = await session_of(place.target)
-    found = await find_run(session.cluster, session.namespace, run)
+    found = await find_run(session.cluster, session.namespace, run, certain=True)
     name = str(found["metadata"]["name"])
     started = await control.replay(place.target, name, failed_only=failed_only)
     if not watch:

@@ -15,11 +15,12 @@ from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_workflow
 from podhatch.cli.console import new_console, print_raw
 from podhatch.cli.definitions import find_workflow
+from podhatch.cli.errors import WrongUsage
 from podhatch.cli.exits import exit_code_of
 from podhatch.cli.options import Format, Input, Metadata, Output, Parameters, Priority
 from podhatch.cli.place import Place
 from podhatch.cli.publish import manifest, publish_with_others
-from podhatch.cli.run_input import input_for
+from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.show import watch_run
 from podhatch.cli.values import json_object, pairs
 from podhatch.client.session import session_of
@@ -58,6 +59,8 @@ def run(
 
     With --wait or --watch, the exit code is 1 if the run failed, and 4 if it was cancelled.
     """
+    if watch and output is not None:
+        raise WrongUsage("--watch shows the run, so -o has no place beside it: use --wait -o")
     after = _After(wait, watch, output, place.no_color)
     own = find_workflow(workflow, place) if ":" in workflow else None
     name = manifest(own).name if own else workflow
@@ -68,8 +71,8 @@ def run(
             await publish_with_others(own)
         target = own.target if own else place.target
         session = await session_of(target)
-        values = await input_for(session, name, given, parameter)
-        asked = by_name.NamedRun(name, values, texts, priority)
+        found, values = await workflow_and_input(session, name, given, parameter)
+        asked = by_name.NamedRun(found, values, texts, priority)
         created = await by_name.create(target, asked)
         return await _finish(target, await session.get_run(created.metadata.name), after)
 
@@ -93,6 +96,8 @@ async def _finish(target: Target, run: JsonObject, after: _After) -> int | None:
         console = new_console(no_color=after.no_color)
         return exit_code_of(await watch_run(console, session.cluster, run))
     if after.wait:
+        # Whoever interrupts this, or loses the connection, still knows the run.
+        print(f"run {run['metadata']['name']} is started", file=sys.stderr, flush=True)
         async for state in states(session.cluster, run):
             run = state
     if after.output is not None:

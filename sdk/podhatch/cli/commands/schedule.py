@@ -23,7 +23,7 @@ from podhatch.cli.options import (
     Workflow,
 )
 from podhatch.cli.place import Place
-from podhatch.cli.run_input import input_for
+from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.values import json_object, moment, pairs
 from podhatch.cli.words import duration
 from podhatch.cli.words import moment as written
@@ -103,8 +103,8 @@ def create(
 
     async def start() -> None:
         session = await session_of(place.target)
-        values = await input_for(session, workflow, given, parameter)
-        asked = NamedRun(workflow, values, texts, priority, start_at)
+        name, values = await workflow_and_input(session, workflow, given, parameter)
+        asked = NamedRun(name, values, texts, priority, start_at)
         created = await schedules.create(place.target, asked)
         print(created.metadata.id)
 

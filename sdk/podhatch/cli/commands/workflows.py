@@ -3,7 +3,6 @@
 from rich.text import Text
 
 from podhatch.api.model import JsonObject
-from podhatch.api.names import object_name
 from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.arrangement import arrange
 from podhatch.cli.command import command
@@ -64,8 +63,7 @@ async def list_workflows(
 async def get(place: Place, workflow: Workflow, output: Output = None) -> None:
     """Show a workflow and its tasks."""
     session = await session_of(place.target)
-    name = object_name(workflow)
-    raw = await find_object(session.cluster, WORKFLOW, session.namespace, name)
+    raw = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
     if output is not None:
         print_raw(raw, output)
         return
@@ -97,7 +95,7 @@ async def get(place: Place, workflow: Workflow, output: Output = None) -> None:
 async def delete(place: Place, workflow: Workflow) -> None:
     """Delete a workflow. Runs that go on keep the version they started with."""
     session = await session_of(place.target)
-    name = object_name(workflow)
-    found = await find_object(session.cluster, WORKFLOW, session.namespace, name)
-    await objects.delete(session, WORKFLOW, str(found["metadata"]["name"]))
-    print(f"workflow {found['metadata']['name']} deleted")
+    found = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
+    name = str(found["metadata"]["name"])
+    await objects.delete(session, WORKFLOW, name)
+    print(f"workflow {name} deleted")

@@ -1,0 +1,63 @@
+"""What commands make of an API server's answers; end-to-end tests use the real one."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.cli import exits
+
+from tests.unit.cli.test_commands import invoke, kubeconfig_for
+from tests.unit.cluster.api_server import Answer, serving, status
+
+
+async def told(folder: Path, arguments: list[str], *answers: Answer) -> tuple[int, list[str]]:
+    """Return the exit code and the lines of a command that is answered so."""
+    async with serving(*answers) as (_, cluster):
+        place = ["--kubeconfig", str(kubeconfig_for(folder, cluster.connection.server)), "-n", "n"]
+        code, output = await asyncio.to_thread(invoke, *arguments, *place)
+    return code, output.splitlines()
+
+
+def a_run(name: str, **more: object) -> Answer:
+    metadata = {"name": name, "namespace": "n", "creationTimestamp": "2026-01-01T00:00:02Z"}
+    return Answer(body={"metadata": metadata, "spec": {"workflow": "w"}, **more})
+
+
+def list_of(*items: JsonObject) -> Answer:
+    return Answer(body={"metadata": {"resourceVersion": "1"}, "items": list(items)})
+
+
+def missing(name: str) -> Answer:
+    return status(404, "NotFound", f'things "{name}" not found')
+
+
+async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp_path: Path):
+    ended = a_run("ended", status={"phase": "Succeeded"})
+    answers = (missing("nope"), list_of(), ended)
+    assert await told(tmp_path, ["cancel", "nope", "wfr/ended"], *answers) == (
+        exits.REFUSED,
+        [
+            "run ended has ended already: Succeeded",
+            "error: there is no WorkflowRun nope in namespace n",
+        ],
+    )
+
+
+WRITTEN: JsonObject = {
+    "metadata": {"name": "word-report-67g68j74", "creationTimestamp": "2026-01-01T00:00:02Z"},
+    "spec": {"name": "Word report", "tasks": []},
+}
+
+
+@pytest.mark.parametrize("command", [["run"], ["workflows", "get"], ["workflows", "delete"]])
+async def test_a_workflow_is_missed_by_the_name_that_was_written(
+    tmp_path: Path, command: list[str]
+):
+    answers = (missing("word-reprt-t78fjbdw"), list_of(WRITTEN))
+    assert await told(tmp_path, [*command, "Word reprt"], *answers) == (
+        exits.REFUSED,
+        [
+            "error: there is no Workflow Word reprt in namespace n; did you mean Word report?",
+        ],
+    )

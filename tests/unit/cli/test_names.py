@@ -1,0 +1,42 @@
+import pytest
+from podhatch.cli.errors import WrongUsage
+from podhatch.cli.names import check_namespace, given_name, is_object_name
+from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_RUN, Kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "name"),
+    [
+        (WORKFLOW_RUN, "orders-1", "orders-1"),
+        (WORKFLOW_RUN, "workflowrun.podhatch.dev/orders-1", "orders-1"),
+        (WORKFLOW_RUN, "WorkflowRun/orders-1", "orders-1"),
+        (WORKFLOW_RUN, "workflowruns/orders-1", "orders-1"),
+        (WORKFLOW_RUN, "wfr/orders-1", "orders-1"),
+        (WORKFLOW, "workflow.podhatch.dev/Word report", "Word report"),
+        (WORKFLOW, "wf/orders", "orders"),
+        (CRON_WORKFLOW, "cronworkflow.podhatch.dev/mornings", "mornings"),
+        (CRON_WORKFLOW, "*/5 * * * *", "*/5 * * * *"),
+        (WORKFLOW_RUN, "workflow/orders", "workflow/orders"),
+    ],
+)
+def test_a_name_may_have_its_kind_before_it(kind: Kind, given: str, name: str):
+    assert given_name(kind, given) == name
+
+
+@pytest.mark.parametrize("given", ["", "wfr/"])
+def test_a_name_that_is_empty_is_wrong_usage(given: str):
+    with pytest.raises(WrongUsage, match="the name of a WorkflowRun is missing"):
+        given_name(WORKFLOW_RUN, given)
+
+
+def test_what_would_ask_for_something_else_is_no_name():
+    assert is_object_name("orders-1.2")
+    assert not any(map(is_object_name, ("", "x?y", "a/b", "..", "A", "é")))
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "Team", "a.b", "-a"])
+def test_what_can_be_no_namespace_is_wrong_usage(name: str):
+    check_namespace(None)
+    check_namespace("team-a")
+    with pytest.raises(WrongUsage, match="no namespace has such a name"):
+        check_namespace(name)
