@@ -21,6 +21,12 @@ VALUES = Path(__file__).parent / "flows" / "values.py"
         ),
         ("any_value", "large", "200000", "200000 characters"),
         ("model", "plain", "7", "Answer(number=7, words=['model', 'model'])"),
+        (
+            "dates",
+            "plain",
+            '"2026-01-02"',
+            "{datetime.date(2026, 1, 2): {datetime.date(2026, 1, 2)}}",
+        ),
         ("point", "plain", "1.5", "Point(x=1.5, y=1.0)"),
         ("without_access", "plain", "[1.5]", "[1.5]"),
     ],

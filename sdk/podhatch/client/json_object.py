@@ -21,7 +21,7 @@ def json_object(subject: str, value: Payload) -> JsonObject:
 
     Args:
         subject: What it is, for errors.
-        value: A mapping, or a model that is dumped by alias.
+        value: A mapping, or a model, dumped under the names that its validation reads.
 
     Raises:
         ValueError: It is no JSON object, or has more than 256 KiB.

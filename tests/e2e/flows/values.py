@@ -4,21 +4,22 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from podhatch import Context, Hatchet
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 hatchet = Hatchet()
 
 
 class Wish(BaseModel):
-    kind: str
+    kind: str = Field(serialization_alias="wishedKind")
     value: Any = None
 
 
 class Answer(BaseModel):
-    number: int
+    number: int = Field(serialization_alias="answeredNumber")
     words: list[str]
 
 
@@ -45,6 +46,12 @@ def model(input: Wish, ctx: Context) -> Answer:
 
 
 @hatchet.task(input_validator=Wish)
+def dates(input: Wish, ctx: Context) -> dict[date, set[date]]:
+    day = date.fromisoformat(input.value)
+    return {day: {day}}
+
+
+@hatchet.task(input_validator=Wish)
 async def point(input: Wish, ctx: Context) -> Point:
     return Point(input.value, float(ctx.attempt_number))
 
@@ -59,7 +66,9 @@ def endless(input: Wish, ctx: Context) -> None:
     time.sleep(600)
 
 
-STANDALONES = {item.name: item for item in (any_value, model, point, without_access, endless)}
+STANDALONES = {
+    item.name: item for item in (any_value, model, dates, point, without_access, endless)
+}
 
 if __name__ == "__main__":
     name, kind, value = sys.argv[1:]

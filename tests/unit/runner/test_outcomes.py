@@ -51,6 +51,39 @@ def test_models_are_dumped(task_pod: Pod, value: str) -> None:
     assert ended.output == {"name": "a"}
 
 
+@pytest.mark.parametrize(
+    ("value", "output"),
+    [
+        ("{'at': datetime(2026, 1, 2), 'price': Decimal('1.10')}",
+         {"at": "2026-01-02T00:00:00", "price": "1.10"}),
+        ("[{2}, {UUID(int=7): b'x'}]", [[2], {"00000000-0000-0000-0000-000000000007": "x"}]),
+    ],
+)  # fmt: skip
+def test_what_pydantic_can_make_json_of_is_an_output(
+    task_pod: Pod, value: str, output: object
+) -> None:
+    ended = task_pod.run(f"""
+        from datetime import datetime
+        from decimal import Decimal
+        from uuid import UUID
+
+        def charge(input, ctx): return {value}
+    """)
+    assert ended.output == output
+
+
+def test_a_models_aliases_are_those_of_validation(task_pod: Pod) -> None:
+    ended = task_pod.run("""
+        from pydantic import BaseModel, Field
+
+        class Order(BaseModel):
+            number: int = Field(validation_alias="id", serialization_alias="orderNumber")
+
+        def charge(input: Order, ctx): return input
+    """)
+    assert ended.output == {"id": 7}
+
+
 def test_async_function(task_pod: Pod) -> None:
     ended = task_pod.run("""
         import asyncio
@@ -145,7 +178,7 @@ def test_whatever_is_raised_is_reported(
     assert "in charge" in ended.error["traceback"]
 
 
-@pytest.mark.parametrize("value", ["object()", "{1, 2}", "float('nan')", "{'a': b'bytes'}"])
+@pytest.mark.parametrize("value", ["object()", "{(1, 2): 3}", "float('nan')", "{'a': b'\\xff'}"])
 def test_output_that_is_not_json_is_a_failure(task_pod: Pod, value: str) -> None:
     ended = task_pod.run(f"def charge(input, ctx): return {value}")
     assert ended.exit_code == pod.EXIT_FAILED
