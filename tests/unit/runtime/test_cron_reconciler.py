@@ -7,7 +7,7 @@ from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiErro
 from podhatch_operator.runtime.keys import cron_key, run_key, workflow_key
 from podhatch_operator.runtime.workbench import RetryLater
 
-from tests.unit.runtime.objects import NAMESPACE
+from tests.unit.runtime.objects import NAMESPACE, revision
 from tests.unit.runtime.operator import Operator
 
 CRON = cron_key(NAMESPACE, "nightly")
@@ -252,7 +252,8 @@ async def test_refused_crons_are_told_by_their_workflow_and_tried_again() -> Non
     operator = Operator()
     operator.cluster.refusals["apply CronWorkflow"] = ApiError(403, "Forbidden", "exceeded quota")
     await operator.user_creates(
-        {**WORKFLOW, "spec": {**WORKFLOW["spec"], "onCrons": ["@daily", "@hourly"]}}
+        {**revision("flow-old"), "apiVersion": "apps/v1", "data": {"spec": {}}},
+        {**WORKFLOW, "spec": {**WORKFLOW["spec"], "onCrons": ["@daily", "@hourly"]}},
     )
     with pytest.raises(RetryLater, match="exceeded quota"):
         await operator.work()
@@ -260,6 +261,7 @@ async def test_refused_crons_are_told_by_their_workflow_and_tried_again() -> Non
     assert (condition["status"], condition["reason"]) == ("False", "CronRefused")
     assert "'@daily'" in condition["message"]
     assert "'@hourly'" in condition["message"]
+    assert operator.cluster.objects("ControllerRevision") == [], "no run holds it"
     operator.cluster.refusals.clear()
     await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
     (condition,) = only(operator, "Workflow")["status"]["conditions"]
