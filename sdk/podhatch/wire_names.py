@@ -53,7 +53,8 @@ def by_name(declared: object) -> bool | None:
 @lru_cache(maxsize=1024)
 def _names_of(declared: object) -> "_Names":
     known = adapter(declared)
-    known.rebuild()  # where the user's configuration put that off
+    # For models with defer_build; a type that cannot be built says so where it is used.
+    known.rebuild(raise_errors=False)
     return _Names(cast("Schema", known.core_schema))
 
 
