@@ -26,11 +26,19 @@ from podhatch_operator.core.observed import Refusal
 from podhatch_operator.runtime.cache import Cache, is_owned_by
 from podhatch_operator.runtime.runner_account import RunnerAccount
 
-REFUSED = (400, 403, 422)
+REFUSED = (400, 403, 413, 422)
 """Trying again at once would be refused again: the user is told instead."""
+TOO_LARGE = ("request is too large", "message larger than max")
+"""What etcd says of an object that it cannot hold; the API server passes it on as its own error."""
 MAX_PARALLEL = 16
 """Attempts that are created side by side, of all runs together."""
 _DELETABLE = {kind.kind: kind for kind in (JOB, WORKFLOW_RUN, CONTROLLER_REVISION, WORKFLOW_EVENT)}
+
+
+def is_refused(error: ApiError) -> bool:
+    """Return whether what was asked would be refused again."""
+    is_too_large = error.status == 500 and any(words in error.message for words in TOO_LARGE)
+    return error.status in REFUSED or is_too_large
 
 
 class Children:
@@ -120,7 +128,7 @@ class Children:
                 await self._account.ensure_for(manifest)
                 refusal = await self._create(run, manifest)
             except ApiError as error:
-                if error.status not in REFUSED:
+                if not is_refused(error):
                     raise
                 refusal = Refusal(error.status, error.message)
             if refusal:

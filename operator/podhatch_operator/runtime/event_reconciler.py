@@ -13,7 +13,7 @@ from podhatch_operator.core.clean_up import expired
 from podhatch_operator.core.event_trigger import MAY_PASS, plan_event
 from podhatch_operator.core.observed import ObservedEvent, Refusal
 from podhatch_operator.runtime.affected import keys_for
-from podhatch_operator.runtime.children import REFUSED
+from podhatch_operator.runtime.children import is_refused
 from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.observing import observe_event
 from podhatch_operator.runtime.store import place_of
@@ -82,7 +82,7 @@ class EventReconciler:
         except ApiError as error:
             if error.status == 409:
                 return {}
-            if error.status not in REFUSED:
+            if not is_refused(error):
                 raise
             return {manifest["metadata"]["name"]: Refusal(error.status, error.message)}
         if bench.cache.apply(WORKFLOW_RUN, run):
