@@ -1,6 +1,7 @@
 """Events in random worlds: exactly one run for each filter that lets them in.
 
 What the operator sees comes late and in any order, and it may die between any two of its writes.
+Who has answered may change: that is for later events.
 """
 
 import asyncio
@@ -10,9 +11,10 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
-from podhatch.cluster import WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
 
 from tests.property.test_runs import thorough
+from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import Operator
 from tests.unit.runtime.test_events import PAID, Killed, MortalCluster, manifest
 
@@ -105,6 +107,28 @@ class World:
             for raw in self.cluster.objects(kind):
                 self.operator.see(raw)
 
+    async def change(self, number: int) -> None:
+        """Change the default filters of a workflow that has answered, or delete such a filter."""
+        (event,) = self.cluster.objects(WORKFLOW_EVENT.kind)
+        notes = event.get("status", {}).get("answered", [])
+        if not notes:
+            return
+        note = notes[number % len(notes)]
+        names: list[str] = note.get("filters", [])
+        if names and number % 3:
+            await self._delete_filter(names[number % len(names)])
+            return
+        rules = [Filter(99, "true", scope, declared=True).rule for scope in SCOPES]
+        body = {"spec": {"defaultFilters": rules if number % 2 else []}}
+        flow = await self.cluster.merge_patch(WORKFLOW, NAMESPACE, note["workflow"], body)
+        self.unseen.append(flow)
+
+    async def _delete_filter(self, name: str) -> None:
+        known = {raw["metadata"]["name"] for raw in self.cluster.objects(EVENT_FILTER.kind)}
+        if name in known:
+            await self.cluster.delete(EVENT_FILTER, NAMESPACE, name)
+            self.operator.intake.gone(EVENT_FILTER, (NAMESPACE, name), 10_000)
+
     async def reconcile(self, dies_at: int = 0, after: bool = False) -> None:
         self.cluster.writes_left, self.cluster.after = dies_at, after
         try:
@@ -123,9 +147,10 @@ def _start(run: JsonObject) -> Start:
 
 
 Step = tuple[str, int]
+STEPS = ["see", "see", "see", "reconcile", "die before", "die after", "restart", "change"]
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["see", "see", "see", "reconcile", "die before", "die after", "restart"]),
+        st.sampled_from(STEPS),
         st.integers(1, 20),
     ),
     min_size=8,
@@ -155,6 +180,8 @@ async def _live(workflows: list[Flow], scope: str | None, script: list[Step]) ->
                 world.see(number)
             case "restart":
                 world.restart()
+            case "change":
+                await world.change(number)
             case "reconcile":
                 await world.reconcile()
             case _:

@@ -7,6 +7,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
 
 from podhatch_operator.core.expr import FILTER, expression_problem
+from podhatch_operator.core.input_check import depth_problem
 
 
 def takes_key(workflow: JsonObject, key: str) -> bool:
@@ -43,4 +44,9 @@ def event_problems(spec: WorkflowSpec) -> list[str]:
         for index, rule in enumerate(spec.default_filters)
         if (problem := expression_problem(rule.expression, FILTER))
     ]
-    return [*blanks, *expressions]
+    payloads = [
+        problem
+        for index, rule in enumerate(spec.default_filters)
+        if (problem := depth_problem(rule.payload, f"spec.defaultFilters[{index}].payload"))
+    ]
+    return [*blanks, *expressions, *payloads]

@@ -65,7 +65,7 @@ def _content(spec: JsonObject) -> str:
 @lru_cache(maxsize=64)
 def _parsed(name: str, workflow: str, content: str) -> Revision:
     """Read a revision's content; the many runs of a workflow share it."""
-    return Revision(name, workflow, WorkflowSpec.model_validate_json(content))
+    return Revision(name, workflow, WorkflowSpec.model_validate(json.loads(content)))
 
 
 def pinned_revision_name(run: WorkflowRun, jobs: Iterable[JsonObject]) -> str | None:

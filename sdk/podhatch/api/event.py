@@ -13,6 +13,7 @@ from podhatch.api.model import (
     GivenTime,
     JsonObject,
     ListMap,
+    ListSet,
     PreserveUnknown,
     Rule,
     Timestamp,
@@ -71,6 +72,30 @@ class TriggeredRun(WireModel):
     ]
 
 
+class AnsweredWorkflow(WireModel):
+    """A workflow that was asked whether an event starts runs of it: its answer stays."""
+
+    workflow: Annotated[
+        str, Field(min_length=1, max_length=63, description="workflow that was asked.")
+    ]
+    filters: Annotated[
+        list[Annotated[str, Field(max_length=253)]],
+        ListSet(),
+        Field(
+            max_length=1000,
+            description="filters: its EventFilters that have let the event in or kept it out.",
+        ),
+    ] = Field(default_factory=list[str])
+    pending: Annotated[
+        list[Annotated[str, Field(max_length=63)]],
+        ListSet(),
+        Field(
+            max_length=1000,
+            description="pending: its runs that could not be made yet, or not be asked about.",
+        ),
+    ] = Field(default_factory=list[str])
+
+
 class WorkflowEventStatus(WireModel):
     """What the operator made of an event."""
 
@@ -83,9 +108,22 @@ class WorkflowEventStatus(WireModel):
         ListMap("run"),
         Field(max_length=1000, description="triggeredRuns: the runs that the event started."),
     ] = Field(default_factory=list[TriggeredRun])
+    answered: Annotated[
+        list[AnsweredWorkflow],
+        ListMap("workflow"),
+        Field(
+            max_length=1000,
+            description="answered: the workflows that were asked, until the event is handled. "
+            "Changes of their filters count for later events.",
+        ),
+    ] = Field(default_factory=list[AnsweredWorkflow])
     message: Annotated[
         str | None,
-        Field(max_length=2048, description="message: which filter could not be asked, and why."),
+        Field(
+            max_length=2048,
+            description="message: which filter could not be asked or which run not be made, "
+            "and why.",
+        ),
     ] = None
 
 

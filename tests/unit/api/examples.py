@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from podhatch.api import condition as conditions
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
 from podhatch.api.event import (
+    AnsweredWorkflow,
     TriggeredRun,
     WorkflowEvent,
     WorkflowEventSpec,
@@ -293,6 +294,7 @@ EVENT = WorkflowEvent(
     status=WorkflowEventStatus(
         handled_at=MOMENT,
         triggered_runs=[TriggeredRun(run="full-1", workflow="full")],
+        answered=[AnsweredWorkflow(workflow="full", filters=["strict"], pending=["full-2"])],
         message="a filter could not be asked",
     ),
 )

@@ -97,9 +97,36 @@ def test_an_event_starts_a_run_of_each_workflow_that_asks_for_it() -> None:
         "triggeredRuns": [
             {"run": each["metadata"]["name"], "workflow": each["spec"]["workflow"]}
             for each in made.create
-        ]
+        ],
+        "answered": [{"workflow": "flow"}, {"workflow": "second"}],
     }
     assert first["metadata"]["name"].startswith("flow-")
+
+
+@pytest.mark.parametrize(
+    ("of_event", "of_workflow", "left"),
+    [(0, 64, 62), (30, 64, 32), (62, 64, 0), (62, 0, 0), (61, 1, 1)],
+)
+def test_the_metadata_of_a_workflow_gives_way_where_there_is_no_room(
+    of_event: int, of_workflow: int, left: int
+) -> None:
+    pushed = event("paid", additionalMetadata={f"e{each}": "" for each in range(of_event)})
+    defaults = {f"w{each}": "" for each in range(of_workflow)}
+    (made,) = plan(pushed, flow("paid", defaultAdditionalMetadata=defaults)).create
+    metadata = made["spec"]["additionalMetadata"]
+    assert metadata.items() >= {**pushed["spec"]["additionalMetadata"], **METADATA}.items()
+    assert [each for each in metadata if each in defaults] == sorted(defaults)[:left]
+
+
+def test_an_event_with_too_much_metadata_starts_nothing_and_says_so() -> None:
+    pushed = event("paid", additionalMetadata={f"e{each}": "" for each in range(63)})
+    made = plan(pushed, flow("paid"))
+    assert made.create == ()
+    assert made.status is not None
+    assert made.status["message"] == (
+        "spec.additionalMetadata: with hatchet__event_id and hatchet__event_key, a run of Workflow "
+        "flow has at most 64 entries: push the event with 1 less"
+    )
 
 
 def test_names_are_the_same_each_time_and_differ_by_event_and_workflow() -> None:
@@ -193,7 +220,8 @@ def test_the_payload_of_a_filter_is_checked_too() -> None:
         event_filter("true", name="bad", payload=nested(6000)),
         event_filter("payload.n == 1", name="good", payload={"n": 1}),
     )
-    made = plan(event("paid", scope="eu"), flow("paid"), filters=filters)
+    default = [rule("true", payload=nested(900))]
+    made = plan(event("paid", scope="eu"), flow("paid", defaultFilters=default), filters=filters)
     assert len(made.create) == 1
     assert made.status is not None
     assert "payload: nested more than 200 levels deep" in made.status["message"]
@@ -228,7 +256,10 @@ def test_an_event_is_handled_when_its_grace_is_over_and_never_looked_at_again() 
     assert late.status is not None
     assert len(late.status["triggeredRuns"]) == 2
     over = plan({**noted, "status": late.status}, flow("paid"), later=5)
-    assert over.status == {**late.status, "handledAt": "2026-11-23T12:00:05.000000Z"}
+    assert over.status == {
+        "triggeredRuns": late.status["triggeredRuns"],
+        "handledAt": "2026-11-23T12:00:05.000000Z",
+    }
     handled = {**noted, "status": over.status}
     assert plan(handled, flow("paid"), flow("paid", name="later"), later=6) == EventPlan()
 
@@ -257,6 +288,10 @@ def test_a_refused_run_is_told_and_waited_for_where_that_may_help(code: int, han
         (
             {"defaultFilters": [rule("true"), rule("output.n")]},
             "spec.defaultFilters[1].expression: 'output.n' is not CEL",
+        ),
+        (
+            {"defaultFilters": [rule("true", payload=nested(250))]},
+            "spec.defaultFilters[0].payload: nested more than 200 levels deep",
         ),
     ],
 )

@@ -63,7 +63,7 @@ async def test_a_run_starts_at_once_and_the_event_is_handled_after_its_grace(
     assert run["spec"]["input"] == {"n": 1}
     assert len(operator.jobs()) == 1
     triggered = {"triggeredRuns": [{"run": run["metadata"]["name"], "workflow": "flow"}]}
-    assert status(operator) == triggered
+    assert status(operator) == triggered | {"answered": [{"workflow": "flow"}]}
     operator.timers.pass_time(5)
     await operator.work()
     assert status(operator) == triggered | {"handledAt": "2026-11-23T12:00:05.000000Z"}
@@ -182,6 +182,45 @@ async def test_an_event_with_a_refused_run_still_expires(operator: Operator) -> 
     operator.timers.pass_time(9)
     await operator.reconciler.reconcile(PAID)
     assert operator.cluster.objects(WORKFLOW_EVENT.kind) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (413, "Request entity too large: limit is 3145728"),
+        (500, "etcdserver: request is too large"),
+        (500, "trying to send message larger than max (2500000 vs. 2097152)"),
+    ],
+)
+async def test_a_run_that_is_too_large_is_told(operator: Operator, code: int, words: str) -> None:
+    await operator.user_creates(workflow(), paid())
+    operator.cluster.refusals["create WorkflowRun"] = ApiError(code, "TooLarge", words)
+    await operator.reconciler.reconcile(PAID)
+    assert words in status(operator)["message"]
+    operator.timers.pass_time(5)
+    await operator.reconciler.reconcile(PAID)
+    assert words in status(operator)["message"]
+    assert "handledAt" in status(operator)
+
+
+async def test_a_filter_that_kept_an_event_out_may_go(operator: Operator) -> None:
+    await operator.user_creates(workflow(), event_filter("strict", "false"), paid(scope="eu"))
+    await operator.work()
+    await operator.cluster.delete(EVENT_FILTER, NAMESPACE, "strict")
+    operator.intake.gone(EVENT_FILTER, (NAMESPACE, "strict"), 10_000)
+    await live(operator)
+    assert runs(operator) == []
+    assert operator.cluster.order.count("update WorkflowEvent") == 2
+
+
+async def test_a_workflow_whose_filter_changes_has_one_run(operator: Operator) -> None:
+    declared = {"expression": "true", "scope": "eu"}
+    await operator.user_creates(workflow(defaultFilters=[declared]), paid(scope="eu"))
+    await operator.work()
+    changed = {"spec": {"defaultFilters": [{**declared, "expression": "1 == 1"}]}}
+    operator.see(await operator.cluster.merge_patch(WORKFLOW, NAMESPACE, "flow", changed))
+    await live(operator)
+    assert runs(operator) == ["flow"]
 
 
 async def test_another_failure_is_raised(operator: Operator) -> None:

@@ -1,0 +1,150 @@
+"""What workflows and filters answer to an event. Called by plan_event.
+
+Each answers once: what becomes of a filter afterwards changes nothing. The event's status holds the
+answers until it is handled, so that what is seen late can still answer, and nobody twice.
+"""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from podhatch.api.event import AnsweredWorkflow, WorkflowEvent, WorkflowEventStatus
+from podhatch.api.model import JsonObject
+
+from podhatch_operator.core.event_key import takes_key
+from podhatch_operator.core.event_start import Filter, Start, default_filters, filter_objects
+from podhatch_operator.core.expr import FILTER, ExpressionError, Facts
+from podhatch_operator.core.observed import ObservedEvent
+from podhatch_operator.core.pods import read_time
+from podhatch_operator.core.revision import Revision, current_revision
+
+MAX_NOTED = 1000
+"""Names in the notes of an event. Workflows for which there is no room are asked each time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Does the event start this run?"""
+
+    start: Start
+    is_yes: bool
+    problem: str | None = None
+    """Why there is no answer, if so: it is asked for again."""
+
+
+def answers_to(observed: ObservedEvent, event: WorkflowEvent) -> Iterator[Answer]:
+    """Yield the answers that are not in the event's status yet, those of one workflow together."""
+    status = event.status or WorkflowEventStatus()
+    notes = {each.workflow: each for each in status.answered}
+    made = {each.run for each in status.triggered_runs}
+    question = _Question(event)
+    for workflow in observed.workflows:
+        if not takes_key(workflow, event.spec.key) or not _was_there(workflow, observed.event):
+            continue
+        revision = current_revision(workflow)
+        starts = _starts(observed, event, revision)
+        if note := notes.get(revision.workflow):
+            starts = _open(starts, note, made, Start(event, revision))
+        elif not starts:
+            starts = [Start(event, revision)]
+        yield from map(question.ask, starts)
+
+
+def noted(
+    old: Sequence[AnsweredWorkflow], answers: Sequence[Answer], refused: Container[str]
+) -> list[AnsweredWorkflow]:
+    """Return what to remember: the answers until now and the new ones.
+
+    Args:
+        old: the notes until now.
+        answers: those that are new, in the order in which they were given.
+        refused: runs that could not be made.
+    """
+    notes = {each.workflow: each for each in old}
+    for workflow, group in groupby(answers, lambda each: each.start.revision.workflow):
+        notes[workflow] = _note(notes.get(workflow), workflow, list(group), refused)
+    kept: list[AnsweredWorkflow] = []
+    room = MAX_NOTED
+    for note in notes.values():
+        room -= 1 + len(note.filters) + len(note.pending)
+        if room >= 0:
+            kept.append(note)
+    return kept
+
+
+def _note(
+    old: AnsweredWorkflow | None, workflow: str, answers: list[Answer], refused: Container[str]
+) -> AnsweredWorkflow:
+    filters, pending = (set(old.filters), set(old.pending)) if old else (set[str](), set[str]())
+    for answer in answers:
+        start = answer.start
+        is_settled = answer.problem is None and start.name not in refused
+        if start.event_filter is None:
+            (pending.discard if is_settled else pending.add)(start.name)
+        elif is_settled:
+            filters.add(start.event_filter)
+    return AnsweredWorkflow(workflow=workflow, filters=sorted(filters), pending=sorted(pending))
+
+
+def _starts(observed: ObservedEvent, event: WorkflowEvent, revision: Revision) -> list[Start]:
+    """Return the runs that the workflow's filters may start."""
+    there = [
+        each
+        for each in observed.filters.get(revision.workflow, ())
+        if _was_there(each, observed.event)
+    ]
+    filters = [*default_filters(revision), *filter_objects(there)]
+    return [Start(event, revision, each) for each in filters]
+
+
+def _open(starts: list[Start], note: AnsweredWorkflow, made: set[str], plain: Start) -> list[Start]:
+    """Return what a workflow that has answered may still start: what was pending or is late."""
+    if plain.name in note.pending:
+        return [plain]
+    if plain.name in made:
+        return []
+    late = (each for each in starts if each.event_filter and each.event_filter not in note.filters)
+    return [*(each for each in starts if each.name in note.pending), *late]
+
+
+def _was_there(raw: JsonObject, event: JsonObject) -> bool:
+    """Return whether an object is no younger than the event; both times are whole seconds."""
+    if "deletionTimestamp" in raw["metadata"]:
+        return False
+    created = read_time(raw["metadata"].get("creationTimestamp"))
+    happened = read_time(event["metadata"].get("creationTimestamp"))
+    return created is None or happened is None or created <= happened
+
+
+class _Question:
+    """What filters are asked about an event. Those without a payload share what is made ready."""
+
+    def __init__(self, event: WorkflowEvent) -> None:
+        self._scope = event.spec.scope
+        values: JsonObject = {
+            "input": event.spec.payload,
+            "additional_metadata": event.spec.additional_metadata,
+            "event_id": event.metadata.name,
+            "event_key": event.spec.key,
+        }
+        self._event = Facts(values, FILTER)
+        self._plain = self._event.plus(payload={})
+
+    def ask(self, start: Start) -> Answer:
+        try:
+            is_yes = start.filter is None or self._lets_in(start.filter)
+        except ExpressionError as error:
+            return Answer(start, False, str(error))
+        if is_yes and (problem := start.problem):
+            return Answer(start, False, problem)
+        return Answer(start, is_yes)
+
+    def _lets_in(self, asked: Filter) -> bool:
+        rule = asked.rule
+        if rule.scope != self._scope:
+            return False
+        facts = self._event.plus(payload=rule.payload) if rule.payload else self._plain
+        try:
+            return facts.holds(rule.expression)
+        except ExpressionError as error:
+            raise ExpressionError(f"{asked.place}: {error}") from None
