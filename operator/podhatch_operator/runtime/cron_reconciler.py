@@ -11,7 +11,7 @@ from podhatch_operator.core.cron import CronPlan, plan_cron
 from podhatch_operator.core.observed import ObservedCron, Refusal
 from podhatch_operator.core.tick import is_live
 from podhatch_operator.runtime.cache import is_owned_by
-from podhatch_operator.runtime.children import REFUSED
+from podhatch_operator.runtime.children import is_refused
 from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.lean import label
 from podhatch_operator.runtime.observing import observe_cron
@@ -184,6 +184,6 @@ def _refusal(error: ApiError) -> Refusal:
     Raises:
         ApiError: any other failure.
     """
-    if error.status not in REFUSED:
+    if not is_refused(error):
         raise error
     return Refusal(error.status, error.message)

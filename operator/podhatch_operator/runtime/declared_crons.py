@@ -8,7 +8,7 @@ from podhatch.cluster import CRON_WORKFLOW, ApiError, kind_of
 
 from podhatch_operator.core.cron_declared import plan_declared_crons
 from podhatch_operator.core.observed import Refusal
-from podhatch_operator.runtime.children import REFUSED
+from podhatch_operator.runtime.children import is_refused
 from podhatch_operator.runtime.keys import cron_key
 from podhatch_operator.runtime.observing import crons_of
 from podhatch_operator.runtime.store import place_of
@@ -30,7 +30,7 @@ async def declare_crons(bench: Workbench, workflow: JsonObject) -> dict[str, Ref
         try:
             applied = await bench.cluster.apply(manifest, field_manager=FIELD_MANAGER)
         except ApiError as error:
-            if error.status not in REFUSED:
+            if not is_refused(error):
                 raise
             refused[manifest["spec"]["schedule"]] = Refusal(error.status, error.message)
             continue

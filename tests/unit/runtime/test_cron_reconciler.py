@@ -93,10 +93,17 @@ async def test_a_tick_whose_job_was_deleted_meanwhile_makes_no_run(operator: Ope
     assert operator.cluster.objects("WorkflowRun") == []
 
 
-async def test_a_refused_run_is_told_and_tried_again(operator: Operator) -> None:
-    operator.cluster.refusals["create WorkflowRun"] = ApiError(403, "Forbidden", "exceeded quota")
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ApiError(403, "Forbidden", "exceeded quota"),
+        ApiError(500, "InternalError", "etcdserver: request is too large"),
+    ],
+)
+async def test_a_refused_run_is_told_and_tried_again(operator: Operator, refusal: ApiError) -> None:
+    operator.cluster.refusals["create WorkflowRun"] = refusal
     await operator.user_creates(TICK)
-    with pytest.raises(RetryLater, match="exceeded quota"):
+    with pytest.raises(RetryLater, match=refusal.message):
         await operator.reconciler.reconcile(CRON)
     assert valid(operator)["reason"] == "RunRefused"
     assert "status" not in tick(operator)
