@@ -2,6 +2,7 @@
 
 import sys
 from importlib.util import find_spec
+from io import TextIOWrapper
 
 from podhatch.cli.exits import USAGE
 
@@ -14,6 +15,10 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(USAGE)
+    # What the output's encoding does not have is shown by its number instead of ending the command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     from podhatch.cli.commands import app
 
     app(prog_name="podhatch")

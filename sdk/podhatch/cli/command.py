@@ -9,6 +9,7 @@ import inspect
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Awaitable, Callable
 from inspect import Parameter
 from typing import Any, Concatenate, ParamSpec
@@ -79,9 +80,31 @@ def run_to_exit(work: Callable[[], Awaitable[int | None] | int | None]) -> int:
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return exits.CLOSED
+    except OSError as error:  # a full disk below the output, most likely
+        print(f"error: {error}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
+        return exits.REFUSED
+    except Exception as error:
+        print(f"error: {_fault(error)}", file=sys.stderr)
+        return exits.BROKEN
     return result or exits.SUCCEEDED
+
+
+def _discard_output() -> None:
+    """Let what is left of the output go nowhere: Python would stumble over it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fault(error: Exception) -> str:
+    """Return a sentence on what nobody has foreseen, with what it takes to mend it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return f"this is a fault in podhatch: {what} ({os.path.basename(last.filename)}:{last.lineno})"
 
 
 def _finish(work: Awaitable[int | None]) -> int | None:

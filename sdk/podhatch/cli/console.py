@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +19,9 @@ from podhatch.cli.words import printable
 
 PIPE_WIDTH = 200
 """Characters a line where no terminal sets a limit, so that names are whole."""
+
+
+YAML_WIDTH = 100
 
 
 class _Output(Console):
@@ -59,9 +63,25 @@ def print_raw(value: JsonObject, output: Format) -> None:
         for item in items:
             print(f"{item['kind'].lower()}.{GROUP}/{item['metadata']['name']}")
     elif output is Format.JSON:
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print_json(value)
     else:
-        print(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), end="")
+        print_yaml([value])
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, in ASCII where the output holds no more."""
+    print(json.dumps(value, indent=2, ensure_ascii=not _holds_unicode()))
+
+
+def print_yaml(values: Sequence[JsonObject]) -> None:
+    """Print YAML documents, in ASCII where the output holds no more."""
+    unicode = _holds_unicode()
+    text = yaml.safe_dump_all(values, sort_keys=False, allow_unicode=unicode, width=YAML_WIDTH)
+    print(text, end="")
+
+
+def _holds_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def print_table(console: Console, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

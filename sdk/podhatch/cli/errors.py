@@ -39,7 +39,7 @@ def explain(error: Exception) -> str:
     return f"the API server refused: {error}"
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: object, names: Iterable[str]) -> str:
     """Return a question that names what is most like a name, to be added to a sentence."""
-    nearest = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    nearest = get_close_matches(str(name), list(names), n=1, cutoff=0.6)
     return f"; did you mean {nearest[0]}?" if nearest else ""

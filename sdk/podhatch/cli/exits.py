@@ -16,6 +16,8 @@ CANCELLED = 4
 """The run that was waited for was cancelled."""
 REFUSED = 5
 """It could not be done: there is no such object, or the cluster or the workflow's code refused."""
+BROKEN = 70
+"""podhatch itself failed."""
 INTERRUPTED = 130
 """Control-C. The run that was watched goes on."""
 CLOSED = 141

@@ -73,19 +73,23 @@ def moment(option: str, text: str, now: datetime, *, past: bool) -> datetime:
     A time without a zone is in the reader's own.
 
     Raises:
-        WrongUsage: It is neither.
+        WrongUsage: It is neither, or too far away.
     """
-    if match := _PERIOD.fullmatch(text):
-        period = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-        return now - period if past else now + period
+    match = _PERIOD.fullmatch(text)
     try:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text) if match is None else now
     except ValueError:
         raise WrongUsage(
             f"{option} {text!r}: write a period such as 30m, 2h or 7d, or a time such as "
             "2026-12-24T18:00"
         ) from None
-    return found.astimezone(UTC)
+    try:
+        if match is None:
+            return found.astimezone(UTC)
+        period = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        return now - period if past else now + period
+    except (OverflowError, ValueError):
+        raise WrongUsage(f"{option} {text!r}: this is too far away to be a time") from None
 
 
 def _content(option: str, text: str) -> str:

@@ -248,6 +248,8 @@ class Cluster:
                         yield event
         except (*_LOST, TimeoutError):
             return
+        except ValueError:
+            raise self._no_api_server() from None
         finally:
             if response.connection and response.connection.transport:
                 response.connection.transport.abort()  # TLS would wait for the server's farewell
@@ -312,6 +314,8 @@ class Cluster:
             return json.loads(await response.read())
         except (*_LOST, TimeoutError) as error:
             raise self._unreachable(error) from error
+        except ValueError:
+            raise self._no_api_server() from None
         finally:
             response.release()
 
@@ -358,6 +362,12 @@ class Cluster:
         why = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else "lost")
         return ClusterUnreachable(
             f"the API server {self.connection.server} cannot be reached: {why}"
+        )
+
+    def _no_api_server(self) -> ClusterUnreachable:
+        return ClusterUnreachable(
+            f"{self.connection.server} does not answer as an API server does: is there a proxy, or "
+            "a page to log in, before it?"
         )
 
 

@@ -5,10 +5,12 @@ client certificates and exec plugins. That package is slow to import, so only a 
 """
 
 import asyncio
+import logging
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,13 +124,44 @@ def _from_kubeconfig(path: str | None, context: str | None) -> Connection:
     from kubernetes import config
 
     path = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    why = "there is no such file"
+    if any(os.path.exists(each) for each in path.split(os.pathsep)):
+        try:
+            with _complaints() as complaints:
+                found = _read_kubeconfig(path, context)
+            if not complaints:
+                return found
+            why = f"its exec plugin: {complaints[0]}"
+        except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
+            why = _first_line(error)
+        except (AttributeError, LookupError, TypeError):  # the package takes any file for one
+            why = "it does not hold what a kubeconfig does"
+    raise ClusterUnreachable(
+        f"no cluster: this is no pod, and the kubeconfig {path} cannot be used ({why}); set "
+        "KUBECONFIG to one that can"
+    )
+
+
+@contextmanager
+def _complaints() -> Generator[list[str]]:
+    """Collect what the kubernetes package only logs: why an exec plugin gave no credentials."""
+    found: list[str] = []
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.module != "kube_config":
+            return True
+        found.append(" ".join(record.getMessage().split()))
+        return False
+
+    # Without any handler, its first error would configure the logging of the whole program.
+    placeholder = logging.NullHandler()
+    logging.root.addHandler(placeholder)
+    logging.root.addFilter(collect)
     try:
-        return _read_kubeconfig(path, context)
-    except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
-        raise ClusterUnreachable(
-            f"no cluster: this is no pod, and the kubeconfig {path} cannot be used "
-            f"({_first_line(error)}); set KUBECONFIG to one that can"
-        ) from None
+        yield found
+    finally:
+        logging.root.removeFilter(collect)
+        logging.root.removeHandler(placeholder)
 
 
 def _read_kubeconfig(path: str, context: str | None) -> Connection:

@@ -44,6 +44,13 @@ async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp
     )
 
 
+async def test_a_page_from_a_proxy_is_no_answer(tmp_path: Path):
+    page = Answer(page="<html>please log in</html>")
+    code, [line] = await told(tmp_path, ["list"], page)
+    assert code == exits.UNREACHABLE
+    assert " does not answer as an API server does: is there a proxy, " in line
+
+
 WRITTEN: JsonObject = {
     "metadata": {"name": "word-report-67g68j74", "creationTimestamp": "2026-01-01T00:00:02Z"},
     "spec": {"name": "Word report", "tasks": []},

@@ -48,3 +48,19 @@ def test_what_is_no_pair_is_named(word: str):
 )
 def test_a_moment_is_a_period_or_a_time(text: str, past: bool, meant: datetime):
     assert moment("--since", text, NOW, past=past) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "past"),
+    [
+        ("99999999d", True),
+        ("99999999999d", False),
+        ("9" * 400 + "w", False),
+        ("0001-01-01T00:00", True),
+        ("0001-01-01T00:00+14:00", True),
+        ("9999-12-31T23:59-14:00", False),
+    ],
+)
+def test_a_moment_too_far_away_is_named(text: str, past: bool):
+    with pytest.raises(WrongUsage, match=r"^--since '.*': this is too far away to be a time$"):
+        moment("--since", text, NOW, past=past)

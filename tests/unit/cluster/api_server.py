@@ -21,6 +21,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     chunks: list[bytes] | None = None
     drop: bool = False
+    page: str = ""
+    """HTML, as a proxy sends it."""
 
 
 @dataclass
@@ -39,6 +41,8 @@ class ApiServer:
         self.requests.append(request)
         self.bodies.append(await request.read())
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+        if answer.page:
+            return web.Response(text=answer.page, content_type="text/html")
         if answer.chunks is None and not answer.drop:
             return web.json_response(answer.body, status=answer.status, headers=answer.headers)
         response = web.StreamResponse(status=answer.status)

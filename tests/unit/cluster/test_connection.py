@@ -73,6 +73,28 @@ async def test_an_exec_plugin_gives_the_token(tmp_path: Path) -> None:
     assert await found.credentials.refresh() == "Bearer from-plugin"
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "why"),
+    [
+        ("/nowhere/plugin", [], "No such file or directory: '/nowhere/plugin'"),
+        ("sh", ["-c", "echo not logged in >&2; exit 3"], "process returned 3. not logged in"),
+        ("echo", ["word"], "failed to decode process output"),
+    ],
+)
+async def test_an_exec_plugin_that_gives_nothing_is_named(
+    tmp_path: Path,
+    command: str,
+    arguments: list[str],
+    why: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    version = "client.authentication.k8s.io/v1"
+    plugin = {"apiVersion": version, "command": command, "args": arguments}
+    with pytest.raises(ClusterUnreachable, match=f"its exec plugin: .*{why}"):
+        await Connection.find(kubeconfig(tmp_path / "config", {"exec": plugin}))
+    assert capsys.readouterr().err == ""
+
+
 async def test_tls_names_and_doubts_are_kept(tmp_path: Path) -> None:
     options = {"insecure-skip-tls-verify": True, "tls-server-name": "other"}
     found = await Connection.find(kubeconfig(tmp_path / "config", {"token": "t"}, **options))
@@ -99,9 +121,12 @@ async def test_a_pod_uses_its_service_account(
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "No configuration found"),
+        (None, "there is no such file"),
         ("a: [", "while parsing"),
         ("{}", "current-context"),
+        ("word", "it does not hold what a kubeconfig does"),
+        ("[1]", "it does not hold what a kubeconfig does"),
+        ("{current-context: c, contexts: 3}", "it does not hold what a kubeconfig does"),
     ],
 )
 async def test_what_is_wrong_is_said_in_a_sentence(

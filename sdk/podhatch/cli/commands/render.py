@@ -1,10 +1,9 @@
 """`podhatch render`: the objects of all workflows of a Hatchet as YAML, for GitOps."""
 
-import yaml
-
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
 from podhatch.cli.commands.deploy import Image, What, use_image
+from podhatch.cli.console import print_yaml
 from podhatch.cli.definitions import find_workflows
 from podhatch.cli.place import Place
 from podhatch.cli.publish import manifest
@@ -20,4 +19,4 @@ def render(place: Place, what: What, image: Image = None) -> None:
     manifests = [manifest(workflow) for workflow in find_workflows(what, place)]
     sources = {each.source["metadata"]["name"]: each.source for each in manifests if each.source}
     objects = [*sources.values(), *(each.workflow for each in manifests)]
-    print(yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True, width=100), end="")
+    print_yaml(objects)

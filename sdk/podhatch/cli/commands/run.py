@@ -13,7 +13,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_workflow
-from podhatch.cli.console import new_console, print_raw
+from podhatch.cli.console import new_console, print_json, print_raw
 from podhatch.cli.definitions import find_workflow
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.exits import exit_code_of
@@ -116,7 +116,7 @@ async def _print_outputs(target: Target, run: JsonObject) -> None:
     if status is not None and status.phase == "Succeeded":
         texts = await runs.outputs(target, name, run)
         outputs = {task: json.loads(text) if text else None for task, text in texts.items()}
-        print(json.dumps(outputs, indent=2, ensure_ascii=False))
+        print_json(outputs)
     elif status is not None:
         why = f"run {name} is {status.phase}: {status.message} (see `podhatch get {name}`)"
         print(f"error: {why}", file=sys.stderr)

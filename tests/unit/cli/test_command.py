@@ -1,0 +1,71 @@
+"""How a command ends that goes wrong in a way of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from podhatch.cli import exits
+from podhatch.cli.command import run_to_exit
+
+FLOWS = """
+from podhatch import Context, EmptyModel, Hatchet
+
+hatchet = Hatchet()
+
+@hatchet.task(description="caf\u00e9")
+def drink(input: EmptyModel, ctx: Context) -> int:
+    return 1
+"""
+
+
+def podhatch(words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command through a shell, as only that closes, fills and encodes outputs."""
+    return subprocess.run(
+        ["bash", "-c", f"'{sys.executable}' -m podhatch.cli {words}"],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_what_nobody_has_foreseen_is_a_sentence_and_no_failed_run(
+    capsys: pytest.CaptureFixture[str],
+):
+    def stumble() -> int:
+        return {"a": 1}["b"]
+
+    assert run_to_exit(stumble) == exits.BROKEN
+    told = capsys.readouterr().err
+    assert told.startswith("error: this is a fault in podhatch: KeyError: 'b' (test_command.py:")
+    assert len(told.splitlines()) == 1
+
+
+def test_an_output_that_is_full_is_a_sentence(tmp_path: Path):
+    done = podhatch("version --client > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (
+        exits.REFUSED,
+        "error: [Errno 28] No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", '"caf\\xE9"'), ("utf-8", "caf\u00e9")])
+def test_an_output_that_does_not_hold_all_signs_has_their_numbers(
+    tmp_path: Path, encoding: str, shown: str
+):
+    (tmp_path / "flows.py").write_text(FLOWS)
+    done = podhatch("render flows.py:hatchet", tmp_path, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (exits.SUCCEEDED, "")
+    assert f"description: {shown}\n" in done.stdout
+
+
+def test_a_line_that_does_not_fit_the_output_is_shown_all_the_same(tmp_path: Path):
+    (tmp_path / "flows.yaml").write_text(
+        "{apiVersion: podhatch.dev/v1alpha1, kind: Workflow, spec: {caf\u00e9: 1, tasks: []}}\n"
+    )
+    done = podhatch("lint flows.yaml", tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == exits.FAILED
+    assert "caf\\xe9" in done.stdout
