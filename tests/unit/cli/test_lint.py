@@ -1,9 +1,14 @@
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
+from podhatch.cli import exits
+from podhatch.cli.commands import app
 from podhatch.cli.lint.check import findings
 from podhatch.cli.lint.document import documents
 from podhatch.cli.lint.finding import Finding, split_field
+from typer.testing import CliRunner
 
 WORKFLOW = """
     apiVersion: podhatch.dev/v1alpha1
@@ -44,6 +49,144 @@ def test_a_fault_in_a_task_is_named_with_its_line(line: str, complaint: str):
     found = of_tasks("- name: a", "  python: m:f", line)
     assert found[0].startswith(complaint), found
     assert len(found) == 1, found
+
+
+def of_object(kind: str, metadata: str, spec: str) -> list[str]:
+    return complaints(
+        f"apiVersion: podhatch.dev/v1alpha1\nkind: {kind}\nmetadata: {metadata}\nspec: {spec}\n"
+    )
+
+
+ONE_TASK = "{tasks: [{name: a, python: 'm:f'}]}"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "complaint"),
+    [
+        ("", "3 metadata.name: an object needs a name"),
+        ("{name: ''}", "3 metadata.name: an object needs a name"),
+        ("foo", "3 metadata: it holds fields, such as name"),
+        ("{name: Foo Bar}", "3 metadata.name: 'Foo Bar' cannot be one: it has lower-case"),
+        ("{name: a_b}", "3 metadata.name: 'a_b' cannot be one"),
+        ("{name: 7}", "3 metadata.name: 7 is not a text: put it in quotes"),
+        ("{name: a, namespace: a.b}", "3 metadata.namespace: 'a.b' cannot be one"),
+        ("{generateName: A-}", "3 metadata.generateName: 'A-' cannot be one"),
+        ("{name: a, lables: {}}", "3 metadata.lables: unknown field; did you mean labels?"),
+        ("{name: a, 1: 2}", "3 metadata.1: unknown field"),
+        ("{name: a, labels: [b]}", "3 metadata.labels: it holds texts by their keys"),
+        ("{name: a, labels: {a b: c}}", "3 metadata.labels.a b: the key is a name, such as"),
+        ("{name: a, labels: {A/b: c}}", "3 metadata.labels.A/b: the key is a name, such as"),
+        ("{name: a, labels: {b: yes}}", "3 metadata.labels.b: True is not a text: put it in"),
+        ("{name: a, labels: {b: c d}}", "3 metadata.labels.b: 'c d' cannot be the value of a"),
+        ("{name: a, annotations: {b: 1}}", "3 metadata.annotations.b: 1 is not a text"),
+    ],
+)
+def test_metadata_is_what_the_api_server_takes(metadata: str, complaint: str):
+    [found] = of_object("Workflow", metadata, ONE_TASK)
+    assert found.startswith(complaint), found
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{generateName: a-}",
+        "{name: a.b, namespace: team, labels: , annotations: {Example.com/b: c d}}",
+        "{name: a, labels: {example.com/b: '', c: D_e.f}, creationTimestamp: }",
+    ],
+)
+def test_metadata_may_be(metadata: str):
+    assert of_object("WorkflowRun", metadata, "{workflow: w}") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("onEvents: ['a:b', c, 'a:b']", "5 spec.onEvents[2]: 'a:b' stands in this list already"),
+        ("onCrons: ['@daily', '@daily']", "5 spec.onCrons[1]: '@daily' stands in this list"),
+        (
+            "tasks: [{name: a, python: 'm:f'}, {name: a, python: 'm:g'}]",
+            "5 spec.tasks[1].name: 'a' stands in this list already: take one away",
+        ),
+        (
+            "tasks: [{name: a, python: 'm:f', parents: [b, b]}, {name: b, python: 'm:f'}]",
+            "5 spec.tasks[0].parents[1]: 'b' stands in this list already",
+        ),
+    ],
+)
+def test_what_stands_twice_in_a_list_is_found(line: str, complaint: str):
+    tasks = "" if line.startswith("tasks") else "\n  tasks: [{name: a, python: 'm:f'}]"
+    [found] = of_object("Workflow", "{name: w}", f"\n  {line}{tasks}")
+    assert found.startswith(complaint), found
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-12-24T18:00:00",
+        "2026-12-24 18:00:00Z",
+        "2026-12-24",
+        "1969-12-31T23:59:59Z",
+        "3000-01-01T00:00:00Z",
+        "2026-12-24T18:00:00+15:00",
+        "later",
+    ],
+)
+def test_a_time_that_the_api_server_refuses_is_found(moment: str):
+    [found] = of_object("WorkflowRun", "{name: r}", f"{{workflow: w, startAt: {moment}}}")
+    assert found.startswith(f"4 spec.startAt: '{moment}' is not a time from 1970 to 2999 with its")
+
+
+def test_a_day_that_is_not_in_the_calendar_is_found():
+    spec = "{workflow: w, startAt: 2026-02-30T00:00:00Z}"
+    [found] = of_object("WorkflowRun", "{name: r}", spec)
+    assert found.startswith("4 spec.startAt: ")
+
+
+def test_a_time_zone_that_is_none_is_found():
+    spec = "{workflow: w, schedule: '@daily', timeZone: Europe/Pari}"
+    [found] = of_object("CronWorkflow", "{name: c}", spec)
+    assert found == "4 spec.timeZone: 'Europe/Pari' is no IANA time zone, as Europe/Paris is"
+
+
+def test_the_objects_of_a_list_are_checked():
+    run = "{apiVersion: podhatch.dev/v1alpha1, kind: WorkflowRun, metadata: {name: r}, spec: "
+    text = f"""
+        apiVersion: v1
+        kind: List
+        items:
+        - {run}{{workflow: w}}}}
+        - {run}{{workflw: w}}}}
+        - a text
+    """
+    assert complaints(text) == [
+        "6 spec.workflw: unknown field; did you mean workflow?",
+        "6 spec.workflow: Field required",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("a: 1\nb: {c: 1,\n  c: 2}\n", 3, "the key c stands in this mapping already"),
+        ("a: &x\n  b: *x\n", 1, "Circular reference detected"),
+        ("a: .nan\n", 1, "Out of range float values are not JSON compliant"),
+        ("a: !!binary aGk=\n", 1, "Object of type bytes is not JSON serializable"),
+        ("a: !!int b\n", 1, "invalid literal for int"),
+    ],
+)
+def test_what_kubectl_could_not_send_is_found(text: str, line: int, problem: str):
+    with pytest.raises(yaml.MarkedYAMLError) as caught:
+        list(documents(text))
+    assert str(caught.value.problem).startswith(problem)
+    assert caught.value.problem_mark
+    assert caught.value.problem_mark.line + 1 == line
+
+
+def test_a_mapping_may_take_from_others():
+    text = "a: &x {b: 1, c: 1}\nd: {e: {f: &y {<<: *x, b: 2}}}\ng: {<<: *y, b: 3}\n"
+    [document] = documents(text)
+    assert document.value["g"] == {"b": 3, "c": 1}
+    assert document.line(("g", "b")) == 3
 
 
 def test_a_circle_of_tasks_is_found():
@@ -97,6 +240,12 @@ def test_the_filter_of_events_is_checked():
     assert found.startswith("5 spec.expression: 'input.id >' is not CEL: ")
 
 
+def test_a_filter_of_a_workflow_is_told_once():
+    spec = "{tasks: [{name: a, python: 'm:f'}], defaultFilters: [{scope: s, expression: 'x >'}]}"
+    [found] = of_object("Workflow", "{name: w}", spec)
+    assert found.startswith("4 spec.defaultFilters[0].expression: 'x >' is not CEL: ")
+
+
 def test_kinds_and_versions_that_are_not_known_are_named():
     [kind] = complaints("apiVersion: podhatch.dev/v1alpha1\nkind: Workflw\n")
     assert kind == "2 kind: there is no kind 'Workflw'; did you mean Workflow?"
@@ -116,6 +265,27 @@ def test_a_time_stays_a_text_as_kubectl_has_it():
         spec: {workflow: w, startAt: 2026-12-24T18:00:00Z, input: {when: 2026-12-24}}
     """
     assert complaints(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("metadata:\n", "5: Workflow without a name: metadata.name: an object needs a name"),
+        ("metadata: foo\n", "5: Workflow without a name: metadata: it holds fields, such as name"),
+        ("metadata: {name: w}\n1: 2\n", "6: Workflow w: 1: unknown field"),
+        ("metadata: {name: w}\nmetadata: {}\n", "6: the key metadata stands in this mapping"),
+        ("metadata: &x {name: w, labels: *x}\n", "2: Circular reference detected"),
+        ("metadata: [\n", "6: while parsing a flow node, expected the node content, but found"),
+        ("metadata: '\0'\n", " unacceptable character #x0000: special characters are not"),
+    ],
+)
+def test_the_command_names_file_and_line(text: str, complaint: str, tmp_path: Path):
+    file = tmp_path / "bad.yaml"
+    head = "# the first line\napiVersion: podhatch.dev/v1alpha1\nkind: Workflow\n"
+    file.write_text(f"{head}spec: {ONE_TASK}\n{text}")
+    result = CliRunner().invoke(app, ["lint", str(file)])
+    assert (result.exit_code, len(result.output.splitlines())) == (exits.FAILED, 1), result.output
+    assert result.output.startswith(f"{file}:{complaint}")
 
 
 def test_a_path_is_read_as_it_is_written():

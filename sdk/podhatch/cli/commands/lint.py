@@ -4,11 +4,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 import yaml
 
+from podhatch.api.model import JsonObject
 from podhatch.cli import exits
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
@@ -35,7 +36,12 @@ class _Source:
 
     name: str
     documents: list[Document]
-    flaws: list[str]
+    flaws: list[tuple[int | None, str]]
+    """Each with its line, where there is one."""
+
+    def place(self, line: int | None) -> str:
+        """Return what stands at the beginning of a complaint."""
+        return self.name if line is None else f"{self.name}:{line}"
 
 
 @command(app)
@@ -57,44 +63,41 @@ def lint(place: Place, what: What) -> int:
 
 def _source(name: str, place: Place) -> _Source:
     if name == "-" or name.endswith(SUFFIXES):
-        return _read("stdin" if name == "-" else name, _text(name))
+        return _read(name)
     if Path(name).exists() and ":" not in name:
         raise Refused(f"{name}: name a {', '.join(SUFFIXES)} file, or module:hatchet")
-    made: list[Document] = []
-    flaws: list[str] = []
+    source = _Source(name, [], [])
     for workflow in find_workflows(name, place):
         try:
-            made.append(Document(workflow.manifest().workflow))
+            source.documents.append(Document(workflow.manifest().workflow))
         except ValueError as error:
-            flaws.append(str(error))
-    return _Source(name, made, flaws)
+            source.flaws.append((None, str(error)))
+    return source
 
 
-def _read(name: str, text: str) -> _Source:
-    found: list[Document] = []
+def _read(name: str) -> _Source:
+    source = _Source("stdin" if name == "-" else name, [], [])
     try:
-        found += documents(text)
-    except yaml.YAMLError as error:
-        return _Source(name, found, [" ".join(str(error).split())])
-    return _Source(name, found, [])
-
-
-def _text(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read()
-    try:
-        return Path(name).read_text()
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        source.documents.extend(documents(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{name} cannot be read: {error}") from None
+        raise Refused(f"{source.name} cannot be read: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        why = ", ".join(part for part in (error.context, error.problem) if part)
+        source.flaws.append((error.problem_mark.line + 1 if error.problem_mark else None, why))
+    except yaml.YAMLError as error:
+        source.flaws.append((None, " ".join(str(error).split())))
+    return source
 
 
 def _complaints(source: _Source) -> Iterator[str]:
-    for flaw in source.flaws:
-        yield f"{source.name}: {flaw}"
+    for line, flaw in source.flaws:
+        yield f"{source.place(line)}: {flaw}"
     for document in source.documents:
         value = document.value
-        name = value.get("metadata", {}).get("name") or "without a name"
+        metadata = value.get("metadata")
+        named = isinstance(metadata, dict) and cast("JsonObject", metadata).get("name")
+        subject = f"{value.get('kind')} {named or 'without a name'}"
         for finding in findings(value):
-            line = document.line(finding.path)
-            place = source.name if line is None else f"{source.name}:{line}"
-            yield f"{place}: {value.get('kind')} {name}: {finding.field}: {finding.message}"
+            place = source.place(document.line(finding.path))
+            yield f"{place}: {subject}: {finding.field}: {finding.message}"

@@ -7,23 +7,23 @@ and jsonschema are installed, the operator's own checks are asked too.
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, cast
 
 from pydantic import ValidationError
 
 from podhatch.api.crds import DEFINITIONS
-from podhatch.api.cron import CronWorkflow
+from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
+from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import API_VERSION, GROUP
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.cli.errors import did_you_mean
-from podhatch.cli.lint.finding import Finding, Path
-from podhatch.cli.lint.parts import parts
+from podhatch.cli.lint.fields import field_findings
+from podhatch.cli.lint.finding import Finding
+from podhatch.cli.lint.metadata import metadata_findings
 from podhatch.cli.lint.rules import broken_rules, filter_problem, workflow_findings
 from podhatch.cron_expression import checked_cron
+from podhatch.time_zone import is_time_zone
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
-
-TOP = ("apiVersion", "kind", "metadata")
 
 
 def findings(value: JsonObject) -> list[Finding]:
@@ -36,10 +36,10 @@ def findings(value: JsonObject) -> list[Finding]:
     if kind not in MODELS:
         return [Finding(("kind",), f"there is no kind {kind!r}{did_you_mean(kind, MODELS)}")]
     schema = schema_of(kind)
-    found = [*_unknown(value, schema, ()), *_misfits(value, MODELS[kind])]
-    if not found:
-        found = [*broken_rules(value, schema, ()), *_semantics(value, MODELS[kind])]
-    return found
+    found = [*metadata_findings(value.get("metadata")), *field_findings(value, schema)]
+    known = {each.path for each in found}
+    found += [each for each in _misfits(value, MODELS[kind]) if each.path not in known]
+    return found or [*broken_rules(value, schema, ()), *_semantics(value, MODELS[kind])]
 
 
 @lru_cache
@@ -51,44 +51,34 @@ def schema_of(kind: str) -> JsonObject:
     return schema
 
 
-def _unknown(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
-    """Yield the fields that the API server would drop."""
-    if schema.get("x-kubernetes-preserve-unknown-fields") or path == ("metadata",):
-        return
-    if isinstance(value, dict) and "properties" in schema:
-        names: set[str] = {*schema["properties"], *(() if path else TOP)}
-        for name in cast("JsonObject", value).keys() - names:
-            yield Finding((*path, name), f"unknown field{did_you_mean(name, names)}")
-    for part, held, inner in parts(value, schema):
-        yield from _unknown(held, inner, (*path, part))
-
-
 def _misfits(value: JsonObject, model: type[ApiObject]) -> Iterator[Finding]:
     """Yield the fields whose values cannot be."""
     try:
-        model.model_validate_json(json.dumps(value, default=str), strict=True)
+        model.model_validate_json(json.dumps(_without_metadata(value)), strict=True)
     except ValidationError as error:
         for each in error.errors(include_url=False, include_context=False, include_input=False):
             yield Finding(each["loc"], each["msg"])
 
 
 def _semantics(value: JsonObject, model: type[ApiObject]) -> Iterator[Finding]:
-    parsed = model.model_validate(value)
+    parsed = model.model_validate(_without_metadata(value))
     if isinstance(parsed, CronWorkflow):
-        try:
-            checked_cron(parsed.spec.schedule)
-        except ValueError as error:
-            yield Finding(("spec", "schedule"), str(error))
-    for path, expression in _expressions(value):
-        if problem := filter_problem(expression):
-            yield Finding(path, problem)
+        yield from _tick_findings(parsed.spec)
+    if isinstance(parsed, EventFilter) and (problem := filter_problem(parsed.spec.expression)):
+        yield Finding(("spec", "expression"), problem)
     yield from workflow_findings(parsed)
 
 
-def _expressions(value: JsonObject) -> Iterator[tuple[Path, str]]:
-    """Yield the expressions of filters; the check of a workflow knows those of its conditions."""
-    spec = value["spec"]
-    if value["kind"] == "EventFilter":
-        yield ("spec", "expression"), spec["expression"]
-    for index, rule in enumerate(spec.get("defaultFilters", [])):
-        yield ("spec", "defaultFilters", index, "expression"), rule["expression"]
+def _without_metadata(value: JsonObject) -> JsonObject:
+    """Return the object for the models, which know less of metadata than the API server."""
+    return {key: held for key, held in value.items() if key != "metadata"}
+
+
+def _tick_findings(cron: CronWorkflowSpec) -> Iterator[Finding]:
+    try:
+        checked_cron(cron.schedule)
+    except ValueError as error:
+        yield Finding(("spec", "schedule"), str(error))
+    if not is_time_zone(cron.time_zone):
+        message = f"{cron.time_zone!r} is no IANA time zone, as Europe/Paris is"
+        yield Finding(("spec", "timeZone"), message)

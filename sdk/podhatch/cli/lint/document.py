@@ -1,5 +1,6 @@
 """The documents of a YAML file, as kubectl would send them, and the line of a field."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -37,31 +38,76 @@ class _Loader(yaml.SafeLoader):
     """Leaves times as texts, as kubectl does."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_Loader.add_constructor(
+    "tag:yaml.org,2002:timestamp", cast("Any", yaml.SafeLoader).construct_yaml_str
+)
 
 
 def documents(text: str) -> Iterator[Document]:
-    """Yield the objects of a file; what is no mapping is left out.
+    """Yield the objects of a file, and of the lists in it; what is no mapping is left out.
 
     Raises:
-        yaml.YAMLError: It is not YAML.
+        yaml.YAMLError: It is not YAML, or nothing that could be sent as JSON.
     """
     loader: Any = _Loader(text)  # its stubs do not know these methods
     while loader.check_node():
         node = loader.get_node()
-        value = loader.construct_document(node)
-        if isinstance(value, dict):
-            yield Document(cast("JsonObject", value), node)
+        _check_keys(node)
+        try:
+            value = json.loads(json.dumps(loader.construct_document(node), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+        yield from _objects(value, node)
+
+
+def _check_keys(root: yaml.Node) -> None:
+    """Refuse what kubectl refuses: a key that stands twice in one mapping."""
+    for pairs in _mappings(root):
+        keys = set[str]()
+        for key in (key for key, _ in pairs if isinstance(key, yaml.ScalarNode)):
+            text = str(cast("Any", key).value)
+            if text in keys:
+                problem = f"the key {text} stands in this mapping already"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            keys.add(text)
+
+
+def _mappings(root: yaml.Node) -> Iterator[list[tuple[yaml.Node, yaml.Node]]]:
+    """Yield each mapping once; aliases may lead in circles."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        children: Any = node.value
+        if isinstance(node, yaml.SequenceNode):
+            waiting += children
+        elif isinstance(node, yaml.MappingNode):
+            waiting += [held for _, held in children]
+            yield children
+
+
+def _objects(value: Any, node: yaml.Node) -> Iterator[Document]:
+    """Yield an object, or those in a list as kubectl and podhatch print it."""
+    if not isinstance(value, dict):
+        return
+    found = cast("JsonObject", value)
+    items = found.get("items")
+    if str(found.get("kind", "")).endswith("List") and isinstance(items, list):
+        nodes: Any = cast("Any", _step(node, "items"))[1].value
+        for item, held in zip(cast("list[Any]", items), nodes, strict=True):
+            yield from _objects(item, held)
+    else:
+        yield Document(found, node)
 
 
 def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
     """Return where a field or entry begins, and the node it holds. Tasks are found by name too."""
     value: Any = node.value
     if isinstance(node, yaml.MappingNode):
-        return next(((key, held) for key, held in value if key.value == part), None)
+        # what a mapping takes from another by `<<` comes before its own
+        return next(((key, held) for key, held in reversed(value) if key.value == part), None)
     if isinstance(node, yaml.SequenceNode):
         if isinstance(part, int):
             return (value[part], value[part]) if part < len(value) else None

@@ -5,7 +5,6 @@ Coroutines for the portal, called by `create_cron` of the runnables and by the c
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -32,6 +31,7 @@ from podhatch.cron_expression import checked_cron
 from podhatch.errors import RequestRefused
 from podhatch.metadata import metadata_texts
 from podhatch.serialization import describe
+from podhatch.time_zone import is_time_zone
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class CronRequest:
             raise ValueError(f"{subject}: {describe(error)}") from None
         except ValueError as error:
             raise ValueError(f"{subject}: expression: {error}") from None
-        if not _is_zone(self.time_zone):
+        if not is_time_zone(self.time_zone):
             raise ValueError(
                 f"{subject}: time_zone: {self.time_zone!r} is no IANA time zone, as Europe/Paris is"
             )
@@ -180,14 +180,3 @@ async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
 
 async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
     return cron_of(stored, await true_name(session, stored.spec.workflow))
-
-
-def _is_zone(name: str) -> bool:
-    """Tell whether there is such a time zone; true where nobody knows."""
-    for each in (name, DEFAULT_TIME_ZONE):
-        try:
-            ZoneInfo(each)
-        except (ZoneInfoNotFoundError, OSError, ValueError):
-            continue
-        return each == name
-    return True  # this machine has no data of time zones
