@@ -7,10 +7,12 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from podhatch.cli.errors import Refused, did_you_mean
+from podhatch.cli.user_code import line_of
 from podhatch.loading import RunReachedWhileLoading, while_loading
 
 
@@ -93,12 +95,19 @@ def _import(path: str, spec: ModuleSpec) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
-        with while_loading():
+        # The command's own output may be read by a program.
+        with while_loading(), redirect_stdout(sys.stderr):
             if spec.loader:  # a folder without __init__.py has none
                 spec.loader.exec_module(module)
-    except RunReachedWhileLoading:
-        pass
+    except RunReachedWhileLoading as error:
+        print(
+            f"note: loading {path} ended at {line_of(error)}, which asks the cluster for something: "
+            "what follows is not loaded, so workflows belong above it",
+            file=sys.stderr,
+        )
     except (Exception, SystemExit) as error:
         sys.modules.pop(spec.name, None)
-        raise Refused(f"importing {path} failed: {type(error).__name__}: {error}") from error
+        where = f" ({line})" if (line := line_of(error)) else ""
+        what = f"{type(error).__name__}: {error}"
+        raise Refused(f"importing {path} failed: {what}{where}") from error
     return module

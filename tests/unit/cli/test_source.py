@@ -48,6 +48,27 @@ def test_a_module_is_found_in_this_folder_and_its_runs_do_not_happen(folder: Pat
         load("flows_a:never")
 
 
+def test_where_loading_ends_is_told(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "flows_f.py").write_text(FLOWS.format(name="f"))
+    (folder / "importing.py").write_text("two = 2\nfrom flows_f import f\nthree = 3\n")
+    load("flows_f.py:f")
+    assert capsys.readouterr().err == (
+        "note: loading flows_f.py ended at flows_f.py:14, which asks the cluster for something: "
+        "what follows is not loaded, so workflows belong above it\n"
+    )
+    del sys.modules["flows_f"]
+    assert load("importing:two") == 2
+    assert "loading importing ended at flows_f.py:14, " in capsys.readouterr().err
+
+
+def test_what_a_module_prints_is_kept_out_of_the_output(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    (folder / "talking.py").write_text("print('hello')\nx = 1\n")
+    assert load("talking:x") == 1
+    assert capsys.readouterr() == ("", "hello\n")
+
+
 def test_a_file_is_found_by_its_path(folder: Path):
     (folder / "deep").mkdir()
     (folder / "deep" / "flows_b.py").write_text(FLOWS.format(name="b"))
@@ -72,13 +93,23 @@ def test_a_package_is_found(folder: Path):
         ("nowhere.inner:x", "there is no module nowhere.inner in "),
         ("none.py:x", "there is no file none.py"),
         ("flows_d.py:hatchte", "flows_d.py has nothing named hatchte; did you mean hatchet?"),
-        ("faulty.py:x", "importing faulty.py failed: ZeroDivisionError: division by zero"),
-        ("ending.py:x", "importing ending.py failed: SystemExit: 3"),
+        (
+            "faulty.py:x",
+            "importing faulty.py failed: ZeroDivisionError: division by zero (faulty.py:1)",
+        ),
+        (
+            "deep.py:x",
+            "importing deep.py failed: ZeroDivisionError: division by zero (faulty.py:1)",
+        ),
+        ("wrong.py:x", "importing wrong.py failed: SyntaxError: "),
+        ("ending.py:x", "importing ending.py failed: SystemExit: 3 (ending.py:1)"),
     ],
 )
 def test_what_is_not_there_is_a_sentence(folder: Path, place: str, sentence: str):
     (folder / "flows_d.py").write_text(FLOWS.format(name="d"))
     (folder / "faulty.py").write_text("1 / 0")
+    (folder / "deep.py").write_text("\nimport faulty")
+    (folder / "wrong.py").write_text("a b")
     (folder / "ending.py").write_text("import sys; sys.exit(3)")
     with pytest.raises(Refused) as refused:
         load(place)
