@@ -101,8 +101,8 @@ def _import(path: str, spec: ModuleSpec) -> ModuleType:
                 spec.loader.exec_module(module)
     except RunReachedWhileLoading as error:
         print(
-            f"note: loading {path} ended at {line_of(error)}, which asks the cluster for something: "
-            "what follows is not loaded, so workflows belong above it",
+            f"note: loading {path} ended at {line_of(error)}, which asks the cluster for "
+            "something: what follows is not loaded, so workflows belong above it",
             file=sys.stderr,
         )
     except (Exception, SystemExit) as error:

@@ -13,6 +13,7 @@ from typing import cast
 
 from podhatch.api.model import JsonObject
 from podhatch.cli.errors import WrongUsage
+from podhatch.cli.field_types import field_types, types_of
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PERIOD = re.compile(r"(\d+)([smhdw])")
@@ -55,14 +56,13 @@ def parameters(words: Sequence[str] | None, schema: JsonObject | None) -> JsonOb
     """Return the fields of an input given as KEY=VALUE.
 
     A value is JSON where it can be, and else a text; it is a text also where the workflow's schema
-    asks for one.
+    allows a text, and no value of that type.
 
     Raises:
         WrongUsage: One is not of this form.
     """
-    properties: JsonObject = (schema or {}).get("properties", {})
     return {
-        key: value if properties.get(key, {}).get("type") == "string" else _json_or_text(value)
+        key: _json_or_text(value, field_types(schema or {}, key))
         for key, value in pairs("-p", words).items()
     }
 
@@ -103,8 +103,11 @@ def _content(option: str, text: str) -> str:
         raise WrongUsage(f"{option}: the file {text[1:]} cannot be read: {error}") from None
 
 
-def _json_or_text(value: str) -> object:
+def _json_or_text(text: str, allowed: frozenset[str]) -> object:
+    if allowed == frozenset({"string"}):
+        return text
     try:
-        return json.loads(value)
+        value = json.loads(text)
     except ValueError:
-        return value
+        return text
+    return text if "string" in allowed and not types_of(value) & allowed else value

@@ -1,10 +1,13 @@
 import json
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.values import json_object, moment, pairs, parameters
+from pydantic import BaseModel
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -28,6 +31,68 @@ def test_a_field_is_json_where_it_can_be_and_text_where_the_schema_says_so():
         "note": "7",
     }
     assert parameters(None, None) == {}
+
+
+class Colour(StrEnum):
+    RED = "1"
+    BLUE = "2"
+
+
+class Inner(BaseModel):
+    inner: "Inner | None" = None
+
+
+class Given(BaseModel):
+    note: str | None
+    colour: Colour
+    maybe: Colour | None
+    literal: Literal["3", "4"]
+    number: int | str
+    share: float | str
+    whole: int | None
+    inner: Inner | str
+    anything: Any
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("note=3", "3"),
+        ("note=true", "true"),
+        ("note=null", None),
+        ('note="3"', "3"),
+        ("colour=1", "1"),
+        ("maybe=2", "2"),
+        ("maybe=null", None),
+        ("literal=3", "3"),
+        ("number=3", 3),
+        ("number=3.0", 3.0),
+        ("number=3.5", "3.5"),
+        ("number=true", "true"),
+        ("share=3", 3),
+        ("whole=3", 3),
+        ("whole=x", "x"),
+        ('inner={"inner": null}', {"inner": None}),
+        ("inner=[1]", "[1]"),
+        ("anything=3", 3),
+        ("other=3", 3),
+    ],
+)
+def test_a_field_that_may_be_a_text_is_one_where_nothing_else_fits(word: str, value: object):
+    schema = Given.model_json_schema()
+    [found] = parameters([word], schema).values()
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_schema_that_runs_in_circles_allows_all():
+    schema = {"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"$ref": "#/$defs/A"}}}
+    assert parameters(["a=3"], schema) == {"a": 3}
+    assert parameters(["a=3"], {"properties": {"a": {"$ref": "#/$defs/None"}}}) == {"a": 3}
+
+
+def test_a_schema_may_be_a_reference_as_a_whole():
+    whole = {"properties": {"a": {"type": ["string", "null"]}}}
+    assert parameters(["a=3"], {"$ref": "#/$defs/A", "$defs": {"A": whole}}) == {"a": "3"}
 
 
 @pytest.mark.parametrize("word", ["x", "=x"])
