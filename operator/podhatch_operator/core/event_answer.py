@@ -1,22 +1,28 @@
 """What workflows and filters answer to an event. Called by plan_event.
 
-Each answers once: what becomes of a filter afterwards changes nothing. The event's status holds the
-answers until it is handled, so that what is seen late can still answer, and nobody twice.
+Each answers as it was when the event came: what becomes of a filter afterwards changes nothing. The
+event's status holds the answers until it is handled, so that what is seen late can still answer.
 """
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from podhatch.api.event import AnsweredWorkflow, WorkflowEvent, WorkflowEventStatus
+from podhatch.api.event import AnsweredWorkflow, WorkflowEvent
 from podhatch.api.model import JsonObject
 
 from podhatch_operator.core.event_key import takes_key
-from podhatch_operator.core.event_start import Filter, Start, default_filters, filter_objects
+from podhatch_operator.core.event_start import (
+    Filter,
+    Start,
+    default_filters,
+    filter_objects,
+    version_of,
+)
 from podhatch_operator.core.expr import FILTER, ExpressionError, Facts
 from podhatch_operator.core.observed import ObservedEvent
 from podhatch_operator.core.pods import read_time
-from podhatch_operator.core.revision import Revision, current_revision
+from podhatch_operator.core.revision import current_revision
 
 MAX_NOTED = 1000
 """Names in the notes of an event. Workflows for which there is no room are asked each time."""
@@ -32,22 +38,24 @@ class Answer:
     """Why there is no answer, if so: it is asked for again."""
 
 
+def first_version(event: WorkflowEvent) -> str | None:
+    """Return the resourceVersion that the event had when it came."""
+    seen = event.status.first_version if event.status else None
+    return seen or event.metadata.resource_version or None
+
+
 def answers_to(observed: ObservedEvent, event: WorkflowEvent) -> Iterator[Answer]:
     """Yield the answers that are not in the event's status yet, those of one workflow together."""
-    status = event.status or WorkflowEventStatus()
-    notes = {each.workflow: each for each in status.answered}
-    made = {each.run for each in status.triggered_runs}
+    notes = {each.workflow: each for each in event.status.answered} if event.status else {}
     question = _Question(event)
     for workflow in observed.workflows:
         if not takes_key(workflow, event.spec.key) or not _was_there(workflow, observed.event):
             continue
-        revision = current_revision(workflow)
-        starts = _starts(observed, event, revision)
-        if note := notes.get(revision.workflow):
-            starts = _open(starts, note, made, Start(event, revision))
-        elif not starts:
-            starts = [Start(event, revision)]
-        yield from map(question.ask, starts)
+        plain = Start(event, current_revision(workflow))
+        starts = [replace(plain, filter=each) for each in _filters(observed, workflow)]
+        note = notes.get(plain.revision.workflow)
+        asked = _open(plain, starts, note) if note else starts or [plain]
+        yield from map(question.ask, asked)
 
 
 def noted(
@@ -86,25 +94,35 @@ def _note(
     return AnsweredWorkflow(workflow=workflow, filters=sorted(filters), pending=sorted(pending))
 
 
-def _starts(observed: ObservedEvent, event: WorkflowEvent, revision: Revision) -> list[Start]:
-    """Return the runs that the workflow's filters may start."""
+def _filters(observed: ObservedEvent, workflow: JsonObject) -> list[Filter]:
+    """Return the workflow's filters that may have been there when the event came."""
     there = [
         each
-        for each in observed.filters.get(revision.workflow, ())
+        for each in observed.filters.get(workflow["metadata"]["name"], ())
         if _was_there(each, observed.event)
     ]
-    filters = [*default_filters(revision), *filter_objects(there)]
-    return [Start(event, revision, each) for each in filters]
+    return [*default_filters(workflow), *filter_objects(there)]
 
 
-def _open(starts: list[Start], note: AnsweredWorkflow, made: set[str], plain: Start) -> list[Start]:
+def _open(plain: Start, starts: list[Start], note: AnsweredWorkflow) -> list[Start]:
     """Return what a workflow that has answered may still start: what was pending or is late."""
     if plain.name in note.pending:
         return [plain]
-    if plain.name in made:
+    status = plain.event.status
+    if status and any(plain.name == each.run for each in status.triggered_runs):
         return []
-    late = (each for each in starts if each.event_filter and each.event_filter not in note.filters)
-    return [*(each for each in starts if each.name in note.pending), *late]
+    version = version_of(first_version(plain.event))
+    return [
+        each
+        for each in starts
+        if each.name in note.pending or (each.filter and _is_late(each.filter, note, version))
+    ]
+
+
+def _is_late(asked: Filter, note: AnsweredWorkflow, version: int) -> bool:
+    """Return whether a filter may not have answered yet as it was when the event came."""
+    is_unchanged = 0 < asked.version < version
+    return is_unchanged or (asked.event_filter or "") not in {"", *note.filters}
 
 
 def _was_there(raw: JsonObject, event: JsonObject) -> bool:

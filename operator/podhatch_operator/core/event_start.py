@@ -16,7 +16,7 @@ from podhatch.api.model import MAX_METADATA_ENTRIES, JsonObject
 from podhatch.api.names import new_run_name, short_hash
 
 from podhatch_operator.core.input_check import input_text
-from podhatch_operator.core.revision import Revision
+from podhatch_operator.core.revision import Revision, current_revision
 
 EVENT_ID = "hatchet__event_id"
 EVENT_KEY = "hatchet__event_key"
@@ -31,6 +31,8 @@ class Filter:
     place: str
     """What users call it."""
     rule: FilterRule
+    version: int
+    """The resourceVersion of the object it stands in."""
     event_filter: str | None = None
     """Name of the EventFilter that it is; None for one of the workflow's defaultFilters."""
 
@@ -105,8 +107,10 @@ class Start:
         return {**dict(islice(others, MAX_METADATA_ENTRIES - len(own))), **own}
 
 
-def default_filters(revision: Revision) -> Iterator[Filter]:
+def default_filters(workflow: JsonObject) -> Iterator[Filter]:
     """Yield the filters that the workflow declares."""
+    revision = current_revision(workflow)
+    version = version_of(workflow["metadata"].get("resourceVersion"))
     seen: Counter[str] = Counter()
     for index, rule in enumerate(revision.spec.default_filters):
         content = input_text(
@@ -114,7 +118,7 @@ def default_filters(revision: Revision) -> Iterator[Filter]:
         )
         seen[content] += 1
         place = f"Workflow {revision.workflow} spec.defaultFilters[{index}].expression"
-        yield Filter(f"default/{content}/{seen[content]}", place, rule)
+        yield Filter(f"default/{content}/{seen[content]}", place, rule, version)
 
 
 def filter_objects(filters: Iterable[JsonObject]) -> Iterator[Filter]:
@@ -123,4 +127,10 @@ def filter_objects(filters: Iterable[JsonObject]) -> Iterator[Filter]:
         parsed = EventFilter.model_validate(raw)
         name = parsed.metadata.name
         place = f"EventFilter {name} spec.expression"
-        yield Filter(f"filter/{parsed.metadata.uid}", place, parsed.spec, name)
+        version = version_of(parsed.metadata.resource_version)
+        yield Filter(f"filter/{parsed.metadata.uid}", place, parsed.spec, version, name)
+
+
+def version_of(text: str | None) -> int:
+    """Return a resourceVersion, which grows with every change in the cluster; 0 for none."""
+    return int(text) if text and text.isdecimal() else 0

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from podhatch.api.event import TriggeredRun, WorkflowEvent, WorkflowEventStatus
 from podhatch.api.model import JsonObject
 
-from podhatch_operator.core.event_answer import Answer, answers_to, noted
+from podhatch_operator.core.event_answer import Answer, answers_to, first_version, noted
 from podhatch_operator.core.observed import ObservedEvent
 
 GRACE = timedelta(seconds=5)
@@ -58,10 +58,12 @@ def plan_event(observed: ObservedEvent, now: datetime) -> EventPlan:
         for name, start in new.items()
         if name not in observed.refusals
     ]
+    notes = [] if is_handled else noted(old.answered, answers, observed.refusals)
     status = WorkflowEventStatus(
         handled_at=now if is_handled else None,
         triggered_runs=[*old.triggered_runs, *just_made][:MAX_TRIGGERED],
-        answered=[] if is_handled else noted(old.answered, answers, observed.refusals),
+        answered=notes,
+        first_version=first_version(event) if notes else None,
         message=_message(answers, observed),
     )
     known = {each.workflow for each in old.answered}

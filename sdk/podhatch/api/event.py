@@ -117,6 +117,14 @@ class WorkflowEventStatus(WireModel):
             "Changes of their filters count for later events.",
         ),
     ] = Field(default_factory=list[AnsweredWorkflow])
+    first_version: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="firstVersion: resourceVersion that the event had before it was answered. "
+            "What has a lower one is older than the event.",
+        ),
+    ] = None
     message: Annotated[
         str | None,
         Field(

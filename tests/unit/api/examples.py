@@ -295,6 +295,7 @@ EVENT = WorkflowEvent(
         handled_at=MOMENT,
         triggered_runs=[TriggeredRun(run="full-1", workflow="full")],
         answered=[AnsweredWorkflow(workflow="full", filters=["strict"], pending=["full-2"])],
+        first_version="7",
         message="a filter could not be asked",
     ),
 )

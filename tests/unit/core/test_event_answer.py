@@ -1,6 +1,7 @@
 """An event is answered once: what becomes of filters afterwards starts nothing, doubles nothing.
 
 What is refused or cannot be asked stays open, as does what is older than the event and seen late.
+Whether a change is older, the resourceVersions tell, which grow with each change of any object.
 """
 
 import pytest
@@ -68,6 +69,35 @@ def test_a_filter_that_is_seen_late_still_answers() -> None:
     assert len(second.create) == 1
     assert second.status is not None
     assert second.status["answered"] == [{"workflow": "flow", "filters": ["no", "yes"]}]
+
+
+def versioned(raw: JsonObject, version: int) -> JsonObject:
+    return {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(version)}}
+
+
+@pytest.mark.parametrize(("version", "runs"), [(9, 1), (11, 0)])
+@pytest.mark.parametrize("is_object", [True, False])
+def test_a_change_before_the_event_that_is_seen_late_still_answers(
+    is_object: bool, version: int, runs: int
+) -> None:
+    def world(expression: str, version: int) -> tuple[JsonObject, Filters]:
+        if is_object:
+            return flow("paid"), (versioned(event_filter(expression), version),)
+        return versioned(declaring(rule(expression)), version), ()
+
+    refusing, filters = world("false", 8)
+    came = versioned(pushed(), 10)
+    first = plan(came, refusing, filters=filters)
+    assert first.status is not None
+    assert first.status["firstVersion"] == "10"
+    noted = versioned({**came, "status": first.status}, 12)
+    assert plan(noted, refusing, filters=filters, later=2) == EventPlan(
+        look_again_at=first.look_again_at
+    )
+    changed, filters = world("true", version)
+    second = plan(noted, changed, filters=filters, later=2)
+    assert len(second.create) == runs
+    assert (second.status or first.status)["firstVersion"] == "10"
 
 
 FLOWS: list[tuple[str, JsonObject, Filters]] = [

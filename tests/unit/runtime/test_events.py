@@ -63,7 +63,8 @@ async def test_a_run_starts_at_once_and_the_event_is_handled_after_its_grace(
     assert run["spec"]["input"] == {"n": 1}
     assert len(operator.jobs()) == 1
     triggered = {"triggeredRuns": [{"run": run["metadata"]["name"], "workflow": "flow"}]}
-    assert status(operator) == triggered | {"answered": [{"workflow": "flow"}]}
+    notes = {"answered": [{"workflow": "flow"}], "firstVersion": "2"}
+    assert status(operator) == triggered | notes
     operator.timers.pass_time(5)
     await operator.work()
     assert status(operator) == triggered | {"handledAt": "2026-11-23T12:00:05.000000Z"}
@@ -211,6 +212,28 @@ async def test_a_filter_that_kept_an_event_out_may_go(operator: Operator) -> Non
     await live(operator)
     assert runs(operator) == []
     assert operator.cluster.order.count("update WorkflowEvent") == 2
+
+
+async def test_a_change_before_the_event_counts_although_it_is_seen_late(
+    operator: Operator,
+) -> None:
+    refusing = {"expression": "false", "scope": "eu"}
+    await operator.user_creates(workflow(defaultFilters=[refusing]), event_filter("one", "false"))
+    passing = {**refusing, "expression": "true"}
+    late = [
+        await operator.cluster.merge_patch(kind, NAMESPACE, name, {"spec": spec})
+        for kind, name, spec in (
+            (WORKFLOW, "flow", {"defaultFilters": [passing]}),
+            (EVENT_FILTER, "one", passing),
+        )
+    ]
+    await operator.user_creates(paid(scope="eu"))
+    await operator.reconciler.reconcile(PAID)
+    assert runs(operator) == []
+    for made, raw in enumerate(late, 1):
+        operator.see(raw)
+        await operator.reconciler.reconcile(PAID)
+        assert runs(operator) == ["flow"] * made
 
 
 async def test_a_workflow_whose_filter_changes_has_one_run(operator: Operator) -> None:
