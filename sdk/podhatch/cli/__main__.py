@@ -1,5 +1,6 @@
 """The entry point of `podhatch`: starts the commands, or says which packages they need."""
 
+import os
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -19,6 +20,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if "--no-color" in sys.argv:
+        os.environ["NO_COLOR"] = "1"  # before a fault in the command line itself is shown
     from podhatch.cli.commands import app
 
     app(prog_name="podhatch")

@@ -40,16 +40,27 @@ _SHARED = [
 ]
 
 
-def command(app: typer.Typer, name: str | None = None) -> Callable[[Command[P]], Command[P]]:
-    """Return a decorator that adds a function to the app, by its own name or another."""
+def command(
+    app: typer.Typer, name: str | None = None, *, namespace: object = Namespace
+) -> Callable[[Command[P]], Command[P]]:
+    """Return a decorator that adds a function to the app, by its own name or another.
+
+    Args:
+        app: Where to.
+        name: Of the command; by default the function's.
+        namespace: The option --namespace, where it means something else than for most.
+    """
+    shared = [
+        each.replace(annotation=namespace) if each.name == "namespace" else each for each in _SHARED
+    ]
 
     def decorate(work: Command[P]) -> Command[P]:
         own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
 
         def run(**values: Any) -> None:
             place = place_of(values["ctx"], values)
-            for shared in _SHARED:
-                del values[shared.name]
+            for each in shared:
+                del values[each.name]
 
             def begin() -> Awaitable[int | None] | int | None:
                 check_namespace(place.target.namespace)
@@ -57,7 +68,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Command[P]],
 
             raise typer.Exit(run_to_exit(begin))
 
-        parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own), *_SHARED]
+        parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own), *shared]
         vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         run.__name__, run.__doc__ = getattr(work, "__name__", ""), work.__doc__

@@ -1,5 +1,6 @@
 """How a command ends that goes wrong in a way of its own."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,12 @@ def test_a_line_that_does_not_fit_the_output_is_shown_all_the_same(tmp_path: Pat
     done = podhatch("lint flows.yaml", tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == exits.FAILED
     assert "caf\\xe9" in done.stdout
+
+
+@pytest.mark.parametrize(("option", "coloured"), [("", True), ("--no-color", False)])
+def test_a_wrong_command_line_is_told_in_colour_unless_that_is_not_wanted(
+    tmp_path: Path, option: str, coloured: bool
+):
+    done = podhatch(f"{option} nope", tmp_path, FORCE_COLOR="1", TERM="xterm")
+    assert done.returncode == exits.USAGE
+    assert bool(re.search("\x1b\\[[0-9;]*3[0-7]m", done.stderr)) == coloured

@@ -146,14 +146,26 @@ def test_the_shell_completes_names_and_stays_silent_without_a_cluster(kubeconfig
     assert result.output.split() == ["@latest"]
 
 
-def test_version(kubeconfig: Path):
-    code, output = invoke("version", "--client")
+@pytest.mark.parametrize("arguments", [["version", "--client"], ["--version"]], ids=" ".join)
+def test_version(arguments: list[str]):
+    code, output = invoke(*arguments)
     assert code == exits.SUCCEEDED
     assert output.startswith("podhatch 0.")
     assert len(output.splitlines()) == 1
+
+
+def test_the_version_of_an_operator_that_cannot_be_asked(kubeconfig: Path):
     code, output = invoke("version", "--kubeconfig", str(kubeconfig))
-    assert code == exits.SUCCEEDED
-    assert "\noperator unknown: the API server http://127" in output
+    assert code == exits.UNREACHABLE
+    own, error = output.splitlines()
+    assert own.startswith("podhatch 0.")
+    assert error.startswith("error: the API server http://127")
+
+
+def test_the_namespace_of_an_installation_is_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "by default podhatch-system" in invoke("install", "--help")[1]
+    assert "by default the namespace of the context" in invoke("list", "--help")[1]
 
 
 def test_installing_is_one_helm_command(

@@ -1,5 +1,8 @@
 """The app that holds the commands, and the options that may stand before a command's name."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor
@@ -21,6 +24,28 @@ def group(name: str, summary: str) -> typer.Typer:
     return commands
 
 
+def own_version() -> str:
+    """Return the name and version of this command."""
+    return f"podhatch {version('podhatch')}"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(own_version())
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        help="Print the version of this command; `podhatch version` tells the operator's too.",
+        is_eager=True,
+        callback=_show_version,
+    ),
+]
+
+
 @app.callback()
 def before_command(
     ctx: typer.Context,
@@ -28,6 +53,7 @@ def before_command(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     no_color: NoColor = False,
+    version: Version = False,  # noqa: ARG001 - its callback prints
 ) -> None:
     """Start workflows and look after their runs. Works as `kubectl podhatch` too."""
     ctx.obj = Place(Target(namespace, kubeconfig, context), no_color)

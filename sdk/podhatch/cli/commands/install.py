@@ -18,6 +18,10 @@ from podhatch.cli.place import Place
 RELEASE = "podhatch"
 NAMESPACE = "podhatch-system"
 
+OperatorNamespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help=f"Where the operator runs; by default {NAMESPACE}."),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A value of the chart.")
 ]
@@ -25,7 +29,7 @@ Values = Annotated[list[str] | None, typer.Option("--values", "-f", help="A file
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the helm command, and do nothing.")]
 
 
-@command(app)
+@command(app, namespace=OperatorNamespace)
 async def install(
     place: Place, set: Set = None, values: Values = None, dry_run: DryRun = False
 ) -> int | None:

@@ -1,16 +1,14 @@
 """`podhatch version`: of this command, and of what is installed in the cluster."""
 
-from importlib.metadata import version as package_version
 from typing import Annotated
 
 import typer
 
 from podhatch.cli.command import command
-from podhatch.cli.commands.app import app
-from podhatch.cli.errors import explain
+from podhatch.cli.commands.app import app, own_version
 from podhatch.cli.place import Place
 from podhatch.client.session import session_of
-from podhatch.cluster import ApiError, ClusterUnreachable, Kind
+from podhatch.cluster import Kind
 
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 SELECTOR = "app.kubernetes.io/name=podhatch"
@@ -21,12 +19,9 @@ ClientOnly = Annotated[bool, typer.Option("--client", help="Ask no cluster.")]
 @command(app)
 async def version(place: Place, client: ClientOnly = False) -> None:
     """Show the version of this command, and of the operator in the cluster."""
-    print(f"podhatch {package_version('podhatch')}")
+    print(own_version())
     if not client:
-        try:
-            print(f"operator {await _operator(place)}")
-        except (ApiError, ClusterUnreachable) as error:
-            print(f"operator unknown: {explain(error)}")
+        print(f"operator {await _operator(place)}")
 
 
 async def _operator(place: Place) -> str:
