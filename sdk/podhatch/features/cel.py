@@ -110,7 +110,10 @@ def _evaluated(expression: str, variables: dict[str, Any]) -> CELSuccess | CELFa
         )
     from cel_expr_python import cel
 
-    answer = known.compile(expression).eval(data=variables)
+    try:
+        answer = known.compile(expression).eval(data=variables)
+    except RuntimeError as error:
+        return CELFailure(f"{expression!r} failed: {readable(error)}")
     if answer.type() == cel.Type.BOOL:
         return CELSuccess(bool(answer.value()))
     if answer.type() == cel.Type.ERROR:

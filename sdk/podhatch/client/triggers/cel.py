@@ -15,6 +15,7 @@ CONDITION: Names = ("input", "output")
 FILTER: Names = ("input", "payload", "additional_metadata", "event_id", "event_key")
 """What the filters of events may ask."""
 
+_BUDGET = "Iteration budget exceeded"
 _CODES = ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "UNKNOWN: ", "ERROR: ", "<input>:")
 
 
@@ -43,6 +44,8 @@ def expression_problem(expression: str, names: Names = CONDITION) -> str | None:
 def readable(error: object) -> str:
     """Return what the library says without its codes and its drawing of the place."""
     first = str(error).splitlines()[0]
+    if _BUDGET in first:
+        return f"{_BUDGET}: it may look at 9,999 elements in all"
     for code in _CODES:
         first = first.removeprefix(code)
     return first

@@ -37,6 +37,13 @@ async def test_neither(hatchet: Hatchet, expression: str, words: str) -> None:
     assert "\n" not in failure.error
 
 
+def test_an_expression_that_looks_at_too_much(hatchet: Hatchet) -> None:
+    many = {"n": list(range(10_000))}
+    failure = hatchet.cel.debug("input.n.all(each, each >= 0)", many).result
+    assert isinstance(failure, CELFailure)
+    assert failure.error.endswith("it may look at 9,999 elements in all")
+
+
 def test_without_the_library(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
     cel.environment.cache_clear()
