@@ -35,7 +35,7 @@ cluster-down: install ## Stop the cluster and all it started
 
 demo: check-machine install ## Bring up a cluster and watch workflows run in it
 	@$(CLUSTER) up
-	@$(BIN)/python -m examples.demo
+	@$(BIN)/python -m tests.demo
 
 test: check-machine install ## Run every check and test, on a cluster of its own
 	@$(BIN)/python -m tests

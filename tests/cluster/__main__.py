@@ -5,7 +5,7 @@ import sys
 import time
 from contextlib import nullcontext
 
-from tests.cluster import images, kind, kwok, local, machine, packages, podhatch
+from tests.cluster import binaries, images, kind, kwok, local, machine, packages, podhatch
 from tests.cluster.images import Image
 from tests.cluster.paths import KUBECONFIG
 from tests.cluster.progress import ClusterError, say
@@ -72,6 +72,7 @@ def _up(arguments: argparse.Namespace) -> None:
         kind.up(arguments.profile)
     else:
         local.up(arguments.profile)
+        binaries.link_kubectl()
     say(f"  export KUBECONFIG={KUBECONFIG}")
     if podhatch.has_chart() and not arguments.no_install:
         podhatch.install(_load)

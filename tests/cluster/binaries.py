@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.paths import GO_MODULES, cache
+from tests.cluster.paths import GO_MODULES, PROGRAMS, cache
 from tests.cluster.progress import ClusterError, run, stage
 
 # helm's module is the most demanding of them.
@@ -95,6 +95,14 @@ def kubectl() -> str:
     if not found:
         raise ClusterError("kubectl is missing: install it, it is needed beside kind.")
     return found
+
+
+def link_kubectl() -> None:
+    """Put the cluster's own kubectl where users find it: beside the kubeconfig."""
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    link = PROGRAMS / "kubectl"
+    link.unlink(missing_ok=True)
+    link.symlink_to(binary("kubectl"))
 
 
 def _build(module: Module) -> None:

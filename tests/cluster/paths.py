@@ -12,6 +12,7 @@ GO_MODULES = Path(__file__).resolve().parent / "go"
 
 STATE = REPOSITORY / ".cluster"
 KUBECONFIG = STATE / "kubeconfig"
+PROGRAMS = STATE / "bin"
 CERTIFICATES = STATE / "certificates"
 KUBECONFIGS = STATE / "kubeconfigs"
 CONFIGURATION = STATE / "configuration"

@@ -124,7 +124,7 @@ def started(
             for name in ("demo", "reader")
         )
         jobs: dict[str, Callable[[], Finished]] = {
-            "demo": lambda: alone.python("-m", "examples.demo"),
+            "demo": lambda: alone.python("-m", "tests.demo"),
             "commands": lambda: follow_the_readme(reader, tmp_path_factory.mktemp("orders")),
         }
         jobs |= {name: lambda name=name: stage.run_example(name) for name in SCRIPTS}

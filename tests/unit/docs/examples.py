@@ -7,9 +7,7 @@ from pathlib import Path
 from podhatch.api.crds import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples"
-SCRIPTS = {
-    path.name: path for path in sorted(EXAMPLES.glob("*.py")) if path.name not in ("demo.py",)
-}
+SCRIPTS = {path.name: path for path in sorted(EXAMPLES.glob("*.py"))}
 
 
 def description(script: Path) -> str:

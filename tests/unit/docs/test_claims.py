@@ -15,6 +15,7 @@ from podhatch.runnables.options import task_settings, workflow_settings
 from podhatch.runnables.running import run_options
 from typer.main import get_command
 
+from tests.cluster.paths import PROGRAMS
 from tests.unit.docs.pages import PAGES, name
 
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=name)
@@ -41,6 +42,11 @@ def test_commands_exist(page: Path):
 def test_the_readme_has_exactly_two_commands_to_set_up():
     section = (REPOSITORY / "README.md").read_text().partition("## Try it")[2].partition("\n## ")[0]
     assert re.findall(r"^    (.*)$", section, re.MULTILINE) == ["make demo", "make test"]
+
+
+def test_the_readme_names_the_folder_of_kubectl():
+    folder = PROGRAMS.relative_to(REPOSITORY).as_posix()
+    assert f":$PWD/{folder}:$PATH" in (REPOSITORY / "README.md").read_text()
 
 
 def test_the_reasons_are_those_of_the_operator():

@@ -1,11 +1,10 @@
-"""Shows podhatch at work: `python -m examples.demo`, called by `make demo` once the cluster is up.
+"""Shows podhatch at work: `python -m tests.demo`, called by `make demo` once the cluster is up.
 
 Runs a Python workflow and applies two YAML files, and shows each run while it goes on.
 """
 
 import asyncio
 import os
-import shutil
 import sys
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -20,18 +19,18 @@ from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
 from podhatch.errors import PodhatchError
 from rich.console import Console
 
-from tests.cluster.binaries import binary
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-KUBECONFIG = REPOSITORY / ".cluster" / "kubeconfig"
+from tests.cluster.binaries import kubectl
+from tests.cluster.paths import KUBECONFIG, REPOSITORY
+from tests.cluster.progress import ClusterError
 
 FAREWELL = """
 Try next:
-  export KUBECONFIG=$PWD/.cluster/kubeconfig
-  .venv/bin/podhatch get @latest
-  .venv/bin/python examples/orders.py
+  export KUBECONFIG=$PWD/.cluster/kubeconfig PATH=$PWD/.venv/bin:$PWD/.cluster/bin:$PATH
+  podhatch get @latest
+  kubectl get workflowruns
+  python examples/orders.py
 
-The cluster stays up; `make cluster-down` stops it. Its kubectl is {kubectl}"""
+The cluster stays up; `make cluster-down` stops it."""
 
 
 class DemoFailed(Exception):  # noqa: N818 - it names a state
@@ -115,20 +114,11 @@ async def next_run(cluster: Cluster, workflow: str, version: str) -> str:
                 version = run.metadata.resource_version
 
 
-def find_kubectl() -> str:
-    """Return the kubectl that was built with the cluster, or else the user's own."""
-    built = binary("kubectl")
-    found = str(built) if built.exists() else shutil.which("kubectl")
-    if found is None:
-        raise DemoFailed("there is no kubectl on the PATH: install it")
-    return found
-
-
 async def play() -> None:
     """Play all scenes."""
     cluster = await Cluster.connect()
     try:
-        stage = Stage(new_console(), cluster, find_kubectl())
+        stage = Stage(new_console(), cluster, kubectl())
         stage.announce(
             "python examples/orders.py",
             "A workflow in Python: five tasks, each in a pod of its own, two of them side by side.",
@@ -144,7 +134,7 @@ async def play() -> None:
             "Python functions and containers in one workflow.",
         )
         await apply(stage, "examples/mixed.yaml")
-        stage.console.print(FAREWELL.format(kubectl=stage.kubectl), soft_wrap=True)
+        stage.console.print(FAREWELL, soft_wrap=True)
     finally:
         await cluster.close()
 
@@ -154,7 +144,7 @@ def main() -> int:
     os.environ.setdefault("KUBECONFIG", str(KUBECONFIG))
     try:
         asyncio.run(play())
-    except (ApiError, DemoFailed, PodhatchError) as error:
+    except (ApiError, ClusterError, DemoFailed, PodhatchError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
