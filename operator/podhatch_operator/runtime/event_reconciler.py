@@ -3,6 +3,7 @@
 Called for the keys of WorkflowEvents.
 """
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
 
 from podhatch_operator.core.clean_up import expired
-from podhatch_operator.core.event_trigger import MAY_PASS, plan_event
+from podhatch_operator.core.event_trigger import MAY_PASS, EventPlan, plan_event
 from podhatch_operator.core.observed import ObservedEvent, Refusal
 from podhatch_operator.runtime.affected import keys_for
 from podhatch_operator.runtime.children import is_refused
@@ -30,16 +31,16 @@ class EventReconciler:
         """Do what there is to do for this event now."""
         bench = self._bench
         now = bench.now()
-        observed = await self._observe(key, now)
-        if observed is None:
+        found = await self._observe(key, now)
+        if found is None:
             bench.queue.cancel_appointment(key)
             return
-        plan = plan_event(observed, now)
+        observed, plan = found
         refusals: dict[str, Refusal] = {}
         for manifest in plan.create:
             refusals |= await self._create(manifest)
         if refusals:
-            plan = plan_event(replace(observed, refusals=refusals), now)
+            plan = await _plan(replace(observed, refusals=refusals), now)
         if plan.status is not None:  # after the runs: it must not promise one that is not there
             await bench.write_status(WORKFLOW_EVENT, observed.event, plan.status)
         clean_up = expired(observed.event, now)
@@ -50,20 +51,21 @@ class EventReconciler:
             if refusal.code == MAY_PASS and not clean_up.delete:
                 raise RetryLater(f"the run {name} was refused: {refusal.message}")
 
-    async def _observe(self, key: Key, now: datetime) -> ObservedEvent | None:
-        """Return what is known, with no filter missing that is still on its way to us.
+    async def _observe(self, key: Key, now: datetime) -> tuple[ObservedEvent, EventPlan] | None:
+        """Return what is known and what follows; no filter is missing that is on its way to us.
 
         A run that a filter was to prevent could not be taken back, so the API server is asked.
         """
         bench, confirmed = self._bench, set[str]()
         while observed := observe_event(bench.cache, key.namespace, key.name):
-            asked = set(plan_event(observed, now).unfiltered) - confirmed
+            plan = await _plan(observed, now)
+            asked = set(plan.unfiltered) - confirmed
             if not asked:
-                break
+                return observed, plan
             for workflow in asked:
                 await self._learn_filters(key.namespace, workflow)
             confirmed |= asked
-        return observed
+        return None
 
     async def _learn_filters(self, namespace: str, workflow: str) -> None:
         bench = self._bench
@@ -88,3 +90,8 @@ class EventReconciler:
         if bench.cache.apply(WORKFLOW_RUN, run):
             bench.queue.add(run_key(*place_of(run)))
         return {}
+
+
+async def _plan(observed: ObservedEvent, now: datetime) -> EventPlan:
+    """Plan in a thread: hundreds of filters on a large payload take seconds, the lease has few."""
+    return await asyncio.to_thread(plan_event, observed, now)

@@ -1,5 +1,6 @@
 """Events start runs, each once, whatever comes late, is refused or ends the operator."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -202,6 +203,33 @@ async def test_a_run_that_is_too_large_is_told(operator: Operator, code: int, wo
     await operator.reconciler.reconcile(PAID)
     assert words in status(operator)["message"]
     assert "handledAt" in status(operator)
+
+
+async def test_many_filters_of_a_large_event_do_not_stop_all_else(operator: Operator) -> None:
+    filters = [
+        manifest(
+            "EventFilter",
+            f"f{each}",
+            workflow="flow",
+            scope="eu",
+            expression="input.n.size() == payload.n",
+            payload={"n": each},
+        )
+        for each in range(50)
+    ]
+    large = {"n": [0] * 120_000}
+    await operator.user_creates(
+        workflow(),
+        *filters,
+        manifest("WorkflowEvent", "paid-1", key="paid", scope="eu", payload=large),
+    )
+    planning = asyncio.ensure_future(operator.reconciler.reconcile(PAID))
+    beats = 0
+    while not planning.done():
+        await asyncio.sleep(0.001)
+        beats += 1
+    assert beats > 10
+    assert runs(operator) == []
 
 
 async def test_a_filter_that_kept_an_event_out_may_go(operator: Operator) -> None:
