@@ -22,6 +22,8 @@ from podhatch.client.waiting.follower import Followers
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 FIELD_MANAGER = "podhatch-sdk"
+WORKER_FIELD_MANAGER = "podhatch-worker"
+"""Owns spec.lifespan alone: a program that runs the workflow knows no worker, and leaves it."""
 CONFLICTS = 10
 """How often a workflow is written while others write it too."""
 MAX_READING = 16
@@ -99,7 +101,8 @@ class Session:
     ) -> JsonObject:
         """Have the cluster hold the workflow as it is here, and return it.
 
-        What others wrote of its spec is gone then: two programs' halves make no workflow.
+        What others wrote of its spec is gone then, but for the lifespan of a worker: two programs'
+        halves make no workflow.
 
         Args:
             manifest: The workflow.
@@ -125,7 +128,8 @@ class Session:
         metadata = {**stored["metadata"], **document["metadata"]}
         for name in ("annotations", "labels"):
             metadata[name] = {**stored["metadata"].get(name, {}), **metadata.get(name, {})}
-        document = {**document, "metadata": metadata}
+        kept = {"lifespan": stored["spec"]["lifespan"]} if _is_of_worker(stored) else {}
+        document = {**document, "metadata": metadata, "spec": {**kept, **document["spec"]}}
         return await self.cluster.replace(document, field_manager=FIELD_MANAGER, dry_run=dry_run)
 
     async def _publish(self, manifest: Manifest) -> JsonObject:
@@ -180,3 +184,12 @@ def _client() -> str:
 
 def _hash_of(workflow: JsonObject) -> str | None:
     return workflow["metadata"].get("annotations", {}).get(CONTENT_HASH)
+
+
+def _is_of_worker(workflow: JsonObject) -> bool:
+    """Return whether a worker has given the workflow its lifespan."""
+    return any(
+        each["manager"] == WORKER_FIELD_MANAGER and "f:lifespan" in each["fieldsV1"]["f:spec"]
+        for each in workflow["metadata"].get("managedFields", ())
+        if "f:spec" in each.get("fieldsV1", {})
+    )

@@ -12,16 +12,13 @@ from typing import Any
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
-from podhatch.client.session import session_of
+from podhatch.client.session import WORKER_FIELD_MANAGER, session_of
 from podhatch.client.starting.manifest import Manifest, Publication
 from podhatch.client.starting.publishing import published
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
 from podhatch.runnables.manifest.location import is_installed, locate
 from podhatch.runnables.workflow import Workflow
-
-FIELD_MANAGER = "podhatch-worker"
-"""Owns spec.lifespan alone: a script that runs the workflow knows no worker, and leaves it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Registration:
         with explained("Workflow", namespace, self.name):
             stored = await cluster.get(WORKFLOW, namespace, self.name)
             if stored["spec"].get("lifespan") != self.lifespan:
-                await cluster.apply(self._owned(namespace), field_manager=FIELD_MANAGER)
+                await cluster.apply(self._owned(namespace), field_manager=WORKER_FIELD_MANAGER)
 
     def _owned(self, namespace: str) -> JsonObject:
         return {

@@ -183,6 +183,25 @@ class TestRequests:
         assert [task["name"] for task in stored["spec"]["tasks"]] == ["charge", "ship"]
         assert "onEvents" not in stored["spec"]
 
+    @pytest.mark.parametrize(("manager", "kept"), [("podhatch-worker", True), ("kubectl", False)])
+    async def test_a_workers_lifespan_stays(
+        self, stage: Stage, orders: Workflow[Order], manager: str, kept: bool
+    ) -> None:
+        fields: JsonObject = {"f:spec": {"f:lifespan": {}}}
+        entries: list[JsonObject] = [{"manager": "x"}, {"manager": manager, "fieldsV1": fields}]
+        metadata: JsonObject = {
+            "name": orders.manifest().name,
+            "namespace": stage.cluster.namespace,
+            "managedFields": entries,
+        }
+        spec = {"tasks": [{"name": "old", "python": "m:f"}], "lifespan": "app:lifespan"}
+        manifest = orders.manifest().workflow
+        await stage.cluster.create({**manifest, "metadata": metadata, "spec": spec})
+        await orders.aio_run_no_wait(Order(id=1))
+        [stored] = stage.cluster.objects("Workflow")
+        assert [task["name"] for task in stored["spec"]["tasks"]] == ["charge", "ship"]
+        assert ("lifespan" in stored["spec"]) is kept
+
     @pytest.mark.parametrize("reason", ["AlreadyExists", "Conflict"])
     async def test_a_workflow_that_others_write_too_is_written_all_the_same(
         self,

@@ -94,17 +94,17 @@ def test_it_is_not_well_before_its_workflows_are_registered(
     monkeypatch: pytest.MonkeyPatch,
 ):
     asked, go_on = threading.Event(), threading.Event()
-    apply = stage.cluster.apply
+    create = stage.cluster.create
 
-    async def slow_apply(*arguments: object, **options: object) -> object:
+    async def slow_create(*arguments: object, **options: object) -> object:
         asked.set()
         await asyncio.to_thread(go_on.wait)
-        return await apply(*arguments, **options)  # type: ignore[arg-type]
+        return await create(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stage.cluster, "apply", slow_apply)
+    monkeypatch.setattr(stage.cluster, "create", slow_create)
     worker = hatchet.worker("w", workflows=[greet])
     with started(worker):
-        asked.wait(10)
+        assert asked.wait(10)
         assert health(port) == (503, {"status": "STARTING"})
         go_on.set()
         eventually(lambda: health(port)[0] == 200, 10, "the worker to be registered")
