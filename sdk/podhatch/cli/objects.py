@@ -11,8 +11,10 @@ from podhatch.cli.errors import Refused, did_you_mean
 from podhatch.cli.names import given_name, is_object_name
 from podhatch.cli.options import Format
 from podhatch.cli.place import Place
-from podhatch.client.session import session_of
+from podhatch.client.session import Session, session_of
 from podhatch.cluster import WORKFLOW, ApiError, Cluster, Kind
+
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces")
 
 Column = tuple[str, Callable[[JsonObject], str]]
 
@@ -57,8 +59,23 @@ async def show_list(
         console = new_console(no_color=place.no_color)
         print_table(console, [heading for heading, _ in columns], rows)
     else:
-        where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
-        print(f"no {listing.plural} in {where}", file=sys.stderr)
+        await say_none(session, f"no {listing.plural}", all_namespaces=all_namespaces)
+
+
+async def say_none(session: Session, what: str, *, all_namespaces: bool) -> None:
+    """Say that a list is empty.
+
+    Raises:
+        Refused: The namespace is not there, as far as we may know.
+    """
+    where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
+    if not all_namespaces:
+        try:
+            await session.cluster.get(NAMESPACE, "", session.namespace)
+        except ApiError as error:
+            if error.status == 404:
+                raise Refused(f"there is no {where}") from None
+    print(f"{what} in {where}", file=sys.stderr)
 
 
 def _namespace(item: JsonObject) -> str:

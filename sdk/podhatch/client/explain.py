@@ -29,8 +29,7 @@ def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
             raise RequestRefused(f"the API server refused {subject}: {error.message}") from None
         if error.message.startswith("namespaces "):
             raise RequestRefused(
-                f"{subject}: there is no such namespace; create it, or name another with "
-                "Hatchet(namespace=...)"
+                f"{subject}: there is no such namespace; create it, or name another"
             ) from None
         if name and f'"{name}"' in error.message:
             raise RequestRefused(f"there is no {subject}") from None

@@ -44,6 +44,27 @@ async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp
     )
 
 
+@pytest.mark.parametrize("command", [["list"], ["cron", "list"]])
+async def test_a_namespace_that_is_not_there_is_no_empty_one(tmp_path: Path, command: list[str]):
+    code, lines = await told(tmp_path, command, list_of(), missing("n"))
+    assert (code, lines) == (exits.REFUSED, ["error: there is no namespace n"])
+
+
+@pytest.mark.parametrize("command", [["list"], ["cron", "list"]])
+@pytest.mark.parametrize("answer", [Answer(), status(403, "Forbidden")])
+async def test_a_namespace_that_is_empty_or_not_ours_to_see_holds_nothing(
+    tmp_path: Path, command: list[str], answer: Answer
+):
+    code, [line] = await told(tmp_path, command, list_of(), answer)
+    assert (code, line.split()[0], line[-14:]) == (exits.SUCCEEDED, "no", "in namespace n")
+
+
+async def test_workflows_are_listed_with_the_names_that_were_written(tmp_path: Path):
+    code, [_, row] = await told(tmp_path, ["workflows", "list"], list_of(WRITTEN))
+    assert code == exits.SUCCEEDED
+    assert row.split("  ")[:2] == ["word-report-67g68j74", "Word report"]
+
+
 async def test_a_page_from_a_proxy_is_no_answer(tmp_path: Path):
     page = Answer(page="<html>please log in</html>")
     code, [line] = await told(tmp_path, ["list"], page)
@@ -53,7 +74,7 @@ async def test_a_page_from_a_proxy_is_no_answer(tmp_path: Path):
 
 WRITTEN: JsonObject = {
     "metadata": {"name": "word-report-67g68j74", "creationTimestamp": "2026-01-01T00:00:02Z"},
-    "spec": {"name": "Word report", "tasks": []},
+    "spec": {"name": "Word report", "tasks": [{"name": "a", "python": "m:f"}]},
 }
 
 

@@ -20,7 +20,7 @@ FORBIDDEN = "workflows.podhatch.dev is forbidden: User cannot create"
             ApiError(404, "NotFound", 'namespaces "shop" not found'),
             RequestRefused,
             "Workflow 'orders' in namespace 'shop': there is no such namespace; create it, or name "
-            "another with Hatchet(namespace=...)",
+            "another",
         ),
         (
             ApiError(404, "NotFound", 'workflows.podhatch.dev "orders" not found'),

@@ -1,6 +1,5 @@
 """`podhatch list`: runs, newest first."""
 
-import sys
 from typing import Annotated, get_args
 
 import typer
@@ -13,6 +12,7 @@ from podhatch.cli.completion import complete_workflow
 from podhatch.cli.console import list_object, look_for, new_console, now, print_raw
 from podhatch.cli.errors import WrongUsage, did_you_mean
 from podhatch.cli.names import given_name
+from podhatch.cli.objects import say_none
 from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Since
 from podhatch.cli.place import Place
 from podhatch.cli.selection import Selection, find_runs
@@ -66,9 +66,8 @@ async def list_runs(
         runs = [run for run, _ in found]
         console.print(RunTable(runs, now(), look_for(console), with_namespace=all_namespaces))
     else:
-        where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
         such = "no such runs" if selection != Selection() else "no runs"
-        print(f"{such} in {where}", file=sys.stderr)
+        await say_none(session, such, all_namespaces=all_namespaces)
 
 
 def _object_name(workflow: str) -> str:

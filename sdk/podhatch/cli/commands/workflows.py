@@ -24,6 +24,11 @@ def _parsed(item: JsonObject) -> WorkflowObject:
     return WorkflowObject.model_validate(item)
 
 
+def _written(found: WorkflowObject) -> str:
+    """Return the name as the author wrote it, where it is not that of the object."""
+    return found.true_name if found.true_name != found.metadata.name else ""
+
+
 def _starts(found: WorkflowObject) -> str:
     """Return what starts runs by itself."""
     return ", ".join((*found.spec.on_events, *found.spec.on_crons))
@@ -42,6 +47,7 @@ WORKFLOWS = Listing(
     "workflows",
     (
         ("NAME", lambda item: item["metadata"]["name"]),
+        ("WRITTEN", lambda item: _written(_parsed(item))),
         ("TASKS", lambda item: str(len(item["spec"]["tasks"]))),
         ("VERSION", lambda item: item["spec"].get("version", "")),
         ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
@@ -72,7 +78,7 @@ async def get(place: Place, workflow: Workflow, output: Output = None) -> None:
     found = _parsed(raw)
     facts = {
         "Name": found.metadata.name,
-        "Written": found.true_name if found.true_name != found.metadata.name else "",
+        "Written": _written(found),
         "Namespace": found.metadata.namespace,
         "About": found.spec.description or "",
         "Version": found.spec.version or "",
