@@ -68,7 +68,8 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
 
 def block_of_main_thread() -> object:
     """Return where the main thread waits for a lock; None while it is on its way."""
-    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+    frame = frames[threading.main_thread().ident or 0]
     return (frame.f_code, frame.f_lasti) if frame.f_code.co_name == "wait" else None
 
 
