@@ -109,7 +109,8 @@ class FakeCluster:
         changed = {**manifest, "status": stored.get("status")}
         if dry_run or {**stored, "status": stored.get("status")} == changed:
             return copy.deepcopy(changed)
-        generation = stored["metadata"]["generation"] + (changed["spec"] != stored["spec"])
+        is_new = changed.get("spec") != stored.get("spec")
+        generation = stored["metadata"]["generation"] + is_new
         return await self._store("MODIFIED", key, changed, generation=generation)
 
     async def merge_patch(

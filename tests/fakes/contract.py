@@ -84,16 +84,19 @@ class ClusterContract:
         assert [await apply(image) for image in ("one", "one", "two")] == [1, 1, 2]
 
     async def test_replace_leaves_nothing_of_what_was_there(self, cluster: AnyCluster) -> None:
-        manifest = workflow_in(cluster.namespace, "one")
-        theirs = {**manifest, "spec": {**manifest["spec"], "onEvents": ["paid"]}}
-        created = await cluster.create(theirs)
-        ours = {**manifest, "metadata": created["metadata"]}
+        """Of a ConfigMap, since nobody else writes to it meanwhile."""
+
+        def settings(**data: str) -> JsonObject:
+            metadata = {"name": "settings", "namespace": cluster.namespace}
+            return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+        created = await cluster.create(settings(theirs="1", both="1"))
+        ours = {**settings(both="2"), "metadata": created["metadata"]}
         tried = await cluster.replace(ours, field_manager="podhatch-sdk", dry_run=True)
-        assert "onEvents" not in tried["spec"]
-        replaced = await cluster.replace(ours, field_manager="podhatch-sdk")
-        assert replaced["metadata"]["generation"] == 2
-        stored = await cluster.get(WORKFLOW, cluster.namespace, manifest["metadata"]["name"])
-        assert "onEvents" not in stored["spec"]
+        assert tried["data"] == {"both": "2"}
+        await cluster.replace(ours, field_manager="podhatch-sdk")
+        stored = await cluster.get(CONFIG_MAP, cluster.namespace, "settings")
+        assert stored["data"] == {"both": "2"}
         with pytest.raises(ApiError) as refusal:
             await cluster.replace(ours, field_manager="podhatch-sdk")
         assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
