@@ -4,6 +4,7 @@ A thread cannot be killed: one whose time is over, or whose run was cancelled, i
 """
 
 import contextvars
+import os
 import threading
 import time
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from podhatch.local.work import Work
 from podhatch.runner import report as reports
 from podhatch.runner.arguments import arguments_for, context_of
 from podhatch.runner.assignment import Assignment
-from podhatch.runner.ending import EXIT_CODES
+from podhatch.runner.ending import EXIT_CODES, leave_fork
 from podhatch.runner.failure import TaskFailure, current_stack, describe, error_report
 from podhatch.runner.performance import Performance
 from podhatch.runner.retry import wish
@@ -48,6 +49,7 @@ class ThreadExecution:
         self._job = work.job
         self._listener = listener
         self._mocks = mocks
+        self._process = os.getpid()
         self._assignment = Assignment.from_environment(work.environ)
         self._report = reports.new_report(self._assignment)
         self._lock = threading.RLock()
@@ -146,7 +148,9 @@ class ThreadExecution:
             self.end(None, error)
 
     def end(self, value: object, error: BaseException | None) -> None:
-        """Report how the function ended."""
+        """Report how the function ended, unless in a process that it forked."""
+        if os.getpid() != self._process:
+            leave_fork(error)
         if self._host.cancelled_itself:
             report = error_report("Cancelled", "the task cancelled itself")
             return self._settle("Cancelled", error=report, retryable=False)

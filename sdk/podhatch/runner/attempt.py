@@ -1,5 +1,6 @@
 """One attempt, from loading the user's code to its end. Called by `__main__`, once in a process."""
 
+import os
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from podhatch.context.host import Host
 from podhatch.errors import IllegalTaskOutputError
 from podhatch.runner.arguments import arguments_for, context_of
 from podhatch.runner.assignment import Assignment
-from podhatch.runner.ending import Ending
+from podhatch.runner.ending import Ending, forked, leave_fork
 from podhatch.runner.loader import load
 from podhatch.runner.performance import Performance
 from podhatch.runner.watch import Watch
@@ -75,6 +76,7 @@ class Attempt:
 
     def begin(self) -> None:
         """Start the task's clock."""
+        self._leave_if_forked(None)
         self._started = True
         self._ending.mark_start()
         timeout = self._assignment.execution_timeout
@@ -87,6 +89,7 @@ class Attempt:
 
         It runs all the same: no more is asked of the pod, and SIGTERM leaves it its grace period.
         """
+        self._leave_if_forked(error)
         self._ended = True
         if self._performance and self._performance.cleans_up:
             self._watch.call_at(time.monotonic() + CLEAN_UP_SECONDS, self._abandon_clean_up)
@@ -103,6 +106,8 @@ class Attempt:
 
     def _extend(self, seconds: float) -> None:
         """Move the end of the attempt's time, then tell the operator, who holds the backstop."""
+        if self._ending.is_fork:  # which may have inherited the lock as held
+            raise forked("the timeout was extended")
         if self._assignment.execution_timeout is None:
             return
         with self._extending:
@@ -112,6 +117,7 @@ class Attempt:
 
     def _fail(self, error: BaseException | None) -> None:
         """Report that the function did not succeed; None: it returned, but had cancelled itself."""
+        self._leave_if_forked(error)
         from podhatch.runner.failure import TaskFailure, describe, error_report
         from podhatch.runner.retry import wish
 
@@ -126,6 +132,11 @@ class Attempt:
             self._ending.report("Cancelled", error=told)
         else:
             self._ending.report("Failed", error=told, again=wish(error))
+
+    def _leave_if_forked(self, error: BaseException | None) -> None:
+        """End a process that the user's code forked, and let come back into the runner."""
+        if self._ending.is_fork:
+            leave_fork(error)
 
     # What follows runs in the watch's thread.
 
@@ -195,11 +206,14 @@ class _PodHost(Host):
         self.cancelled_itself = False
         self._extend = extend
         self._watch = watch
+        self._process = os.getpid()
 
     def is_cancelled(self) -> bool:
         return self._watch.terminated
 
     def cancel(self) -> None:
+        if os.getpid() != self._process:  # its watch would wake that of the first process
+            raise forked("the task was cancelled")
         self.cancelled_itself = True
         self._watch.terminate()
 

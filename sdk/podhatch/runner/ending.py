@@ -1,6 +1,6 @@
 """The end of an attempt: reported once, by whoever comes first, and then the process is gone.
 
-Called by the attempt, from the main thread or from the watch.
+Only the process that the pod started reports. What the user's code forks has its own ending.
 """
 
 import atexit
@@ -36,11 +36,17 @@ class Ending:
     def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
         self._assignment = assignment
         self._reporter = reporter
+        self._process = os.getpid()
         self._report = reports.new_report(assignment)
         self._reporting = threading.Lock()
         self._leaving = threading.Lock()
         self.reported = False
         """Whether the outcome is settled, and told or being told."""
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether this process was forked by the user's code, so that it must not report."""
+        return os.getpid() != self._process
 
     def prepare(self) -> None:
         """Get the reporter ready in the background."""
@@ -75,7 +81,12 @@ class Ending:
         error: ErrorReport | None = None,
         again: "Wish" = NO_WISH,
     ) -> bool:
-        """Settle the outcome and tell it; False, and nothing more, when it was settled before."""
+        """Settle the outcome and tell it; False, and nothing more, when it was settled before.
+
+        A forked process settles nothing: it may have inherited the lock as held.
+        """
+        if self.is_fork:
+            return False
         with self._reporting:
             if self.reported:
                 return False
@@ -94,6 +105,8 @@ class Ending:
 
         Who comes second waits here for the process to end.
         """
+        if self.is_fork:
+            leave_fork(None)
         self._leaving.acquire()
         code = EXIT_CODES[self._report.get("outcome", "Failed")]
         with contextlib.suppress(BaseException):
@@ -138,6 +151,38 @@ class Ending:
                 file.write(reports.termination_message(report, recorded=recorded))
         except OSError as error:
             _notify(f"the termination message could not be written: {error}")
+
+
+def leave_fork(error: BaseException | None) -> NoReturn:
+    """End a forked process as Python would: with the code of `sys.exit`, or a traceback and 1.
+
+    `os._exit`, as multiprocessing does: handlers of atexit, buffers of connections and the like
+    are the first process's.
+    """
+    code = EXIT_CODES["Succeeded"]
+    with contextlib.suppress(BaseException):
+        if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+            code = (error.code or 0) & 0xFF
+        elif error is not None:
+            code = EXIT_CODES["Failed"]
+            sys.stderr.write(f"podhatch: {_account(error)}")
+        _flush()
+    os._exit(code)
+
+
+def _account(error: BaseException) -> str:
+    from podhatch.runner.failure import format_exception
+
+    if isinstance(error, SystemExit):  # sys.exit("a message")
+        return f"a process that the task forked ended: {error.code}\n"
+    return f"a process that the task forked failed:\n{format_exception(error)}"
+
+
+def forked(what: str) -> RuntimeError:
+    """Return the error for what only the task's own process can do."""
+    return RuntimeError(
+        f"{what} in a process that the task forked: do it in the task's own process or its threads"
+    )
 
 
 def _print(report: Report) -> None:
