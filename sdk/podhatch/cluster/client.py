@@ -332,7 +332,7 @@ class Cluster:
                     raise self._unreachable(error) from error
                 await sleep(0.05 * 2**tries)
                 continue
-            except TimeoutError as error:
+            except (aiohttp.ClientHttpProxyError, TimeoutError) as error:
                 raise self._unreachable(error) from error
             if response.status < 400:
                 return response
@@ -359,7 +359,10 @@ class Cluster:
         return response
 
     def _unreachable(self, error: BaseException) -> ClusterUnreachable:
-        why = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else "lost")
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            why = f"the proxy answered {error.status} {error.message}"
+        else:
+            why = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else "lost")
         return ClusterUnreachable(
             f"the API server {self.connection.server} cannot be reached: {why}"
         )

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 
 from podhatch.cluster.errors import ClusterUnreachable
+from podhatch.cluster.proxy import proxy_of
 
 SERVICE_ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CREDENTIALS_AGE_SECONDS = 60.0
@@ -68,6 +69,7 @@ class Connection:
     server_name: str | None = None
     """The name in the server's certificate, where it is not the host of the URL."""
     proxy: str | None = None
+    """URL of the proxy on the way there. A pod reaches its own cluster's service without one."""
 
     @classmethod
     async def find(cls, kubeconfig: str | None = None, context: str | None = None) -> "Connection":
@@ -168,7 +170,8 @@ def _read_kubeconfig(path: str, context: str | None) -> Connection:
     from kubernetes import config
     from kubernetes.client import Configuration
 
-    loaded: Any = Configuration()
+    # Its own reading of the environment would hide whether the kubeconfig names a proxy.
+    loaded: Any = Configuration(proxy="", no_proxy="")
     library: Any = config
     library.load_kube_config(config_file=path, context=context, client_configuration=loaded)
     contexts, current = library.list_kube_config_contexts(config_file=path)
@@ -180,7 +183,7 @@ def _read_kubeconfig(path: str, context: str | None) -> Connection:
         credentials=Credentials(lambda: loaded.get_api_key_with_prefix("BearerToken") or ""),
         ssl_context=_ssl_context(loaded) if server.startswith("https:") else None,
         server_name=loaded.tls_server_name,
-        proxy=loaded.proxy,
+        proxy=proxy_of(server, loaded.proxy, os.environ),
     )
 
 

@@ -264,3 +264,10 @@ def test_worker_forked_while_tls_is_prepared_can_import_it_too(connected_pod: Po
                 return pool.apply_async(load).get(timeout=10)
     """)
     assert ended.output == 200
+
+
+def test_the_report_takes_no_proxy(connected_pod: Pod, api: ApiServer) -> None:
+    code = "def charge(input, ctx): return 1"
+    ended = connected_pod.run(code, HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="")
+    assert ended.exit_code == 0
+    assert len(api.requests) == 1, ended.stderr
