@@ -73,6 +73,15 @@ def block_of_main_thread() -> object:
     return (frame.f_code, frame.f_lasti) if frame.f_code.co_name == "wait" else None
 
 
+@pytest.fixture
+def interrupts() -> Generator[None]:
+    """SIGINT interrupts, also where a shell started the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_interrupt_ends_the_wait() -> None:
     ended = threading.Event()
 
