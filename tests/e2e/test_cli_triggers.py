@@ -56,17 +56,23 @@ def test_a_cron_that_cannot_be_is_wrong_usage(podhatch: Podhatch, workflow: str)
 def test_a_schedule_waits_for_its_time_and_can_be_deleted(
     podhatch: Podhatch, namespace: Namespace, workflow: str
 ) -> None:
-    later = podhatch("schedule", "create", workflow, "1h").out.strip()
+    later = _created(podhatch("schedule", "create", workflow, "1h").out)
     listed = podhatch("schedule", "list").out.splitlines()
     assert listed[1].split()[0] == later
     assert podhatch("schedule", "delete", later).code == 0
     assert namespace.list("wfr") == []
 
-    soon = podhatch("schedule", "create", workflow, "1s").out.strip()
+    soon = _created(podhatch("schedule", "create", workflow, "1s").out)
     assert podhatch("watch", soon).code == 0
     assert podhatch("schedule", "delete", soon).code == 5
     assert podhatch("schedule", "list").out == ""
     assert "Succeeded" in podhatch("schedule", "list", "--all").out
+
+
+def _created(out: str) -> str:
+    kind, name, created = out.split()
+    assert (kind, created) == ("schedule", "created")
+    return name
 
 
 def test_an_event_starts_a_run_that_its_list_names(

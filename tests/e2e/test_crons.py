@@ -105,7 +105,10 @@ def test_the_status_tells_the_last_tick_and_the_next(ticking: Namespace) -> None
     times = [datetime.fromisoformat(each) for each in status["nextRunTimes"]]
     assert len(times) == 3
     assert times[0] > datetime.fromisoformat(status["lastTickAt"])
-    assert status["lastTickAt"] == last["spec"]["trigger"]["cron"]["scheduledAt"]
+    scheduled = datetime.fromisoformat(last["spec"]["trigger"]["cron"]["scheduledAt"])
+    assert datetime.fromisoformat(status["lastTickAt"]) == scheduled
+    columns = ticking.kubectl("get", "cwf", "allow").splitlines()[1]
+    assert f"{times[0]:%Y-%m-%dT%H:%M:%SZ}" in columns.split()
     suspended = ticking.get("cwf", "suspended")["status"]
     assert "nextRunTimes" not in suspended
     assert runs(ticking, "suspended") == []

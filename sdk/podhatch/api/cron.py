@@ -15,7 +15,7 @@ from podhatch.api.model import (
     JsonObject,
     PreserveUnknown,
     Rule,
-    Timestamp,
+    WholeSecond,
     WireModel,
 )
 from podhatch.api.names import MAX_LABEL_VALUE
@@ -131,15 +131,15 @@ class CronWorkflowStatus(CheckedStatus):
     """What the operator says of a cron."""
 
     last_tick_at: Annotated[
-        Timestamp | None, Field(description="lastTickAt is the time of the last tick.")
+        WholeSecond | None, Field(description="lastTickAt is the time of the last tick.")
     ] = None
     last_run: Annotated[
         str | None, Field(max_length=63, description="lastRun is the run of the last tick.")
     ] = None
     next_run_times: Annotated[
-        list[Timestamp],
+        list[WholeSecond],
         Field(max_length=5, description="nextRunTimes are the times of the next ticks."),
-    ] = Field(default_factory=list[Timestamp])
+    ] = Field(default_factory=list[WholeSecond])
 
 
 class CronWorkflow(ApiObject):

@@ -113,11 +113,18 @@ def format_time(moment: datetime) -> str:
     return in_utc.isoformat(timespec="microseconds") + "Z"
 
 
+def _format_seconds(moment: datetime) -> str:
+    """Return RFC 3339 in UTC to the second, as the API server's Time."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 MAX_METADATA_ENTRIES = 64
 AdditionalMetadata = Annotated[
     dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=MAX_METADATA_ENTRIES)
 ]
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
+WholeSecond = Annotated[datetime, PlainSerializer(_format_seconds, when_used="json")]
+"""A time that nothing is ordered by: people read it, so it has no fractions."""
 GivenTime = Annotated[Timestamp, Readable()]
 """One that somebody else than the operator writes."""
 
@@ -180,7 +187,7 @@ class Condition(WireModel):
         Field(max_length=32768, description="message is for people: why, and what to do."),
     ] = ""
     last_transition_time: Annotated[
-        Timestamp, Field(description="lastTransitionTime is when the status changed last.")
+        WholeSecond, Field(description="lastTransitionTime is when the status changed last.")
     ]
     observed_generation: Annotated[
         int | None,

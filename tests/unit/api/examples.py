@@ -32,6 +32,7 @@ from podhatch.api.task import Container, DesiredWorkerLabel, EnvironmentVariable
 from podhatch.api.workflow import Source, Workflow, WorkflowSpec
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
+SECOND = MOMENT.replace(microsecond=0)
 
 
 def condition(kind: str) -> Condition:
@@ -40,7 +41,7 @@ def condition(kind: str) -> Condition:
         status="True",
         reason="AllIsWell",
         message="Nothing to do.",
-        last_transition_time=MOMENT,
+        last_transition_time=SECOND,
         observed_generation=3,
     )
 
@@ -319,9 +320,9 @@ CRON = CronWorkflow(
     status=CronWorkflowStatus(
         observed_generation=3,
         conditions=[condition("Valid")],
-        last_tick_at=MOMENT,
+        last_tick_at=SECOND,
         last_run="nightly-29000000",
-        next_run_times=[MOMENT],
+        next_run_times=[SECOND],
     ),
 )
 

@@ -192,7 +192,8 @@ def test_the_last_tick_is_told_and_kept_when_its_job_is_gone() -> None:
     plan = plan_cron(ObservedCron(cron(), ticks=ticks, workflow=FLOW), NOW)
     assert plan.status is not None
     assert plan.status["lastRun"] == "n-2"
-    assert plan.status["lastTickAt"] == "2026-11-23T03:17:00.000000Z"
+    assert plan.status["lastTickAt"] == "2026-11-23T03:17:00Z"
+    assert plan.status["nextRunTimes"][0] == "2026-11-24T03:17:00Z"
     later = plan_cron(
         ObservedCron(cron(plan.status), ticks={"n-1": ticks["n-1"]}, workflow=FLOW), NOW
     )

@@ -97,7 +97,7 @@ def create(
     metadata: Metadata = None,
     priority: Priority = None,
 ) -> Awaitable[None]:
-    """Let a run of a workflow start at a time, and print the run's name."""
+    """Let a run of a workflow start at a time."""
     start_at = moment("TIME", at, now(), past=False)
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
@@ -106,7 +106,7 @@ def create(
         name, values = await workflow_and_input(session, workflow, given, parameter)
         asked = NamedRun(name, values, texts, priority, start_at)
         created = await schedules.create(place.target, asked)
-        print(created.metadata.id)
+        print(f"schedule {created.metadata.id} created")
 
     return start()
 
