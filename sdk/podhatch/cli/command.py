@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec
 import typer
 
 from podhatch.cli import exits
+from podhatch.cli.console import complain
 from podhatch.cli.errors import exit_code, explain
 from podhatch.cli.names import check_namespace
 from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor
@@ -86,7 +87,7 @@ def run_to_exit(work: Callable[[], Awaitable[int | None] | int | None]) -> int:
             result = _finish(result)
         sys.stdout.flush()
     except (ApiError, PodhatchError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
+        complain(f"error: {explain(error)}")
         return exit_code(error)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -94,14 +95,14 @@ def run_to_exit(work: Callable[[], Awaitable[int | None] | int | None]) -> int:
         _discard_output()
         return exits.CLOSED
     except OSError as error:  # a full disk below the output, most likely
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         try:
             sys.stdout.flush()
         except OSError:
             _discard_output()
         return exits.REFUSED
     except Exception as error:
-        print(f"error: {_fault(error)}", file=sys.stderr)
+        complain(f"error: {_fault(error)}")
         return exits.BROKEN
     return result or exits.SUCCEEDED
 

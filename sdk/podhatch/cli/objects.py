@@ -1,12 +1,11 @@
 """Objects of one kind: listed, found by name, printed. Called by the commands on them."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
-from podhatch.cli.console import list_object, new_console, print_raw, print_table
+from podhatch.cli.console import complain, list_object, new_console, print_raw, print_table
 from podhatch.cli.errors import Refused, did_you_mean
 from podhatch.cli.names import given_name, is_object_name
 from podhatch.cli.options import Format
@@ -75,7 +74,7 @@ async def say_none(session: Session, what: str, *, all_namespaces: bool) -> None
         except ApiError as error:
             if error.status == 404:
                 raise Refused(f"there is no {where}") from None
-    print(f"{what} in {where}", file=sys.stderr)
+    complain(f"{what} in {where}")
 
 
 def _namespace(item: JsonObject) -> str:

@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from podhatch.cli.console import complain
 from podhatch.cli.errors import Refused, did_you_mean
 from podhatch.cli.user_code import line_of
 from podhatch.loading import RunReachedWhileLoading, while_loading
@@ -100,10 +101,9 @@ def _import(path: str, spec: ModuleSpec) -> ModuleType:
             if spec.loader:  # a folder without __init__.py has none
                 spec.loader.exec_module(module)
     except RunReachedWhileLoading as error:
-        print(
+        complain(
             f"note: loading {path} ended at {line_of(error)}, which asks the cluster for "
-            "something: what follows is not loaded, so workflows belong above it",
-            file=sys.stderr,
+            "something: what follows is not loaded, so workflows belong above it"
         )
     except (Exception, SystemExit) as error:
         sys.modules.pop(spec.name, None)

@@ -1,8 +1,10 @@
 """Times and values as people read them in a terminal: short, on one line, without surprises.
 
-Pure. Used by the tree, the list and the lines of changes.
+Pure. What is printable is decided here. Tables and trees are laid out from printable text, and the
+console lets nothing else through to a terminal.
 """
 
+import re
 from datetime import datetime
 
 
@@ -35,11 +37,21 @@ def moment(time: datetime | None) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that steer a terminal or change the order in which a line is read."""
+
+
 def printable(text: str) -> str:
-    """Return the text without characters that move the cursor or change colours."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    """Return the text with each character that steers a terminal written as its escape."""
+    return UNPRINTABLE.sub(lambda match: escaped(match[0]), text)
+
+
+def escaped(character: str) -> str:
+    r"""Return the character by its number, such as \x1b."""
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def shortened(text: str, length: int, ellipsis: str = "…") -> str:

@@ -37,10 +37,13 @@ def test_what_has_not_begun_has_no_duration():
 
 
 def test_text_from_a_pod_cannot_steer_the_terminal():
-    assert (
-        printable("red \x1b[31m and\ttab\nline")
-        == "red \N{REPLACEMENT CHARACTER}[31m and\ttab\nline"
-    )
+    assert printable("red \x1b[31m and\ttab\nline\r") == "red \\x1b[31m and\ttab\nline\\x0d"
+    assert printable("\x9b\x7f\u202e\u2066\ud800") == "\\x9b\\x7f\\u202e\\u2066\\ud800"
+
+
+def test_text_of_every_language_is_printable():
+    for text in ("שלום\u200f!", "日本\u3000語", "👩\u200d🚀", "a\xa0b", "\ue0b0"):
+        assert printable(text) == text
 
 
 def test_text_is_shortened_to_one_line():

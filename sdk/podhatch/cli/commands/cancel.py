@@ -1,6 +1,5 @@
 """`podhatch cancel`: ends runs."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from podhatch.cli import exits
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_run
+from podhatch.cli.console import complain, say
 from podhatch.cli.errors import exit_code, explain
 from podhatch.cli.lookup import find_run
 from podhatch.cli.place import Place
@@ -33,13 +33,13 @@ async def cancel(place: Place, runs: Runs) -> int:
     problems: list[ApiError | PodhatchError] = []
     for given in runs:
         try:
-            print(await _cancel(place, session, given))
+            say(await _cancel(place, session, given))
         except ClusterUnreachable:
             raise
         except (ApiError, PodhatchError) as error:  # the other runs are meant all the same
             problems.append(error)
     for problem in problems:
-        print(f"error: {explain(problem)}", file=sys.stderr)
+        complain(f"error: {explain(problem)}")
     return exit_code(problems[0]) if problems else exits.SUCCEEDED
 
 

@@ -10,7 +10,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
 from podhatch.cli.completion import complete_cron
-from podhatch.cli.console import now
+from podhatch.cli.console import now, say
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.objects import Listing, find_object, show_list
 from podhatch.cli.options import (
@@ -124,7 +124,7 @@ def create(
             created = await crons.create(request)
         except ValueError as error:
             raise WrongUsage(str(error)) from None
-        print(f"cron {created.metadata.id} created")
+        say(f"cron {created.metadata.id} created")
 
     return start()
 
@@ -134,7 +134,7 @@ async def delete(place: Place, cron: Cron) -> None:
     """Delete a cron. Its runs stay."""
     name = await _name(place, cron)
     await crons.delete(place.target, name)
-    print(f"cron {name} deleted")
+    say(f"cron {name} deleted")
 
 
 @command(cron)
@@ -142,7 +142,7 @@ async def suspend(place: Place, cron: Cron) -> None:
     """Let a cron start no further run."""
     name = await _name(place, cron)
     await crons.suspend(place.target, name, suspended=True)
-    print(f"cron {name} suspended")
+    say(f"cron {name} suspended")
 
 
 @command(cron)
@@ -150,7 +150,7 @@ async def resume(place: Place, cron: Cron) -> None:
     """Let a suspended cron start runs again."""
     name = await _name(place, cron)
     await crons.suspend(place.target, name, suspended=False)
-    print(f"cron {name} resumed")
+    say(f"cron {name} resumed")
 
 
 async def _name(place: Place, given: str) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
+from podhatch.cli.console import say
 from podhatch.cli.definitions import find_workflows
 from podhatch.cli.place import Place
 from podhatch.cli.publish import change_of, manifest, try_out
@@ -57,7 +58,7 @@ async def _deploy(made: list[tuple[Target, Manifest]], *, dry_run: bool) -> None
         else:
             await session.publish(wanted)
         tense = " (dry run)" if dry_run else ""
-        print(f"workflow {wanted.name} {change}{tense}")
+        say(f"workflow {wanted.name} {change}{tense}")
 
 
 def use_image(image: str | None) -> None:

@@ -10,7 +10,7 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
-from podhatch.cli.console import now
+from podhatch.cli.console import now, say
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.objects import Listing, show_list
 from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Priority, Since
@@ -77,7 +77,7 @@ def push(
 
     async def start() -> None:
         pushed = await push_event(place.target, event)
-        print(pushed.event_id)
+        say(pushed.event_id)
 
     return start()
 

@@ -13,6 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cli import exits
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
+from podhatch.cli.console import complain, say
 from podhatch.cli.definitions import find_workflows
 from podhatch.cli.errors import Refused
 from podhatch.cli.lint.check import findings
@@ -52,12 +53,9 @@ def lint(place: Place, what: What) -> int:
     """
     lines = [line for name in what for line in _complaints(_source(name, place))]
     for line in lines:
-        print(line)
+        say(line)
     if not is_complete():
-        print(
-            "note: expressions and graphs were not checked: pip install 'podhatch[local]'",
-            file=sys.stderr,
-        )
+        complain("note: expressions and graphs were not checked: pip install 'podhatch[local]'")
     return exits.FAILED if lines else exits.SUCCEEDED
 
 

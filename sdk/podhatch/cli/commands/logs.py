@@ -1,6 +1,5 @@
 """`podhatch logs`: what the pods of a run have written."""
 
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
@@ -11,9 +10,9 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
-from podhatch.cli.console import new_console
+from podhatch.cli.console import complain, new_console
 from podhatch.cli.errors import Refused, did_you_mean
-from podhatch.cli.log_lines import shown
+from podhatch.cli.log_lines import piped, shown
 from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Run
 from podhatch.cli.place import Place
@@ -45,13 +44,15 @@ async def logs(
     async with aclosing(_lines(session, raw, task, follow=follow)) as lines:
         async for line in lines:
             count += 1
-            if (text := shown(line, chunks=chunks)) is not None:
+            if not console.steers:
+                if (written := piped(line, chunks=chunks)) is not None:
+                    print(written, flush=True)
+            elif (text := shown(line, chunks=chunks)) is not None:
                 console.print(text, soft_wrap=True)
     if not count:
-        print(
+        complain(
             "there is no log: no pod has written anything, or all are gone; those of cancelled "
-            "tasks go at once",
-            file=sys.stderr,
+            "tasks go at once"
         )
 
 

@@ -6,7 +6,7 @@ import typer
 
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
-from podhatch.cli.console import new_console
+from podhatch.cli.console import new_console, say
 from podhatch.cli.exits import exit_code_of
 from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Run
@@ -31,7 +31,7 @@ async def replay(
     name = str(found["metadata"]["name"])
     started = await control.replay(place.target, name, failed_only=failed_only)
     if not watch:
-        print(f"run {name} starts over")
+        say(f"run {name} starts over")
         return None
     console = new_console(no_color=place.no_color)
     return exit_code_of(await watch_run(console, session.cluster, started))

@@ -1,7 +1,6 @@
 """`podhatch run`: starts a workflow that the cluster holds, or one in the user's own code."""
 
 import json
-import sys
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,7 +12,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app
 from podhatch.cli.completion import complete_workflow
-from podhatch.cli.console import new_console, print_json, print_raw
+from podhatch.cli.console import complain, new_console, print_json, print_raw, say
 from podhatch.cli.definitions import find_workflow
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.exits import exit_code_of
@@ -97,7 +96,7 @@ async def _finish(target: Target, run: JsonObject, after: _After) -> int | None:
         return exit_code_of(await watch_run(console, session.cluster, run))
     if after.wait:
         # Whoever interrupts this, or loses the connection, still knows the run.
-        print(f"run {run['metadata']['name']} is started", file=sys.stderr, flush=True)
+        complain(f"run {run['metadata']['name']} is started")
         async for state in states(session.cluster, run):
             run = state
     if after.output is not None:
@@ -105,7 +104,7 @@ async def _finish(target: Target, run: JsonObject, after: _After) -> int | None:
     elif after.wait:
         await _print_outputs(target, run)
     else:
-        print(run["metadata"]["name"])
+        say(run["metadata"]["name"])
     return exit_code_of(WorkflowRun.model_validate(run)) if after.wait else None
 
 
@@ -119,4 +118,4 @@ async def _print_outputs(target: Target, run: JsonObject) -> None:
         print_json(outputs)
     elif status is not None:
         why = f"run {name} is {status.phase}: {status.message} (see `podhatch get {name}`)"
-        print(f"error: {why}", file=sys.stderr)
+        complain(f"error: {why}")

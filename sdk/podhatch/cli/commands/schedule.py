@@ -9,7 +9,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
-from podhatch.cli.console import now
+from podhatch.cli.console import now, say
 from podhatch.cli.lookup import find_run
 from podhatch.cli.objects import Listing, show_list
 from podhatch.cli.options import (
@@ -106,7 +106,7 @@ def create(
         name, values = await workflow_and_input(session, workflow, given, parameter)
         asked = NamedRun(name, values, texts, priority, start_at)
         created = await schedules.create(place.target, asked)
-        print(f"schedule {created.metadata.id} created")
+        say(f"schedule {created.metadata.id} created")
 
     return start()
 
@@ -118,4 +118,4 @@ async def delete(place: Place, run: Run) -> None:
     found = await find_run(session.cluster, session.namespace, run)
     name = str(found["metadata"]["name"])
     await schedules.delete(place.target, name)
-    print(f"schedule {name} deleted")
+    say(f"schedule {name} deleted")

@@ -6,6 +6,7 @@ import typer
 
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import app, own_version
+from podhatch.cli.console import say
 from podhatch.cli.place import Place
 from podhatch.client.session import session_of
 from podhatch.cluster import Kind
@@ -19,9 +20,9 @@ ClientOnly = Annotated[bool, typer.Option("--client", help="Ask no cluster.")]
 @command(app)
 async def version(place: Place, client: ClientOnly = False) -> None:
     """Show the version of this command, and of the operator in the cluster."""
-    print(own_version())
+    say(own_version())
     if not client:
-        print(f"operator {await _operator(place)}")
+        say(f"operator {await _operator(place)}")
 
 
 async def _operator(place: Place) -> str:

@@ -7,7 +7,7 @@ from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.arrangement import arrange
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
-from podhatch.cli.console import look_for, new_console, now, print_raw
+from podhatch.cli.console import look_for, new_console, now, print_raw, say
 from podhatch.cli.lookup import parents_of
 from podhatch.cli.objects import Listing, find_object, show_list
 from podhatch.cli.options import AllNamespaces, Output, Workflow
@@ -104,4 +104,4 @@ async def delete(place: Place, workflow: Workflow) -> None:
     found = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
     name = str(found["metadata"]["name"])
     await objects.delete(session, WORKFLOW, name)
-    print(f"workflow {name} deleted")
+    say(f"workflow {name} deleted")
