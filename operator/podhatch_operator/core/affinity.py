@@ -49,5 +49,6 @@ def stay_on(pod_spec: JsonObject, node: str, sticky: Sticky) -> None:
         wish = {"weight": 100, "preference": here}
         node_terms.setdefault(_PREFERRED, []).append(wish)
         return
-    required: JsonObject = node_terms.setdefault(_REQUIRED, {"nodeSelectorTerms": [{}]})
-    required["nodeSelectorTerms"] = [term | here for term in required["nodeSelectorTerms"]]
+    required: JsonObject = node_terms.setdefault(_REQUIRED, {})
+    terms = required.get("nodeSelectorTerms") or [{}]
+    required["nodeSelectorTerms"] = [term | here for term in terms]

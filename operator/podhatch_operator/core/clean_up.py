@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
-from podhatch.api.event import WorkflowEvent
+from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS, MAX_EVENT_TTL_SECONDS
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRunStatus
 
@@ -120,10 +120,13 @@ def _sources(specs: Iterable[JsonObject]) -> Iterable[str]:
 
 
 def expired(event: JsonObject, now: datetime) -> CleanUp:
-    """Return whether an event has outlived its time, or when it will have."""
-    parsed = WorkflowEvent.model_validate(event)
+    """Return whether an event has outlived its time, or when it will have.
+
+    Nothing else of the event is read: one that cannot be understood is deleted too.
+    """
     created = read_time(event["metadata"].get("creationTimestamp")) or now
-    end = created + timedelta(seconds=parsed.spec.ttl_seconds)
+    seconds: int = event.get("spec", {}).get("ttlSeconds", DEFAULT_EVENT_TTL_SECONDS)
+    end = created + timedelta(seconds=min(seconds, MAX_EVENT_TTL_SECONDS))
     if now >= end:
-        return CleanUp((Child("WorkflowEvent", parsed.metadata.name),))
+        return CleanUp((Child("WorkflowEvent", event["metadata"]["name"]),))
     return CleanUp(look_again_at=end)

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import Condition, JsonObject
 from podhatch.api.workflow import Workflow, WorkflowSpec
 
+from podhatch_operator.core.condition import find_condition
 from podhatch_operator.core.cron_declared import cron_problems
 from podhatch_operator.core.dag import shape_problems
 from podhatch_operator.core.event_key import event_problems
 from podhatch_operator.core.input_check import schema_problem
 from podhatch_operator.core.observed import Refusal
-from podhatch_operator.core.validity import Problem, checked_status
+from podhatch_operator.core.plan_failure import PLAN_FAILED
+from podhatch_operator.core.pod_check import is_invalid, pod_problems, refusal_problems
+from podhatch_operator.core.validity import VALID, Problem, checked_status
 
+POD_INVALID = "PodInvalid"
 _NO_REFUSALS: Mapping[str, Refusal] = MappingProxyType({})
 
 
@@ -24,12 +28,25 @@ def workflow_problems(spec: WorkflowSpec) -> list[str]:
         *shape_problems(spec),
         *event_problems(spec),
         *cron_problems(spec),
+        *pod_problems(spec),
         *([schema] if schema else []),
     ]
 
 
+def needs_dry_run(workflow: JsonObject) -> bool:
+    """Whether the API server has not been asked yet about the pods of this generation."""
+    parsed = Workflow.model_validate(workflow)
+    if workflow_problems(parsed.spec):
+        return False
+    condition = _stored_condition(parsed)
+    return condition is None or condition.reason == PLAN_FAILED
+
+
 def plan_workflow(
-    workflow: JsonObject, now: datetime, refused: Mapping[str, Refusal] = _NO_REFUSALS
+    workflow: JsonObject,
+    now: datetime,
+    refused: Mapping[str, Refusal] = _NO_REFUSALS,
+    refused_pods: Mapping[str, Refusal] | None = None,
 ) -> JsonObject | None:
     """Return the workflow's new status, or None when the stored one is right.
 
@@ -37,9 +54,11 @@ def plan_workflow(
         workflow: as it is now.
         now: the time.
         refused: by schedule, the crons of its onCrons that the API server did not accept.
+        refused_pods: by field, what a dry run of its pods did not accept; None when none was made:
+            then the answer for this generation counts that the status holds.
     """
     parsed = Workflow.model_validate(workflow)
-    problem = _problem(parsed.spec, refused)
+    problem = _problem(parsed.spec, refused) or _pod_problem(parsed, refused_pods)
     status = checked_status(parsed.status, parsed.metadata, problem, now)
     return None if status == parsed.status else status.to_wire()
 
@@ -53,3 +72,21 @@ def _problem(spec: WorkflowSpec, refused: Mapping[str, Refusal]) -> Problem | No
         for schedule, refusal in refused.items()
     ]
     return Problem("CronRefused", "; ".join(refusals)) if refusals else None
+
+
+def _pod_problem(workflow: Workflow, refused: Mapping[str, Refusal] | None) -> Problem | None:
+    if refused is not None:
+        invalid = {place: refusal for place, refusal in refused.items() if is_invalid(refusal)}
+        return Problem(POD_INVALID, "; ".join(refusal_problems(invalid))) if invalid else None
+    condition = _stored_condition(workflow)
+    if condition is None or condition.reason != POD_INVALID:
+        return None
+    return Problem(POD_INVALID, condition.message)
+
+
+def _stored_condition(workflow: Workflow) -> Condition | None:
+    """Return what the status says of this generation."""
+    conditions = workflow.status.conditions if workflow.status else []
+    condition = find_condition(conditions, VALID)
+    current = condition and condition.observed_generation == workflow.metadata.generation
+    return condition if current else None

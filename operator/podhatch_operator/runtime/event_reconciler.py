@@ -31,7 +31,11 @@ class EventReconciler:
         """Do what there is to do for this event now."""
         bench = self._bench
         now = bench.now()
-        found = await self._observe(key, now)
+        try:
+            found = await self._observe(key, now)
+        except Exception:
+            await self._delete_if_expired(key, now)
+            raise
         if found is None:
             bench.queue.cancel_appointment(key)
             return
@@ -50,6 +54,12 @@ class EventReconciler:
         for name, refusal in refusals.items():
             if refusal.code == MAY_PASS and not clean_up.delete:
                 raise RetryLater(f"the run {name} was refused: {refusal.message}")
+
+    async def _delete_if_expired(self, key: Key, now: datetime) -> None:
+        """An event that cannot be planned goes at its time all the same."""
+        event = self._bench.cache.get(WORKFLOW_EVENT, (key.namespace, key.name))
+        if event is not None:
+            await self._bench.children.delete(key.namespace, expired(event, now).delete)
 
     async def _observe(self, key: Key, now: datetime) -> tuple[ObservedEvent, EventPlan] | None:
         """Return what is known and what follows; no filter is missing that is on its way to us.

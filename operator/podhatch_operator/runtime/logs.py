@@ -5,6 +5,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+MAX_MESSAGE = 2000
+MAX_TRACEBACK = 4000
+"""Longer texts are cut: what objects hold must not fill the log."""
 _FIELDS = ("kind", "namespace", "object")
 """What a log call may name by `extra`."""
 
@@ -18,11 +21,11 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage()[:MAX_MESSAGE],
         }
         line |= {name: vars(record)[name] for name in _FIELDS if name in vars(record)}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = self.formatException(record.exc_info)[-MAX_TRACEBACK:]
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

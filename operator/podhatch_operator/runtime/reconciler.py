@@ -1,17 +1,30 @@
 """Bring one object to where it should be: each kind of key has a reconciler of its own.
 
-Workers call it with a key from the queue. It raises what a retry may mend.
+Workers call it with a key from the queue. What it raises is tried again, later each time.
 """
 
-from podhatch.cluster import CRON_WORKFLOW, EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
+import traceback
+from pathlib import Path
 
+from podhatch.cluster import (
+    CRON_WORKFLOW,
+    EVENT_FILTER,
+    WORKFLOW,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
+    ApiError,
+    ClusterUnreachable,
+    Kind,
+)
+
+from podhatch_operator.core.plan_failure import failure_status, failure_summary
 from podhatch_operator.runtime.cron_reconciler import CronReconciler
 from podhatch_operator.runtime.event_reconciler import EventReconciler
 from podhatch_operator.runtime.filter_reconciler import FilterReconciler
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Hops
 from podhatch_operator.runtime.run_reconciler import RunReconciler
-from podhatch_operator.runtime.workbench import Workbench
+from podhatch_operator.runtime.workbench import PlanFailed, RetryLater, Workbench
 from podhatch_operator.runtime.workflow_reconciler import WorkflowReconciler
 
 
@@ -19,12 +32,13 @@ class Reconciler:
     """Calls the reconciler of a key's kind."""
 
     def __init__(self, bench: Workbench, hops: Hops) -> None:
+        self._bench = bench
         self._of_kind = {
-            WORKFLOW_RUN.kind: RunReconciler(bench, hops).reconcile,
-            WORKFLOW.kind: WorkflowReconciler(bench).reconcile,
-            WORKFLOW_EVENT.kind: EventReconciler(bench).reconcile,
-            EVENT_FILTER.kind: FilterReconciler(bench).reconcile,
-            CRON_WORKFLOW.kind: CronReconciler(bench).reconcile,
+            WORKFLOW_RUN.kind: (WORKFLOW_RUN, RunReconciler(bench, hops).reconcile),
+            WORKFLOW.kind: (WORKFLOW, WorkflowReconciler(bench).reconcile),
+            WORKFLOW_EVENT.kind: (WORKFLOW_EVENT, EventReconciler(bench).reconcile),
+            EVENT_FILTER.kind: (EVENT_FILTER, FilterReconciler(bench).reconcile),
+            CRON_WORKFLOW.kind: (CRON_WORKFLOW, CronReconciler(bench).reconcile),
         }
 
     async def reconcile(self, key: Key) -> None:
@@ -32,6 +46,36 @@ class Reconciler:
 
         Raises:
             RetryLater: what was decided is out of date, or a child was refused.
+            PlanFailed: nothing could be decided; the object's status says why.
             ApiError, ClusterUnreachable: a request failed.
         """
-        await self._of_kind[key.kind](key)
+        kind, reconcile = self._of_kind[key.kind]
+        try:
+            await reconcile(key)
+        except (RetryLater, ApiError, ClusterUnreachable):
+            raise
+        except Exception as error:
+            await self._tell_failure(kind, key, error)
+
+    async def _tell_failure(self, kind: Kind, key: Key, error: Exception) -> None:
+        """Write into the object's status that it cannot be planned, and why.
+
+        Raises:
+            PlanFailed: always.
+        """
+        bench = self._bench
+        summary = f"{failure_summary(error)} (at {_place(error)})"
+        raw = bench.cache.get(kind, (key.namespace, key.name))
+        status = failure_status(raw, error, bench.now()) if raw else None
+        if raw is not None and status is not None:
+            try:
+                await bench.write_status(kind, raw, status)
+            except ApiError as refusal:
+                summary += f"; its status was refused: {failure_summary(refusal)}"
+        raise PlanFailed(f"cannot plan: {summary}") from None
+
+
+def _place(error: Exception) -> str:
+    """Return the line of code that raised, as the last of the traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

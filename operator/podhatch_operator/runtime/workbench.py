@@ -29,6 +29,10 @@ class RetryLater(Exception):  # noqa: N818 - nothing is wrong; the worker counts
         """Seconds after which to try at the latest; None leaves it to the queue."""
 
 
+class PlanFailed(Exception):  # noqa: N818 - named as the condition that users see
+    """An exception escaped while an object was planned. The message is one bounded line."""
+
+
 @dataclass(frozen=True)
 class Clocks:
     """The time, as others write it and as we measure it."""

@@ -9,7 +9,7 @@ from podhatch.cluster import ApiError, ClusterUnreachable
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Metrics
 from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.workbench import RetryLater
+from podhatch_operator.runtime.workbench import PlanFailed, RetryLater
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,9 @@ class Workers:
         except RetryLater as reason:
             logger.info("%s", reason, extra=where)
             result, within = "requeue", reason.within
+        except PlanFailed as failure:
+            logger.error("%s", failure, extra=where)
+            result = "error"
         except (ApiError, ClusterUnreachable) as error:
             logger.warning("reconcile failed: %s", error, extra=where)
             result = "error"

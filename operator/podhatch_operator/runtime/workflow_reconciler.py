@@ -4,10 +4,12 @@ Called for the keys of Workflows, also of those that are gone.
 """
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import CONFIG_MAP, WORKFLOW
+from podhatch.cluster import CONFIG_MAP, WORKFLOW, ApiError
 
 from podhatch_operator.core.clean_up import unused_revisions
-from podhatch_operator.core.workflow import plan_workflow
+from podhatch_operator.core.observed import Refusal
+from podhatch_operator.core.pod_check import dry_run_jobs
+from podhatch_operator.core.workflow import needs_dry_run, plan_workflow
 from podhatch_operator.runtime.declared_crons import declare_crons
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.pins import UNDECIDED
@@ -28,12 +30,27 @@ class WorkflowReconciler:
         bench = self._bench
         workflow = bench.cache.get(WORKFLOW, (key.namespace, key.name))
         refused = await declare_crons(bench, workflow) if workflow else {}
-        status = plan_workflow(workflow, bench.now(), refused) if workflow else None
-        if workflow is not None and status is not None:
-            await bench.write_status(WORKFLOW, workflow, status)
+        if workflow is not None:
+            pods = await self._dry_run(workflow) if needs_dry_run(workflow) else None
+            status = plan_workflow(workflow, bench.now(), refused, pods)
+            if status is not None:
+                await bench.write_status(WORKFLOW, workflow, status)
         await self._let_go_of_revisions(key, workflow)
         for schedule, refusal in refused.items():
             raise RetryLater(f"the cron {schedule!r} was refused: {refusal.message}")
+
+    async def _dry_run(self, workflow: JsonObject) -> dict[str, Refusal]:
+        """Ask the API server for its opinion of the workflow's pods, without making any.
+
+        An answer that is not about the pods, such as an exceeded quota, is left to the runs.
+        """
+        bench, refused = self._bench, dict[str, Refusal]()
+        for place, job in dry_run_jobs(workflow, bench.defaults).items():
+            try:
+                await bench.cluster.create(job, dry_run=True)
+            except ApiError as error:
+                refused[place] = Refusal(error.status, error.message)
+        return refused
 
     async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
         """Delete the revisions that no run holds, and sources that no other workflow ships.

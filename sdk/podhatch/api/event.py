@@ -10,6 +10,7 @@ from pydantic import Field
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
+    AtMost,
     GivenTime,
     JsonObject,
     ListMap,
@@ -22,6 +23,8 @@ from podhatch.api.model import (
 from podhatch.api.task import Priority
 
 DEFAULT_EVENT_TTL_SECONDS = 86_400
+MAX_EVENT_TTL_SECONDS = 30 * 86_400
+"""An event that was stored when more was allowed is deleted after this time too."""
 
 
 class WorkflowEventSpec(WireModel):
@@ -55,10 +58,10 @@ class WorkflowEventSpec(WireModel):
     ] = None
     ttl_seconds: Annotated[
         int,
+        AtMost(MAX_EVENT_TTL_SECONDS),
         Field(
             ge=1,
-            le=31_536_000,
-            description="ttlSeconds after its creation, the event is deleted.",
+            description="ttlSeconds after its creation, the event is deleted; at most 30 days.",
         ),
     ] = DEFAULT_EVENT_TTL_SECONDS
 

@@ -69,6 +69,17 @@ class PreserveUnknown(Mark):
 
 
 @dataclass(frozen=True)
+class AtMost(Mark):
+    """The API server takes no higher number; one that was stored before can still be read."""
+
+    maximum: int
+
+    def extensions(self) -> JsonObject:
+        """Return the bound."""
+        return {"maximum": self.maximum}
+
+
+@dataclass(frozen=True)
 class Readable(Mark):
     """A time that each of our programs can read and reckon with: from 1970 to 2999.
 

@@ -43,6 +43,10 @@ def test_what_is_right_has_no_findings():
         ("  retires: 2", "10 spec.tasks[0].retires: unknown field; did you mean retries?"),
         ("  retries: two", "10 spec.tasks[0].retries: Input should be a valid integer"),
         ("  parents: [b]", "10 spec.tasks[a].parents: no task is named 'b'"),
+        (
+            "  pod: {podTemplate: {spec: {containers: [{image: x}]}}}",
+            "10 spec.tasks[a].pod.podTemplate.spec.containers[0].name: expected a name",
+        ),
     ],
 )
 def test_a_fault_in_a_task_is_named_with_its_line(line: str, complaint: str):

@@ -22,8 +22,8 @@ class OperatorCluster(FakeCluster):
         return await super().create(_with_creation_time(manifest))
 
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        self._write("create", manifest["kind"])
-        return await super().create(_with_creation_time(manifest))
+        self._write("dry-run" if dry_run else "create", manifest["kind"])
+        return await super().create(_with_creation_time(manifest), dry_run=dry_run)
 
     async def replace_status(self, manifest: JsonObject) -> JsonObject:
         self._write("update", manifest["kind"])

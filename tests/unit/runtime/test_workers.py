@@ -7,7 +7,7 @@ from podhatch.cluster import ApiError
 from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.metrics import Metrics
 from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.workbench import RetryLater
+from podhatch_operator.runtime.workbench import PlanFailed, RetryLater
 from podhatch_operator.runtime.workers import Workers
 
 from tests.unit.runtime.timers import FakeTimers
@@ -21,6 +21,7 @@ KEY = run_key("team", "run")
         (None, "success"),
         (RetryLater("conflict"), "requeue"),
         (ApiError(500, "InternalError", "etcd"), "error"),
+        (PlanFailed("cannot plan: KeyError"), "error"),
         (KeyError("a bug"), "error"),
     ],
 )

@@ -167,6 +167,25 @@ class TestWaiting:
         await portal.aio_wait(finish(stage, reference))
         await result
 
+    async def test_warns_when_an_accepted_run_does_not_go_on(
+        self,
+        stage: Stage,
+        orders: Workflow[Order],
+        monkeypatch: pytest.MonkeyPatch,
+        warnings: "asyncio.Queue[str]",
+    ) -> None:
+        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.01)
+        accepted = {"type": "Accepted", "status": "True"}
+        failed = {"type": "Accepted", "status": "False", "reason": "PlanFailed", "message": "why"}
+        stage.statuses = lambda _: [
+            {"phase": "Running", "conditions": [condition]} for condition in (accepted, failed)
+        ]
+        reference = await orders.aio_run_no_wait(Order(id=7))
+        result = asyncio.create_task(reference.aio_result())
+        assert "waits: why" in await warnings.get()
+        await portal.aio_wait(finish(stage, reference))
+        await result
+
     @pytest.mark.usefixtures("stage")
     async def test_cancelled_waiter_stops_waiting(self, orders: Workflow[Order]) -> None:
         reference = await orders.aio_run_no_wait(Order(id=7))

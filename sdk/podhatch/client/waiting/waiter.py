@@ -49,11 +49,11 @@ class Waiter:
     """
 
     def __init__(self, run: JsonObject, alarm: Alarm) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self.run = run
-        self.end: asyncio.Future[JsonObject] = loop.create_future()
+        self.end: asyncio.Future[JsonObject] = self._loop.create_future()
         self._alarm = alarm
-        self._timer = loop.call_later(PATIENCE_SECONDS, self._ring)
+        self._timer = self._loop.call_later(PATIENCE_SECONDS, self._ring)
         self.saw(run)
 
     def saw(self, run: JsonObject) -> None:
@@ -62,6 +62,9 @@ class Waiter:
         accepted = _acceptance(run)
         if accepted is not None and accepted["status"] == "True":
             self._timer.cancel()
+        elif accepted is not None and self._timer.cancelled() and not self.end.done():
+            # It was accepted before, and now it does not go on.
+            self._timer = self._loop.call_later(PATIENCE_SECONDS, self._ring)
         if ended(run) and not self.end.done():
             self.end.set_result(run)
 
