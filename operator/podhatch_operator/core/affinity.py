@@ -50,5 +50,5 @@ def stay_on(pod_spec: JsonObject, node: str, sticky: Sticky) -> None:
         node_terms.setdefault(_PREFERRED, []).append(wish)
         return
     required: JsonObject = node_terms.setdefault(_REQUIRED, {})
-    terms = required.get("nodeSelectorTerms") or [{}]
+    terms: list[JsonObject] = required.get("nodeSelectorTerms") or [{}]
     required["nodeSelectorTerms"] = [term | here for term in terms]
