@@ -169,6 +169,22 @@ class FakeCluster:
             self._count("list", kind)
             yield [selected.part(each) for each in held[start : start + size]], version
 
+    async def rows(
+        self, kind: Kind, namespace: str | None = None, *, field_selector: str = ""
+    ) -> list[JsonObject]:
+        """Return of each object the name, the namespace and what a Created column shows."""
+        found: list[JsonObject] = []
+        async for page, _ in self.pages(kind, namespace, field_selector=field_selector):
+            found += [each["metadata"] for each in page]
+        return [
+            {
+                "Name": each["name"],
+                "Namespace": each["namespace"],
+                "Created": each["creationTimestamp"],
+            }
+            for each in found
+        ]
+
     async def watch(
         self,
         kind: Kind,

@@ -161,6 +161,24 @@ class ClusterContract:
         ]
         assert pages == [["run-a", "run-b"], ["run-c"]]
 
+    async def test_rows_tell_name_namespace_and_age_of_each_object(
+        self, cluster: AnyCluster
+    ) -> None:
+        made = [await cluster.create(run_in(cluster.namespace, name)) for name in ("a", "b")]
+        expected = [
+            {
+                "Name": run["metadata"]["name"],
+                "Namespace": cluster.namespace,
+                "Created": run["metadata"]["creationTimestamp"],
+            }
+            for run in made
+        ]
+        rows = await cluster.rows(WORKFLOW_RUN, cluster.namespace)
+        everywhere = await cluster.rows(WORKFLOW_RUN, field_selector="spec.workflow!=none")
+        own = [row for row in everywhere if row["Namespace"] == cluster.namespace]
+        for found in (rows, own):
+            assert [{name: row[name] for name in expected[0]} for row in found] == expected
+
     async def test_selectors_hold_all_at_once(self, cluster: AnyCluster) -> None:
         for name, workflow, label in (("one", "a", "x"), ("two", "b", "x"), ("three", "a", "y")):
             manifest = run_in(cluster.namespace, name)
@@ -178,6 +196,7 @@ class ClusterContract:
         assert await names("spec.workflow!=a,status.phase!=Failed") == ["two"]
         assert await names("spec.workflow=a", "kind=x") == ["one"]
         assert await names("status.phase=Failed") == []
+        assert await names("status.phase!=Failed,status.phase!=") == []
         with pytest.raises(ApiError, match="field label not supported"):
             await names("spec.input=a")
 

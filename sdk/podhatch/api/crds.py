@@ -120,6 +120,7 @@ DEFINITIONS = (
             Column("Started", ".status.startedAt", "date", wide=True),
             Column("Finished", ".status.finishedAt", "date", wide=True),
             Column("Message", ".status.message", wide=True),
+            Column("Created", ".metadata.creationTimestamp", wide=True),
             _AGE,
         ),
         selectable=(

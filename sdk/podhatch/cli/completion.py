@@ -41,9 +41,9 @@ def _names(ctx: typer.Context, kind: object) -> Iterable[str]:
     async def listed(target: Target) -> list[str]:
         assert isinstance(kind, Kind)
         session = await session_of(target)
-        found, _ = await session.cluster.list(kind, session.namespace, metadata_only=True)
-        found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
-        return [str(item["metadata"]["name"]) for item in found]
+        rows = await session.cluster.rows(kind, session.namespace)
+        rows.sort(key=lambda row: str(row.get("Created", "")), reverse=True)
+        return [str(row["Name"]) for row in rows]
 
     try:
         target = place_of(ctx, ctx.params).target

@@ -1,7 +1,7 @@
 """Finds runs and the shape of their workflows in the cluster. Called by every command on a run."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
@@ -9,10 +9,12 @@ from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.arrangement import Parents
 from podhatch.cli.errors import NoSuchRun, Refused, did_you_mean
 from podhatch.cli.names import given_name, is_object_name
-from podhatch.cli.newest import age_key
+from podhatch.cli.newest import age_key, get_runs, newest_refs
 from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 LATEST = "@latest"
+MAX_COMPARED = 1000
+"""A name that is not there is compared with so many, the newest."""
 
 
 async def find_run(
@@ -36,8 +38,8 @@ async def find_run(
         except ApiError as error:
             if error.status != 404 or f'"{name}"' not in error.message:
                 raise
-    runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
-    question = did_you_mean(name, (str(run["metadata"]["name"]) for run in runs))
+    refs = await newest_refs(cluster, namespace)
+    question = did_you_mean(name, (ref.name for ref in refs[:MAX_COMPARED]))
     raise NoSuchRun(f"there is no WorkflowRun {name} in namespace {namespace}{question}")
 
 
@@ -77,21 +79,18 @@ def parents_of(workflow: WorkflowSpec) -> Parents:
 
 async def _latest(cluster: Cluster, namespace: str, *, certain: bool) -> JsonObject:
     """Return the run created last; one that waits for its time is passed over."""
-    runs, _ = await cluster.list(WORKFLOW_RUN, namespace, metadata_only=True)
-    by_time: defaultdict[str, list[str]] = defaultdict(list)
-    for run in runs:
-        by_time[run["metadata"]["creationTimestamp"]].append(str(run["metadata"]["name"]))
-    for time in sorted(by_time, reverse=True):
-        tied = [await cluster.get(WORKFLOW_RUN, namespace, name) for name in by_time[time]]
-        if due := [run for run in tied if not _waits(run)]:
+    refs = await newest_refs(cluster, namespace)
+    for _, tied in groupby(refs, key=lambda ref: ref.created):
+        runs = await get_runs(cluster, list(tied))
+        if due := [run for run in runs if not _waits(run)]:
             return _newest(due, certain=certain)
-    begun = ", or all wait for their time" if runs else ""
+    begun = ", or all wait for their time" if refs else ""
     raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}{begun}: start one first")
 
 
 def _newest(runs: Sequence[JsonObject], *, certain: bool) -> JsonObject:
     """Return the newest of some runs that were created in the same second."""
-    ages = [age_key(WorkflowRun.model_validate(run)) for run in runs]
+    ages = [age_key(run) for run in runs]
     newest = [run for run, age in zip(runs, ages, strict=True) if age == max(ages)]
     if certain and len(newest) > 1:
         names = ", ".join(sorted(str(run["metadata"]["name"]) for run in newest))

@@ -8,7 +8,7 @@ from podhatch.api.names import object_name
 from podhatch.cli.console import complain, list_object, new_console, print_raw, print_table
 from podhatch.cli.errors import Refused, did_you_mean
 from podhatch.cli.names import given_name, is_object_name
-from podhatch.cli.options import Format
+from podhatch.cli.options import DEFAULT_LIMIT, Format
 from podhatch.cli.place import Place
 from podhatch.client.session import Session, session_of
 from podhatch.cluster import WORKFLOW, ApiError, Cluster, Kind
@@ -39,15 +39,17 @@ async def show_list(
     output: Format | None,
     *,
     all_namespaces: bool = False,
+    field_selector: str = "",
     keep: Callable[[JsonObject], bool] = lambda _: True,
     limit: int | None = None,
 ) -> None:
     """Print the objects of a kind, newest first."""
     session = await session_of(place.target)
     namespace = None if all_namespaces else session.namespace
-    found, _ = await session.cluster.list(listing.kind, namespace)
+    found, _ = await session.cluster.list(listing.kind, namespace, field_selector=field_selector)
     found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
-    items = [item for item in found if keep(item)][:limit]
+    kept = [item for item in found if keep(item)]
+    items = kept[:limit]
     if output is not None:
         print_raw(list_object(items), output)
     elif items:
@@ -57,8 +59,20 @@ async def show_list(
         rows = [[text(item) for _, text in columns] for item in items]
         console = new_console(no_color=place.no_color)
         print_table(console, [heading for heading, _ in columns], rows)
+        say_more(len(kept) - len(items), len(items))
     else:
         await say_none(session, f"no {listing.plural}", all_namespaces=all_namespaces)
+
+
+def limit_of(given: int | None, output: Format | None) -> int | None:
+    """Return how many objects to show: people get the newest, programs all."""
+    return given if output is not None else given or DEFAULT_LIMIT
+
+
+def say_more(older: int, shown: int) -> None:
+    """Say how many are not shown, if any, and how to see them."""
+    if older:
+        complain(f"{older} more, older than these: `--limit {older + shown}` shows all")
 
 
 async def say_none(session: Session, what: str, *, all_namespaces: bool) -> None:

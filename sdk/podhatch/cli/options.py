@@ -74,7 +74,13 @@ Since = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Only those made since: 30m, 2h, 7d or an ISO time."),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many, the newest.")]
+DEFAULT_LIMIT = 50
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help=f"At most so many, the newest; by default {DEFAULT_LIMIT}, and all with -o."
+    ),
+]
 Priority = Annotated[
     int | None, typer.Option(min=1, max=3, help="1 (low) to 3 (high); by default the workflow's.")
 ]

@@ -1,4 +1,4 @@
-"""The runs of a namespace as a table, newest first. Pure; called by list."""
+"""Runs as a table, in the order given. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,15 +10,9 @@ from rich.text import Text
 
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.cli.look import STYLES, UNICODE, WIDE, Look
-from podhatch.cli.newest import age_key
 from podhatch.cli.words import duration, shortened
 
 MAX_MESSAGE_WIDTH = 120
-
-
-def newest_first(runs: Iterable[WorkflowRun]) -> list[WorkflowRun]:
-    """Return the runs by the time they were created, and those of one second by when they began."""
-    return sorted(runs, key=age_key, reverse=True)
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class RunTable:
         for heading in (*where, "NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
             table.add_column(heading, no_wrap=True, overflow=self.look.overflow)
         table.add_column("MESSAGE")
-        for run in newest_first(self.runs):
+        for run in self.runs:
             status = run.status or WorkflowRunStatus()
             phase = status.phase or "Pending"
             table.add_row(

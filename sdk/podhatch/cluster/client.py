@@ -24,6 +24,7 @@ from podhatch.cluster.log import LogLine, log_lines
 from podhatch.cluster.watch import WatchEvent, decode, lines
 
 PAGE_SIZE = 500
+ROWS_PAGE_SIZE = 5000
 MAX_TRIES = 6
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
@@ -33,6 +34,7 @@ LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)
 
 _JSON = "application/json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
 
 
@@ -109,13 +111,42 @@ class Cluster:
             "fieldSelector": field_selector,
         }
         accept = _METADATA_ONLY if metadata_only else _JSON
-        while True:
-            url = self._url(kind, namespace, query=query)
-            page = await self._send(_Request("list", "GET", url, accept=accept))
+        async for page in self._pages(kind, namespace, query, accept):
             items: list[JsonObject] = page["items"] or []
             for item in items:  # the API server leaves these out of most lists
                 item["apiVersion"], item["kind"] = kind.api_version, kind.kind
             yield items, page["metadata"]["resourceVersion"]
+
+    async def rows(
+        self, kind: Kind, namespace: str | None = None, *, field_selector: str = ""
+    ) -> list[JsonObject]:
+        """Return what `kubectl get -o wide` shows of all objects, by the names of the columns.
+
+        It costs a tenth of the objects themselves. Of all namespaces, each row has a Namespace.
+        """
+        query = {
+            "limit": str(ROWS_PAGE_SIZE),
+            "fieldSelector": field_selector,
+            "includeObject": "None" if namespace else "Metadata",
+        }
+        rows: list[JsonObject] = []
+        async for page in self._pages(kind, namespace, query, _TABLE):
+            columns = [str(column["name"]) for column in page["columnDefinitions"]]
+            found: list[JsonObject] = page["rows"] or []
+            for row in found:
+                shown = dict(zip(columns, row["cells"], strict=True))
+                place = namespace or row["object"]["metadata"]["namespace"]
+                rows.append({**shown, "Namespace": place})
+        return rows
+
+    async def _pages(
+        self, kind: Kind, namespace: str | None, query: dict[str, str], accept: str
+    ) -> AsyncGenerator[JsonObject, None]:
+        """Yield the answers to a list request, one for each page."""
+        while True:
+            url = self._url(kind, namespace, query=query)
+            page = await self._send(_Request("list", "GET", url, accept=accept))
+            yield page
             if not page["metadata"].get("continue"):
                 return
             query["continue"] = page["metadata"]["continue"]

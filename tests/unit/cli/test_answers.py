@@ -25,7 +25,9 @@ def a_run(name: str, **more: object) -> Answer:
 
 
 def list_of(*items: JsonObject) -> Answer:
-    return Answer(body={"metadata": {"resourceVersion": "1"}, "items": list(items)})
+    """Return a list, and the table of none, as a client asks for one or the other."""
+    body = {"items": list(items), "columnDefinitions": [], "rows": []}
+    return Answer(body={"metadata": {"resourceVersion": "1"}, **body})
 
 
 def missing(name: str) -> Answer:

@@ -21,8 +21,15 @@ class StoredCluster:
             raise ApiError(self.missing, "NotFound", f'"{name}" not found')
         return self.objects[kind.kind, name]
 
-    async def list(self, *_: object, **_options: object) -> tuple[list[JsonObject], str]:
-        return [{"metadata": item["metadata"]} for item in self.objects.values()], "1"
+    async def rows(self, *_: object, **_options: object) -> list[JsonObject]:
+        return [
+            {
+                "Name": item["metadata"]["name"],
+                "Namespace": item["metadata"]["namespace"],
+                "Created": item["metadata"]["creationTimestamp"],
+            }
+            for item in self.objects.values()
+        ]
 
 
 def runs(*created_and_started: tuple[str, str]) -> Cluster:

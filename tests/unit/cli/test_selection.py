@@ -1,66 +1,96 @@
-from datetime import timedelta
+from datetime import datetime
 from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.cli.selection import Selection, find_runs
+from podhatch.api.run import Phase
+from podhatch.cli.selection import PHASES, Found, Selection, find_runs
 from podhatch.cluster import Cluster
 
 from tests.fakes.cluster import FakeCluster
-from tests.unit.cli.runs import START, run_of
+from tests.unit.cli.runs import at
 
 
-def test_without_a_wish_every_run_is_shown():
-    assert Selection().holds(run_of("Failed"))
-    assert Selection().holds(run_of(None))
-    assert Selection().field_selector == ""
+def manifest(name: str, second: int, **more: JsonObject) -> JsonObject:
+    return {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "WorkflowRun",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "creationTimestamp": f"2026-11-24T12:00:{second:02}Z",
+        },
+        "spec": {"workflow": "w", **more.get("spec", {})},
+        "status": more.get("status", {}),
+    }
 
 
+async def found_in(
+    runs: list[JsonObject], selection: Selection | None = None, limit: int | None = 50
+) -> tuple[list[str], int]:
+    """Return the names that are shown, and how many more there are."""
+    cluster = FakeCluster()
+    for run in runs:
+        created = await cluster.create(run)
+        await cluster.replace_status({**created, "status": run["status"]})
+    found: Found = await find_runs(
+        cast("Cluster", cluster), "default", selection or Selection(), limit
+    )
+    return [run["metadata"]["name"] for run in found.runs], found.older
+
+
+@pytest.mark.parametrize("limit", [None, 50])
 @pytest.mark.parametrize(
-    ("phases", "held"),
+    ("phases", "expected"),
     [
-        (("Failed",), False),
-        (("Pending",), False),
-        (("Running", "Failed"), True),
+        ((), {"Running", "Failed", "Pending", "none"}),
+        (("Failed",), {"Failed"}),
+        (("Pending",), {"Pending", "none"}),
+        (("Running", "Failed"), {"Running", "Failed"}),
+        (("Pending", "Failed"), {"Pending", "none", "Failed"}),
     ],
 )
-def test_phases_are_alternatives(phases: tuple[str, ...], held: bool):
-    selection = Selection(phases=phases)  # type: ignore[arg-type]
-    assert selection.holds(run_of("Running")) is held
+async def test_phases_are_alternatives_and_a_run_without_one_is_pending(
+    phases: tuple[Phase, ...], expected: set[str], limit: int | None
+):
+    runs = [manifest(name, 1, status={"phase": name}) for name in ("Running", "Failed", "Pending")]
+    names, _ = await found_in([*runs, manifest("none", 1)], Selection(phases=phases), limit)
+    assert set(names) == expected
 
 
-def test_a_run_without_status_is_pending_and_not_asked_of_the_api_server():
-    selection = Selection(workflow="w", phases=("Pending",))
-    assert selection.holds(run_of(None))
-    assert selection.field_selector == "spec.workflow=w"
-    assert Selection(phases=("Failed",)).field_selector == "status.phase=Failed"
+def test_the_api_server_selects_workflows_and_phases():
+    assert Selection().field_selector == ""
+    assert Selection(workflow="w").field_selector == "spec.workflow=w"
+    excluded = set(Selection(phases=("Failed",)).field_selector.split(","))
+    wanted = {f"status.phase!={phase}" for phase in PHASES if phase != "Failed"}
+    assert excluded == wanted | {"status.phase!="}
 
 
-def test_age_and_metadata_narrow_it():
-    assert Selection(since=START).holds(run_of("Running"))
-    assert not Selection(since=START + timedelta(seconds=1)).holds(run_of("Running"))
-    run = run_of("Running")
-    run = run.model_copy(
-        update={"spec": run.spec.model_copy(update={"additional_metadata": {"a": "1", "b": "2"}})}
-    )
-    assert Selection(metadata={"a": "1"}).holds(run)
-    assert not Selection(metadata={"a": "1", "c": "3"}).holds(run)
+@pytest.mark.parametrize("limit", [None, 50])
+async def test_age_narrows_it(limit: int | None):
+    since = Selection(since=datetime.fromisoformat("2026-11-24T12:00:05Z"))
+    runs = [manifest("old", 4), manifest("young", 5)]
+    assert await found_in(runs, since, limit) == (["young"], 0)
 
 
-async def test_the_newest_come_first_and_the_limit_leaves_out_the_oldest():
-    cluster = FakeCluster()
-    for second, name in ((2, "b"), (9, "c"), (5, "a")):
-        manifest: JsonObject = {
-            "apiVersion": "podhatch.dev/v1alpha1",
-            "kind": "WorkflowRun",
-            "metadata": {
-                "name": name,
-                "namespace": "default",
-                "creationTimestamp": f"2026-11-24T12:00:0{second}Z",
-            },
-            "spec": {"workflow": "w"},
-        }
-        await cluster.create(manifest)
-    found = await find_runs(cast("Cluster", cluster), "default", Selection(limit=2))
-    assert [run.metadata.name for run, _ in found] == ["c", "a"]
-    assert [raw["metadata"]["name"] for _, raw in found] == ["c", "a"]
+@pytest.mark.parametrize("limit", [None, 50])
+async def test_metadata_narrows_it(limit: int | None):
+    run = manifest("both", 1, spec={"additionalMetadata": {"a": "1", "b": "2"}})
+    runs = [run, manifest("neither", 2)]
+    assert await found_in(runs, Selection(metadata={"a": "1"}), limit) == (["both"], 0)
+    assert await found_in(runs, Selection(metadata={"a": "1", "c": "3"}), limit) == ([], 0)
+
+
+async def test_the_newest_come_first_and_those_beyond_the_limit_are_counted():
+    runs = [manifest("b", 2), manifest("c", 9), manifest("a", 5)]
+    assert await found_in(runs, limit=2) == (["c", "a"], 1)
+    assert await found_in(runs, limit=3) == (["c", "a", "b"], 0)
+    assert await found_in(runs, limit=None) == (["c", "a", "b"], 0)
+
+
+async def test_of_runs_of_one_second_those_that_began_last_are_the_newest():
+    runs = [
+        manifest(f"run-{n}", 7, status={"startedAt": f"{at(n):%Y-%m-%dT%H:%M:%S.%fZ}"})
+        for n in (1, 4, 2, 3)
+    ]
+    assert await found_in(runs, limit=2) == (["run-4", "run-3"], 2)

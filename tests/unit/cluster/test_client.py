@@ -88,6 +88,35 @@ async def test_a_list_is_all_pages() -> None:
     assert "PartialObjectMetadataList" in server.requests[0].headers["Accept"]
 
 
+def table(*rows: JsonObject, more: str = "") -> Answer:
+    return Answer(
+        body={
+            "metadata": {"resourceVersion": "7", "continue": more},
+            "columnDefinitions": [{"name": "Name"}, {"name": "Created"}],
+            "rows": list(rows),
+        }
+    )
+
+
+async def test_rows_are_what_kubectl_shows_by_the_columns_names() -> None:
+    first, second = {"cells": ["a", "2026"]}, {"cells": ["b", "2025"]}
+    async with serving(table(first, more="token"), table(second)) as (server, cluster):
+        rows = await cluster.rows(JOB, "team", field_selector="spec.x=y")
+    assert rows == [
+        {"Name": "a", "Created": "2026", "Namespace": "team"},
+        {"Name": "b", "Created": "2025", "Namespace": "team"},
+    ]
+    assert [r.rel_url.query["includeObject"] for r in server.requests] == ["None", "None"]
+    assert "as=Table" in server.requests[0].headers["Accept"]
+
+
+async def test_rows_of_all_namespaces_name_theirs() -> None:
+    row = {"cells": ["a", "2026"], "object": {"metadata": {"namespace": "other"}}}
+    async with serving(table(row)) as (server, cluster):
+        assert (await cluster.rows(JOB))[0]["Namespace"] == "other"
+    assert server.requests[0].rel_url.query["includeObject"] == "Metadata"
+
+
 async def test_a_list_of_nothing_is_empty() -> None:
     empty = Answer(body={"metadata": {"resourceVersion": "7"}, "items": None})
     async with serving(empty) as (_, cluster):

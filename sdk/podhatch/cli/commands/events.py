@@ -12,7 +12,7 @@ from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
 from podhatch.cli.console import now, say
 from podhatch.cli.errors import WrongUsage
-from podhatch.cli.objects import Listing, show_list
+from podhatch.cli.objects import Listing, limit_of, show_list
 from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Priority, Since
 from podhatch.cli.place import Place
 from podhatch.cli.values import json_object, moment, pairs
@@ -100,7 +100,7 @@ async def list_events(
         output,
         all_namespaces=all_namespaces,
         keep=lambda item: filters.keep(_parsed(item)),
-        limit=limit,
+        limit=limit_of(limit, output),
     )
 
 

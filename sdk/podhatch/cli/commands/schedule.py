@@ -6,15 +6,16 @@ from typing import Annotated
 import typer
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRun
+from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 from podhatch.cli.command import command
 from podhatch.cli.commands.app import group
 from podhatch.cli.console import now, say
 from podhatch.cli.lookup import find_run
-from podhatch.cli.objects import Listing, show_list
+from podhatch.cli.objects import Listing, limit_of, show_list
 from podhatch.cli.options import (
     AllNamespaces,
     Input,
+    Limit,
     Metadata,
     Output,
     Parameters,
@@ -58,6 +59,8 @@ def _in(item: JsonObject) -> str:
     return f"in {duration(now(), start)}" if start > now() else "is due"
 
 
+NOT_ENDED = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
+
 SCHEDULES = Listing(
     WORKFLOW_RUN,
     "schedules",
@@ -74,6 +77,7 @@ SCHEDULES = Listing(
 async def list_schedules(
     place: Place,
     all: All = False,
+    limit: Limit = None,
     all_namespaces: AllNamespaces = False,
     output: Output = None,
 ) -> None:
@@ -83,6 +87,8 @@ async def list_schedules(
         SCHEDULES,
         output,
         all_namespaces=all_namespaces,
+        field_selector="" if all else NOT_ENDED,
+        limit=limit_of(limit, output),
         keep=lambda item: "startAt" in item["spec"] if all else _waiting(item),
     )
 
