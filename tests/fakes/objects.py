@@ -1,5 +1,6 @@
 """Raw objects as the API server would return them, for tests of the core."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
@@ -10,6 +11,7 @@ from podhatch_operator.core.attempt import Attempt
 from podhatch_operator.core.observed import Defaults
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+JOB_UID = "job-uid"
 DEFAULTS = Defaults(runner_image="runner:test")
 
 
@@ -64,7 +66,9 @@ def attempt_name(task_name: str, number: int = 1) -> str:
     return Attempt(WorkflowRun.model_validate(run()), spec, number).name
 
 
-def job(task_name: str, created: str | None = None, **condition: str) -> JsonObject:
+def job(
+    task_name: str, created: str | None = None, number: int = 1, **condition: str
+) -> JsonObject:
     """Return a Job of the run; conditions by type=reason, such as Failed="DeadlineExceeded"."""
     conditions = [
         {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": ago(0)}
@@ -72,13 +76,14 @@ def job(task_name: str, created: str | None = None, **condition: str) -> JsonObj
     ]
     return {
         "metadata": {
-            "name": attempt_name(task_name),
+            "name": attempt_name(task_name, number),
             "namespace": "team",
+            "uid": JOB_UID,
             "creationTimestamp": created or ago(1),
             "labels": {
                 labels.REVISION: "flow-pinned",
                 labels.TASK: task_name,
-                labels.ATTEMPT: "1",
+                labels.ATTEMPT: str(number),
             },
         },
         "spec": {"activeDeadlineSeconds": 420},
@@ -89,10 +94,14 @@ def job(task_name: str, created: str | None = None, **condition: str) -> JsonObj
 def pod(
     state: JsonObject | None = None, *, node: str | None = "node-1", **status: object
 ) -> JsonObject:
-    """Return a pod whose container is in this state (waiting, running or terminated)."""
+    """Return a Job's pod whose container is in this state (waiting, running or terminated)."""
     statuses = [{"name": "task", "state": state}] if state else []
     return {
-        "metadata": {"name": "pod", "creationTimestamp": ago(1)},
+        "metadata": {
+            "name": "pod",
+            "creationTimestamp": ago(1),
+            "ownerReferences": [{"kind": "Job", "uid": JOB_UID, "controller": True}],
+        },
         "spec": {
             "containers": [{"name": "task", "image": "any:1"}],
             **({"nodeName": node} if node else {}),
@@ -123,6 +132,15 @@ def result(task_name: str, outcome: str = "Succeeded", **fields: object) -> Json
         "metadata": {"name": attempt_name(task_name)},
         "spec": report(task_name, outcome, **fields),
     }
+
+
+def jobs_of(results: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Return the Jobs, by now complete, whose pods have reported."""
+    specs = [each["spec"] for each in results.values()]
+    jobs = [
+        job(spec["task"], number=spec["attempt"], Complete="CompletionsReached") for spec in specs
+    ]
+    return {each["metadata"]["name"]: each for each in jobs}
 
 
 def event(key: str = "go", seconds_ago: float = 0, **fields: object) -> JsonObject:

@@ -9,7 +9,8 @@
 7. The status says that an attempt succeeded only if it did.
 8. Where nobody interferes, the status says of every task just what it did, and the tasks at the
    end ran just when they should.
-9. The same observed state gives the same plan (asserted where the world plans).
+9. The output of a task is what its own pod reported.
+10. The same observed state gives the same plan (asserted where the world plans).
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,6 +69,15 @@ def check_nothing_lost(
         failed = "Failed" in [state for name, state in states.items() if name != hook["name"]]
         expected = expected_state(hook, [], behaviours[hook["name"]]) if failed else "Skipped"
         assert states[hook["name"]] == expected
+
+
+def check_outputs(world: World, behaviours: Mapping[str, Behaviour]) -> None:
+    """Check that each output is the one that the task's own pod reported."""
+    for entry in _entries(world.server.objects["WorkflowRun"][RUN]["status"]):
+        if entry["state"] == "Succeeded" and "outputRef" in entry:
+            assert entry["outputRef"] == entry["job"]
+        elif entry["state"] == "Succeeded":
+            assert entry["output"] == behaviours[entry["name"]].output
 
 
 def expected_state(task: JsonObject, parents: Sequence[str], behaviour: Behaviour) -> str:

@@ -6,7 +6,7 @@ from podhatch.api.model import JsonObject
 
 from tests.fakes.objects import run, task, workflow
 from tests.property.cluster import KINDS
-from tests.property.invariants import check_always, check_end, check_nothing_lost
+from tests.property.invariants import check_always, check_end, check_nothing_lost, check_outputs
 from tests.property.world import RUN, Behaviour, World
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -18,6 +18,7 @@ Hooks = dict[str, JsonObject]
 PEACEFUL = ("deliver", "reconcile", "make_pod", "start_pod", "end_pod", "pass_time", "push_event")
 CRASHES = ("crash", "restart")
 ATTACKS = ("kill_pod", "evict_pod", "end_job", "delete_job", "jump", "back", "stale")
+FORGERIES = ("forge_pod", "forge_result", "forge_result_of_no_job")
 WISHES = ("cancel", "revive", "replay", "replay_failed")
 
 
@@ -167,6 +168,16 @@ def test_an_operator_that_dies_loses_and_doubles_nothing(
 ) -> None:
     world = live(tasks, ends, behaviour, script)
     check_nothing_lost(world, tasks, ends, behaviour)
+
+
+@thorough
+@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES, *FORGERIES))
+def test_what_another_tenant_forges_changes_nothing(
+    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
+) -> None:
+    world = live(tasks, ends, behaviour, script)
+    check_nothing_lost(world, tasks, ends, behaviour)
+    check_outputs(world, behaviour)
 
 
 @thorough

@@ -18,6 +18,7 @@ from tests.fakes.objects import DEFAULTS, NOW
 from tests.property.cluster import ApiServer, ConflictError, View
 
 RUN = "flow-1"
+FORGED = '"forged"'
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class World:
     early: list[str] = field(default_factory=list[str])
     """Jobs that were made before a parent had succeeded or was skipped."""
     pushed: int = 0
+    forged: int = 0
     tasks: dict[str, str] = field(default_factory=dict[str, str])
     """The task of each Job that was ever made."""
 
@@ -112,7 +114,11 @@ class World:
     def _create(self, manifest: JsonObject, skipped: set[str]) -> None:
         kind = manifest["kind"]
         try:
-            metadata = {**manifest["metadata"], "creationTimestamp": format_time(self.now)}
+            stamps = {
+                "creationTimestamp": format_time(self.now),
+                "uid": f"uid-{self.server.version}",
+            }
+            metadata = {**manifest["metadata"], **stamps}
             stored = self.server.create({**manifest, "metadata": metadata})
         except ConflictError:
             return
@@ -153,18 +159,7 @@ class World:
         found = self.server.objects["Job"].get(job)
         if job in self.server.objects["Pod"] or found is None or found.get("status"):
             return
-        self.server.create(
-            {
-                "kind": "Pod",
-                "metadata": {
-                    "name": job,
-                    "labels": {"batch.kubernetes.io/job-name": job},
-                    "creationTimestamp": format_time(self.now),
-                },
-                "spec": {"nodeName": "n", "containers": [{"name": "task", "image": "i"}]},
-                "status": {},
-            }
-        )
+        self.server.create(self._pod(job, job, found["metadata"]["uid"]))
 
     def start_pod(self, job: str) -> None:
         """The kubelet starts the container."""
@@ -200,6 +195,38 @@ class World:
         if self.is_running(job):
             self.ended[job] = "Evicted"
             self.server.update("Pod", job, {"status": {"phase": "Failed", "reason": "Evicted"}})
+
+    def forge_pod(self, job: str) -> None:
+        """Another tenant makes a pod with the labels of ours, and ends it as it likes."""
+        self.forged += 1
+        found = self.server.objects["Job"].get(job)
+        if found is None:
+            return
+        forged = self._pod(f"forged-{self.forged}", job, "uid-of-another-job")
+        report = self._forged_report(found)
+        ended = {"exitCode": 0, "message": json.dumps(report), "finishedAt": format_time(self.now)}
+        state = {"name": "task", "state": {"terminated": ended}}
+        self.server.create({**forged, "status": {"containerStatuses": [state]}})
+
+    def forge_result(self, job: str) -> None:
+        """Another tenant reports as ours, under its own name: the policy sees to that."""
+        found = self.server.objects["Job"].get(job)
+        if found is None:
+            return
+        name, spec = f"{job[:-1]}x", self._forged_report(found)
+        metadata = {"name": name, "labels": found["metadata"]["labels"]}
+        if name in self.server.objects["TaskResult"]:
+            self.server.update("TaskResult", name, {"spec": spec})
+        else:
+            self.server.create({"kind": "TaskResult", "metadata": metadata, "spec": spec})
+
+    def forge_result_of_no_job(self, job: str) -> None:
+        """A result was left behind under a name that no attempt of ours will have."""
+        found = self.server.objects["Job"].get(job)
+        name = f"{job[:-1]}99"
+        if found is not None and name not in self.server.objects["TaskResult"]:
+            spec = self._forged_report(found) | {"attempt": 99}
+            self.server.create({"kind": "TaskResult", "metadata": {"name": name}, "spec": spec})
 
     def push_event(self) -> None:
         """Somebody pushes the event that tasks may wait for."""
@@ -255,6 +282,29 @@ class World:
             return False
         containers: list[JsonObject] = pod["status"].get("containerStatuses", [])
         return any("running" in container["state"] for container in containers)
+
+    def _pod(self, name: str, job: str, job_uid: str) -> JsonObject:
+        return {
+            "kind": "Pod",
+            "metadata": {
+                "name": name,
+                "labels": {"batch.kubernetes.io/job-name": job},
+                "ownerReferences": [{"kind": "Job", "uid": job_uid, "controller": True}],
+                "creationTimestamp": format_time(self.now),
+            },
+            "spec": {"nodeName": "n", "containers": [{"name": "task", "image": "i"}]},
+            "status": {},
+        }
+
+    def _forged_report(self, job: JsonObject) -> JsonObject:
+        names = job["metadata"]["labels"]
+        return {
+            "run": RUN,
+            "task": names[labels.TASK],
+            "attempt": int(names[labels.ATTEMPT]),
+            "outcome": "Succeeded",
+            "output": FORGED,
+        }
 
     def _task_of(self, job: str) -> str:
         return self.server.objects["Job"][job]["metadata"]["labels"][labels.TASK]

@@ -49,6 +49,18 @@ class Attempt:
         metadata = self.run.metadata
         return _name(metadata.name, metadata.uid, self.task.name, self.number)
 
+    def is_made_by(self, job: JsonObject) -> bool:
+        """Return whether a Job of the run is labelled as this attempt."""
+        names: JsonObject = job["metadata"].get("labels", {})
+        marks = names.get(labels.TASK), names.get(labels.ATTEMPT)
+        return marks == (self.task.name, str(self.number))
+
+    def is_reported_in(self, result: JsonObject) -> bool:
+        """Return whether a TaskResult says that it is of this attempt."""
+        spec: JsonObject = result["spec"]
+        of = spec.get("run"), spec.get("task"), spec.get("attempt")
+        return of == (self.run.metadata.name, self.task.name, self.number)
+
 
 @dataclass(frozen=True)
 class Surroundings:

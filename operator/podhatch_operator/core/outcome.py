@@ -16,9 +16,11 @@ from podhatch.api.task import TaskSpec
 from pydantic import ValidationError
 
 from podhatch_operator.core.pods import container_state, read_time, true_condition
+from podhatch_operator.core.reported import output_problem
 
 REPORT_GRACE = timedelta(seconds=5)
 """A report may arrive after the news that the pod ended: two watches, no order between them."""
+OUTPUT_NOT_JSON = "OutputNotJSON"
 _REPORTED_REASONS = {"Failed": "TaskFailed", "TimedOut": "TimedOut", "Cancelled": "TimedOut"}
 _TOLERATED_SKEW = timedelta(seconds=2)
 
@@ -74,6 +76,15 @@ def read_outcome(
 
 def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> Ended:
     if report.outcome == "Succeeded":
+        if report.output is not None and (problem := output_problem(report.output)):
+            return Ended(
+                "Failed",
+                reason=OUTPUT_NOT_JSON,
+                message=f"the output that the task reported is not JSON: {problem}",
+                error_type=OUTPUT_NOT_JSON,
+                started_at=report.started_at,
+                finished_at=report.finished_at,
+            )
         return Ended(
             "Succeeded",
             output=report.output,
@@ -180,9 +191,7 @@ def _container_end(terminated: JsonObject) -> Ended:
     if terminated.get("exitCode") != 0:
         return _exit_failure(terminated)
     message: str = terminated.get("message", "").strip()
-    try:
-        json.loads(message or "null", parse_constant=_refuse_constant)
-    except ValueError as error:
+    if problem := output_problem(message or "null"):
         if len(message.encode()) >= MAX_MESSAGE_BYTES - 4:
             return _failed(
                 terminated,
@@ -192,15 +201,11 @@ def _container_end(terminated: JsonObject) -> Ended:
             )
         return _failed(
             terminated,
-            "OutputNotJSON",
+            OUTPUT_NOT_JSON,
             "the output in $PODHATCH_OUTPUT is not JSON: "
-            f"{error}. It begins with {message[:100]!r}",
+            f"{problem}. It begins with {message[:100]!r}",
         )
     return replace(_ended(terminated, "Succeeded"), output=message or None)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _exit_failure(terminated: JsonObject) -> Ended:

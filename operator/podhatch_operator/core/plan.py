@@ -159,9 +159,9 @@ class _Run:
 
     def _extend(self, task: TaskSpec, step: Step) -> None:
         """Move the Job's deadline with the time limit that the task has moved."""
-        job = self.observed.jobs.get(step.status.job or "")
+        job = self.observed.jobs[step.status.job or ""]
         seconds = backstop_seconds(task, step.extended_seconds)
-        if job is not None and job["spec"].get("activeDeadlineSeconds", 0) < seconds:
+        if job["spec"].get("activeDeadlineSeconds", 0) < seconds:
             self.extend.append(Extension(job["metadata"]["name"], seconds))
 
     def _take_failure_task(self, entries: Mapping[str, TaskStatus], scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Reading pods and Jobs: the few facts the core needs of them, out of the raw objects."""
+"""Reading pods and Jobs: the few facts the core needs, out of the raw objects."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +12,17 @@ CONTAINER_NAME = "task"
 def newest(pods: Sequence[JsonObject]) -> JsonObject | None:
     """Return the pod that was made last."""
     return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+
+
+def controller_uid(child: JsonObject) -> str | None:
+    """Return the uid of the object that controls this one: there is at most one."""
+    owners: list[JsonObject] = child["metadata"].get("ownerReferences", [])
+    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
+
+
+def is_controlled_by(child: JsonObject, owner: JsonObject) -> bool:
+    """Return whether this very owner controls the child, and not an earlier one of its name."""
+    return controller_uid(child) == owner["metadata"]["uid"]
 
 
 def container_state(pod: JsonObject) -> JsonObject:

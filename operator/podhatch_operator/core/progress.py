@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from podhatch.api.event import WorkflowEvent
+from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 
@@ -26,7 +27,14 @@ from podhatch_operator.core.entry import (
 )
 from podhatch_operator.core.observed import Observed, Refusal
 from podhatch_operator.core.outcome import Awaited, Ended, read_outcome
-from podhatch_operator.core.pods import container_state, newest, node_name, read_time
+from podhatch_operator.core.pods import (
+    container_state,
+    is_controlled_by,
+    newest,
+    node_name,
+    read_time,
+)
+from podhatch_operator.core.reported import output_problem
 from podhatch_operator.core.retry import next_attempt
 from podhatch_operator.core.waiting import Situation, weigh
 
@@ -61,6 +69,15 @@ class Step:
     look_again_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What is observed of an attempt: its Job, the newest pod of that Job, and its report."""
+
+    job: JsonObject | None = None
+    pod: JsonObject | None = None
+    result: JsonObject | None = None
+
+
 def advance(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: Scene) -> Step:
     """Return the task's next step. Parents have taken theirs."""
     if old.state in TERMINAL_STATES:
@@ -80,15 +97,19 @@ def output_text(step: Step, observed: Observed) -> str | None:
     """Return an ended task's whole output as JSON text; None when it returned nothing.
 
     Raises:
-        KeyError: the TaskResult that holds it is gone.
+        KeyError: the TaskResult that holds it is gone, or another has taken its name.
     """
     if step.status.state == "Skipped":
         return SKIPPED_OUTPUT
     if step.output is not None:
         return step.output
-    if step.status.output_ref:
-        return observed.results[step.status.output_ref]["spec"].get("output")
-    return step.status.output
+    name = step.status.output_ref
+    if name is None:
+        return step.status.output
+    text: str | None = observed.results[name]["spec"].get("output")
+    if text is None or output_problem(text):
+        raise KeyError(name)
+    return text
 
 
 def _known_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt | None:
@@ -96,9 +117,22 @@ def _known_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt | N
     if old.job:
         return Attempt(scene.run, task, old.attempt)
     following = Attempt(scene.run, task, old.attempt + 1)
-    observed = scene.observed
-    made = following.name in observed.jobs or following.name in observed.results
-    return following if made else None
+    return following if following.name in scene.observed.jobs else None
+
+
+def _evidence(attempt: Attempt, observed: Observed) -> Evidence:
+    """Return what is observed of an attempt.
+
+    Labels and names are anybody's to choose. So a pod counts only if this attempt's Job controls
+    it, and a result only while the Job is there.
+    """
+    job = observed.jobs.get(attempt.name)
+    if job is None or not attempt.is_made_by(job):
+        return Evidence()
+    pods = [pod for pod in observed.pods.get(attempt.name, ()) if is_controlled_by(pod, job)]
+    result = observed.results.get(attempt.name)
+    mine = result is not None and attempt.is_reported_in(result)
+    return Evidence(job, newest(pods), result if mine else None)
 
 
 def _enter(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: Scene) -> Step:
@@ -130,9 +164,6 @@ def _weigh(
         }
     except KeyError as error:
         return Step(lost_output(old, str(error.args[0]), scene.now))
-    except (RecursionError, ValueError):
-        message = "the output of a parent is nested too deeply for its conditions, or is not JSON"
-        return Step(failed(old, "ExpressionFailed", message, scene.now))
     situation = Situation(
         since=since,
         run_created=scene.run.metadata.creation_timestamp or since,
@@ -204,9 +235,9 @@ def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -
 
 def _follow(task: TaskSpec, old: TaskStatus, attempt: Attempt, scene: Scene) -> Step:
     """The attempt exists: judge it."""
-    name, observed, now = attempt.name, scene.observed, scene.now
-    job, pod, result = observed.jobs.get(name), newest(observed.pods.get(name, ())), None
-    result = observed.results.get(name)
+    name, now = attempt.name, scene.now
+    evidence = _evidence(attempt, scene.observed)
+    job, pod, result = evidence.job, evidence.pod, evidence.result
     created = read_time(job["metadata"]["creationTimestamp"]) if job else None
     queued_at = (old.queued_at if old.job else None) or created or now
     current = kept(

@@ -18,6 +18,7 @@ from podhatch.cluster import (
     Kind,
 )
 
+from podhatch_operator.core.pods import controller_uid
 from podhatch_operator.runtime.grouping import GROUPS, run_of, workflow_of
 from podhatch_operator.runtime.lean import is_active_job, is_over, without_managed_fields
 from podhatch_operator.runtime.pins import Pins
@@ -150,7 +151,7 @@ class Cache:
         if is_active_job(kind, raw):
             store.put(without_managed_fields(raw))
         else:
-            owner = _owner_uid(raw) if kind is JOB else None
+            owner = controller_uid(raw) if kind is JOB else None
             store.put_version(place_of(raw), version_of(raw), owner)
 
 
@@ -158,13 +159,3 @@ def pinned_spec(revision: JsonObject) -> JsonObject:
     """Return the workflow's spec that a ControllerRevision pins."""
     spec: JsonObject = revision["data"].get("spec", {})
     return spec
-
-
-def _owner_uid(child: JsonObject) -> str | None:
-    return next((item["uid"] for item in child["metadata"].get("ownerReferences", ())), None)
-
-
-def is_owned_by(child: JsonObject, owner: JsonObject) -> bool:
-    """Return whether an owner reference of the child names this very object."""
-    uid = owner["metadata"]["uid"]
-    return any(item["uid"] == uid for item in child["metadata"].get("ownerReferences", ()))

@@ -23,7 +23,8 @@ from podhatch.cluster import (
 
 from podhatch_operator.core.decision import Child, Extension
 from podhatch_operator.core.observed import Refusal
-from podhatch_operator.runtime.cache import Cache, is_owned_by
+from podhatch_operator.core.pods import is_controlled_by
+from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.runner_account import RunnerAccount
 
 REFUSED = (400, 403, 413, 422)
@@ -151,7 +152,7 @@ class Children:
         """Take what already exists for ours, if it is."""
         metadata = manifest["metadata"]
         existing = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
-        if "ownerReferences" in metadata and not is_owned_by(existing, run):
+        if "ownerReferences" in metadata and not is_controlled_by(existing, run):
             message = f"a {kind.kind} {metadata['name']} exists that is not this run's: delete it"
             return Refusal(409, message)
         if kind is not CONFIG_MAP:

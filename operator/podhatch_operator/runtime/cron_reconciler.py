@@ -9,8 +9,8 @@ from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiErro
 
 from podhatch_operator.core.cron import CronPlan, plan_cron
 from podhatch_operator.core.observed import ObservedCron, Refusal
+from podhatch_operator.core.pods import is_controlled_by
 from podhatch_operator.core.tick import is_live
-from podhatch_operator.runtime.cache import is_owned_by
 from podhatch_operator.runtime.children import is_refused
 from podhatch_operator.runtime.keys import Key, run_key
 from podhatch_operator.runtime.lean import label
@@ -82,7 +82,7 @@ class CronReconciler:
         """Take the CronJob that is there for ours if it is: somebody may have taken its label."""
         bench, place = self._bench, place_of(manifest)
         existing = await bench.cluster.get(CRON_JOB, *place)
-        if not is_owned_by(existing, cron):
+        if not is_controlled_by(existing, cron):
             message = "one of this name exists that is not this cron's: delete or rename either"
             return {CRON_JOB.kind: Refusal(409, message)}
         parts = {

@@ -16,8 +16,9 @@ from podhatch.cluster import (
 )
 
 from podhatch_operator.core.observed import Observed, ObservedCron, ObservedEvent
+from podhatch_operator.core.pods import is_controlled_by
 from podhatch_operator.runtime.awaited import awaited_by
-from podhatch_operator.runtime.cache import Cache, is_owned_by
+from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.grouping import STARTED_BY_EVENTS, cron_group
 from podhatch_operator.runtime.lean import JOB_NAME, ended_job, label
 
@@ -67,7 +68,7 @@ def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
     cron_job = cache.get(CRON_JOB, (namespace, name))
     return ObservedCron(
         cron=cron,
-        cron_job=cron_job if cron and cron_job and is_owned_by(cron_job, cron) else None,
+        cron_job=cron_job if cron and cron_job and is_controlled_by(cron_job, cron) else None,
         ticks=ticks,
         runs={**under_way, **{tick: run for tick, run in runs.items() if run is not None}},
         workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,
@@ -91,7 +92,7 @@ def _jobs(cache: Cache, namespace: str, run: JsonObject) -> dict[str, JsonObject
 
 def _owned_by(owner: JsonObject, children: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
     """Leave out children of an earlier owner of the same name."""
-    return {name: child for name, child in children.items() if is_owned_by(child, owner)}
+    return {name: child for name, child in children.items() if is_controlled_by(child, owner)}
 
 
 def _by_job(pods: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:

@@ -13,6 +13,8 @@ MAX_RUN_NAME = MAX_LABEL_VALUE
 TASK_NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 """A task's name is also the value of a label."""
 
+JOB_HASH_LENGTH = 12
+
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -44,10 +46,11 @@ def job_name(run: str, run_uid: str, task: str, attempt: int) -> str:
     """Return the name of an attempt's Job, its TaskResult and its ConfigMap: at most 57 characters.
 
     Run and task are there to be read; the hash of the run's uid and the task makes the name unique,
-    also against a run of the same name that was deleted a moment ago.
+    also against a run of the same name that was deleted a moment ago. It is too long for somebody
+    to find another task whose pods could then report in the name of this one.
     """
-    readable = "-".join(part for part in (slug(run, 26), slug(task, 18)) if part)
-    return f"{readable}-{short_hash(f'{run_uid}/{task}', 6)}-{attempt}"
+    readable = "-".join(part for part in (slug(run, 22), slug(task, 16)) if part)
+    return f"{readable}-{short_hash(f'{run_uid}/{task}', JOB_HASH_LENGTH)}-{attempt}"
 
 
 def new_run_name(workflow: str, suffix: str) -> str:

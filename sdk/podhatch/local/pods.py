@@ -22,6 +22,15 @@ def waiting_pod(job: JsonObject) -> JsonObject:
         "metadata": {
             "name": pod_name(name),
             "labels": {**metadata["labels"], "batch.kubernetes.io/job-name": name},
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "name": name,
+                    "uid": metadata["uid"],
+                    "controller": True,
+                }
+            ],
         },
         "spec": job["spec"]["template"]["spec"],
         "status": {"phase": "Pending"},

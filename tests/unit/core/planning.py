@@ -9,7 +9,7 @@ from podhatch_operator.core.observed import Observed
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.revision import current_revision
 
-from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, report, run
+from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, jobs_of, report, run
 
 ERROR: JsonObject = {"type": "ValueError", "message": "bad"}
 HOOK: JsonObject = {"name": "mend", "python": "m:mend"}
@@ -24,13 +24,14 @@ def plan(
     events: tuple[JsonObject, ...] = (),
     **children: Any,
 ) -> Plan:
-    """Plan a run whose workflow is pinned."""
+    """Plan a run whose workflow is pinned. What is reported has a Job."""
     revision = current_revision(flow)
     pinned = {
         "metadata": {"name": revision.name, "labels": {"podhatch.dev/workflow": "flow"}},
         "data": {"spec": flow["spec"]},
     }
-    for each in children.get("jobs", {}).values():
+    children["jobs"] = jobs_of(children.get("results", {})) | children.get("jobs", {})
+    for each in children["jobs"].values():
         each["metadata"]["labels"]["podhatch.dev/revision"] = revision.name
     raw = run(status, **(spec or {}))
     observed = Observed(raw, flow, {revision.name: pinned}, events=events, **children)

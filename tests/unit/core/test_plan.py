@@ -20,6 +20,7 @@ from tests.fakes.objects import (
     attempt_name,
     container_task,
     job,
+    jobs_of,
     pod,
     report,
     result,
@@ -53,13 +54,17 @@ def old_run() -> JsonObject:
 
 
 def observe(flow: JsonObject, raw_run: JsonObject | None = None, **cluster: Any) -> Observed:
-    """Show the core a run whose workflow is pinned already, with the given children."""
+    """Show the core a run whose workflow is pinned already, with the given children.
+
+    What is reported has a Job.
+    """
     revision = current_revision(flow)
     pinned: JsonObject = {
         "metadata": {"name": revision.name, "labels": {"podhatch.dev/workflow": "flow"}},
         "data": {"spec": flow["spec"]},
     }
-    for name in cluster.get("jobs", {}):
+    cluster["jobs"] = jobs_of(cluster.get("results", {})) | cluster.get("jobs", {})
+    for name in cluster["jobs"]:
         cluster["jobs"][name]["metadata"]["labels"]["podhatch.dev/revision"] = revision.name
     return Observed(raw_run or run(), flow, {revision.name: pinned}, **cluster)
 
@@ -152,7 +157,11 @@ def test_a_run_whose_revision_was_deleted_fails(flow: JsonObject | None) -> None
 def test_a_run_whose_workflow_is_deleted_goes_on() -> None:
     observed = observe(DIAMOND, results={attempt_name("a"): result("a")})
     status: JsonObject = {"phase": "Running", "revision": current_revision(DIAMOND).name}
-    made = plan(Observed(run(status), None, observed.revisions, results=observed.results))
+    made = plan(
+        Observed(
+            run(status), None, observed.revisions, jobs=observed.jobs, results=observed.results
+        )
+    )
     assert created(made) == [("Job", attempt_name("b")), ("Job", attempt_name("c"))]
 
 

@@ -43,7 +43,7 @@ def run(version: int = 1, name: str = "run", phase: str = "", flow: str = "flow"
 def child(kind: str, name: str, version: int = 1, of: str = "run") -> JsonObject:
     """Return a Job, Pod or TaskResult of a run; a pod is named after its Job."""
     names = {labels.RUN: of, labels.TASK: "only", JOB_NAME: name.partition(".")[0]}
-    owner = {"kind": "WorkflowRun", "name": of, "uid": f"uid-of-{of}"}
+    owner = {"kind": "WorkflowRun", "name": of, "uid": f"uid-of-{of}", "controller": True}
     return {
         "kind": kind,
         "metadata": metadata(name, version, labels=names, ownerReferences=[owner]),
@@ -89,7 +89,8 @@ def cron(name: str = "nightly", version: int = 1, workflow: str = "") -> JsonObj
 
 def cron_job(name: str = "nightly", version: int = 1, owner: str = "") -> JsonObject:
     """Return the CronJob of the cron of its name, unless its owner has another uid."""
-    owners = [{"kind": "CronWorkflow", "name": name, "uid": owner or f"uid-of-{name}"}]
+    uid = owner or f"uid-of-{name}"
+    owners = [{"kind": "CronWorkflow", "name": name, "uid": uid, "controller": True}]
     names = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
     return {
         "apiVersion": "batch/v1",
