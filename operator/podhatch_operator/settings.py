@@ -42,6 +42,8 @@ class Settings:
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
     priority_classes: bool
     """Whether the chart has made the PriorityClasses of runs' priorities."""
+    max_depth: int
+    """How many runs may be above a child run."""
     lease: str
     """Name of the Lease, in the operator's own namespace, that makes one operator the leader."""
     identity: str
@@ -68,6 +70,7 @@ class Settings:
             run_ttl_seconds=_seconds(environment, "PODHATCH_RUN_TTL_SECONDS"),
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
             priority_classes=_yes(environment, "PODHATCH_PRIORITY_CLASSES"),
+            max_depth=_positive(environment, "PODHATCH_MAX_DEPTH", 16),
             lease=environment.get("PODHATCH_LEASE", "podhatch"),
             identity=environment.get("PODHATCH_IDENTITY") or socket.gethostname(),
         )
@@ -81,6 +84,7 @@ class Settings:
             run_ttl_seconds=self.run_ttl_seconds,
             job_ttl_seconds=self.job_ttl_seconds,
             priority_classes=self.priority_classes,
+            max_depth=self.max_depth,
         )
 
 

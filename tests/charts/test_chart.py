@@ -193,6 +193,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         *("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}"),
         *("cleanUp.runTTLSeconds=2000000", "cleanUp.jobTTLSeconds=null"),
         "priorityClasses.create=false",
+        "maxRunDepth=5",
     )
     spec = deployment("--set", ",".join(flags), "--set", "runner.image.pullPolicy=Never")
     container = spec["template"]["spec"]["containers"][0]
@@ -208,6 +209,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         run_ttl_seconds=2_000_000,
         job_ttl_seconds=None,
         priority_classes=False,
+        max_depth=5,
         lease=RELEASE,
         identity="the pod",
     )

@@ -26,6 +26,8 @@ class Defaults:
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
     priority_classes: bool = False
     """Whether the cluster has the PriorityClasses of the chart."""
+    max_depth: int = 16
+    """How many runs may be above a child run."""
 
 
 @dataclass(frozen=True)
@@ -78,5 +80,7 @@ class Observed:
     """WorkflowEvents of the run's namespace."""
     parent_job: JsonObject | None = None
     """The Job that the run's spec.parent names, if it is known."""
+    ancestors: Sequence[JsonObject] = ()
+    """The runs above the run that are known, its parent first; see `depth`."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """Children the API server just refused, by name: for the second plan of a reconcile."""

@@ -21,6 +21,7 @@ from podhatch_operator.core.acceptance import (
 from podhatch_operator.core.attempt import Surroundings, attempt_manifests, backstop_seconds
 from podhatch_operator.core.clean_up import after_the_end, given_up_jobs
 from podhatch_operator.core.decision import Extension, Plan
+from podhatch_operator.core.depth import depth_of, depth_problem
 from podhatch_operator.core.desire import (
     is_cancelled,
     replay_due,
@@ -52,13 +53,15 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
         return _finished(run, observed, defaults, now)
     if is_cancelled(run):
         return _cancelled(run, observed, now)
-    if not has_started(run, observed) and (problem := start_problem(run, observed, now)):
-        return _rejected(run, problem, now)
+    if not has_started(run, observed) and (
+        problem := start_problem(run, observed, now) or depth_problem(run, observed, defaults)
+    ):
+        return _rejected(run, problem, observed, now)
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
     revision = revision_of(run, observed)
     if isinstance(revision, Rejection):
-        return _rejected(run, revision, now)
+        return _rejected(run, revision, observed, now)
     return _Run(run, revision, observed, defaults, now).plan()
 
 
@@ -76,19 +79,23 @@ def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: dat
 def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
     old = run.status.tasks if run.status else ()
     entries = with_cancellation(old, observed.jobs, now)
-    return _conclude(run, cancelled_status(run, entries, now), Plan(), now)
+    return _conclude(run, cancelled_status(run, entries, now), Plan(), observed, now)
 
 
-def _rejected(run: WorkflowRun, rejection: Rejection, now: datetime) -> Plan:
+def _rejected(run: WorkflowRun, rejection: Rejection, observed: Observed, now: datetime) -> Plan:
     again = rejection.look_again_at
     if again is None and rejection.end is None:
         again = latest_start(run)
-    return _conclude(run, rejected_status(run, rejection, now), Plan(requeue_at=again), now)
+    status = rejected_status(run, rejection, now)
+    return _conclude(run, status, Plan(requeue_at=again), observed, now)
 
 
-def _conclude(run: WorkflowRun, status: WorkflowRunStatus, plan: Plan, now: datetime) -> Plan:
+def _conclude(
+    run: WorkflowRun, status: WorkflowRunStatus, plan: Plan, observed: Observed, now: datetime
+) -> Plan:
     """Add to a plan the status, if it is a new one, and the events that tell of it."""
     old = run.status
+    status = status.model_copy(update={"depth": depth_of(run, observed)})
     if status == old:
         return plan
     events = transitions(old, status)
@@ -125,7 +132,7 @@ class _Run:
             parents = {name: self.steps[name] for name in task.parents}
             self._take(task, advance(task, old, parents, scene), parents)
         self._take_failure_task(entries, scene)
-        return _conclude(self.run, self._status(), self._writes(), self.now)
+        return _conclude(self.run, self._status(), self._writes(), observed, self.now)
 
     def _events(self) -> tuple[WorkflowEvent, ...]:
         """Return the events that some task of the workflow waits for."""

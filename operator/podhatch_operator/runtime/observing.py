@@ -15,6 +15,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
 )
 
+from podhatch_operator.core.depth import ancestors_of
 from podhatch_operator.core.observed import Observed, ObservedCron, ObservedEvent
 from podhatch_operator.core.pods import is_controlled_by
 from podhatch_operator.runtime.awaited import awaited_by
@@ -43,6 +44,7 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
         pods=_by_job(cache.group(POD, namespace, name).values()),
         results=dict(cache.group(TASK_RESULT, namespace, name)),
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
+        ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
     )
 
 

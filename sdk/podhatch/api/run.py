@@ -335,6 +335,14 @@ class WorkflowRunStatus(WireModel):
         int,
         Field(ge=0, description="replays that were carried out: the spec's replay.count, then."),
     ] = 0
+    depth: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="depth: how many runs are above this one, if a task of another run asked "
+            "for it.",
+        ),
+    ] = None
     started_at: Annotated[
         Timestamp | None, Field(description="startedAt is when the run was accepted.")
     ] = None

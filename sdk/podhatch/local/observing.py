@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from podhatch_operator.core.depth import ancestors_of
 from podhatch_operator.core.observed import Observed, ObservedEvent
 
 from podhatch.api.model import JsonObject
@@ -21,6 +22,7 @@ def observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:
         {job: [pods[pod_name(job)]] for job in jobs if pod_name(job) in pods},
         cluster.of_run("TaskResult", name),
         [*cluster.stored("WorkflowEvent").values()],
+        ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
     )
 
 

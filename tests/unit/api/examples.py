@@ -216,6 +216,7 @@ RUN = WorkflowRun(
         progress="2/2",
         revision="full-5d9c7",
         replays=1,
+        depth=2,
         started_at=MOMENT,
         start_delay_seconds=1.5,
         finished_at=MOMENT,

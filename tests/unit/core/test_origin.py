@@ -10,6 +10,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch_operator.core.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch_operator.core.depth import ancestors_of
 from podhatch_operator.core.observed import Observed
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.revision import current_revision
@@ -127,6 +128,60 @@ def test_a_child_of_a_stranger_is_refused(job: JsonObject | None, refused: bool)
     assert (reason, stored(made)["phase"]) == (
         ("ParentInvalid", "Failed") if refused else ("Scheduled", "Pending")
     )
+
+
+def parents(*depths: int | None) -> list[JsonObject]:
+    """Return runs that are each the child of the next, the last of nobody; None: no depth yet."""
+    chain = [run({"depth": depth} if depth else None, parent=PARENT) for depth in depths]
+    chain[-1]["spec"].pop("parent")
+    return chain
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "depth"),
+    [
+        ([], 1),
+        (parents(None), 1),
+        (parents(None, None, None), 3),
+        ([run({"depth": 15}, parent=PARENT)], 16),
+        ([run({"depth": 16}, parent=PARENT)], 17),
+        ([run(parent=PARENT), run({"depth": 16}, parent=PARENT)], 18),
+        ([run(parent=PARENT)] * 16, 17),
+    ],
+)
+def test_a_child_run_is_one_deeper_than_its_parent(ancestors: list[JsonObject], depth: int) -> None:
+    raw = run(parent={**PARENT, "index": 0})
+    made = plan_run(Observed(raw, workflow(task("a")), ancestors=ancestors), DEFAULTS, NOW)
+    assert stored(made)["depth"] == depth
+    assert bool(made.create) == (depth <= DEFAULTS.max_depth)
+    if depth > DEFAULTS.max_depth:
+        assert stored(made)["phase"] == "Failed"
+        assert stored(made)["conditions"][0]["reason"] == "TooDeep"
+        assert "at most 16 are allowed (chart value maxRunDepth)" in stored(made)["message"]
+
+
+def test_a_run_keeps_the_depth_that_its_status_holds() -> None:
+    raw = run({"depth": 3}, parent={**PARENT, "index": 0})
+    made = plan_run(Observed(raw, workflow(task("a"))), DEFAULTS, NOW)
+    assert stored(made)["depth"] == 3
+
+
+def test_a_run_without_a_parent_has_no_depth() -> None:
+    assert "depth" not in stored(plan(workflow(task("a"))))
+
+
+def test_runs_that_name_each_other_as_parents_are_too_deep() -> None:
+    mine = run(parent={**PARENT, "index": 0})
+    ancestors = [*ancestors_of(mine, lambda _: mine)]
+    made = plan_run(Observed(mine, workflow(task("a")), ancestors=ancestors), DEFAULTS, NOW)
+    assert stored(made)["conditions"][0]["reason"] == "TooDeep"
+
+
+def test_the_runs_above_end_where_the_depth_is_known() -> None:
+    top, parent = run({"depth": 4}, parent=PARENT), run(parent={**PARENT, "run": "top"})
+    runs = {"parent-1": parent, "top": top}
+    assert [*ancestors_of(run(parent=PARENT), runs.get)] == [parent, top]
+    assert [*ancestors_of(run(parent=PARENT), lambda _: None)] == []
 
 
 def test_a_child_that_runs_is_not_asked_for_its_parent_again() -> None:
