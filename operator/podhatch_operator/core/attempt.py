@@ -21,7 +21,9 @@ from podhatch_operator.core.input_check import input_text
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.overlay import merged_settings
 from podhatch_operator.core.pod_template import literal_variable, may_report, pod_template
+from podhatch_operator.core.pods import message_bytes
 from podhatch_operator.core.revision import Revision
+from podhatch_operator.core.text import cut, json_size
 from podhatch_operator.core.trigger_report import (
     effective_metadata,
     effective_priority,
@@ -30,7 +32,8 @@ from podhatch_operator.core.trigger_report import (
 
 BACKSTOP_GRACE_SECONDS = 60
 """The Job's own deadline must never fire before ours."""
-MAX_ERRORS_BYTES = 64 * 1024
+MAX_ERRORS_BYTES = 96 * 1024
+"""Linux takes no variable of 128 KiB or more."""
 _DATA_VOLUME = "data"
 _name = lru_cache(maxsize=65_536)(job_name)
 
@@ -92,6 +95,9 @@ def attempt_manifests(
     else:
         before = [_config_map(attempt, revision, input_json, parents_json)]
         variables |= _mount_data(template["spec"], attempt)
+    room = message_bytes(template["spec"])
+    if room < pod.MAX_MESSAGE_BYTES:
+        variables[pod.MESSAGE_BYTES] = str(room)
     container: JsonObject = template["spec"]["containers"][0]
     container["env"] = [
         *(literal_variable(name, value) for name, value in variables.items()),
@@ -112,8 +118,9 @@ def _errors(errors: Mapping[str, str]) -> dict[str, str]:
     """Return the variable of the failed tasks' errors, each cut to its share of the room."""
     if not errors:
         return {}
-    share = MAX_ERRORS_BYTES // (4 * len(errors))
-    return {pod.ERRORS: json.dumps({name: text[:share] for name, text in errors.items()})}
+    frame = json_size(dict.fromkeys(errors, ""))
+    share = (MAX_ERRORS_BYTES - frame) // len(errors)
+    return {pod.ERRORS: _text({name: cut(text, share) for name, text in errors.items()})}
 
 
 def _text(value: object) -> str:

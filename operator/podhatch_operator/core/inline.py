@@ -4,12 +4,12 @@ The status of a run has room for 256 KiB; outputs that do not fit stay in their 
 that do not fit are cut. Called by plan_run.
 """
 
-import json
 from collections.abc import Collection, Iterable
 
 from podhatch.api.run import MAX_INLINE_OUTPUT_BYTES, TaskError, TaskStatus
 
 from podhatch_operator.core.progress import Step
+from podhatch_operator.core.text import cut, json_size
 
 STATUS_BUDGET_BYTES = 236 * 1024
 """For the tasks; the rest of the 256 KiB is for the run's own conditions and message."""
@@ -17,7 +17,7 @@ FRAME_BYTES = 340
 """An entry's names, counters and times."""
 RECORD_BYTES = 230
 SHORT = 40
-"""So many characters are left of a message for which there is no room."""
+"""So many bytes of JSON are left of a message for which there is no room."""
 
 
 def with_outputs(steps: Iterable[Step], stored: Collection[TaskStatus]) -> list[TaskStatus]:
@@ -61,15 +61,16 @@ def _fitting(entry: TaskStatus, room: int) -> TaskStatus:
         error = error.model_copy(update={"traceback": None})
         return _fitting(entry.model_copy(update={"error": error}), room)
     changes: dict[str, object] = {
-        "message": _short(entry.message),
-        "error": error and TaskError(type=error.type[:SHORT], message=error.message[:SHORT]),
+        "message": entry.message and _short(entry.message),
+        "error": error and TaskError(type=_short(error.type), message=_short(error.message)),
         "attempts": [],
     }
     return entry.model_copy(update=changes)
 
 
-def _short(text: str | None) -> str | None:
-    return text if text is None or len(text) <= SHORT else f"{text[: SHORT - 1]}…"
+def _short(text: str) -> str:
+    kept = cut(text, SHORT)
+    return text if kept == text else f"{cut(text, SHORT - _text_size('…'))}…"
 
 
 def _size(entry: TaskStatus) -> int:
@@ -84,4 +85,4 @@ def _size(entry: TaskStatus) -> int:
 
 def _text_size(text: str | None) -> int:
     """Return the bytes of a text as JSON."""
-    return len(json.dumps(text, ensure_ascii=False).encode()) if text else 0
+    return json_size(text) if text else 0

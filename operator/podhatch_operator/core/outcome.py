@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
-from podhatch.api.pod import MAX_MESSAGE_BYTES
+from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
 from podhatch.api.result import TaskResultSpec
 from podhatch.api.run import TaskState
 from podhatch.api.task import TaskSpec
 from pydantic import ValidationError
 
-from podhatch_operator.core.pods import container_state, read_time, true_condition
+from podhatch_operator.core.pods import container_state, message_bytes, read_time, true_condition
 from podhatch_operator.core.reported import output_problem
 
 REPORT_GRACE = timedelta(seconds=5)
 """A report may arrive after the news that the pod ended: two watches, no order between them."""
 OUTPUT_NOT_JSON = "OutputNotJSON"
 _REPORTED_REASONS = {"Failed": "TaskFailed", "TimedOut": "TimedOut", "Cancelled": "TimedOut"}
+_NUMBER_STARTS = frozenset("-0123456789")
 _TOLERATED_SKEW = timedelta(seconds=2)
 
 
@@ -128,7 +129,11 @@ def _ran_into_backstop(job: JsonObject | None) -> bool:
 def _from_container(
     task: TaskSpec, pod: JsonObject, terminated: JsonObject, job: JsonObject | None, now: datetime
 ) -> Ended | Awaited:
-    ended = _python_end(task, terminated, job, now) if task.python else _container_end(terminated)
+    room = message_bytes(pod["spec"])
+    if task.python:
+        ended = _python_end(task, terminated, room, job, now)
+    else:
+        ended = _container_end(terminated, room)
     if isinstance(ended, Awaited):
         return ended
     if ended.reason in ("ExitCode", "NoReport") and (cause := _disruption(pod, job)):
@@ -148,7 +153,7 @@ def _disruption(pod: JsonObject, job: JsonObject | None) -> str | None:
 
 
 def _python_end(
-    task: TaskSpec, terminated: JsonObject, job: JsonObject | None, now: datetime
+    task: TaskSpec, terminated: JsonObject, room: int, job: JsonObject | None, now: datetime
 ) -> Ended | Awaited:
     message: str = terminated.get("message", "")
     report = _read_report(message)
@@ -165,6 +170,8 @@ def _python_end(
         )
         return replace(lost, disrupted=True)
     if terminated.get("exitCode") == 0:
+        if _is_full(message, room):
+            return _too_large(terminated, room)
         return _failed(
             terminated,
             "NoReport",
@@ -187,18 +194,16 @@ def _truncated(message: str) -> bool:
     return bool(json.loads(message).get("truncated"))
 
 
-def _container_end(terminated: JsonObject) -> Ended:
+def _container_end(terminated: JsonObject, room: int) -> Ended:
     if terminated.get("exitCode") != 0:
         return _exit_failure(terminated)
     message: str = terminated.get("message", "").strip()
+    is_full = _is_full(terminated.get("message", ""), room)
+    if is_full and message[:1] in _NUMBER_STARTS:  # what is left of a number that was cut is one
+        return _too_large(terminated, room)
     if problem := output_problem(message or "null"):
-        if len(message.encode()) >= MAX_MESSAGE_BYTES - 4:
-            return _failed(
-                terminated,
-                "OutputTooLarge",
-                "the output in $PODHATCH_OUTPUT is longer "
-                f"than {MAX_MESSAGE_BYTES} bytes, the limit of a container task",
-            )
+        if is_full:
+            return _too_large(terminated, room)
         return _failed(
             terminated,
             OUTPUT_NOT_JSON,
@@ -206,6 +211,24 @@ def _container_end(terminated: JsonObject) -> Ended:
             f"{problem}. It begins with {message[:100]!r}",
         )
     return replace(_ended(terminated, "Succeeded"), output=message or None)
+
+
+def _is_full(message: str, room: int) -> bool:
+    """Tell whether the kubelet may have cut a message.
+
+    A character of up to four bytes at its end may have become one replacement character.
+    """
+    return len(message.encode()) > room - 4
+
+
+def _too_large(terminated: JsonObject, room: int) -> Ended:
+    shared = f": the pod's containers share {MAX_POD_MESSAGE_BYTES} bytes"
+    return _failed(
+        terminated,
+        "OutputTooLarge",
+        f"the output in $PODHATCH_OUTPUT is longer than {room} bytes, the limit of this pod"
+        + (shared if room < MAX_MESSAGE_BYTES else ""),
+    )
 
 
 def _exit_failure(terminated: JsonObject) -> Ended:

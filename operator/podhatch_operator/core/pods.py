@@ -5,6 +5,7 @@ from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.pod import message_room
 
 CONTAINER_NAME = "task"
 
@@ -32,6 +33,12 @@ def container_state(pod: JsonObject) -> JsonObject:
         item.get("state", {}) for item in statuses if item["name"] == CONTAINER_NAME
     ]
     return states[0] if states else {}
+
+
+def message_bytes(pod_spec: JsonObject) -> int:
+    """Return how many bytes the kubelet keeps of each container's termination message."""
+    lists = ("containers", "initContainers", "ephemeralContainers")
+    return message_room(sum(len(pod_spec.get(each) or ()) for each in lists))
 
 
 def true_condition(raw: JsonObject, type: str) -> JsonObject | None:

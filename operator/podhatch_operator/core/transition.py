@@ -16,9 +16,11 @@ from podhatch.api.run import ACCEPTED, TERMINAL_STATES, TaskStatus, WorkflowRun,
 from podhatch_operator.core.condition import find_condition
 from podhatch_operator.core.diagnosis import PROBLEM_REASONS
 from podhatch_operator.core.schedule import SCHEDULED
+from podhatch_operator.core.text import cut
 
 CONTROLLER = f"{labels.GROUP}/operator"
 MAX_NOTE = 1000
+"""Bytes; the API server takes 1024."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def event_manifest(run: WorkflowRun, transition: Transition, now: datetime) -> J
         "eventTime": format_time(now),
         "type": transition.type,
         "reason": transition.reason,
-        "note": transition.note[:MAX_NOTE],
+        "note": cut(transition.note, MAX_NOTE),
         "action": "Reconcile",
         "reportingController": CONTROLLER,
         "reportingInstance": "podhatch-operator",

@@ -49,6 +49,8 @@ RESULT = "PODHATCH_RESULT"
 """Name of the TaskResult this attempt may write. Absent: the pod has no access to the cluster."""
 OUTPUT = "PODHATCH_OUTPUT"
 """The termination message file. A container task writes its output here as JSON."""
+MESSAGE_BYTES = "PODHATCH_MESSAGE_BYTES"
+"""How many bytes of OUTPUT the kubelet keeps. Absent: 4096, which holds for up to 3 containers."""
 
 OUTPUT_PATH = "/dev/termination-log"
 DATA_DIRECTORY = "/podhatch/data"
@@ -64,12 +66,23 @@ EXIT_CANCELLED = 143
 
 MAX_MESSAGE_BYTES = 4096
 """The kubelet keeps this many bytes of a termination message."""
+MAX_POD_MESSAGE_BYTES = 12 * 1024
+"""The kubelet divides this many bytes equally among the messages of a pod's containers."""
 MAX_OUTPUT_BYTES = 256 * 1024
 MAX_INPUT_BYTES = 256 * 1024
 MAX_ENVIRONMENT_BYTES = 32 * 1024
 """Input and parents' outputs together travel by environment up to this size, by file above it."""
 
 Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled"]
+
+
+def message_room(containers: int) -> int:
+    """Return how many bytes the kubelet keeps of a termination message.
+
+    Args:
+        containers: How many the pod has, with init containers and ephemeral ones.
+    """
+    return min(MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES // max(containers, 1))
 
 
 class TriggerReport(TypedDict):

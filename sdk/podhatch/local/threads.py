@@ -197,9 +197,10 @@ class ThreadExecution:
             if not retryable:
                 report["retryable"] = False
         recorded = self._assignment.result is not None
-        excess = reports.too_large(report, cluster_access=recorded)
+        room = self._assignment.message_bytes
+        excess = reports.too_large(report, room=room, cluster_access=recorded)
         report = reports.failed(report, excess) if excess else report
-        message = reports.termination_message(report, recorded=recorded).decode()
+        message = reports.termination_message(report, room=room, recorded=recorded).decode()
         code = EXIT_CODES[report.get("outcome", "Failed")]
         self._listener.finished(self._job, Ended(code, message, report if recorded else None))
 

@@ -51,6 +51,8 @@ class Assignment:
     """Name of the TaskResult to write; None when the pod has no access to the cluster."""
     output_path: str
     """The termination message file."""
+    message_bytes: int
+    """How many bytes of it the kubelet keeps."""
     trigger: "TriggerReport"
     """How the run came about."""
     revision: str
@@ -87,6 +89,7 @@ class Assignment:
                 execution_timeout=float(timeout) if timeout else None,
                 result=environ.get(pod.RESULT) or None,
                 output_path=environ.get(pod.OUTPUT) or pod.OUTPUT_PATH,
+                message_bytes=int(environ.get(pod.MESSAGE_BYTES) or pod.MAX_MESSAGE_BYTES),
                 trigger=cast("TriggerReport", _read_object(environ, pod.TRIGGER)),
                 revision=environ.get(pod.REVISION, ""),
                 lifespan=environ.get(pod.LIFESPAN) or None,

@@ -128,7 +128,8 @@ class Ending:
             report["output"] = output
         if error is not None:
             report["error"] = error
-        excess = reports.too_large(report, cluster_access=self._reporter is not None)
+        room = self._assignment.message_bytes
+        excess = reports.too_large(report, room=room, cluster_access=self._reporter is not None)
         return reports.failed(report, excess) if excess else report
 
     def _deliver(self, report: Report) -> Report:
@@ -140,15 +141,16 @@ class Ending:
             self._reporter.send(report)
         except NotDelivered as error:
             _notify(f"the TaskResult could not be written: {error}")
-            lost = reports.lost_output(report, str(error))
+            lost = reports.lost_output(report, str(error), self._assignment.message_bytes)
             report = reports.failed(report, lost) if lost else report
             self._write_message(report, recorded=False)
         return report
 
     def _write_message(self, report: Report, *, recorded: bool) -> None:
+        room = self._assignment.message_bytes
         try:
             with open(self._assignment.output_path, "wb") as file:
-                file.write(reports.termination_message(report, recorded=recorded))
+                file.write(reports.termination_message(report, room=room, recorded=recorded))
         except OSError as error:
             _notify(f"the termination message could not be written: {error}")
 

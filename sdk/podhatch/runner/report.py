@@ -7,8 +7,16 @@ import json
 from collections.abc import Callable
 from typing import Protocol
 
-from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_OUTPUT_BYTES, ErrorReport, Report
+from podhatch.api.pod import (
+    MAX_MESSAGE_BYTES,
+    MAX_OUTPUT_BYTES,
+    MAX_POD_MESSAGE_BYTES,
+    ErrorReport,
+    Report,
+)
 from podhatch.runner.assignment import Assignment
+
+_SHARED = f"the pod's containers share {MAX_POD_MESSAGE_BYTES} bytes"
 
 
 class NotDelivered(Exception):  # noqa: N818
@@ -44,8 +52,14 @@ def encode(report: Report) -> bytes:
     return json.dumps(report, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def too_large(report: Report, *, cluster_access: bool) -> ErrorReport | None:
-    """Return the error when the output is more than the report may carry, else None."""
+def too_large(report: Report, *, room: int, cluster_access: bool) -> ErrorReport | None:
+    """Return the error when the output is more than the report may carry, else None.
+
+    Args:
+        report: The whole report.
+        room: How many bytes the kubelet keeps of the termination message.
+        cluster_access: Whether the report also leaves by a TaskResult.
+    """
     size = len(report.get("output", "").encode())
     if cluster_access and size > MAX_OUTPUT_BYTES:
         return ErrorReport(
@@ -53,18 +67,19 @@ def too_large(report: Report, *, cluster_access: bool) -> ErrorReport | None:
             message=f"the output has {size} bytes as JSON, and the limit is {MAX_OUTPUT_BYTES}: "
             "keep the data in a volume or an object store, and return where it is",
         )
-    if not cluster_access and size and len(encode(report)) > MAX_MESSAGE_BYTES:
+    if not cluster_access and size and len(encode(report)) > room:
+        shared = "" if room == MAX_MESSAGE_BYTES else f", as {_SHARED}"
         return ErrorReport(
             type="OutputTooLarge",
             message=f"the output has {size} bytes as JSON, and a pod without access to the cluster "
-            f"can report {MAX_MESSAGE_BYTES} bytes in all: return less, or set clusterAccess: true",
+            f"can report {room} bytes in all{shared}: return less, or set clusterAccess: true",
         )
     return None
 
 
-def lost_output(report: Report, reason: str) -> ErrorReport | None:
+def lost_output(report: Report, reason: str, room: int) -> ErrorReport | None:
     """Return the error when only a TaskResult could hold the output, and it was not written."""
-    if "output" not in report or len(encode(report)) <= MAX_MESSAGE_BYTES:
+    if "output" not in report or len(encode(report)) <= room:
         return None
     return ErrorReport(
         type="OutputNotDelivered",
@@ -82,33 +97,37 @@ def failed(report: Report, error: ErrorReport) -> Report:
     return rest
 
 
-def termination_message(report: Report, *, recorded: bool) -> bytes:
+def termination_message(report: Report, *, room: int, recorded: bool) -> bytes:
     """Return the report within the bytes the kubelet keeps.
 
     Args:
         report: The whole report.
+        room: How many bytes those are.
         recorded: Whether a TaskResult holds it too; then `truncated` refers the reader to it.
     """
     whole = encode(report)
-    if len(whole) <= MAX_MESSAGE_BYTES:
+    if len(whole) <= room:
         return whole
     short = report.copy()
     short.pop("output", None)
     if recorded:
         short["truncated"] = True
     if "error" in short:
-        short["error"] = _cut_error(short, short["error"])
+        short["error"] = _cut_error(short, short["error"], room)
     return encode(short)
 
 
-def _cut_error(report: Report, error: ErrorReport) -> ErrorReport:
-    """Keep as much of the traceback's end as fits; when even none does, of the message's start."""
+def _cut_error(report: Report, error: ErrorReport, room: int) -> ErrorReport:
+    """Keep what fits of the traceback's end, else of the message's start, else of the type."""
 
     def fits(candidate: ErrorReport) -> bool:
-        return len(encode({**report, "error": candidate})) <= MAX_MESSAGE_BYTES
+        return len(encode({**report, "error": candidate})) <= room
 
     def without_trace(length: int) -> ErrorReport:
         return ErrorReport(type=error["type"], message=error["message"][:length])
+
+    def type_only(length: int) -> ErrorReport:
+        return ErrorReport(type=error["type"][:length], message="")
 
     def with_trace(length: int) -> ErrorReport:
         return ErrorReport(
@@ -119,6 +138,8 @@ def _cut_error(report: Report, error: ErrorReport) -> ErrorReport:
     kept = _longest(len(trace), lambda length: fits(with_trace(length)))
     if kept:
         return with_trace(kept)
+    if not fits(without_trace(0)):
+        return type_only(_longest(len(error["type"]), lambda length: fits(type_only(length))))
     return without_trace(
         _longest(len(error["message"]), lambda length: fits(without_trace(length)))
     )

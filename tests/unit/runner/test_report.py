@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from podhatch.api.pod import MAX_MESSAGE_BYTES, ErrorReport, Report
+from podhatch.api.pod import MAX_MESSAGE_BYTES, ErrorReport, Report, message_room
 from podhatch.runner.failure import error_report
 from podhatch.runner.report import encode, termination_message
 
@@ -20,25 +20,26 @@ def report_of(error: ErrorReport) -> Report:
     )
 
 
-@given(kind=long_texts(), message=long_texts(), trace=long_texts())
-def test_every_error_fits(kind: str, message: str, trace: str) -> None:
+@given(kind=long_texts(), message=long_texts(), trace=long_texts(), containers=st.integers(1, 20))
+def test_every_error_fits(kind: str, message: str, trace: str, containers: int) -> None:
+    room = message_room(containers)
     error = error_report(kind, message, trace)
     report = report_of(error)
-    data = termination_message(report, recorded=True)
-    assert len(data) <= MAX_MESSAGE_BYTES
+    data = termination_message(report, room=room, recorded=True)
+    assert len(data) <= room
     kept = json.loads(data)
-    if len(encode(report)) <= MAX_MESSAGE_BYTES:
+    if len(encode(report)) <= room:
         assert kept == report
     else:
         assert kept["truncated"] is True
         assert error["message"].startswith(kept["error"]["message"])
         assert error.get("traceback", "").endswith(kept["error"].get("traceback", ""))
-        assert len(data) > MAX_MESSAGE_BYTES - 60, "more would have fitted"
+        assert len(data) > room - 60, "more would have fitted"
 
 
 @given(message=st.text(max_size=100), trace=long_texts())
 def test_the_traceback_is_cut_before_the_message(message: str, trace: str) -> None:
     error = error_report("ValueError", message, trace)
-    kept = json.loads(termination_message(report_of(error), recorded=False))
+    kept = json.loads(termination_message(report_of(error), room=MAX_MESSAGE_BYTES, recorded=False))
     assert kept["error"]["message"] == error["message"]
     assert "truncated" not in kept

@@ -192,6 +192,22 @@ def test_output_too_large_for_a_pod_without_cluster_access(task_pod: Pod) -> Non
         assert part in ended.error["message"]
 
 
+def test_output_too_large_for_a_pod_whose_containers_share_the_room(task_pod: Pod) -> None:
+    fits = task_pod.run(returns_text(2000), PODHATCH_MESSAGE_BYTES="2457")
+    assert fits.exit_code == 0
+    ended = task_pod.run(returns_text(3500), PODHATCH_MESSAGE_BYTES="2457")
+    assert ended.error["type"] == "OutputTooLarge"
+    assert "2457 bytes in all, as the pod's containers share 12288" in ended.error["message"]
+    assert ended.message_bytes <= 2457
+
+
+def test_a_recorded_output_leaves_a_short_message(connected_pod: Pod, api: ApiServer) -> None:
+    ended = connected_pod.run(returns_text(3500), PODHATCH_MESSAGE_BYTES="2457")
+    assert ended.exit_code == 0
+    assert ended.message["truncated"] is True
+    assert len(api.requests[0].body["spec"]["output"]) == 3500
+
+
 def test_largest_output_of_a_pod_without_cluster_access(task_pod: Pod) -> None:
     around_it = task_pod.run(returns_text(2)).message_bytes - 2
     fits = task_pod.run(returns_text(pod.MAX_MESSAGE_BYTES - around_it))
