@@ -53,6 +53,8 @@ def take(world: CronWorld, step: Step) -> None:
             world.lose_label(jobs[number % len(jobs)])
         case "copy" if runs:
             world.copy_run(runs[number % len(runs)])
+        case "take_name":
+            world.take_next_name()
         case "delete_job" if jobs:
             world.delete_job(jobs[number % len(jobs)])
         case _:
@@ -85,6 +87,23 @@ def test_each_tick_makes_exactly_one_run(policy: str, taken: list[Step]) -> None
         take(world, step)
     world.settle()
     check_end(world)
+
+
+@settings(max_examples=100, deadline=None)
+@given(POLICIES, steps(*PEACEFUL, "crash", "take_name"))
+def test_a_run_that_takes_a_ticks_name_stops_no_other_tick(policy: str, taken: list[Step]) -> None:
+    world = CronWorld(policy)
+    world.reconcile()
+    for step in taken:
+        take(world, step)
+    world.settle()
+    for name, job in world.jobs().items():
+        failed = true_condition(job, "Failed")
+        reason = failed["reason"] if failed else "Succeeded"
+        assert is_over(job), f"{name} holds up the next tick"
+        assert (reason == "TickNameTaken") == (name in world.taken)
+    for name in {*world.ticked} - world.replaced:
+        assert world.made[name] == (name not in world.taken)
 
 
 @settings(max_examples=100, deadline=None)

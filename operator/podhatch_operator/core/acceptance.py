@@ -18,7 +18,7 @@ from podhatch_operator.core.input_check import (
     size_problem,
 )
 from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.pods import read_time
+from podhatch_operator.core.pods import controller_uid, read_time
 from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
     Revision,
@@ -49,14 +49,21 @@ def _parent_problem(run: WorkflowRun, job: JsonObject | None) -> Rejection | Non
     if parent is None or job is None:
         return None
     names: dict[str, str] = job["metadata"].get("labels", {})
-    if names.get(labels.RUN) == parent.run and names.get(labels.TASK) == parent.task:
-        return None
-    return Rejection(
-        "ParentInvalid",
-        f"spec.parent: Job {parent.job!r} is no attempt of task {parent.task!r} of run "
-        f"{parent.run!r}",
-        end="Failed",
-    )
+    if (names.get(labels.RUN), names.get(labels.TASK)) != (parent.run, parent.task):
+        return Rejection(
+            "ParentInvalid",
+            f"spec.parent: Job {parent.job!r} is no attempt of task {parent.task!r} of run "
+            f"{parent.run!r}",
+            end="Failed",
+        )
+    owners = [each.uid for each in run.metadata.owner_references if each.kind == run.kind]
+    if owners and owners != [controller_uid(job)]:
+        return Rejection(
+            "ParentInvalid",
+            f"metadata.ownerReferences: the owner is not the run {parent.run!r} of spec.parent",
+            end="Failed",
+        )
+    return None
 
 
 def workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ from podhatch.api.model import JsonObject
 from podhatch_operator.core.cron_job import cron_job_manifest, cron_job_patch, is_suspended
 from podhatch_operator.core.cron_schedule import next_ticks, schedule_problem
 from podhatch_operator.core.observed import ObservedCron, Refusal
-from podhatch_operator.core.tick import is_abandoned, is_live, plan_tick
+from podhatch_operator.core.tick import NAME_TAKEN, is_abandoned, is_live, plan_tick, taken_name
 from podhatch_operator.core.tick_run import Cause, scheduled_at
 from podhatch_operator.core.validity import Problem, checked_status
 
@@ -137,6 +137,8 @@ def _problem(
     if refusal := refused.get("WorkflowRun"):
         message = f"the run of a tick was refused, and is tried again: {refusal.message}"
         return _Problem("RunRefused", message)
+    if taken := _taken_name(observed.ticks):
+        return _Problem(NAME_TAKEN, f"the last tick: {taken}")
     if observed.workflow is None:
         message = (
             f"spec.workflow: there is no Workflow {cron.spec.workflow!r} in namespace "
@@ -144,6 +146,12 @@ def _problem(
         )
         return _Problem("WorkflowNotFound", message)
     return None
+
+
+def _taken_name(ticks: Mapping[str, JsonObject]) -> str | None:
+    """Return why the last tick made no run, if somebody else has a run of its name."""
+    last = max(ticks.values(), key=scheduled_at, default=None)
+    return taken_name(last) if last else None
 
 
 def _status(

@@ -13,8 +13,9 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 
 from podhatch_operator.core.pods import true_condition
-from podhatch_operator.core.tick_run import SCHEDULED_AT, Cause, run_manifest, scheduled_at
+from podhatch_operator.core.tick_run import SCHEDULED_AT, Cause, run_manifest
 
+NAME_TAKEN = "TickNameTaken"
 CRON_GRACE = timedelta(seconds=10)
 """A Job and its CronWorkflow come by two watches."""
 
@@ -93,11 +94,8 @@ def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
     name = run.metadata.name
     started = run.metadata.creation_timestamp or now
     if not _is_of(run, job):
-        message = (
-            f"WorkflowRun {name} exists and is not of this tick: delete it, or give the Job "
-            "another name"
-        )
-        return TickStep(status=_failed(job, now, "RunNameTaken", message, now))
+        message = f"WorkflowRun {name} exists and is not of this tick, which made no run: delete it"
+        return TickStep(status=_failed(job, now, NAME_TAKEN, message, now))
     phase = run.status.phase if run.status else None
     if run.status is None or phase not in TERMINAL_PHASES:
         if "startTime" in job.get("status", {}):
@@ -112,13 +110,20 @@ def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
 
 
 def _is_of(run: WorkflowRun, job: JsonObject) -> bool:
-    """Whether the run was made for this tick, and not for an earlier Job of the same name."""
+    """Whether we made the run for this tick.
+
+    Others may know a tick's name before its time, and nobody the uid of its Job.
+    """
     tick = run.spec.trigger.cron if run.spec.trigger else None
-    return (
-        tick is not None
-        and (tick.cron, tick.job) == (_cron_of(job), job["metadata"]["name"])
-        and tick.scheduled_at == scheduled_at(job)
-    )
+    metadata = job["metadata"]
+    made_for = tick and (tick.cron, tick.job, tick.job_uid)
+    return made_for == (_cron_of(job), metadata["name"], metadata["uid"])
+
+
+def taken_name(job: JsonObject) -> str | None:
+    """Return the message of a tick that made no run because its run's name was taken."""
+    failed = true_condition(job, "Failed")
+    return failed.get("message") if failed and failed.get("reason") == NAME_TAKEN else None
 
 
 def is_abandoned(run: JsonObject, cron: CronWorkflow) -> bool:

@@ -67,7 +67,10 @@ def run_manifest(job: JsonObject, cause: Cause) -> JsonObject:
     """Return the run of a tick. Its cause must have no problem."""
     metadata, spec = job["metadata"], cause.cron.spec
     tick = TriggeringTick(
-        cron=cause.cron.metadata.name, job=metadata["name"], scheduled_at=scheduled_at(job)
+        cron=cause.cron.metadata.name,
+        job=metadata["name"],
+        job_uid=metadata["uid"],
+        scheduled_at=scheduled_at(job),
     )
     run = WorkflowRun(
         metadata=ObjectMeta(name=metadata["name"], namespace=metadata["namespace"]),

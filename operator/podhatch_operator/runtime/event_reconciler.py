@@ -87,19 +87,36 @@ class EventReconciler:
                     bench.queue.add(key)
 
     async def _create(self, manifest: JsonObject) -> dict[str, Refusal]:
-        """Create a run; one that is there was made before, and its watch event is known."""
+        """Create a run, unless it was made before."""
         bench = self._bench
         try:
             run = await bench.cluster.create(manifest)
         except ApiError as error:
             if error.status == 409:
-                return {}
+                return await self._refusal_unless_same(manifest)
             if not is_refused(error):
                 raise
             return {manifest["metadata"]["name"]: Refusal(error.status, error.message)}
         if bench.cache.apply(WORKFLOW_RUN, run):
             bench.queue.add(run_key(*place_of(run)))
         return {}
+
+    async def _refusal_unless_same(self, manifest: JsonObject) -> dict[str, Refusal]:
+        """Those who read the event know the names of its runs, and may have taken one."""
+        name: str = manifest["metadata"]["name"]
+        try:
+            found = await self._bench.cluster.get(WORKFLOW_RUN, *place_of(manifest))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return {}  # it was made, and deleted since
+        wanted = manifest["spec"]
+        if all(
+            found["spec"].get(part) == wanted[part] for part in ("workflow", "input", "trigger")
+        ):
+            return {}
+        message = "a WorkflowRun of this name exists that this event did not start: delete it"
+        return {name: Refusal(409, message)}
 
 
 async def _plan(observed: ObservedEvent, now: datetime) -> EventPlan:

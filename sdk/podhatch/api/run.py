@@ -103,6 +103,13 @@ class TriggeringTick(WireModel):
     job: Annotated[
         str, Field(min_length=1, max_length=63, description="job that stands for the tick.")
     ]
+    job_uid: Annotated[
+        str | None,
+        Field(
+            max_length=63,
+            description="jobUid is the uid of that Job; a run with another is not of its tick.",
+        ),
+    ] = None
     scheduled_at: Annotated[GivenTime, Field(description="scheduledAt is the time of the tick.")]
 
 

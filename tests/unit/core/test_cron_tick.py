@@ -50,7 +50,12 @@ def test_a_tick_makes_the_run_of_its_name() -> None:
         "additionalMetadata": {"team": "a", "x": "2"},
         "priority": 3,
         "trigger": {
-            "cron": {"cron": "nightly", "job": "n-1", "scheduledAt": "2026-11-23T03:17:00.000000Z"}
+            "cron": {
+                "cron": "nightly",
+                "job": "n-1",
+                "jobUid": "uid-of-n-1",
+                "scheduledAt": "2026-11-23T03:17:00.000000Z",
+            }
         },
     }
 
@@ -109,14 +114,40 @@ def test_a_tick_whose_run_was_deleted_makes_no_second_one() -> None:
     assert status_of(step)["conditions"][0]["reason"] == "RunDeleted"
 
 
+def forged() -> JsonObject:
+    """Return a run that somebody made in the name of a tick, before it came."""
+    run = made()
+    del run["spec"]["trigger"]["cron"]["jobUid"]
+    return run
+
+
 def test_a_run_of_the_name_that_is_not_the_ticks_is_not_taken_for_it() -> None:
-    others = [tick("n-1", "2026-11-22T04:17:00+01:00"), tick("n-1")]
-    for job in others:
-        status = status_of(plan_tick(job, made(), CAUSE, NOW))
-        assert status["conditions"][0]["reason"] == "RunNameTaken"
-    run = {**made(), "spec": {"workflow": "flow"}}
-    status = status_of(plan_tick(tick("n-1", DUE), run, CAUSE, NOW))
-    assert status["conditions"][0]["reason"] == "RunNameTaken"
+    of_another_job = tick("n-1", DUE)
+    of_another_job["metadata"]["uid"] = "uid-of-an-earlier-job"
+    plain = {**made(), "spec": {"workflow": "flow"}}
+    for job, run in (
+        (of_another_job, made()),
+        (tick("n-1", DUE), plain),
+        (tick("n-1", DUE), forged()),
+    ):
+        status = status_of(plan_tick(job, run, CAUSE, NOW))
+        assert status["conditions"][0]["reason"] == "TickNameTaken"
+
+
+def test_a_cron_says_that_its_last_tick_found_its_name_taken() -> None:
+    taken = tick("n-1", ago(60))
+    taken["status"] = status_of(plan_tick(taken, forged(), CAUSE, NOW))
+    shown = plan_cron(ObservedCron(cron(), ticks={"n-1": taken}, runs={"n-1": forged()}), NOW)
+    assert shown.status is not None
+    [valid] = shown.status["conditions"]
+    assert (valid["status"], valid["reason"]) == ("False", "TickNameTaken")
+    assert "WorkflowRun n-1 exists and is not of this tick" in valid["message"]
+    assert shown.status["nextRunTimes"]
+    both = {"n-1": taken, "n-2": tick("n-2", ago(0))}
+    later = plan_cron(ObservedCron(cron(), ticks=both, runs={"n-1": forged()}), NOW)
+    assert [run["metadata"]["name"] for run in later.runs] == ["n-2"]
+    assert later.status is not None
+    assert later.status["conditions"][0]["reason"] != "TickNameTaken"
 
 
 def test_a_tick_without_its_cron_is_awaited_and_then_fails() -> None:

@@ -184,6 +184,20 @@ def test_the_runs_above_end_where_the_depth_is_known() -> None:
     assert [*ancestors_of(run(parent=PARENT), lambda _: None)] == []
 
 
+@pytest.mark.parametrize(("uid", "phase"), [("parent-uid", "Running"), ("other-uid", "Failed")])
+def test_a_child_belongs_to_the_run_whose_task_has_asked_for_it(uid: str, phase: str) -> None:
+    job = parent_job("parent-1", "spawn")
+    job["metadata"]["ownerReferences"] = [{"uid": "parent-uid", "controller": True}]
+    raw = run(parent={**PARENT, "index": 0})
+    owner = {"apiVersion": labels.API_VERSION, "kind": "WorkflowRun", "name": "parent-1"}
+    raw["metadata"]["ownerReferences"] = [{**owner, "uid": uid}]
+    made = plan_run(Observed(raw, workflow(task("a")), parent_job=job), DEFAULTS, NOW)
+    assert made.status is not None
+    assert made.status["phase"] == phase
+    if phase == "Failed":
+        assert "the owner is not the run 'parent-1' of spec.parent" in made.status["message"]
+
+
 def test_a_child_that_runs_is_not_asked_for_its_parent_again() -> None:
     flow = workflow(task("a"))
     begun = plan(flow, spec={"parent": {**PARENT, "index": 0}})

@@ -74,7 +74,13 @@ async def test_the_run_comes_before_the_jobs_status(operator: Operator) -> None:
 
 
 async def test_a_run_that_is_already_there_is_taken_for_done(operator: Operator) -> None:
-    scheduled = {"cron": "nightly", "job": "n-1", "scheduledAt": "2026-11-23T12:00:00Z"}
+    await operator.user_creates(TICK)
+    scheduled = {
+        "cron": "nightly",
+        "job": "n-1",
+        "jobUid": tick(operator)["metadata"]["uid"],
+        "scheduledAt": "2026-11-23T12:00:00Z",
+    }
     run: JsonObject = {
         "apiVersion": labels.API_VERSION,
         "kind": "WorkflowRun",
@@ -82,7 +88,8 @@ async def test_a_run_that_is_already_there_is_taken_for_done(operator: Operator)
         "spec": {"workflow": "flow", "trigger": {"cron": scheduled}},
     }
     await operator.cluster.create_as_user(run)  # by another operator: not seen yet
-    await started(operator)
+    await operator.work()
+    assert tick(operator)["status"]["active"] == 1
 
 
 async def test_a_tick_whose_job_was_deleted_meanwhile_makes_no_run(operator: Operator) -> None:

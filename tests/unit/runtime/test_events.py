@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 from podhatch.api import labels
+from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
+from podhatch_operator.core.event_start import Start
+from podhatch_operator.core.revision import current_revision
 from podhatch_operator.runtime.keys import event_key, filter_key
 from podhatch_operator.runtime.workbench import RetryLater
 
@@ -334,3 +337,26 @@ async def test_an_operator_that_dies_between_two_writes_doubles_and_loses_nothin
     assert runs(successor) == ["flow", "flow", "other"]
     assert len(status(successor)["triggeredRuns"]) == 3
     assert status(successor)["handledAt"]
+
+
+async def test_a_run_that_took_the_name_of_an_events_run_is_told(operator: Operator) -> None:
+    await operator.user_creates(workflow(), paid())
+    event = operator.cluster.objects(WORKFLOW_EVENT.kind)[0]
+    start = Start(WorkflowEvent.model_validate(event), current_revision(workflow()))
+    await operator.cluster.create_as_user(manifest("WorkflowRun", start.name, workflow="flow"))
+    await operator.work()
+    assert (
+        "a WorkflowRun of this name exists that this event did not start"
+        in status(operator)["message"]
+    )
+    assert "triggeredRuns" not in status(operator)
+
+
+async def test_a_run_that_the_event_has_started_already_is_noted(operator: Operator) -> None:
+    await operator.user_creates(workflow(), paid())
+    event = operator.cluster.objects(WORKFLOW_EVENT.kind)[0]
+    start = Start(WorkflowEvent.model_validate(event), current_revision(workflow()))
+    await operator.cluster.create_as_user(start.manifest)  # the answer did not arrive
+    await operator.work()
+    assert [each["run"] for each in status(operator)["triggeredRuns"]] == [start.name]
+    assert "message" not in status(operator)

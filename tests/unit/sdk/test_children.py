@@ -12,11 +12,13 @@ from podhatch import (
     FailedTaskRunExceptionGroup,
     Hatchet,
     NonDeterminismError,
+    RequestRefused,
     RunCancelled,
     Standalone,
     Workflow,
 )
 from podhatch.api.model import JsonObject
+from podhatch.cluster import WORKFLOW_RUN
 from podhatch.context import entered
 
 from tests.unit.sdk.conftest import Stage
@@ -173,6 +175,47 @@ def test_another_workflow_in_its_place_is_told(
     assert "non-determinism in task charge of run orders-1" in str(error.value)
     assert "(index 0) is of workflow 'child'" in str(error.value)
     assert error.value.task_external_id == "orders-1-charge-abc-2"
+
+
+def test_another_input_in_its_place_is_told(stage: Stage, hatchet: Hatchet) -> None:
+    @hatchet.task("double", input_validator=dict[str, int])
+    def double(input: dict[str, int], ctx: Context) -> int:
+        return 2 * input["n"]
+
+    with entered(attempt()):
+        double.run_no_wait({"n": 1})
+    with entered(attempt(2)), pytest.raises(NonDeterminismError) as error:
+        double.run_no_wait({"n": 2})
+    assert "(index 0) has another input since it was first asked for than now" in str(error.value)
+
+
+FORGERIES: dict[str, Callable[[JsonObject], object]] = {
+    "no parent": lambda run: run["spec"].pop("parent"),
+    "another run's": lambda run: run["spec"]["parent"].update(run="orders-2"),
+    "another task's": lambda run: run["spec"]["parent"].update(task="ship"),
+    "another place": lambda run: run["spec"]["parent"].update(index=1),
+    "by an event": lambda run: run["spec"].update(trigger={"event": {"id": "e", "key": "k"}}),
+    "no owner": lambda run: run["metadata"].pop("ownerReferences"),
+    "another owner": lambda run: run["metadata"]["ownerReferences"][0].update(uid="uid-2"),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_a_run_that_has_taken_its_name_is_not_adopted(
+    stage: Stage, child: Standalone[EmptyModel, int], forge: Callable[[JsonObject], object]
+) -> None:
+    with entered(attempt()):
+        child.run_no_wait()
+    [mine] = stage.cluster.objects("WorkflowRun")
+    name = mine["metadata"]["name"]
+    asyncio.run(stage.cluster.delete(WORKFLOW_RUN, "default", name))
+    metadata = {part: mine["metadata"][part] for part in ("name", "namespace", "ownerReferences")}
+    forged = {**mine, "metadata": metadata}
+    forge(forged)
+    asyncio.run(stage.cluster.create(forged))
+    with entered(attempt()), pytest.raises(RequestRefused) as error:
+        child.run()
+    assert f"WorkflowRun {name!r} exists and is not the child run that task" in str(error.value)
 
 
 def test_same_place_in_another_run_is_another_child(

@@ -9,7 +9,7 @@ from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject, OwnerReference
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.run import ParentReference, WorkflowRun
-from podhatch.errors import NonDeterminismError
+from podhatch.errors import NonDeterminismError, RequestRefused
 
 HASH_LENGTH = 12
 
@@ -51,18 +51,52 @@ class Child:
         return owner.to_wire()
 
 
-def check_same(child: Child, workflow: str, stored: WorkflowRun) -> None:
-    """Refuse the run that an earlier attempt started in this place, if it is of another workflow.
+def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
+    """Refuse a run that was there already, unless an earlier attempt has asked for just this one.
+
+    Names can be foreseen by those who read the parent run, so the name alone proves nothing.
+
+    Args:
+        child: Whose child is asked for.
+        asked: The run that was not created, since its name is taken.
+        stored: The run that is there.
 
     Raises:
-        NonDeterminismError: It is.
+        RequestRefused: It is not this child.
+        NonDeterminismError: It is, and an earlier attempt asked for another workflow or input.
     """
-    if stored.spec.workflow != workflow:
-        place = f"index {child.index}" if child.key is None else f"key {child.key!r}"
-        raise NonDeterminismError(
-            f"non-determinism in task {child.task} of run {child.run}: its child run {child.name} "
-            f"({place}) is of workflow {stored.spec.workflow!r} since it was first asked for, and "
-            f"now of {workflow!r}: start children in the same order in every attempt, or give each "
-            "a child_key",
-            child.job,
+    place = f"index {child.index}" if child.key is None else f"key {child.key!r}"
+    if difference := _difference(asked, stored):
+        raise RequestRefused(
+            f"WorkflowRun {child.name!r} exists and is not the child run that task {child.task} of "
+            f"run {child.run} asks for ({place}): its {difference} differ; delete it"
         )
+    found, wanted = stored.spec, asked.spec
+    if found.workflow != wanted.workflow:
+        now = f"is of workflow {found.workflow!r} since it was first asked for, and now of "
+        now += repr(wanted.workflow)
+    elif found.input != wanted.input:
+        now = "has another input since it was first asked for than now"
+    else:
+        return
+    raise NonDeterminismError(
+        f"non-determinism in task {child.task} of run {child.run}: its child run {child.name} "
+        f"({place}) {now}: start children in the same order and with the same input in every "
+        "attempt, or give each a child_key",
+        child.job,
+    )
+
+
+def _difference(asked: WorkflowRun, stored: WorkflowRun) -> str | None:
+    """Name the fields by which a run is not the child that was asked for."""
+    if stored.spec.trigger is not None or _place(stored) != _place(asked):
+        return "spec.parent and spec.trigger"
+    owners = [each.uid for each in stored.metadata.owner_references]
+    if owners != [each.uid for each in asked.metadata.owner_references]:
+        return "owner references"
+    return None
+
+
+def _place(run: WorkflowRun) -> tuple[object, ...]:
+    parent = run.spec.parent
+    return (parent.run, parent.task, parent.index, parent.key) if parent else ()

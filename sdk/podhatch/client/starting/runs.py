@@ -39,8 +39,9 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
     """Create the run, and return it; a task's child may be there already.
 
     Raises:
-        NonDeterminismError: It is, and it is of another workflow.
-        RequestRefused: The API server did not accept it.
+        NonDeterminismError: It is, and it is of another workflow or has another input.
+        RequestRefused: The API server did not accept it, or a run that is not this child has its
+            name.
     """
     manifest = _manifest(request, session.client, generations.get(request.workflow))
     child = request.child
@@ -49,7 +50,8 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
     created = await session.create_once(manifest)
     if created is None:
         created = await session.get_run(child.name)
-        check_same(child, request.workflow, WorkflowRun.model_validate(created))
+        asked = WorkflowRun.model_validate(manifest)
+        check_same(child, asked, WorkflowRun.model_validate(created))
     return created
 
 
