@@ -81,7 +81,7 @@ class Operator:
         leadership = self.elector.leadership
         self.metrics.is_leader.set_function(lambda: leadership.leads)
         health = Health(self.queue, self.resync, self.watches, leadership)
-        self.server = Server(health, self.metrics, settings.port)
+        self.server = Server(health, self.metrics, settings.port, settings.metrics_port)
         self.stop_kopf = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> int:

@@ -35,6 +35,8 @@ class Settings:
     """Where to look after runs; empty means everywhere."""
     workers: int
     port: int
+    """Of the kubelet's probes."""
+    metrics_port: int
     log_level: str
     run_ttl_seconds: int | None
     """After which time finished runs are deleted; None keeps them."""
@@ -66,6 +68,7 @@ class Settings:
             namespaces=tuple(name.strip() for name in watched if name.strip()),
             workers=_positive(environment, "PODHATCH_WORKERS", 32),
             port=_positive(environment, "PODHATCH_PORT", 8080),
+            metrics_port=_positive(environment, "PODHATCH_METRICS_PORT", 8081),
             log_level=level,
             run_ttl_seconds=_seconds(environment, "PODHATCH_RUN_TTL_SECONDS"),
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),

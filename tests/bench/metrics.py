@@ -57,7 +57,7 @@ class Snapshot:
 
 def snapshot() -> Snapshot:
     """Ask the operator that leads now."""
-    where = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{operator_pod()}:8080/proxy/metrics"
+    where = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{operator_pod()}:8081/proxy/metrics"
     return Snapshot.parse(kubectl("get", "--raw", where))
 
 

@@ -132,6 +132,21 @@ def test_a_task_may_report_start_child_runs_and_push_events_and_nothing_else() -
     }
 
 
+def test_roles_to_bind_give_what_their_names_say() -> None:
+    manifests = render()
+    submit = rules(manifests, f"{RELEASE}-submit")
+    assert {verb for _, _, verb in submit} == {"create", "get", "list", "watch"}
+    assert {plural for _, plural, verb in submit if verb == "create"} == {"workflowruns"}
+    assert rules(manifests, f"{RELEASE}-event-bridge") == {
+        (labels.GROUP, "workflowevents", "create")
+    }
+    author = rules(manifests, f"{RELEASE}-author")
+    assert (labels.GROUP, "workflows", "create") in author
+    assert not {verb for _, plural, verb in author if plural == "taskresults"} - {
+        *("get", "list", "watch"),
+    }
+
+
 @pytest.mark.parametrize(
     ("role", "verb", "plural", "allowed"),
     [
@@ -205,6 +220,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         namespaces=("one", "two"),
         workers=3,
         port=container["ports"][0]["containerPort"],
+        metrics_port=container["ports"][1]["containerPort"],
         log_level="DEBUG",
         run_ttl_seconds=2_000_000,
         job_ttl_seconds=None,
@@ -281,8 +297,68 @@ def test_definitions_are_those_of_the_crds_folder() -> None:
         assert rendered[manifest["metadata"]["name"]]["spec"] == manifest["spec"]
 
 
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("", "podhatch-operator"),
+        ("operator.priorityClassName=system-cluster-critical", "system-cluster-critical"),
+        ("priorityClasses.create=false", None),
+    ],
+)
+def test_the_operator_stands_above_all_tasks(flag: str, expected: str | None) -> None:
+    manifests = render(*(("--set", flag) if flag else ()))
+    spec = of_kind(manifests, "Deployment")[RELEASE]["spec"]["template"]["spec"]
+    assert spec.get("priorityClassName") == expected
+    if expected == "podhatch-operator":
+        classes = of_kind(manifests, "PriorityClass")
+        assert max(classes, key=lambda name: classes[name]["value"]) == expected
+
+
+def test_nobody_connects_to_the_operator_but_who_reads_its_metrics() -> None:
+    manifests = render()
+    policy = of_kind(manifests, "NetworkPolicy")[RELEASE]["spec"]
+    spec = deployment()
+    assert policy["podSelector"] == spec["selector"]
+    assert policy["policyTypes"] == ["Ingress"]
+    (rule,) = policy["ingress"]
+    assert [port["port"] for port in rule["ports"]] == ["metrics"]
+    assert rule["from"]
+    nobody = of_kind(render("--set-json", "networkPolicy.metricsFrom=[]"), "NetworkPolicy")
+    assert "ingress" not in nobody[RELEASE]["spec"]
+    assert of_kind(render("--set", "networkPolicy.enabled=false"), "NetworkPolicy") == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), ["kube-system", "kube-node-lease"]),
+        (("--set", "watchNamespaces={kube-system}"), ["kube-node-lease"]),
+        (("--set-json", "closedNamespaces=[]"), None),
+    ],
+)
+def test_workflows_are_refused_beside_the_clusters_own_pods(
+    flags: tuple[str, ...], expected: list[str] | None
+) -> None:
+    found = of_kind(render(*flags), "ValidatingAdmissionPolicy").get("podhatch-closed-namespaces")
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        (selected,) = found["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+        assert (selected["operator"], selected["values"]) == ("In", expected)
+
+
+def test_pods_of_workflows_are_restricted_when_that_is_asked_for() -> None:
+    names = {"podhatch-workflow-pods", "podhatch-job-pods"}
+    assert not names & of_kind(render(), "ValidatingAdmissionPolicy").keys()
+    manifests = render("--set", "workflowPolicy.enabled=true")
+    for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
+        assert names <= of_kind(manifests, kind).keys()
+
+
 def test_no_priority_pushes_out_running_pods() -> None:
     classes = of_kind(render(), "PriorityClass")
+    del classes["podhatch-operator"]
     values = [classes[f"podhatch-{level}"]["value"] for level in ("low", "medium", "high")]
     assert values == sorted(set(values))
     assert {item["preemptionPolicy"] for item in classes.values()} == {"Never"}
@@ -293,7 +369,8 @@ def test_policies_refuse_when_they_cannot_judge() -> None:
     policies = of_kind(manifests, "ValidatingAdmissionPolicy")
     bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
     names = {"podhatch-own-results", "podhatch-own-children", "podhatch-known-parents"}
-    assert policies.keys() == bindings.keys() == names
+    assert names <= policies.keys()
+    assert policies.keys() == bindings.keys()
     assert all(policy["spec"]["failurePolicy"] == "Fail" for policy in policies.values())
     assert all(b["spec"]["validationActions"] == ["Deny"] for b in bindings.values())
 
@@ -314,6 +391,11 @@ def test_policies_refuse_when_they_cannot_judge() -> None:
         ("operator.replicas=-1", "replicas"),
         ("cleanUp.runTTLSeconds=soon", "runTTLSeconds"),
         ("cleanUp.jobTTLSeconds=-1", "jobTTLSeconds"),
+        ("closedNamespaces={Kube}", "closedNamespaces"),
+        ("networkPolicy.enabled=maybe", "networkPolicy"),
+        ("workflowPolicy.volumes={host-path}", "volumes"),
+        ("workflowPolicy.serviceAccounts={A B}", "serviceAccounts"),
+        ("operator.priorityClassName=High", "priorityClassName"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(flag: str, words: str) -> None:

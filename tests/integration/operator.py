@@ -83,6 +83,7 @@ def operator_of(
             {
                 "PODHATCH_WATCH_NAMESPACES": cluster.namespace,
                 "PODHATCH_PORT": str(port),
+                "PODHATCH_METRICS_PORT": str(port),
                 "PODHATCH_IDENTITY": f"on port {port}",
                 **variables,
             }
@@ -98,6 +99,7 @@ async def process(
     environment = user_environment(cluster.namespace, folder) | {
         "PODHATCH_WATCH_NAMESPACES": cluster.namespace,
         "PODHATCH_PORT": str(port),
+        "PODHATCH_METRICS_PORT": str(port),
         "PODHATCH_IDENTITY": "process",
         **variables,
     }

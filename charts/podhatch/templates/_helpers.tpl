@@ -40,6 +40,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- define "podhatch.operatorPriority" -}}
+{{- if .Values.operator.priorityClassName }}
+{{- .Values.operator.priorityClassName }}
+{{- else if .Values.priorityClasses.create }}podhatch-operator
+{{- end }}
+{{- end }}
+
 {{- /* An image from its values: (list $ .Values.runner.image) */}}
 {{- define "podhatch.image" -}}
 {{- $root := index . 0 }}

@@ -1,4 +1,7 @@
-"""The operator's HTTP server: /healthz and /readyz for the kubelet, /metrics for Prometheus."""
+"""The operator's HTTP servers: /healthz and /readyz for the kubelet, /metrics for Prometheus.
+
+The metrics have a port of their own, so that a NetworkPolicy can keep all but Prometheus from them.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,26 +18,31 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Server:
     """Answers from the moment it is started, also before the operator is ready."""
 
-    def __init__(self, health: Health, metrics: Metrics, port: int) -> None:
-        application = web.Application()
-        application.add_routes(
+    def __init__(self, health: Health, metrics: Metrics, port: int, metrics_port: int) -> None:
+        probes = web.Application()
+        served = {port: probes, metrics_port: probes if metrics_port == port else web.Application()}
+        probes.add_routes(
             [
                 web.get("/healthz", _probe(health.why_restart, health.state)),
                 web.get("/readyz", _probe(health.why_not_ready, health.state)),
-                web.get("/metrics", _exposition(metrics)),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        self._port = port
+        served[metrics_port].add_routes([web.get("/metrics", _exposition(metrics))])
+        self._runners = {
+            each: web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+            for each, application in served.items()
+        }
 
     async def start(self) -> None:
         """Listen on all addresses."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port).start()
+        for port, runner in self._runners.items():
+            await runner.setup()
+            await web.TCPSite(runner, port=port).start()
 
     async def stop(self) -> None:
         """Close all connections."""
-        await self._runner.cleanup()
+        for runner in self._runners.values():
+            await runner.cleanup()
 
 
 def _probe(why_not: Callable[[], str], state: Callable[[], str]) -> Handler:

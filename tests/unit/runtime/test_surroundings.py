@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from typing import cast
 
 import aiohttp
@@ -26,7 +27,8 @@ from tests.unit.runtime.operator import RUN, Operator
 def test_settings_have_defaults() -> None:
     settings = Settings.read({})
     assert settings.namespaces == ()
-    assert (settings.workers, settings.port, settings.log_level) == (32, 8080, "INFO")
+    assert (settings.workers, settings.log_level) == (32, "INFO")
+    assert (settings.port, settings.metrics_port) == (8080, 8081)
 
 
 def test_settings_come_from_the_environment() -> None:
@@ -108,17 +110,20 @@ def test_a_traceback_stays_in_the_line() -> None:
     assert "ValueError: bad" in json.loads(text)["traceback"]
 
 
-async def test_probes_and_metrics_are_served(unused_tcp_port: int) -> None:
+async def test_probes_and_metrics_have_ports_of_their_own(
+    unused_tcp_port_factory: Callable[[], int],
+) -> None:
+    port, metrics_port = unused_tcp_port_factory(), unused_tcp_port_factory()
     operator = Operator()
     resync = Resync(
         cast("Cluster", operator.cluster), operator.cache, operator.intake, operator.metrics
     )
     leadership = Leadership()
     health = Health(operator.queue, resync, Watches(), leadership)
-    server = Server(health, operator.metrics, unused_tcp_port)
+    server = Server(health, operator.metrics, port, metrics_port)
     await server.start()
     try:
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             async with session.get("/healthz") as alive:
                 assert (alive.status, await alive.text()) == (200, "standby")
             async with session.get("/readyz") as ready:
@@ -127,6 +132,11 @@ async def test_probes_and_metrics_are_served(unused_tcp_port: int) -> None:
             async with session.get("/readyz") as ready:
                 assert ready.status == 503
                 assert "listed" in await ready.text()
+            async with session.get("/metrics") as nothing:
+                assert nothing.status == 404
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{metrics_port}") as session:
+            async with session.get("/healthz") as nothing:
+                assert nothing.status == 404
             async with session.get("/metrics") as metrics:
                 assert "podhatch_workqueue_depth 0.0" in await metrics.text()
     finally:
