@@ -1,7 +1,9 @@
 """The two images that a machine without a registry lacks: pause, and a Python to build upon.
 
-Called by images.py. The Python image is Debian's own, laid out so that a Dockerfile which begins
-with `FROM python:3.13-slim` builds on it unchanged.
+The Python image is Debian's own, laid out so that the Dockerfiles, whose base is the official image
+by digest, build on it too: its name is their build argument BASE. Its packages are not pinned by
+content, since a Debian mirror keeps only the newest of each; debootstrap and apt check them against
+the signatures of Debian's archive.
 """
 
 import os

