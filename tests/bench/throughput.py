@@ -20,6 +20,7 @@ from podhatch.cluster import JOB, WORKFLOW_RUN, Cluster, Kind
 from tests.bench.metrics import Snapshot, snapshot
 from tests.bench.objects import LIMIT_SECONDS, bare_job, is_complete, is_succeeded, own_namespace
 from tests.bench.report import Row, conclude
+from tests.cluster.kwok import TOLERATION
 from tests.kube import KUBECONFIG, Namespace, kubectl, run_manifest, shell, workflow_manifest
 
 COUNT = 300
@@ -71,7 +72,13 @@ class Load:
     async def jobs(self, count: int, creators: int) -> Burst:
         """Create bare Jobs, so many at a time, and wait until each is complete."""
         manifests = [
-            bare_job(self._namespace, self._name("bare"), IMAGE, affinity=AFFINITY)
+            bare_job(
+                self._namespace,
+                self._name("bare"),
+                IMAGE,
+                affinity=AFFINITY,
+                tolerations=[TOLERATION],
+            )
             for _ in range(count)
         ]
         return await self._burst(JOB, manifests, creators, is_complete)
@@ -142,9 +149,7 @@ def main() -> int:
         print("there are no fake nodes: use make bench-throughput", file=sys.stderr)
         return 1
     with own_namespace() as namespace:
-        task = shell("only", "true", desiredWorkerLabels=[{**NODE_LABEL, "required": True}])
-        task["container"]["image"] = IMAGE
-        namespace.apply(workflow_manifest(WORKFLOW, task))
+        namespace.apply(fake_workflow())
         measured = asyncio.run(measure(namespace))
     print(
         "\nPods of 0.1 s. A run is done when it is seen to be Succeeded, a bare Job when it is\n"
@@ -152,6 +157,14 @@ def main() -> int:
         f"{ALL_AT_ONCE} creators.\n"
     )
     return conclude("throughput", rows_of(measured))
+
+
+def fake_workflow() -> JsonObject:
+    """Return a workflow of one task that runs on fake nodes alone."""
+    task = shell("only", "true", desiredWorkerLabels=[{**NODE_LABEL, "required": True}])
+    task["container"]["image"] = IMAGE
+    template = {"spec": {"tolerations": [TOLERATION]}}
+    return workflow_manifest(WORKFLOW, task, podTemplate=template)
 
 
 async def measure(namespace: Namespace) -> Measured:

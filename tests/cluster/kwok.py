@@ -1,7 +1,7 @@
 """Fake nodes beside the real one, for benchmarks with more pods than a machine can hold.
 
-Called by `python -m tests.cluster kwok --nodes N`. kwok.yaml says how their pods behave; a pod
-gets there by selecting the label, and no other pod does while the real node has room.
+kwok.yaml says how their pods behave. A pod gets there by selecting LABEL and tolerating the taint
+with TOLERATION. No other pod does: it would seem to run, and nothing would run it.
 """
 
 import json
@@ -16,7 +16,8 @@ from tests.cluster.progress import output, stage, wait_until
 CONFIGURATION_FILE = Path(__file__).with_name("kwok.yaml")
 ANNOTATION = {"kwok.x-k8s.io/node": "fake"}
 LABEL = {"type": "kwok"}
-TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "PreferNoSchedule"}
+TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
+TOLERATION = {**TAINT, "operator": "Equal"}
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
 
 
@@ -44,7 +45,7 @@ def set_nodes(count: int) -> None:
         if surplus:
             _kubectl("delete", "node", *surplus)
         if wanted:
-            items = [_node(name) for name in wanted]
+            items = [node(name) for name in wanted]
             manifest = {"apiVersion": "v1", "kind": "List", "items": items}
             _kubectl("apply", "-f", "-", standard_input=json.dumps(manifest))
             wait_until(lambda: _nodes(ready=True) == set(wanted), 60, "Ready fake nodes")
@@ -65,7 +66,8 @@ def _nodes(*, ready: bool = False) -> set[str]:
     }
 
 
-def _node(name: str) -> dict[str, object]:
+def node(name: str) -> dict[str, object]:
+    """Return the manifest of a fake node."""
     return {
         "apiVersion": "v1",
         "kind": "Node",
