@@ -37,10 +37,10 @@ demo: check-machine install ## Bring up a cluster and watch workflows run in it
 	@$(CLUSTER) up
 	@$(BIN)/python -m tests.demo
 
-test: check-machine install ## Run every check and test, on a cluster of its own
+test: check-machine install ## Run every check and test; a cluster that is up stays up
 	@$(BIN)/python -m tests
 
-verify: install ## Check style, types, layers and generated files
+verify: install ## Check style, types, layers, locks and generated files
 	@$(BIN)/python -m tests verify
 
 unit: install ## Run the tests that need no cluster

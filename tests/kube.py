@@ -42,6 +42,13 @@ def operator_pod() -> str:
     return kubectl(*lease, "-o", "jsonpath={.spec.holderIdentity}")
 
 
+def real_node() -> JsonObject:
+    """Return the node that runs pods; fake nodes may be beside it."""
+    [node] = json.loads(kubectl("get", "nodes", "-l", "type!=kwok", "-o", "json"))["items"]
+    found: JsonObject = node
+    return found
+
+
 @dataclass(frozen=True)
 class Namespace:
     """A namespace that one test has to itself."""

@@ -10,6 +10,7 @@ from tests.kube import (
     Namespace,
     eventually,
     kubectl,
+    real_node,
     shell,
     tasks,
     workflow_manifest,
@@ -121,7 +122,7 @@ def test_a_node_label_that_no_node_has_is_told(namespace: Namespace) -> None:
     namespace.run("picky-1", "picky")
     entry = namespace.wait_for_reason("picky-1", "ok", "Unschedulable")
     assert "desiredWorkerLabels" in entry["message"]
-    node: str = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
+    node: str = real_node()["metadata"]["name"]
     kubectl("label", "node", node, "gpu=many")
     try:
         assert tasks(namespace.wait("picky-1", "Succeeded"))["ok"]["node"] == node

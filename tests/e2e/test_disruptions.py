@@ -1,10 +1,17 @@
 """Pods and nodes that go away cost no retry."""
 
-import json
 import subprocess
 import sys
 
-from tests.kube import REPOSITORY, Namespace, eventually, kubectl, shell, tasks, workflow_manifest
+from tests.kube import (
+    REPOSITORY,
+    Namespace,
+    eventually,
+    real_node,
+    shell,
+    tasks,
+    workflow_manifest,
+)
 
 
 def wait_until_running(namespace: Namespace, run: str) -> None:
@@ -21,10 +28,9 @@ def tell_cluster(*words: str) -> None:
 
 
 def node_is_ready() -> bool:
-    [node] = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     return any(
         each["type"] == "Ready" and each["status"] == "True"
-        for each in node["status"]["conditions"]
+        for each in real_node()["status"]["conditions"]
     )
 
 

@@ -17,6 +17,7 @@ from tests.kubectl import Kubectl, Refused, apply_all
 from tests.unit.api import examples
 
 API = "podhatch.dev/v1alpha1"
+NAMESPACE = f"crds-{uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +31,21 @@ def kubectl() -> Kubectl:
     return administrator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    name = f"crds-{uuid4().hex[:8]}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("create", "namespace", NAMESPACE)
+    yield NAMESPACE
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def workflow(*tasks: object, name: str = "orders", **spec: object) -> JsonObject:
     """A Workflow as a user writes it."""
-    metadata = {"name": name, "namespace": "default"}
+    metadata = {"name": name, "namespace": NAMESPACE}
     body = {"tasks": list(tasks), **spec}
     return {"apiVersion": API, "kind": "Workflow", "metadata": metadata, "spec": body}
 
 
-def run(name: str = "orders-1", namespace: str = "default", **spec: object) -> JsonObject:
+def run(name: str = "orders-1", namespace: str = NAMESPACE, **spec: object) -> JsonObject:
     """A WorkflowRun as a user writes it."""
     metadata = {"name": name, "namespace": namespace}
     body = {"workflow": "orders", **spec}
@@ -54,7 +54,7 @@ def run(name: str = "orders-1", namespace: str = "default", **spec: object) -> J
 
 def result(**spec: object) -> JsonObject:
     """A TaskResult as a pod writes it."""
-    metadata = {"name": "orders-1-a-abcdef-1", "namespace": "default"}
+    metadata = {"name": "orders-1-a-abcdef-1", "namespace": NAMESPACE}
     body = {"run": "orders-1", "task": "a", "attempt": 1, "outcome": "Succeeded", **spec}
     return {"apiVersion": API, "kind": "TaskResult", "metadata": metadata, "spec": body}
 

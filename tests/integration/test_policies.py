@@ -16,6 +16,7 @@ from tests.kubectl import Kubectl, Refused, apply_all
 API = "podhatch.dev/v1alpha1"
 JOB = "orders-1-ship-abcdef-1"
 POD = f"{JOB}-x7k2p"
+NAMESPACE = f"policies-{uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,10 @@ def kubectl() -> Kubectl:
     return administrator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace in which the runner is set up as the operator does it."""
-    name = f"policies-{uuid4().hex[:8]}"
+    name = NAMESPACE
     kubectl("create", "namespace", name)
     apply_all(kubectl, [service_account(name), role_binding(name, subject_namespace=name)])
     yield name
@@ -124,7 +125,7 @@ def result(namespace: str, name: str) -> JsonObject:
 
 
 def workflow(*tasks: JsonObject) -> JsonObject:
-    metadata = {"name": "orders", "namespace": "default"}
+    metadata = {"name": "orders", "namespace": NAMESPACE}
     body = {"tasks": list(tasks)}
     return {"apiVersion": API, "kind": "Workflow", "metadata": metadata, "spec": body}
 
