@@ -17,7 +17,7 @@ from podhatch_operator.core.desire import RUN_CANCELLED
 from podhatch_operator.core.entry import REPLAYED
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.pods import attempt_number, read_time, true_condition
-from podhatch_operator.core.revision import Revision, current_revision
+from podhatch_operator.core.revision import Revision, current_revision, is_intact
 
 _GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, "ScheduleTimedOut"})
 
@@ -97,12 +97,15 @@ def unused_revisions(
 ) -> tuple[Child, ...]:
     """Return the revisions no run has pinned, and the shipped sources that only they refer to.
 
+    What has another content than its name says is not ours to delete.
+
     Args:
         workflow: as it is now; None when it was deleted.
         revisions: all of the workflow.
         in_use: those that runs have pinned.
     """
     current = current_revision(workflow).name if workflow else None
+    revisions = {name: each for name, each in revisions.items() if is_intact(each)}
     unused = [name for name in revisions if name not in in_use and name != current]
     specs = [revisions[name]["data"]["spec"] for name in revisions if name not in unused]
     if workflow:

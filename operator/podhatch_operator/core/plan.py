@@ -36,6 +36,7 @@ from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
     Revision,
     find_revision,
+    pinned_revision,
     pinned_revision_name,
     revision_manifest,
 )
@@ -123,7 +124,7 @@ class _Run:
     def plan(self) -> Plan:
         """Take every task's next step, and say what follows."""
         observed, tasks = self.observed, self.revision.order
-        if self.revision.name not in observed.revisions and observed.workflow is not None:
+        if observed.workflow is not None and not pinned_revision(self.revision.name, observed):
             self.create.append(revision_manifest(self.revision, observed.workflow))
         entries = self._entries(tasks)
         scene = Scene(self.run, observed, self._events(), self.now)

@@ -99,6 +99,7 @@ def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) ->
         environment[pod.LIFESPAN] = revision.spec.lifespan
     if revision.spec.source:
         environment[pod.SOURCE] = f"{pod.SOURCE_DIRECTORY}/{pod.SOURCE_KEY}"
+        environment[pod.SOURCE_NAME] = revision.spec.source.config_map
     container: JsonObject = {
         "image": image or defaults.runner_image,
         "command": ["python", "-m", "podhatch.runner"],

@@ -19,6 +19,8 @@ from podhatch_operator.core.dag import leaves_of, topological_order
 from podhatch_operator.core.hooks import graph_of
 from podhatch_operator.core.observed import Observed
 
+HASH_LENGTH = 12
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -55,7 +57,12 @@ def current_revision(workflow: JsonObject) -> Revision:
     """Return the revision that the workflow's present content is."""
     name: str = workflow["metadata"]["name"]
     content = _content(workflow["spec"])
-    return _parsed(f"{slug(name, 52)}-{short_hash(content, 10)}", name, content)
+    return _parsed(_name(name, content), name, content)
+
+
+@lru_cache(maxsize=64)
+def _name(workflow: str, content: str) -> str:
+    return f"{slug(workflow, 50)}-{short_hash(content, HASH_LENGTH)}"
 
 
 def _content(spec: JsonObject) -> str:
@@ -78,11 +85,31 @@ def pinned_revision_name(run: WorkflowRun, jobs: Iterable[JsonObject]) -> str | 
     return next((job["metadata"]["labels"][labels.REVISION] for job in jobs), None)
 
 
+def pinned_revision(name: str, observed: Observed) -> Revision | None:
+    """Return the named revision from the cluster, if its content is what its name says."""
+    stored = observed.revisions.get(name)
+    if stored is None or not is_intact(stored):
+        return None
+    workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
+    return _parsed(name, workflow, _content(stored["data"]["spec"]))
+
+
+def is_intact(revision: JsonObject) -> bool:
+    """Return whether the content of a ControllerRevision has the hash in its name.
+
+    Whoever made it does not matter then. It has no owner, since runs that are under way hold on to
+    it when their Workflow is deleted.
+    """
+    metadata: JsonObject = revision["metadata"]
+    workflow: str = metadata.get("labels", {}).get(labels.WORKFLOW, "")
+    spec = revision.get("data", {}).get("spec")
+    return spec is not None and metadata["name"] == _name(workflow, _content(spec))
+
+
 def find_revision(name: str, observed: Observed) -> Revision | None:
     """Return the named revision from the cluster, or from the workflow if it still is the same."""
-    if stored := observed.revisions.get(name):
-        workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
-        return _parsed(name, workflow, _content(stored["data"]["spec"]))
+    if stored := pinned_revision(name, observed):
+        return stored
     if observed.workflow and (current := current_revision(observed.workflow)).name == name:
         return current
     return None

@@ -4,11 +4,14 @@ An answer that refuses a child for good is handed back; any other failure is rai
 """
 
 import asyncio
+import base64
 from collections.abc import Sequence
 from itertools import groupby
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.names import source_name
+from podhatch.api.pod import SOURCE_KEY
 from podhatch.cluster import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
@@ -24,6 +27,7 @@ from podhatch.cluster import (
 from podhatch_operator.core.decision import Child, Extension
 from podhatch_operator.core.observed import Refusal
 from podhatch_operator.core.pods import is_controlled_by
+from podhatch_operator.core.revision import is_intact
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.runner_account import RunnerAccount
 
@@ -99,10 +103,10 @@ class Children:
         await self._cluster.delete(kind, namespace, name, uid=uid)
 
     async def _delete_shipped_source(self, namespace: str, name: str) -> None:
-        """A workflow may refer to a ConfigMap that its author made: that one is not ours."""
+        """A workflow may refer to any ConfigMap: only those that the SDK made are ours."""
         found = await self._cluster.get(CONFIG_MAP, namespace, name)
         metadata = found["metadata"]
-        if metadata.get("labels", {}).get(labels.MANAGED_BY) == labels.MANAGED_BY_VALUE:
+        if _is_shipped_source(found):
             await self._cluster.delete(CONFIG_MAP, namespace, name, uid=metadata["uid"])
 
     async def _create_side_by_side(
@@ -155,6 +159,23 @@ class Children:
         if "ownerReferences" in metadata and not is_controlled_by(existing, run):
             message = f"a {kind.kind} {metadata['name']} exists that is not this run's: delete it"
             return Refusal(409, message)
+        if kind is CONTROLLER_REVISION and not is_intact(existing):
+            message = (
+                f"a {kind.kind} {metadata['name']} exists that holds another workflow: delete it"
+            )
+            return Refusal(409, message)
         if kind is not CONFIG_MAP:
             self._cache.apply(kind, existing)
         return None
+
+
+def _is_shipped_source(config_map: JsonObject) -> bool:
+    """Return whether the SDK made a ConfigMap: anybody can write the label, so the name decides."""
+    metadata = config_map["metadata"]
+    if metadata.get("labels", {}).get(labels.MANAGED_BY) != labels.MANAGED_BY_VALUE:
+        return False
+    text: str = config_map.get("binaryData", {}).get(SOURCE_KEY, "")
+    try:
+        return metadata["name"] == source_name(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False

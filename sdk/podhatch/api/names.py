@@ -14,9 +14,11 @@ TASK_NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 """A task's name is also the value of a label."""
 
 JOB_HASH_LENGTH = 12
+SOURCE_HASH_LENGTH = 16
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SOURCE_NAME = re.compile(f"src-[{_HASH_ALPHABET}]{{{SOURCE_HASH_LENGTH}}}")
 
 
 def short_hash(text: str, length: int = 8) -> str:
@@ -51,6 +53,16 @@ def job_name(run: str, run_uid: str, task: str, attempt: int) -> str:
     """
     readable = "-".join(part for part in (slug(run, 22), slug(task, 16)) if part)
     return f"{readable}-{short_hash(f'{run_uid}/{task}', JOB_HASH_LENGTH)}-{attempt}"
+
+
+def source_name(packed: bytes) -> str:
+    """Return the name of the ConfigMap that ships a source tree: its content decides."""
+    return f"src-{short_hash(hashlib.sha256(packed).hexdigest(), SOURCE_HASH_LENGTH)}"
+
+
+def is_source_name(name: str) -> bool:
+    """Return whether a ConfigMap is named as those that ship a source tree."""
+    return _SOURCE_NAME.fullmatch(name) is not None
 
 
 def new_run_name(workflow: str, suffix: str) -> str:

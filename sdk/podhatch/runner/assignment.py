@@ -45,6 +45,8 @@ class Assignment:
     """`package.module:qualified.name` or `path/to/file.py:qualified.name`."""
     source: str | None
     """Path of the zip with the user's source tree; None when the image holds the code."""
+    source_name: str
+    """Name of the ConfigMap that the zip is in; empty when there is none."""
     execution_timeout: float | None
     """Seconds from the start of the user's function."""
     result: str | None
@@ -86,6 +88,7 @@ class Assignment:
                 parents=_read_object(environ, pod.PARENTS, pod.PARENTS_FILE),
                 location=environ[pod.PYTHON],
                 source=environ.get(pod.SOURCE) or None,
+                source_name=environ.get(pod.SOURCE_NAME, ""),
                 execution_timeout=float(timeout) if timeout else None,
                 result=environ.get(pod.RESULT) or None,
                 output_path=environ.get(pod.OUTPUT) or pod.OUTPUT_PATH,

@@ -61,7 +61,7 @@ class Attempt:
         if self._assignment.source:
             from podhatch.runner.source import enter_source
 
-            enter_source(self._assignment.source)
+            enter_source(self._assignment.source, self._assignment.source_name)
         task = load(self._assignment)
         context = context_of(self._assignment, self._host)
         enter_process(context)

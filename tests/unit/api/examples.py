@@ -204,7 +204,9 @@ RUN = WorkflowRun(
         parent=ParentReference(run="fan-out-1", task="spread", job="fan-out-1-spread-1", index=0),
         trigger=Trigger(
             event=TriggeringEvent(id="paid-1", key="paid", filter_payload={"floor": 7}),
-            cron=TriggeringTick(cron="nightly", job="nightly-29000000", scheduled_at=MOMENT),
+            cron=TriggeringTick(
+                cron="nightly", job="nightly-29000000", job_uid="uid-3", scheduled_at=MOMENT
+            ),
         ),
         desired_state="Cancelled",
         replay=Replay(count=2, failed_only=True),

@@ -104,7 +104,9 @@ def test_a_run_without_a_revision_has_the_default() -> None:
 
 
 def pinned(flow: JsonObject) -> dict[str, JsonObject]:
-    return {current_revision(flow).name: {"data": {"spec": flow["spec"]}}}
+    name = current_revision(flow).name
+    metadata = {"name": name, "labels": {"podhatch.dev/workflow": "flow"}}
+    return {name: {"metadata": metadata, "data": {"spec": flow["spec"]}}}
 
 
 def test_revisions_that_nobody_uses_go_with_their_sources() -> None:

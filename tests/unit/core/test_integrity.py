@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_OUTPUT_BYTES
+from podhatch_operator.core.clean_up import unused_revisions
 from podhatch_operator.core.observed import Observed
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.reported import output_problem
@@ -147,3 +148,19 @@ def test_a_pod_that_the_attempts_job_does_not_control_does_not_count(
     its_own = pod({"running": {"startedAt": ago(1)}})
     made = plan_run(observed(jobs={A: job("a")}, pods={A: [its_own, forged]}), DEFAULTS, NOW)
     assert states(made) == {"a": "Running"}
+
+
+FORGED_PIN: JsonObject = {"tasks": [container_task("a", command=["steal"])]}
+
+
+@pytest.mark.parametrize("data", [{"spec": FORGED_PIN}, {}])
+def test_a_revision_whose_content_its_name_does_not_say_is_not_taken(data: JsonObject) -> None:
+    flow = workflow(task("a"))
+    [revision, *_] = plan_run(Observed(run(), flow), DEFAULTS, NOW).create
+    name: str = revision["metadata"]["name"]
+    forged = {name: {**revision, "data": data}}
+    made = plan_run(Observed(run(), flow, forged), DEFAULTS, NOW)
+    assert made.create[0] == revision  # which the API server refuses, and the run says so
+    begun = run({"phase": "Running", "revision": name})
+    assert stored(plan_run(Observed(begun, None, forged), DEFAULTS, NOW))["phase"] == "Failed"
+    assert unused_revisions(None, forged, set()) == ()

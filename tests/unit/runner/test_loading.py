@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from podhatch.api import pod
+from podhatch.api.names import source_name
 
 from tests.unit.runner.conftest import Ended, Pod
 
@@ -229,6 +230,22 @@ def test_source_is_unpacked_and_comes_first(task_pod: Pod, tmp_path: Path) -> No
         source.writestr("data/prices.csv", "apple,3")
     ended = task_pod.run(PODHATCH_SOURCE=str(archive), TMPDIR=str(tmp_path))
     assert ended.output == "apple,3"
+
+
+@pytest.mark.parametrize("is_forged", [False, True])
+def test_source_is_what_the_name_of_its_config_map_says(
+    task_pod: Pod, tmp_path: Path, is_forged: bool
+) -> None:
+    archive = tmp_path / "source.zip"
+    with zipfile.ZipFile(archive, "w") as source:
+        source.writestr("orders.py", "def charge():\n    return 'mine'")
+    name = source_name(b"another tree" if is_forged else archive.read_bytes())
+    ended = task_pod.run(PLAIN, PODHATCH_SOURCE=str(archive), PODHATCH_SOURCE_NAME=name)
+    if is_forged:
+        assert ended.error["type"] == "SourceChanged"
+        assert f"ConfigMap {name} does not hold the source" in ended.error["message"]
+    else:
+        assert ended.output == "mine"
 
 
 @pytest.mark.parametrize("content", [None, b"not a zip"])

@@ -1,10 +1,12 @@
 """What has lived long enough is deleted: runs, Jobs, events, revisions; nobody else's things."""
 
+import base64
 import copy
 
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.names import source_name
 from podhatch.cluster import CONFIG_MAP, CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.runtime.keys import event_key, workflow_key
@@ -110,11 +112,16 @@ async def test_an_event_that_is_gone_is_nothing_to_do(operator: Operator) -> Non
     assert operator.cluster.order == []
 
 
-def shipped(name: str, **metadata: object) -> JsonObject:
+PACKED = b"the source tree as a zip"
+OLD = source_name(PACKED)
+
+
+def shipped(name: str, packed: bytes = PACKED, **metadata: object) -> JsonObject:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": NAMESPACE, **metadata},
+        "binaryData": {"source.zip": base64.b64encode(packed).decode()},
     }
 
 
@@ -123,7 +130,7 @@ def with_source(manifest: JsonObject, source: str, name: str = "flow") -> JsonOb
     return {**manifest, "metadata": {**manifest["metadata"], "name": name}, "spec": spec}
 
 
-async def old_revision(operator: Operator, source: str = "src-old") -> None:
+async def old_revision(operator: Operator, source: str = OLD) -> None:
     """Have a finished run of a workflow that has changed since."""
     await operator.cluster.create_as_user(
         shipped(source, labels={labels.MANAGED_BY: labels.MANAGED_BY_VALUE})
@@ -179,11 +186,11 @@ async def test_no_revision_goes_while_a_run_may_still_take_it(operator: Operator
 
 
 async def test_a_source_that_another_workflow_ships_stays(operator: Operator) -> None:
-    await operator.user_creates(with_source(workflow(), "src-old", "second"))
+    await operator.user_creates(with_source(workflow(), OLD, "second"))
     await old_revision(operator)
     await delete_run(operator)
     assert names(operator, "ControllerRevision") == []
-    assert names(operator, "ConfigMap") == ["src-old"]
+    assert names(operator, "ConfigMap") == [OLD]
 
 
 async def test_a_config_map_of_the_author_stays(operator: Operator) -> None:
@@ -193,6 +200,28 @@ async def test_a_config_map_of_the_author_stays(operator: Operator) -> None:
     await delete_run(operator)
     assert names(operator, "ControllerRevision") == []
     assert names(operator, "ConfigMap") == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("settings", {"data": {"a": "1"}}),
+        (OLD, {"binaryData": {"source.zip": base64.b64encode(b"another").decode()}}),
+        (OLD, {"binaryData": {"source.zip": "no base64"}}),
+        (OLD, {"data": {"a": "1"}}),
+    ],
+)
+async def test_a_label_alone_makes_no_config_map_ours(
+    operator: Operator, name: str, content: JsonObject
+) -> None:
+    await old_revision(operator, name)
+    await operator.cluster.delete(CONFIG_MAP, NAMESPACE, name)
+    manifest = shipped(name, labels={labels.MANAGED_BY: labels.MANAGED_BY_VALUE})
+    del manifest["binaryData"]
+    await operator.cluster.create_as_user({**manifest, **content})
+    await delete_run(operator)
+    assert names(operator, "ControllerRevision") == []
+    assert names(operator, "ConfigMap") == [name]
 
 
 async def test_a_deletion_that_fails_is_raised(operator: Operator) -> None:

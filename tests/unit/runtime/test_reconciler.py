@@ -5,8 +5,17 @@ from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    JOB,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    ApiError,
+    Cluster,
+    ClusterUnreachable,
+)
 from podhatch_operator.core.decision import Extension
+from podhatch_operator.core.revision import current_revision
 from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
 from podhatch_operator.runtime.keys import run_key, workflow_key
@@ -189,6 +198,30 @@ async def test_no_job_without_its_revision(operator: Operator) -> None:
         await operator.reconciler.reconcile(RUN)
     assert operator.jobs() == []
     assert "ending" in operator.status()["tasks"][0]["message"]
+
+
+async def test_a_revision_that_a_stranger_has_made_is_taken_only_if_it_is_the_same(
+    operator: Operator,
+) -> None:
+    await operator.user_creates(workflow(), run())
+    name = current_revision(workflow()).name
+    names = {"app.kubernetes.io/managed-by": "podhatch", "podhatch.dev/workflow": "flow"}
+    forged: JsonObject = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": names},
+        "data": {"spec": workflow(python("steal"))["spec"]},
+    }
+    await operator.cluster.create_as_user(forged)
+    with pytest.raises(RetryLater, match="exists that holds another workflow: delete it"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.jobs() == []
+    await operator.cluster.delete(CONTROLLER_REVISION, NAMESPACE, name)
+    await operator.cluster.create_as_user({**forged, "data": {"spec": workflow()["spec"]}})
+    second = {**run(), "metadata": {"name": "second", "namespace": NAMESPACE}}
+    operator.see(await operator.cluster.create_as_user(second))
+    await operator.work()
+    assert len(operator.jobs()) == 1
 
 
 async def test_no_job_without_the_account_it_needs(operator: Operator) -> None:

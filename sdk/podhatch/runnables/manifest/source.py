@@ -4,7 +4,6 @@ Same files, same bytes, same name: running a script twice ships it once.
 """
 
 import base64
-import hashlib
 import io
 import os
 import zipfile
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from podhatch.api.labels import MANAGED_BY, MANAGED_BY_VALUE
 from podhatch.api.model import JsonObject
-from podhatch.api.names import short_hash
+from podhatch.api.names import source_name
 from podhatch.api.pod import SOURCE_KEY
 
 MAX_SOURCE_BYTES = 1024 * 1024
@@ -32,11 +31,10 @@ def source_config_map(root: Path) -> JsonObject:
         ValueError: The tree is too large; the text names the largest files.
     """
     packed = zip_tree(root)
-    name = f"src-{short_hash(hashlib.sha256(packed).hexdigest(), 16)}"
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": name, "labels": {MANAGED_BY: MANAGED_BY_VALUE}},
+        "metadata": {"name": source_name(packed), "labels": {MANAGED_BY: MANAGED_BY_VALUE}},
         "immutable": True,
         "binaryData": {SOURCE_KEY: base64.b64encode(packed).decode()},
     }
