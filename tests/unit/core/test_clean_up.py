@@ -57,7 +57,7 @@ def test_a_lost_attempt_that_its_queue_suspended_does_not_come_back() -> None:
 @pytest.mark.parametrize("condition", ["Failed", "Complete"])
 def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
     status = WorkflowRunStatus.model_validate({"tasks": [entry("Cancelled", "RunCancelled")]})
-    assert given_up_jobs(status, {NAME: job("a", None, **{condition: "X"})}) == ()
+    assert given_up_jobs(status, {NAME: job("a", None, 1, **{condition: "X"})}) == ()
     assert given_up_jobs(None, {NAME: job("a")}) == ()
 
 

@@ -163,4 +163,4 @@ def test_large_runs_keep_their_status_small() -> None:
     old = {name: entry for name, entry in entries(first).items() if entry["state"] == "Failed"}
     assert {name: entries(made)[name] for name in old} == old
     assert entries(made)["t0"]["error"]["message"] == "m" * 2000
-    assert len(entries(made)["t499"]["error"]["message"]) == 40
+    assert len(entries(made)["t499"]["error"]["message"].encode()) <= 40
