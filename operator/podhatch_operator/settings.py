@@ -11,6 +11,7 @@ from typing import Any
 import kopf
 from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
+from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
 
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.runtime.watched import WATCHED
@@ -42,6 +43,8 @@ class Settings:
     """After which time finished runs are deleted; None keeps them."""
     job_ttl_seconds: int | None
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
+    max_cluster_access: ClusterAccess
+    """The most that a task's pod may do in the cluster."""
     priority_classes: bool
     """Whether the chart has made the PriorityClasses of runs' priorities."""
     max_depth: int
@@ -72,6 +75,7 @@ class Settings:
             log_level=level,
             run_ttl_seconds=_seconds(environment, "PODHATCH_RUN_TTL_SECONDS"),
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
+            max_cluster_access=_access(environment, "PODHATCH_MAX_CLUSTER_ACCESS"),
             priority_classes=_yes(environment, "PODHATCH_PRIORITY_CLASSES"),
             max_depth=_positive(environment, "PODHATCH_MAX_DEPTH", 16),
             lease=environment.get("PODHATCH_LEASE", "podhatch"),
@@ -86,6 +90,7 @@ class Settings:
             runner_pull_policy=self.runner_pull_policy,
             run_ttl_seconds=self.run_ttl_seconds,
             job_ttl_seconds=self.job_ttl_seconds,
+            max_cluster_access=self.max_cluster_access,
             priority_classes=self.priority_classes,
             max_depth=self.max_depth,
         )
@@ -103,6 +108,14 @@ def _seconds(environment: Mapping[str, str], name: str) -> int | None:
     if text and not text.isdecimal():
         raise BadSetting(f"{name} is {text!r}: use a whole number of seconds, or nothing for ever")
     return int(text) if text else None
+
+
+def _access(environment: Mapping[str, str], name: str) -> ClusterAccess:
+    text = environment.get(name) or CLUSTER_ACCESS[-1]
+    for access in CLUSTER_ACCESS:
+        if access == text:
+            return access
+    raise BadSetting(f"{name} is {text!r}: use one of {', '.join(CLUSTER_ACCESS)}")
 
 
 def _yes(environment: Mapping[str, str], name: str) -> bool:

@@ -88,7 +88,7 @@ def test_no_role_reaches_further_than_it_must(values: Path) -> None:
             words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
             assert not words & {"*", "secrets", "escalate", "impersonate", "pods/exec"}
             if "bind" in words:
-                assert rule["resourceNames"] == [labels.RUNNER_SERVICE_ACCOUNT]
+                assert rule["resourceNames"] == [labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT]
 
 
 @pytest.mark.parametrize("watched", WATCHED, ids=lambda watched: watched.kind.plural)
@@ -124,8 +124,14 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
     }
 
 
-def test_a_task_may_report_start_child_runs_and_push_events_and_nothing_else() -> None:
-    assert rules(render(), labels.RUNNER_SERVICE_ACCOUNT) == {
+def test_a_task_that_reports_reads_nothing() -> None:
+    assert rules(render(), labels.REPORT_ACCOUNT) == {
+        (labels.GROUP, "taskresults", verb) for verb in ("create", "patch")
+    }
+
+
+def test_a_task_that_spawns_starts_child_runs_and_pushes_events_and_no_more() -> None:
+    assert rules(render(), labels.SPAWN_ACCOUNT) == {
         *((labels.GROUP, "taskresults", verb) for verb in ("create", "patch", "get")),
         *((labels.GROUP, "workflowruns", verb) for verb in ("create", "get", "list", "watch")),
         (labels.GROUP, "workflowevents", "create"),
@@ -207,7 +213,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
     flags = (
         *("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}"),
         *("cleanUp.runTTLSeconds=2000000", "cleanUp.jobTTLSeconds=null"),
-        "priorityClasses.create=false",
+        *("priorityClasses.create=false", "taskDefaults.maxClusterAccess=none"),
         "maxRunDepth=5",
     )
     spec = deployment("--set", ",".join(flags), "--set", "runner.image.pullPolicy=Never")
@@ -224,6 +230,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         log_level="DEBUG",
         run_ttl_seconds=2_000_000,
         job_ttl_seconds=None,
+        max_cluster_access="none",
         priority_classes=False,
         max_depth=5,
         lease=RELEASE,
@@ -368,16 +375,32 @@ def test_policies_refuse_when_they_cannot_judge() -> None:
     manifests = render()
     policies = of_kind(manifests, "ValidatingAdmissionPolicy")
     bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
-    names = {"podhatch-own-results", "podhatch-own-children", "podhatch-known-parents"}
+    names = {
+        *("podhatch-own-results", "podhatch-own-children", "podhatch-event-source"),
+        "podhatch-known-parents",
+    }
     assert names <= policies.keys()
     assert policies.keys() == bindings.keys()
     assert all(policy["spec"]["failurePolicy"] == "Fail" for policy in policies.values())
     assert all(b["spec"]["validationActions"] == ["Deny"] for b in bindings.values())
 
 
+def test_policies_on_what_tasks_write_hold_for_all_but_the_operator_and_whom_the_admin_trusts() -> (
+    None
+):
+    flags = ("--set", "serviceAccount.name=op,trustedIdentities={system:serviceaccount:velero:v}")
+    policies = of_kind(render(*flags, namespace="here"), "ValidatingAdmissionPolicy")
+    trusted = "['system:serviceaccount:here:op', 'system:serviceaccount:velero:v']"
+    for name in ("podhatch-own-results", "podhatch-own-children", "podhatch-event-source"):
+        (condition,) = policies[name]["spec"]["matchConditions"]
+        assert condition["expression"] == f"!(request.userInfo.username in {trusted})"
+
+
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
+        ("taskDefaults.maxClusterAccess=all", "maxClusterAccess"),
+        ("trustedIdentities={it's}", "trustedIdentities"),
         ("operator.image.tagg=1", "tagg"),
         ("operators.workers=1", "operators"),
         ("operator.workers=0", "workers"),

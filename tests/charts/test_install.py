@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from podhatch.api.labels import RUNNER_SERVICE_ACCOUNT
+from podhatch.api.labels import REPORT_ACCOUNT, SPAWN_ACCOUNT
 from podhatch.api.model import JsonObject
 
 from tests.cluster.podhatch import NAMESPACE
@@ -91,7 +91,7 @@ def operator(kubectl: Kubectl, namespace: str) -> Iterator[Kubectl]:
 
 def role_binding(namespace: str, role: str) -> JsonObject:
     group = "rbac.authorization.k8s.io"
-    account = {"kind": "ServiceAccount", "name": RUNNER_SERVICE_ACCOUNT, "namespace": namespace}
+    account = {"kind": "ServiceAccount", "name": REPORT_ACCOUNT, "namespace": namespace}
     return {
         "apiVersion": f"{group}/v1",
         "kind": "RoleBinding",
@@ -101,15 +101,16 @@ def role_binding(namespace: str, role: str) -> JsonObject:
     }
 
 
-def test_the_operator_gives_the_runner_its_role_and_no_other(
+def test_the_operator_gives_task_pods_their_roles_and_no_other(
     operator: Kubectl, namespace: str
 ) -> None:
-    assert operator.try_create(role_binding(namespace, RUNNER_SERVICE_ACCOUNT))
+    for role in (REPORT_ACCOUNT, SPAWN_ACCOUNT):
+        assert operator.try_create(role_binding(namespace, role))
     for more in ("view", "edit", "cluster-admin"):
         with pytest.raises(Refused, match="attempting to grant RBAC permissions"):
             operator.try_create(role_binding(namespace, more))
     with pytest.raises(Refused, match="is forbidden"):
-        operator.try_create(role_binding("default", RUNNER_SERVICE_ACCOUNT))
+        operator.try_create(role_binding("default", REPORT_ACCOUNT))
 
 
 @pytest.mark.parametrize(

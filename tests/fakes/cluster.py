@@ -55,6 +55,7 @@ class FakeCluster:
     logs: dict[str, FakeLog] = field(default_factory=dict[str, FakeLog])
     """Of pods, by name."""
     closed: bool = False
+    user_name: str = "alice@example.com"
 
     def __post_init__(self) -> None:
         self._objects: dict[Key, JsonObject] = {}
@@ -79,6 +80,10 @@ class FakeCluster:
             reaction = asyncio.ensure_future(self.on_create(copy.deepcopy(created)))
             self._reactions.add(reaction)
         return created
+
+    async def user(self) -> str:
+        self.requests["user"] += 1
+        return self.user_name
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
         self._count("get", kind)

@@ -109,7 +109,7 @@ def test_what_a_task_does_not_say_has_the_defaults_of_the_models(kubectl: Kubect
     task = kubectl.try_create(workflow(TASK))["spec"]["tasks"][0]
     assert task["scheduleTimeoutSeconds"] == 300
     assert task["executionTimeoutSeconds"] == 60
-    assert task["clusterAccess"] is True
+    assert task["clusterAccess"] == "report"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from podhatch.api.labels import RUNNER_SERVICE_ACCOUNT
+from podhatch.api.labels import REPORT_ACCOUNT, SPAWN_ACCOUNT
 from podhatch.api.model import JsonObject
 from podhatch.api.task import MAX_TASKS
 
@@ -14,21 +14,23 @@ from tests.helm import render
 from tests.kubectl import Kubectl, Refused, apply_all
 
 API = "podhatch.dev/v1alpha1"
-JOB = "orders-1-ship-abcdef-1"
+JOB = "orders-1-ship-bcdfghjklmnp-1"
 POD = f"{JOB}-x7k2p"
+CHILD = "orders-1-bcdfghjklmnp"
 NAMESPACE = f"policies-{uuid4().hex[:8]}"
+OPERATOR = "system:serviceaccount:podhatch-system:podhatch"
 
 
 @pytest.fixture(scope="module")
 def kubectl() -> Kubectl:
-    """The cluster with the chart's definitions, policies and the runner's role."""
+    """The cluster with the chart's definitions, policies and the roles of task pods."""
     administrator = Kubectl()
     wanted = ("CustomResourceDefinition", "ValidatingAdmissionPolicy")
     chart = [
         manifest
         for manifest in render()
         if manifest["kind"].startswith(wanted)
-        or manifest["metadata"]["name"] == RUNNER_SERVICE_ACCOUNT
+        or manifest["metadata"]["name"] in (REPORT_ACCOUNT, SPAWN_ACCOUNT)
     ]
     apply_all(administrator, chart)
     administrator("wait", "--for=condition=Established", "--timeout=30s", "--all", "crd")
@@ -37,10 +39,22 @@ def kubectl() -> Kubectl:
 
 @pytest.fixture(scope="module", autouse=True)
 def namespace(kubectl: Kubectl) -> Iterator[str]:
-    """A namespace in which the runner is set up as the operator does it."""
+    """A namespace in which the accounts are set up as the operator does it."""
     name = NAMESPACE
     kubectl("create", "namespace", name)
-    apply_all(kubectl, [service_account(name), role_binding(name, subject_namespace=name)])
+    for account in (REPORT_ACCOUNT, SPAWN_ACCOUNT, "bridge"):
+        apply_all(kubectl, [service_account(name, account)])
+    for account in (REPORT_ACCOUNT, SPAWN_ACCOUNT):
+        apply_all(kubectl, [role_binding(name, account, subject_namespace=name)])
+    kubectl(
+        "create",
+        "rolebinding",
+        "bridge",
+        "--clusterrole=cluster-admin",
+        "-n",
+        name,
+        f"--serviceaccount={name}:bridge",
+    )
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
 
@@ -53,17 +67,18 @@ class Pods:
         self._namespace = namespace
         self._folder = folder
 
-    def enter_as(self, pod: str) -> Kubectl:
+    def enter_as(self, pod: str, account: str = SPAWN_ACCOUNT) -> Kubectl:
         """Make a pod and return its way into the cluster."""
-        apply_all(self._kubectl, [pod_that_never_starts(self._namespace, pod)])
-        return self._with_token(pod, "--bound-object-kind", "Pod", "--bound-object-name", pod)
+        apply_all(self._kubectl, [pod_that_never_starts(self._namespace, pod, account)])
+        bound = ("--bound-object-kind", "Pod", "--bound-object-name", pod)
+        return self._with_token(account, pod, *bound)
 
-    def enter_without_pod(self) -> Kubectl:
+    def enter_without_pod(self, account: str = SPAWN_ACCOUNT) -> Kubectl:
         """Return the way of somebody who got a token of the account itself."""
-        return self._with_token("loose")
+        return self._with_token(account, f"loose-{account}")
 
-    def _with_token(self, name: str, *flags: str) -> Kubectl:
-        words = ("create", "token", RUNNER_SERVICE_ACCOUNT, "-n", self._namespace, *flags)
+    def _with_token(self, account: str, name: str, *flags: str) -> Kubectl:
+        words = ("create", "token", account, "-n", self._namespace, *flags)
         return self._kubectl.with_token(self._kubectl(*words).strip(), self._folder / name)
 
 
@@ -74,23 +89,32 @@ def pods(kubectl: Kubectl, namespace: str, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def runner(pods: Pods, namespace: str) -> Kubectl:
-    """The way of the pod POD into the cluster, once the policy is in force."""
+    """The way of the pod POD into the cluster, once the policies are in force."""
     pod = pods.enter_as(POD)
 
-    def is_in_force() -> bool:
-        return "may not write" in refusal(pod, result(namespace, "another-job"))
+    def are_in_force() -> bool:
+        return (
+            "may not write" in refusal(pod, result(namespace, "another-job"))
+            and "may not start" in refusal(pod, child(namespace, job="another-job-1"))
+            and "pushedBy" in refusal(pod, event(namespace))
+        )
 
-    wait_until(is_in_force, 30, "the policy on TaskResults")
+    wait_until(are_in_force, 30, "the policies on what tasks write")
     return pod
 
 
-def service_account(namespace: str) -> JsonObject:
-    metadata = {"name": RUNNER_SERVICE_ACCOUNT, "namespace": namespace}
+@pytest.fixture(scope="module")
+def reporter(pods: Pods, runner: Kubectl) -> Kubectl:
+    """The way of a pod that only reports."""
+    return pods.enter_as("other-1-pack-bcdfghjklmnp-1-x7k2p", REPORT_ACCOUNT)
+
+
+def service_account(namespace: str, name: str) -> JsonObject:
+    metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def role_binding(namespace: str, *, subject_namespace: str) -> JsonObject:
-    name = RUNNER_SERVICE_ACCOUNT
+def role_binding(namespace: str, name: str, *, subject_namespace: str) -> JsonObject:
     group = "rbac.authorization.k8s.io"
     return {
         "apiVersion": f"{group}/v1",
@@ -101,26 +125,58 @@ def role_binding(namespace: str, *, subject_namespace: str) -> JsonObject:
     }
 
 
-def pod_that_never_starts(namespace: str, name: str) -> JsonObject:
+def pod_that_never_starts(namespace: str, name: str, account: str) -> JsonObject:
     """A token can be bound to a pod as soon as it exists."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
-            "serviceAccountName": RUNNER_SERVICE_ACCOUNT,
+            "serviceAccountName": account,
             "schedulingGates": [{"name": "podhatch.dev/test"}],
             "containers": [{"name": "task", "image": "python:3.13-slim"}],
         },
     }
 
 
-def result(namespace: str, name: str) -> JsonObject:
+def owner(run: str = "orders-1", **fields: object) -> JsonObject:
+    return {"apiVersion": API, "kind": "WorkflowRun", "name": run, "uid": "a-uid", **fields}
+
+
+def result(namespace: str, name: str, **metadata: object) -> JsonObject:
     return {
         "apiVersion": API,
         "kind": "TaskResult",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"podhatch.dev/run": "orders-1", "podhatch.dev/task": "ship"},
+            "ownerReferences": [owner()],
+            **metadata,
+        },
         "spec": {"run": "orders-1", "task": "ship", "attempt": 1, "outcome": "Succeeded"},
+    }
+
+
+def child(namespace: str, name: str = CHILD, **parent: JsonObject | str | int) -> JsonObject:
+    """A run as a task of the pod POD asks for it, unless another parent is named."""
+    return {
+        "apiVersion": API,
+        "kind": "WorkflowRun",
+        "metadata": {"name": name, "namespace": namespace, "ownerReferences": [owner()]},
+        "spec": {
+            "workflow": "fan-out",
+            "parent": {"run": "orders-1", "task": "ship", "job": JOB, "index": 0, **parent},
+        },
+    }
+
+
+def event(namespace: str, **pushed_by: str) -> JsonObject:
+    return {
+        "apiVersion": API,
+        "kind": "WorkflowEvent",
+        "metadata": {"name": "approved", "namespace": namespace},
+        "spec": {"key": "approved", **({"pushedBy": pushed_by} if pushed_by else {})},
     }
 
 
@@ -138,6 +194,15 @@ def refusal(kubectl: Kubectl, manifest: JsonObject) -> str:
     """The words in which the server refuses the object; empty when it takes it."""
     try:
         kubectl.try_create(manifest)
+    except Refused as answer:
+        return str(answer)
+    return ""
+
+
+def refused(kubectl: Kubectl, *words: str) -> str:
+    """The words in which the server refuses a command; empty when it does it."""
+    try:
+        kubectl(*words)
     except Refused as answer:
         return str(answer)
     return ""
@@ -165,6 +230,31 @@ def test_a_pod_writes_no_other_result(runner: Kubectl, namespace: str, name: str
     assert "its own Job only" in words
 
 
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"finalizers": ["evil.example/stay"]}, "a TaskResult has none"),
+        ({"finalizers": ["orphan"]}, "a TaskResult has none"),
+        ({"ownerReferences": []}, "has one owner"),
+        ({"ownerReferences": [owner(), owner(uid="another")]}, "has one owner"),
+        ({"ownerReferences": [owner("another-run")]}, "has one owner"),
+        ({"ownerReferences": [owner(controller=True)]}, "has one owner"),
+        ({"ownerReferences": [owner(blockOwnerDeletion=True)]}, "has one owner"),
+        ({"ownerReferences": [owner(kind="Workflow")]}, "has one owner"),
+        ({"ownerReferences": [owner(apiVersion="v1")]}, "has one owner"),
+        (
+            {"labels": {"podhatch.dev/run": "another", "podhatch.dev/task": "ship"}},
+            "metadata.labels",
+        ),
+        ({"labels": {"podhatch.dev/run": "orders-1"}}, "metadata.labels"),
+    ],
+)
+def test_a_result_belongs_to_its_run_alone_and_keeps_nothing_from_being_deleted(
+    runner: Kubectl, namespace: str, metadata: JsonObject, words: str
+) -> None:
+    assert words in refusal(runner, result(namespace, JOB, **metadata))
+
+
 def test_a_pod_of_job_a_b_does_not_write_for_job_a(
     pods: Pods, runner: Kubectl, namespace: str
 ) -> None:
@@ -173,10 +263,39 @@ def test_a_pod_of_job_a_b_does_not_write_for_job_a(
     assert refusal(attacker, result(namespace, "a-b")) == ""
 
 
-def test_a_token_that_is_no_pods_writes_nothing(
-    pods: Pods, runner: Kubectl, namespace: str
+@pytest.mark.parametrize("account", [SPAWN_ACCOUNT, REPORT_ACCOUNT, "bridge"])
+def test_a_token_that_is_no_pods_writes_nothing_of_tasks(
+    pods: Pods, runner: Kubectl, namespace: str, account: str
 ) -> None:
-    assert "is not bound to one" in refusal(pods.enter_without_pod(), result(namespace, JOB))
+    loose = pods.enter_without_pod(account)
+    assert "is not bound to one" in refusal(loose, result(namespace, JOB))
+    if account != REPORT_ACCOUNT:
+        assert "is not bound to one" in refusal(loose, child(namespace))
+        assert "not pushed by a pod of the Job" in refusal(
+            loose, event(namespace, user=user(namespace, account), job=JOB)
+        )
+
+
+def test_the_administrator_writes_no_results_and_no_child_runs(
+    kubectl: Kubectl, runner: Kubectl, namespace: str
+) -> None:
+    assert "is not bound to one" in refusal(kubectl, result(namespace, JOB))
+    assert "is not bound to one" in refusal(kubectl, child(namespace))
+    alone = child(namespace, "any-name")
+    del alone["spec"]["parent"]
+    assert refusal(kubectl, alone) == ""
+    alone["spec"]["trigger"] = {"event": {"id": "paid-1", "key": "paid"}}
+    assert "only the operator says" in refusal(kubectl, alone)
+
+
+def test_the_operator_starts_what_events_and_crons_ask_for(
+    kubectl: Kubectl, runner: Kubectl, namespace: str
+) -> None:
+    operator = kubectl.impersonating(OPERATOR)
+    started = child(namespace, "any-name")
+    del started["spec"]["parent"]
+    started["spec"]["trigger"] = {"event": {"id": "paid-1", "key": "paid"}}
+    assert "denied request" not in refusal(operator, started)
 
 
 def test_a_pod_writes_in_its_own_namespace_only(
@@ -187,92 +306,260 @@ def test_a_pod_writes_in_its_own_namespace_only(
     try:
         assert "is forbidden" in refusal(runner, result(other, JOB))
         # Even where somebody bound the role to the account of another namespace.
-        apply_all(kubectl, [role_binding(other, subject_namespace=namespace)])
+        apply_all(kubectl, [role_binding(other, SPAWN_ACCOUNT, subject_namespace=namespace)])
         wait_until(
             lambda: "the namespace of the task's own pod" in refusal(runner, result(other, JOB)),
             30,
             "the refusal by policy",
         )
+        assert "in its own namespace" in refusal(runner, child(other))
+        assert "not pushed by a pod" in refusal(runner, event(other, user=user(namespace), job=JOB))
     finally:
         kubectl("delete", "namespace", other, "--wait=false")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("list", "taskresults"),
-        ("update", "taskresults"),
-        ("delete", "taskresults"),
-        ("update", "workflowruns"),
-        ("patch", "workflowruns"),
-        ("delete", "workflowruns"),
-        ("create", "workflows"),
-        ("create", "cronworkflows"),
-        ("get", "workflowevents"),
-        ("get", "secrets"),
-        ("get", "configmaps"),
-        ("list", "pods"),
-    ],
-    ids=" ".join,
-)
-def test_a_pod_may_do_nothing_else(runner: Kubectl, namespace: str, words: tuple[str, str]) -> None:
+READS = [
+    ("list", "taskresults"),
+    ("update", "taskresults"),
+    ("delete", "taskresults"),
+    ("update", "workflowruns"),
+    ("patch", "workflowruns"),
+    ("delete", "workflowruns"),
+    ("create", "workflows"),
+    ("get", "workflows"),
+    ("create", "cronworkflows"),
+    ("create", "eventfilters"),
+    ("get", "workflowevents"),
+    ("delete", "workflowevents"),
+    ("get", "secrets"),
+    ("get", "configmaps"),
+    ("list", "pods"),
+    ("create", "pods"),
+    ("create", "serviceaccounts/token"),
+]
+
+
+@pytest.mark.parametrize("words", READS, ids=" ".join)
+def test_a_pod_that_spawns_may_do_nothing_else(
+    runner: Kubectl, namespace: str, words: tuple[str, str]
+) -> None:
     with pytest.raises(Refused):
         runner("auth", "can-i", *words, "-n", namespace)
     assert runner("auth", "can-i", "create", "taskresults", "-n", namespace).strip() == "yes"
 
 
-def child(namespace: str, **parent: JsonObject | str | int) -> JsonObject:
-    """A run as a task of the pod POD asks for it, unless another parent is named."""
-    return {
-        "apiVersion": API,
-        "kind": "WorkflowRun",
-        "metadata": {"name": "fan-out-child", "namespace": namespace},
-        "spec": {
-            "workflow": "fan-out",
-            "parent": {"run": "orders-1", "task": "ship", "job": JOB, "index": 0, **parent},
-        },
-    }
+@pytest.mark.parametrize(
+    "words",
+    [
+        *READS,
+        ("get", "taskresults"),
+        ("watch", "taskresults"),
+        *((verb, "workflowruns") for verb in ("create", "get", "list", "watch")),
+        ("create", "workflowevents"),
+    ],
+    ids=" ".join,
+)
+def test_a_pod_that_reports_may_do_nothing_else(
+    reporter: Kubectl, namespace: str, words: tuple[str, str]
+) -> None:
+    with pytest.raises(Refused):
+        reporter("auth", "can-i", *words, "-n", namespace)
+    assert reporter("auth", "can-i", "patch", "taskresults", "-n", namespace).strip() == "yes"
 
 
 @pytest.fixture(scope="module")
-def spawner(runner: Kubectl, namespace: str) -> Kubectl:
-    """The way of the pod POD into the cluster, once the policy on child runs is in force."""
-    other = child(namespace, job="another-job-1")
-    wait_until(lambda: "may not start" in refusal(runner, other), 30, "the policy on child runs")
-    return runner
+def stored(kubectl: Kubectl, runner: Kubectl, namespace: str) -> str:
+    """The result that the pod POD has written, with a label that somebody trusted added."""
+    runner("create", "-f", "-", manifests=[result(namespace, JOB)])
+    return JOB
 
 
-def test_a_pod_starts_children_of_its_own_attempt(spawner: Kubectl, namespace: str) -> None:
-    assert refusal(spawner, child(namespace)) == ""
+def test_an_empty_patch_shows_a_pod_nothing_of_anothers_result(
+    reporter: Kubectl, pods: Pods, stored: str, namespace: str
+) -> None:
+    patch = (
+        "patch",
+        "taskresult",
+        stored,
+        "-n",
+        namespace,
+        "--type=merge",
+        "-p",
+        "{}",
+        "-o",
+        "json",
+    )
+    for who in (reporter, pods.enter_without_pod(REPORT_ACCOUNT)):
+        words = refused_raw(who, namespace, stored)
+        assert "may not write" in words or "is not bound to one" in words
+        assert refused(who, *patch)
+
+
+def refused_raw(who: Kubectl, namespace: str, name: str) -> str:
+    """What the server answers to a patch without reading the object first, as kubectl would."""
+    applied = {
+        "apiVersion": API,
+        "kind": "TaskResult",
+        "metadata": {"name": name, "namespace": namespace},
+    }
+    return refused_manifest(who, applied)
+
+
+def refused_manifest(who: Kubectl, manifest: JsonObject) -> str:
+    try:
+        apply_all(who, [manifest])
+    except Refused as answer:
+        return str(answer)
+    return ""
+
+
+def test_a_pod_gives_its_result_no_finalizer_later(
+    runner: Kubectl, stored: str, namespace: str
+) -> None:
+    patch = ("patch", "taskresult", stored, "-n", namespace, "--type=merge", "-p")
+    stays = '{"metadata":{"finalizers":["evil.example/stay"]}}'
+    assert "a TaskResult has none" in refused(runner, *patch, stays)
+    foreign = (
+        '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"n","uid":"u"}]}}'
+    )
+    assert "has one owner" in refused(runner, *patch, foreign)
+
+
+def test_others_may_only_take_away_what_keeps_a_result_from_being_deleted(
+    kubectl: Kubectl, stored: str, namespace: str
+) -> None:
+    patch = (
+        "patch",
+        "taskresult",
+        stored,
+        "-n",
+        namespace,
+        "--type=merge",
+        "--dry-run=server",
+        "-p",
+    )
+    assert refused(kubectl, *patch, '{"metadata":{"ownerReferences":null}}') == ""
+    assert "not bound to one" in refused(kubectl, *patch, '{"metadata":{"labels":{"a":"b"}}}')
+    assert "not bound to one" in refused(kubectl, *patch, '{"metadata":{"finalizers":["a.b/c"]}}')
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
+def test_results_can_be_deleted_in_every_way(
+    kubectl: Kubectl, pods: Pods, runner: Kubectl, namespace: str, cascade: str
+) -> None:
+    name = f"deleted-{cascade}"
+    pods.enter_as(f"{name}-x7k2p")("create", "-f", "-", manifests=[result(namespace, name)])
+    kubectl("delete", "taskresult", name, "-n", namespace, f"--cascade={cascade}", "--timeout=30s")
+
+
+def test_a_pod_starts_children_of_its_own_attempt(runner: Kubectl, namespace: str) -> None:
+    assert refusal(runner, child(namespace)) == ""
+
+
+def test_the_children_of_a_run_with_a_long_name_are_named_after_its_start(
+    pods: Pods, runner: Kubectl, namespace: str
+) -> None:
+    run = f"{'long-name-' * 6}x"
+    job = "long-name-long-name-lo-ship-bcdfghjklmnp-1"
+    pod = pods.enter_as(f"{job}-x7k2p")
+    asked = child(namespace, f"{run[:49]}-bcdfghjklmnp", run=run, job=job)
+    asked["metadata"]["ownerReferences"] = [owner(run)]
+    assert refusal(pod, asked) == ""
 
 
 @pytest.mark.parametrize("job", [JOB.removesuffix("-1"), POD, f"{JOB}x", JOB[:-1] + "2"])
-def test_a_pod_starts_no_children_of_another(spawner: Kubectl, namespace: str, job: str) -> None:
-    words = refusal(spawner, child(namespace, job=job))
-    assert f"pod {POD} may not start WorkflowRun fan-out-child" in words
+def test_a_pod_starts_no_children_of_another(runner: Kubectl, namespace: str, job: str) -> None:
+    words = refusal(runner, child(namespace, job=job))
+    assert f"pod {POD} may not start WorkflowRun {CHILD}" in words
 
 
-def test_a_pod_starts_no_run_without_a_parent(spawner: Kubectl, namespace: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["tick-1", "orders-1", "orders-2-bcdfghjklmnp", "orders-bcdfghjklmnp", "orders-1-child"]
+)
+def test_a_child_run_is_named_after_its_parent(runner: Kubectl, namespace: str, name: str) -> None:
+    assert "is not named after orders-1" in refusal(runner, child(namespace, name))
+
+
+def test_a_pod_does_not_name_another_run_as_its_own(runner: Kubectl, namespace: str) -> None:
+    asked = child(namespace, "invoices-1-bcdfghjklmnp", run="invoices-1")
+    asked["metadata"]["ownerReferences"] = [owner("invoices-1")]
+    assert "is not named after invoices-1 as podhatch names" in refusal(runner, asked)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"finalizers": ["evil.example/stay"]}, "a child run has none"),
+        ({"ownerReferences": [owner("another-run")]}, "a child run has no owner but"),
+        ({"ownerReferences": [owner(), owner(kind="Workflow")]}, "a child run has no owner but"),
+        ({"ownerReferences": [owner(blockOwnerDeletion=True)]}, "a child run has no owner but"),
+    ],
+)
+def test_a_child_run_belongs_to_its_parent_and_keeps_nothing_from_being_deleted(
+    runner: Kubectl, namespace: str, metadata: JsonObject, words: str
+) -> None:
+    asked = child(namespace)
+    asked["metadata"] |= metadata
+    assert words in refusal(runner, asked)
+
+
+def test_a_pod_starts_no_run_without_a_parent(runner: Kubectl, namespace: str) -> None:
     orphan = child(namespace)
     del orphan["spec"]["parent"]
-    assert "spec.parent.job must name the Job" in refusal(spawner, orphan)
+    assert "spec.parent.job must name the Job" in refusal(runner, orphan)
 
 
-def test_a_pod_does_not_say_that_an_event_started_a_run(spawner: Kubectl, namespace: str) -> None:
+def test_a_pod_does_not_say_that_an_event_started_a_run(runner: Kubectl, namespace: str) -> None:
     pretender = child(namespace)
     pretender["spec"]["trigger"] = {"event": {"id": "paid-1", "key": "paid"}}
-    assert "a child run was not started by an event" in refusal(spawner, pretender)
+    assert "only the operator says which event" in refusal(runner, pretender)
 
 
-def test_a_token_that_is_no_pods_starts_nothing(
-    pods: Pods, spawner: Kubectl, namespace: str
+def user(namespace: str, account: str = SPAWN_ACCOUNT) -> str:
+    return f"system:serviceaccount:{namespace}:{account}"
+
+
+def test_the_event_of_a_task_names_the_task(runner: Kubectl, namespace: str) -> None:
+    assert refusal(runner, event(namespace, user=user(namespace), job=JOB)) == ""
+
+
+@pytest.mark.parametrize(
+    "pushed_by",
+    [
+        {},
+        {"user": "alice"},
+        {"user": "alice", "job": JOB},
+        {"user": "NAMESPACE"},
+        {"job": JOB},
+        {"user": "NAMESPACE", "job": "another-job-1"},
+    ],
+)
+def test_a_task_pushes_no_event_in_another_name(
+    runner: Kubectl, namespace: str, pushed_by: dict[str, str]
 ) -> None:
-    assert "is not bound to one" in refusal(pods.enter_without_pod(), child(namespace))
+    named = {key: value.replace("NAMESPACE", user(namespace)) for key, value in pushed_by.items()}
+    assert "spec.pushedBy" in refusal(runner, event(namespace, **named))
 
 
-def test_others_are_left_to_their_roles(kubectl: Kubectl, runner: Kubectl, namespace: str) -> None:
-    assert refusal(kubectl, result(namespace, "any-name")) == ""
-    assert refusal(kubectl, child(namespace, job="any-name")) == ""
+def test_the_event_of_a_task_has_no_finalizer_and_no_owner(runner: Kubectl, namespace: str) -> None:
+    pushed = event(namespace, user=user(namespace), job=JOB)
+    pushed["metadata"]["finalizers"] = ["evil.example/stay"]
+    assert "the event of a task has none" in refusal(runner, pushed)
+    pushed["metadata"] |= {"finalizers": [], "ownerReferences": [owner()]}
+    assert "the event of a task has no owner" in refusal(runner, pushed)
+
+
+def test_people_and_programs_push_events_in_their_own_name_or_in_none(
+    kubectl: Kubectl, pods: Pods, runner: Kubectl, namespace: str
+) -> None:
+    me: str = kubectl.json("auth", "whoami")["status"]["userInfo"]["username"]
+    bridge = pods.enter_as("bridge-0", "bridge")
+    assert refusal(kubectl, event(namespace)) == ""
+    assert refusal(kubectl, event(namespace, user=me)) == ""
+    assert refusal(bridge, event(namespace, user=user(namespace, "bridge"))) == ""
+    assert refusal(bridge, event(namespace)) == ""
+    assert "and it names alice" in refusal(kubectl, event(namespace, user="alice"))
+    assert f"and it names {me}" in refusal(bridge, event(namespace, user=me))
 
 
 @pytest.fixture(scope="module")

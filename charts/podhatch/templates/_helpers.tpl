@@ -86,3 +86,22 @@ capabilities:
 {{- first .Values.watchNamespaces }}
 {{- end }}
 {{- end }}
+
+{{- /* For whom the policies on what tasks write do not hold, as an expression. */}}
+{{- define "podhatch.isTrusted" -}}
+{{- $operator := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "podhatch.serviceAccountName" .) -}}
+request.userInfo.username in ['{{ prepend .Values.trustedIdentities $operator | join "', '" }}']
+{{- end }}
+
+{{- /* Variables of the policies on what tasks write: whose token it is. */}}
+{{- define "podhatch.whoVariables" -}}
+- name: pod
+  expression: >-
+    request.userInfo.?extra[?'authentication.kubernetes.io/pod-name'][?0].orValue('')
+- name: isTask
+  expression: >-
+    request.userInfo.username.matches('^system:serviceaccount:[^:]+:podhatch-(report|spawn)$')
+- name: isOfNamespace
+  expression: >-
+    request.userInfo.username.startsWith('system:serviceaccount:' + request.namespace + ':')
+{{- end }}

@@ -17,7 +17,7 @@ from podhatch_operator.core.input_check import (
     payload_problem,
     size_problem,
 )
-from podhatch_operator.core.observed import Observed
+from podhatch_operator.core.observed import Defaults, Observed
 from podhatch_operator.core.pods import controller_uid, read_time
 from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
@@ -90,11 +90,11 @@ def _is_younger(workflow: JsonObject, run: WorkflowRun) -> bool:
     return bool(made and run_made.creation_timestamp and made > run_made.creation_timestamp)
 
 
-def revision_of(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
+def revision_of(run: WorkflowRun, observed: Observed, defaults: Defaults) -> Revision | Rejection:
     """Return the workflow as this run has started with it, or starts with it now."""
     name = pinned_revision_name(run, observed.jobs.values())
     if name is None:
-        return _first_revision(run, observed)
+        return _first_revision(run, observed, defaults)
     return find_revision(name, observed) or Rejection(
         "RevisionLost",
         f"the ControllerRevision {name} that pins the workflow of this run was deleted",
@@ -102,7 +102,9 @@ def revision_of(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
     )
 
 
-def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejection:
+def _first_revision(
+    run: WorkflowRun, observed: Observed, defaults: Defaults
+) -> Revision | Rejection:
     if observed.workflow is None:
         return Rejection(
             "WorkflowNotFound",
@@ -116,7 +118,7 @@ def _first_revision(run: WorkflowRun, observed: Observed) -> Revision | Rejectio
             "the run starts when that one is applied again",
         )
     revision = current_revision(observed.workflow)
-    if problems := workflow_problems(revision.spec):
+    if problems := workflow_problems(revision.spec, defaults.max_cluster_access):
         return Rejection(
             "WorkflowInvalid",
             f"Workflow {revision.workflow!r} cannot run: {'; '.join(problems)}; "

@@ -20,7 +20,7 @@ from podhatch_operator.core.affinity import stay_on
 from podhatch_operator.core.input_check import input_text
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.overlay import merged_settings
-from podhatch_operator.core.pod_template import literal_variable, may_report, pod_template
+from podhatch_operator.core.pod_template import account_of, literal_variable, pod_template
 from podhatch_operator.core.pods import message_bytes
 from podhatch_operator.core.revision import Revision
 from podhatch_operator.core.text import cut, json_size
@@ -88,7 +88,7 @@ def attempt_manifests(
         stay_on(template["spec"], around.first_node, revision.spec.sticky)
     input_json = input_text(attempt.run.spec.input)
     parents_json = _object_text(around.outputs)
-    variables = _identity(attempt, revision) | _errors(around.errors)
+    variables = _identity(attempt, revision, defaults) | _errors(around.errors)
     before: list[JsonObject] = []
     if len(input_json.encode()) + len(parents_json.encode()) <= pod.MAX_ENVIRONMENT_BYTES:
         variables |= {pod.INPUT: input_json, pod.PARENTS: parents_json}
@@ -127,7 +127,7 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
+def _identity(attempt: Attempt, revision: Revision, defaults: Defaults) -> dict[str, str]:
     metadata = attempt.run.metadata
     variables = {
         pod.NAMESPACE: metadata.namespace,
@@ -142,7 +142,7 @@ def _identity(attempt: Attempt, revision: Revision) -> dict[str, str]:
     trigger = trigger_report(attempt.run, revision)
     if trigger:
         variables[pod.TRIGGER] = _text(trigger)
-    if may_report(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod)):
+    if account_of(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod), defaults):
         variables[pod.RESULT] = attempt.name
     return variables
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
+from podhatch.api.task import ClusterAccess
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Defaults:
     """After which time finished runs are deleted; None keeps them."""
     job_ttl_seconds: int | None = None
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
+    max_cluster_access: ClusterAccess = "spawn"
+    """A workflow with a task that asks for more does not run."""
     priority_classes: bool = False
     """Whether the cluster has the PriorityClasses of the chart."""
     max_depth: int = 16

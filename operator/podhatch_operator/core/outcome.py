@@ -160,7 +160,7 @@ def _python_end(
     if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
         return _from_report(report, in_result=False, job=job)
     until = _grace_end(terminated.get("finishedAt"), now)
-    if task.cluster_access and now < until:
+    if task.cluster_access != "none" and now < until:
         return Awaited(until)
     if report is not None:
         lost = _failed(

@@ -60,7 +60,7 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
         return _rejected(run, problem, observed, now)
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
-    revision = revision_of(run, observed)
+    revision = revision_of(run, observed, defaults)
     if isinstance(revision, Rejection):
         return _rejected(run, revision, observed, now)
     return _Run(run, revision, observed, defaults, now).plan()

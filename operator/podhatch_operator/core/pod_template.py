@@ -5,11 +5,12 @@ are the same pod. The attempt adds its assignment.
 """
 
 import math
+from collections.abc import Mapping
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
 from podhatch.api.pod_settings import PodSettings
-from podhatch.api.task import TaskSpec
+from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess, TaskSpec
 
 from podhatch_operator.core.affinity import node_affinity
 from podhatch_operator.core.observed import Defaults
@@ -17,6 +18,11 @@ from podhatch_operator.core.overlay import merged_settings, overlaid
 from podhatch_operator.core.pods import CONTAINER_NAME
 from podhatch_operator.core.revision import Revision
 
+ACCOUNTS: Mapping[ClusterAccess, str | None] = {
+    "none": None,
+    "report": labels.REPORT_ACCOUNT,
+    "spawn": labels.SPAWN_ACCOUNT,
+}
 DEFAULT_USER = 65532
 TERMINATION_GRACE_SECONDS = 30
 _SOURCE_VOLUME = "source"
@@ -38,15 +44,26 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
     if revision.spec.image_pull_policy:
         container["imagePullPolicy"] = revision.spec.image_pull_policy
     settings = merged_settings(revision.spec.pod, task.pod)
-    spec = _pod_spec(task, settings) | _placement(task) | _source_volume(revision, task, container)
+    account = account_of(task, settings, defaults)
+    spec = (
+        _pod_spec(task, settings, account)
+        | _placement(task)
+        | _source_volume(revision, task, container)
+    )
     template: JsonObject = {"spec": spec | {"containers": [container]}}
     template = overlaid(template, {"spec": _wanted(settings)})
     return overlaid(template, settings.pod_template or {})
 
 
-def may_report(task: TaskSpec, settings: PodSettings) -> bool:
-    """Whether the task's pod may write its own TaskResult: not under an account of the user's."""
-    return task.python is not None and task.cluster_access and settings.service_account_name is None
+def account_of(task: TaskSpec, settings: PodSettings, defaults: Defaults) -> str | None:
+    """Return our account that the task's pod has: none where it needs none, or has the user's.
+
+    A run that started before the maximum was lowered goes on with what is allowed now.
+    """
+    if task.python is None or settings.service_account_name is not None:
+        return None
+    wanted, allowed = map(CLUSTER_ACCESS.index, (task.cluster_access, defaults.max_cluster_access))
+    return ACCOUNTS[CLUSTER_ACCESS[min(wanted, allowed)]]
 
 
 def _wanted(settings: PodSettings) -> JsonObject:
@@ -59,14 +76,13 @@ def _wanted(settings: PodSettings) -> JsonObject:
     return {name: wire[name] for name in of_pod if name in wire} | {"containers": [container]}
 
 
-def _pod_spec(task: TaskSpec, settings: PodSettings) -> JsonObject:
+def _pod_spec(task: TaskSpec, settings: PodSettings, account: str | None) -> JsonObject:
     user = DEFAULT_USER if task.run_as_user is None else task.run_as_user
     spec: JsonObject = {
         "restartPolicy": "Never",
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
-        "automountServiceAccountToken": may_report(task, settings)
-        or settings.service_account_name is not None,
+        "automountServiceAccountToken": bool(account or settings.service_account_name),
         "securityContext": {
             "runAsNonRoot": user != 0,
             "runAsUser": user,
@@ -74,8 +90,8 @@ def _pod_spec(task: TaskSpec, settings: PodSettings) -> JsonObject:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    if may_report(task, settings):
-        spec["serviceAccountName"] = labels.RUNNER_SERVICE_ACCOUNT
+    if account:
+        spec["serviceAccountName"] = account
     if task.container:
         # A python task's runner keeps the time itself, from the moment user code starts.
         spec["activeDeadlineSeconds"] = math.ceil(task.execution_timeout_seconds)

@@ -142,6 +142,8 @@ def _matches(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> d
     spec, created = event.spec, event.metadata.creation_timestamp
     if spec.key != wanted.key or (wanted.scope is not None and spec.scope != wanted.scope):
         return None
+    if wanted.from_people and not (spec.pushed_by and spec.pushed_by.is_person):
+        return None
     moment = spec.seen_at or (created + CLOCK_GRAIN if created else since)
     if moment < since:
         return None
@@ -170,4 +172,4 @@ def _name(leaf: LeafCondition) -> str:
     if leaf.parent is not None:
         return f"{leaf.parent.expression} of {leaf.parent.name}"
     assert leaf.event is not None
-    return f"event {leaf.event.key}"
+    return f"event {leaf.event.key}{' from people' if leaf.event.from_people else ''}"

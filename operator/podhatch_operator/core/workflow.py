@@ -5,6 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from podhatch.api.model import Condition, JsonObject
+from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
 from podhatch.api.workflow import Workflow, WorkflowSpec
 
 from podhatch_operator.core.condition import find_condition
@@ -21,7 +22,7 @@ POD_INVALID = "PodInvalid"
 _NO_REFUSALS: Mapping[str, Refusal] = MappingProxyType({})
 
 
-def workflow_problems(spec: WorkflowSpec) -> list[str]:
+def workflow_problems(spec: WorkflowSpec, max_access: ClusterAccess = "spawn") -> list[str]:
     """Say what keeps runs of this workflow from starting, a sentence with its field each."""
     schema = schema_problem(spec.input_schema) if spec.input_schema is not None else None
     return [
@@ -30,6 +31,20 @@ def workflow_problems(spec: WorkflowSpec) -> list[str]:
         *cron_problems(spec),
         *pod_problems(spec),
         *([schema] if schema else []),
+        *_access_problems(spec, max_access),
+    ]
+
+
+def _access_problems(spec: WorkflowSpec, maximum: ClusterAccess) -> list[str]:
+    """Say which tasks ask for more access to the cluster than the chart allows."""
+    tasks = [*spec.tasks, *(hook for hook in (spec.on_failure_task, spec.on_success_task) if hook)]
+    allowed = CLUSTER_ACCESS.index(maximum)
+    return [
+        f"task {task.name}: clusterAccess: {task.cluster_access} is more than {maximum}, the most "
+        "that this cluster allows; ask for less, or have taskDefaults.maxClusterAccess of the "
+        "chart raised"
+        for task in tasks
+        if task.python is not None and CLUSTER_ACCESS.index(task.cluster_access) > allowed
     ]
 
 
@@ -47,6 +62,7 @@ def plan_workflow(
     now: datetime,
     refused: Mapping[str, Refusal] = _NO_REFUSALS,
     refused_pods: Mapping[str, Refusal] | None = None,
+    max_access: ClusterAccess = "spawn",
 ) -> JsonObject | None:
     """Return the workflow's new status, or None when the stored one is right.
 
@@ -56,15 +72,18 @@ def plan_workflow(
         refused: by schedule, the crons of its onCrons that the API server did not accept.
         refused_pods: by field, what a dry run of its pods did not accept; None when none was made:
             then the answer for this generation counts that the status holds.
+        max_access: the most that its tasks may ask for.
     """
     parsed = Workflow.model_validate(workflow)
-    problem = _problem(parsed.spec, refused) or _pod_problem(parsed, refused_pods)
+    problem = _problem(parsed.spec, refused, max_access) or _pod_problem(parsed, refused_pods)
     status = checked_status(parsed.status, parsed.metadata, problem, now)
     return None if status == parsed.status else status.to_wire()
 
 
-def _problem(spec: WorkflowSpec, refused: Mapping[str, Refusal]) -> Problem | None:
-    if problems := workflow_problems(spec):
+def _problem(
+    spec: WorkflowSpec, refused: Mapping[str, Refusal], max_access: ClusterAccess
+) -> Problem | None:
+    if problems := workflow_problems(spec, max_access):
         return Problem("WorkflowInvalid", "; ".join(problems))
     refusals = [
         f"onCrons: the CronWorkflow of {schedule!r} was refused, and is tried again: "

@@ -1,8 +1,9 @@
-"""The ServiceAccount by which task pods report, set up in each namespace that runs tasks."""
+"""The ServiceAccounts of task pods, set up in each namespace that runs tasks which use them."""
 
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -10,16 +11,17 @@ from podhatch.cluster import JOB, ApiError, Cluster
 
 REMEMBERED_SECONDS = 300.0
 """Someone may delete it: so often it is made sure again."""
+OURS = (labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT)
 
 
 class RunnerAccount:
-    """Makes sure that a namespace has the account, before the first pod that needs it."""
+    """Makes sure that a namespace has an account, before the first pod that needs it."""
 
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._ensured_at: dict[str, float] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._ensured_at: dict[_Account, float] = {}
+        self._locks: dict[_Account, asyncio.Lock] = {}
 
     async def ensure_for(self, manifest: JsonObject) -> None:
         """Create account and binding if the manifest is a Job whose pod uses them.
@@ -29,47 +31,52 @@ class RunnerAccount:
         """
         if manifest["kind"] != JOB.kind:
             return
-        account = manifest["spec"]["template"]["spec"].get("serviceAccountName")
-        namespace: str = manifest["metadata"]["namespace"]
-        if account != labels.RUNNER_SERVICE_ACCOUNT or self._is_remembered(namespace):
+        name = manifest["spec"]["template"]["spec"].get("serviceAccountName")
+        account = _Account(manifest["metadata"]["namespace"], name)
+        if name not in OURS or self._is_remembered(account):
             return
-        async with self._locks.setdefault(namespace, asyncio.Lock()):
-            if not self._is_remembered(namespace):
-                await self._create(namespace)
+        async with self._locks.setdefault(account, asyncio.Lock()):
+            if not self._is_remembered(account):
+                await self._create(account)
 
-    async def _create(self, namespace: str) -> None:
-        for part in (_service_account(namespace), _role_binding(namespace)):
+    async def _create(self, account: "_Account") -> None:
+        for part in (account.service_account(), account.role_binding()):
             try:
                 await self._cluster.create(part)
             except ApiError as error:
                 if error.status != 409:
                     raise
-        self._ensured_at[namespace] = self._clock()
+        self._ensured_at[account] = self._clock()
 
-    def _is_remembered(self, namespace: str) -> bool:
-        ensured_at = self._ensured_at.get(namespace)
+    def _is_remembered(self, account: "_Account") -> bool:
+        ensured_at = self._ensured_at.get(account)
         return ensured_at is not None and self._clock() - ensured_at < REMEMBERED_SECONDS
 
 
-def _metadata(namespace: str) -> JsonObject:
-    return {
-        "name": labels.RUNNER_SERVICE_ACCOUNT,
-        "namespace": namespace,
-        "labels": {labels.MANAGED_BY: labels.MANAGED_BY_VALUE},
-    }
+@dataclass(frozen=True)
+class _Account:
+    """One of our accounts in one namespace; role and binding have its name."""
 
+    namespace: str
+    name: str
 
-def _service_account(namespace: str) -> JsonObject:
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(namespace)}
+    def service_account(self) -> JsonObject:
+        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self._metadata()}
 
+    def role_binding(self) -> JsonObject:
+        group = "rbac.authorization.k8s.io"
+        subject = {"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace}
+        return {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": self._metadata(),
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": self.name},
+            "subjects": [subject],
+        }
 
-def _role_binding(namespace: str) -> JsonObject:
-    group = "rbac.authorization.k8s.io"
-    name = labels.RUNNER_SERVICE_ACCOUNT
-    return {
-        "apiVersion": f"{group}/v1",
-        "kind": "RoleBinding",
-        "metadata": _metadata(namespace),
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-    }
+    def _metadata(self) -> JsonObject:
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "labels": {labels.MANAGED_BY: labels.MANAGED_BY_VALUE},
+        }

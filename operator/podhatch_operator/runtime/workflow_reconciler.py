@@ -32,7 +32,8 @@ class WorkflowReconciler:
         refused = await declare_crons(bench, workflow) if workflow else {}
         if workflow is not None:
             pods = await self._dry_run(workflow) if needs_dry_run(workflow) else None
-            status = plan_workflow(workflow, bench.now(), refused, pods)
+            access = bench.defaults.max_cluster_access
+            status = plan_workflow(workflow, bench.now(), refused, pods, access)
             if status is not None:
                 await bench.write_status(WORKFLOW, workflow, status)
         await self._let_go_of_revisions(key, workflow)

@@ -30,6 +30,13 @@ class EventCondition(WireModel):
         str | None,
         Field(max_length=253, description="scope: only events of this scope count."),
     ] = None
+    from_people: Annotated[
+        bool,
+        Field(
+            description="fromPeople: only events count that a person pushed, and no task or other "
+            "program with a service account. Their pushedBy.user must say who."
+        ),
+    ] = False
     consider_events_since: Annotated[
         str | None,
         Field(

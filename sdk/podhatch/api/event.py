@@ -27,6 +27,28 @@ MAX_EVENT_TTL_SECONDS = 30 * 86_400
 """An event that was stored when more was allowed is deleted after this time too."""
 
 
+NOT_PEOPLE = ("system:serviceaccount:", "system:node:", "system:anonymous")
+"""How the names of users begin that are no people."""
+
+
+class EventSource(WireModel):
+    """Who pushed an event. An admission policy refuses what is not so."""
+
+    user: Annotated[
+        str,
+        Field(max_length=1024, description="user: name by which the API server knows the pusher."),
+    ] = ""
+    job: Annotated[
+        str | None,
+        Field(max_length=63, description="job of the task that pushed the event, if one did."),
+    ] = None
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person pushed it: neither a task nor another program with an account."""
+        return bool(self.user) and self.job is None and not self.user.startswith(NOT_PEOPLE)
+
+
 class WorkflowEventSpec(WireModel):
     """What happened. It cannot change."""
 
@@ -51,6 +73,10 @@ class WorkflowEventSpec(WireModel):
     priority: Annotated[
         Priority | None,
         Field(description="priority 1 (low) to 3 (high) of the runs the event starts."),
+    ] = None
+    pushed_by: Annotated[
+        EventSource | None,
+        Field(description="pushedBy is who pushed the event; absent when that is not known."),
     ] = None
     seen_at: Annotated[
         GivenTime | None,

@@ -29,5 +29,7 @@ MANAGED_BY_OPERATOR = f"{GROUP}/operator"
 
 PRIORITY_CLASSES = {1: "podhatch-low", 2: "podhatch-medium", 3: "podhatch-high"}
 
-RUNNER_SERVICE_ACCOUNT = "podhatch-runner"
-"""Also the name of the ClusterRole that a RoleBinding of the same name gives it."""
+REPORT_ACCOUNT = "podhatch-report"
+"""ServiceAccount of pods that write their own result; also its RoleBinding and ClusterRole."""
+SPAWN_ACCOUNT = "podhatch-spawn"
+"""ServiceAccount of pods that start child runs too; also its RoleBinding and ClusterRole."""

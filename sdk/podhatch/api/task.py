@@ -3,9 +3,9 @@
 Part of the Workflow object; the operator's planning reads it from the pinned revision.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from podhatch.api.condition import MAX_CONDITIONS, Condition
 from podhatch.api.model import ListMap, ListSet, Rule, WireModel
@@ -21,9 +21,17 @@ DEFAULT_EXECUTION_TIMEOUT_SECONDS = 60.0
 Comparator = Literal[
     "Equal", "NotEqual", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"
 ]
+ClusterAccess = Literal["none", "report", "spawn"]
+"""What a task's pod may do in the cluster; each includes what stands before it."""
+CLUSTER_ACCESS: Final[tuple[ClusterAccess, ...]] = ("none", "report", "spawn")
 Priority = Annotated[int, Field(ge=1, le=3)]
 """1 is low, 2 medium, 3 high: a PriorityClass each."""
 TaskName = Annotated[str, Field(min_length=1, max_length=63, pattern=TASK_NAME_PATTERN)]
+
+
+def cluster_access_of(value: object) -> object:
+    """Return what a boolean stands for, which this field was once; anything else as it is."""
+    return {True: "spawn", False: "none"}[value] if isinstance(value, bool) else value
 
 
 class EnvironmentVariable(WireModel):
@@ -159,13 +167,15 @@ class TaskBase(WireModel):
         ),
     ] = DEFAULT_EXECUTION_TIMEOUT_SECONDS
     cluster_access: Annotated[
-        bool,
+        ClusterAccess,
+        BeforeValidator(cluster_access_of),
         Field(
-            description="clusterAccess gives a python task's pod the one permission to write its "
-            "own result. Without it the pod starts sooner, and its output has at most about 4000 "
+            description="clusterAccess of a python task's pod: report lets it write its own "
+            "result; spawn lets it also start child runs, wait for them, and push events; none "
+            "gives it no token: the pod starts sooner, and its output has at most about 4000 "
             "bytes.",
         ),
-    ] = True
+    ] = "report"
     run_as_user: Annotated[
         int | None,
         Field(

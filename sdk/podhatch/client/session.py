@@ -55,6 +55,7 @@ class Session:
         self.changed: set[str] = set()
         self.refused: set[str] = set()
         self.reading = asyncio.Semaphore(MAX_READING)
+        self._user: str | None = None
         self._published: dict[str, tuple[str, int]] = {}
         """Content hash and generation of the workflows applied or found, by name."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -90,6 +91,18 @@ class Session:
                 if error.reason != "AlreadyExists":
                     raise
                 return None
+
+    async def user(self) -> str:
+        """Return the name by which the API server knows this process; nothing if it does not say.
+
+        It is asked once.
+        """
+        if self._user is None:
+            try:
+                self._user = await self.cluster.user()
+            except ApiError:
+                self._user = ""
+        return self._user
 
     async def get_run(self, name: str) -> JsonObject:
         """Return the run as the cluster holds it."""

@@ -19,7 +19,7 @@ from yarl import URL
 from podhatch.api.model import JsonObject
 from podhatch.cluster.connection import Connection
 from podhatch.cluster.errors import ApiError, ClusterUnreachable
-from podhatch.cluster.kinds import POD, Kind, kind_of
+from podhatch.cluster.kinds import POD, SELF_SUBJECT_REVIEW, Kind, kind_of
 from podhatch.cluster.log import LogLine, log_lines
 from podhatch.cluster.watch import WatchEvent, decode, lines
 
@@ -83,6 +83,13 @@ class Cluster:
         """Create the object; 409 AlreadyExists when there is one of that name."""
         url = self._url(kind_of(manifest), self._namespace_of(manifest), query=_dry_run(dry_run))
         return await self._send(_Request("create", "POST", url, _encode(manifest)))
+
+    async def user(self) -> str:
+        """Return the name by which the API server knows us."""
+        body = {"apiVersion": SELF_SUBJECT_REVIEW.api_version, "kind": SELF_SUBJECT_REVIEW.kind}
+        url = self._url(SELF_SUBJECT_REVIEW, None)
+        review = await self._send(_Request("create", "POST", url, _encode(body)))
+        return str(review["status"]["userInfo"]["username"])
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
         """Return the object."""

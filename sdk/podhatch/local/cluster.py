@@ -25,6 +25,8 @@ from podhatch.local.clock import Clock
 from podhatch.local.selectors import matches
 
 NAMESPACE = "local"
+USER = "local"
+"""Who pushes the events of local runs."""
 FOLLOW_SECONDS = 0.05
 """How soon a line of a log that is followed is seen."""
 Key = tuple[str, str]
@@ -124,6 +126,10 @@ class LocalCluster(Cluster):
         self._check(manifest)
         created = manifest if dry_run else self._store("ADDED", manifest, generation=1)
         return copy.deepcopy(created)
+
+    async def user(self) -> str:
+        """Return who pushes events here that no task pushes."""
+        return USER
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
         """Return the object."""

@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
-from podhatch.api.event import WorkflowEvent, WorkflowEventSpec
+from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.client import substitute
 from podhatch.client.portal import aio_wait, wait
 from podhatch.client.session import Session
 from podhatch.local.clock import SystemClock
+from podhatch.local.cluster import USER
 from podhatch.local.engine import Engine
 from podhatch.local.options import LocalEvent, LocalOptions
 from podhatch.local.processes import Processes
@@ -64,5 +65,10 @@ def _session(options: LocalOptions) -> LocalSession:
 
 def event_manifest(name: str, event: LocalEvent) -> JsonObject:
     """Return the object that an event is."""
-    spec = WorkflowEventSpec(key=event.key, payload=dict(event.payload), scope=event.scope)
+    spec = WorkflowEventSpec(
+        key=event.key,
+        payload=dict(event.payload),
+        scope=event.scope,
+        pushed_by=EventSource(user=USER),
+    )
     return WorkflowEvent(metadata=ObjectMeta(name=name), spec=spec).to_wire()

@@ -72,7 +72,8 @@ def too_large(report: Report, *, room: int, cluster_access: bool) -> ErrorReport
         return ErrorReport(
             type="OutputTooLarge",
             message=f"the output has {size} bytes as JSON, and a pod without access to the cluster "
-            f"can report {room} bytes in all{shared}: return less, or set clusterAccess: true",
+            f"can report {room} bytes in all{shared}: return less, or set clusterAccess: "
+            "report",
         )
     return None
 

@@ -6,6 +6,7 @@ from podhatch.api import condition as conditions
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
 from podhatch.api.event import (
     AnsweredWorkflow,
+    EventSource,
     TriggeredRun,
     WorkflowEvent,
     WorkflowEventSpec,
@@ -74,6 +75,7 @@ CONDITIONS = [
             key="paid",
             expression="input.amount > 0",
             scope="customer-7",
+            from_people=True,
             consider_events_since=conditions.RUN_START,
         ),
     ),
@@ -89,6 +91,7 @@ CONDITIONS = [
                     key="shipped",
                     expression="true",
                     scope="customer-7",
+                    from_people=True,
                     consider_events_since="2026-03-04T05:06:07Z",
                 ),
             ),
@@ -108,7 +111,7 @@ def hook(name: str, **code: object) -> HookSpec:
             **code,
             "schedule_timeout_seconds": 5,
             "execution_timeout_seconds": 6,
-            "cluster_access": False,
+            "cluster_access": "none",
             "run_as_user": 0,
             "retries": 1,
             "backoff_factor": 2,
@@ -139,7 +142,7 @@ WORKFLOW = Workflow(
                 image="example/other:2",
                 schedule_timeout_seconds=0.5,
                 execution_timeout_seconds=1.25,
-                cluster_access=False,
+                cluster_access="spawn",
                 run_as_user=0,
                 retries=3,
                 backoff_factor=2.5,
@@ -287,6 +290,7 @@ KEYED_CHILD = WorkflowRun(
 EVENT = WorkflowEvent(
     metadata=ObjectMeta(name="paid-1"),
     spec=WorkflowEventSpec(
+        pushed_by=EventSource(user="alice@example.com", job="orders-1-ship-1"),
         key="paid",
         payload={"amount": 7},
         scope="customer-7",

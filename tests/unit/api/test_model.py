@@ -55,7 +55,7 @@ def test_the_full_objects_leave_no_field_out(kind: str) -> None:
 
 
 def test_absent_and_default_fields_stay_off_the_wire() -> None:
-    spec = WorkflowSpec(tasks=[TaskSpec(name="a", python="m:f", cluster_access=True)])
+    spec = WorkflowSpec(tasks=[TaskSpec(name="a", python="m:f", cluster_access="report")])
     assert Workflow(spec=spec).to_wire() == {
         "apiVersion": "podhatch.dev/v1alpha1",
         "kind": "Workflow",

@@ -120,18 +120,12 @@ def test_a_python_task_has_the_runner_and_its_permission() -> None:
     made = make_job(task("a", executionTimeoutSeconds=1.5), name="My Flow")
     assert container_of(made)["command"] == ["python", "-m", "podhatch.runner"]
     assert container_of(made)["image"] == "runner:test"
-    assert made["spec"]["template"]["spec"]["serviceAccountName"] == "podhatch-runner"
+    assert made["spec"]["template"]["spec"]["serviceAccountName"] == "podhatch-report"
     assert made["spec"]["activeDeadlineSeconds"] == 302 + 60
     assert environment(made)["PODHATCH_WORKFLOW"] == "My Flow"
     assert environment(made)["PODHATCH_EXECUTION_TIMEOUT_SECONDS"] == "1.5"
     assert environment(made)["PODHATCH_RESULT"] == made["metadata"]["name"]
     assert "volumes" not in made["spec"]["template"]["spec"]
-
-
-def test_a_task_without_cluster_access_has_no_token() -> None:
-    pod_spec = make_job(task("a", clusterAccess=False))["spec"]["template"]["spec"]
-    assert pod_spec["automountServiceAccountToken"] is False
-    assert "serviceAccountName" not in pod_spec
 
 
 def test_a_container_task_is_what_the_user_wrote() -> None:

@@ -37,6 +37,35 @@ def judge(
     return weigh(TaskSpec.model_validate(task("a", "p", **fields)), situation)
 
 
+@pytest.mark.parametrize(
+    ("pushed_by", "decision"),
+    [
+        (None, "Wait"),
+        ({}, "Wait"),
+        ({"user": ""}, "Wait"),
+        ({"user": "alice@example.com"}, "Run"),
+        ({"user": "kubernetes-admin"}, "Run"),
+        ({"user": "system:admin"}, "Run"),
+        ({"user": "alice@example.com", "job": "approve-1"}, "Wait"),
+        ({"user": "system:serviceaccount:team:podhatch-spawn", "job": "approve-1"}, "Wait"),
+        ({"user": "system:serviceaccount:team:bridge"}, "Wait"),
+        ({"user": "system:node:worker-1"}, "Wait"),
+        ({"user": "system:anonymous"}, "Wait"),
+    ],
+)
+def test_a_wait_for_people_is_ended_by_nobody_else(
+    pushed_by: JsonObject | None, decision: str
+) -> None:
+    pushed = event("go", seconds_ago=5)
+    if pushed_by is not None:
+        pushed["spec"]["pushedBy"] = pushed_by
+    verdict = judge(pushed, waitFor=[{"event": {"key": "go", "fromPeople": True}}])
+    assert verdict.decision == decision
+    if decision == "Wait":
+        assert verdict.message == "waits for event go from people"
+    assert judge(pushed, waitFor=[GO]).decision == "Run"
+
+
 def judged(field: str, output: Any = None) -> Verdict:
     """Judge a task with one condition, that holds of the usual output, in this field."""
     fields: dict[str, Any] = {field: [YES]}

@@ -188,7 +188,7 @@ def test_output_too_large_for_a_pod_without_cluster_access(task_pod: Pod) -> Non
     ended = task_pod.run(returns_text(4096))
     assert ended.exit_code == pod.EXIT_FAILED
     assert ended.error["type"] == "OutputTooLarge"
-    for part in ("4096 bytes", "clusterAccess: true"):
+    for part in ("4096 bytes", "clusterAccess: report"):
         assert part in ended.error["message"]
 
 

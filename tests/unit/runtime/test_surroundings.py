@@ -41,9 +41,11 @@ def test_settings_come_from_the_environment() -> None:
             "PODHATCH_RUN_TTL_SECONDS": "60",
             "PODHATCH_JOB_TTL_SECONDS": "",
             "PODHATCH_PRIORITY_CLASSES": "true",
+            "PODHATCH_MAX_CLUSTER_ACCESS": "report",
         }
     )
     assert settings.defaults.priority_classes
+    assert settings.defaults.max_cluster_access == "report"
     assert settings.runner_image == "mine:1"
     assert settings.namespaces == ("a", "b")
     assert settings.workers == 4
@@ -61,6 +63,7 @@ def test_settings_come_from_the_environment() -> None:
         ("PODHATCH_RUN_TTL_SECONDS", "a week"),
         ("PODHATCH_JOB_TTL_SECONDS", "-1"),
         ("PODHATCH_PRIORITY_CLASSES", "maybe"),
+        ("PODHATCH_MAX_CLUSTER_ACCESS", "all"),
     ],
 )
 def test_a_bad_setting_is_named(name: str, value: str) -> None:

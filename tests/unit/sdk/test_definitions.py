@@ -242,7 +242,7 @@ class TestSettings:
         settings = hatchet.workflow("orders").task()(work).settings
         assert settings.schedule_timeout_seconds == 300
         assert settings.execution_timeout_seconds == 60
-        assert settings.cluster_access
+        assert settings.cluster_access is None
         assert (settings.image, settings.run_as_user) == (None, None)
         assert settings.desired_worker_labels == ()
 
@@ -262,7 +262,7 @@ class TestSettings:
         assert settings.desired_worker_labels == (gpu,)
         assert (settings.image, settings.cluster_access, settings.run_as_user) == (
             "shop:2",
-            False,
+            "none",
             0,
         )
 
@@ -354,8 +354,8 @@ class TestRefused:
             ("slot_cost", True, "True is no whole number"),
             ("slot_cost", 0, "0 is not 1 or more"),
             ("image", 5, "5 is no text"),
-            ("cluster_access", "no", "'no' is neither True nor False"),
-            ("cluster_access", 0, "0 is neither True nor False"),
+            ("cluster_access", "no", "'spawn', True or False, got 'no'"),
+            ("cluster_access", 0, "'spawn', True or False, got 0"),
             ("pod", {"suspend": True}, "{'suspend': True} is no Pod: write pod=Pod(...)"),
             ("desired_worker_labels", ["gpu"], "'gpu' is no DesiredWorkerLabel"),
             ("desired_worker_labels", "gpu", "'gpu' is no list"),

@@ -35,6 +35,7 @@ spec:
   - name: charge
     python: MODULE:charge
     executionTimeoutSeconds: 90.5
+    clusterAccess: spawn
     desiredWorkerLabels:
     - key: disk
       value: ssd
@@ -47,7 +48,7 @@ spec:
     python: MODULE:ship
     image: shop:2
     scheduleTimeoutSeconds: 3600.0
-    clusterAccess: false
+    clusterAccess: none
     runAsUser: 0
     parents:
     - charge

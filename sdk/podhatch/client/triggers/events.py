@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from podhatch.api.event import WorkflowEvent, WorkflowEventSpec, WorkflowEventStatus
+from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec, WorkflowEventStatus
 from podhatch.api.model import ObjectMeta
 from podhatch.api.names import new_run_name, object_name, short_hash
 from podhatch.client import objects
@@ -94,6 +94,7 @@ def new_event(
             payload=values,
             scope=scope,
             additional_metadata={**_source(), **metadata},
+            pushed_by=_task(),
             priority=priority,
             seen_at=datetime.now(UTC),
         )
@@ -129,6 +130,11 @@ async def find(target: Target, window: Window, filters: EventFilters) -> Rows[V1
 
 
 async def _push(session: Session, event: WorkflowEvent) -> Event:
+    if user := await session.user():
+        job = event.spec.pushed_by.job if event.spec.pushed_by else None
+        source = EventSource(user=user, job=job)
+        spec = event.spec.model_copy(update={"pushed_by": source})
+        event = event.model_copy(update={"spec": spec})
     return pushed_event(WorkflowEvent.model_validate(await session.create(event.to_wire())))
 
 
@@ -137,6 +143,11 @@ def _source() -> dict[str, str]:
     if task is None:
         return {}
     return {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
+
+
+def _task() -> EventSource | None:
+    task = current_context()
+    return EventSource(job=task.task_run_id) if task is not None and task.run_uid else None
 
 
 def _escaped(value: str) -> str:

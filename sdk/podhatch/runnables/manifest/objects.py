@@ -137,6 +137,7 @@ def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
     settings = task.settings
     return {
         **vars(settings),
+        "cluster_access": settings.cluster_access or "spawn",
         "name": task.name,
         "python": location.python,
         "parents": [parent.name for parent in task.parents],

@@ -63,5 +63,6 @@ def _event(condition: UserEventCondition) -> JsonObject:
         "key": condition.event_key,
         "expression": condition.expression,
         "scope": condition.scope,
+        "fromPeople": condition.from_people,
         "considerEventsSince": format_time(since) if isinstance(since, datetime) else since,
     }

@@ -47,6 +47,8 @@ class UserEventCondition:
         scope: Only events of this scope count; by default those of any.
         consider_events_since: A time with its zone, or RUN_START: events from then on count. By
             default those that were pushed after all parents had ended.
+        from_people: Only events count that a person pushed: neither a task nor another program with
+            a service account.
     """
 
     event_key: str
@@ -54,6 +56,7 @@ class UserEventCondition:
     readable_data_key: str | None = None
     scope: str | None = None
     consider_events_since: datetime | Literal["RunStart"] | None = None
+    from_people: bool = False
 
     @property
     def data_key(self) -> str:
@@ -169,6 +172,8 @@ def _sleep_problem(sleep: SleepCondition) -> str:
 def _event_problem(event: UserEventCondition) -> str:
     if not event.event_key:
         return ".event_key: it is empty"
+    if not isinstance(event.from_people, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return f".from_people: expected True or False, got {event.from_people!r}"
     if event.expression == "":
         return ".expression: it is empty; leave it out if any payload will do"
     since = event.consider_events_since

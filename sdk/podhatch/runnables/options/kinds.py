@@ -24,7 +24,6 @@ class _Kind:
 _TEXT = _Kind(str, "is no text")
 _NUMBER = _Kind(int, "is no whole number")
 _KINDS: Mapping[str, _Kind] = {
-    "cluster_access": _Kind(bool, "is neither True nor False"),
     "description": _TEXT,
     "image": _TEXT,
     "pod": _Kind(Pod, "is no Pod: write pod=Pod(...)"),

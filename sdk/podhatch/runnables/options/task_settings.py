@@ -14,6 +14,8 @@ from podhatch.runnables.options.labels import DesiredWorkerLabel, DesiredWorkerL
 from podhatch.runnables.options.pod import Pod
 from podhatch.runnables.options.retrying import RetryOptions, TaskDefaults, check_retries
 
+ClusterAccess = Literal["none", "report", "spawn"]
+CLUSTER_ACCESS: tuple[ClusterAccess, ...] = ("none", "report", "spawn")
 QUEUE_LIMIT = timedelta(minutes=5)
 RUN_LIMIT = timedelta(minutes=1)
 
@@ -28,8 +30,11 @@ class HookOptions(RetryOptions, total=False):
     """How long one attempt may run; 60 seconds by default. Then it fails."""
     image: str | None
     """Image that holds its code; by default the workflow's."""
-    cluster_access: bool
-    """False: its pod gets no token, starts sooner, and can return about 4000 bytes at most."""
+    cluster_access: ClusterAccess | bool | None
+    """What its pod may do in the cluster: `"report"` writes its own result, `"spawn"` (or True)
+    starts child runs and pushes events too; with `"none"` (or False) it gets no token, starts
+    sooner, and can return about 4000 bytes at most. By default `"spawn"` if the code that it
+    reaches refers to something that can be run, a `Hatchet` or a client, else `"report"`."""
     run_as_user: int | None
     """User id of its process; 65532 by default."""
     pod: Pod | None
@@ -76,7 +81,8 @@ class TaskSettings:
     skip_if: tuple[Condition | OrGroup, ...]
     cancel_if: tuple[Condition | OrGroup, ...]
     image: str | None
-    cluster_access: bool
+    cluster_access: ClusterAccess | None
+    """None: the least that its code needs."""
     run_as_user: int | None
     pod: Pod | None
 
@@ -116,7 +122,7 @@ def task_settings(
         skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
         cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
         image=checked_image(subject, options.get("image")),
-        cluster_access=options.get("cluster_access", True),
+        cluster_access=_access(subject, options.get("cluster_access")),
         run_as_user=user,
         pod=options.get("pod"),
     )
@@ -130,6 +136,17 @@ def _given(options: Mapping[str, object]) -> dict[str, object]:
 def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
     values = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
     return _given({name: value for name, value in values.items() if name != "priority"})
+
+
+def _access(subject: str, access: ClusterAccess | bool | None) -> ClusterAccess | None:
+    if isinstance(access, bool):
+        return "spawn" if access else "none"
+    if access not in (None, *CLUSTER_ACCESS):
+        known = ", ".join(map(repr, CLUSTER_ACCESS))
+        raise ValueError(
+            f"{subject}: cluster_access: expected one of {known}, True or False, got {access!r}"
+        )
+    return access
 
 
 def _check_slots(subject: str, cost: int | None) -> None:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from podhatch import Hatchet, PushEventOptions
+from podhatch import Context, Hatchet, PushEventOptions
+from podhatch.context import entered
 from podhatch.loading import RunReachedWhileLoading, while_loading
 from pydantic import BaseModel
 
@@ -25,12 +26,45 @@ async def test_event_is_created_and_seen_now(stage: Stage, hatchet: Hatchet) -> 
     seen_at = first["spec"].pop("seenAt")
     assert before <= datetime.fromisoformat(seen_at) <= datetime.now(UTC)
     assert "." in seen_at
-    assert first["spec"] == {"key": "Order paid", "payload": {"sum": 7}, "scope": "eu"}
+    assert first["spec"] == {
+        "key": "Order paid",
+        "payload": {"sum": 7},
+        "scope": "eu",
+        "pushedBy": {"user": "alice@example.com"},
+    }
+    assert stage.cluster.requests["user"] == 1
     assert second["spec"]["payload"] == {"sum": 8}
     assert "scope" not in second["spec"]
     assert pushed.event_id == first["metadata"]["name"]
     assert (pushed.key, pushed.payload, pushed.scope) == ("Order paid", '{"sum": 7.0}', "eu")
     assert pushed.event_timestamp == pushed.seen_at == datetime.fromisoformat(seen_at)
+
+
+def test_an_api_server_that_does_not_say_who_pushes_leaves_it_open(
+    stage: Stage, hatchet: Hatchet
+) -> None:
+    stage.cluster.user_name = ""
+    hatchet.event.push("paid", {})
+    hatchet.event.push("paid", {})
+    assert ["pushedBy" in each["spec"] for each in stage.cluster.objects("WorkflowEvent")] == [
+        False,
+        False,
+    ]
+    assert stage.cluster.requests["user"] == 1
+
+
+def test_the_event_of_a_task_names_its_job(stage: Stage, hatchet: Hatchet) -> None:
+    context = Context(
+        workflow_run_id="orders-1",
+        task_run_id="orders-1-ship-1",
+        workflow_name="orders",
+        task_name="ship",
+        run_uid="uid",
+    )
+    with entered(context):
+        hatchet.event.push("paid", {})
+    (pushed,) = stage.cluster.objects("WorkflowEvent")
+    assert pushed["spec"]["pushedBy"] == {"user": "alice@example.com", "job": "orders-1-ship-1"}
 
 
 @pytest.mark.parametrize(
