@@ -118,6 +118,8 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
         ("apps", "controllerrevisions", "create"),
         ("apps", "controllerrevisions", "delete"),
         ("events.k8s.io", "events", "create"),
+        ("events.k8s.io", "events", "list"),
+        ("", "pods", "patch"),
         ("", "serviceaccounts", "create"),
         ("rbac.authorization.k8s.io", "rolebindings", "create"),
         ("rbac.authorization.k8s.io", "clusterroles", "bind"),

@@ -67,12 +67,17 @@ def attempt_name(task_name: str, number: int = 1) -> str:
 
 
 def job(
-    task_name: str, created: str | None = None, number: int = 1, **condition: str
+    task_name: str,
+    created: str | None = None,
+    number: int = 1,
+    replay: int = 0,
+    conditions: Mapping[str, str] | None = None,
+    **condition: str,
 ) -> JsonObject:
     """Return a Job of the run; conditions by type=reason, such as Failed="DeadlineExceeded"."""
-    conditions = [
+    found = [
         {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": ago(0)}
-        for kind, reason in condition.items()
+        for kind, reason in (condition | dict(conditions or {})).items()
     ]
     return {
         "metadata": {
@@ -85,9 +90,10 @@ def job(
                 labels.TASK: task_name,
                 labels.ATTEMPT: str(number),
             },
+            "annotations": {labels.REPLAY: str(replay)} if replay else {},
         },
         "spec": {"activeDeadlineSeconds": 420},
-        "status": {"conditions": conditions},
+        "status": {"conditions": found},
     }
 
 

@@ -10,7 +10,9 @@
 8. Where nobody interferes, the status says of every task just what it did, and the tasks at the
    end ran just when they should.
 9. The output of a task is what its own pod reported.
-10. The same observed state gives the same plan (asserted where the world plans).
+10. What has run never ends as not having started.
+11. No attempt's Job is active when its run is over and all is quiet.
+12. The same observed state gives the same plan (asserted where the world plans).
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +44,7 @@ def check_end(world: World) -> None:
     for entry in _entries(status):
         if entry["state"] == "Succeeded":
             assert world.ended.get(entry["job"]) == "Succeeded"
+    assert not world.active_jobs(), "a Job outlived its run"
     world.view.deliver_all()
     plan = plan_run(world.observe(), DEFAULTS, world.now)
     assert (plan.create, plan.status, plan.events) == ((), None, ())
@@ -105,5 +108,8 @@ def _check_only_forward(before: JsonObject, after: JsonObject) -> None:
     assert before["phase"] not in TERMINAL_PHASES, "a status was written after the end"
     later = {entry["name"]: entry for entry in _entries(after)}
     for entry in _entries(before):
+        if entry["state"] == "Running" and later[entry["name"]].get("job") == entry["job"]:
+            reason = later[entry["name"]].get("reason")
+            assert reason != "ScheduleTimedOut", "an attempt that ran was said not to have started"
         if entry["state"] in TERMINAL_STATES:
             assert later[entry["name"]] == entry, "a task that had ended was changed"

@@ -17,7 +17,17 @@ Hooks = dict[str, JsonObject]
 
 PEACEFUL = ("deliver", "reconcile", "make_pod", "start_pod", "end_pod", "pass_time", "push_event")
 CRASHES = ("crash", "restart")
-ATTACKS = ("kill_pod", "evict_pod", "end_job", "delete_job", "jump", "back", "stale")
+ATTACKS = (
+    "kill_pod",
+    "evict_pod",
+    "end_job",
+    "delete_job",
+    "lose_pod",
+    "darken_node",
+    "jump",
+    "back",
+    "stale",
+)
 FORGERIES = ("forge_pod", "forge_result", "forge_result_of_no_job")
 WISHES = ("cancel", "revive", "replay", "replay_failed")
 
@@ -132,6 +142,7 @@ def finish(world: World) -> None:
                 world.make_pod(job)
                 world.start_pod(job)
                 world.end_pod(job)
+                world.settle_job(job)
         world.pass_time(6)
 
 

@@ -57,6 +57,8 @@ class World:
     """Whether the run was started before the time that the operator knew of."""
     early: list[str] = field(default_factory=list[str])
     """Jobs that were made before a parent had succeeded or was skipped."""
+    dark: set[str] = field(default_factory=set[str])
+    """Jobs whose pod is on a node that nobody hears of any more."""
     pushed: int = 0
     forged: int = 0
     tasks: dict[str, str] = field(default_factory=dict[str, str])
@@ -160,11 +162,12 @@ class World:
         if job in self.server.objects["Pod"] or found is None or found.get("status"):
             return
         self.server.create(self._pod(job, job, found["metadata"]["uid"]))
+        self.server.update("Job", job, {"status": {"active": 1}})
 
     def start_pod(self, job: str) -> None:
         """The kubelet starts the container."""
         pod = self.server.objects["Pod"].get(job)
-        if pod is not None and not pod["status"]:
+        if pod is not None and not pod["status"] and job not in self.dark:
             self._set_state(job, {"running": {"startedAt": format_time(self.now)}})
 
     def end_pod(self, job: str) -> None:
@@ -247,16 +250,51 @@ class World:
         run = self.server.objects["WorkflowRun"][RUN]
         self.server.update("WorkflowRun", RUN, {"spec": {**run["spec"], **spec}})
 
+    def lose_pod(self, job: str) -> None:
+        """Somebody deletes the pod, and nobody sees how it ends."""
+        if job in self.server.objects["Pod"] and job not in self.ended:
+            self.ended[job] = "Lost"
+            self.server.delete("Pod", job)
+            self.server.update("Job", job, {"status": {"failed": 1}})
+
+    def darken_node(self, job: str) -> None:
+        """The pod's node goes dark: the pod is to be deleted, and nothing tells how it ends."""
+        pod = self.server.objects["Pod"].get(job)
+        if pod is not None and job not in self.ended and job not in self.dark:
+            self.dark.add(job)
+            last_moment = format_time(self.now + timedelta(seconds=30))
+            metadata = {**pod["metadata"], "deletionTimestamp": last_moment}
+            self.server.update("Pod", job, {"metadata": metadata})
+
+    def settle_job(self, job: str) -> None:
+        """The Job controller notices that the pod is over."""
+        found = self.server.objects["Job"].get(job)
+        status: JsonObject = found.get("status", {}) if found else {}
+        if found is None or job in self.dark or "conditions" in status or not status:
+            return
+        if job not in self.server.objects["Pod"] or job in self.ended:
+            succeeded = self.ended.get(job) == "Succeeded"
+            self._end_job(job, "Complete" if succeeded else "Failed", "BackoffLimitExceeded")
+
     def end_job(self, job: str) -> None:
-        """The Job controller gives up: the deadline, a disruption."""
+        """The Job controller gives up: the deadline, a disruption.
+
+        A pod on a dark node stays, and the Job waits for it.
+        """
         if job in self.ended or job not in self.server.objects["Job"]:
+            return
+        if job in self.dark:
+            self._end_job(job, "FailureTarget", "DeadlineExceeded")
             return
         self.ended[job] = "JobFailed"
         self.server.delete("Pod", job)
+        self._end_job(job, "Failed", "DeadlineExceeded")
+
+    def _end_job(self, job: str, type: str, reason: str) -> None:
         condition = {
-            "type": "Failed",
+            "type": type,
             "status": "True",
-            "reason": "DeadlineExceeded",
+            "reason": reason,
             "lastTransitionTime": format_time(self.now),
         }
         self.server.update("Job", job, {"status": {"conditions": [condition]}})
@@ -279,6 +317,8 @@ class World:
     def is_running(self, job: str) -> bool:
         pod = self.server.objects["Pod"].get(job)
         if pod is None:
+            return False
+        if job in self.dark:
             return False
         containers: list[JsonObject] = pod["status"].get("containerStatuses", [])
         return any("running" in container["state"] for container in containers)
@@ -305,6 +345,14 @@ class World:
             "outcome": "Succeeded",
             "output": FORGED,
         }
+
+    def active_jobs(self) -> list[str]:
+        """Return the Jobs that may still make or keep a pod."""
+        return [
+            name
+            for name, job in self.server.objects["Job"].items()
+            if "conditions" not in job.get("status", {})
+        ]
 
     def _task_of(self, job: str) -> str:
         return self.server.objects["Job"][job]["metadata"]["labels"][labels.TASK]

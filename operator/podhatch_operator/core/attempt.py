@@ -165,6 +165,7 @@ def _metadata(attempt: Attempt, revision: Revision) -> JsonObject:
         "name": attempt.name,
         "namespace": run.metadata.namespace,
         "labels": _labels(attempt, revision),
+        **({"annotations": {labels.REPLAY: str(replay)}} if (replay := run.asked_replays) else {}),
         "ownerReferences": [
             {
                 "apiVersion": run.api_version,

@@ -10,16 +10,29 @@ from datetime import datetime, timedelta
 from podhatch.api import labels
 from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS, MAX_EVENT_TTL_SECONDS
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TaskStatus, WorkflowRunStatus
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 
-from podhatch_operator.core.decision import Child
-from podhatch_operator.core.desire import RUN_CANCELLED
+from podhatch_operator.core.decision import Child, PodDeadline
+from podhatch_operator.core.desire import RUN_CANCELLED, replay_due
 from podhatch_operator.core.entry import REPLAYED
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.core.pods import attempt_number, read_time, true_condition
+from podhatch_operator.core.observed import Defaults, Observed
+from podhatch_operator.core.pod_end import end_of_pod
+from podhatch_operator.core.pods import (
+    attempt_number,
+    container_state,
+    is_controlled_by,
+    outlives_task,
+    read_time,
+    replay_number,
+    true_condition,
+)
 from podhatch_operator.core.revision import Revision, current_revision, is_intact
 
 _GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, "ScheduleTimedOut"})
+BESIDE_GRACE = timedelta(seconds=5)
+"""What runs beside a task's container has so long to end after it."""
+JOB_GRACE = timedelta(seconds=90)
+"""A Job still active so long after its attempt ended has a pod that does not end by itself."""
 
 
 @dataclass(frozen=True)
@@ -28,36 +41,82 @@ class CleanUp:
 
     delete: tuple[Child, ...] = ()
     look_again_at: datetime | None = None
+    end: tuple[PodDeadline, ...] = ()
 
 
-def given_up_jobs(
-    status: WorkflowRunStatus | None, jobs: Mapping[str, JsonObject]
-) -> tuple[Child, ...]:
-    """Return the active Jobs of attempts that we ended: nothing else stops their pods.
+def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetime) -> CleanUp:
+    """Return the active Jobs of attempts that are over: nothing else stops their pods.
 
     Only the stored status counts, so that the reason is written down before the pod is stopped.
     """
-    entries = {entry.name: entry for entry in status.tasks} if status else {}
-    return tuple(
-        Child("Job", name)
-        for name, job in jobs.items()
-        if _is_active(job)
-        and _is_given_up(entries.get(job["metadata"]["labels"][labels.TASK]), name, job)
-    )
+    entries = {entry.name: entry for entry in run.status.tasks} if run.status else {}
+    active = {name: job for name, job in jobs.items() if _is_active(job)}
+    given_up = {name for name, job in active.items() if _is_given_up(run, entries, name, job)}
+    ends = {
+        name: end + JOB_GRACE
+        for name, job in active.items()
+        if (end := _end_of_attempt(entries.get(_task_of(job)), name, job))
+    }
+    late = {name for name, end in ends.items() if now >= end}
+    waited_for = [end for name, end in ends.items() if name not in given_up | late]
+    delete = tuple(Child("Job", name) for name in active if name in given_up | late)
+    return CleanUp(delete, look_again_at=min(waited_for, default=None))
 
 
-def _is_given_up(entry: TaskStatus | None, name: str, job: JsonObject) -> bool:
-    if entry is None:
-        return False
+def _is_given_up(
+    run: WorkflowRun, entries: Mapping[str, TaskStatus], name: str, job: JsonObject
+) -> bool:
+    entry, number = entries.get(_task_of(job)), attempt_number(job)
+    if entry is None or number > entry.attempt:  # not noted
+        is_over = run.finished and not replay_due(run)
+        return is_over or replay_number(job) != run.asked_replays
     if entry.job == name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
-    number = attempt_number(job)
     # A queue that takes a pod back suspends the Job, which would run again beside its successor.
     waits = job["spec"].get("suspend", False)
     return any(
         record.attempt == number and (waits or record.reason in _GIVEN_UP)
         for record in entry.attempts
     )
+
+
+def _end_of_attempt(entry: TaskStatus | None, name: str, job: JsonObject) -> datetime | None:
+    """Return when the attempt ended, as the status has it; None while it is under way."""
+    if entry is None:
+        return None
+    if entry.job == name:
+        return entry.finished_at
+    number = attempt_number(job)
+    ends = (record.finished_at for record in entry.attempts if record.attempt == number)
+    return next(ends, None)
+
+
+def _task_of(job: JsonObject) -> str:
+    task: str = job["metadata"]["labels"][labels.TASK]
+    return task
+
+
+def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> CleanUp:
+    """Return the pods whose task has ended, as the status says, and that another container keeps.
+
+    The kubelet ends them and keeps their logs. A container that ends by itself is given a moment.
+    """
+    ends: list[PodDeadline] = []
+    moments: list[datetime] = []
+    for entry in run.status.tasks if run.status else ():
+        job = observed.jobs.get(entry.job or "")
+        if job is None or entry.finished_at is None or not _is_active(job):
+            continue
+        for pod in observed.pods.get(job["metadata"]["name"], ()):
+            if not (is_controlled_by(pod, job) and outlives_task(pod)):
+                continue
+            finished = read_time(container_state(pod)["terminated"].get("finishedAt"))
+            moment = (finished or now) + BESIDE_GRACE
+            if now < moment:
+                moments.append(moment)
+            elif end := end_of_pod(pod, moment):
+                ends.append(end)
+    return CleanUp(end=tuple(ends), look_again_at=min(moments, default=None))
 
 
 def _is_active(job: JsonObject) -> bool:
@@ -86,7 +145,7 @@ def after_the_end(
         return CleanUp(look_again_at=run_end)
     jobs_end = status.finished_at + timedelta(seconds=defaults.job_ttl_seconds)
     if now >= jobs_end:
-        return CleanUp(tuple(Child("Job", name) for name in jobs), run_end)
+        return CleanUp(tuple(Child("Job", name) for name in jobs), look_again_at=run_end)
     return CleanUp(look_again_at=min(jobs_end, run_end) if run_end else jobs_end)
 
 

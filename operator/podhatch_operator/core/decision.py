@@ -24,6 +24,14 @@ class Extension:
 
 
 @dataclass(frozen=True)
+class PodDeadline:
+    """A pod, and the `activeDeadlineSeconds` by which the kubelet ends it and keeps its logs."""
+
+    pod: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """The steps from what is to what should be."""
 
@@ -31,11 +39,13 @@ class Plan:
     """Whole manifests, in order. AlreadyExists is success."""
     extend: tuple[Extension, ...] = ()
     """Jobs whose deadline moves. NotFound is success."""
+    end: tuple[PodDeadline, ...] = ()
+    """Pods that have to end. NotFound is success."""
     delete: tuple[Child, ...] = ()
     """NotFound is success."""
     status: JsonObject | None = None
     """The whole new status; None when the stored one is right."""
-    urgent: bool = True
+    urgent: bool = False
     """False: the status may wait a moment, since more is likely to follow."""
     events: tuple[JsonObject, ...] = ()
     """Kubernetes Events to post once the status is written. AlreadyExists is success."""

@@ -22,9 +22,8 @@ def is_cancelled(run: WorkflowRun) -> bool:
 
 def replay_due(run: WorkflowRun) -> bool:
     """Whether the run is to start over and has not yet. A cancelled run has to be revived too."""
-    wanted = run.spec.replay.count if run.spec.replay else 0
     done = run.status.replays if run.status else 0
-    return wanted > done and not is_cancelled(run)
+    return run.asked_replays > done and not is_cancelled(run)
 
 
 def with_cancellation(

@@ -17,7 +17,7 @@ from podhatch.api.run import (
     TaskStatus,
 )
 
-from podhatch_operator.core.outcome import Ended
+from podhatch_operator.core.ended import Ended
 from podhatch_operator.core.retry import Again
 
 MAX_TASK_MESSAGE = 2000

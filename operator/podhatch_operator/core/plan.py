@@ -3,7 +3,7 @@
 The reconciler calls it with one snapshot and the time, and carries out what it returns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from podhatch_operator.core.acceptance import (
     workflow_awaited_until,
 )
 from podhatch_operator.core.attempt import Surroundings, attempt_manifests, backstop_seconds
-from podhatch_operator.core.clean_up import after_the_end, given_up_jobs
+from podhatch_operator.core.clean_up import after_the_end, given_up_jobs, lingering_pods
 from podhatch_operator.core.decision import Extension, Plan
 from podhatch_operator.core.depth import depth_of, depth_problem
 from podhatch_operator.core.desire import (
@@ -68,13 +68,22 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
 
 def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: datetime) -> Plan:
     assert run.status is not None
-    given_up = given_up_jobs(run.status, observed.jobs)
+    given_up = given_up_jobs(run, observed.jobs, now)
+    lingering = lingering_pods(run, observed, now)
     name = pinned_revision_name(run, ())
     revision = find_revision(name, observed) if name else None
     later = after_the_end(
         run.metadata.name, run.status, observed.jobs.keys(), revision, defaults, now
     )
-    return Plan(delete=given_up or later.delete, requeue_at=later.look_again_at)
+    return Plan(
+        end=lingering.end,
+        delete=given_up.delete or later.delete,
+        requeue_at=_first(each.look_again_at for each in (given_up, lingering, later)),
+    )
+
+
+def _first(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((moment for moment in moments if moment), default=None)
 
 
 def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
@@ -103,7 +112,9 @@ def _conclude(
     return replace(
         plan,
         status=status.to_wire(),
-        urgent=status.finished_at is not None or any(item.type == "Warning" for item in events),
+        urgent=plan.urgent
+        or status.finished_at is not None
+        or any(item.type == "Warning" for item in events),
         events=tuple(event_manifest(run, item, now) for item in events),
     )
 
@@ -213,12 +224,17 @@ class _Run:
         return accepted_status(self.run, self.revision.name, entries, self.now)
 
     def _writes(self) -> Plan:
-        moments = [step.look_again_at for step in self.steps.values() if step.look_again_at]
+        steps = self.steps.values()
+        given_up = given_up_jobs(self.run, self.observed.jobs, self.now)
+        lingering = lingering_pods(self.run, self.observed, self.now)
+        moments = [step.look_again_at for step in steps]
         return Plan(
             create=tuple(self.create),
             extend=tuple(self.extend),
-            delete=given_up_jobs(self.run.status, self.observed.jobs),
-            requeue_at=min(moments, default=None),
+            end=(*(step.end for step in steps if step.end), *lingering.end),
+            delete=given_up.delete,
+            urgent=any(step.urgent for step in steps),
+            requeue_at=_first([*moments, given_up.look_again_at, lingering.look_again_at]),
         )
 
 

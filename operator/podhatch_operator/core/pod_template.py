@@ -4,7 +4,6 @@ It holds nothing of a single run, so that a pod which waits for work and one tha
 are the same pod. The attempt adds its assignment.
 """
 
-import math
 from collections.abc import Mapping
 
 from podhatch.api import labels, pod
@@ -52,7 +51,11 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
     )
     template: JsonObject = {"spec": spec | {"containers": [container]}}
     template = overlaid(template, {"spec": _wanted(settings)})
-    return overlaid(template, settings.pod_template or {})
+    template = overlaid(template, settings.pod_template or {})
+    for kind in ("initContainers", "containers"):
+        for each in template["spec"].get(kind, ()):
+            each.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    return template
 
 
 def account_of(task: TaskSpec, settings: PodSettings, defaults: Defaults) -> str | None:
@@ -92,9 +95,6 @@ def _pod_spec(task: TaskSpec, settings: PodSettings, account: str | None) -> Jso
     }
     if account:
         spec["serviceAccountName"] = account
-    if task.container:
-        # A python task's runner keeps the time itself, from the moment user code starts.
-        spec["activeDeadlineSeconds"] = math.ceil(task.execution_timeout_seconds)
     return spec
 
 

@@ -1,13 +1,14 @@
 """Reading pods and Jobs: the few facts the core needs, out of the raw objects."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import message_room
 
 CONTAINER_NAME = "task"
+_POD_COUNTERS = ("active", "terminating", "ready", "failed", "succeeded")
 
 
 def newest(pods: Sequence[JsonObject]) -> JsonObject | None:
@@ -28,11 +29,56 @@ def is_controlled_by(child: JsonObject, owner: JsonObject) -> bool:
 
 def container_state(pod: JsonObject) -> JsonObject:
     """Return the state of the task's container: `waiting`, `running` or `terminated`, or empty."""
+    return _task_status(pod).get("state", {})
+
+
+def has_started(pod: JsonObject) -> bool:
+    """Return whether the task's container has ever run."""
+    status = _task_status(pod)
+    state: JsonObject = status.get("state", {})
+    return "running" in state or "terminated" in state or status.get("restartCount", 0) > 0
+
+
+def had_a_pod(job: JsonObject) -> bool:
+    """Return whether the Job controller has seen a pod of this Job."""
+    status: JsonObject = job.get("status", {})
+    return any(status.get(counter) for counter in _POD_COUNTERS)
+
+
+def container_statuses(pod: JsonObject) -> Iterator[JsonObject]:
+    """Yield the status of each container, in the order in which they start."""
+    status: JsonObject = pod.get("status", {})
+    yield from status.get("initContainerStatuses", ())
+    yield from status.get("containerStatuses", ())
+
+
+def container_spec(pod: JsonObject, name: str) -> JsonObject:
+    """Return what the pod's spec says of a container; empty when it does not name it."""
+    spec: JsonObject = pod["spec"]
+    containers = [*spec.get("initContainers", ()), *spec["containers"]]
+    found: list[JsonObject] = [each for each in containers if each["name"] == name]
+    return found[0] if found else {}
+
+
+def restarts_beside_task(container: JsonObject) -> bool:
+    """Return whether an init container is a native sidecar, which ends with the task."""
+    return container.get("restartPolicy") == "Always"
+
+
+def outlives_task(pod: JsonObject) -> bool:
+    """Return whether a plain container beside the task's keeps a pod that could end."""
     statuses: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
-    states: list[JsonObject] = [
-        item.get("state", {}) for item in statuses if item["name"] == CONTAINER_NAME
-    ]
-    return states[0] if states else {}
+    return "terminated" in container_state(pod) and any(
+        "terminated" not in each.get("state", {}) for each in statuses
+    )
+
+
+def deletion_asked_at(pod: JsonObject) -> datetime | None:
+    """Return when the pod's deletion was asked for; its deletionTimestamp is its last moment."""
+    metadata: JsonObject = pod["metadata"]
+    last_moment = read_time(metadata.get("deletionTimestamp"))
+    grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds", 0))
+    return last_moment - grace if last_moment else None
 
 
 def message_bytes(pod_spec: JsonObject) -> int:
@@ -59,6 +105,17 @@ def attempt_number(job: JsonObject) -> int:
     return int(job["metadata"]["labels"][labels.ATTEMPT])
 
 
+def replay_number(job: JsonObject) -> int:
+    """Return which replay of its run a Job of ours was made for; 0 for the first time."""
+    return int(job["metadata"].get("annotations", {}).get(labels.REPLAY, 0))
+
+
 def node_name(pod: JsonObject | None) -> str | None:
     """Return the node the pod was bound to."""
     return pod["spec"].get("nodeName") if pod else None
+
+
+def _task_status(pod: JsonObject) -> JsonObject:
+    statuses: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
+    found = [item for item in statuses if item["name"] == CONTAINER_NAME]
+    return found[0] if found else {}

@@ -5,9 +5,8 @@ Pure steps that plan_run takes for each task, parents before children.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
@@ -15,7 +14,9 @@ from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.attempt import Attempt
+from podhatch_operator.core.decision import PodDeadline
 from podhatch_operator.core.diagnosis import diagnose
+from podhatch_operator.core.ended import Ended
 from podhatch_operator.core.entry import (
     bounded,
     cancelled,
@@ -26,13 +27,17 @@ from podhatch_operator.core.entry import (
     to_be_tried_again,
 )
 from podhatch_operator.core.observed import Observed, Refusal
-from podhatch_operator.core.outcome import Awaited, Ended, read_outcome
+from podhatch_operator.core.outcome import read_outcome
+from podhatch_operator.core.pod_end import end_of_pod, execution_deadline, overdue_at
 from podhatch_operator.core.pods import (
     container_state,
+    had_a_pod,
+    has_started,
     is_controlled_by,
     newest,
     node_name,
     read_time,
+    replay_number,
 )
 from podhatch_operator.core.reported import output_problem
 from podhatch_operator.core.retry import next_attempt
@@ -42,6 +47,8 @@ SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
 SKIPPED_OUTPUT = '{"skipped":true}'
 """What children find as the output of a parent that was skipped."""
+UNSEEN_POD_PAUSE = timedelta(seconds=5)
+"""When to look again for a pod that the Job controller knows of and we do not see."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,10 @@ class Step:
     """The attempt to be created."""
     extended_seconds: float = 0.0
     """By how much the running attempt has moved its own time limit."""
+    end: PodDeadline | None = None
+    """The pod of the running attempt, whose time is over."""
+    urgent: bool = False
+    """Nothing may follow from this step before the status that holds it is stored."""
     look_again_at: datetime | None = None
 
 
@@ -84,10 +95,7 @@ def advance(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene:
         return Step(old)
     current = _known_attempt(task, old, scene)
     if current is not None:
-        step = _follow(task, old, current, scene)
-        if step.status.job is None and step.status.state not in TERMINAL_STATES:
-            return advance(task, step.status, parents, scene)
-        return step
+        return _follow(task, old, current, scene)
     if old.next_attempt_at is not None or old.reason == REFUSED:
         return _try(task, old, scene)
     return _enter(task, old, parents, scene)
@@ -116,8 +124,26 @@ def _known_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt | N
     """Return the attempt that is under way: as the status has it, or made since and not noted."""
     if old.job:
         return Attempt(scene.run, task, old.attempt)
-    following = Attempt(scene.run, task, old.attempt + 1)
+    following = _following_attempt(task, old, scene)
     return following if following.name in scene.observed.jobs else None
+
+
+def _following_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt:
+    """Return the attempt after those that are noted.
+
+    A number that was used and never noted is left out: its Job was made for another replay of the
+    run, or is gone and has left a result.
+    """
+    following = Attempt(scene.run, task, old.attempt + 1)
+    while _is_used_up(following.name, scene):
+        following = Attempt(scene.run, task, following.number + 1)
+    return following
+
+
+def _is_used_up(name: str, scene: Scene) -> bool:
+    if job := scene.observed.jobs.get(name):
+        return replay_number(job) != scene.run.asked_replays
+    return name in scene.observed.results
 
 
 def _evidence(attempt: Attempt, observed: Observed) -> Evidence:
@@ -203,7 +229,7 @@ def _try(task: TaskSpec, old: TaskStatus, scene: Scene) -> Step:
     """Start the next attempt, once its backoff is over and the API server lets us."""
     if old.next_attempt_at and scene.now < old.next_attempt_at:
         return Step(old, look_again_at=old.next_attempt_at)
-    attempt = Attempt(scene.run, task, old.attempt + 1)
+    attempt = _following_attempt(task, old, scene)
     if refusal := scene.observed.refusals.get(attempt.name):
         return _refused(task, old, refusal, scene.now)
     queued_at = old.queued_at if old.reason == REFUSED and old.queued_at else scene.now
@@ -248,26 +274,51 @@ def _follow(task: TaskSpec, old: TaskStatus, attempt: Attempt, scene: Scene) -> 
         node=node_name(pod) or (old.node if old.job else None),
         queued_at=queued_at,
     )
-    ended = read_outcome(task, result=result, pod=pod, job=job, now=now)
+    has_run = old.job is not None and (old.state == "Running" or old.started_at is not None)
+    started = has_run or result is not None or (pod is not None and has_started(pod))
+    ended = read_outcome(task, result=result, pod=pod, job=job, now=now, started=started)
     if isinstance(ended, Ended):
         return _ended(task, current, ended, scene)
+    until = ended.until if ended else None
+    if not started:
+        return _not_started(task, current, job, pod, until, now)
     running = container_state(pod).get("running") if pod else None
-    if isinstance(ended, Awaited) or running or result:
-        started_at = read_time(running.get("startedAt")) if running else old.started_at
-        status = current.model_copy(update={"state": "Running", "started_at": started_at})
-        until = ended.until if isinstance(ended, Awaited) else None
-        extended: float = result["spec"].get("extendedSeconds", 0.0) if result else 0.0
-        return Step(status, look_again_at=until, extended_seconds=extended)
-    return _not_started(task, current, job, pod, now)
+    started_at = read_time(running.get("startedAt")) if running else old.started_at
+    status = current.model_copy(update={"state": "Running", "started_at": started_at})
+    extended: float = result["spec"].get("extendedSeconds", 0.0) if result else 0.0
+    step = Step(status, look_again_at=until, extended_seconds=extended)
+    return _within_time(task, step, pod, now) if pod else step
 
 
-def _not_started(task: TaskSpec, current: TaskStatus, job: Any, pod: Any, now: datetime) -> Step:
+def _within_time(task: TaskSpec, step: Step, pod: JsonObject, now: datetime) -> Step:
+    """Have the kubelet end the pod of a container task once its time is over."""
+    deadline = execution_deadline(task, pod)
+    if deadline is None or step.look_again_at:
+        return step
+    if now < deadline:
+        return replace(step, look_again_at=deadline)
+    return replace(step, end=end_of_pod(pod, deadline), look_again_at=overdue_at(deadline, pod))
+
+
+def _not_started(
+    task: TaskSpec,
+    current: TaskStatus,
+    job: JsonObject | None,
+    pod: JsonObject | None,
+    until: datetime | None,
+    now: datetime,
+) -> Step:
     diagnosis = diagnose(pod, job, current.job or "")
-    deadline = _schedule_deadline(task, current.queued_at or now)
-    if now >= deadline:
-        return Step(_schedule_timed_out(task, current, diagnosis.message, now))
     explained = {"reason": diagnosis.reason, "message": bounded(diagnosis.message)}
-    return Step(current.model_copy(update=explained), look_again_at=deadline)
+    waiting = current.model_copy(update=explained)
+    if until is not None:
+        return Step(waiting, look_again_at=until)
+    deadline = _schedule_deadline(task, current.queued_at or now)
+    if now < deadline:
+        return Step(waiting, look_again_at=deadline)
+    if pod is None and job is not None and had_a_pod(job):
+        return Step(waiting, look_again_at=now + UNSEEN_POD_PAUSE)
+    return Step(_schedule_timed_out(task, current, diagnosis.message, now))
 
 
 def _ended(task: TaskSpec, current: TaskStatus, ended: Ended, scene: Scene) -> Step:
@@ -275,7 +326,8 @@ def _ended(task: TaskSpec, current: TaskStatus, ended: Ended, scene: Scene) -> S
     seed = f"{scene.run.metadata.uid}/{task.name}/{current.attempt}"
     again = next_attempt(task, current, ended, seed, scene.now)
     if again is not None:
-        return Step(to_be_tried_again(current, ended, again, scene.now))
+        status = to_be_tried_again(current, ended, again, scene.now)
+        return Step(status, urgent=True, look_again_at=again.at)
     status = over(current, ended, scene.now)
     return Step(status, output=ended.output, output_in_result=ended.output_in_result)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus
 from podhatch.api.task import MAX_BACKOFF_SECONDS, TaskSpec
 
-from podhatch_operator.core.outcome import Ended
+from podhatch_operator.core.ended import Ended
 
 MAX_DISRUPTION_WAIT = 60.0
 

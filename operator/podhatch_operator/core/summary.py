@@ -48,7 +48,7 @@ def accepted_status(
         message=message,
         progress=f"{ended}/{len(tasks)}",
         revision=revision,
-        replays=_asked_replays(run),
+        replays=run.asked_replays,
         started_at=started_at,
         start_delay_seconds=start_delay(run, started_at),
         finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
@@ -103,15 +103,10 @@ def rejected_status(run: WorkflowRun, rejection: Rejection, now: datetime) -> Wo
         observed_generation=generation,
         phase=rejection.end or "Pending",
         message=rejection.message[:MAX_RUN_MESSAGE],
-        replays=_asked_replays(run) if rejection.end else old.replays,
+        replays=run.asked_replays if rejection.end else old.replays,
         finished_at=now if rejection.end else None,
         conditions=conditions,
     )
-
-
-def _asked_replays(run: WorkflowRun) -> int:
-    """Return how many replays count as done when the run has been looked at as a whole."""
-    return run.spec.replay.count if run.spec.replay else 0
 
 
 def run_phase(tasks: Sequence[TaskStatus]) -> Phase:

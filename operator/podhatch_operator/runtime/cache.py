@@ -20,7 +20,12 @@ from podhatch.cluster import (
 
 from podhatch_operator.core.pods import controller_uid
 from podhatch_operator.runtime.grouping import GROUPS, run_of, workflow_of
-from podhatch_operator.runtime.lean import is_active_job, is_over, without_managed_fields
+from podhatch_operator.runtime.lean import (
+    is_active_job,
+    is_over,
+    may_linger,
+    without_managed_fields,
+)
 from podhatch_operator.runtime.pins import Pins
 from podhatch_operator.runtime.store import Place, Store, place_of, version_of
 from podhatch_operator.runtime.tombstones import Tombstones
@@ -148,7 +153,7 @@ class Cache:
     def _hold_child_of_run_that_is_over(self, kind: Kind, raw: JsonObject) -> None:
         """Finished runs are many and must not fill the memory: of most children a number stays."""
         store = self._stores[kind.kind]
-        if is_active_job(kind, raw):
+        if is_active_job(kind, raw) or may_linger(kind, raw):
             store.put(without_managed_fields(raw))
         else:
             owner = controller_uid(raw) if kind is JOB else None

@@ -5,6 +5,7 @@ An answer that refuses a child for good is handed back; any other failure is rai
 
 import asyncio
 import base64
+import logging
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -16,6 +17,7 @@ from podhatch.cluster import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
     JOB,
+    POD,
     WORKFLOW_EVENT,
     WORKFLOW_RUN,
     ApiError,
@@ -24,13 +26,14 @@ from podhatch.cluster import (
     kind_of,
 )
 
-from podhatch_operator.core.decision import Child, Extension
+from podhatch_operator.core.decision import Child, Extension, PodDeadline
 from podhatch_operator.core.observed import Refusal
 from podhatch_operator.core.pods import is_controlled_by
 from podhatch_operator.core.revision import is_intact
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.runner_account import RunnerAccount
 
+logger = logging.getLogger(__name__)
 REFUSED = (400, 403, 413, 422)
 """Trying again at once would be refused again: the user is told instead."""
 TOO_LARGE = ("request is too large", "message larger than max")
@@ -84,6 +87,20 @@ class Children:
                     raise
             else:
                 self._cache.apply(JOB, job)
+
+    async def end(self, namespace: str, pods: Sequence[PodDeadline]) -> None:
+        """Have the kubelet end pods that are still there."""
+        for each in pods:
+            body = {"spec": {"activeDeadlineSeconds": each.seconds}}
+            try:
+                pod = await self._cluster.merge_patch(POD, namespace, each.pod, body)
+            except ApiError as error:
+                if error.status not in (403, 404, 422):
+                    raise
+                if error.status != 404:
+                    logger.warning("pod %s cannot be ended: %s", each.pod, error)
+            else:
+                self._cache.apply(POD, pod)
 
     async def delete(self, namespace: str, children: Sequence[Child]) -> None:
         """Delete what is still there, and never what has taken its name meanwhile."""

@@ -2,7 +2,7 @@
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
-from podhatch.cluster import JOB, Kind
+from podhatch.cluster import JOB, POD, Kind
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -59,3 +59,10 @@ def is_active_job(kind: Kind, raw: JsonObject) -> bool:
     return not any(
         item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in conditions
     )
+
+
+def may_linger(kind: Kind, raw: JsonObject) -> bool:
+    """Return whether this is a pod that containers beside the task's may keep from ending."""
+    if kind is not POD or len(raw["spec"].get("containers", ())) < 2:
+        return False
+    return raw.get("status", {}).get("phase") not in ("Succeeded", "Failed")

@@ -46,6 +46,7 @@ class RunReconciler:
         if any(manifest["kind"] == JOB.kind for manifest in plan.create):
             self._hops.job_created(result_arrived)
         await bench.children.extend(key.namespace, plan.extend)
+        await bench.children.end(key.namespace, plan.end)
         if plan.delete:
             await bench.children.delete(key.namespace, plan.delete)
         if refusals:

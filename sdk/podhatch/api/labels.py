@@ -22,6 +22,8 @@ WORKFLOW_GENERATION = f"{GROUP}/workflow-generation"
 
 CLIENT = f"{GROUP}/client"
 """On a WorkflowRun: the process that created it, so that one watch follows all of its runs."""
+REPLAY = f"{GROUP}/replay"
+"""Annotation of a Job: the replay of its run that it was made for; absent before the first."""
 CRON = f"{GROUP}/cron"
 """On the Job of a tick: its CronWorkflow."""
 MANAGED_BY_OPERATOR = f"{GROUP}/operator"

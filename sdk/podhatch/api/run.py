@@ -406,3 +406,8 @@ class WorkflowRun(ApiObject):
     def finished(self) -> bool:
         """Whether nothing will happen in this run any more."""
         return self.status is not None and self.status.phase in TERMINAL_PHASES
+
+    @property
+    def asked_replays(self) -> int:
+        """How many replays were asked for so far."""
+        return self.spec.replay.count if self.spec.replay else 0

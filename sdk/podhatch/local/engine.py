@@ -235,6 +235,8 @@ class Engine:
             spec = self.cluster.stored("Job")[extension.job]["spec"]
             spec = {**spec, "activeDeadlineSeconds": extension.seconds}
             self.cluster.change("Job", extension.job, spec=spec)
+        for each in plan.end:
+            self._kubelet.end(each.pod)
         if plan.status is not None:
             self.cluster.change("WorkflowRun", name, status=plan.status)
         for child in plan.delete:

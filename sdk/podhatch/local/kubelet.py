@@ -11,7 +11,7 @@ from pathlib import Path
 
 from podhatch.api.labels import WORKFLOW
 from podhatch.api.model import JsonObject
-from podhatch.api.pod import Report
+from podhatch.api.pod import EXIT_CANCELLED, Report
 from podhatch.cluster import LogLine
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
@@ -106,6 +106,16 @@ class Kubelet:
         if execution := self._running.pop(job, None):
             execution.cancel()
             self._stopping.append(execution)
+
+    def end(self, pod: str) -> None:
+        """Stop a pod whose time is over, and keep it."""
+        job: str = self._cluster.stored("Pod")[pod]["metadata"]["labels"][
+            "batch.kubernetes.io/job-name"
+        ]
+        if execution := self._running.pop(job, None):
+            execution.cancel()
+            self._stopping.append(execution)
+            self._finish(job, Ended(EXIT_CANCELLED))
 
     # What executions tell, from their own threads.
 

@@ -4,19 +4,33 @@ from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRunStatus
+from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch_operator.core.clean_up import (
+    BESIDE_GRACE,
+    JOB_GRACE,
     CleanUp,
     after_the_end,
     expired,
     given_up_jobs,
+    lingering_pods,
     unused_revisions,
 )
-from podhatch_operator.core.decision import Child
-from podhatch_operator.core.observed import Defaults
+from podhatch_operator.core.decision import Child, PodDeadline
+from podhatch_operator.core.observed import Defaults, Observed
 from podhatch_operator.core.revision import current_revision
 
-from tests.fakes.objects import NOW, ago, attempt_name, event, job, task, workflow
+from tests.fakes.objects import (
+    NOW,
+    ago,
+    attempt_name,
+    event,
+    job,
+    pod,
+    run,
+    task,
+    terminated,
+    workflow,
+)
 
 NAME = attempt_name("a")
 
@@ -26,7 +40,13 @@ def entry(state: str, reason: str | None = None, **fields: object) -> JsonObject
 
 
 def record(reason: str) -> JsonObject:
-    return {"name": "a", "state": "Queued", "attempts": [{"attempt": 1, "reason": reason}]}
+    ended = {"attempt": 1, "reason": reason, "finishedAt": ago(5)}
+    return {"name": "a", "state": "Queued", "attempt": 1, "attempts": [ended]}
+
+
+def run_with(*noted: JsonObject, phase: str = "Running", **fields: object) -> WorkflowRun:
+    status = {"phase": phase, "tasks": list(noted), **fields}
+    return WorkflowRun.model_validate(run(status))
 
 
 @pytest.mark.parametrize(
@@ -43,22 +63,76 @@ def record(reason: str) -> JsonObject:
     ],
 )
 def test_jobs_of_attempts_that_we_ended_are_deleted(noted: JsonObject, gone: bool) -> None:
-    status = WorkflowRunStatus.model_validate({"tasks": [noted]})
-    assert given_up_jobs(status, {NAME: job("a")}) == ((Child("Job", NAME),) if gone else ())
+    deleted = given_up_jobs(run_with(noted), {NAME: job("a")}, NOW).delete
+    assert deleted == ((Child("Job", NAME),) if gone else ())
 
 
 def test_a_lost_attempt_that_its_queue_suspended_does_not_come_back() -> None:
-    status = WorkflowRunStatus.model_validate({"tasks": [record("PodDeleted")]})
     left = job("a")
     left["spec"]["suspend"] = True
-    assert given_up_jobs(status, {NAME: left}) == (Child("Job", NAME),)
+    made = given_up_jobs(run_with(record("PodDeleted")), {NAME: left}, NOW)
+    assert made.delete == (Child("Job", NAME),)
 
 
 @pytest.mark.parametrize("condition", ["Failed", "Complete"])
 def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
-    status = WorkflowRunStatus.model_validate({"tasks": [entry("Cancelled", "RunCancelled")]})
-    assert given_up_jobs(status, {NAME: job("a", None, 1, **{condition: "X"})}) == ()
-    assert given_up_jobs(None, {NAME: job("a")}) == ()
+    ended = {NAME: job("a", conditions={condition: "X"})}
+    noted = run_with(entry("Cancelled", "RunCancelled", finishedAt=ago(500)))
+    assert given_up_jobs(noted, ended, NOW) == CleanUp()
+    assert given_up_jobs(WorkflowRun.model_validate(run()), {NAME: job("a")}, NOW) == CleanUp()
+
+
+@pytest.mark.parametrize(
+    "noted", [entry("Failed", "TimedOut", finishedAt=ago(5)), record("PodLost")]
+)
+def test_a_job_that_does_not_end_after_its_attempt_is_deleted(noted: JsonObject) -> None:
+    there, end = {NAME: job("a")}, NOW - timedelta(seconds=5) + JOB_GRACE
+    assert given_up_jobs(run_with(noted), there, NOW) == CleanUp(look_again_at=end)
+    assert given_up_jobs(run_with(noted), there, end) == CleanUp((Child("Job", NAME),))
+
+
+@pytest.mark.parametrize(
+    ("phase", "replay", "gone"),
+    [("Running", 0, False), ("Running", 1, True), ("Failed", 0, True), ("Failed", 1, True)],
+)
+def test_a_job_that_no_status_names_ends_with_its_run_or_its_replay(
+    phase: str, replay: int, gone: bool
+) -> None:
+    name = attempt_name("a", 2)
+    noted = run_with(entry("Failed"), {"name": "b", "state": "Running"}, phase=phase)
+    made = given_up_jobs(noted, {name: job("a", number=2, replay=replay)}, NOW)
+    assert made.delete == ((Child("Job", name),) if gone else ())
+
+
+def beside(name: str, state: JsonObject) -> JsonObject:
+    """Return the pod of a task that has ended, with another container in this state."""
+    made = pod(terminated(0), startTime=ago(61))
+    made["status"]["containerStatuses"].append({"name": name, "state": state})
+    return made
+
+
+def beside_ended(noted: WorkflowRun, *pods: JsonObject, seconds: float = 5) -> CleanUp:
+    observed = Observed(run(), jobs={NAME: job("a")}, pods={NAME: pods})
+    return lingering_pods(noted, observed, NOW + timedelta(seconds=seconds))
+
+
+def test_a_container_beside_the_task_does_not_keep_the_pod() -> None:
+    its_pod = beside("proxy", {"running": {}})
+    over = run_with(entry("Succeeded", finishedAt=ago(0)), phase="Succeeded")
+    assert beside_ended(over, its_pod, seconds=4) == CleanUp(look_again_at=NOW + BESIDE_GRACE)
+    assert beside_ended(over, its_pod) == CleanUp(end=(PodDeadline("pod", 66),))
+    its_pod["spec"]["activeDeadlineSeconds"] = 66
+    assert beside_ended(over, its_pod) == CleanUp()
+
+
+def test_a_pod_that_ends_by_itself_or_is_not_ours_is_left_alone() -> None:
+    kept = beside("proxy", {"running": {}})
+    assert beside_ended(run_with(entry("Running")), kept) == CleanUp()
+    assert beside_ended(WorkflowRun.model_validate(run()), kept) == CleanUp()
+    over = run_with(entry("Succeeded", finishedAt=ago(0)))
+    assert beside_ended(over, beside("proxy", {"terminated": {}})) == CleanUp()
+    kept["metadata"]["ownerReferences"][0]["uid"] = "another-job"
+    assert beside_ended(over, kept) == CleanUp()
 
 
 RUN, JOBS = (Child("WorkflowRun", "r"),), (Child("Job", "j"),)

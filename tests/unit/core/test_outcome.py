@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.outcome import REPORT_GRACE, Awaited, Ended, read_outcome
+from podhatch_operator.core.ended import Awaited, Ended
+from podhatch_operator.core.outcome import REPORT_GRACE, read_outcome
 
 from tests.fakes.objects import (
     NOW,
+    ago,
     container_task,
     job,
     pod,
@@ -128,7 +130,7 @@ def test_a_pods_end_is_judged(spec: TaskSpec, state: JsonObject, expected: str, 
 
 
 def test_a_container_that_ran_too_long_timed_out() -> None:
-    its_pod = pod(terminated(137), phase="Failed", reason="DeadlineExceeded")
+    its_pod = pod(terminated(137, startedAt=ago(4)))
     ended = outcome(CONTAINER, its_pod=its_pod, its_job=job("a"))
     assert isinstance(ended, Ended)
     assert (ended.reason, ended.message) == (
@@ -165,7 +167,7 @@ def test_a_pod_that_failed_without_its_container(
 def test_a_job_without_a_pod_is_judged_after_a_grace(
     condition: dict[str, str], reason: str
 ) -> None:
-    finished = job("a", None, **condition)
+    finished = job("a", conditions=condition)
     assert outcome(PYTHON, its_job=finished) == Awaited(NOW + REPORT_GRACE)
     ended = outcome(PYTHON, its_job=finished, late=True)
     assert isinstance(ended, Ended)

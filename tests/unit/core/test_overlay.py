@@ -76,7 +76,7 @@ def test_all_settings_land_in_the_pod() -> None:
     assert container["volumeMounts"] == [{"name": "v", "mountPath": "/v"}]
     assert container["stdin"] is True
     assert container["image"] == "any:1"
-    assert side == {"name": "side"}
+    assert side == {"name": "side", "terminationMessagePolicy": "FallbackToLogsOnError"}
     assert made["nodeSelector"] == {"disk": "ssd"}
     assert made["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
     assert made["serviceAccountName"] == "mine"

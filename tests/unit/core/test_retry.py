@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from podhatch.api.run import TaskStatus
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.outcome import Ended
+from podhatch_operator.core.ended import Ended
 from podhatch_operator.core.retry import Again, next_attempt
 
 from tests.fakes.objects import NOW, task

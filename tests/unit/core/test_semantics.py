@@ -61,9 +61,11 @@ def test_a_retry_waits_for_its_backoff_and_the_attempt_stays_on_record() -> None
     assert (entries(last)["a"]["attempt"], entries(last)["a"]["retries"]) == (2, 1)
 
 
-def test_without_a_factor_the_retry_starts_at_once() -> None:
-    made = plan(workflow(task("a", retries=1)), results=failed("a"))
-    assert jobs(made) == [attempt_name("a", 2)]
+def test_the_next_attempt_starts_once_the_end_of_the_last_is_written_down() -> None:
+    flow = workflow(task("a", retries=1))
+    made = plan(flow, results=failed("a"))
+    assert (jobs(made), made.urgent) == ([], True)
+    assert jobs(plan(flow, made.status, results=failed("a"))) == [attempt_name("a", 2)]
 
 
 def test_what_is_not_retryable_fails_at_once() -> None:
@@ -94,7 +96,6 @@ def test_a_deleted_pod_has_its_own_counter() -> None:
     entry = entries(made)["a"]
     assert (entry.get("retries", 0), entry["disruptions"]) == (0, 1)
     assert entry["attempts"][0]["reason"] == "PodDeleted"
-    assert jobs(made) == [attempt_name("a", 2)]
 
 
 def test_an_attempt_that_moves_its_limit_moves_the_jobs() -> None:

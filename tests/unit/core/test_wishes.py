@@ -98,6 +98,7 @@ def test_a_replay_of_what_failed_keeps_the_rest_and_its_outputs() -> None:
         made.status,
         spec=replay(failed_only=True),
         results=reported("b", number=2) | reported("c"),
+        jobs={attempt_name("c"): job("c", replay=1)},
     )
     assert stored(good)["phase"] == "Succeeded"
     assert states(good)["mend"] == "Skipped"
@@ -157,8 +158,10 @@ def test_large_runs_keep_their_status_small() -> None:
     for name in names:
         results |= reported(name, "Failed", error=error)
         results |= reported(name, "Failed", 2, error=error)
-    first = plan(flow, results=dict(list(results.items())[:500]))
-    made = plan(flow, first.status, results=results)
+    half = dict(list(results.items())[:500])
+    begun = {attempt_name(name): job(name) for name in names[250:]}
+    first = plan(flow, plan(flow, results=half).status, results=half, jobs=begun)
+    made = plan(flow, plan(flow, first.status, results=results).status, results=results)
     assert len(json.dumps(made.status)) < 256 * 1024
     old = {name: entry for name, entry in entries(first).items() if entry["state"] == "Failed"}
     assert {name: entries(made)[name] for name in old} == old

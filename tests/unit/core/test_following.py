@@ -1,0 +1,167 @@
+"""How an attempt is followed: from its Job to its end, whatever is seen of it in between."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch_operator.core.decision import Child, PodDeadline
+
+from tests.fakes.objects import (
+    NOW,
+    ago,
+    attempt_name,
+    container_task,
+    job,
+    pod,
+    task,
+    terminated,
+    workflow,
+)
+from tests.unit.core.planning import entries, jobs, plan, reported
+
+A = attempt_name("a")
+FLOW = workflow(task("a"))
+LIMITED = workflow(container_task("a", executionTimeoutSeconds=20))
+
+
+def children(its_pod: JsonObject | None = None, its_job: JsonObject | None = None) -> Any:
+    pods: JsonObject = {"pods": {A: [its_pod]}} if its_pod else {}
+    return {"jobs": {A: its_job or job("a")}, **pods}
+
+
+def running(**status: str) -> JsonObject:
+    return pod({"running": {"startedAt": ago(0)}}, node="node-1", **status)
+
+
+RUNNING: JsonObject = {
+    "phase": "Running",
+    "tasks": [
+        {
+            "name": "a",
+            "state": "Running",
+            "attempt": 1,
+            "job": A,
+            "queuedAt": ago(290),
+            "startedAt": ago(280),
+        }
+    ],
+}
+QUEUED: JsonObject = {
+    "phase": "Running",
+    "tasks": [{"name": "a", "state": "Queued", "attempt": 1, "job": A, "queuedAt": ago(290)}],
+}
+
+
+def test_what_ran_never_times_out_for_scheduling_although_its_pod_is_out_of_sight() -> None:
+    entry = entries(plan(FLOW, RUNNING, later=20, **children()))["a"]
+    assert (entry["state"], entry["startedAt"][:19]) == (
+        "Running",
+        RUNNING["tasks"][0]["startedAt"][:19],
+    )
+
+
+@pytest.mark.parametrize("counter", ["active", "terminating", "failed", "succeeded"])
+def test_a_pod_that_only_the_job_controller_has_seen_is_waited_for(counter: str) -> None:
+    seen = job("a")
+    seen["status"][counter] = 1
+    made = plan(FLOW, QUEUED, later=20, **children(its_job=seen))
+    assert entries(made)["a"]["state"] == "Queued"
+    assert made.requeue_at == NOW + timedelta(seconds=25)
+    lost = entries(plan(FLOW, QUEUED, later=20, **children()))["a"]
+    assert lost["reason"] == "ScheduleTimedOut"
+
+
+def test_a_container_that_restarts_has_started() -> None:
+    again = pod({"waiting": {"reason": "CrashLoopBackOff"}})
+    again["status"]["containerStatuses"][0]["restartCount"] = 2
+    assert entries(plan(FLOW, QUEUED, later=20, **children(again)))["a"]["state"] == "Running"
+
+
+def test_a_pod_that_was_deleted_before_it_started_is_lost_and_not_late() -> None:
+    stuck = pod({"waiting": {"reason": "ContainerCreating"}})
+    stuck["metadata"]["deletionTimestamp"] = ago(0)
+    made = plan(FLOW, QUEUED, later=20, **children(stuck))
+    assert made.requeue_at == NOW + timedelta(seconds=60)
+    lost = entries(plan(FLOW, QUEUED, later=60, **children(stuck)))["a"]
+    assert (lost["disruptions"], lost["attempts"][0]["reason"]) == (1, "PodLost")
+
+
+def test_the_clock_of_a_container_task_starts_with_its_own_container() -> None:
+    made = plan(LIMITED, **children(running(startTime=ago(100))))
+    assert made.requeue_at == NOW + timedelta(seconds=21)
+    assert made.end == ()
+
+
+def test_the_kubelet_ends_a_container_task_whose_time_is_over() -> None:
+    its_pod = running(startTime=ago(100))
+    made = plan(LIMITED, later=21, **children(its_pod))
+    assert made.end == (PodDeadline("pod", 121),)
+    assert made.requeue_at == NOW + timedelta(seconds=21 + 30 + 60)
+    its_pod["spec"]["activeDeadlineSeconds"] = 121
+    assert plan(LIMITED, later=21, **children(its_pod)).end == ()
+    assert plan(FLOW, later=2000, **children(its_pod)).end == ()  # its runner keeps the time
+
+
+def test_a_pod_whose_start_is_unknown_is_ended_at_once() -> None:
+    made = plan(LIMITED, later=21, **children(running()))
+    assert made.end == (PodDeadline("pod", 1),)
+
+
+def test_a_pod_that_is_deleted_needs_no_other_end() -> None:
+    its_pod = running(startTime=ago(100))
+    its_pod["metadata"]["deletionTimestamp"] = ago(-30)
+    assert plan(LIMITED, later=21, **children(its_pod)).end == ()
+
+
+def test_an_old_output_of_another_replay_is_not_taken() -> None:
+    """A Job that no status names was made for an earlier replay, and its pod has reported."""
+    failed: JsonObject = {
+        "phase": "Failed",
+        "replays": 1,
+        "finishedAt": ago(5),
+        "tasks": [{"name": "a", "state": "Failed", "attempt": 1, "job": A, "finishedAt": ago(5)}],
+    }
+    stray = attempt_name("a", 2)
+    left = {stray: job("a", number=2, replay=1)}
+    spec = {"replay": {"count": 2}}
+    made = plan(FLOW, failed, spec=spec, jobs=left, results=reported("a", number=2))
+    assert jobs(made) == [attempt_name("a", 3)]
+    assert made.create[0]["metadata"]["annotations"] == {"podhatch.dev/replay": "2"}
+    assert made.delete == (Child("Job", stray),)
+
+
+def test_a_number_that_left_a_result_behind_is_not_used_again() -> None:
+    [of_another_task] = reported("b").values()
+    assert jobs(plan(FLOW, results={A: of_another_task})) == [attempt_name("a", 2)]
+
+
+def test_an_attempt_of_this_replay_is_followed_before_a_status_names_it() -> None:
+    failed: JsonObject = {
+        "phase": "Failed",
+        "tasks": [{"name": "a", "state": "Failed", "attempt": 1, "job": A, "finishedAt": ago(5)}],
+    }
+    made = plan(
+        FLOW,
+        failed,
+        spec={"replay": {"count": 1}},
+        jobs={attempt_name("a", 2): job("a", number=2, replay=1)},
+        results=reported("a", number=2),
+    )
+    assert (jobs(made), entries(made)["a"]["state"]) == ([], "Succeeded")
+
+
+def test_a_container_beside_the_task_is_ended_while_the_run_goes_on_and_after_it() -> None:
+    over = pod(terminated(0, finishedAt=ago(60)), startTime=ago(90))
+    over["status"]["containerStatuses"].append({"name": "proxy", "state": {"running": {}}})
+    two = workflow(container_task("a"), container_task("b", "a"))
+    status = {
+        "phase": "Running",
+        "tasks": [
+            {"name": "a", "state": "Succeeded", "attempt": 1, "job": A, "finishedAt": ago(60)},
+            {"name": "b", "state": "Pending"},
+        ],
+    }
+    assert plan(two, status, **children(over)).end == (PodDeadline("pod", 35),)
+    finished = {**status, "phase": "Succeeded", "finishedAt": ago(60)}
+    assert plan(two, finished, **children(over)).end == (PodDeadline("pod", 35),)
