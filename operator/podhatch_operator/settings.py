@@ -47,6 +47,7 @@ class Settings:
     """The most that a task's pod may do in the cluster."""
     priority_classes: bool
     """Whether the chart has made the PriorityClasses of runs' priorities."""
+    max_extension_seconds: int
     max_depth: int
     """How many runs may be above a child run."""
     lease: str
@@ -77,6 +78,7 @@ class Settings:
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
             max_cluster_access=_access(environment, "PODHATCH_MAX_CLUSTER_ACCESS"),
             priority_classes=_yes(environment, "PODHATCH_PRIORITY_CLASSES"),
+            max_extension_seconds=_positive(environment, "PODHATCH_MAX_EXTENSION_SECONDS", 86_400),
             max_depth=_positive(environment, "PODHATCH_MAX_DEPTH", 16),
             lease=environment.get("PODHATCH_LEASE", "podhatch"),
             identity=environment.get("PODHATCH_IDENTITY") or socket.gethostname(),
@@ -92,6 +94,7 @@ class Settings:
             job_ttl_seconds=self.job_ttl_seconds,
             max_cluster_access=self.max_cluster_access,
             priority_classes=self.priority_classes,
+            max_extension_seconds=self.max_extension_seconds,
             max_depth=self.max_depth,
         )
 

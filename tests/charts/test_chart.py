@@ -216,7 +216,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         *("operator.logLevel=DEBUG", "operator.workers=3", "watchNamespaces={one,two}"),
         *("cleanUp.runTTLSeconds=2000000", "cleanUp.jobTTLSeconds=null"),
         *("priorityClasses.create=false", "taskDefaults.maxClusterAccess=none"),
-        "maxRunDepth=5",
+        *("maxRunDepth=5", "maxExtensionSeconds=1000000"),
     )
     spec = deployment("--set", ",".join(flags), "--set", "runner.image.pullPolicy=Never")
     container = spec["template"]["spec"]["containers"][0]
@@ -234,6 +234,7 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
         job_ttl_seconds=None,
         max_cluster_access="none",
         priority_classes=False,
+        max_extension_seconds=1_000_000,
         max_depth=5,
         lease=RELEASE,
         identity="the pod",

@@ -160,7 +160,12 @@ def test_a_run_with_the_name_of_a_child_is_not_adopted(namespace: Namespace) -> 
     attacks(
         namespace,
         "parents",
-        {"name": "spawn", "python": "attack:spawn", "waitFor": [{"sleepSeconds": 5}]},
+        {
+            "name": "spawn",
+            "python": "attack:spawn",
+            "clusterAccess": "spawn",
+            "waitFor": [{"sleepSeconds": 5}],
+        },
     )
     namespace.apply(workflow_manifest("prey", prey))
     namespace.run("parent", "parents")

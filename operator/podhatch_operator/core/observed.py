@@ -29,6 +29,8 @@ class Defaults:
     """A workflow with a task that asks for more does not run."""
     priority_classes: bool = False
     """Whether the cluster has the PriorityClasses of the chart."""
+    max_extension_seconds: int = 86_400
+    """By how much a task may move its own time limit, in all."""
     max_depth: int = 16
     """How many runs may be above a child run."""
 

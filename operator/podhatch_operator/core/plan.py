@@ -31,6 +31,7 @@ from podhatch_operator.core.desire import (
 from podhatch_operator.core.hooks import as_task, rest_of_failure_task
 from podhatch_operator.core.inline import with_outputs
 from podhatch_operator.core.observed import Defaults, Observed
+from podhatch_operator.core.pod_template import extension_limit
 from podhatch_operator.core.progress import Scene, Step, advance, lost_output, output_text
 from podhatch_operator.core.rejection import Rejection
 from podhatch_operator.core.revision import (
@@ -43,6 +44,8 @@ from podhatch_operator.core.revision import (
 from podhatch_operator.core.schedule import latest_start
 from podhatch_operator.core.summary import accepted_status, cancelled_status, rejected_status
 from podhatch_operator.core.transition import event_manifest, transitions
+
+EXTENSION_CUT = "ExtensionCut"
 
 
 def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
@@ -163,7 +166,7 @@ class _Run:
         if step.start is not None:
             step = self._create(task, step, parents)
         if step.extended_seconds:
-            self._extend(task, step)
+            step = self._extended(task, step)
         self.steps[task.name] = step
 
     def _create(self, task: TaskSpec, step: Step, parents: Mapping[str, Step]) -> Step:
@@ -176,12 +179,21 @@ class _Run:
         self.create.extend(attempt_manifests(step.start, self.revision, self.defaults, around))
         return step
 
-    def _extend(self, task: TaskSpec, step: Step) -> None:
-        """Move the Job's deadline with the time limit that the task has moved."""
+    def _extended(self, task: TaskSpec, step: Step) -> Step:
+        """Move the Job's deadline with the time limit that the task has moved, within limits."""
         job = self.observed.jobs[step.status.job or ""]
-        seconds = backstop_seconds(task, step.extended_seconds)
+        limit = extension_limit(task, self.defaults)
+        seconds = backstop_seconds(task, min(step.extended_seconds, limit))
         if job["spec"].get("activeDeadlineSeconds", 0) < seconds:
             self.extend.append(Extension(job["metadata"]["name"], seconds))
+        if step.extended_seconds <= limit:
+            return step
+        message = (
+            f"extended its execution timeout by {step.extended_seconds:g}s, and at most {limit:g}s "
+            "are allowed (maxExtensionSeconds of the task, or of the chart): it is stopped then"
+        )
+        told = {"reason": EXTENSION_CUT, "message": message}
+        return replace(step, status=step.status.model_copy(update=told))
 
     def _take_failure_task(self, entries: Mapping[str, TaskStatus], scene: Scene) -> None:
         hook = self.revision.spec.on_failure_task

@@ -69,6 +69,12 @@ def account_of(task: TaskSpec, settings: PodSettings, defaults: Defaults) -> str
     return ACCOUNTS[CLUSTER_ACCESS[min(wanted, allowed)]]
 
 
+def extension_limit(task: TaskSpec, defaults: Defaults) -> float:
+    """Return by how much an attempt may move its own time limit, in all."""
+    most = float(defaults.max_extension_seconds)
+    return most if task.max_extension_seconds is None else min(task.max_extension_seconds, most)
+
+
 def _wanted(settings: PodSettings) -> JsonObject:
     """Return the part of a pod's spec that the settings ask for."""
     wire = settings.to_wire()
@@ -110,6 +116,7 @@ def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) ->
         pod.WORKFLOW: revision.true_name,
         pod.PYTHON: task.python or "",
         pod.EXECUTION_TIMEOUT: f"{task.execution_timeout_seconds:g}",
+        pod.MAX_EXTENSION: f"{extension_limit(task, defaults):g}",
     }
     if revision.spec.lifespan:
         environment[pod.LIFESPAN] = revision.spec.lifespan

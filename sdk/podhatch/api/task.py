@@ -166,6 +166,15 @@ class TaskBase(WireModel):
             description="executionTimeoutSeconds is how long one attempt may run; then it fails.",
         ),
     ] = DEFAULT_EXECUTION_TIMEOUT_SECONDS
+    max_extension_seconds: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=31_536_000,
+            description="maxExtensionSeconds is by how much an attempt of a python task may move "
+            "its own time limit, in all; by default, and at most, by what the chart allows.",
+        ),
+    ] = None
     cluster_access: Annotated[
         ClusterAccess,
         BeforeValidator(cluster_access_of),

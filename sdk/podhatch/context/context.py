@@ -153,6 +153,9 @@ class Context(Facts):
         only, and its Job ends it about a minute after `schedule_timeout` and `execution_timeout`
         together, counted from the Job's start.
 
+        In all, an attempt gets at most `maxExtensionSeconds` of the task or the chart, by default a
+        day. What is asked for beyond that is left out, and the task's log says so.
+
         Args:
             increment_by: A timedelta, or a text such as `1h30m`.
 

@@ -121,6 +121,7 @@ class ThreadExecution:
         with self._lock:
             if self._settled:
                 return
+            seconds = self._assignment.more_time(self._extended, seconds)
             self._extended += seconds
             if self.deadline is None or self._real_deadline is None:
                 self.deadline = self._listener.now() + timedelta(seconds=timeout)

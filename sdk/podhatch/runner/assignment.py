@@ -49,6 +49,8 @@ class Assignment:
     """Name of the ConfigMap that the zip is in; empty when there is none."""
     execution_timeout: float | None
     """Seconds from the start of the user's function."""
+    max_extension: float | None
+    """Seconds by which the attempt may move its own time limit, in all; None when nobody says."""
     result: str | None
     """Name of the TaskResult to write; None when the pod has no access to the cluster."""
     output_path: str
@@ -90,6 +92,9 @@ class Assignment:
                 source=environ.get(pod.SOURCE) or None,
                 source_name=environ.get(pod.SOURCE_NAME, ""),
                 execution_timeout=float(timeout) if timeout else None,
+                max_extension=float(environ[pod.MAX_EXTENSION])
+                if environ.get(pod.MAX_EXTENSION)
+                else None,
                 result=environ.get(pod.RESULT) or None,
                 output_path=environ.get(pod.OUTPUT) or pod.OUTPUT_PATH,
                 message_bytes=int(environ.get(pod.MESSAGE_BYTES) or pod.MAX_MESSAGE_BYTES),
@@ -102,6 +107,17 @@ class Assignment:
             raise AssignmentError(f"{missing.args[0]} is not set") from None
         except (OSError, ValueError) as error:
             raise AssignmentError(f"a variable is malformed: {error}") from None
+
+    def more_time(self, extended: float, asked: float) -> float:
+        """Return how many of the seconds asked for an attempt still gets.
+
+        Args:
+            extended: The seconds it got before.
+            asked: The seconds it asks for; below 0 it gives some back.
+        """
+        if self.max_extension is None:
+            return asked
+        return min(asked, self.max_extension - extended)
 
     @property
     def task_run_id(self) -> str:

@@ -13,7 +13,7 @@ from podhatch.context.host import Host
 from podhatch.errors import IllegalTaskOutputError
 from podhatch.runner.arguments import arguments_for, context_of
 from podhatch.runner.assignment import Assignment
-from podhatch.runner.ending import Ending, forked, leave_fork
+from podhatch.runner.ending import Ending, forked, leave_fork, notify
 from podhatch.runner.loader import load
 from podhatch.runner.performance import Performance
 from podhatch.runner.watch import Watch
@@ -111,9 +111,16 @@ class Attempt:
         if self._assignment.execution_timeout is None:
             return
         with self._extending:
-            self._deadline += seconds
-            self._extended += seconds
+            granted = self._assignment.more_time(self._extended, seconds)
+            self._deadline += granted
+            self._extended += granted
             self._ending.tell_extension(self._extended)
+        if granted < seconds:
+            limit = self._assignment.max_extension
+            notify(
+                f"the timeout was extended by {granted:g}s and not by {seconds:g}s: "
+                f"{limit:g}s in all are allowed (maxExtensionSeconds of the task, or of the chart)"
+            )
 
     def _fail(self, error: BaseException | None) -> None:
         """Report that the function did not succeed; None: it returned, but had cancelled itself."""

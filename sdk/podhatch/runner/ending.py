@@ -71,7 +71,7 @@ class Ending:
             try:
                 self._reporter.send_first(self._report)
             except NotDelivered as error:
-                _notify(f"the operator was not told of the longer timeout: {error}")
+                notify(f"the operator was not told of the longer timeout: {error}")
 
     def report(
         self,
@@ -140,7 +140,7 @@ class Ending:
         try:
             self._reporter.send(report)
         except NotDelivered as error:
-            _notify(f"the TaskResult could not be written: {error}")
+            notify(f"the TaskResult could not be written: {error}")
             lost = reports.lost_output(report, str(error), self._assignment.message_bytes)
             report = reports.failed(report, lost) if lost else report
             self._write_message(report, recorded=False)
@@ -152,7 +152,7 @@ class Ending:
             with open(self._assignment.output_path, "wb") as file:
                 file.write(reports.termination_message(report, room=room, recorded=recorded))
         except OSError as error:
-            _notify(f"the termination message could not be written: {error}")
+            notify(f"the termination message could not be written: {error}")
 
 
 def leave_fork(error: BaseException | None) -> NoReturn:
@@ -192,10 +192,11 @@ def _print(report: Report) -> None:
     error = report.get("error")
     if error:
         sys.stderr.write(error.get("traceback", ""))
-        _notify(f"{report.get('outcome')}: {error['type']}: {error['message']}")
+        notify(f"{report.get('outcome')}: {error['type']}: {error['message']}")
 
 
-def _notify(text: str) -> None:
+def notify(text: str) -> None:
+    """Write a line of the runner's own to the pod's log."""
     sys.stderr.write(f"podhatch: {text}\n")
 
 

@@ -115,6 +115,25 @@ def test_an_attempt_that_moves_its_limit_moves_the_jobs() -> None:
     assert plan(flow, **children).extend == ()
 
 
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [({}, 86_400), ({"maxExtensionSeconds": 600}, 600), ({"maxExtensionSeconds": 1e6}, 86_400)],
+)
+def test_an_attempt_moves_its_limit_only_so_far(fields: JsonObject, limit: int) -> None:
+    early = reported("a", extendedSeconds=31_536_000.0)
+    del early[attempt_name("a")]["spec"]["outcome"]
+    children: dict[str, Any] = {
+        "jobs": {attempt_name("a"): job("a")},
+        "pods": {attempt_name("a"): [pod({"running": {"startedAt": ago(0)}})]},
+        "results": early,
+    }
+    made = plan(workflow(task("a", **fields)), **children)
+    assert made.extend == (Extension(attempt_name("a"), 300 + 60 + limit + 60),)
+    entry = entries(made)["a"]
+    assert (entry["state"], entry["reason"]) == ("Running", "ExtensionCut")
+    assert f"and at most {limit}s are allowed (maxExtensionSeconds" in entry["message"]
+
+
 # Conditions.
 
 

@@ -113,7 +113,7 @@ def test_what_the_context_tells_is_all_described():
 def test_the_variables_of_containers_are_all_described():
     page = (REPOSITORY / "docs" / "yaml" / "workflows.md").read_text()
     python_only = {pod.PYTHON, pod.SOURCE, pod.EXECUTION_TIMEOUT, pod.RESULT, pod.WORKFLOW}
-    python_only.add(pod.LIFESPAN)
+    python_only |= {pod.LIFESPAN, pod.SOURCE_NAME, pod.MAX_EXTENSION}
     variables = {value for value in vars(pod).values() if str(value).startswith("PODHATCH_")}
     assert set(re.findall(r"PODHATCH_[A-Z_]+", page)) == variables - python_only
 

@@ -88,3 +88,10 @@ def test_conflict_of_a_patch_is_tried_again(connected_pod: Pod, api: ApiServer) 
     ended = connected_pod.run(EXTENDS_TWICE)
     assert [request.method for request in api.requests] == ["POST", "PATCH", "PATCH", "PATCH"]
     assert ended.exit_code == 0
+
+
+def test_attempt_gets_no_more_time_than_is_allowed(task_pod: Pod) -> None:
+    ended = task_pod.run(EXTENDS_TWICE, PODHATCH_MAX_EXTENSION_SECONDS="12")
+    assert ended.output == 1
+    assert ended.message["extendedSeconds"] == 12
+    assert "extended by 2s and not by 5s: 12s in all are allowed" in ended.stderr
