@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from podhatch.cli import exits
 from podhatch.cluster import Cluster, ClusterUnreachable
 
 from tests.isolation import Network, NetworkUsed
@@ -66,6 +67,14 @@ async def test_there_is_no_kubeconfig_and_no_service_account():
     os.environ.pop("KUBECONFIG")
     with pytest.raises(ClusterUnreachable, match="kubeconfig"):
         await Cluster.connect()
+
+
+def test_a_child_process_has_no_kubeconfig():
+    done = subprocess.run(
+        [sys.executable, "-m", "podhatch.cli", "list"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == exits.UNREACHABLE
+    assert "no-kubeconfig" in done.stderr
 
 
 def test_a_swallowed_connection_fails_its_test(tmp_path: Path):
