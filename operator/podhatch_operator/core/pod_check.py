@@ -156,7 +156,7 @@ def _problems(value: Any, shape: _Shape, place: str) -> Iterator[str]:
             yield from _list_problems(cast("list[Any]", value), shape, place)
         case _Texts() | _Map():
             yield f"{place}: expected a map, got {_kind_of(value)}"
-        case _List():
+        case _:
             yield f"{place}: expected a list, got {_kind_of(value)}"
 
 
