@@ -62,7 +62,7 @@ def read_outcome(
     """
     report = TaskResultSpec.model_validate(result["spec"]) if result else None
     if report is not None and report.outcome is not None:
-        return _from_report(report, in_result=True, job=job)
+        return _from_report(_plausible(report, job, now), in_result=True, job=job)
     terminated: JsonObject | None = container_state(pod).get("terminated") if pod else None
     if pod and terminated:
         return _from_container(task, pod, terminated, job, now)
@@ -71,6 +71,22 @@ def read_outcome(
     if pod is None and started and job and job["spec"].get("suspend"):
         return failure("PodDeleted", "its Job was suspended while it ran", disrupted=True)
     return (_from_silent_node(task, pod, job, now) if pod else None) or _from_job(job, now)
+
+
+def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) -> TaskResultSpec:
+    """Return the report with times between the Job's creation and now: conditions count from them.
+
+    A pod's clock may be wrong, and so may what it says of the time.
+    """
+
+    def bounded(moment: datetime | None) -> datetime | None:
+        if moment is None or moment.tzinfo is None:
+            return None
+        created = read_time(job["metadata"]["creationTimestamp"]) if job else None
+        return min(max(moment, created or moment), now)
+
+    started_at, finished_at = bounded(report.started_at), bounded(report.finished_at)
+    return report.model_copy(update={"started_at": started_at, "finished_at": finished_at})
 
 
 def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> Ended:
@@ -122,7 +138,7 @@ def _from_container(
     message: str = terminated.get("message", "")
     report = _read_report(message) if task.python else None
     if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
-        return _from_report(report, in_result=False, job=job)
+        return _from_report(_plausible(report, job, now), in_result=False, job=job)
     until = _grace_end(terminated.get("finishedAt"), now)
     if task.python and task.cluster_access != "none" and now < until:
         return Awaited(until)

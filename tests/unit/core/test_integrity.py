@@ -164,3 +164,21 @@ def test_a_revision_whose_content_its_name_does_not_say_is_not_taken(data: JsonO
     begun = run({"phase": "Running", "revision": name})
     assert stored(plan_run(Observed(begun, None, forged), DEFAULTS, NOW))["phase"] == "Failed"
     assert unused_revisions(None, forged, set()) == ()
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("9999-12-31T23:59:59Z", "2026-11-23T12:00:00.000000Z"),
+        ("0001-01-01T00:00:00+05:00", "2026-11-23T11:59:59.000000Z"),
+        ("2026-11-23T11:59:59.500000Z", "2026-11-23T11:59:59.500000Z"),
+        ("2026-11-23T11:59:59.500000", "2026-11-23T12:00:00.000000Z"),
+    ],
+)
+def test_a_reported_time_lies_within_the_life_of_the_attempt(told: str, kept: str) -> None:
+    flow = workflow(task("a"), task("b", "a", waitFor=[{"sleepSeconds": 60}]))
+    message = json.dumps(report("a", output="1", finishedAt=told))
+    children: dict[str, Any] = {"jobs": {A: job("a")}, "pods": {A: [pod(terminated(0, message))]}}
+    made = plan(flow, **children)
+    assert entries(made)["a"]["finishedAt"] == kept
+    assert states(made) == {"a": "Succeeded", "b": "Pending"}
