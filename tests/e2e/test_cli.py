@@ -51,10 +51,38 @@ def test_watch_tells_each_change_once_and_ends_with_the_run(
 def test_watch_draws_the_tree_in_a_terminal(
     podhatch_environment: dict[str, str], diamond: str
 ) -> None:
+    code, shown = on_a_terminal(podhatch_environment, "watch", diamond, "--no-color")
+    assert code == 0
+    last = re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", shown.decode()).rpartition("Name:")[2]
+    assert "├─ ✔ left             Succeeded" in last
+    assert "└─ ✔ right            Succeeded" in last
+    assert "✔ last ← left, right  Succeeded" in last
+
+
+HOSTILE = r"printf 'a\033[2Jb\033]0;title\007c\302\233d \033[31mred\033[0m\n'; exit 1"
+
+
+def test_what_a_pod_wrote_cannot_steer_the_terminal(
+    podhatch_environment: dict[str, str], podhatch: Podhatch, namespace: Namespace
+) -> None:
+    namespace.apply(workflow_manifest("hostile", shell("t", HOSTILE)))
+    namespace.run("hostile-1", "hostile")
+    namespace.wait("hostile-1", "Failed")
+    for words in (("list",), ("get", "hostile-1"), ("watch", "hostile-1"), ("logs", "hostile-1")):
+        _, shown = on_a_terminal(podhatch_environment, *words)
+        assert r"\x1b[2J" in shown.decode()
+        for sequence in (b"\x1b[2J", b"\x1b]", b"\x07", "\x9b".encode()):
+            assert sequence not in shown
+    assert re.search(rb"\x1b\[[0-9;]*31mred", shown)
+    assert "a\x1b[2Jb\x1b]0;title\x07c\x9bd \x1b[31mred\x1b[0m" in podhatch("logs", "hostile-1").out
+
+
+def on_a_terminal(environment: dict[str, str], *words: str) -> tuple[int, bytes]:
+    """Return the exit code, and all that the command wrote to its terminal."""
     screen, terminal = pty.openpty()
     with subprocess.Popen(
-        [PODHATCH, "watch", diamond, "--no-color"],
-        env={**podhatch_environment, "TERM": "xterm"},
+        [PODHATCH, *words],
+        env={**environment, "TERM": "xterm"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
@@ -64,11 +92,7 @@ def test_watch_draws_the_tree_in_a_terminal(
         while chunk := read(screen):
             shown += chunk
     os.close(screen)
-    assert process.returncode == 0
-    last = re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", shown.decode()).rpartition("Name:")[2]
-    assert "├─ ✔ left             Succeeded" in last
-    assert "└─ ✔ right            Succeeded" in last
-    assert "✔ last ← left, right  Succeeded" in last
+    return process.returncode, shown
 
 
 def read(screen: int) -> bytes:

@@ -2,7 +2,18 @@
 
 import json
 
-from tests.kube import Namespace, kubectl, shell, tasks, workflow_manifest
+import pytest
+
+from tests.kube import (
+    OPERATOR_NAMESPACE,
+    KubectlError,
+    Namespace,
+    kubectl,
+    operator_pod,
+    shell,
+    tasks,
+    workflow_manifest,
+)
 
 PROBE = """
 import json, os, ssl, urllib.request, urllib.error
@@ -60,6 +71,15 @@ def test_a_tasks_pod_reads_runs_and_writes_only_what_is_its_own(
     # It waits for its child runs itself, which takes a list of runs and a watch.
     assert answers.pop("runs") == 200
     assert set(answers.values()) == {403}, answers
+
+
+def test_the_port_of_the_probes_serves_no_metrics() -> None:
+    pod = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{operator_pod()}"
+    assert kubectl("get", "--raw", f"{pod}:8080/proxy/readyz") == "ok"
+    assert "podhatch_workqueue_depth" in kubectl("get", "--raw", f"{pod}:8081/proxy/metrics")
+    for nothing in ("8080/proxy/metrics", "8081/proxy/healthz"):
+        with pytest.raises(KubectlError):
+            kubectl("get", "--raw", f"{pod}:{nothing}")
 
 
 def test_tasks_run_in_a_namespace_that_is_restricted(namespace: Namespace) -> None:

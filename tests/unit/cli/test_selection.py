@@ -94,3 +94,13 @@ async def test_of_runs_of_one_second_those_that_began_last_are_the_newest():
         for n in (1, 4, 2, 3)
     ]
     assert await found_in(runs, limit=2) == (["run-4", "run-3"], 2)
+
+
+async def test_only_the_runs_that_are_shown_are_read():
+    cluster = FakeCluster()
+    for second in range(20):
+        await cluster.create(manifest(f"run-{second}", second))
+    cluster.requests.clear()
+    found = await find_runs(cast("Cluster", cluster), "default", Selection(), 3)
+    assert [run["metadata"]["name"] for run in found.runs] == ["run-19", "run-18", "run-17"]
+    assert cluster.requests["get WorkflowRun"] == 3
