@@ -110,6 +110,15 @@ def check_dependencies(subject: str, fn: Function) -> None:
         raise InvalidDependencyError(f"{subject}: {error}") from None
 
 
+def all_dependencies(fn: Function) -> list[Function]:
+    """Return all that a task's function depends on, directly or not.
+
+    Raises:
+        InvalidDependencyError: As `check_dependencies` does.
+    """
+    return list(dict.fromkeys(_all(fn, ())))
+
+
 def needs_loop(fn: Function) -> bool:
     """Tell whether an async function is among a task's dependencies."""
     return any(

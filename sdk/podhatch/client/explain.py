@@ -3,8 +3,16 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from podhatch.api.labels import REPORT_ACCOUNT
 from podhatch.cluster import ApiError
 from podhatch.errors import NotInstalled, RequestRefused
+
+SPAWNING = ("WorkflowRun", "WorkflowEvent", "TaskResult")
+"""Kinds that a task's pod may use which may start child runs."""
+SPAWN_ADVICE = (
+    'set cluster_access="spawn" on the task that starts runs or pushes events '
+    "(clusterAccess: spawn in YAML)"
+)
 
 
 @contextmanager
@@ -25,6 +33,10 @@ def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
     except ApiError as error:
         subject = f"{kind} {name!r}" if name else f"the list of {kind} objects"
         subject += f" in namespace {namespace!r}"
+        if f":{REPORT_ACCOUNT}" in error.message and kind in SPAWNING:
+            raise RequestRefused(
+                f"{subject}: the task's pod may only report its own result: {SPAWN_ADVICE}"
+            ) from None
         if error.status != 404:
             raise RequestRefused(f"the API server refused {subject}: {error.message}") from None
         if error.message.startswith("namespaces "):

@@ -14,12 +14,12 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash
 from podhatch.api.pod import RUN_UID, TASK
 from podhatch.client import substitute
-from podhatch.client.explain import explained
+from podhatch.client.explain import SPAWN_ADVICE, explained
 from podhatch.client.portal import portal
 from podhatch.client.starting.manifest import Manifest
 from podhatch.client.target import Target
 from podhatch.client.waiting.follower import Followers
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 
 FIELD_MANAGER = "podhatch-sdk"
 WORKER_FIELD_MANAGER = "podhatch-worker"
@@ -178,7 +178,7 @@ async def session_of(target: Target) -> Session:
         target = Target()
     loop = asyncio.get_running_loop()
     if (loop, target) not in _sessions:
-        cluster = await Cluster.connect(kubeconfig=target.kubeconfig, context=target.context)
+        cluster = await _connect(target)
         if (loop, target) in _sessions:  # another run was faster
             await cluster.close()
         else:
@@ -187,6 +187,17 @@ async def session_of(target: Target) -> Session:
             resources.push_async_callback(cluster.close)
             resources.callback(_sessions.pop, (loop, target))
     return _sessions[loop, target]
+
+
+async def _connect(target: Target) -> Cluster:
+    try:
+        return await Cluster.connect(kubeconfig=target.kubeconfig, context=target.context)
+    except ClusterUnreachable:
+        if not os.environ.get(RUN_UID):
+            raise
+        raise ClusterUnreachable(
+            f"the task's pod has no access to the cluster: {SPAWN_ADVICE}"
+        ) from None
 
 
 def _client() -> str:

@@ -1,7 +1,9 @@
 """What a user reads when the API server refuses."""
 
+from pathlib import Path
+
 import pytest
-from podhatch import NotInstalled, PodhatchError, RequestRefused
+from podhatch import ClusterUnreachable, Hatchet, NotInstalled, PodhatchError, RequestRefused
 from podhatch.client.explain import explained
 from podhatch.cluster import ApiError
 
@@ -15,6 +17,16 @@ FORBIDDEN = "workflows.podhatch.dev is forbidden: User cannot create"
             ApiError(403, "Forbidden", FORBIDDEN),
             RequestRefused,
             f"the API server refused Workflow 'orders' in namespace 'shop': {FORBIDDEN}",
+        ),
+        (
+            ApiError(
+                403,
+                "Forbidden",
+                'User "system:serviceaccount:shop:podhatch-report" cannot list workflows',
+            ),
+            RequestRefused,
+            "the API server refused Workflow 'orders' in namespace 'shop': User "
+            '"system:serviceaccount:shop:podhatch-report" cannot list workflows',
         ),
         (
             ApiError(404, "NotFound", 'namespaces "shop" not found'),
@@ -41,3 +53,24 @@ def test_sentence(refusal: ApiError, error: type[PodhatchError], words: str) -> 
         raise refusal
     assert str(raised.value) == words
     assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize("kind", ["WorkflowRun", "WorkflowEvent", "TaskResult"])
+def test_a_task_that_may_only_report_is_told_what_to_set(kind: str) -> None:
+    refusal = 'User "system:serviceaccount:shop:podhatch-report" cannot create resource'
+    with pytest.raises(RequestRefused) as raised, explained(kind, "shop", "orders-1"):
+        raise ApiError(403, "Forbidden", refusal)
+    assert str(raised.value) == (
+        f"{kind} 'orders-1' in namespace 'shop': the task's pod may only report its own result: "
+        'set cluster_access="spawn" on the task that starts runs or pushes events (clusterAccess: '
+        "spawn in YAML)"
+    )
+
+
+def test_a_task_without_a_token_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PODHATCH_RUN_UID", "uid")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(ClusterUnreachable, match="no access to the cluster: set cl"):
+        Hatchet().event.push("paid", {})

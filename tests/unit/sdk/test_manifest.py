@@ -35,7 +35,6 @@ spec:
   - name: charge
     python: MODULE:charge
     executionTimeoutSeconds: 90.5
-    clusterAccess: spawn
     desiredWorkerLabels:
     - key: disk
       value: ssd

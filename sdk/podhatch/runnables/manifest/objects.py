@@ -19,6 +19,7 @@ from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.starting.manifest import Manifest
 from podhatch.errors import InvalidRun
+from podhatch.runnables.manifest.access import needed_access
 from podhatch.runnables.manifest.location import Location, is_installed, locate, locate_here
 from podhatch.runnables.manifest.parts import conditions_of, pod_settings
 from podhatch.runnables.manifest.source import source_config_map
@@ -137,7 +138,7 @@ def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
     settings = task.settings
     return {
         **vars(settings),
-        "cluster_access": settings.cluster_access or "spawn",
+        "cluster_access": settings.cluster_access or needed_access(task),
         "name": task.name,
         "python": location.python,
         "parents": [parent.name for parent in task.parents],
