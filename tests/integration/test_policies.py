@@ -1,5 +1,6 @@
 """The chart's admission policies on a real API server, with real tokens of real pods."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -368,87 +369,71 @@ def test_a_pod_that_reports_may_do_nothing_else(
 
 
 @pytest.fixture(scope="module")
-def stored(kubectl: Kubectl, runner: Kubectl, namespace: str) -> str:
-    """The result that the pod POD has written, with a label that somebody trusted added."""
-    runner("create", "-f", "-", manifests=[result(namespace, JOB)])
+def owners(kubectl: Kubectl, namespace: str) -> list[JsonObject]:
+    """A run that is there: the garbage collector deletes what belongs to nothing."""
+    run = child(namespace, "orders-1")
+    del run["spec"]["parent"], run["metadata"]["ownerReferences"]
+    kubectl("create", "-f", "-", manifests=[run])
+    return [owner(uid=kubectl.json("get", "wfr/orders-1", "-n", namespace)["metadata"]["uid"])]
+
+
+@pytest.fixture(scope="module")
+def stored(runner: Kubectl, owners: list[JsonObject], namespace: str) -> str:
+    """The result that the pod POD has written."""
+    runner("create", "-f", "-", manifests=[result(namespace, JOB, ownerReferences=owners)])
     return JOB
 
 
 def test_an_empty_patch_shows_a_pod_nothing_of_anothers_result(
     reporter: Kubectl, pods: Pods, stored: str, namespace: str
 ) -> None:
-    patch = (
-        "patch",
-        "taskresult",
-        stored,
-        "-n",
-        namespace,
-        "--type=merge",
-        "-p",
-        "{}",
-        "-o",
-        "json",
-    )
-    for who in (reporter, pods.enter_without_pod(REPORT_ACCOUNT)):
-        words = refused_raw(who, namespace, stored)
-        assert "may not write" in words or "is not bound to one" in words
-        assert refused(who, *patch)
+    metadata = {"name": stored, "namespace": namespace}
+    nothing = {"apiVersion": API, "kind": "TaskResult", "metadata": metadata}
+    with pytest.raises(Refused, match="may not write"):
+        apply_all(reporter, [nothing])
+    with pytest.raises(Refused, match="is not bound to one"):
+        apply_all(pods.enter_without_pod(REPORT_ACCOUNT), [nothing])
 
 
-def refused_raw(who: Kubectl, namespace: str, name: str) -> str:
-    """What the server answers to a patch without reading the object first, as kubectl would."""
-    applied = {
-        "apiVersion": API,
-        "kind": "TaskResult",
-        "metadata": {"name": name, "namespace": namespace},
-    }
-    return refused_manifest(who, applied)
-
-
-def refused_manifest(who: Kubectl, manifest: JsonObject) -> str:
-    try:
-        apply_all(who, [manifest])
-    except Refused as answer:
-        return str(answer)
-    return ""
+def patch_refused(kubectl: Kubectl, name: str, namespace: str, metadata: JsonObject) -> str:
+    """The words in which the server refuses other metadata of a result; empty when it takes it."""
+    body = json.dumps({"metadata": metadata})
+    words = ("--type=merge", "--dry-run=server", "-p", body)
+    return refused(kubectl, "patch", "taskresult", name, "-n", namespace, *words)
 
 
 def test_a_pod_gives_its_result_no_finalizer_later(
     runner: Kubectl, stored: str, namespace: str
 ) -> None:
-    patch = ("patch", "taskresult", stored, "-n", namespace, "--type=merge", "-p")
-    stays = '{"metadata":{"finalizers":["evil.example/stay"]}}'
-    assert "a TaskResult has none" in refused(runner, *patch, stays)
-    foreign = (
-        '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"n","uid":"u"}]}}'
-    )
-    assert "has one owner" in refused(runner, *patch, foreign)
+    stays = {"finalizers": ["evil.example/stay"]}
+    assert "a TaskResult has none" in patch_refused(runner, stored, namespace, stays)
+    foreign = {"ownerReferences": [owner(kind="Node", apiVersion="v1")]}
+    assert "has one owner" in patch_refused(runner, stored, namespace, foreign)
 
 
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"ownerReferences": None}, ""),
+        ({"labels": {"a": "b"}}, "is not bound to one"),
+        ({"finalizers": ["a.example/stay"]}, "is not bound to one"),
+        ({"ownerReferences": [owner()]}, "is not bound to one"),
+    ],
+)
 def test_others_may_only_take_away_what_keeps_a_result_from_being_deleted(
-    kubectl: Kubectl, stored: str, namespace: str
+    kubectl: Kubectl, stored: str, namespace: str, metadata: JsonObject, words: str
 ) -> None:
-    patch = (
-        "patch",
-        "taskresult",
-        stored,
-        "-n",
-        namespace,
-        "--type=merge",
-        "--dry-run=server",
-        "-p",
-    )
-    assert refused(kubectl, *patch, '{"metadata":{"ownerReferences":null}}') == ""
-    assert "not bound to one" in refused(kubectl, *patch, '{"metadata":{"labels":{"a":"b"}}}')
-    assert "not bound to one" in refused(kubectl, *patch, '{"metadata":{"finalizers":["a.b/c"]}}')
+    answer = patch_refused(kubectl, stored, namespace, metadata)
+    assert words in answer if words else answer == ""
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
 def test_results_can_be_deleted_in_every_way(
-    kubectl: Kubectl, pods: Pods, runner: Kubectl, namespace: str, cascade: str
+    kubectl: Kubectl, pods: Pods, owners: list[JsonObject], namespace: str, cascade: str
 ) -> None:
     name = f"deleted-{cascade}"
-    pods.enter_as(f"{name}-x7k2p")("create", "-f", "-", manifests=[result(namespace, name)])
+    written = result(namespace, name, ownerReferences=owners)
+    pods.enter_as(f"{name}-x7k2p")("create", "-f", "-", manifests=[written])
     kubectl("delete", "taskresult", name, "-n", namespace, f"--cascade={cascade}", "--timeout=30s")
 
 
