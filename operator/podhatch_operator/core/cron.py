@@ -4,7 +4,7 @@ The reconciler of crons shows it what there is, and carries out the plan.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -73,7 +73,9 @@ def plan_cron(
     if cause is None or cause.cron.metadata.deletion_timestamp:
         return plan
     cron = cause.cron
-    problem = _problem(cause, observed, refused)
+    after = {**observed.ticks}
+    after |= {name: {**after[name], "status": status} for name, status in plan.jobs.items()}
+    problem = _problem(cause, replace(observed, ticks=after), refused)
     status = _status(cron, observed, problem, now)
     stored = cron.status or CronWorkflowStatus()
     create, patch = _cron_job_steps(cron, observed.cron_job)
