@@ -71,9 +71,10 @@ class Kubectl:
         kubeconfig.write_text(json.dumps(config))
         return Kubectl(kubeconfig)
 
-    def impersonating(self, user: str) -> "Kubectl":
-        """Return the way of `user`, as an administrator may take it."""
-        return Kubectl(self.kubeconfig, (f"--as={user}",))
+    def impersonating(self, user: str, *groups: str) -> "Kubectl":
+        """Return the way of `user`, with the rights of `groups`, as an administrator may take it."""
+        flags = (f"--as={user}", *(f"--as-group={group}" for group in groups))
+        return Kubectl(self.kubeconfig, flags)
 
 
 def apply_all(kubectl: Kubectl, manifests: Sequence[JsonObject], *flags: str) -> str:
