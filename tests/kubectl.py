@@ -72,7 +72,7 @@ class Kubectl:
         return Kubectl(kubeconfig)
 
     def impersonating(self, user: str, *groups: str) -> "Kubectl":
-        """Return the way of `user`, with the rights of `groups`, as an administrator may take it."""
+        """Return the way of `user` in these groups, as an administrator may take it."""
         flags = (f"--as={user}", *(f"--as-group={group}" for group in groups))
         return Kubectl(self.kubeconfig, flags)
 

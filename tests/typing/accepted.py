@@ -166,7 +166,7 @@ hatchet.workflow(
 )
 
 
-@hatchet.task(input_validator=Order, retries=3, image_pull_policy="Always", cluster_access=False)
+@hatchet.task(input_validator=Order, retries=3, image_pull_policy="Always", cluster_access="none")
 def alone(input: Order, ctx: Context) -> Receipt:
     return Receipt(paid=input.id)
 

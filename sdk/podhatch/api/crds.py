@@ -168,6 +168,7 @@ DEFINITIONS = (
         (
             Column("Key", ".spec.key"),
             Column("Scope", ".spec.scope"),
+            Column("PushedBy", ".spec.pushedBy.user", wide=True),
             Column("Runs", ".status.triggeredRuns[*].run", description="Runs the event started."),
             _AGE,
         ),

@@ -149,6 +149,18 @@ async def test_attempts_side_by_side(operator: Operator) -> None:
     assert operator.cluster.order.count("create ServiceAccount") == 1
 
 
+async def test_a_namespace_has_only_the_accounts_that_its_tasks_use(operator: Operator) -> None:
+    spawning = {**python("b"), "clusterAccess": "spawn"}
+    await started(operator, python("a"), spawning, {**python("c"), "clusterAccess": "none"})
+    made = [each["metadata"]["name"] for each in operator.cluster.objects("ServiceAccount")]
+    assert sorted(made) == ["podhatch-report", "podhatch-spawn"]
+    bindings = operator.cluster.objects("RoleBinding")
+    for binding in bindings:
+        name = binding["metadata"]["name"]
+        assert binding["roleRef"]["name"] == binding["subjects"][0]["name"] == name
+    assert len(bindings) == 2
+
+
 async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator) -> None:
     await started(operator)
     unaware = operator.unaware_of_jobs()
