@@ -7,6 +7,9 @@ from podhatch.api.crds import DEFINITIONS
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, Kind
 
+_BUILT_IN = {"Event": {"regarding.uid", "type"}}
+"""Fields of Kubernetes' own kinds by which the operator selects."""
+
 
 class Selection(TypedDict, total=False):
     label_selector: str
@@ -28,6 +31,7 @@ class Selected:
             if definition.model.__name__ == kind.kind
             for path in definition.selectable
         }
+        allowed |= _BUILT_IN.get(kind.kind, set())
         for name, _, _ in self._fields:
             if name not in allowed:
                 raise ApiError(400, "BadRequest", f"field label not supported: {name}")

@@ -49,5 +49,7 @@ class Plan:
     """False: the status may wait a moment, since more is likely to follow."""
     events: tuple[JsonObject, ...] = ()
     """Kubernetes Events to post once the status is written. AlreadyExists is success."""
+    look_up: tuple[str, ...] = ()
+    """Uids of Jobs and pods whose Kubernetes Events may say why a pod does not start."""
     requeue_at: datetime | None = None
     """When to plan again although nothing changed."""

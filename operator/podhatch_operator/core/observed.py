@@ -65,6 +65,10 @@ class ObservedCron:
     """The Workflow that the cron's runs are of."""
 
 
+Notes = Mapping[str, Sequence[JsonObject]]
+"""Kubernetes Events of type Warning, by the uid of the Job or pod that they regard."""
+
+
 @dataclass(frozen=True)
 class Observed:
     """A run and all that the cluster holds about it, as raw objects without managedFields."""
@@ -89,3 +93,5 @@ class Observed:
     """The runs above the run that are known, its parent first; see `depth`."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """Children the API server just refused, by name: for the second plan of a reconcile."""
+    notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
+    """What the first plan of a reconcile asked for, to explain why a pod does not start."""

@@ -246,6 +246,7 @@ class _Run:
             end=(*(step.end for step in steps if step.end), *lingering.end),
             delete=given_up.delete,
             urgent=any(step.urgent for step in steps),
+            look_up=tuple(step.look_up for step in steps if step.look_up),
             requeue_at=_first([*moments, given_up.look_again_at, lingering.look_again_at]),
         )
 

@@ -15,7 +15,7 @@ from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.attempt import Attempt
 from podhatch_operator.core.decision import PodDeadline
-from podhatch_operator.core.diagnosis import diagnose
+from podhatch_operator.core.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
 from podhatch_operator.core.ended import Ended
 from podhatch_operator.core.entry import (
     bounded,
@@ -77,6 +77,8 @@ class Step:
     """The pod of the running attempt, whose time is over."""
     urgent: bool = False
     """Nothing may follow from this step before the status that holds it is stored."""
+    look_up: str | None = None
+    """Uid of the Job or pod whose Events may say why the attempt does not start."""
     look_again_at: datetime | None = None
 
 
@@ -240,7 +242,7 @@ def _try(task: TaskSpec, old: TaskStatus, scene: Scene) -> Step:
 
 
 def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -> Step:
-    """A quota may be free again later; an object that is invalid stays invalid."""
+    """A quota or a webhook may be free again later; an object that is invalid stays invalid."""
     queued_at = old.queued_at or now
     message = bounded(f"the API server refused the attempt: {refusal.message}")
     waiting = kept(
@@ -251,7 +253,7 @@ def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -
         attempt=old.attempt,
         queued_at=queued_at,
     )
-    if refusal.code != 403:
+    if refusal.code not in (403, 500):
         return Step(failed(waiting, REFUSED, message, now))
     deadline = _schedule_deadline(task, queued_at)
     if now >= deadline:
@@ -281,7 +283,7 @@ def _follow(task: TaskSpec, old: TaskStatus, attempt: Attempt, scene: Scene) -> 
         return _ended(task, current, ended, scene)
     until = ended.until if ended else None
     if not started:
-        return _not_started(task, current, job, pod, until, now)
+        return _not_started(task, current, evidence, until, scene)
     running = container_state(pod).get("running") if pod else None
     started_at = read_time(running.get("startedAt")) if running else old.started_at
     status = current.model_copy(update={"state": "Running", "started_at": started_at})
@@ -303,22 +305,28 @@ def _within_time(task: TaskSpec, step: Step, pod: JsonObject, now: datetime) -> 
 def _not_started(
     task: TaskSpec,
     current: TaskStatus,
-    job: JsonObject | None,
-    pod: JsonObject | None,
+    evidence: Evidence,
     until: datetime | None,
-    now: datetime,
+    scene: Scene,
 ) -> Step:
-    diagnosis = diagnose(pod, job, current.job or "")
+    job, pod, now = evidence.job, evidence.pod, scene.now
+    uid: str = (pod or job or {"metadata": {}})["metadata"].get("uid", "")
+    notes = scene.observed.notes.get(uid, ())
+    diagnosis = diagnose(pod, job, current.job or "", notes)
     explained = {"reason": diagnosis.reason, "message": bounded(diagnosis.message)}
     waiting = current.model_copy(update=explained)
     if until is not None:
         return Step(waiting, look_again_at=until)
+    due = lookup_due(pod, job, now)
+    look_up = uid if due and now >= due else None
     deadline = _schedule_deadline(task, current.queued_at or now)
     if now < deadline:
-        return Step(waiting, look_again_at=deadline)
+        again = now + LOOK_UP_AGAIN if look_up else due
+        soon = min(deadline, again) if again else deadline
+        return Step(waiting, look_up=look_up, look_again_at=soon)
     if pod is None and job is not None and had_a_pod(job):
         return Step(waiting, look_again_at=now + UNSEEN_POD_PAUSE)
-    return Step(_schedule_timed_out(task, current, diagnosis.message, now))
+    return Step(_schedule_timed_out(task, current, diagnosis.message, now), look_up=look_up)
 
 
 def _ended(task: TaskSpec, current: TaskStatus, ended: Ended, scene: Scene) -> Step:

@@ -38,6 +38,8 @@ REFUSED = (400, 403, 413, 422)
 """Trying again at once would be refused again: the user is told instead."""
 TOO_LARGE = ("request is too large", "message larger than max")
 """What etcd says of an object that it cannot hold; the API server passes it on as its own error."""
+WEBHOOK_IS_AWAY = "failed calling webhook"
+"""What the API server says when an admission webhook does not answer: it may be back soon."""
 MAX_PARALLEL = 16
 """Attempts that are created side by side, of all runs together."""
 _DELETABLE = {kind.kind: kind for kind in (JOB, WORKFLOW_RUN, CONTROLLER_REVISION, WORKFLOW_EVENT)}
@@ -45,8 +47,24 @@ _DELETABLE = {kind.kind: kind for kind in (JOB, WORKFLOW_RUN, CONTROLLER_REVISIO
 
 def is_refused(error: ApiError) -> bool:
     """Return whether what was asked would be refused again."""
-    is_too_large = error.status == 500 and any(words in error.message for words in TOO_LARGE)
-    return error.status in REFUSED or is_too_large
+    return error.status in REFUSED or _is_too_large(error)
+
+
+def _is_too_large(error: ApiError) -> bool:
+    return error.status == 500 and any(words in error.message for words in TOO_LARGE)
+
+
+def _refusal(error: ApiError) -> Refusal:
+    """Return what to tell of an attempt that the API server did not accept.
+
+    Raises:
+        ApiError: any other failure.
+    """
+    if _is_too_large(error):
+        return Refusal(413, error.message)
+    if error.status in REFUSED or (error.status == 500 and WEBHOOK_IS_AWAY in error.message):
+        return Refusal(error.status, error.message)
+    raise error
 
 
 class Children:
@@ -150,9 +168,7 @@ class Children:
                 await self._account.ensure_for(manifest)
                 refusal = await self._create(run, manifest)
             except ApiError as error:
-                if not is_refused(error):
-                    raise
-                refusal = Refusal(error.status, error.message)
+                refusal = _refusal(error)
             if refusal:
                 return {manifest["metadata"]["name"]: refusal}
         return {}

@@ -14,6 +14,7 @@ from podhatch_operator.core.observed import Observed, Refusal
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.runtime.affected import keys_beside_run
 from podhatch_operator.runtime.cache import CHILDREN
+from podhatch_operator.runtime.event_lookup import EventLookup
 from podhatch_operator.runtime.held_status import HeldStatuses
 from podhatch_operator.runtime.keys import Key
 from podhatch_operator.runtime.metrics import Hops
@@ -28,6 +29,7 @@ class RunReconciler:
         self._bench = bench
         self._hops = hops
         self._held = HeldStatuses(bench.clocks.monotonic)
+        self._events = EventLookup(bench.cluster, bench.clocks.monotonic)
 
     async def reconcile(self, key: Key) -> None:
         """Do what there is to do for this run now."""
@@ -42,6 +44,10 @@ class RunReconciler:
             return
         now = bench.now()
         plan = plan_run(observed, bench.defaults, now)
+        if plan.look_up:
+            notes = await self._events.find(key.namespace, plan.look_up)
+            observed = replace(observed, notes=notes)
+            plan = plan_run(observed, bench.defaults, now)
         refusals = await bench.children.create(observed.run, plan.create) if plan.create else {}
         if any(manifest["kind"] == JOB.kind for manifest in plan.create):
             self._hops.job_created(result_arrived)

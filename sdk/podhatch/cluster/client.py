@@ -26,7 +26,8 @@ from podhatch.cluster.watch import WatchEvent, decode, lines
 PAGE_SIZE = 500
 ROWS_PAGE_SIZE = 5000
 MAX_TRIES = 6
-REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=35, sock_connect=10)
+"""An admission webhook may take 30 seconds, and only the API server's answer names it."""
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
 """The API server sends a bookmark each minute: a stream silent for longer is dead."""
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)

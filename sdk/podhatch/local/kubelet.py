@@ -11,7 +11,7 @@ from pathlib import Path
 
 from podhatch.api.labels import WORKFLOW
 from podhatch.api.model import JsonObject
-from podhatch.api.pod import EXIT_CANCELLED, Report
+from podhatch.api.pod import Report
 from podhatch.cluster import LogLine
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
@@ -22,6 +22,7 @@ from podhatch.local.pods import (
     ended_pod,
     job_end,
     no_code,
+    out_of_time,
     running_pod,
     task_result,
     waiting_pod,
@@ -109,13 +110,12 @@ class Kubelet:
 
     def end(self, pod: str) -> None:
         """Stop a pod whose time is over, and keep it."""
-        job: str = self._cluster.stored("Pod")[pod]["metadata"]["labels"][
-            "batch.kubernetes.io/job-name"
-        ]
+        metadata = self._cluster.stored("Pod")[pod]["metadata"]
+        job: str = metadata["labels"]["batch.kubernetes.io/job-name"]
         if execution := self._running.pop(job, None):
             execution.cancel()
             self._stopping.append(execution)
-            self._finish(job, Ended(EXIT_CANCELLED))
+            self._finish(job, out_of_time(metadata["labels"]))
 
     # What executions tell, from their own threads.
 

@@ -91,5 +91,17 @@ def no_code(work: Work) -> Ended:
     return Ended(pod.EXIT_FAILED, report=report)
 
 
+def out_of_time(names: JsonObject) -> Ended:
+    """Return the end of a container task that a mock stands in for, by the labels of its Job."""
+    report = Report(
+        run=names[labels.RUN],
+        task=names[labels.TASK],
+        attempt=int(names[labels.ATTEMPT]),
+        outcome="TimedOut",
+        error=ErrorReport(type="TimedOut", message="task exceeded its execution timeout"),
+    )
+    return Ended(pod.EXIT_TIMED_OUT, report=report)
+
+
 def _status(phase: str, state: JsonObject) -> JsonObject:
     return {"phase": phase, "containerStatuses": [{"name": _CONTAINER, "state": state}]}

@@ -165,3 +165,29 @@ def test_a_container_beside_the_task_is_ended_while_the_run_goes_on_and_after_it
     assert plan(two, status, **children(over)).end == (PodDeadline("pod", 35),)
     finished = {**status, "phase": "Succeeded", "finishedAt": ago(60)}
     assert plan(two, finished, **children(over)).end == (PodDeadline("pod", 35),)
+
+
+NOTE: JsonObject = {"reason": "FailedMount", "note": "no such volume", "eventTime": ago(1)}
+
+
+def test_a_plan_asks_for_events_once_a_pod_does_not_start_and_explains_by_them() -> None:
+    its_pod = pod()
+    its_pod["metadata"]["uid"] = "pod-uid"
+    first = plan(FLOW, **children(its_pod))
+    assert (first.look_up, first.requeue_at) == ((), NOW + timedelta(seconds=4))
+    later = plan(FLOW, first.status, later=4, **children(its_pod))
+    assert (later.look_up, later.requeue_at) == (("pod-uid",), NOW + timedelta(seconds=19))
+    told = plan(FLOW, first.status, later=4, notes={"pod-uid": [NOTE]}, **children(its_pod))
+    entry = entries(told)["a"]
+    assert (entry["state"], entry["reason"]) == ("Queued", "FailedMount")
+    assert "no such volume" in entry["message"]
+    late = plan(FLOW, QUEUED, later=20, notes={"pod-uid": [NOTE]}, **children(its_pod))
+    assert entries(late)["a"]["reason"] == "ScheduleTimedOut"
+    assert "no such volume" in entries(late)["a"]["message"]
+
+
+def test_the_events_of_a_job_that_gets_no_pod_are_asked_for() -> None:
+    assert plan(FLOW, QUEUED, later=4, **children()).look_up == ("job-uid",)
+    seen = job("a")
+    seen["status"]["active"] = 1
+    assert plan(FLOW, QUEUED, later=20, **children(its_job=seen)).look_up == ()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -75,6 +76,30 @@ print([name for name in unwanted if name in sys.modules])
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_mock_of_a_container_task_has_its_time_limit() -> None:
+    never = threading.Event()
+
+    def stuck(_input: object, _ctx: object) -> bool:
+        return never.wait(20)
+
+    limited = container_task("shell", executionTimeoutSeconds=0.1)
+    manifest = Manifest("flow", "h", workflow(limited), None)
+    created = {
+        "apiVersion": "podhatch.dev/v1alpha1",
+        "kind": "WorkflowRun",
+        "metadata": {"name": "flow-1"},
+        "spec": {"workflow": "flow"},
+    }
+    with local_runs(LocalOptions(mocks={"shell": stuck})) as session:
+        wait(session.publish(manifest))
+        run = WorkflowRun.model_validate(
+            wait(session.followers.end_of(wait(session.create(created))))
+        )
+        never.set()
+    assert run.status is not None
+    assert (run.status.phase, run.status.tasks[0].reason) == ("Failed", "TimedOut")
 
 
 @pytest.mark.parametrize("mocks", [{}, {"shell": {"ok": True}}])

@@ -157,6 +157,22 @@ def test_a_job_of_a_finished_run_is_held_while_it_may_have_to_be_ended() -> None
     assert observe(cache).jobs == {"job-1": ended_job("job-1")}
 
 
+def pod_with(containers: int, version: int, phase: str) -> JsonObject:
+    spec: JsonObject = {"containers": [{"name": str(number)} for number in range(containers)]}
+    made = child("Pod", f"with-{containers}", version)
+    return {**made, "spec": spec, "status": {"phase": phase}}
+
+
+def test_a_pod_of_a_finished_run_is_held_while_a_container_may_keep_it() -> None:
+    cache = new_cache()
+    cache.apply(WORKFLOW_RUN, run(2, phase="Succeeded"))
+    for containers in (1, 2):
+        cache.apply(POD, pod_with(containers, 3, "Running"))
+    assert set(observe(cache).pods) == {"with-2"}
+    cache.apply(POD, pod_with(2, 4, "Failed"))
+    assert observe(cache).pods == {}
+
+
 @pytest.mark.parametrize(
     ("kind", "raw", "expected"),
     [

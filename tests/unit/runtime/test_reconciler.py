@@ -7,6 +7,7 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    EVENT,
     JOB,
     WORKFLOW,
     WORKFLOW_RUN,
@@ -14,7 +15,7 @@ from podhatch.cluster import (
     Cluster,
     ClusterUnreachable,
 )
-from podhatch_operator.core.decision import Extension
+from podhatch_operator.core.decision import Extension, PodDeadline
 from podhatch_operator.core.revision import current_revision
 from podhatch_operator.runtime.children import Children
 from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
@@ -423,3 +424,103 @@ def report_of(job: JsonObject, **spec: object) -> JsonObject:
         "metadata": {"name": metadata["name"], "namespace": NAMESPACE, "labels": names},
         "spec": {"run": "run", "task": names["podhatch.dev/task"], "attempt": 1, **spec},
     }
+
+
+AWAY = 'Internal error occurred: failed calling webhook "guard.example": connection refused'
+
+
+async def test_an_admission_webhook_that_is_away_is_told_and_waited_for(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = ApiError(500, "InternalError", AWAY)
+    with pytest.raises(RetryLater, match="failed calling webhook"):
+        await operator.reconciler.reconcile(RUN)
+    [entry] = operator.status()["tasks"]
+    assert (entry["state"], entry["reason"]) == ("Queued", "Refused")
+    assert AWAY in entry["message"]
+    operator.cluster.refusals.clear()
+    await operator.reconciler.reconcile(RUN)
+    assert len(operator.jobs()) == 1
+
+
+async def test_an_object_that_etcd_cannot_hold_fails_its_task(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = ApiError(500, "Unknown", "request is too large")
+    with pytest.raises(RetryLater, match="413"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.status()["tasks"][0]["state"] == "Failed"
+
+
+def event_about(uid: str) -> JsonObject:
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.kind,
+        "metadata": {"name": "job.1", "namespace": NAMESPACE},
+        "regarding": {"uid": uid},
+        "type": "Warning",
+        "reason": "FailedCreate",
+        "note": "exceeded quota: pods",
+        "eventTime": "2026-11-23T12:00:01Z",
+    }
+
+
+async def test_events_explain_a_job_without_a_pod_and_are_read_for_nothing_else(
+    operator: Operator,
+) -> None:
+    await started(operator)
+    (job,) = operator.cluster.objects("Job")
+    await operator.cluster.create_as_user(event_about(job["metadata"]["uid"]))
+    await operator.cluster.create_as_user(
+        event_about("another") | {"metadata": {"name": "job.2", "namespace": NAMESPACE}}
+    )
+    operator.timers.pass_time(2)
+    await operator.work()
+    assert operator.cluster.requests["list Event"] == 0
+    operator.timers.pass_time(5)
+    await operator.work()
+    await operator.reconciler.reconcile(RUN)
+    assert operator.cluster.requests["list Event"] == 1
+    operator.timers.pass_time(HOLD_SECONDS + 0.1)
+    await operator.work()
+    [entry] = operator.status()["tasks"]
+    assert entry["reason"] == "FailedCreate"
+    assert "exceeded quota: pods" in entry["message"]
+
+
+async def test_events_that_may_not_be_read_stop_no_run(operator: Operator) -> None:
+    await started(operator)
+    operator.cluster.refusals["list Event"] = ApiError(403, "Forbidden", "events is forbidden")
+    operator.timers.pass_time(7)
+    await operator.work()
+    operator.timers.pass_time(HOLD_SECONDS + 0.1)
+    await operator.work()
+    assert operator.status()["tasks"][0]["reason"] == "WaitingForPod"
+
+
+async def test_a_pod_that_keeps_running_beside_its_task_is_given_a_deadline(
+    operator: Operator,
+) -> None:
+    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    pod: JsonObject = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": NAMESPACE, "labels": {}},
+        "spec": {"containers": []},
+    }
+    await operator.cluster.create_as_user(pod)
+    await children.end(NAMESPACE, [PodDeadline("p", 9), PodDeadline("gone", 9)])
+    (changed,) = operator.cluster.objects("Pod")
+    assert changed["spec"]["activeDeadlineSeconds"] == 9
+
+
+@pytest.mark.parametrize(("status", "is_raised"), [(403, False), (422, False), (500, True)])
+async def test_a_pod_that_cannot_be_ended_stops_no_run(
+    operator: Operator, status: int, is_raised: bool
+) -> None:
+    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    operator.cluster.refusals["patch Pod"] = ApiError(status, "No", "no")
+    ended = children.end(NAMESPACE, [PodDeadline("p", 9)])
+    if is_raised:
+        with pytest.raises(ApiError):
+            await ended
+    else:
+        await ended
