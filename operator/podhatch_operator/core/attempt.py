@@ -45,10 +45,14 @@ class Attempt:
     run: WorkflowRun
     task: TaskSpec
     number: int
+    job: str | None = None
+    """The Job that the status names, once there is one."""
 
     @property
     def name(self) -> str:
         """Name of the attempt's Job, ConfigMap and TaskResult."""
+        if self.job is not None:
+            return self.job
         metadata = self.run.metadata
         return _name(metadata.name, metadata.uid, self.task.name, self.number)
 

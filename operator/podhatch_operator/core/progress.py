@@ -125,7 +125,7 @@ def output_text(step: Step, observed: Observed) -> str | None:
 def _known_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt | None:
     """Return the attempt that is under way: as the status has it, or made since and not noted."""
     if old.job:
-        return Attempt(scene.run, task, old.attempt)
+        return Attempt(scene.run, task, old.attempt, old.job)
     following = _following_attempt(task, old, scene)
     return following if following.name in scene.observed.jobs else None
 

@@ -182,3 +182,22 @@ def test_a_reported_time_lies_within_the_life_of_the_attempt(told: str, kept: st
     made = plan(flow, **children)
     assert entries(made)["a"]["finishedAt"] == kept
     assert states(made) == {"a": "Succeeded", "b": "Pending"}
+
+
+def test_an_attempt_under_way_is_the_job_that_the_status_names() -> None:
+    """Whatever the names of new Jobs are made of: a newer operator may make them otherwise."""
+    flow = workflow(task("a"))
+    entry = {"name": "a", "state": "Queued", "attempt": 1, "job": "named-otherwise"}
+    status = {**stored(plan(flow)), "tasks": [entry]}
+    old = job("a")
+    old["metadata"]["name"] = "named-otherwise"
+    report_of_it = {"named-otherwise": {"metadata": {"name": "r"}, "spec": report("a")}}
+    raw = run(status)
+    [revision, *_] = plan_run(Observed(run(), flow), DEFAULTS, NOW).create
+    pins = {revision["metadata"]["name"]: revision}
+    made = plan_run(
+        Observed(raw, flow, pins, jobs={"named-otherwise": old}, results=report_of_it),
+        DEFAULTS,
+        NOW,
+    )
+    assert (made.create, stored(made)["phase"]) == ((), "Succeeded")
