@@ -14,6 +14,13 @@ SPAWN_ADVICE = (
     "(clusterAccess: spawn in YAML)"
 )
 
+NO_ACCESS = f"the task's pod has no access to the cluster: {SPAWN_ADVICE}"
+
+
+def only_reports(subject: str) -> str:
+    """Return why a pod with the access `report` may not touch an object."""
+    return f"{subject}: the task's pod may only report its own result: {SPAWN_ADVICE}"
+
 
 @contextmanager
 def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
@@ -34,9 +41,7 @@ def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
         subject = f"{kind} {name!r}" if name else f"the list of {kind} objects"
         subject += f" in namespace {namespace!r}"
         if f":{REPORT_ACCOUNT}" in error.message and kind in SPAWNING:
-            raise RequestRefused(
-                f"{subject}: the task's pod may only report its own result: {SPAWN_ADVICE}"
-            ) from None
+            raise RequestRefused(only_reports(subject)) from None
         if error.status != 404:
             raise RequestRefused(f"the API server refused {subject}: {error.message}") from None
         if error.message.startswith("namespaces "):

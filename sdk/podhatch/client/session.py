@@ -14,7 +14,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash
 from podhatch.api.pod import RUN_UID, TASK
 from podhatch.client import substitute
-from podhatch.client.explain import SPAWN_ADVICE, explained
+from podhatch.client.explain import NO_ACCESS, explained
 from podhatch.client.portal import portal
 from podhatch.client.starting.manifest import Manifest
 from podhatch.client.target import Target
@@ -195,9 +195,7 @@ async def _connect(target: Target) -> Cluster:
     except ClusterUnreachable:
         if not os.environ.get(RUN_UID):
             raise
-        raise ClusterUnreachable(
-            f"the task's pod has no access to the cluster: {SPAWN_ADVICE}"
-        ) from None
+        raise ClusterUnreachable(NO_ACCESS) from None
 
 
 def _client() -> str:

@@ -6,12 +6,13 @@ locally what they do elsewhere.
 
 import re
 
-from podhatch.api.labels import API_VERSION
+from podhatch.api.labels import API_VERSION, TASK, WORKFLOW
 from podhatch.api.model import JsonObject
 from podhatch.api.names import MAX_LABEL_VALUE, TASK_NAME_PATTERN, object_name
+from podhatch.client.explain import NO_ACCESS, only_reports
 from podhatch.client.session import Session
 from podhatch.client.waiting.follower import Followers
-from podhatch.errors import InvalidRun
+from podhatch.errors import ClusterUnreachable, InvalidRun, RequestRefused
 from podhatch.local.cluster import NAMESPACE
 from podhatch.local.engine import Engine
 from podhatch.runner.loader import is_known
@@ -27,13 +28,39 @@ class LocalSession(Session):
 
     async def create(self, manifest: JsonObject) -> JsonObject:
         """Create the object."""
+        self._check_access(manifest)
         self._check_code(manifest)
         return await super().create(manifest)
 
     async def create_once(self, manifest: JsonObject) -> JsonObject | None:
         """Create the object, or return None if there is one of its name."""
+        self._check_access(manifest)
         self._check_code(manifest)
         return await super().create_once(manifest)
+
+    def _check_access(self, manifest: JsonObject) -> None:
+        """Refuse what the pod of the task that asks would not be allowed to do."""
+        asked_by = self._task_that_asks(manifest["spec"])
+        # Under an account of the user's, the cluster alone knows what the pod may do.
+        if asked_by is None or asked_by.get("pod", {}).get("serviceAccountName"):
+            return
+        access = asked_by.get("clusterAccess", "report")
+        if access == "none":
+            raise ClusterUnreachable(NO_ACCESS)
+        if access == "report":
+            name = manifest["metadata"]["name"]
+            raise RequestRefused(only_reports(f"{manifest['kind']} {name!r}"))
+
+    def _task_that_asks(self, spec: JsonObject) -> JsonObject | None:
+        """Return the task, as its workflow has it, that starts a run or pushes an event."""
+        cluster = self.engine.cluster
+        source: JsonObject = spec.get("parent") or spec.get("pushedBy") or {}
+        job = cluster.find("Job", source.get("job", ""))
+        names: dict[str, str] = job["metadata"]["labels"] if job else {}
+        workflow = cluster.find("Workflow", names.get(WORKFLOW, ""))
+        if workflow is None:
+            return None
+        return next((each for each in _tasks(workflow) if each["name"] == names[TASK]), None)
 
     def _check_code(self, manifest: JsonObject) -> None:
         """Refuse a run for whose workflow nobody would ever come."""
@@ -69,11 +96,15 @@ class LocalSession(Session):
                 )
 
 
-def _task_names(workflow: JsonObject) -> list[str]:
-    """Return the names of a workflow's tasks, those at its end too."""
+def _tasks(workflow: JsonObject) -> list[JsonObject]:
+    """Return a workflow's tasks, those at its end too."""
     spec = workflow["spec"]
     hooks = (spec.get("onFailureTask"), spec.get("onSuccessTask"))
-    return [each["name"] for each in (*spec["tasks"], *hooks) if each]
+    return [each for each in (*spec["tasks"], *hooks) if each]
+
+
+def _task_names(workflow: JsonObject) -> list[str]:
+    return [each["name"] for each in _tasks(workflow)]
 
 
 def _mocked_workflow(stub: str) -> JsonObject:
