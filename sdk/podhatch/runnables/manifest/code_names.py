@@ -10,7 +10,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import cast
 
-_GLOBALS = ("LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+_IN_CLASSES = ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ def names_of(code: CodeType) -> CodeNames:
     for each in _with_inner(code):
         constants: list[object] = []
         for step in dis.get_instructions(each):
-            if step.opname in _GLOBALS:
+            if step.opname == "LOAD_GLOBAL":
                 certain.add(step.argval)
-            elif step.opname == "LOAD_NAME":
+            elif step.opname in _IN_CLASSES:
                 variables.add(step.argval)
             elif step.opname == "IMPORT_NAME":
                 imports.append(_import(step.argval, constants))
-            elif "ATTR" in step.opname or step.opname == "LOAD_METHOD":
+            elif step.opname in _ATTRIBUTES:
                 attributes.add(step.argval)
             if step.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
                 constants.append(step.argval)
