@@ -78,8 +78,14 @@ EVENT: JsonObject = {
     "spec": {"key": "order:paid", "scope": HOSTILE, "payload": {"note": HOSTILE}},
     "status": {"message": HOSTILE},
 }
+TABLE: JsonObject = {
+    "metadata": {"resourceVersion": "1"},
+    "columnDefinitions": [{"name": "Name"}, {"name": "Created"}],
+    "rows": [{"cells": ["w-1", "2026-11-24T12:00:00Z"]}],
+}
 COMMANDS: list[tuple[list[str], list[Answer]]] = [
     (["get", "w-1"], [Answer(body=FAILED), status(404, "NotFound", 'no "w"'), list_of()]),
+    (["list"], [Answer(body=TABLE), Answer(body=FAILED)]),
     (["watch", "w-1"], [Answer(body=FAILED), status(404, "NotFound", 'no "w"')]),
     (["workflows", "get", "w"], [Answer(body=WORKFLOW)]),
     (["workflows", "list"], [list_of(WORKFLOW)]),
