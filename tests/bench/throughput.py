@@ -163,8 +163,7 @@ def fake_workflow() -> JsonObject:
     """Return a workflow of one task that runs on fake nodes alone."""
     task = shell("only", "true", desiredWorkerLabels=[{**NODE_LABEL, "required": True}])
     task["container"]["image"] = IMAGE
-    template = {"spec": {"tolerations": [TOLERATION]}}
-    return workflow_manifest(WORKFLOW, task, podTemplate=template)
+    return workflow_manifest(WORKFLOW, task, pod={"tolerations": [TOLERATION]})
 
 
 async def measure(namespace: Namespace) -> Measured:

@@ -1,5 +1,7 @@
 """Fake nodes take the pods of benchmarks and no others."""
 
+from podhatch.api.workflow import Workflow
+
 from tests.bench.throughput import fake_workflow
 from tests.cluster import kwok
 
@@ -12,4 +14,6 @@ def test_a_fake_node_keeps_off_pods_that_do_not_tolerate_it():
 
 def test_the_pods_of_benchmarks_tolerate_fake_nodes():
     assert kwok.TAINT.items() <= kwok.TOLERATION.items()
-    assert fake_workflow()["spec"]["podTemplate"]["spec"]["tolerations"] == [kwok.TOLERATION]
+    workflow = Workflow.model_validate(fake_workflow())
+    assert workflow.spec.pod is not None
+    assert workflow.spec.pod.tolerations == [kwok.TOLERATION]
