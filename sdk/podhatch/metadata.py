@@ -6,6 +6,8 @@ Used wherever metadata is taken: by runs, crons, schedules, events and the lists
 import json
 from collections.abc import Mapping
 
+from podhatch.stored_json import load_json
+
 
 def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[str, str]:
     """Return metadata as it travels: a text as it is, any other value as its JSON text.
@@ -34,6 +36,8 @@ def _text(subject: str, value: object) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value)
+        text = json.dumps(value, allow_nan=False)
+        load_json(text)
+        return text
     except (TypeError, ValueError):
         raise ValueError(f"{subject}: {value!r} is neither a text nor JSON") from None

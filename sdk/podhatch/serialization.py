@@ -7,16 +7,19 @@ import dataclasses
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from podhatch.errors import IllegalTaskOutputError, InvalidRun
 from podhatch.serde import CONTEXT
+from podhatch.stored_json import NOT_FINITE, Path, number_problems, path_text
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter, ValidationError
+    from typing import TypeGuard
+
+    from pydantic import BaseModel, TypeAdapter, ValidationError
 
     from podhatch.api.model import JsonObject
 
@@ -41,13 +44,20 @@ def dump_json(value: object) -> str:
 
     Raises:
         TypeError: A value inside cannot be JSON.
-        ValueError: A number inside is not finite, a value holds itself, or a text is not Unicode.
+        ValueError: A number inside is not finite, two keys are one in JSON, a value holds itself,
+            or a text is not Unicode; where it can, the text says where.
     """
     try:
         text = _encoded(value)
     except TypeError:  # json takes no UUID, date or Enum as a key
+        _check_keys(value)
         text = _encoded(_with_plain_keys(value))
     text.encode()
+    _check_keys(value)
+    if "NaN" in text or "Infinity" in text:
+        for path, problem in number_problems(json.loads(text)):
+            if problem.startswith(NOT_FINITE):
+                raise ValueError(f"{path_text(path)}{problem}")
     return text
 
 
@@ -83,7 +93,7 @@ def load_value(text: str, declared: object) -> object:
     from pydantic import ValidationError
 
     try:
-        return _validated(text, declared)
+        return validated(text, declared)
     except ValidationError as error:
         raise IllegalTaskOutputError(
             f"the output is not what the task declares to return: {describe(error)}"
@@ -101,12 +111,17 @@ def validate_input(raw: "JsonObject", validator: object) -> object:
     from pydantic import ValidationError
 
     try:
-        return _validated(json.dumps(raw), validator)
+        return validated(json.dumps(raw), validator)
     except ValidationError as error:
         raise InvalidRun(f"the input does not fit: {describe(error)}") from None
 
 
-def _validated(text: str, declared: object) -> object:
+def validated(text: str, declared: object) -> object:
+    """Return the value of JSON text, as the declared type reads it.
+
+    Raises:
+        ValidationError: It does not fit.
+    """
     from podhatch.wire_names import by_name
 
     return adapter(declared).validate_json(
@@ -139,9 +154,7 @@ def is_any_object(validator: object) -> bool:
 
 
 def _encoded(value: object) -> str:
-    return json.dumps(
-        value, default=_dump_part, allow_nan=False, ensure_ascii=False, separators=(",", ":")
-    )
+    return json.dumps(value, default=_dump_part, ensure_ascii=False, separators=(",", ":"))
 
 
 def _dump_part(value: object) -> object:
@@ -155,7 +168,50 @@ def _dump_part(value: object) -> object:
     return _plain(value)
 
 
-def _is_model(value: object) -> bool:
+def _check_keys(value: object, path: Path = ()) -> None:
+    """Refuse what is written with one key twice, or loses an entry: `{1: ..., "1": ...}`.
+
+    Raises:
+        ValueError: There is such a mapping; the text says where.
+    """
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[object, object]", value)
+        texts: dict[str, object] = {}
+        for key in mapping if any(not isinstance(key, str) for key in mapping) else ():
+            other = texts.setdefault(_key_text(key), key)
+            if other is not key:
+                raise ValueError(f"{path_text(path)}the keys {other!r} and {key!r} are one in JSON")
+    for part, held in parts_of(cast("object", value)):
+        _check_keys(held, (*path, part))
+
+
+def parts_of(value: object) -> Iterator[tuple[str | int, object]]:
+    """Yield what a value holds that may hold something in turn, each with its key or index."""
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        parts = [*cast("Mapping[object, object]", value).items()]
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
+        parts = enumerate(cast("Iterable[object]", value))
+    elif _is_model(value):
+        extra: dict[object, object] = getattr(value, "__pydantic_extra__", None) or {}
+        parts = [*value.__dict__.items(), *extra.items()]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = [(each.name, getattr(value, each.name, None)) for each in dataclasses.fields(value)]
+    for part, held in parts:
+        if held is not None and not isinstance(held, (str, int, float, bytes)):
+            yield part if isinstance(part, int) else str(part), held
+
+
+def _key_text(key: object) -> str:
+    """Return how JSON writes a key."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return json.dumps(key)
+    return str(_plain_key(key))
+
+
+def _is_model(value: object) -> "TypeGuard[BaseModel]":
     if "pydantic" not in sys.modules:  # then it can be none
         return False
     from pydantic import BaseModel
@@ -167,6 +223,11 @@ def _plain(value: object) -> object:
     """Return what pydantic makes of a date, Decimal, UUID, Enum and so on."""
     from pydantic_core import to_jsonable_python
 
+    if "pydantic" in sys.modules:  # else it can be no secret
+        from podhatch.wire_names import is_secret, reveal
+
+        if is_secret(value):
+            return reveal(value)
     try:
         if not isinstance(value, Iterator):  # it could be read once only
             return to_jsonable_python(value, context=dict(CONTEXT))

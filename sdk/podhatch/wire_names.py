@@ -7,15 +7,18 @@ validated on the other, so they have the names of validation, as the published s
 Needs pydantic: for those who have a model, a dataclass or a declared type in hand.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic_core import to_jsonable_python
 
 from podhatch.serde import CONTEXT
-from podhatch.serialization import adapter
+from podhatch.serialization import adapter, parts_of, validated
+from podhatch.stored_json import Path, path_text
 
 Schema: TypeAlias = Mapping[str, Any]
 """A part of what pydantic knows of a type: JSON, but for classes and functions in it."""
@@ -34,10 +37,66 @@ def dump(declared: object, value: object) -> object:
         ValueError: Something inside cannot be JSON.
     """
     names = _names_of(declared)
+    secrets = dict(_secrets(value))
+    by_alias = not names.differ and not secrets
     dumped = adapter(declared).dump_python(
-        value, mode="json", by_alias=not names.differ, context=dict(CONTEXT)
+        value,
+        mode="json",
+        by_alias=by_alias,
+        round_trip=names.hold_json,
+        context=dict(CONTEXT),
     )
-    return names.put(value, dumped) if names.differ else dumped
+    if by_alias:
+        return dumped
+    written = names.put(value, dumped)
+    if secrets:
+        _check_secrets(declared, secrets, written)
+    return written
+
+
+def is_secret(value: object) -> bool:
+    """Tell whether a value is one that pydantic writes as asterisks."""
+    return isinstance(value, (SecretStr, SecretBytes, Secret))
+
+
+def reveal(secret: object) -> object:
+    """Return what a secret holds as JSON: it is the user's own data on its way to a task.
+
+    Raises:
+        ValueError: It holds bytes that are no text.
+    """
+    held: object = cast("Any", secret).get_secret_value()
+    try:
+        return to_jsonable_python(held, context=dict(CONTEXT))
+    except ValueError as error:
+        raise ValueError(f"a {type(secret).__name__} cannot be JSON: {error}") from None
+
+
+def _secrets(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Yield the secrets inside, each with its path."""
+    if is_secret(value):
+        yield path, value
+    else:
+        for part, held in parts_of(value):
+            yield from _secrets(held, (*path, part))
+
+
+def _check_secrets(declared: object, secrets: Mapping[Path, object], written: object) -> None:
+    """Refuse secrets that do not arrive, as where a serializer of the user's is around them."""
+    text = json.dumps(written)
+    try:
+        arrived = dict(_secrets(validated(text, declared)))
+    except (TypeError, ValueError):  # the type reads something else than it writes
+        arrived = {}
+    for path, secret in secrets.items():
+        is_masked = path not in arrived and _mask(secret) in text
+        if is_masked or arrived.get(path, secret) != secret:
+            raise ValueError(f"{path_text(path)}this secret would not arrive as it is: pass a text")
+
+
+def _mask(secret: object) -> str:
+    """Return what pydantic writes in place of a secret: asterisks, unless its class says else."""
+    return str(to_jsonable_python(secret))
 
 
 def by_name(declared: object) -> bool | None:
@@ -69,8 +128,11 @@ class _Names:
     def __init__(self, schema: Schema) -> None:
         self._root = schema.get("schema") if schema["type"] == "definitions" else schema
         self._referred = {each["ref"]: each for each in schema.get("definitions", ())}
-        shapes = [*_everywhere(schema)]
-        self.differ = any(_differ(shape) for shape in shapes)
+        shapes = [each for each in _schemas(schema) if each["type"] in _FIELDS]
+        self.differ = any(_differ(shape) for shape in shapes) or any(
+            each["type"] in _OBJECTS and _is_closed(each) for each in _schemas(schema)
+        )
+        self.hold_json = any(each["type"] == "json" for each in _schemas(schema))
         self.may_be_absent = any(_may_be_absent(shape) for shape in shapes)
 
     def put(self, value: object, dumped: object) -> object:
@@ -78,6 +140,8 @@ class _Names:
         return self._put(value, dumped, [self._root])
 
     def _put(self, value: object, dumped: object, declared: Collection[object]) -> object:
+        if is_secret(value):
+            return reveal(value) if dumped == _mask(value) else dumped  # else by a serializer
         shapes = [shape for schema in declared for shape in self._shapes(schema)]
         if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
             return self._put_object(value, dumped, shapes)
@@ -101,6 +165,9 @@ class _Names:
         if fields is None or not isinstance(dumped, dict):  # by a serializer of the user's
             return dumped
         parts = cast("dict[str, object]", dumped)
+        if _is_closed(shape):
+            computed = {field["property_name"] for field in fields.get("computed_fields", ())}
+            parts = {name: part for name, part in parts.items() if name not in computed}
         return self._put_fields(lambda name: getattr(value, name, None), parts, fields)
 
     def _put_mapping(
@@ -153,16 +220,21 @@ class _Names:
             yield from (found for each in parts for found in self._shapes(each))
 
 
-def _everywhere(part: object) -> Iterator[Schema]:
-    """Yield all that has fields, at any depth."""
+def _schemas(part: object) -> Iterator[Schema]:
+    """Yield all schemas, at any depth."""
     if isinstance(part, Mapping):
         schema = cast("Schema", part)
-        if schema.get("type") in _FIELDS:
+        if isinstance(schema.get("type"), str):
             yield schema
-        yield from (found for each in _inner(schema) for found in _everywhere(each))
+        yield from (found for each in _inner(schema) for found in _schemas(each))
     elif isinstance(part, (list, tuple)):
         parts = cast("Collection[object]", part)
-        yield from (found for each in parts for found in _everywhere(each))
+        yield from (found for each in parts for found in _schemas(each))
+
+
+def _is_closed(shape: Schema) -> bool:
+    """Tell whether validation refuses or keeps computed fields, where others leave them out."""
+    return shape.get("config", {}).get("extra_fields_behavior") in ("forbid", "allow")
 
 
 def _inner(schema: Schema) -> list[object]:

@@ -3,7 +3,6 @@
 A word that means nothing is wrong usage, named with the option it was given to.
 """
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import cast
 from podhatch.api.model import JsonObject
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.field_types import field_types, types_of
+from podhatch.stored_json import check_stored, load_json
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PERIOD = re.compile(r"(\d+)([smhdw])")
@@ -29,9 +29,10 @@ def json_object(option: str, text: str | None) -> JsonObject:
         return {}
     source = _content(option, text)
     try:
-        value = json.loads(source)
+        value = load_json(source)
     except ValueError as error:
         raise WrongUsage(f"{option}: this is not JSON: {error}") from None
+    _check(option, value)
     if not isinstance(value, dict):
         raise WrongUsage(f'{option}: a JSON object is needed, such as \'{{"name": "World"}}\'')
     return cast("JsonObject", value)
@@ -61,10 +62,12 @@ def parameters(words: Sequence[str] | None, schema: JsonObject | None) -> JsonOb
     Raises:
         WrongUsage: One is not of this form.
     """
-    return {
+    found = {
         key: _json_or_text(value, field_types(schema or {}, key))
         for key, value in pairs("-p", words).items()
     }
+    _check("-p", found)
+    return found
 
 
 def moment(option: str, text: str, now: datetime, *, past: bool) -> datetime:
@@ -103,11 +106,18 @@ def _content(option: str, text: str) -> str:
         raise WrongUsage(f"{option}: the file {text[1:]} cannot be read: {error}") from None
 
 
+def _check(option: str, value: object) -> None:
+    try:
+        check_stored(option, value)
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+
+
 def _json_or_text(text: str, allowed: frozenset[str]) -> object:
-    if allowed == frozenset({"string"}):
+    if allowed == frozenset({"string"}) or text in ("NaN", "Infinity", "-Infinity"):
         return text
     try:
-        value = json.loads(text)
+        value = load_json(text)
     except ValueError:
         return text
     return text if "string" in allowed and not types_of(value) & allowed else value

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.serialization import dump_json
+from podhatch.stored_json import check_stored
 
 Payload: TypeAlias = Mapping[str, Any] | BaseModel
 
@@ -24,7 +25,8 @@ def json_object(subject: str, value: Payload) -> JsonObject:
         value: A mapping, or a model, dumped under the names that its validation reads.
 
     Raises:
-        ValueError: It is no JSON object, or has more than 256 KiB.
+        ValueError: It is no JSON object, has more than 256 KiB, or holds a number that the API
+            server would round; the text says where.
     """
     try:
         text = dump_json(dict(value) if isinstance(value, Mapping) else value)
@@ -36,4 +38,6 @@ def json_object(subject: str, value: Payload) -> JsonObject:
         raise ValueError(
             f"{subject}: it has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed"
         )
-    return json.loads(text)
+    found: JsonObject = json.loads(text)
+    check_stored(subject, found)
+    return found

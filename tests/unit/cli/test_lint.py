@@ -168,12 +168,28 @@ def test_the_objects_of_a_list_are_checked():
     ]
 
 
+def test_a_number_that_the_api_server_would_round_is_found():
+    text = """
+        apiVersion: podhatch.dev/v1alpha1
+        kind: WorkflowRun
+        metadata: {name: r}
+        spec:
+          workflow: w
+          input:
+            items:
+            - {id: 9223372036854775807}
+            - {id: 9223372036854775808}
+    """
+    problem = "9223372036854775808 does not fit 64 bits, so it would be rounded: pass a string"
+    assert complaints(text) == [f"10 spec.input.items[1].id: {problem}"]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
         ("a: 1\nb: {c: 1,\n  c: 2}\n", 3, "the key c stands in this mapping already"),
         ("a: &x\n  b: *x\n", 1, "Circular reference detected"),
-        ("a: .nan\n", 1, "Out of range float values are not JSON compliant"),
+        ("a: .nan\n", 1, "a: expected a finite number, got nan"),
         ("a: !!binary aGk=\n", 1, "Object of type bytes is not JSON serializable"),
         ("a: !!int b\n", 1, "invalid literal for int"),
     ],

@@ -321,7 +321,6 @@ def test_serializers_of_the_user_have_the_last_word() -> None:
     assert raw == {
         "my_field": 1,
         "aList": [{"my_field": 1}] * 2,
-        "sumOfAll": 4,
         "marked": True,
         "more": {"myField": 5},
     }

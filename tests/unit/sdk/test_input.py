@@ -77,7 +77,7 @@ def test_pod_gets_what_the_caller_passed(validator: object, value: object) -> No
         (Order, {}, "does not fit: id: Field required"),
         (Order, {"id": 1, "orderDay": "x"}, "does not fit: orderDay: Input should be a valid date"),
         (Order, Parcel(1.0), "does not fit: value: Input should be a valid dictionary or instance"),
-        (Parcel, {"weight": math.nan}, "is not JSON: Out of range float"),
+        (Parcel, {"weight": math.nan}, "is not JSON: weight: expected a finite number"),
         (dict, {"a": object()}, "is not JSON: it holds an object of type object"),
         (dict, Order(id=7), "is not JSON: Order is not a dict"),
         (dict, [1], "is not JSON: list is not a dict"),

@@ -21,6 +21,7 @@ from podhatch.cli.lint.finding import Finding
 from podhatch.cli.lint.metadata import metadata_findings
 from podhatch.cli.lint.rules import broken_rules, filter_problem, workflow_findings
 from podhatch.cron_expression import checked_cron
+from podhatch.stored_json import number_problems
 from podhatch.time_zone import is_time_zone
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
@@ -36,7 +37,12 @@ def findings(value: JsonObject) -> list[Finding]:
     if kind not in MODELS:
         return [Finding(("kind",), f"there is no kind {kind!r}{did_you_mean(kind, MODELS)}")]
     schema = schema_of(kind)
-    found = [*metadata_findings(value.get("metadata")), *field_findings(value, schema)]
+    numbers = (Finding(path, problem) for path, problem in number_problems(value))
+    found = [
+        *metadata_findings(value.get("metadata")),
+        *field_findings(value, schema),
+        *numbers,
+    ]
     known = {each.path for each in found}
     found += [each for each in _misfits(value, MODELS[kind]) if each.path not in known]
     return found or [*broken_rules(value, schema, ()), *_semantics(value, MODELS[kind])]

@@ -9,6 +9,7 @@ import yaml
 
 from podhatch.api.model import JsonObject
 from podhatch.cli.lint.finding import Path
+from podhatch.stored_json import NOT_FINITE, number_problems, path_text
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def documents(text: str) -> Iterator[Document]:
         node = loader.get_node()
         _check_keys(node)
         try:
-            value = json.loads(json.dumps(loader.construct_document(node), allow_nan=False))
+            value = json.loads(json.dumps(loader.construct_document(node)))
+            for path, problem in number_problems(value):
+                if problem.startswith(NOT_FINITE):  # which is no JSON at all
+                    raise ValueError(f"{path_text(path)}{problem}")
         except (TypeError, ValueError) as error:
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
         yield from _objects(value, node)

@@ -17,12 +17,14 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
+from podhatch.client.json_object import json_object
 from podhatch.client.starting.manifest import Manifest
 from podhatch.errors import InvalidRun
 from podhatch.runnables.manifest.access import needed_access
 from podhatch.runnables.manifest.location import Location, is_installed, locate, locate_here
 from podhatch.runnables.manifest.parts import conditions_of, pod_settings
 from podhatch.runnables.manifest.source import source_config_map
+from podhatch.runnables.options.default_filter import DefaultFilter
 from podhatch.runnables.options.expressions import check_expressions, check_filters
 from podhatch.runnables.options.labels import DesiredWorkerLabel
 from podhatch.runnables.options.validator import check_output
@@ -101,13 +103,19 @@ def _spec(
         on_crons=list(settings.on_crons),
         cron_input=_cron_input(workflow),
         default_filters=[
-            FilterRule.model_validate(vars(each)) for each in settings.default_filters
+            _filter_rule(f"workflow {workflow.name!r}: default_filters[{index}]", each)
+            for index, each in enumerate(settings.default_filters)
         ],
         default_additional_metadata=dict(settings.default_additional_metadata),
         default_priority=settings.default_priority,
         sticky=settings.sticky.value if settings.sticky else None,
         ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
     ).to_wire()
+
+
+def _filter_rule(subject: str, each: DefaultFilter) -> FilterRule:
+    payload = json_object(f"{subject}.payload", each.payload)
+    return FilterRule(expression=each.expression, scope=each.scope, payload=payload)
 
 
 def _cron_input(workflow: "Workflow[Any]") -> JsonObject | None:

@@ -3,7 +3,6 @@
 Imports pydantic, so definitions reach for it only when they are run or written out.
 """
 
-import json
 from collections.abc import Mapping
 from typing import cast
 
@@ -19,6 +18,7 @@ from podhatch.serialization import (
     is_any_object,
     validate_input,
 )
+from podhatch.stored_json import check_stored, load_json
 from podhatch.wire_names import by_name, dump
 
 
@@ -84,7 +84,7 @@ def input_schema(workflow: str, validator: object) -> JsonObject | None:
 
 def _json_object(subject: str, text: str) -> JsonObject:
     try:
-        value: object = json.loads(text)
+        value: object = load_json(text)
     except ValueError as error:
         raise InvalidRun(f"{subject} is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -94,7 +94,12 @@ def _json_object(subject: str, text: str) -> JsonObject:
             f"{subject} has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed: put the data "
             "where tasks can read it, and pass its address"
         )
-    return cast("JsonObject", value)
+    found = cast("JsonObject", value)
+    try:
+        check_stored(subject, found)
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
+    return found
 
 
 def _validated(validator: object, value: object) -> object:

@@ -1,0 +1,79 @@
+"""What the API server keeps of JSON: whole numbers of 64 bits, finite floats, each key once.
+
+It reads the numbers of inputs and payloads into 64-bit integers, or else into floats, which rounds
+whole numbers outside that range. So they are refused before they are sent, with their path.
+Standard library only.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import TypeAlias, cast
+
+Path: TypeAlias = tuple[str | int, ...]
+
+NOT_FINITE = "expected a finite number"
+INTEGERS = range(-(2**63), 2**63)
+
+
+def load_json(text: str) -> object:
+    """Return the value of JSON text.
+
+    Numbers that are not finite are left to `check_stored`, which says where they are.
+
+    Raises:
+        ValueError: It is not JSON, or an object in it holds a key twice.
+    """
+    return json.loads(text, object_pairs_hook=_with_unique_keys)
+
+
+def check_stored(subject: str, value: object) -> None:
+    """Refuse JSON values that would not come back from the API server as they are.
+
+    Args:
+        subject: What they are, for errors.
+        value: JSON values.
+
+    Raises:
+        ValueError: A number is too large or not finite; the text says where.
+    """
+    for path, problem in number_problems(value):
+        raise ValueError(f"{subject}: {path_text(path)}{problem}")
+
+
+def number_problems(value: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield where numbers are that the API server does not keep, and what is wrong with each."""
+    if isinstance(value, dict):
+        for key, held in cast("dict[str, object]", value).items():
+            if not isinstance(held, str):
+                yield from number_problems(held, (*path, key))
+    elif isinstance(value, list):
+        for index, held in enumerate(cast("list[object]", value)):
+            if not isinstance(held, str):
+                yield from number_problems(held, (*path, index))
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield path, f"{NOT_FINITE}, got {value}"
+    elif isinstance(value, int) and value not in INTEGERS:
+        yield path, f"{_shown(value)} does not fit 64 bits, so it would be rounded: pass a string"
+
+
+def path_text(path: Path) -> str:
+    """Return a path as a prefix for a sentence: `order.items[0].id: `, or nothing at the root."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return f"{''.join(parts).removeprefix('.')}: " if path else ""
+
+
+def _shown(number: int) -> str:
+    if number.bit_length() > 200:  # Python refuses to write very long ones
+        return "a whole number"
+    return str(number)
+
+
+def _with_unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"an object holds the key {key[:100]!r} twice")
+        found[key] = value
+    return found
