@@ -334,6 +334,13 @@ SPAWN = {
             load(input.name).go()
     """,
     "the loaded modules": "def work(input, ctx): sys.modules['flow'].child.run()",
+    "an object that cannot be looked at": """
+        class Proxy:
+            @property
+            def __class__(self): raise RuntimeError("outside of its context")
+        current = Proxy()
+        def work(input, ctx): return current
+    """,
     "eval": "def work(input, ctx): return eval('child.run()')",
     "exec": "def work(input, ctx): exec('child.run()')",
     "globals": "def work(input, ctx): return globals()['child'].run()",

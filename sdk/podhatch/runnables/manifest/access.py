@@ -78,7 +78,7 @@ class _Search:
             self._add_all(roots)
             while self._open:
                 self._look_at(*self._open.popleft())
-        except _Found:
+        except Exception:  # besides _Found: a user's object may raise anything when it is looked at
             return True
         return False
 
