@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, cast
 
 import aiohttp
 import kopf
 from podhatch.cluster import Connection, Kind
+from podhatch.cluster.bounded import bounded_line
+from podhatch.cluster.client import METADATA_ONLY
+from podhatch.cluster.watch import lines
 
 from podhatch_operator.runtime.health import Watches
 from podhatch_operator.runtime.intake import Intake
@@ -52,13 +56,53 @@ def taking_in(kind: Kind, intake: Intake, metrics: Metrics) -> Callable[..., Awa
     return take_in
 
 
+class BoundedLines:
+    """The content of a watch, as kopf reads it, with each line bounded before it is parsed."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else aiohttp asks of a content."""
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Yield whole lines."""
+        async with aclosing(lines(self._content.iter_chunked(size))) as stream:
+            async for line in stream:
+                yield bounded_line(line) + b"\n"
+
+
+async def _without_list(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Answer that there is nothing to list, so that kopf watches from the beginning.
+
+    A watch without a version first yields all objects, a line each; a page of a list is parsed at
+    once, and may be a hundred times as large as the operator's memory.
+    """
+    request.url = request.url.with_query(limit=1)
+    request.headers["Accept"] = METADATA_ONLY
+    response = await handler(request)
+
+    async def nothing() -> Any:
+        return {"items": [], "metadata": {"resourceVersion": ""}}
+
+    if response.status == 200:
+        cast("Any", response).json = nothing
+    return response
+
+
 def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[Any]]:
     async def note_watch(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        if "watch" not in request.url.query:
+            return await _without_list(request, handler)
         response = await handler(request)
-        if response.status == 200 and "watch" in request.url.query:
+        if response.status == 200:
             watches.opened(request.url.path)
+            response.content = cast("aiohttp.StreamReader", BoundedLines(response.content))
         return response
 
     async def login(**_: Any) -> kopf.AiohttpSession:

@@ -16,6 +16,7 @@ class Selection(TypedDict, total=False):
     field_selector: str
     metadata_only: bool
     page_size: int | None
+    bounded: bool
 
 
 class Selected:

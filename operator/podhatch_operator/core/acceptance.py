@@ -6,7 +6,7 @@ A run that has started keeps the revision it started with.
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
-from podhatch.api.model import JsonObject
+from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import WorkflowRun
 
 from podhatch_operator.core.input_check import (
@@ -111,6 +111,8 @@ def _first_revision(
             f"spec.workflow: there is no Workflow {run.spec.workflow!r} in namespace "
             f"{run.metadata.namespace!r}; the run starts when it appears",
         )
+    if why := observed.workflow.get(UNREADABLE):
+        return Rejection("WorkflowInvalid", f"Workflow {run.spec.workflow!r} cannot run: {why}")
     if _is_behind(run, observed.workflow):
         return Rejection(
             "WorkflowOutdated",

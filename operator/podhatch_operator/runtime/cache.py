@@ -7,13 +7,16 @@ Fed by watch events, by the answers to our own writes, and by the resync. Read b
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    CRON_WORKFLOW,
+    EVENT_FILTER,
     JOB,
     POD,
     TASK_RESULT,
     WORKFLOW,
+    WORKFLOW_EVENT,
     WORKFLOW_RUN,
     Kind,
 )
@@ -21,6 +24,7 @@ from podhatch.cluster import (
 from podhatch_operator.core.pods import controller_uid
 from podhatch_operator.runtime.grouping import GROUPS, run_of, workflow_of
 from podhatch_operator.runtime.lean import (
+    as_held,
     is_active_job,
     is_over,
     may_linger,
@@ -31,6 +35,8 @@ from podhatch_operator.runtime.store import Place, Store, place_of, version_of
 from podhatch_operator.runtime.tombstones import Tombstones
 
 CHILDREN = (JOB, POD, TASK_RESULT)
+_WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
+"""Where users are told what is wrong with an object."""
 
 
 class Cache:
@@ -49,10 +55,12 @@ class Cache:
             return False
         if kind is WORKFLOW_RUN:
             self._note_run(place, raw)
-        if kind in CHILDREN and self._of_run_that_is_over(raw):
+        if UNREADABLE in raw and kind not in _WITH_STATUS:
+            self._stores[kind.kind].put_version(place, version_of(raw))
+        elif kind in CHILDREN and self._of_run_that_is_over(raw):
             self._hold_child_of_run_that_is_over(kind, raw)
         else:
-            self._stores[kind.kind].put(without_managed_fields(raw))
+            self._stores[kind.kind].put(as_held(kind, raw))
         return True
 
     def lacks_children(self, place: Place) -> bool:

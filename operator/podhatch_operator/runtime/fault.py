@@ -70,11 +70,15 @@ class FaultyCluster(Cluster):
         write = "event" if kind == EVENT.kind else f"create {kind}"
         return await self._write(write, partial(super().create, manifest, dry_run=dry_run))
 
-    async def replace_status(self, manifest: JsonObject) -> JsonObject:
+    async def replace_status(
+        self, manifest: JsonObject, *, metadata_only: bool = False
+    ) -> JsonObject:
         """Replace the status: `status` is that of a run, `status Job` that of a Job."""
         kind: str = manifest["kind"]
         write = "status" if kind == WORKFLOW_RUN.kind else f"status {kind}"
-        return await self._write(write, partial(super().replace_status, manifest))
+        return await self._write(
+            write, partial(super().replace_status, manifest, metadata_only=metadata_only)
+        )
 
     async def merge_patch(
         self, kind: Kind, namespace: str, name: str, body: JsonObject

@@ -1,8 +1,12 @@
 """What the cache leaves out of objects, since memory is what many finished runs would cost."""
 
-from podhatch.api.model import JsonObject
+import json
+import zlib
+
+from podhatch.api.model import UNREADABLE, JsonObject
+from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.api.run import TERMINAL_PHASES
-from podhatch.cluster import JOB, POD, Kind
+from podhatch.cluster import JOB, POD, WORKFLOW_EVENT, WORKFLOW_RUN, Kind
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -43,6 +47,86 @@ def _job_facts(job: JsonObject) -> tuple[object, ...]:
         job.get("spec", {}).get("suspend"),
         job["metadata"].get("deletionTimestamp"),
     )
+
+
+PACKED_FROM_BYTES = 4096
+MAX_UNPACKED_BYTES = 2 * 1024 * 1024
+"""Of all the events that one run waits for: those that came last are shown."""
+_LARGE_FIELDS = {WORKFLOW_RUN.kind: "input", WORKFLOW_EVENT.kind: "payload"}
+
+
+class Packed:
+    """A large JSON value as compressed bytes: Python objects may take forty times its text."""
+
+    __slots__ = ("_data", "size")
+
+    def __init__(self, text: str) -> None:
+        self.size = len(text)
+        self._data = zlib.compress(text.encode(), 1)
+
+    def value(self) -> JsonObject:
+        """Return the value."""
+        return json.loads(zlib.decompress(self._data))
+
+
+def as_held(kind: Kind, raw: JsonObject) -> JsonObject:
+    """Return what is held of an object: no managedFields, and its large value packed.
+
+    A run that is over needs its input no more: a replay brings the whole run again.
+    """
+    raw = without_managed_fields(raw)
+    field = _LARGE_FIELDS.get(kind.kind)
+    value = raw["spec"].get(field) if field else None
+    if not field or not value or isinstance(value, Packed):
+        return raw
+    if kind is WORKFLOW_RUN and is_over(raw):
+        rest = {name: part for name, part in raw["spec"].items() if name != field}
+        return {**raw, "spec": rest}
+    text = json.dumps(value, separators=(",", ":"))
+    if kind is WORKFLOW_EVENT and len(text) > MAX_INPUT_BYTES:
+        why = f"spec.payload: {len(text)} bytes as JSON, and at most {MAX_INPUT_BYTES} are allowed"
+        spec = {name: raw["spec"][name] for name in ("key", "ttlSeconds") if name in raw["spec"]}
+        return {**raw, "spec": spec, UNREADABLE: why}
+    if len(text) <= PACKED_FROM_BYTES:
+        return raw
+    return {**raw, "spec": {**raw["spec"], field: Packed(text)}}
+
+
+def unpacked(kind: Kind, raw: JsonObject) -> JsonObject:
+    """Return the object with its large value."""
+    field = _LARGE_FIELDS[kind.kind]
+    value = raw["spec"].get(field)
+    if not isinstance(value, Packed):
+        return raw
+    return {**raw, "spec": {**raw["spec"], field: value.value()}}
+
+
+def without_packed(kind: Kind, raw: JsonObject) -> JsonObject:
+    """Return the object for who does not ask for its large value."""
+    field = _LARGE_FIELDS[kind.kind]
+    if not isinstance(raw["spec"].get(field), Packed):
+        return raw
+    return {**raw, "spec": {name: part for name, part in raw["spec"].items() if name != field}}
+
+
+def newest_unpacked(events: list[JsonObject]) -> list[JsonObject]:
+    """Return events with their payloads, the newest as far as there is room, the rest not at all.
+
+    An event was shown when it came, and what it satisfied is in the run's status.
+    """
+    room, shown = MAX_UNPACKED_BYTES, list[JsonObject]()
+    for event in sorted(events, key=_version, reverse=True):
+        payload = event["spec"].get("payload")
+        room -= payload.size if isinstance(payload, Packed) else 0
+        if room < 0 and isinstance(payload, Packed):
+            continue
+        if UNREADABLE not in event:
+            shown.append(unpacked(WORKFLOW_EVENT, event))
+    return shown
+
+
+def _version(raw: JsonObject) -> int:
+    return int(raw["metadata"]["resourceVersion"])
 
 
 def without_managed_fields(raw: JsonObject) -> JsonObject:

@@ -21,7 +21,14 @@ from podhatch_operator.core.pods import is_controlled_by
 from podhatch_operator.runtime.awaited import awaited_by
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.grouping import STARTED_BY_EVENTS, cron_group
-from podhatch_operator.runtime.lean import JOB_NAME, ended_job, label
+from podhatch_operator.runtime.lean import (
+    JOB_NAME,
+    ended_job,
+    label,
+    newest_unpacked,
+    unpacked,
+    without_packed,
+)
 
 
 def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
@@ -29,6 +36,7 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
     run = cache.get(WORKFLOW_RUN, (namespace, name))
     if run is None:
         return None
+    run = unpacked(WORKFLOW_RUN, run)
     workflow: str = run["spec"]["workflow"]
     parent: JsonObject | None = run["spec"].get("parent")
     return Observed(
@@ -36,11 +44,13 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
         workflow=cache.get(WORKFLOW, (namespace, workflow)),
         revisions=dict(cache.revisions(namespace, workflow)),
         jobs=_jobs(cache, namespace, run),
-        events=[
-            event
-            for key in awaited_by(cache, namespace, run)
-            for event in cache.group(WORKFLOW_EVENT, namespace, key).values()
-        ],
+        events=newest_unpacked(
+            [
+                event
+                for key in awaited_by(cache, namespace, run)
+                for event in cache.group(WORKFLOW_EVENT, namespace, key).values()
+            ]
+        ),
         pods=_by_job(cache.group(POD, namespace, name).values()),
         results=dict(cache.group(TASK_RESULT, namespace, name)),
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
@@ -53,6 +63,7 @@ def observe_event(cache: Cache, namespace: str, name: str) -> ObservedEvent | No
     event = cache.get(WORKFLOW_EVENT, (namespace, name))
     if event is None:
         return None
+    event = unpacked(WORKFLOW_EVENT, event)
     workflows = cache.group(WORKFLOW, namespace, STARTED_BY_EVENTS)
     filters = {
         workflow: tuple(cache.group(EVENT_FILTER, namespace, workflow).values())
@@ -72,7 +83,11 @@ def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
         cron=cron,
         cron_job=cron_job if cron and cron_job and is_controlled_by(cron_job, cron) else None,
         ticks=ticks,
-        runs={**under_way, **{tick: run for tick, run in runs.items() if run is not None}},
+        runs={
+            name: without_packed(WORKFLOW_RUN, run)
+            for name, run in {**under_way, **runs}.items()
+            if run is not None
+        },
         workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,
     )
 

@@ -6,6 +6,7 @@ Workers call it with a key from the queue. What it raises is tried again, later 
 import traceback
 from pathlib import Path
 
+from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import (
     CRON_WORKFLOW,
     EVENT_FILTER,
@@ -18,6 +19,7 @@ from podhatch.cluster import (
 )
 
 from podhatch_operator.core.plan_failure import failure_status, failure_summary
+from podhatch_operator.core.unreadable import plan_unreadable
 from podhatch_operator.runtime.cron_reconciler import CronReconciler
 from podhatch_operator.runtime.event_reconciler import EventReconciler
 from podhatch_operator.runtime.filter_reconciler import FilterReconciler
@@ -50,12 +52,25 @@ class Reconciler:
             ApiError, ClusterUnreachable: a request failed.
         """
         kind, reconcile = self._of_kind[key.kind]
+        raw = self._bench.cache.get(kind, (key.namespace, key.name))
+        if raw is not None and UNREADABLE in raw:
+            await self._tell_unreadable(kind, key, raw)
+            return
         try:
             await reconcile(key)
         except (RetryLater, ApiError, ClusterUnreachable):
             raise
         except Exception as error:
             await self._tell_failure(kind, key, error)
+
+    async def _tell_unreadable(self, kind: Kind, key: Key, raw: JsonObject) -> None:
+        """Say of an object that it is too large, and delete it in time."""
+        bench = self._bench
+        plan = plan_unreadable(raw, bench.defaults, bench.now())
+        if plan.status is not None:
+            await bench.write_status(kind, raw, plan.status)
+        await bench.children.delete(key.namespace, plan.clean_up.delete)
+        bench.look_again_at(key, plan.clean_up.look_again_at)
 
     async def _tell_failure(self, kind: Kind, key: Key, error: Exception) -> None:
         """Write into the object's status that it cannot be planned, and why.

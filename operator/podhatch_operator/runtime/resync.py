@@ -103,7 +103,9 @@ class Resync:
                 logger.warning("the watch of %s missed %d changes, made good", kind, count)
 
     async def _list(self, watched: Watched, namespace: str | None) -> None:
-        pages = self._cluster.pages(watched.kind, namespace, label_selector=watched.label_selector)
+        pages = self._cluster.pages(
+            watched.kind, namespace, label_selector=watched.label_selector, bounded=True
+        )
         async with aclosing(pages):
             async for page, _ in pages:
                 for raw in page:
@@ -114,7 +116,11 @@ class Resync:
         seen: set[Place] = set()
         list_version = 0
         pages = self._cluster.pages(
-            kind, namespace, label_selector=watched.label_selector, metadata_only=True
+            kind,
+            namespace,
+            label_selector=watched.label_selector,
+            metadata_only=True,
+            bounded=True,
         )
         async with aclosing(pages):
             async for page, version in pages:
@@ -142,7 +148,7 @@ class Resync:
             if self._cache.version(kind, place) >= version:
                 continue
             try:
-                raw = await self._cluster.get(kind, *place)
+                raw = await self._cluster.get(kind, *place, bounded=True)
             except ApiError as error:
                 if error.status != 404:
                     raise

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import ApiError, Cluster, Kind
 
 from podhatch_operator.core.observed import Defaults
@@ -76,14 +76,24 @@ class Workbench:
             name: raw["metadata"][name] for name in ("name", "namespace", "resourceVersion")
         }
         manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+        cut = UNREADABLE in raw
         try:
-            written = await self.cluster.replace_status({**manifest, "status": status})
+            written = await self.cluster.replace_status(
+                {**manifest, "status": status}, metadata_only=cut
+            )
         except ApiError as error:
             if error.status == 404:
                 return await self._note_if_gone(kind, raw, error)
             if error.status == 409:
                 raise RetryLater(str(error)) from None
             raise
+        if cut:
+            version = written["metadata"]["resourceVersion"]
+            written = {
+                **raw,
+                "metadata": {**raw["metadata"], "resourceVersion": version},
+                "status": status,
+            }
         self.cache.apply(kind, written)
         return True
 

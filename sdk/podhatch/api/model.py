@@ -17,6 +17,9 @@ from podhatch.api.labels import API_VERSION
 JsonObject: TypeAlias = dict[str, Any]
 """An object as it crosses the border to the API server: the one place where values have no type."""
 
+UNREADABLE = "podhatch.dev/unreadable"
+"""In an object that was too large to be held, beside its metadata: why the rest is not there."""
+
 
 @dataclass(frozen=True)
 class Rule:

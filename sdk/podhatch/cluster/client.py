@@ -17,6 +17,13 @@ import aiohttp
 from yarl import URL
 
 from podhatch.api.model import JsonObject
+from podhatch.cluster.bounded import (
+    LEAST_PAGE_SIZE,
+    ListTooLargeError,
+    bounded_list,
+    bounded_object,
+    bounded_text,
+)
 from podhatch.cluster.connection import Connection
 from podhatch.cluster.errors import ApiError, ClusterUnreachable
 from podhatch.cluster.kinds import POD, SELF_SUBJECT_REVIEW, Kind, kind_of
@@ -34,8 +41,9 @@ LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)
 """A task may say nothing for hours."""
 
 _JSON = "application/json"
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
+_ITS_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)
 
 
@@ -92,9 +100,12 @@ class Cluster:
         review = await self._send(_Request("create", "POST", url, _encode(body)))
         return str(review["status"]["userInfo"]["username"])
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
-        """Return the object."""
-        return await self._send(_Request("get", "GET", self._url(kind, namespace, name)))
+    async def get(
+        self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
+    ) -> JsonObject:
+        """Return the object; with `bounded`, one that is too large is cut as in `bounded`."""
+        request = _Request("get", "GET", self._url(kind, namespace, name))
+        return await self._send(request, decode=bounded_object if bounded else json.loads)
 
     async def pages(
         self,
@@ -105,10 +116,13 @@ class Cluster:
         field_selector: str = "",
         metadata_only: bool = False,
         page_size: int | None = None,
+        bounded: bool = False,
     ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
         """Yield all objects page by page, as `list` returns them at once.
 
         The next page is asked for when it is wanted: leave early with `contextlib.aclosing`.
+        With `bounded`, pages of much text are smaller, and objects that are too large are cut down
+        to what names them: see `bounded`.
 
         Raises:
             ApiError: 410 when the caller took minutes between two pages.
@@ -118,8 +132,8 @@ class Cluster:
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
         }
-        accept = _METADATA_ONLY if metadata_only else _JSON
-        async for page in self._pages(kind, namespace, query, accept):
+        accept = METADATA_ONLY if metadata_only else _JSON
+        async for page in self._pages(kind, namespace, query, accept, bounded=bounded):
             items: list[JsonObject] = page["items"] or []
             for item in items:  # the API server leaves these out of most lists
                 item["apiVersion"], item["kind"] = kind.api_version, kind.kind
@@ -148,12 +162,25 @@ class Cluster:
         return rows
 
     async def _pages(
-        self, kind: Kind, namespace: str | None, query: dict[str, str], accept: str
+        self,
+        kind: Kind,
+        namespace: str | None,
+        query: dict[str, str],
+        accept: str,
+        *,
+        bounded: bool = False,
     ) -> AsyncGenerator[JsonObject, None]:
         """Yield the answers to a list request, one for each page."""
         while True:
             url = self._url(kind, namespace, query=query)
-            page = await self._send(_Request("list", "GET", url, accept=accept))
+            request = _Request("list", "GET", url, accept=accept)
+            page_size = int(query["limit"])
+            try:
+                page = await (self._send_bounded if bounded else self._send)(request)
+            except ListTooLargeError:
+                query["limit"] = str(max(page_size // 8, LEAST_PAGE_SIZE))
+                continue
+            query["limit"] = str(min(page_size * 2, PAGE_SIZE) if bounded else page_size)
             yield page
             if not page["metadata"].get("continue"):
                 return
@@ -227,11 +254,17 @@ class Cluster:
         url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
         return await self._send(_Request("update", "PUT", url, _encode(manifest)))
 
-    async def replace_status(self, manifest: JsonObject) -> JsonObject:
-        """Replace the object's status; 409 Conflict when its resourceVersion is not the latest."""
+    async def replace_status(
+        self, manifest: JsonObject, *, metadata_only: bool = False
+    ) -> JsonObject:
+        """Replace the object's status; 409 Conflict when its resourceVersion is not the latest.
+
+        With `metadata_only` no more than that is returned.
+        """
         name = str(manifest["metadata"]["name"])
         url = self._url(kind_of(manifest), self._namespace_of(manifest), name, "status")
-        return await self._send(_Request("update", "PUT", url, _encode(manifest)))
+        accept = _ITS_METADATA if metadata_only else _JSON
+        return await self._send(_Request("update", "PUT", url, _encode(manifest), accept=accept))
 
     async def delete(
         self,
@@ -347,10 +380,32 @@ class Cluster:
         given = urlencode({key: value for key, value in (query or {}).items() if value})
         return URL(f"{path}?{given}" if given else path, encoded=True)
 
-    async def _send(self, request: _Request) -> JsonObject:
+    async def _send(
+        self, request: _Request, decode: Callable[[str], JsonObject] = json.loads
+    ) -> JsonObject:
         response = await self._open(request)
         try:
-            return json.loads(await response.read())
+            return decode((await response.read()).decode())
+        except (*_LOST, TimeoutError) as error:
+            raise self._unreachable(error) from error
+        except ValueError:
+            raise self._no_api_server() from None
+        finally:
+            response.release()
+
+    async def _send_bounded(self, request: _Request) -> JsonObject:
+        """Send a list request.
+
+        Raises:
+            ListTooLargeError: a page with fewer objects has to be asked for.
+        """
+        response = await self._open(request)
+        page_size = int(request.url.query["limit"])
+        try:
+            return bounded_list(await bounded_text(response.content.iter_any(), page_size))
+        except ListTooLargeError:
+            response.close()
+            raise
         except (*_LOST, TimeoutError) as error:
             raise self._unreachable(error) from error
         except ValueError:

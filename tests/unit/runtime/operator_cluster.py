@@ -25,7 +25,14 @@ class OperatorCluster(FakeCluster):
         self._write("dry-run" if dry_run else "create", manifest["kind"])
         return await super().create(_with_creation_time(manifest), dry_run=dry_run)
 
-    async def replace_status(self, manifest: JsonObject) -> JsonObject:
+    async def get(
+        self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
+    ) -> JsonObject:
+        return await super().get(kind, namespace, name)
+
+    async def replace_status(
+        self, manifest: JsonObject, *, metadata_only: bool = False
+    ) -> JsonObject:
         self._write("update", manifest["kind"])
         return await super().replace_status(manifest)
 

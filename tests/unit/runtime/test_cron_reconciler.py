@@ -4,6 +4,7 @@ import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError
+from podhatch_operator.core.revision import current_revision
 from podhatch_operator.runtime.keys import cron_key, run_key, workflow_key
 from podhatch_operator.runtime.workbench import RetryLater
 
@@ -263,10 +264,10 @@ async def test_the_crons_of_a_workflow_come_and_go(operator: Operator) -> None:
 
 
 async def test_refused_crons_are_told_by_their_workflow_and_tried_again() -> None:
-    operator = Operator()
+    operator, old = Operator(), current_revision(WORKFLOW)
     operator.cluster.refusals["apply CronWorkflow"] = ApiError(403, "Forbidden", "exceeded quota")
     await operator.user_creates(
-        {**revision("flow-old"), "apiVersion": "apps/v1", "data": {"spec": {}}},
+        {**revision(old.name), "apiVersion": "apps/v1", "data": {"spec": WORKFLOW["spec"]}},
         {**WORKFLOW, "spec": {**WORKFLOW["spec"], "onCrons": ["@daily", "@hourly"]}},
     )
     with pytest.raises(RetryLater, match="exceeded quota"):

@@ -294,7 +294,9 @@ class MortalCluster(OperatorCluster):
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         return await self._mortal(super().create, manifest)
 
-    async def replace_status(self, manifest: JsonObject) -> JsonObject:
+    async def replace_status(
+        self, manifest: JsonObject, *, metadata_only: bool = False
+    ) -> JsonObject:
         return await self._mortal(super().replace_status, manifest)
 
     async def _mortal(

@@ -1,0 +1,199 @@
+"""Objects that are too large or too deep to be held, cut down to what names them as they arrive.
+
+Anybody who may create an object may make it 1.5 MB of tiny JSON values, which Python holds in forty
+times the room, or nest it so deeply that no parser of ours survives it.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+from podhatch.api.model import UNREADABLE, JsonObject
+
+MAX_OBJECT_BYTES = 1024 * 1024
+"""Of a whole object as JSON, without its managedFields."""
+MAX_OBJECT_DEPTH = 240
+"""pydantic writes no more than 255 levels."""
+MAX_LIST_BYTES = 16 * 1024 * 1024
+"""A longer page of a list is asked for again with fewer objects, as long as it has more than
+LEAST_PAGE_SIZE."""
+LEAST_PAGE_SIZE = 8
+
+_METADATA = '"metadata":'
+_KEPT_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+_CUT_SPEC = {"workflow": "", "key": UNREADABLE}
+"""By these objects are grouped."""
+_MAX_STATUS_BYTES = 16 * 1024
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_SPACE = re.compile(r"[ \t\r\n]*")
+_decode = json.JSONDecoder().raw_decode
+
+
+class ListTooLargeError(Exception):
+    """The answer to a list request is longer than what is read of one."""
+
+
+def bounded_line(line: bytes) -> bytes:
+    """Return a line of a watch stream, with its object cut down where it cannot be held."""
+    if len(line) <= MAX_OBJECT_BYTES and not _is_deep(line):
+        return line
+    text = line.decode()
+    start = text.find(_METADATA)
+    if start < 0:
+        return line
+    event: JsonObject = json.loads(text[:start].rstrip(", ") + "}}")
+    metadata, _ = _decode(text, _skip(text, start + len(_METADATA)))
+    why = _why_unreadable(len(line) - _managed_bytes(metadata), _is_deep(line))
+    if why is None:
+        return line
+    event["object"] = _cut({**event["object"], "metadata": metadata}, why)
+    return json.dumps(event).encode()
+
+
+def bounded_object(text: str) -> JsonObject:
+    """Return the object of a JSON text, cut down where it cannot be held."""
+    return _object_at(text, _skip(text, 0))[0]
+
+
+def bounded_list(text: str) -> JsonObject:
+    """Return a list of objects from its JSON text, one object parsed after the other.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    result: JsonObject = {}
+    try:
+        if not text.startswith("{"):
+            raise ValueError("the list is no JSON object")
+        at = _skip(text, 0, "{")
+        while text[at] != "}":
+            name, at = _decode(text, at)
+            at = _skip(text, at, ":")
+            inside = name == "items" and text[at] == "["
+            result[name], at = _items(text, at) if inside else _decode(text, at)
+            at = _skip(text, at, ",")
+    except IndexError:
+        raise ValueError("the list ends too early") from None
+    return result
+
+
+async def bounded_text(chunks: AsyncIterator[bytes], page_size: int) -> str:
+    """Read the answer to a list request.
+
+    Raises:
+        ListTooLargeError: it is too long, and a smaller page can be asked for.
+    """
+    parts: list[bytes] = []
+    room = MAX_LIST_BYTES
+    async for chunk in chunks:
+        room -= len(chunk)
+        if room < 0 and page_size > LEAST_PAGE_SIZE:
+            raise ListTooLargeError
+        parts.append(chunk)
+    return b"".join(parts).decode()
+
+
+def _items(text: str, at: int) -> tuple[list[JsonObject], int]:
+    items: list[JsonObject] = []
+    at = _skip(text, at + 1)
+    while text[at] != "]":
+        item, at = _object_at(text, at)
+        items.append(item)
+        at = _skip(text, at, ",")
+    return items, at + 1
+
+
+def _object_at(text: str, start: int) -> tuple[JsonObject, int]:
+    """Return the object that starts there, and where it ends."""
+    try:
+        parsed, end = _decode(text, start)
+    except RecursionError:
+        end = _end_of(text, start)
+        parsed = _head(text[start:end])
+    raw = cast("JsonObject", parsed)
+    long = end - start > MAX_OBJECT_BYTES
+    size = end - start - (_managed_bytes(raw["metadata"]) if long else 0)
+    why = _why_unreadable(size, _is_deep(text[start:end].encode(errors="replace")))
+    return (raw, end) if why is None else (_cut(raw, why), end)
+
+
+def _head(text: str) -> JsonObject:
+    """Return what stands before an object's spec: the API server puts its metadata there."""
+    start = text.index(_METADATA)
+    metadata, _ = _decode(text, _skip(text, start + len(_METADATA)))
+    return {**json.loads(text[:start].rstrip(", ") + "}"), "metadata": metadata}
+
+
+def _end_of(text: str, start: int) -> int:
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    raise IndexError
+
+
+def _skip(text: str, at: int, mark: str = "") -> int:
+    """Return the next place that is no space, after the mark if it is there."""
+    found = _SPACE.match(text, at)
+    at = found.end() if found else at
+    if mark and text[at : at + 1] == mark:
+        return _skip(text, at + 1)
+    return at
+
+
+def _is_deep(text: bytes) -> bool:
+    """Whether JSON may be nested too deeply; brackets in its strings count, too."""
+    if text.count(b"{") + text.count(b"[") <= MAX_OBJECT_DEPTH:
+        return False
+    brackets = text.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_OBJECT_DEPTH):
+        fewer = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(fewer) == len(brackets):
+            break
+        brackets = fewer
+    return bool(brackets) and _depth(text.decode(errors="replace")) > MAX_OBJECT_DEPTH
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _managed_bytes(metadata: JsonObject) -> int:
+    return len(json.dumps(metadata.get("managedFields", []), separators=(",", ":")))
+
+
+def _why_unreadable(size: int, deep: bool) -> str | None:
+    if size > MAX_OBJECT_BYTES:
+        return (
+            f"the object has {size} bytes, and at most {MAX_OBJECT_BYTES} are allowed: store the "
+            "data elsewhere and pass its address"
+        )
+    if deep:
+        return f"the object is nested more than {MAX_OBJECT_DEPTH} levels deep: flatten it"
+    return None
+
+
+def _cut(raw: JsonObject, why: str) -> JsonObject:
+    """Return key and version of an object, its status if that is short, and no more."""
+    metadata = {name: raw["metadata"][name] for name in _KEPT_METADATA if name in raw["metadata"]}
+    cut: JsonObject = {"metadata": metadata, "spec": dict(_CUT_SPEC), UNREADABLE: why}
+    cut |= {name: raw[name] for name in ("apiVersion", "kind") if name in raw}
+    status: Any = raw.get("status")
+    if status and len(json.dumps(status)) <= _MAX_STATUS_BYTES:
+        cut["status"] = status
+    return cut
