@@ -11,7 +11,7 @@ CLUSTER := $(BIN)/python -m tests.cluster
 # Tests and demo talk to the cluster of this folder, never to the user's own.
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
-.PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e \
+.PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e hostile \
 	bench-imports bench-plan bench-latency bench-throughput generate format clean
 
 help: ## Show the commands
@@ -48,6 +48,10 @@ unit: install ## Run the tests that need no cluster
 
 integration: install ## Run the tests against the API server
 	@$(BIN)/python -m tests integration
+
+hostile: install ## Apply 10,000 hostile objects to the API server, beside an operator
+	@$(CLUSTER) up
+	@PODHATCH_HOSTILE_OBJECTS=10000 $(BIN)/python -m pytest -q tests/integration/test_hostile.py
 
 charts: install ## Check the chart
 	@$(BIN)/python -m tests charts

@@ -93,9 +93,9 @@ def operator_of(
 
 @asynccontextmanager
 async def process(
-    cluster: Cluster, port: int, folder: Path, **variables: str
+    cluster: Cluster, port: int, folder: Path, *, stderr: int | None = None, **variables: str
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Have an operator of the test's namespace in a process of its own."""
+    """Have an operator of the test's namespace in a process of its own, with its log there."""
     environment = user_environment(cluster.namespace, folder) | {
         "PODHATCH_WATCH_NAMESPACES": cluster.namespace,
         "PODHATCH_PORT": str(port),
@@ -104,7 +104,7 @@ async def process(
         **variables,
     }
     program = (sys.executable, "-m", "podhatch_operator")
-    started = await asyncio.create_subprocess_exec(*program, env=environment)
+    started = await asyncio.create_subprocess_exec(*program, env=environment, stderr=stderr)
     try:
         yield started
     finally:

@@ -39,7 +39,7 @@ EXPRESSIONS = ("true", "input.a == 1", "1/0 == 1", "((", "output.x.y.z", "'a' + 
 SCHEDULES = ("* * * * *", "0 0 31 2 *", "61 * * * *", "@hourly", "*/0 * * * *", "0 0 29 2 *")
 ZONES = ("UTC", "Europe/Berlin", "Mars/Base", "../etc")
 AFFINITY = "requiredDuringSchedulingIgnoredDuringExecution"
-TEMPLATES: tuple[Any, ...] = (
+TEMPLATES: list[Any] = [
     {},
     {"spec": None},
     {"spec": {"containers": [{"image": "x"}]}},
@@ -58,8 +58,8 @@ TEMPLATES: tuple[Any, ...] = (
     {"metadata": {"labels": {"a": 1, "-": "-"}}},
     {"metadata": "text"},
     {"metadata": {"labels": {"app": "x"}}, "spec": {"priorityClassName": "none"}},
-)
-JSON_SCHEMAS: tuple[Any, ...] = (
+]
+JSON_SCHEMAS: list[Any] = [
     {},
     {"type": "object"},
     {"type": "objekt"},
@@ -70,7 +70,7 @@ JSON_SCHEMAS: tuple[Any, ...] = (
     {"pattern": "(a+)+$"},
     {"allOf": [{"allOf": [{}]}]},
     {"properties": []},
-)
+]
 
 
 class Hostile:
