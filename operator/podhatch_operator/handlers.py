@@ -97,10 +97,11 @@ def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[
     async def note_watch(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        if "watch" not in request.url.query:
+        query = request.url.query
+        if "limit" in query:
             return await _without_list(request, handler)
         response = await handler(request)
-        if response.status == 200:
+        if response.status == 200 and "watch" in query:
             watches.opened(request.url.path)
             response.content = cast("aiohttp.StreamReader", BoundedLines(response.content))
         return response
