@@ -1,7 +1,12 @@
 """Unpacks the source tree that travelled with the workflow. The attempt's first step."""
 
 import os
+import stat
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 
 def enter_source(archive: str, name: str) -> None:
@@ -24,14 +29,34 @@ def enter_source(archive: str, name: str) -> None:
         _check_hash(packed, name)
         folder = tempfile.mkdtemp(prefix="podhatch-source-")
         with zipfile.ZipFile(io.BytesIO(packed)) as source:
-            source.extractall(folder)
-    except (OSError, zipfile.BadZipFile) as error:
+            _extract(source, folder)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         from podhatch.runner.failure import TaskFailure
 
         message = f"the workflow's source {archive} could not be unpacked: {error}"
         raise TaskFailure("SourceUnreadable", message) from error
     os.chdir(folder)
     sys.path.insert(0, folder)
+
+
+def _extract(source: "ZipFile", folder: str) -> None:
+    """Extract files, then links, which `extractall` writes as files; nothing leaves the folder."""
+    links: list[tuple[str, str]] = []
+    for entry in source.infolist():
+        mode = entry.external_attr >> 16
+        if stat.S_ISLNK(mode):
+            links.append((entry.filename, source.read(entry).decode()))
+            continue
+        path = source.extract(entry, folder)
+        if stat.S_ISREG(mode) and mode & stat.S_IXUSR:
+            os.chmod(path, 0o755)
+    for name, target in links:
+        path = os.path.normpath(os.path.join(folder, name))
+        end = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if not (path.startswith(folder + os.sep) and f"{end}/".startswith(f"{folder}/")):
+            raise ValueError(f"the link {name} leads out of it")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(target, path)
 
 
 def _check_hash(packed: bytes, name: str) -> None:

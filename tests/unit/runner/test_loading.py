@@ -259,6 +259,33 @@ def test_source_that_cannot_be_read(task_pod: Pod, tmp_path: Path, content: byte
     assert str(archive) in ended.error["message"]
 
 
+@pytest.mark.parametrize(("name", "target"), [("a", "../b"), ("a", "/etc"), ("../a", "b")])
+def test_source_with_a_link_that_leads_out_of_it(
+    task_pod: Pod, tmp_path: Path, name: str, target: str
+) -> None:
+    archive = tmp_path / "source.zip"
+    with zipfile.ZipFile(archive, "w") as source:
+        link = zipfile.ZipInfo(name)
+        link.external_attr = 0o120777 << 16
+        source.writestr(link, target)
+    ended = task_pod.run(PLAIN, PODHATCH_SOURCE=str(archive), TMPDIR=str(tmp_path))
+    assert ended.error["type"] == "SourceUnreadable"
+    assert f"the link {name} leads out of it" in ended.error["message"]
+
+
+def test_source_of_a_script_inside_a_package(task_pod: Pod, tmp_path: Path) -> None:
+    archive = tmp_path / "source.zip"
+    with zipfile.ZipFile(archive, "w") as source:
+        source.writestr("shop/__init__.py", "")
+        source.writestr("shop/shared.py", "PRICE = 3")
+        source.writestr("shop/beside.py", "TAX = 1")
+        code = "import beside\ndef charge():\n import shop.shared\n"
+        source.writestr("shop/orders.py", f"{code} return shop.shared.PRICE + beside.TAX")
+    location = "shop/orders.py:charge"
+    ended = task_pod.run(PLAIN, PODHATCH_SOURCE=str(archive), PODHATCH_PYTHON=location)
+    assert ended.output == 4
+
+
 def test_large_input_and_parents_come_by_file(task_pod: Pod, tmp_path: Path) -> None:
     big = "ü" * 100_000
     (tmp_path / "input.json").write_text(json.dumps({"text": big}, ensure_ascii=False))

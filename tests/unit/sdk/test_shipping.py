@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import textwrap
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -125,6 +126,28 @@ class TestWhereFunctionsAreFound:
         assert functions(workflow)[0] == "shop.orders:Shop.charge"
         assert names(shipped) == ["shop/orders.py"]
 
+    def test_in_a_script_inside_a_package_from_the_packages_root(self, project: Project) -> None:
+        files = ["shop/__init__.py", "shop/flows/__init__.py", "shop/shared.py"]
+        project.write(**dict.fromkeys(files, ""), **{"shop/flows/orders.py": SCRIPT + PRINT})
+        shipped, workflow = project.objects("shop/flows/orders.py")
+        assert functions(workflow)[0] == "shop/flows/orders.py:Shop.charge"
+        assert names(shipped) == sorted([*files, "shop/flows/orders.py"])
+
+    def test_in_a_file_beside_such_a_script_from_the_packages_root(self, project: Project) -> None:
+        main = f"from orders import orders\n@orders.task()\ndef last(input, ctx): ...\n{PRINT}"
+        project.write(**{"shop/__init__.py": "", "shop/orders.py": SCRIPT, "shop/main.py": main})
+        shipped, workflow = project.objects("shop/main.py")
+        assert functions(workflow)[0] == "shop/orders.py:Shop.charge"
+        assert functions(workflow)[-1] == "shop/main.py:last"
+        assert len(names(shipped)) == 3
+
+    def test_in_a_script_whose_folder_is_imported_as_a_package(self, project: Project) -> None:
+        main = f"import sys; sys.path.append('.')\nimport shop.shared\n{SCRIPT}{PRINT}"
+        project.write(**{"shop/shared.py": "", "shop/main.py": main})
+        shipped, workflow = project.objects("shop/main.py")
+        assert functions(workflow)[0] == "shop/main.py:Shop.charge"
+        assert names(shipped) == ["shop/main.py", "shop/shared.py"]
+
     @pytest.mark.parametrize("image", ["", "shop:1"])
     def test_not_in_an_interpreter(self, project: Project, image: str) -> None:
         output = project.run("-", stdin=SCRIPT + PRINT, image=image)
@@ -199,18 +222,53 @@ class TestTree:
                 "myenv/lib/big.py": "",
             }
         )
-        (project.root / "socket").symlink_to("/dev/null")
+        os.mkfifo(project.root / "pipe")
         assert dict(contents(zip_tree(project.root))) == {
             "a.py": b"a",
             "data/prices.csv": b"1,2",
             "pkg/b.py": b"b",
         }
 
+    def test_arrives_as_it_is(self, project: Project, tmp_path: Path) -> None:
+        root = project.root
+        project.write(**{"data/a.txt": "a", "bin/tool": "#!/bin/sh\n", "orders.py": ""})
+        (root / "bin/tool").chmod(0o755)
+        (root / "empty/inner").mkdir(parents=True)
+        (root / "linked").symlink_to("data")
+        (root / "absolute").symlink_to(root / "data")
+        (root / "data/b.txt").symlink_to("../orders.py")
+        archive = tmp_path / "source.zip"
+        archive.write_bytes(zip_tree(root))
+        script = f"""
+            from podhatch.runner.source import enter_source
+            import os
+            enter_source({str(archive)!r}, "")
+            assert os.readlink("linked") == os.readlink("absolute") == "data"
+            assert open("linked/a.txt").read() == "a"
+            assert os.path.samefile("data/b.txt", "orders.py") and os.path.islink("data/b.txt")
+            assert os.access("bin/tool", os.X_OK) and os.stat("orders.py").st_mode & 0o111 == 0
+            assert os.path.isdir("empty/inner")
+        """
+        assert project.run("-c", textwrap.dedent(script)) == ""
+
+    @pytest.mark.parametrize("target", ["../outside", "/etc", "data/../../outside"])
+    def test_refuses_links_that_lead_out_of_it(self, project: Project, target: str) -> None:
+        (project.root.parent / "outside").mkdir()
+        (project.root / "data").mkdir()
+        (project.root / "link").symlink_to(target)
+        with pytest.raises(ValueError, match=r"the link link leads out of it, to /"):
+            zip_tree(project.root)
+
+    def test_refuses_names_that_are_not_utf_8(self, project: Project) -> None:
+        Path(os.fsdecode(os.fsencode(project.root) + b"/caf\xe9.txt")).touch()
+        with pytest.raises(ValueError, match=r"the file 'caf\\udce9.txt' is not UTF-8: rename it"):
+            zip_tree(project.root)
+
     def test_has_the_same_bytes_whenever_the_files_are_the_same(self, project: Project) -> None:
         project.write(**{"b.py": "b", "a.py": "a"})
         first = source_config_map(project.root)
         os.utime(project.root / "a.py", (0, 0))
-        (project.root / "b.py").chmod(0o755)
+        (project.root / "b.py").chmod(0o640)
         assert source_config_map(project.root) == first
         project.write(**{"b.py": "c"})
         assert source_config_map(project.root)["metadata"]["name"] != first["metadata"]["name"]

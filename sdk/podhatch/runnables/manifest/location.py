@@ -6,9 +6,10 @@ A script that ran as `__main__` is found by the name it has as a module, or by i
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ def locate(subject: str, fn: Callable[..., object]) -> Location:
     if file is None:
         return Location(f"{name}:{plain.__qualname__}", None)
     path = Path(file).resolve()
-    if (root := _root(path, name)) is None:
-        return Location(f"{path.name}:{plain.__qualname__}", path.parent)
+    root = _root(path, name)
+    if root is None or root == path.parent:  # started or imported as a file of its folder
+        outer = _outside_packages(path.parent)
+        if root is None or outer != root:
+            place = path.relative_to(outer).as_posix()
+            return Location(f"{place}:{plain.__qualname__}", outer)
     return Location(f"{name}:{plain.__qualname__}", root)
 
 
@@ -82,6 +87,20 @@ def _root(path: Path, module: str) -> Path | None:
         return None
     stem = path.parent if path.name == "__init__.py" else path.with_suffix("")
     return stem.parents[len(parts) - 1] if stem.parts[-len(parts) :] == parts else None
+
+
+def _outside_packages(folder: Path) -> Path:
+    """Return the folder that holds the outermost package a folder is part of.
+
+    A folder without `__init__.py` is a package where this process has imported it as one.
+    """
+    for name, module in [*sys.modules.items()]:
+        paths = getattr(module, "__path__", None)
+        if isinstance(paths, Iterable) and str(folder) in {*cast("Iterable[object]", paths)}:
+            return folder.parents[name.count(".")]
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def is_installed(root: Path) -> bool:

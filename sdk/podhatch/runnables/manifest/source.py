@@ -6,10 +6,12 @@ Same files, same bytes, same name: running a script twice ships it once.
 import base64
 import io
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from podhatch.api.labels import MANAGED_BY, MANAGED_BY_VALUE
 from podhatch.api.model import JsonObject
@@ -41,44 +43,88 @@ def source_config_map(root: Path) -> JsonObject:
 
 
 def zip_tree(root: Path) -> bytes:
-    """Return the tree as a zip that depends on the files' names and contents alone.
+    """Return the tree as a zip that depends on the files' names, contents and kinds alone.
+
+    Links within the tree stay links; empty folders and the bit that lets a file be run stay too.
 
     Raises:
-        ValueError: The tree is too large; the text names the largest files.
+        ValueError: The tree is too large, a link leads out of it, or a name is not UTF-8; the text
+            names the files.
     """
-    sizes = {path: path.stat().st_size for path in _files(root)}
+    found = sorted(_found(root))
+    sizes = {path: path.lstat().st_size for path in found if not path.is_dir()}
     if sum(sizes.values()) > MAX_TREE_BYTES:
         raise _too_large(root, sizes, "before it is compressed")
-    entries = [(path.relative_to(root).as_posix(), path.read_bytes()) for path in sorted(sizes)]
-    packed, packed_sizes = _zip(tuple(entries))
+    packed, packed_sizes = _zip(tuple(_entry(root, path) for path in found))
     if len(packed) > MAX_SOURCE_BYTES:
         largest = {root / name: size for name, size in packed_sizes.items()}
         raise _too_large(root, largest, "compressed")
     return packed
 
 
+_Entry: TypeAlias = tuple[str, int, bytes]
+"""A name, the kind and permissions of a file, and its content."""
+
+
 @lru_cache(maxsize=1)
-def _zip(entries: tuple[tuple[str, bytes], ...]) -> tuple[bytes, dict[str, int]]:
+def _zip(entries: tuple["_Entry", ...]) -> tuple[bytes, dict[str, int]]:
     """Return the zip, and each file's size in it. Workflows of one program share their tree."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in entries:
+        for name, mode, content in entries:
             entry = zipfile.ZipInfo(name, _ROOTS_OF_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o100644 << 16
+            entry.external_attr = mode << 16
             archive.writestr(entry, content)
         sizes = {info.filename: info.compress_size for info in archive.infolist()}
     return buffer.getvalue(), sizes
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Yield the files that belong to the source: no caches, environments or hidden files."""
+def _found(root: Path) -> Iterator[Path]:
+    """Yield what belongs to the source: no caches, environments or hidden files.
+
+    That is files, links, and folders with nothing in them.
+    """
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if _belongs(Path(folder, name))]
-        for name in names:
+        if not subfolders and not names and Path(folder) != root:
+            yield Path(folder)
+        for name in (*names, *subfolders):
             path = Path(folder, name)
-            if not name.startswith(".") and path.suffix != ".pyc" and path.is_file():
+            if name.startswith(".") or path.suffix == ".pyc":
+                continue
+            if path.is_symlink() or path.is_file():
                 yield path
+
+
+def _entry(root: Path, path: Path) -> _Entry:
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"the source tree {root}: the name of the file {name!a} is not UTF-8: rename it"
+        ) from None
+    if path.is_symlink():
+        return name, stat.S_IFLNK | 0o777, _target(root, path).encode()
+    if path.is_dir():
+        return f"{name}/", stat.S_IFDIR | 0o755, b""
+    try:
+        mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+        return name, stat.S_IFREG | mode, path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the source tree {root}: {name} cannot be read: {error}") from None
+
+
+def _target(root: Path, link: Path) -> str:
+    """Return where a link leads, seen from its folder."""
+    target = Path(os.path.normpath(link.parent / os.readlink(link)))
+    if not target.is_relative_to(root) or not link.resolve().is_relative_to(root.resolve()):
+        raise ValueError(
+            f"the source tree {root}: the link {link.relative_to(root)} leads out of it, to "
+            f"{target}: copy what it leads to, or build an image and pass image="
+        )
+    return os.path.relpath(target, link.parent)
 
 
 def _belongs(folder: Path) -> bool:
