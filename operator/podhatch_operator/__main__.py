@@ -15,6 +15,7 @@ from collections.abc import Callable
 import kopf
 from podhatch.cluster import Cluster, ClusterUnreachable, Connection
 
+from podhatch_operator.evaluation.evaluator import Evaluator
 from podhatch_operator.handlers import registry_of_handlers
 from podhatch_operator.runtime.affected import all_keys
 from podhatch_operator.runtime.cache import Cache
@@ -66,6 +67,7 @@ class Operator:
             count.set_function(lambda kind=watched.kind: self.cache.count(kind))
         self.queue = Queue(asyncio.get_running_loop(), self.metrics.queue)
         self.hops = Hops(self.metrics.hop)
+        self.evaluator = Evaluator(self.queue.add, self.metrics.evaluations)
         self.intake = Intake(self.cache, self.queue, self.hops)
         self.resync = Resync(cluster, self.cache, self.intake, self.metrics, settings.namespaces)
         self.watches = Watches(settings.namespaces)
@@ -121,11 +123,14 @@ class Operator:
         logger.info("listed everything: %d objects to look at", len(keys))
 
     async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
-        bench = Workbench(self.cluster, self.cache, self.queue, self.settings.defaults)
+        bench = Workbench(
+            self.cluster, self.cache, self.queue, self.settings.defaults, self.evaluator
+        )
         reconciler = Reconciler(bench, self.hops)
         workers = Workers(self.queue, reconciler.reconcile, self.metrics, self.settings.workers)
         beside = [
             asyncio.create_task(self.resync.run(), name="resync"),
+            asyncio.create_task(self.evaluator.run(), name="evaluator"),
             asyncio.create_task(measure_lag(self.metrics), name="lag"),
         ]
         watching = await self._start_kopf(stop)

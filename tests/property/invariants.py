@@ -19,9 +19,7 @@ from collections.abc import Mapping, Sequence
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import MAX_DISRUPTIONS, TERMINAL_PHASES, TERMINAL_STATES
-from podhatch_operator.core.plan import plan_run
 
-from tests.fakes.objects import DEFAULTS
 from tests.property.world import RUN, Behaviour, World
 
 
@@ -46,7 +44,7 @@ def check_end(world: World) -> None:
             assert world.ended.get(entry["job"]) == "Succeeded"
     assert not world.active_jobs(), "a Job outlived its run"
     world.view.deliver_all()
-    plan = plan_run(world.observe(), DEFAULTS, world.now)
+    plan = world.plan(world.observe())
     assert (plan.create, plan.status, plan.events) == ((), None, ())
 
 

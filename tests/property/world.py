@@ -5,7 +5,7 @@ Every step is chosen by the test; the world keeps what really happened, for the 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
@@ -14,6 +14,7 @@ from podhatch_operator.core.decision import Plan
 from podhatch_operator.core.observed import Observed
 from podhatch_operator.core.plan import plan_run
 
+from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW
 from tests.property.cluster import ApiServer, ConflictError, View
 
@@ -74,8 +75,8 @@ class World:
     def reconcile(self, crash_after: int = 99) -> Plan:
         """Plan and carry out; the process may die after some of its writes."""
         observed = self.observe()
-        plan = plan_run(observed, DEFAULTS, self.now)
-        assert plan == plan_run(observed, DEFAULTS, self.now), "the plan is not a function"
+        plan = self.plan(observed)
+        assert plan == self.plan(observed), "the plan is not a function"
         start = observed.run["spec"].get("startAt")
         if plan.create and not self.started and start:
             self.unripe |= self.now < datetime.fromisoformat(start)
@@ -94,6 +95,12 @@ class World:
         elif plan.status is not None:
             self._write_status(observed.run, plan.status)
         return plan
+
+    def plan(self, observed: Observed) -> Plan:
+        """Plan, with what the plan asks of expressions and schemas."""
+        return answered(
+            lambda known: plan_run(replace(observed, answers=known), DEFAULTS, self.now)
+        )
 
     def observe(self) -> Observed:
         """Return what the operator would show the core."""

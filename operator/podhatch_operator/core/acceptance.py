@@ -9,10 +9,10 @@ from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import WorkflowRun
 
+from podhatch_operator.core.evaluation import TOO_EXPENSIVE, Questions, json_text
 from podhatch_operator.core.input_check import (
     depth_problem,
     fit_problems,
-    input_text,
     metadata_problem,
     payload_problem,
     size_problem,
@@ -28,7 +28,7 @@ from podhatch_operator.core.revision import (
 )
 from podhatch_operator.core.schedule import schedule_problem
 from podhatch_operator.core.trigger_report import effective_metadata
-from podhatch_operator.core.workflow import workflow_problems
+from podhatch_operator.core.workflow import invalid_reason, workflow_problems
 
 WORKFLOW_GRACE = timedelta(seconds=3)
 
@@ -90,11 +90,13 @@ def _is_younger(workflow: JsonObject, run: WorkflowRun) -> bool:
     return bool(made and run_made.creation_timestamp and made > run_made.creation_timestamp)
 
 
-def revision_of(run: WorkflowRun, observed: Observed, defaults: Defaults) -> Revision | Rejection:
+def revision_of(
+    run: WorkflowRun, observed: Observed, defaults: Defaults, questions: Questions
+) -> Revision | Rejection:
     """Return the workflow as this run has started with it, or starts with it now."""
     name = pinned_revision_name(run, observed.jobs.values())
     if name is None:
-        return _first_revision(run, observed, defaults)
+        return _first_revision(run, observed, defaults, questions)
     return find_revision(name, observed) or Rejection(
         "RevisionLost",
         f"the ControllerRevision {name} that pins the workflow of this run was deleted",
@@ -103,7 +105,7 @@ def revision_of(run: WorkflowRun, observed: Observed, defaults: Defaults) -> Rev
 
 
 def _first_revision(
-    run: WorkflowRun, observed: Observed, defaults: Defaults
+    run: WorkflowRun, observed: Observed, defaults: Defaults, questions: Questions
 ) -> Revision | Rejection:
     if observed.workflow is None:
         return Rejection(
@@ -120,21 +122,22 @@ def _first_revision(
             "the run starts when that one is applied again",
         )
     revision = current_revision(observed.workflow)
-    if problems := workflow_problems(revision.spec, defaults.max_cluster_access):
+    if problems := workflow_problems(revision.spec, questions, defaults.max_cluster_access):
         return Rejection(
-            "WorkflowInvalid",
+            invalid_reason(questions),
             f"Workflow {revision.workflow!r} cannot run: {'; '.join(problems)}; "
-            "the run starts when it is mended",
+            "the run starts once it is fixed",
         )
     if problem := depth_problem(run.spec.input):
         return Rejection("InputInvalid", problem, end="Failed")
-    if problem := size_problem(input_text(run.spec.input)):
+    if problem := size_problem(len(json_text(run.spec.input))):
         return Rejection("InputTooLarge", problem, end="Failed")
     if problem := metadata_problem(effective_metadata(run, revision.spec)):
         return Rejection("MetadataTooLarge", problem, end="Failed")
     if problem := payload_problem(run):
         return Rejection("TriggerTooLarge", problem, end="Failed")
     schema = revision.spec.input_schema
-    if schema is not None and (problems := fit_problems(run.spec.input, schema)):
-        return Rejection("InputInvalid", "; ".join(problems), end="Failed")
+    if schema is not None and (problems := fit_problems(run.spec.input, schema, questions)):
+        reason = TOO_EXPENSIVE if questions.met_limit else "InputInvalid"
+        return Rejection(reason, "; ".join(problems), end="Failed")
     return revision

@@ -11,6 +11,7 @@ from podhatch.api.condition import RUN_START, LeafCondition
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.expr import expression_problem
 
 ORDER_COMPARATORS = frozenset({"GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"})
@@ -23,7 +24,7 @@ def topological_order(tasks: Sequence[TaskSpec]) -> list[TaskSpec]:
     return [by_name[name] for name in TopologicalSorter(graph).static_order()]
 
 
-def shape_problems(spec: WorkflowSpec) -> list[str]:
+def shape_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
     """Say what keeps these tasks from being a workflow, one sentence with field and remedy each.
 
     The API server's own rules refuse most of it; this catches what they cannot express (cycles),
@@ -32,7 +33,7 @@ def shape_problems(spec: WorkflowSpec) -> list[str]:
     return [
         *_unknown_parents(spec),
         *_label_problems(spec),
-        *_condition_problems(spec),
+        *_condition_problems(spec, questions),
         *_hook_problems(spec),
     ] or _cycles(spec)
 
@@ -67,7 +68,7 @@ def _label_problems(spec: WorkflowSpec) -> list[str]:
     ]
 
 
-def _condition_problems(spec: WorkflowSpec) -> list[str]:
+def _condition_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
     problems: list[str] = []
     for task in spec.tasks:
         keys: set[str] = set()
@@ -76,7 +77,8 @@ def _condition_problems(spec: WorkflowSpec) -> list[str]:
             if leaf.data_key in keys:
                 problems.append(f"{place}: two conditions are called {leaf.data_key!r}")
             keys.add(leaf.data_key)
-            problems += [f"{place}: {problem}" for problem in _leaf_problems(task, leaf)]
+            found = _leaf_problems(task, leaf, questions)
+            problems += [f"{place}: {problem}" for problem in found]
     return problems
 
 
@@ -91,13 +93,15 @@ def leaves_of(task: TaskSpec) -> list[tuple[str, LeafCondition]]:
     ]
 
 
-def _leaf_problems(task: TaskSpec, leaf: LeafCondition) -> list[str]:
+def _leaf_problems(task: TaskSpec, leaf: LeafCondition, questions: Questions) -> list[str]:
     if leaf.parent and leaf.parent.name not in task.parents:
         return [f"{leaf.parent.name!r} is not among the task's parents"]
     if leaf.event and not _is_moment(leaf.event.consider_events_since):
         return [f"considerEventsSince: {leaf.event.consider_events_since!r} is not a time"]
     asked = leaf.parent or leaf.event
-    problem = expression_problem(asked.expression) if asked and asked.expression else None
+    if not asked or not asked.expression:
+        return []
+    problem = expression_problem(asked.expression, questions)
     return [problem] if problem else []
 
 

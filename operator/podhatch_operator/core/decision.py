@@ -6,6 +6,8 @@ from typing import Literal
 
 from podhatch.api.model import JsonObject
 
+from podhatch_operator.core.evaluation import Evaluation
+
 
 @dataclass(frozen=True)
 class Child:
@@ -53,3 +55,5 @@ class Plan:
     """Uids of Jobs and pods whose Kubernetes Events may say why a pod does not start."""
     requeue_at: datetime | None = None
     """When to plan again although nothing changed."""
+    evaluate: tuple[Evaluation, ...] = ()
+    """What has to be evaluated before anything can be decided; then nothing else is planned."""

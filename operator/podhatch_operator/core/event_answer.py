@@ -11,6 +11,7 @@ from itertools import groupby
 from podhatch.api.event import AnsweredWorkflow, WorkflowEvent
 from podhatch.api.model import JsonObject
 
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.event_key import takes_key
 from podhatch_operator.core.event_start import (
     Filter,
@@ -19,7 +20,7 @@ from podhatch_operator.core.event_start import (
     filter_objects,
     version_of,
 )
-from podhatch_operator.core.expr import FILTER, ExpressionError, Facts
+from podhatch_operator.core.expr import ExpressionError, Facts
 from podhatch_operator.core.observed import ObservedEvent
 from podhatch_operator.core.pods import read_time
 from podhatch_operator.core.revision import current_revision
@@ -44,10 +45,12 @@ def first_version(event: WorkflowEvent) -> str | None:
     return seen or event.metadata.resource_version or None
 
 
-def answers_to(observed: ObservedEvent, event: WorkflowEvent) -> Iterator[Answer]:
+def answers_to(
+    observed: ObservedEvent, event: WorkflowEvent, questions: Questions
+) -> Iterator[Answer]:
     """Yield the answers that are not in the event's status yet, those of one workflow together."""
     notes = {each.workflow: each for each in event.status.answered} if event.status else {}
-    question = _Question(event)
+    question = _Question(event, questions)
     for workflow in observed.workflows:
         if not takes_key(workflow, event.spec.key) or not _was_there(workflow, observed.event):
             continue
@@ -137,7 +140,7 @@ def _was_there(raw: JsonObject, event: JsonObject) -> bool:
 class _Question:
     """What filters are asked about an event. Those without a payload share what is made ready."""
 
-    def __init__(self, event: WorkflowEvent) -> None:
+    def __init__(self, event: WorkflowEvent, questions: Questions) -> None:
         self._scope = event.spec.scope
         values: JsonObject = {
             "input": event.spec.payload,
@@ -145,7 +148,7 @@ class _Question:
             "event_id": event.metadata.name,
             "event_key": event.spec.key,
         }
-        self._event = Facts(values, FILTER)
+        self._event = Facts(values, questions, "Filter")
         self._plain = self._event.plus(payload={})
 
     def ask(self, start: Start) -> Answer:

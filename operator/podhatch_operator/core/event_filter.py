@@ -5,30 +5,39 @@ from datetime import datetime
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.model import JsonObject
 
-from podhatch_operator.core.expr import FILTER, expression_problem
-from podhatch_operator.core.validity import Problem, checked_status
+from podhatch_operator.core.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
+from podhatch_operator.core.expr import expression_problem
+from podhatch_operator.core.validity import CheckPlan, Problem, check_plan
 
 
 def plan_filter(
-    event_filter: JsonObject, workflow: JsonObject | None, now: datetime
-) -> JsonObject | None:
-    """Return the filter's new status, or None when the stored one is right.
+    event_filter: JsonObject,
+    workflow: JsonObject | None,
+    now: datetime,
+    answers: Answers = NO_ANSWERS,
+) -> CheckPlan:
+    """Return the filter's new status.
 
     Args:
         event_filter: the EventFilter object.
         workflow: the Workflow it names, if that is there.
         now: the time.
+        answers: what is known of its expression.
     """
+    questions = Questions(answers)
     parsed = EventFilter.model_validate(event_filter)
-    status = checked_status(parsed.status, parsed.metadata, _problem(parsed, workflow), now)
-    return None if status == parsed.status else status.to_wire()
+    problem = _problem(parsed, workflow, questions)
+    return check_plan(parsed.status, parsed.metadata, problem, questions, now)
 
 
-def _problem(event_filter: EventFilter, workflow: JsonObject | None) -> Problem | None:
+def _problem(
+    event_filter: EventFilter, workflow: JsonObject | None, questions: Questions
+) -> Problem | None:
     """Say what keeps events from passing, the worst first."""
     spec = event_filter.spec
-    if problem := expression_problem(spec.expression, FILTER):
-        return Problem("ExpressionInvalid", f"spec.expression: {problem}; no event passes it")
+    if problem := expression_problem(spec.expression, questions, "Filter"):
+        reason = TOO_EXPENSIVE if questions.met_limit else "ExpressionInvalid"
+        return Problem(reason, f"spec.expression: {problem}; no event passes it")
     if workflow is None:
         message = (
             f"spec.workflow: there is no Workflow {spec.workflow!r} in namespace "

@@ -6,7 +6,8 @@ Patterns are the users': they are matched in one pass, for no pattern may stop t
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
 
-from podhatch_operator.core.expr import FILTER, expression_problem
+from podhatch_operator.core.evaluation import Questions
+from podhatch_operator.core.expr import expression_problem
 from podhatch_operator.core.input_check import depth_problem
 
 
@@ -32,7 +33,7 @@ def matches(pattern: str, key: str) -> bool:
     return True
 
 
-def event_problems(spec: WorkflowSpec) -> list[str]:
+def event_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
     """Say what keeps a workflow's onEvents and defaultFilters from being asked."""
     blanks = [
         f"spec.onEvents: {pattern!r} begins or ends with a blank, as no event's key does"
@@ -42,7 +43,7 @@ def event_problems(spec: WorkflowSpec) -> list[str]:
     expressions = [
         f"spec.defaultFilters[{index}].expression: {problem}"
         for index, rule in enumerate(spec.default_filters)
-        if (problem := expression_problem(rule.expression, FILTER))
+        if (problem := expression_problem(rule.expression, questions, "Filter"))
     ]
     payloads = [
         problem

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from podhatch.api.event import TriggeredRun, WorkflowEvent, WorkflowEventStatus
 from podhatch.api.model import JsonObject
 
+from podhatch_operator.core.evaluation import Evaluation, Questions
 from podhatch_operator.core.event_answer import Answer, answers_to, first_version, noted
 from podhatch_operator.core.observed import ObservedEvent
 
@@ -32,6 +33,8 @@ class EventPlan:
     status: JsonObject | None = None
     """The whole new status once the runs are there; None when the stored one is right."""
     look_again_at: datetime | None = None
+    evaluate: tuple[Evaluation, ...] = ()
+    """What has to be evaluated before anything can be decided; then nothing else is planned."""
 
 
 def plan_event(observed: ObservedEvent, now: datetime) -> EventPlan:
@@ -43,7 +46,10 @@ def plan_event(observed: ObservedEvent, now: datetime) -> EventPlan:
     old = event.status or WorkflowEventStatus()
     if old.handled_at is not None:
         return EventPlan()
-    answers = list(answers_to(observed, event))
+    questions = Questions(observed.answers)
+    answers = list(answers_to(observed, event, questions))
+    if questions.missing:
+        return EventPlan(evaluate=questions.missing)
     made = {each.run for each in old.triggered_runs}
     new = {
         answer.start.name: answer.start

@@ -1,67 +1,62 @@
-"""CEL: is this an expression, and does it hold? The only place that knows how.
+"""Asks whether a text is a CEL expression, and whether it holds. `core/cel.py` evaluates them.
 
-Compiled programs are kept, since one expression is asked for every run of its workflow. The library
-takes its process down for values nested thousands deep: they are looked at before it sees them.
+The library takes its process down for values nested thousands deep: they are checked before.
 """
 
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
-from typing import Any
+from typing import Literal
 
-from cel_expr_python import cel
+from podhatch_operator.core.evaluation import (
+    TOO_EXPENSIVE,
+    Answer,
+    Evaluation,
+    Questions,
+    Value,
+    json_text,
+)
+from podhatch_operator.core.input_check import depth_problem, size_problem
 
-from podhatch_operator.core.input_check import value_problem
-
-Names = tuple[str, ...]
-CONDITION: Names = ("input", "output")
-"""What the conditions of tasks may ask."""
-FILTER: Names = ("input", "payload", "additional_metadata", "event_id", "event_key")
-"""What the filters of events may ask."""
+Subject = Literal["Condition", "Filter"]
+"""Conditions ask input and output; filters ask the event and their own payload."""
 _FREE = ("input", "output", "payload")
 """The users' own values; what the others may be is bounded by their schemas."""
-_BUDGET = "Iteration budget exceeded"
 
 
 class ExpressionError(Exception):
-    """The expression cannot be evaluated; the message holds it, and what is wrong where."""
+    """The expression has no answer; the message holds it, and what is wrong where."""
+
+    def __init__(self, message: str, reason: str = "ExpressionFailed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
-@lru_cache(maxsize=2)
-def _environment(names: Names) -> cel.Env:
-    return cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN))
-
-
-@lru_cache(maxsize=4096)
-def _compile(expression: str, names: Names) -> cel.Expression:
-    try:
-        return _environment(names).compile(expression)
-    except RuntimeError as error:
-        raise ExpressionError(f"{expression!r} is not CEL: {_readable(str(error))}") from None
-
-
-def expression_problem(expression: str, names: Names = CONDITION) -> str | None:
-    """Say why this is not an expression over these variables, or return None."""
-    try:
-        _compile(expression, names)
-    except ExpressionError as error:
-        return str(error)
-    return None
+def expression_problem(
+    expression: str, questions: Questions, subject: Subject = "Condition"
+) -> str | None:
+    """Say why this is not an expression over the subject's variables, or return None."""
+    answer = questions.ask(Evaluation(subject, expression))
+    return _described(expression, answer) if answer.problems else None
 
 
 class Facts:
-    """What is known where expressions are asked: checked and converted once, however many ask."""
+    """What is known where expressions are asked: checked and written out once for all of them."""
 
-    def __init__(self, values: Mapping[str, Any], names: Names = CONDITION) -> None:
-        self._values = dict(values)
-        self._names = names
-        problems = (value_problem(name, values[name]) for name in _FREE if name in values)
-        self._problem = next(filter(None, problems), None)
+    def __init__(
+        self, values: Mapping[str, object], questions: Questions, subject: Subject = "Condition"
+    ) -> None:
+        self._questions = questions
+        self._subject: Subject = subject
+        self._problem: str | None = None
+        self._values: dict[str, Value] = {}
+        for name, value in values.items():
+            self._add(name, value)
 
     def plus(self, **values: object) -> "Facts":
         """Return these facts and more of them. Those that were checked are not checked again."""
-        more = Facts(values, self._names)
-        more._problem = self._problem or more._problem
-        more._values = {**self._values, **values}
+        more = Facts({}, self._questions, self._subject)
+        more._problem, more._values = self._problem, {**self._values}
+        for name, value in values.items():
+            more._add(name, value)
         return more
 
     def holds(self, expression: str) -> bool:
@@ -71,30 +66,29 @@ class Facts:
             ExpressionError: it does not compile, a key is missing, the answer is no truth value,
                 or the facts or the work are too much.
         """
-        program = _compile(expression, self._names)
         if self._problem:
             raise ExpressionError(f"{expression!r} cannot be asked: {self._problem}")
-        try:
-            answer = program.eval(self._activation)
-            kind, value = answer.type(), answer.value()
-        except RuntimeError as error:
-            raise ExpressionError(f"{expression!r} failed: {_readable(str(error))}") from None
-        if kind == cel.Type.BOOL:
-            return bool(value)
-        if kind == cel.Type.ERROR:
-            raise ExpressionError(f"{expression!r} failed: {_readable(str(value))}")
-        raise ExpressionError(f"{expression!r} is neither true nor false: it gives {value!r}")
+        answer = self._questions.ask(
+            Evaluation(self._subject, expression, tuple(self._values.items()))
+        )
+        if answer.problems:
+            reason = TOO_EXPENSIVE if answer.too_expensive else "ExpressionFailed"
+            raise ExpressionError(_described(expression, answer), reason)
+        return answer.holds
 
-    @cached_property
-    def _activation(self) -> cel.Activation:
-        return _environment(self._names).Activation(data=self._values)
+    def _add(self, name: str, value: object) -> None:
+        problem = depth_problem(value, name) if name in _FREE else None
+        text = b"null" if problem else json_text(value)
+        if name in _FREE:
+            problem = problem or size_problem(len(text), name)
+        self._values[name] = Value.of(text)
+        self._problem = self._problem or problem
 
 
-def _readable(message: str) -> str:
-    """Take the library's codes off, and its drawing of the position."""
-    first = message.splitlines()[0]
-    if _BUDGET in first:
-        return f"{_BUDGET}: it may look at 9,999 elements in all"
-    for prefix in ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "UNKNOWN: ", "ERROR: "):
-        first = first.removeprefix(prefix)
-    return first.removeprefix("<input>:").removesuffix(" (in container '')")
+def _described(expression: str, answer: Answer) -> str:
+    told = "; ".join(answer.problems)
+    return (
+        f"{expression!r} is too expensive: {told}"
+        if answer.too_expensive
+        else (f"{expression!r} {told}")
+    )

@@ -1,44 +1,21 @@
-"""Does a run's input fit its workflow? Called by plan_run before a run is accepted.
-
-The schema is the user's: nothing it refers to is fetched, and its regular expressions are not
-evaluated, since one that never ends would stop the operator. The task's pod checks them again.
-"""
+"""Does a run's input fit its workflow? `core/json_schema.py` evaluates the schemas."""
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import cast
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend  # pyright: ignore[reportUnknownVariableType]
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES, MAX_INPUT_BYTES
 from podhatch.api.run import WorkflowRun
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+
+from podhatch_operator.core.evaluation import Evaluation, Questions, Value, json_text
 
 MAX_DEPTH = 200
-MAX_PROBLEMS = 5
-
-
-def _pass(*_: object) -> Iterator[ValidationError]:
-    return iter(())
-
-
-# The library's types do not say what `extend` returns; it is the class it was given, but for this.
-_validator_class = cast(
-    "type[Any]", extend(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
-)
 
 
 def input_text(value: object) -> str:
     """Return the input, or another JSON value, as compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def value_problem(subject: str, value: object) -> str | None:
-    """Say that a value is too deep or too large to be looked into, or return None."""
-    return depth_problem(value, subject) or size_problem(input_text(value), subject)
 
 
 def depth_problem(value: object, subject: str = "spec.input") -> str | None:
@@ -57,9 +34,8 @@ def _inside(item: object) -> Iterable[object]:
     return cast("list[object]", item) if isinstance(item, list) else ()
 
 
-def size_problem(text: str, subject: str = "spec.input") -> str | None:
-    """Say that a value is too large, or return None."""
-    size = len(text.encode(errors="surrogatepass"))
+def size_problem(size: int, subject: str = "spec.input") -> str | None:
+    """Say that a value of this size, in bytes as JSON, is too large, or return None."""
     if size <= MAX_INPUT_BYTES:
         return None
     return (
@@ -91,26 +67,30 @@ def metadata_problem(metadata: dict[str, str]) -> str | None:
     )
 
 
-def schema_problem(schema: JsonObject) -> str | None:
+def schema_problem(schema: JsonObject, questions: Questions) -> str | None:
     """Say why this is not a JSON Schema, or return None."""
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        return f"spec.inputSchema{_path(error)}: {error.message}"
-    return None
+    if problem := depth_problem(schema, "spec.inputSchema"):
+        return problem
+    answer = questions.ask(Evaluation("Schema", _schema_text(schema)))
+    if answer.too_expensive:
+        return f"spec.inputSchema: too expensive to check: {answer.problems[0]}: simplify it"
+    return answer.problems[0] if answer.problems else None
 
 
-def fit_problems(value: JsonObject, schema: JsonObject) -> list[str]:
-    """Say where the input does not fit the schema: at most five sentences, each with its field."""
-    validator = _validator_class(schema, registry=Registry[JsonObject]())
-    try:
-        errors = list(cast("Iterable[ValidationError]", validator.iter_errors(value)))
-    except Unresolvable as error:
-        return [f"spec.inputSchema refers to what is not in it: {error}"]
-    problems = [f"spec.input{_path(error)}: {error.message[:300]}" for error in errors]
-    return sorted(problems)[:MAX_PROBLEMS]
+def fit_problems(value: JsonObject, schema: JsonObject, questions: Questions) -> tuple[str, ...]:
+    """Say where the input does not fit the schema: at most five sentences, each with its field.
+
+    Both must be without a problem of their own.
+    """
+    values = (("input", Value.of(json_text(value))),)
+    answer = questions.ask(Evaluation("Input", _schema_text(schema), values))
+    if answer.too_expensive:
+        return (
+            "spec.input: too expensive to check against the workflow's inputSchema: "
+            f"{answer.problems[0]}: simplify the schema, or pass less",
+        )
+    return answer.problems
 
 
-def _path(error: ValidationError | SchemaError) -> str:
-    parts = cast("Iterable[str | int]", error.absolute_path)
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+def _schema_text(schema: JsonObject) -> str:
+    return json_text(schema).decode(errors="surrogatepass")

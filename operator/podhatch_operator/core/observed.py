@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from podhatch.api.model import JsonObject
 from podhatch.api.task import ClusterAccess
 
+from podhatch_operator.core.evaluation import NO_ANSWERS, Answers
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -48,6 +50,8 @@ class ObservedEvent:
     """Their EventFilters, by the workflow's name."""
     refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
     """Runs the API server just refused, by name: for the second plan of a reconcile."""
+    answers: Answers = NO_ANSWERS
+    """What is known of the filters' expressions."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,5 @@ class Observed:
     """Children the API server just refused, by name: for the second plan of a reconcile."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
     """What the first plan of a reconcile asked for, to explain why a pod does not start."""
+    answers: Answers = NO_ANSWERS
+    """What is known of the expressions and the schema of the run's workflow."""

@@ -28,6 +28,7 @@ from podhatch_operator.core.desire import (
     with_cancellation,
     with_replay,
 )
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.hooks import as_task, rest_of_failure_task
 from podhatch_operator.core.inline import with_outputs
 from podhatch_operator.core.observed import Defaults, Observed
@@ -50,6 +51,12 @@ EXTENSION_CUT = "ExtensionCut"
 
 def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
     """Return what to do for a run: children to make, its new status, and when to look again."""
+    questions = Questions(observed.answers)
+    plan = _plan(observed, defaults, now, questions)
+    return Plan(evaluate=questions.missing) if questions.missing else plan
+
+
+def _plan(observed: Observed, defaults: Defaults, now: datetime, questions: Questions) -> Plan:
     run = WorkflowRun.model_validate(observed.run)
     if run.metadata.deletion_timestamp:
         return Plan()
@@ -63,10 +70,10 @@ def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
         return _rejected(run, problem, observed, now)
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
-    revision = revision_of(run, observed, defaults)
+    revision = revision_of(run, observed, defaults, questions)
     if isinstance(revision, Rejection):
         return _rejected(run, revision, observed, now)
-    return _Run(run, revision, observed, defaults, now).plan()
+    return _Run(run, revision, observed, defaults, now, questions).plan()
 
 
 def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: datetime) -> Plan:
@@ -131,6 +138,7 @@ class _Run:
     observed: Observed
     defaults: Defaults
     now: datetime
+    questions: Questions
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     create: list[JsonObject] = field(default_factory=list[JsonObject])
     extend: list[Extension] = field(default_factory=list[Extension])
@@ -141,7 +149,7 @@ class _Run:
         if observed.workflow is not None and not pinned_revision(self.revision.name, observed):
             self.create.append(revision_manifest(self.revision, observed.workflow))
         entries = self._entries(tasks)
-        scene = Scene(self.run, observed, self._events(), self.now)
+        scene = Scene(self.run, observed, self._events(), self.now, self.questions)
         for task in tasks:
             old = entries.get(task.name) or TaskStatus(name=task.name, state="Pending")
             parents = {name: self.steps[name] for name in task.parents}

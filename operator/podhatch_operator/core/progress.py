@@ -26,6 +26,7 @@ from podhatch_operator.core.entry import (
     skipped,
     to_be_tried_again,
 )
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.observed import Observed, Refusal
 from podhatch_operator.core.outcome import read_outcome
 from podhatch_operator.core.pod_end import end_of_pod, execution_deadline, overdue_at
@@ -59,6 +60,7 @@ class Scene:
     observed: Observed
     events: tuple[WorkflowEvent, ...]
     now: datetime
+    questions: Questions
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ def _weigh(
         input=scene.run.spec.input,
         outputs=outputs,
         events=scene.events,
+        questions=scene.questions,
         met=old.met,
     )
     verdict = weigh(task, situation)
@@ -210,7 +213,7 @@ def _weigh(
         case "Cancel":
             return Step(cancelled(old, "CancelIf", verdict.message, scene.now))
         case "Fail":
-            return Step(failed(old, "ExpressionFailed", verdict.message, scene.now))
+            return Step(failed(old, verdict.reason, verdict.message, scene.now))
         case _:
             met = old.model_copy(update={"met": verdict.met})
             status = _pending(met, "WaitingForConditions", verdict.message)

@@ -6,9 +6,10 @@ Called by the plans of workflows, event filters and crons.
 from dataclasses import dataclass
 from datetime import datetime
 
-from podhatch.api.model import CheckedStatus, ObjectMeta
+from podhatch.api.model import CheckedStatus, JsonObject, ObjectMeta
 
 from podhatch_operator.core.condition import with_condition
+from podhatch_operator.core.evaluation import Evaluation, Questions
 
 VALID = "Valid"
 
@@ -20,6 +21,30 @@ class Problem:
     reason: str
     message: str
     """A sentence that begins with the field, and says what becomes of the object meanwhile."""
+
+
+@dataclass(frozen=True)
+class CheckPlan:
+    """What follows from checking an object."""
+
+    status: JsonObject | None = None
+    """The whole new status; None when the stored one is right."""
+    evaluate: tuple[Evaluation, ...] = ()
+    """What has to be evaluated first; then nothing else is planned."""
+
+
+def check_plan(
+    old: CheckedStatus | None,
+    metadata: ObjectMeta,
+    problem: Problem | None,
+    questions: Questions,
+    now: datetime,
+) -> CheckPlan:
+    """Return the plan of an object that has this problem, if the questions are answered."""
+    if questions.missing:
+        return CheckPlan(evaluate=questions.missing)
+    status = checked_status(old, metadata, problem, now)
+    return CheckPlan(None if status == old else status.to_wire())
 
 
 def checked_status(

@@ -14,6 +14,7 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.dag import leaves_of
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.expr import ExpressionError, Facts
 
 Decision = Literal["Run", "Skip", "Cancel", "Wait", "Fail"]
@@ -33,6 +34,7 @@ class Situation:
     outputs: Mapping[str, Any]
     """Outputs of the parents, as JSON values."""
     events: Sequence[WorkflowEvent]
+    questions: Questions
     met: Sequence[str] = ()
     """Events that were seen before, by the condition's key; they may have expired since."""
 
@@ -45,14 +47,18 @@ class Verdict:
     message: str = ""
     met: list[str] = field(default_factory=list[str])
     look_again_at: datetime | None = None
+    reason: str = "ExpressionFailed"
+    """Why the task fails, in one word."""
 
 
 def weigh(task: TaskSpec, situation: Situation) -> Verdict:
     """Return what the task's conditions say now."""
-    try:
-        holds_from = {leaf.data_key: _holds_from(leaf, situation) for _, leaf in leaves_of(task)}
-    except ExpressionError as error:
-        return Verdict("Fail", str(error))
+    holds_from: dict[str, datetime | None] = {}
+    for name, leaf in leaves_of(task):
+        try:
+            holds_from[leaf.data_key] = _holds_from(leaf, situation)
+        except ExpressionError as error:
+            return Verdict("Fail", f"{name}: {error}", reason=error.reason)
     judged = _Judged(holds_from, situation)
     ends: list[tuple[Decision, datetime | None]] = [
         ("Cancel", judged.complete_at(task.cancel_if) if task.cancel_if else None),
@@ -111,7 +117,7 @@ def _holds_from(leaf: LeafCondition, situation: Situation) -> datetime | None:
         return situation.since + timedelta(seconds=leaf.sleep_seconds)
     if leaf.parent is not None:
         output = situation.outputs.get(leaf.parent.name)
-        facts = Facts({"input": situation.input, "output": output})
+        facts = Facts({"input": situation.input, "output": output}, situation.questions)
         return situation.since if facts.holds(leaf.parent.expression) else None
     assert leaf.event is not None
     if leaf.data_key in situation.met:
@@ -124,7 +130,7 @@ def _first_event(wanted: EventCondition, situation: Situation) -> datetime | Non
     moments = [
         max(moment, situation.since)
         for event in situation.events
-        if (moment := _matches(event, wanted, since)) is not None
+        if (moment := _matches(event, wanted, since, situation.questions)) is not None
     ]
     return min(moments, default=None)
 
@@ -137,7 +143,9 @@ def _counts_from(wanted: EventCondition, situation: Situation) -> datetime:
     return datetime.fromisoformat(wanted.consider_events_since)
 
 
-def _matches(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> datetime | None:
+def _matches(
+    event: WorkflowEvent, wanted: EventCondition, since: datetime, questions: Questions
+) -> datetime | None:
     """Return when the event happened, if it is one that is waited for."""
     spec, created = event.spec, event.metadata.creation_timestamp
     if spec.key != wanted.key or (wanted.scope is not None and spec.scope != wanted.scope):
@@ -147,8 +155,10 @@ def _matches(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> d
     moment = spec.seen_at or (created + CLOCK_GRAIN if created else since)
     if moment < since:
         return None
-    holds = wanted.expression is None or Facts({"input": spec.payload}).holds(wanted.expression)
-    return moment if holds else None
+    if wanted.expression is None:
+        return moment
+    facts = Facts({"input": spec.payload}, questions)
+    return moment if facts.holds(wanted.expression) else None
 
 
 def _why(decision: Decision, task: TaskSpec) -> str:

@@ -11,23 +11,26 @@ from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch_operator.core.condition import find_condition
 from podhatch_operator.core.cron_declared import cron_problems
 from podhatch_operator.core.dag import shape_problems
+from podhatch_operator.core.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
 from podhatch_operator.core.event_key import event_problems
 from podhatch_operator.core.input_check import schema_problem
 from podhatch_operator.core.observed import Refusal
 from podhatch_operator.core.plan_failure import PLAN_FAILED
 from podhatch_operator.core.pod_check import is_invalid, pod_problems, refusal_problems
-from podhatch_operator.core.validity import VALID, Problem, checked_status
+from podhatch_operator.core.validity import VALID, CheckPlan, Problem, check_plan
 
 POD_INVALID = "PodInvalid"
 _NO_REFUSALS: Mapping[str, Refusal] = MappingProxyType({})
 
 
-def workflow_problems(spec: WorkflowSpec, max_access: ClusterAccess = "spawn") -> list[str]:
+def workflow_problems(
+    spec: WorkflowSpec, questions: Questions, max_access: ClusterAccess = "spawn"
+) -> list[str]:
     """Say what keeps runs of this workflow from starting, a sentence with its field each."""
-    schema = schema_problem(spec.input_schema) if spec.input_schema is not None else None
+    schema = schema_problem(spec.input_schema, questions) if spec.input_schema is not None else None
     return [
-        *shape_problems(spec),
-        *event_problems(spec),
+        *shape_problems(spec, questions),
+        *event_problems(spec, questions),
         *cron_problems(spec),
         *pod_problems(spec),
         *([schema] if schema else []),
@@ -48,10 +51,18 @@ def _access_problems(spec: WorkflowSpec, maximum: ClusterAccess) -> list[str]:
     ]
 
 
-def needs_dry_run(workflow: JsonObject) -> bool:
-    """Whether the API server has not been asked yet about the pods of this generation."""
+def invalid_reason(questions: Questions) -> str:
+    """Return why a workflow that has problems cannot run, in one word."""
+    return TOO_EXPENSIVE if questions.met_limit else "WorkflowInvalid"
+
+
+def needs_dry_run(workflow: JsonObject, answers: Answers) -> bool:
+    """Whether the API server has not been asked yet about the pods of this generation.
+
+    The answers must be those of a plan that has nothing to evaluate.
+    """
     parsed = Workflow.model_validate(workflow)
-    if workflow_problems(parsed.spec):
+    if workflow_problems(parsed.spec, Questions(answers)):
         return False
     condition = _stored_condition(parsed)
     return condition is None or condition.reason == PLAN_FAILED
@@ -63,8 +74,9 @@ def plan_workflow(
     refused: Mapping[str, Refusal] = _NO_REFUSALS,
     refused_pods: Mapping[str, Refusal] | None = None,
     max_access: ClusterAccess = "spawn",
-) -> JsonObject | None:
-    """Return the workflow's new status, or None when the stored one is right.
+    answers: Answers = NO_ANSWERS,
+) -> CheckPlan:
+    """Return the workflow's new status.
 
     Args:
         workflow: as it is now.
@@ -73,18 +85,20 @@ def plan_workflow(
         refused_pods: by field, what a dry run of its pods did not accept; None when none was made:
             then the answer for this generation counts that the status holds.
         max_access: the most that its tasks may ask for.
+        answers: what is known of its expressions and its schema.
     """
+    questions = Questions(answers)
     parsed = Workflow.model_validate(workflow)
-    problem = _problem(parsed.spec, refused, max_access) or _pod_problem(parsed, refused_pods)
-    status = checked_status(parsed.status, parsed.metadata, problem, now)
-    return None if status == parsed.status else status.to_wire()
+    problems = workflow_problems(parsed.spec, questions, max_access)
+    problem = (
+        Problem(invalid_reason(questions), "; ".join(problems))
+        if problems
+        else _cron_problem(refused) or _pod_problem(parsed, refused_pods)
+    )
+    return check_plan(parsed.status, parsed.metadata, problem, questions, now)
 
 
-def _problem(
-    spec: WorkflowSpec, refused: Mapping[str, Refusal], max_access: ClusterAccess
-) -> Problem | None:
-    if problems := workflow_problems(spec, max_access):
-        return Problem("WorkflowInvalid", "; ".join(problems))
+def _cron_problem(refused: Mapping[str, Refusal]) -> Problem | None:
     refusals = [
         f"onCrons: the CronWorkflow of {schedule!r} was refused, and is tried again: "
         f"{refusal.message}"

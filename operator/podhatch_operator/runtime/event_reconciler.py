@@ -3,7 +3,6 @@
 Called for the keys of WorkflowEvents.
 """
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 
@@ -40,11 +39,17 @@ class EventReconciler:
             bench.queue.cancel_appointment(key)
             return
         observed, plan = found
+        if plan.evaluate:
+            bench.evaluator.request(key, plan.evaluate)
+            return
         refusals: dict[str, Refusal] = {}
         for manifest in plan.create:
             refusals |= await self._create(manifest)
         if refusals:
-            plan = await _plan(replace(observed, refusals=refusals), now)
+            plan = plan_event(replace(observed, refusals=refusals), now)
+        if plan.evaluate:  # an answer of the first plan is not kept any more
+            bench.evaluator.request(key, plan.evaluate)
+            return
         if plan.status is not None:  # after the runs: it must not promise one that is not there
             await bench.write_status(WORKFLOW_EVENT, observed.event, plan.status)
         clean_up = expired(observed.event, now)
@@ -66,9 +71,9 @@ class EventReconciler:
 
         A run that a filter was to prevent could not be taken back, so the API server is asked.
         """
-        bench, confirmed = self._bench, set[str]()
-        while observed := observe_event(bench.cache, key.namespace, key.name):
-            plan = await _plan(observed, now)
+        confirmed = set[str]()
+        while observed := self._seen(key):
+            plan = plan_event(observed, now)
             asked = set(plan.unfiltered) - confirmed
             if not asked:
                 return observed, plan
@@ -76,6 +81,10 @@ class EventReconciler:
                 await self._learn_filters(key.namespace, workflow)
             confirmed |= asked
         return None
+
+    def _seen(self, key: Key) -> ObservedEvent | None:
+        bench = self._bench
+        return observe_event(bench.cache, key.namespace, key.name, bench.evaluator.answers)
 
     async def _learn_filters(self, namespace: str, workflow: str) -> None:
         bench = self._bench
@@ -117,8 +126,3 @@ class EventReconciler:
             return {}
         message = "a WorkflowRun of this name exists that this event did not start: delete it"
         return {name: Refusal(409, message)}
-
-
-async def _plan(observed: ObservedEvent, now: datetime) -> EventPlan:
-    """Plan in a thread: hundreds of filters on a large payload take seconds, the lease has few."""
-    return await asyncio.to_thread(plan_event, observed, now)

@@ -20,6 +20,8 @@ class FilterReconciler:
         if event_filter is None:
             return
         workflow = bench.cache.get(WORKFLOW, (key.namespace, event_filter["spec"]["workflow"]))
-        status = plan_filter(event_filter, workflow, bench.now())
-        if status is not None:
-            await bench.write_status(EVENT_FILTER, event_filter, status)
+        plan = plan_filter(event_filter, workflow, bench.now(), bench.evaluator.answers)
+        if plan.evaluate:
+            bench.evaluator.request(key, plan.evaluate)
+        if plan.status is not None:
+            await bench.write_status(EVENT_FILTER, event_filter, plan.status)

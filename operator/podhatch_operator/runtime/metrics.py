@@ -29,6 +29,18 @@ class QueueMetrics:
     work_duration: Histogram
 
 
+@dataclass(frozen=True)
+class EvaluationMetrics:
+    """Of the expressions and schemas that users wrote."""
+
+    seconds: Histogram
+    total: Counter
+
+    def count(self, *, is_stopped: bool) -> None:
+        """Count an answer."""
+        self.total.labels("stopped" if is_stopped else "answered").inc()
+
+
 class Metrics:
     """All metrics of the operator, in a registry of its own."""
 
@@ -63,6 +75,13 @@ class Metrics:
             "hop_seconds", "From the arrival of a TaskResult to the next Job created."
         )
 
+        self.evaluations = EvaluationMetrics(
+            seconds=self._histogram(
+                "evaluation_seconds", "How long a worker has a batch of evaluations."
+            ),
+            total=self._counter("evaluations", "Evaluations of users' expressions.", "result"),
+        )
+
     def count_request(self, verb: str, code: int, seconds: float) -> None:
         """Count an answer of the API server: what `Cluster.on_request` is told."""
         self.requests.labels(verb, str(code)).inc()
@@ -85,9 +104,9 @@ class Hops:
         self._histogram = histogram
         self._arrived: dict[Key, float] = {}
 
-    def result_arrived(self, run: Key) -> None:
-        """A TaskResult of this run was seen for the first time."""
-        self._arrived.setdefault(run, time.monotonic())
+    def result_arrived(self, run: Key, when: float | None = None) -> None:
+        """A TaskResult of this run was seen for the first time: now, or then."""
+        self._arrived.setdefault(run, time.monotonic() if when is None else when)
 
     def take(self, run: Key) -> float | None:
         """Return when the result came that this reconcile answers, if one did."""

@@ -16,6 +16,7 @@ from podhatch.cluster import (
 )
 
 from podhatch_operator.core.depth import ancestors_of
+from podhatch_operator.core.evaluation import NO_ANSWERS, Answers
 from podhatch_operator.core.observed import Observed, ObservedCron, ObservedEvent
 from podhatch_operator.core.pods import is_controlled_by
 from podhatch_operator.runtime.awaited import awaited_by
@@ -31,7 +32,9 @@ from podhatch_operator.runtime.lean import (
 )
 
 
-def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
+def observe_run(
+    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
+) -> Observed | None:
     """Return a run and all that is known about it, or None if there is no such run."""
     run = cache.get(WORKFLOW_RUN, (namespace, name))
     if run is None:
@@ -55,10 +58,13 @@ def observe_run(cache: Cache, namespace: str, name: str) -> Observed | None:
         results=dict(cache.group(TASK_RESULT, namespace, name)),
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
         ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
+        answers=answers,
     )
 
 
-def observe_event(cache: Cache, namespace: str, name: str) -> ObservedEvent | None:
+def observe_event(
+    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
+) -> ObservedEvent | None:
     """Return an event and what it may start, or None if there is no such event."""
     event = cache.get(WORKFLOW_EVENT, (namespace, name))
     if event is None:
@@ -69,7 +75,7 @@ def observe_event(cache: Cache, namespace: str, name: str) -> ObservedEvent | No
         workflow: tuple(cache.group(EVENT_FILTER, namespace, workflow).values())
         for workflow in workflows
     }
-    return ObservedEvent(event, tuple(workflows.values()), filters)
+    return ObservedEvent(event, tuple(workflows.values()), filters, answers=answers)
 
 
 def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:

@@ -37,7 +37,7 @@ class RunReconciler:
         result_arrived = self._hops.take(key)
         if bench.cache.lacks_children((key.namespace, key.name)):
             await self._fetch_children(key)
-        observed = observe_run(bench.cache, key.namespace, key.name)
+        observed = self._observe(key)
         if observed is None:
             self._held.release(key)
             bench.queue.cancel_appointment(key)
@@ -48,6 +48,11 @@ class RunReconciler:
             notes = await self._events.find(key.namespace, plan.look_up)
             observed = replace(observed, notes=notes)
             plan = plan_run(observed, bench.defaults, now)
+        if plan.evaluate:
+            if result_arrived is not None:
+                self._hops.result_arrived(key, result_arrived)
+            bench.evaluator.request(key, plan.evaluate)
+            return
         refusals = await bench.children.create(observed.run, plan.create) if plan.create else {}
         if any(manifest["kind"] == JOB.kind for manifest in plan.create):
             self._hops.job_created(result_arrived)
@@ -58,6 +63,10 @@ class RunReconciler:
         if refusals:
             await self._tell_refusals(key, observed, refusals)
         await self._finish(key, observed, plan, now)
+
+    def _observe(self, key: Key) -> Observed | None:
+        bench = self._bench
+        return observe_run(bench.cache, key.namespace, key.name, bench.evaluator.answers)
 
     async def _fetch_children(self, key: Key) -> None:
         """A finished run starts over: learn again what the cache has let go."""
@@ -74,7 +83,7 @@ class RunReconciler:
     ) -> None:
         """Decide again knowing of the refusals, write that down, and come back later."""
         bench = self._bench
-        fresh = observe_run(bench.cache, key.namespace, key.name) or observed
+        fresh = self._observe(key) or observed
         now = bench.now()
         plan = plan_run(replace(fresh, refusals=refusals), bench.defaults, now)
         if plan.status is not None and await bench.write_status(

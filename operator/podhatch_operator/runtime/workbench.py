@@ -4,13 +4,15 @@ Made once by the dispatch in `reconciler`.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import ApiError, Cluster, Kind
 
+from podhatch_operator.core.evaluation import Answers, Evaluation
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.runtime.announcer import Announcer
 from podhatch_operator.runtime.cache import Cache
@@ -41,6 +43,19 @@ class Clocks:
     monotonic: Callable[[], float] = time.monotonic
 
 
+class Evaluating(Protocol):
+    """Has expressions and schemas evaluated that users wrote."""
+
+    @property
+    def answers(self) -> Answers:
+        """What is known so far."""
+        ...
+
+    def request(self, key: Key, evaluations: Sequence[Evaluation]) -> None:
+        """Have these evaluated, and the key reconciled again then."""
+        ...
+
+
 @dataclass
 class Workbench:
     """Shared by the reconcilers of all kinds."""
@@ -49,6 +64,7 @@ class Workbench:
     cache: Cache
     queue: Queue
     defaults: Defaults
+    evaluator: Evaluating
     clocks: Clocks = field(default_factory=Clocks)
 
     def __post_init__(self) -> None:

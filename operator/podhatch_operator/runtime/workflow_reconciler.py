@@ -3,6 +3,8 @@
 Called for the keys of Workflows, also of those that are gone.
 """
 
+from collections.abc import Mapping
+
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CONFIG_MAP, WORKFLOW, ApiError
 
@@ -31,14 +33,23 @@ class WorkflowReconciler:
         workflow = bench.cache.get(WORKFLOW, (key.namespace, key.name))
         refused = await declare_crons(bench, workflow) if workflow else {}
         if workflow is not None:
-            pods = await self._dry_run(workflow) if needs_dry_run(workflow) else None
-            access = bench.defaults.max_cluster_access
-            status = plan_workflow(workflow, bench.now(), refused, pods, access)
-            if status is not None:
-                await bench.write_status(WORKFLOW, workflow, status)
+            await self._check(key, workflow, refused)
         await self._let_go_of_revisions(key, workflow)
         for schedule, refusal in refused.items():
             raise RetryLater(f"the cron {schedule!r} was refused: {refusal.message}")
+
+    async def _check(self, key: Key, workflow: JsonObject, refused: Mapping[str, Refusal]) -> None:
+        bench, answers = self._bench, self._bench.evaluator.answers
+        access = bench.defaults.max_cluster_access
+        plan = plan_workflow(workflow, bench.now(), refused, None, access, answers)
+        if plan.evaluate:
+            bench.evaluator.request(key, plan.evaluate)
+            return
+        if needs_dry_run(workflow, answers):
+            pods = await self._dry_run(workflow)
+            plan = plan_workflow(workflow, bench.now(), refused, pods, access, answers)
+        if plan.status is not None:
+            await bench.write_status(WORKFLOW, workflow, plan.status)
 
     async def _dry_run(self, workflow: JsonObject) -> dict[str, Refusal]:
         """Ask the API server for its opinion of the workflow's pods, without making any.

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from podhatch.client.triggers.cel import FILTER, environment, expression_problem, readable
 from podhatch.errors import PodhatchError
 from podhatch.metadata import metadata_texts
 
@@ -101,21 +100,15 @@ class CELClient:
 
 
 def _evaluated(expression: str, variables: dict[str, Any]) -> CELSuccess | CELFailure:
-    if (problem := expression_problem(expression, FILTER)) is not None:
-        return CELFailure(problem)
-    known = environment(FILTER)
-    if known is None:
-        raise PodhatchError(
-            "hatchet.cel needs a library that evaluates CEL: pip install 'podhatch[local]'"
-        )
-    from cel_expr_python import cel
+    from podhatch_operator.core.evaluate import IN_PROCESS
+    from podhatch_operator.core.evaluation import Questions
+    from podhatch_operator.core.expr import ExpressionError, Facts
 
     try:
-        answer = known.compile(expression).eval(data=variables)
-    except RuntimeError as error:
-        return CELFailure(f"{expression!r} failed: {readable(error)}")
-    if answer.type() == cel.Type.BOOL:
-        return CELSuccess(bool(answer.value()))
-    if answer.type() == cel.Type.ERROR:
-        return CELFailure(f"{expression!r} failed: {readable(answer.value())}")
-    return CELFailure(f"{expression!r} is neither true nor false: it gives {answer.value()!r}")
+        return CELSuccess(Facts(variables, Questions(IN_PROCESS), "Filter").holds(expression))
+    except ExpressionError as error:
+        return CELFailure(str(error))
+    except ImportError:
+        raise PodhatchError(
+            "hatchet.cel needs a library that evaluates CEL: pip install 'podhatch[local]'"
+        ) from None

@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from podhatch_operator.core.depth import ancestors_of
+from podhatch_operator.core.evaluate import IN_PROCESS
 from podhatch_operator.core.observed import Observed, ObservedEvent
 
 from podhatch.api.model import JsonObject
@@ -23,6 +24,7 @@ def observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:
         cluster.of_run("TaskResult", name),
         [*cluster.stored("WorkflowEvent").values()],
         ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
+        answers=IN_PROCESS,
     )
 
 
@@ -32,4 +34,4 @@ def observe_event(cluster: LocalCluster, event: JsonObject) -> ObservedEvent:
     filters: defaultdict[str, list[JsonObject]] = defaultdict(list)
     for each in cluster.stored("EventFilter").values():
         filters[each["spec"]["workflow"]].append(each)
-    return ObservedEvent(event, workflows, filters)
+    return ObservedEvent(event, workflows, filters, answers=IN_PROCESS)

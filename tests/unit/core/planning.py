@@ -1,14 +1,17 @@
 """plan_run on a run whose workflow is pinned, and what its plan says. Used by tests of the core."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from podhatch.api.model import JsonObject
 from podhatch_operator.core.decision import Plan
+from podhatch_operator.core.evaluation import Answers
 from podhatch_operator.core.observed import Observed
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.revision import current_revision
 
+from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, jobs_of, report, run
 
 ERROR: JsonObject = {"type": "ValueError", "message": "bad"}
@@ -22,6 +25,7 @@ def plan(
     later: float = 0,
     spec: JsonObject | None = None,
     events: tuple[JsonObject, ...] = (),
+    answers: Answers | None = None,
     **children: Any,
 ) -> Plan:
     """Plan a run whose workflow is pinned. What is reported has a Job."""
@@ -35,7 +39,10 @@ def plan(
         each["metadata"]["labels"]["podhatch.dev/revision"] = revision.name
     raw = run(status, **(spec or {}))
     observed = Observed(raw, flow, {revision.name: pinned}, events=events, **children)
-    return plan_run(observed, DEFAULTS, NOW + timedelta(seconds=later))
+    now = NOW + timedelta(seconds=later)
+    if answers is not None:
+        return plan_run(replace(observed, answers=answers), DEFAULTS, now)
+    return answered(lambda known: plan_run(replace(observed, answers=known), DEFAULTS, now))
 
 
 def stored(made: Plan) -> JsonObject:

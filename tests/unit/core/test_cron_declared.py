@@ -67,7 +67,7 @@ def test_what_is_no_expression_is_told_by_the_workflow() -> None:
     (problem,) = cron_problems(WorkflowSpec.model_validate(raw["spec"]))
     assert problem.startswith("onCrons: '* * * * * *' is not a cron expression")
     assert "six fields" in problem
-    status = plan_workflow(raw, NOW)
+    status = plan_workflow(raw, NOW).status
     assert status is not None
     assert problem in status["conditions"][0]["message"]
     assert [cron["spec"]["schedule"] for cron in existing(raw).values()] == ["@daily"]
@@ -75,7 +75,7 @@ def test_what_is_no_expression_is_told_by_the_workflow() -> None:
 
 def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
     raw, refused = declared("@daily"), {"@daily": Refusal(403, "exceeded quota")}
-    status = plan_workflow(raw, NOW, refused)
+    status = plan_workflow(raw, NOW, refused).status
     assert status is not None
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "CronRefused")
@@ -83,7 +83,7 @@ def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
         "onCrons: the CronWorkflow of '@daily' was refused, and is tried again: exceeded quota"
     )
     told = {**raw, "status": status}
-    assert plan_workflow(told, NOW, refused) is None
-    mended = plan_workflow(told, NOW)
+    assert plan_workflow(told, NOW, refused).status is None
+    mended = plan_workflow(told, NOW).status
     assert mended is not None
     assert mended["conditions"][0]["status"] == "True"

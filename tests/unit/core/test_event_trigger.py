@@ -1,15 +1,19 @@
 """Events start runs: which workflows and filters they reach, and what is said of it."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
+from podhatch_operator.core.evaluate import IN_PROCESS
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.event_key import matches
 from podhatch_operator.core.event_trigger import GRACE, EventPlan, plan_event
 from podhatch_operator.core.observed import ObservedEvent, Refusal
 from podhatch_operator.core.workflow import workflow_problems
 
+from tests.fakes.answers import answered
 from tests.fakes.objects import NOW, ago, event, task, workflow
 from tests.unit.core.test_expr import nested
 from tests.unit.core.test_small_parts import spec_of
@@ -42,7 +46,8 @@ def plan(
 ) -> EventPlan:
     pushed["metadata"]["uid"] = "event-uid"
     observed = ObservedEvent(pushed, workflows, {"flow": filters}, refusals or {})
-    return plan_event(observed, NOW + timedelta(seconds=later))
+    now = NOW + timedelta(seconds=later)
+    return answered(lambda known: plan_event(replace(observed, answers=known), now))
 
 
 def rule(expression: str, scope: str = "eu", **fields: object) -> JsonObject:
@@ -296,5 +301,5 @@ def test_a_refused_run_is_told_and_waited_for_where_that_may_help(code: int, han
     ],
 )
 def test_bad_triggers_make_the_workflow_invalid(fields: JsonObject, words: str) -> None:
-    (problem,) = workflow_problems(spec_of(task("a"), **fields))
+    (problem,) = workflow_problems(spec_of(task("a"), **fields), Questions(IN_PROCESS))
     assert words in problem

@@ -3,14 +3,11 @@
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
-from podhatch_operator.core.expr import (
-    CONDITION,
-    FILTER,
-    ExpressionError,
-    Facts,
-    expression_problem,
-)
+from podhatch_operator.core.evaluate import IN_PROCESS
+from podhatch_operator.core.evaluation import Questions
+from podhatch_operator.core.expr import ExpressionError, Facts, Subject, expression_problem
 
+ASKED = Questions(IN_PROCESS)
 VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "none": None}}
 
 
@@ -31,8 +28,8 @@ VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "
     ],
 )
 def test_expressions(expression: str, answer: bool) -> None:
-    assert expression_problem(expression) is None
-    assert Facts(VALUES).holds(expression) is answer
+    assert expression_problem(expression, ASKED) is None
+    assert Facts(VALUES, ASKED).holds(expression) is answer
 
 
 @pytest.mark.parametrize(
@@ -44,7 +41,7 @@ def test_expressions(expression: str, answer: bool) -> None:
     ],
 )
 def test_what_is_not_an_expression_says_where(expression: str, words: str) -> None:
-    problem = expression_problem(expression)
+    problem = expression_problem(expression, ASKED)
     assert problem is not None
     assert words in problem
     assert "\n" not in problem
@@ -62,7 +59,7 @@ def test_what_is_not_an_expression_says_where(expression: str, words: str) -> No
 )
 def test_what_cannot_be_evaluated_says_why(expression: str, words: str) -> None:
     with pytest.raises(ExpressionError) as raised:
-        Facts(VALUES).holds(expression)
+        Facts(VALUES, ASKED).holds(expression)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -89,32 +86,35 @@ def test_what_would_be_too_much_for_the_library_is_not_its_end(
     expression: str, values: JsonObject, words: str
 ) -> None:
     with pytest.raises(ExpressionError) as raised:
-        Facts(values).holds(expression)
+        Facts(values, ASKED).holds(expression)
     assert words in str(raised.value)
 
 
 def test_facts_that_are_added_to_others_are_checked_as_well() -> None:
-    known = Facts({"input": {"n": 1}}, FILTER)
+    known = Facts({"input": {"n": 1}}, ASKED, "Filter")
     assert known.plus(payload={"n": 1}).holds("input.n == payload.n")
     assert not known.plus(payload={"n": 2}).holds("input.n == payload.n")
-    for bad in (known.plus(payload=nested(201)), Facts({"input": nested(201)}, FILTER).plus()):
+    for bad in (
+        known.plus(payload=nested(201)),
+        Facts({"input": nested(201)}, ASKED, "Filter").plus(),
+    ):
         with pytest.raises(ExpressionError, match="nested more than 200 levels deep"):
             bad.holds("true")
 
 
 @pytest.mark.parametrize(
-    ("expression", "names"),
+    ("expression", "subject"),
     [
-        ("output.f > 1.0", CONDITION),
-        ("payload.n == 1", FILTER),
-        ("additional_metadata['a'] == 'b' && event_id == 'e' && event_key == 'k'", FILTER),
-        ("input.n == 1", CONDITION),
-        ("input.n == 1", FILTER),
+        ("output.f > 1.0", "Condition"),
+        ("payload.n == 1", "Filter"),
+        ("additional_metadata['a'] == 'b' && event_id == 'e' && event_key == 'k'", "Filter"),
+        ("input.n == 1", "Condition"),
+        ("input.n == 1", "Filter"),
     ],
 )
 def test_conditions_and_filters_have_variables_of_their_own(
-    expression: str, names: tuple[str, ...]
+    expression: str, subject: Subject
 ) -> None:
-    assert expression_problem(expression, names) is None
-    other = FILTER if names is CONDITION else CONDITION
-    assert (expression_problem(expression, other) is None) is expression.startswith("input")
+    assert expression_problem(expression, ASKED, subject) is None
+    other: Subject = "Filter" if subject == "Condition" else "Condition"
+    assert (expression_problem(expression, ASKED, other) is None) is expression.startswith("input")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from podhatch_operator.core.observed import Observed, Refusal
 from podhatch_operator.core.plan import plan_run
 from podhatch_operator.core.revision import current_revision
 
+from tests.fakes.answers import answered
 from tests.fakes.objects import (
     DEFAULTS,
     NOW,
@@ -34,7 +36,7 @@ DIAMOND = workflow(task("a"), task("b", "a"), task("c", "a"), task("d", "b", "c"
 
 
 def plan(observed: Observed) -> Plan:
-    return plan_run(observed, DEFAULTS, NOW)
+    return answered(lambda known: plan_run(replace(observed, answers=known), DEFAULTS, NOW))
 
 
 def entries(made: Plan) -> dict[str, JsonObject]:

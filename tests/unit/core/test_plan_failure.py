@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch_operator.core.evaluate import IN_PROCESS
 from podhatch_operator.core.plan_failure import MAX_SUMMARY, failure_status, failure_summary
 from podhatch_operator.core.workflow import needs_dry_run
 from pydantic import ValidationError
@@ -78,7 +79,7 @@ def test_what_the_status_says_already_is_not_said_again(raw: JsonObject) -> None
 
 def test_a_workflow_whose_plan_failed_is_tried_by_a_dry_run_later() -> None:
     raw = workflow(task("a"))
-    assert needs_dry_run({**raw, "status": status_of(raw)})
+    assert needs_dry_run({**raw, "status": status_of(raw)}, IN_PROCESS)
 
 
 UNTRUSTED: list[Any] = [None, [], "x", {"conditions": "x"}, {"conditions": [1, {}]}]

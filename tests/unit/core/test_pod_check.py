@@ -7,6 +7,7 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
 from podhatch_operator.core.affinity import stay_on
+from podhatch_operator.core.evaluate import IN_PROCESS
 from podhatch_operator.core.observed import Refusal
 from podhatch_operator.core.pod_check import MAX_DRY_RUNS, dry_run_jobs, pod_problems
 from podhatch_operator.core.workflow import needs_dry_run, plan_workflow
@@ -65,12 +66,12 @@ def test_a_pod_template_of_the_wrong_shape_makes_its_workflow_invalid(
         "spec.tasks[a]": workflow(task("a", **settings)),
         "spec.onFailureTask": workflow(task("a"), onFailureTask=task("h", **settings)),
     }[place]
-    status = plan_workflow(flow, NOW)
+    status = plan_workflow(flow, NOW).status
     assert status is not None
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "WorkflowInvalid")
     assert condition["message"] == f"{place}.pod.podTemplate.{problem}"
-    assert not needs_dry_run(flow)
+    assert not needs_dry_run(flow, IN_PROCESS)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,13 @@ def test_a_sticky_run_stays_where_an_empty_affinity_requires_nothing(required: J
 
 
 def condition_of(flow: JsonObject, refused: dict[str, Refusal] | None) -> Any:
-    status = plan_workflow(flow, NOW, refused_pods=refused)
+    status = plan_workflow(flow, NOW, refused_pods=refused).status
     return status["conditions"][0] if status else None
 
 
 def test_a_pod_that_kubernetes_finds_invalid_makes_its_workflow_invalid() -> None:
     flow = workflow(task("a"))
-    assert needs_dry_run(flow)
+    assert needs_dry_run(flow, IN_PROCESS)
     condition = condition_of(flow, {"spec.tasks[a]": REFUSED})
     assert (condition["status"], condition["reason"]) == ("False", "PodInvalid")
     assert condition["message"] == (
@@ -133,12 +134,12 @@ def test_a_pod_that_kubernetes_finds_invalid_makes_its_workflow_invalid() -> Non
 
 def test_the_answer_of_a_dry_run_stays_until_the_workflow_changes() -> None:
     flow = workflow(task("a"))
-    status = plan_workflow(flow, NOW, refused_pods={"spec.tasks[a]": REFUSED})
+    status = plan_workflow(flow, NOW, refused_pods={"spec.tasks[a]": REFUSED}).status
     told = {**flow, "status": status}
-    assert not needs_dry_run(told)
-    assert plan_workflow(told, NOW + timedelta(seconds=9)) is None
+    assert not needs_dry_run(told, IN_PROCESS)
+    assert plan_workflow(told, NOW + timedelta(seconds=9)).status is None
     changed = {**told, "metadata": {**flow["metadata"], "generation": 2}}
-    assert needs_dry_run(changed)
+    assert needs_dry_run(changed, IN_PROCESS)
     assert condition_of(changed, {})["status"] == "True"
 
 

@@ -194,7 +194,9 @@ def test_a_failing_expression_fails_the_task() -> None:
     made = plan(flow, results=reported("a", output='{"other":1}'))
     entry = entries(made)["b"]
     assert (entry["state"], entry["reason"]) == ("Failed", "ExpressionFailed")
-    assert entry["error"]["message"] == "'output.skip' failed: Key not found in map : \"skip\""
+    assert entry["error"]["message"] == (
+        "skipIf: 'output.skip' failed: Key not found in map : \"skip\""
+    )
 
 
 def test_a_condition_whose_output_is_gone_fails_its_task() -> None:

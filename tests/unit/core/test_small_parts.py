@@ -1,7 +1,7 @@
 """The core's smaller decisions: shape, placement, pods, diagnosis, schema, conditions."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from podhatch.api import pod as contract
@@ -14,6 +14,8 @@ from podhatch_operator.core.attempt import Attempt, Surroundings, attempt_manife
 from podhatch_operator.core.condition import find_condition, with_condition
 from podhatch_operator.core.dag import shape_problems
 from podhatch_operator.core.diagnosis import diagnose, lookup_due
+from podhatch_operator.core.evaluate import IN_PROCESS
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.input_check import fit_problems, schema_problem
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.core.pods import newest
@@ -21,7 +23,14 @@ from podhatch_operator.core.revision import current_revision
 from podhatch_operator.core.transition import transitions
 from podhatch_operator.core.workflow import plan_workflow
 
+from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW, ago, container_task, job, pod, run, task, workflow
+
+ASKED = Questions(IN_PROCESS)
+
+
+def checked(flow: JsonObject, now: datetime) -> JsonObject | None:
+    return answered(lambda known: plan_workflow(flow, now, answers=known)).status
 
 
 def spec_of(*tasks: JsonObject, **fields: object) -> WorkflowSpec:
@@ -45,7 +54,7 @@ def spec_of(*tasks: JsonObject, **fields: object) -> WorkflowSpec:
     ],
 )
 def test_a_misshapen_workflow_is_described(tasks: list[JsonObject], words: str) -> None:
-    problems = shape_problems(spec_of(*tasks))
+    problems = shape_problems(spec_of(*tasks), ASKED)
     assert len(problems) == 1
     # Where a cycle begins to be told is the library's choice.
     assert words in problems[0] or ("cycle" in words and "cycle" in problems[0])
@@ -53,7 +62,9 @@ def test_a_misshapen_workflow_is_described(tasks: list[JsonObject], words: str) 
 
 def test_a_good_shape_has_no_problems() -> None:
     numbers = [{"key": "k", "value": "-3", "comparator": "GreaterThan"}]
-    assert shape_problems(spec_of(task("b", "a"), task("a", desiredWorkerLabels=numbers))) == []
+    assert (
+        shape_problems(spec_of(task("b", "a"), task("a", desiredWorkerLabels=numbers)), ASKED) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,11 +366,11 @@ def test_the_newest_pod_counts() -> None:
 
 
 def test_a_schema_is_checked_and_never_fetches() -> None:
-    assert schema_problem({"type": "objekt"}) is not None
-    assert schema_problem({"type": "object"}) is None
-    assert schema_problem({"properties": {"a": {"items": [1]}}}) is not None
+    assert schema_problem({"type": "objekt"}, ASKED) is not None
+    assert schema_problem({"type": "object"}, ASKED) is None
+    assert schema_problem({"properties": {"a": {"items": [1]}}}, ASKED) is not None
     remote = {"properties": {"a": {"$ref": "http://127.0.0.1:1/schema"}}}
-    assert "refers to what is not in it" in fit_problems({"a": 1}, remote)[0]
+    assert "refers to what is not in it" in fit_problems({"a": 1}, remote, ASKED)[0]
 
 
 def test_an_endless_regular_expression_is_left_to_the_pod() -> None:
@@ -367,29 +378,29 @@ def test_an_endless_regular_expression_is_left_to_the_pod() -> None:
         "properties": {"a": {"pattern": "(x+x+)+y"}},
         "patternProperties": {"(x+x+)+y": {"type": "string"}},
     }
-    assert fit_problems({"a": "x" * 64, "x" * 64: 1}, schema) == []
+    assert fit_problems({"a": "x" * 64, "x" * 64: 1}, schema, ASKED) == ()
 
 
 def test_problems_of_an_input_name_their_place() -> None:
     schema = {"properties": {"a": {"items": {"type": "string"}}}, "required": ["b"]}
-    problems = fit_problems({"a": ["x", 1]}, schema)
-    assert problems == [
+    problems = fit_problems({"a": ["x", 1]}, schema, ASKED)
+    assert problems == (
         "spec.input.a[1]: 1 is not of type 'string'",
         "spec.input: 'b' is a required property",
-    ]
+    )
 
 
 def test_a_valid_workflow_is_said_to_be_valid_once() -> None:
     flow = workflow(task("a"), inputSchema={"type": "object"})
-    status = plan_workflow(flow, NOW)
+    status = checked(flow, NOW)
     assert status is not None
     assert status["conditions"][0]["status"] == "True"
-    assert plan_workflow({**flow, "status": status}, NOW + timedelta(seconds=9)) is None
+    assert checked({**flow, "status": status}, NOW + timedelta(seconds=9)) is None
 
 
 def test_an_invalid_workflow_says_all_that_is_wrong() -> None:
     flow = workflow(task("a", "a"), inputSchema={"type": "objekt"})
-    status = plan_workflow(flow, NOW)
+    status = checked(flow, NOW)
     assert status is not None
     condition = status["conditions"][0]
     assert (condition["status"], condition["reason"]) == ("False", "WorkflowInvalid")

@@ -7,6 +7,8 @@ import pytest
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
+from podhatch_operator.core.evaluate import IN_PROCESS
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.waiting import Situation, Verdict, weigh
 
 from tests.fakes.objects import NOW, event, task
@@ -32,6 +34,7 @@ def judge(
         input={"limit": 5},
         outputs={"p": {"n": 1} if output is None else output},
         events=[WorkflowEvent.model_validate(each) for each in events],
+        questions=Questions(IN_PROCESS),
         met=met,
     )
     return weigh(TaskSpec.model_validate(task("a", "p", **fields)), situation)

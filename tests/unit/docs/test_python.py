@@ -14,6 +14,8 @@ from podhatch import Standalone, Workflow
 from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.context import Context
 from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch_operator.core.evaluate import IN_PROCESS
+from podhatch_operator.core.evaluation import Questions
 from podhatch_operator.core.workflow import workflow_problems
 
 from tests.unit.docs.examples import SCRIPTS
@@ -48,7 +50,9 @@ def test_a_program_defines_workflows_that_can_be_applied(
     assert defined
     for manifests in (each.to_yaml() for each in defined if not each.workflow.is_stub):
         documents = list(yaml.safe_load_all(manifests))
-        assert not workflow_problems(WorkflowObject.model_validate(documents[-1]).spec)
+        assert not workflow_problems(
+            WorkflowObject.model_validate(documents[-1]).spec, Questions(IN_PROCESS)
+        )
 
 
 def test_the_first_workflow_prints_what_the_readme_says(

@@ -1,5 +1,6 @@
 """The operator's parts around the fake cluster, driven step by step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -15,6 +16,8 @@ from podhatch.cluster import (
     Cluster,
     kind_of,
 )
+from podhatch_operator.core.evaluate import IN_PROCESS
+from podhatch_operator.core.evaluation import Answer, Evaluation
 from podhatch_operator.core.observed import Defaults
 from podhatch_operator.runtime.cache import Cache
 from podhatch_operator.runtime.intake import Intake
@@ -31,6 +34,19 @@ from tests.unit.runtime.timers import FakeTimers
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 RUN = run_key(NAMESPACE, "run")
+
+
+class Evaluated:
+    """Evaluates in this process what is requested."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.answers: dict[Evaluation, Answer] = {}
+        self._queue = queue
+
+    def request(self, key: Key, evaluations: Sequence[Evaluation]) -> None:
+        for evaluation in evaluations:
+            self.answers[evaluation] = IN_PROCESS.get(evaluation)
+        self._queue.add(key)
 
 
 @dataclass
@@ -56,6 +72,7 @@ class Operator:
             self.cache,
             self.queue,
             self.defaults,
+            Evaluated(self.queue),
             Clocks(
                 now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
                 monotonic=self.timers.time,

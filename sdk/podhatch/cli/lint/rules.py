@@ -16,7 +16,6 @@ from podhatch.cli.lint.parts import parts
 if TYPE_CHECKING:
     from cel_expr_python import cel
 
-FILTER_VARIABLES = ("input", "payload", "additional_metadata", "event_id", "event_key")
 _SENTENCE = re.compile(r"(spec[\w.\[\]-]*): (.*)", re.DOTALL)
 
 
@@ -45,21 +44,22 @@ def filter_problem(expression: str) -> str | None:
     """Say why this is not CEL over an event, or return None."""
     if not is_complete():
         return None
-    try:
-        _environment(FILTER_VARIABLES).compile(expression)
-    except RuntimeError as error:
-        first = str(error).splitlines()[0].removeprefix("INVALID_ARGUMENT: ")
-        return f"{expression!r} is not CEL: {first.removeprefix('ERROR: <input>:')}"
-    return None
+    from podhatch_operator.core.evaluate import IN_PROCESS
+    from podhatch_operator.core.evaluation import Questions
+    from podhatch_operator.core.expr import expression_problem
+
+    return expression_problem(expression, Questions(IN_PROCESS), "Filter")
 
 
 def workflow_findings(parsed: ApiObject) -> Iterator[Finding]:
     """Yield what keeps runs of a workflow from starting: cycles, expressions, schemas, crons."""
     if not isinstance(parsed, Workflow) or not is_complete():
         return
+    from podhatch_operator.core.evaluate import IN_PROCESS
+    from podhatch_operator.core.evaluation import Questions
     from podhatch_operator.core.workflow import workflow_problems
 
-    for sentence in workflow_problems(parsed.spec):
+    for sentence in workflow_problems(parsed.spec, Questions(IN_PROCESS)):
         match = _SENTENCE.fullmatch(sentence)
         field, message = (match[1], match[2]) if match else ("spec", sentence)
         yield Finding(split_field(field), message, field)
@@ -68,13 +68,13 @@ def workflow_findings(parsed: ApiObject) -> Iterator[Finding]:
 def _holds(rule: str, value: object) -> bool:
     from cel_expr_python import cel
 
-    answer = _environment(("self",)).compile(rule).eval(data={"self": value})
+    answer = _environment().compile(rule).eval(data={"self": value})
     # What cannot be evaluated here is left to the API server.
     return answer.type() != cel.Type.BOOL or bool(answer.value())
 
 
 @lru_cache
-def _environment(variables: tuple[str, ...]) -> "cel.Env":
+def _environment() -> "cel.Env":
     from cel_expr_python import cel
 
-    return cel.NewEnv(variables=dict.fromkeys(variables, cel.Type.DYN))
+    return cel.NewEnv(variables={"self": cel.Type.DYN})

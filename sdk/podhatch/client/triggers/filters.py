@@ -19,7 +19,7 @@ from podhatch.client.listing.pages import Query, Window
 from podhatch.client.listing.rows import Metadata, Rows, metadata_of
 from podhatch.client.session import session_of
 from podhatch.client.target import Target
-from podhatch.client.triggers.cel import FILTER, expression_problem
+from podhatch.client.triggers.cel import expression_problem
 from podhatch.cluster import EVENT_FILTER
 from podhatch.serialization import describe
 
@@ -133,7 +133,7 @@ def _check(subject: str, expression: str) -> None:
     Raises:
         ValueError: It is none.
     """
-    if problem := expression_problem(expression, FILTER):
+    if problem := expression_problem(expression, "Filter"):
         raise ValueError(f"{subject}: expression: {problem}")
 
 

@@ -6,7 +6,7 @@ Without it the operator says so in the workflow's `Valid` condition.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from podhatch.client.triggers.cel import FILTER, expression_problem
+from podhatch.client.triggers.cel import expression_problem
 from podhatch.runnables.options.conditions import ParentCondition, UserEventCondition, leaves
 from podhatch.runnables.options.default_filter import DefaultFilter
 
@@ -34,5 +34,5 @@ def check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
         ValueError: One does not; `subject` and its place are named.
     """
     for index, each in enumerate(filters):
-        if problem := expression_problem(each.expression, FILTER):
+        if problem := expression_problem(each.expression, "Filter"):
             raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 from podhatch import Hatchet, PodhatchError
-from podhatch.client.triggers import cel
 from podhatch.features.cel import CELFailure, CELSuccess
 
 
@@ -46,7 +45,6 @@ def test_an_expression_that_looks_at_too_much(hatchet: Hatchet) -> None:
 
 def test_without_the_library(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    cel.environment.cache_clear()
+    monkeypatch.delitem(sys.modules, "podhatch_operator.core.cel", raising=False)
     with pytest.raises(PodhatchError, match=r"pip install 'podhatch\[local\]'"):
         hatchet.cel.debug("true", {})
-    cel.environment.cache_clear()

@@ -1,0 +1,200 @@
+"""Has evaluations done, one namespace after the other, and keeps the answers.
+
+Who needs answers names a key, and leaves: once the answers are there, the key is in the work queue
+again. So nothing of the operator waits for what users wrote.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from podhatch_operator.core.evaluation import Answer, Evaluation
+from podhatch_operator.evaluation.process import Server, ServerLost, Worker
+from podhatch_operator.runtime.keys import Key
+from podhatch_operator.runtime.metrics import EvaluationMetrics
+
+WORKERS = 2
+MAX_KEPT_BYTES = 16 * 1024 * 1024
+"""Of answers."""
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+"""Of a namespace's evaluations; keys that need more come back when there is room."""
+AGAIN_SECONDS, AGAIN_AT_ONCE = 0.1, 16
+"""How often, and how many of them."""
+MAX_AT_ONCE = 256
+"""Evaluations for one key; it asks for the others next."""
+MAX_BATCH = 32
+MAX_LOST = 3
+"""How often the server may be lost over an evaluation that gives no reason."""
+RESTART_SECONDS = 0.5
+_ANSWER_BYTES = 300
+"""That an answer takes without its problems."""
+
+logger = logging.getLogger(__name__)
+
+
+class KeptAnswers:
+    """The answers of late, by the evaluation; those used least make room."""
+
+    def __init__(self, max_bytes: int = MAX_KEPT_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+        self.size = 0
+
+    def get(self, evaluation: Evaluation, /) -> Answer | None:
+        """Return the answer, or None if it is not known."""
+        answer = self._answers.get(evaluation.key)
+        if answer is not None:
+            self._answers.move_to_end(evaluation.key)
+        return answer
+
+    def keep(self, evaluation: Evaluation, answer: Answer) -> None:
+        """Remember an answer."""
+        old = self._answers.pop(evaluation.key, None)
+        self._answers[evaluation.key] = answer
+        self.size += _cost(answer) - (_cost(old) if old else 0)
+        while self.size > self._max_bytes:
+            _, dropped = self._answers.popitem(last=False)
+            self.size -= _cost(dropped)
+
+
+def _cost(answer: Answer) -> int:
+    return _ANSWER_BYTES + sum(4 * len(problem) for problem in answer.problems)
+
+
+@dataclass
+class _Wanted:
+    """An evaluation that waits, and for whom."""
+
+    evaluation: Evaluation
+    keys: dict[Key, None] = field(default_factory=dict[Key, None])
+    lost: int = 0
+
+
+@dataclass
+class _Line:
+    """A namespace's evaluations. One worker at a time serves it."""
+
+    waiting: OrderedDict[bytes, _Wanted] = field(default_factory=OrderedDict[bytes, _Wanted])
+    size: int = 0
+    turned_away: dict[Key, None] = field(default_factory=dict[Key, None])
+    """Keys for whose evaluations there was no room."""
+    is_served: bool = False
+
+
+class Evaluator:
+    """Evaluations of all namespaces."""
+
+    def __init__(self, come_back: Callable[[Key], None], metrics: EvaluationMetrics) -> None:
+        self.answers = KeptAnswers()
+        self._come_back = come_back
+        self._metrics = metrics
+        self._lines: dict[str, _Line] = {}
+        self._turns: deque[str] = deque()
+        """Namespaces whose turn it is, in order."""
+        self._some_wait = asyncio.Event()
+        self._left: dict[Key, int] = {}
+        """How many answers a key waits for."""
+
+    def request(self, key: Key, evaluations: Sequence[Evaluation]) -> None:
+        """Have these evaluated; the key comes back then."""
+        line = self._lines.setdefault(key.namespace, _Line())
+        for evaluation in evaluations[:MAX_AT_ONCE]:
+            wanted = line.waiting.get(evaluation.key)
+            if wanted is None:
+                if line.size and line.size + evaluation.size > MAX_WAITING_BYTES:
+                    self._turn_away(key, line)
+                    break
+                wanted = line.waiting[evaluation.key] = _Wanted(evaluation)
+                line.size += evaluation.size
+            if key not in wanted.keys:
+                wanted.keys[key] = None
+                self._left[key] = self._left.get(key, 0) + 1
+        self._give_turn(key.namespace, line)
+
+    async def run(self) -> None:
+        """Evaluate what is requested, for ever."""
+        while True:
+            server = await Server.start(WORKERS)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for worker in server.workers:
+                        group.create_task(self._serve(worker))
+            except* ServerLost as lost:
+                logger.warning("restart the evaluation server: %s", lost.exceptions[0])
+            finally:
+                await server.stop()
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _serve(self, worker: Worker) -> None:
+        while True:
+            namespace, line, batch = await self._next_batch()
+            try:
+                await self._evaluate(worker, line, batch)
+            finally:
+                line.is_served = False
+                self._give_turn(namespace, line)
+
+    async def _next_batch(self) -> tuple[str, _Line, list[_Wanted]]:
+        """Wait for a namespace whose turn it is; return what it wants to know of some values."""
+        while not self._turns:
+            self._some_wait.clear()
+            await self._some_wait.wait()
+        namespace = self._turns.popleft()
+        line = self._lines[namespace]
+        line.is_served = True
+        first = next(iter(line.waiting.values())).evaluation
+        batch = [
+            wanted
+            for wanted in islice(line.waiting.values(), MAX_BATCH)
+            if (wanted.evaluation.check, wanted.evaluation.values) == (first.check, first.values)
+        ]
+        return namespace, line, batch
+
+    async def _evaluate(self, worker: Worker, line: _Line, batch: list[_Wanted]) -> None:
+        with self._metrics.seconds.time():
+            try:
+                answers = await worker.evaluate([wanted.evaluation for wanted in batch])
+            except ServerLost:
+                batch[0].lost += 1
+                if batch[0].lost >= MAX_LOST:
+                    answer = Answer(problems=("its process does not answer",), too_expensive=True)
+                    self._conclude(line, batch[0], answer)
+                raise
+        for wanted, answer in zip(batch, answers, strict=False):
+            self._conclude(line, wanted, answer)
+
+    def _conclude(self, line: _Line, wanted: _Wanted, answer: Answer) -> None:
+        evaluation = wanted.evaluation
+        self._metrics.count(is_stopped=answer.too_expensive)
+        self.answers.keep(evaluation, answer)
+        del line.waiting[evaluation.key]
+        line.size -= evaluation.size
+        for key in wanted.keys:
+            self._left[key] -= 1
+            if not self._left[key]:
+                del self._left[key]
+                self._come_back(key)
+
+    def _turn_away(self, key: Key, line: _Line) -> None:
+        if not line.turned_away:
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._let_in, line)
+        line.turned_away[key] = None
+
+    def _let_in(self, line: _Line) -> None:
+        """Have a few of the keys come back that were turned away, if there is room now."""
+        if line.size <= MAX_WAITING_BYTES / 2:
+            for key in list(islice(line.turned_away, AGAIN_AT_ONCE)):
+                del line.turned_away[key]
+                self._come_back(key)
+        if line.turned_away:
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._let_in, line)
+
+    def _give_turn(self, namespace: str, line: _Line) -> None:
+        if line.waiting and not line.is_served and namespace not in self._turns:
+            self._turns.append(namespace)
+            self._some_wait.set()
+        elif not line.waiting and not line.is_served:
+            self._lines.pop(namespace, None)

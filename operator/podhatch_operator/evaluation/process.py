@@ -1,0 +1,120 @@
+"""The server process and its workers' sockets, as the operator's event loop sees them.
+
+A worker has one request at a time. Whatever is not expected of it ends the server with all its
+workers: what was under way is asked again of the next one.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from podhatch_operator.core.evaluation import Answer, Evaluation
+
+PATIENCE_SECONDS = 10.0
+"""Longer than any evaluation may take, also on a busy node."""
+MAX_LINE = 64 * 1024
+
+
+class ServerLost(Exception):  # noqa: N818 - it is nobody's error
+    """The server or one of its workers does not answer as it should."""
+
+
+class Worker:
+    """One worker's end of its socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._number = 1
+        """Of the next evaluation."""
+
+    async def evaluate(self, batch: Sequence[Evaluation]) -> list[Answer]:
+        """Return the answers to the first of these, at least to one: all have the same values.
+
+        Raises:
+            ServerLost: there is no answer, for no reason that the evaluation gives.
+        """
+        first, number = batch[0], self._number
+        self._number += len(batch)
+        text = first.text
+        request = {
+            "number": number,
+            "check": first.check,
+            "codes": [each.code for each in batch],
+            "size": None if text is None else len(text),
+        }
+        answers: list[Answer] = []
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS) as patience:
+                self._writer.write(json.dumps(request).encode() + b"\n" + (text or b""))
+                await self._writer.drain()
+                while len(answers) < len(batch):
+                    line = await self._reader.readline()
+                    answer = _read(line, number + len(answers))
+                    if answer is None:
+                        break
+                    answers.append(answer)
+                    if answer.too_expensive:  # the rest of the request went with the worker
+                        break
+                    patience.reschedule(asyncio.get_running_loop().time() + PATIENCE_SECONDS)
+        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            raise ServerLost(f"{type(error).__name__}: {error}") from None
+        return answers
+
+    def close(self) -> None:
+        """Close the socket: the worker ends."""
+        self._writer.close()
+
+
+def _read(line: bytes, number: int) -> Answer | None:
+    """Return the answer with this number; None when it is put off."""
+    message: dict[str, Any] = json.loads(line)
+    if message["number"] != number or message.get("limit", "") is None:
+        raise ValueError(f"expected the answer {number}, got {message}")
+    if message.get("later"):
+        return None
+    if "limit" in message:
+        return Answer(problems=(str(message["limit"]),), too_expensive=True)
+    return Answer(holds=message["holds"], problems=tuple(message["problems"]))
+
+
+class Server:
+    """The server process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], workers: list[Worker]) -> None:
+        self._process = process
+        self.workers = workers
+
+    @classmethod
+    async def start(cls, count: int) -> "Server":
+        """Start the server with so many workers. They answer once it has loaded its libraries."""
+        pairs = [socket.socketpair() for _ in range(count)]
+        theirs = [pair[1].fileno() for pair in pairs]
+        module = "podhatch_operator.evaluation.server"
+        try:
+            process = subprocess.Popen(  # noqa: ASYNC220 - it does not wait for the process
+                [sys.executable, "-m", module, *map(str, theirs)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=theirs,
+                start_new_session=True,
+            )
+        finally:
+            for _, their in pairs:
+                their.close()
+        streams = [await asyncio.open_connection(sock=mine, limit=MAX_LINE) for mine, _ in pairs]
+        return cls(process, [Worker(*each) for each in streams])
+
+    async def stop(self) -> None:
+        """End the server and its workers."""
+        for worker in self.workers:
+            worker.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await asyncio.to_thread(self._process.wait)
