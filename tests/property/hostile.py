@@ -91,7 +91,7 @@ class Hostile:
             "parents": lambda: self._sample(TASKS, 2),
             "key": lambda: self._pick(KEYS),
             "onEvents": lambda: self._sample(KEYS, 2),
-            "considerEventsSince": lambda: self._pick((*TIMES, "run-start", "soon")),
+            "considerEventsSince": lambda: self._pick((*TIMES, "RunStart", "soon")),
         }
 
     def objects(self, count: int) -> list[JsonObject]:
