@@ -15,6 +15,8 @@ MAX_OBJECT_BYTES = 1024 * 1024
 """Of a whole object as JSON, without its managedFields."""
 MAX_OBJECT_DEPTH = 240
 """pydantic writes no more than 255 levels."""
+MAX_OBJECT_VALUES = 100_000
+"""Tiny values are what costs memory: an input of 256 KiB may have 64,000."""
 MAX_LIST_BYTES = 16 * 1024 * 1024
 """A longer page of a list is asked for again with fewer objects, as long as it has more than
 LEAST_PAGE_SIZE."""
@@ -35,6 +37,7 @@ _CUT_SPEC = {"workflow": "", "key": UNREADABLE}
 _MAX_STATUS_BYTES = 16 * 1024
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _SPACE = re.compile(r"[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode
 
@@ -45,7 +48,7 @@ class ListTooLargeError(Exception):
 
 def bounded_line(line: bytes) -> bytes:
     """Return a line of a watch stream, with its object cut down where it cannot be held."""
-    if len(line) <= MAX_OBJECT_BYTES and not _is_deep(line):
+    if len(line) <= MAX_OBJECT_BYTES and not _is_deep(line) and not _values(line):
         return line
     text = line.decode()
     start = text.find(_METADATA)
@@ -53,7 +56,7 @@ def bounded_line(line: bytes) -> bytes:
         return line
     event: JsonObject = json.loads(text[:start].rstrip(", ") + "}}")
     metadata, _ = _decode(text, _skip(text, start + len(_METADATA)))
-    why = _why_unreadable(len(line) - _managed_bytes(metadata), _is_deep(line))
+    why = _why_unreadable(line, metadata)
     if why is None:
         return line
     event["object"] = _cut({**event["object"], "metadata": metadata}, why)
@@ -121,9 +124,7 @@ def _object_at(text: str, start: int) -> tuple[JsonObject, int]:
         end = _end_of(text, start)
         parsed = _head(text[start:end])
     raw = cast("JsonObject", parsed)
-    long = end - start > MAX_OBJECT_BYTES
-    size = end - start - (_managed_bytes(raw["metadata"]) if long else 0)
-    why = _why_unreadable(size, _is_deep(text[start:end].encode(errors="replace")))
+    why = _why_unreadable(text[start:end].encode(errors="replace"), raw["metadata"])
     return (raw, end) if why is None else (_cut(raw, why), end)
 
 
@@ -173,17 +174,34 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _managed_bytes(metadata: JsonObject) -> int:
-    return len(json.dumps(metadata.get("managedFields", []), separators=(",", ":")))
+def _values(text: bytes) -> int:
+    """Return how many values JSON holds, or 0 if they are few."""
+    if text.count(b",") + text.count(b"{") + text.count(b"[") <= MAX_OBJECT_VALUES:
+        return 0
+    return _exact_values(text)
 
 
-def _why_unreadable(size: int, deep: bool) -> str | None:
+def _exact_values(text: bytes) -> int:
+    bare = _STRING.sub(b"", text)
+    return bare.count(b",") + bare.count(b"{") + bare.count(b"[")
+
+
+def _why_unreadable(text: bytes, metadata: JsonObject) -> str | None:
+    size, values = len(text), _values(text)
+    if size > MAX_OBJECT_BYTES or values > MAX_OBJECT_VALUES:
+        managed = json.dumps(metadata.get("managedFields", []), separators=(",", ":")).encode()
+        size, values = size - len(managed), values - _exact_values(managed)
     if size > MAX_OBJECT_BYTES:
         return (
             f"the object has {size} bytes, and at most {MAX_OBJECT_BYTES} are allowed: store the "
             "data elsewhere and pass its address"
         )
-    if deep:
+    if values > MAX_OBJECT_VALUES:
+        return (
+            f"the object holds {values} values, and at most {MAX_OBJECT_VALUES} are allowed: store "
+            "the data elsewhere and pass its address"
+        )
+    if _is_deep(text):
         return f"the object is nested more than {MAX_OBJECT_DEPTH} levels deep: flatten it"
     return None
 

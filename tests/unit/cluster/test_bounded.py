@@ -51,6 +51,7 @@ def line_of(text: str) -> bytes:
     ("text", "words"),
     [
         (json.dumps(fat()), "bytes, and at most 1048576 are allowed"),
+        (json.dumps(event([0] * 150_000)), "holds 150"),
         (nested(MAX_OBJECT_DEPTH + 5), "nested more than 240 levels"),
         (nested(5000), "nested more than 240 levels"),
     ],
@@ -77,6 +78,9 @@ def test_of_an_object_that_cannot_be_held_key_and_version_stay(text: str, words:
         event({"a": 1}),
         event([[{}]] * 2000),
         event(["{[" * 10] * 500),
+        event(["{[,," * 60_000]),
+        event([{"a": 1}] * 33_000),
+        event([0] * 60_000, managedFields=[{"f:a": {}}] * 20_000),
         event(json.loads("[" * 235 + "]" * 235)),
         event(1, managedFields=[{"fieldsV1": {"f:a": {}}}] * (MAX_OBJECT_BYTES // 20)),
     ],
