@@ -132,10 +132,17 @@ class World:
     async def reconcile(self, dies_at: int = 0, after: bool = False) -> None:
         self.cluster.writes_left, self.cluster.after = dies_at, after
         try:
-            await self.operator.reconciler.reconcile(PAID)
+            await self._reconcile()
         except Killed:
             self.restart()
         self.cluster.writes_left = 0
+
+    async def _reconcile(self) -> None:
+        """Reconcile the event, and again once what it asked for has been evaluated."""
+        evaluated, requests = self.operator.evaluated, -1
+        while evaluated.requests > requests:
+            requests = evaluated.requests
+            await self.operator.reconciler.reconcile(PAID)
 
     def started(self) -> Counter[Start]:
         return Counter(_start(run) for run in self.cluster.objects(WORKFLOW_RUN.kind))

@@ -41,9 +41,11 @@ class Evaluated:
 
     def __init__(self, queue: Queue) -> None:
         self.answers: dict[Evaluation, Answer] = {}
+        self.requests = 0
         self._queue = queue
 
     def request(self, key: Key, evaluations: Sequence[Evaluation]) -> None:
+        self.requests += 1
         for evaluation in evaluations:
             self.answers[evaluation] = IN_PROCESS.get(evaluation)
         self._queue.add(key)
@@ -67,12 +69,13 @@ class Operator:
 
     def restarted(self) -> Reconciler:
         self.begun = self.timers.now
+        self.evaluated = Evaluated(self.queue)
         self.bench = Workbench(
             cast("Cluster", self.cluster),
             self.cache,
             self.queue,
             self.defaults,
-            Evaluated(self.queue),
+            self.evaluated,
             Clocks(
                 now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
                 monotonic=self.timers.time,
