@@ -67,17 +67,17 @@ def _is_given_up(
     run: WorkflowRun, entries: Mapping[str, TaskStatus], name: str, job: JsonObject
 ) -> bool:
     entry, number = entries.get(_task_of(job)), attempt_number(job)
-    if entry is None or number > entry.attempt:  # not noted
-        is_over = run.finished and not replay_due(run)
-        return is_over or replay_number(job) != run.asked_replays
+    # Until the replay is stored, the Job keeps its name from being used again.
+    is_of_other_replay = replay_number(job) != run.asked_replays and not replay_due(run)
+    if entry is None or number > entry.attempt:
+        return is_of_other_replay or (run.finished and not replay_due(run))
     if entry.job == name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
+    reasons = [record.reason for record in entry.attempts if record.attempt == number]
+    if not reasons:
+        return is_of_other_replay
     # A queue that takes a pod back suspends the Job, which would run again beside its successor.
-    waits = job["spec"].get("suspend", False)
-    return any(
-        record.attempt == number and (waits or record.reason in _GIVEN_UP)
-        for record in entry.attempts
-    )
+    return job["spec"].get("suspend", False) or not _GIVEN_UP.isdisjoint(reasons)
 
 
 def _end_of_attempt(entry: TaskStatus | None, name: str, job: JsonObject) -> datetime | None:

@@ -9,7 +9,7 @@ from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 
 from podhatch_operator.core.entry import cancelled, kept, replayed
-from podhatch_operator.core.pods import attempt_number
+from podhatch_operator.core.pods import attempt_number, replay_number
 
 RUN_CANCELLED = "RunCancelled"
 _KEPT_STATES = frozenset({"Succeeded", "Skipped"})
@@ -48,7 +48,11 @@ def with_cancellation(
 
 
 def with_replay(
-    run: WorkflowRun, old: Mapping[str, TaskStatus], tasks: Iterable[TaskSpec], now: datetime
+    run: WorkflowRun,
+    old: Mapping[str, TaskStatus],
+    tasks: Iterable[TaskSpec],
+    jobs: Mapping[str, JsonObject],
+    now: datetime,
 ) -> dict[str, TaskStatus]:
     """Return the entries after a replay: all tasks start over, or those that failed and below.
 
@@ -62,6 +66,12 @@ def with_replay(
         keeps = failed_only and entry is not None and entry.state in _KEPT_STATES
         if keeps and kept_tasks.issuperset(task.parents):
             kept_tasks.add(task.name)
-    return {
+    entries = {
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
+    for job in jobs.values():  # those made before and not noted: their numbers are taken
+        task, number = job["metadata"]["labels"][labels.TASK], attempt_number(job)
+        entry = entries.get(task) or TaskStatus(name=task, state="Pending")
+        if replay_number(job) != run.asked_replays and number > entry.attempt:
+            entries[task] = entry.model_copy(update={"attempt": number})
+    return entries

@@ -168,7 +168,9 @@ class _Run:
 
     def _entries(self, tasks: list[TaskSpec]) -> Mapping[str, TaskStatus]:
         old = {entry.name: entry for entry in self.run.status.tasks} if self.run.status else {}
-        return with_replay(self.run, old, tasks, self.now) if replay_due(self.run) else old
+        if not replay_due(self.run):
+            return old
+        return with_replay(self.run, old, tasks, self.observed.jobs, self.now)
 
     def _take(self, task: TaskSpec, step: Step, parents: Mapping[str, Step]) -> None:
         if step.start is not None:

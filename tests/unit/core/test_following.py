@@ -128,7 +128,11 @@ def test_an_old_output_of_another_replay_is_not_taken() -> None:
     made = plan(FLOW, failed, spec=spec, jobs=left, results=reported("a", number=2))
     assert jobs(made) == [attempt_name("a", 3)]
     assert made.create[0]["metadata"]["annotations"] == {"podhatch.dev/replay": "2"}
-    assert made.delete == (Child("Job", stray),)
+    assert made.delete == ()  # else, were the status not stored now, its name would be used again
+    after = plan(
+        FLOW, made.status, spec=spec, jobs=left | {jobs(made)[0]: job("a", number=3, replay=2)}
+    )
+    assert after.delete == (Child("Job", stray),)
 
 
 def test_a_number_that_left_a_result_behind_is_not_used_again() -> None:
@@ -191,3 +195,16 @@ def test_the_events_of_a_job_that_gets_no_pod_are_asked_for() -> None:
     seen = job("a")
     seen["status"]["active"] = 1
     assert plan(FLOW, QUEUED, later=20, **children(its_job=seen)).look_up == ()
+
+
+def test_a_replay_before_the_first_status_does_not_use_a_number_again() -> None:
+    """Its task waits in the replay: the Job that was made before is deleted meanwhile."""
+    flow = workflow(task("z"), task("a", "z"))
+    spec = {"replay": {"count": 1}}
+    made = plan(flow, spec=spec, jobs={A: job("a")})
+    assert jobs(made) == [attempt_name("z")]
+    assert entries(made)["a"]["attempt"] == 1
+    both = {A: job("a"), attempt_name("z"): job("z", replay=1)}
+    after = plan(flow, made.status, spec=spec, jobs=both, results=reported("z"))
+    assert after.delete == (Child("Job", A),)
+    assert jobs(after) == [attempt_name("a", 2)]
