@@ -1,0 +1,3 @@
+"""What the script's tasks import by the package's name."""
+
+PRICE = 3
