@@ -31,10 +31,18 @@ def component(pause_image: str) -> Component:
     return Component("containerd", command, answers, files={path: _configuration(pause_image)})
 
 
+_EMPTY_MESSAGE = bytes(5)
+"""An empty gRPC message: no compression, no bytes."""
+
+
 def answers() -> bool:
-    """Whether containerd serves its socket."""
-    command = ["ctr", "-a", str(CONTAINERD_SOCKET), "--connect-timeout", "1s", "version"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    """Whether containerd serves the kubelet: its CRI part starts later than its socket."""
+    command = ["curl", "--silent", "--max-time", "1", "--http2-prior-knowledge"]
+    command += ["--unix-socket", str(CONTAINERD_SOCKET), "--data-binary", "@-"]
+    command += ["--header", "content-type: application/grpc", "--header", "te: trailers"]
+    command += ["http://localhost/runtime.v1.RuntimeService/Version"]
+    answer = subprocess.run(command, input=_EMPTY_MESSAGE, capture_output=True, check=False)
+    return len(answer.stdout) > len(_EMPTY_MESSAGE)
 
 
 def ctr(*words: str | Path) -> str:

@@ -19,6 +19,7 @@ NEEDED = {
     "iptables-restore": "iptables",
     "ip": "iproute2",
     "buildah": "buildah",
+    "curl": "curl",
     "debootstrap": "debootstrap",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
     "mount": "mount",

@@ -47,4 +47,4 @@ def test_root_is_a_choice_that_a_restricted_namespace_refuses(namespace: Namespa
     kubectl("label", "namespace", namespace.name, level)
     namespace.run("root-2", "root")
     run = namespace.wait("root-2", "Cancelled")
-    assert "admission policy" in run["status"]["message"]
+    assert 'violates PodSecurity "restricted' in run["status"]["message"]

@@ -222,6 +222,8 @@ async def ended(
     cluster: Cluster, port: int, folder: Path, fault: str, **variables: str
 ) -> int | None:
     """Run an operator with a fault point in a process of its own, and return how it ended."""
-    async with process(cluster, port, folder, PODHATCH_FAULT=fault, **variables) as operator:
+    async with process(
+        cluster, port, folder, stderr=None, PODHATCH_FAULT=fault, **variables
+    ) as operator:
         async with asyncio.timeout(60):
             return await operator.wait()
