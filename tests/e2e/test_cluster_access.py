@@ -173,7 +173,7 @@ def test_a_large_input_and_a_parents_large_output_reach_a_task_that_only_reports
 ) -> None:
     code = """
 def large(input, ctx):
-    return "x" * 300_000
+    return "x" * 250_000
 
 
 def count(input, ctx):
@@ -185,7 +185,7 @@ def count(input, ctx):
     )
     namespace.run("large-1", "large", input={"text": "y" * 200_000})
     run = namespace.wait("large-1", "Succeeded")
-    assert json.loads(tasks(run)["count"]["output"]) == [300_000, 200_000]
+    assert json.loads(tasks(run)["count"]["output"]) == [250_000, 200_000]
 
 
 def test_a_task_does_not_approve_what_waits_for_people(
