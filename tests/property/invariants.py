@@ -3,7 +3,8 @@
 1. Every run ends, and then there is nothing left to do.
 2. No attempt is made twice.
 3. No task starts before all its parents have succeeded or were skipped.
-4. What has ended stays as it ended, unless the run is replayed.
+4. What has ended stays as it ended, unless the run is replayed. Only the number of an attempt that
+   was made and not noted is noted later, so that it is not used again.
 5. Cancelled stays cancelled.
 6. Retries and disruptions stay within their limits.
 7. The status says that an attempt succeeded only if it did.
@@ -103,7 +104,15 @@ def _entries(status: JsonObject) -> list[JsonObject]:
 def _check_only_forward(before: JsonObject, after: JsonObject) -> None:
     if after.get("replays", 0) > before.get("replays", 0):
         return
-    assert before["phase"] not in TERMINAL_PHASES, "a status was written after the end"
+    if before["phase"] in TERMINAL_PHASES:
+        noted = {entry["name"]: entry.get("attempt", 0) for entry in _entries(before)}
+        kept = [entry for entry in _entries(after) if entry["name"] in noted]
+        assert all(entry.get("attempt", 0) >= noted[entry["name"]] for entry in kept)
+        new = [entry["state"] for entry in _entries(after) if entry["name"] not in noted]
+        assert set(new) <= {"Cancelled"}
+        end = _without_attempts({**after, "tasks": kept})
+        assert end == _without_attempts(before), "the end of a run was changed"
+        return
     later = {entry["name"]: entry for entry in _entries(after)}
     for entry in _entries(before):
         if entry["state"] == "Running" and later[entry["name"]].get("job") == entry["job"]:
@@ -111,3 +120,7 @@ def _check_only_forward(before: JsonObject, after: JsonObject) -> None:
             assert reason != "ScheduleTimedOut", "an attempt that ran was said not to have started"
         if entry["state"] in TERMINAL_STATES:
             assert later[entry["name"]] == entry, "a task that had ended was changed"
+
+
+def _without_attempts(status: JsonObject) -> JsonObject:
+    return {**status, "tasks": [{**entry, "attempt": 0} for entry in _entries(status)]}

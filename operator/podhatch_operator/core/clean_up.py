@@ -3,7 +3,7 @@
 Called by plan_run for what belongs to a run, and by the reconciler for revisions and events.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 
 from podhatch_operator.core.decision import Child, PodDeadline
 from podhatch_operator.core.desire import RUN_CANCELLED, replay_due
-from podhatch_operator.core.entry import REPLAYED
+from podhatch_operator.core.entry import REPLAYED, cancelled
 from podhatch_operator.core.observed import Defaults, Observed
 from podhatch_operator.core.pod_end import end_of_pod
 from podhatch_operator.core.pods import (
@@ -44,13 +44,31 @@ class CleanUp:
     end: tuple[PodDeadline, ...] = ()
 
 
+def with_late_attempts(
+    entries: Sequence[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
+) -> list[TaskStatus]:
+    """Return the entries of a run that is over, with the attempts that were made and not noted.
+
+    The operator ended between making such a Job and writing the status. How the tasks ended stays.
+    """
+    noted = {entry.name: entry for entry in entries}
+    for name, job in _active(jobs).items():
+        task, number = _task_of(job), attempt_number(job)
+        if (old := noted.get(task)) is None:
+            made = TaskStatus(name=task, state="Queued", attempt=number, job=name)
+            noted[task] = cancelled(made, RUN_CANCELLED, "the run was over", now)
+        elif number > old.attempt:
+            noted[task] = old.model_copy(update={"attempt": number})
+    return list(noted.values())
+
+
 def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetime) -> CleanUp:
     """Return the active Jobs of attempts that are over: nothing else stops their pods.
 
     Only the stored status counts, so that the reason is written down before the pod is stopped.
     """
     entries = {entry.name: entry for entry in run.status.tasks} if run.status else {}
-    active = {name: job for name, job in jobs.items() if _is_active(job)}
+    active = _active(jobs)
     given_up = {name for name, job in active.items() if _is_given_up(run, entries, name, job)}
     ends = {
         name: end + JOB_GRACE
@@ -70,12 +88,12 @@ def _is_given_up(
     # Until the replay is stored, the Job keeps its name from being used again.
     is_of_other_replay = replay_number(job) != run.asked_replays and not replay_due(run)
     if entry is None or number > entry.attempt:
-        return is_of_other_replay or (run.finished and not replay_due(run))
+        return is_of_other_replay
     if entry.job == name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
     reasons = [record.reason for record in entry.attempts if record.attempt == number]
     if not reasons:
-        return is_of_other_replay
+        return is_of_other_replay or (run.finished and not replay_due(run))
     # A queue that takes a pod back suspends the Job, which would run again beside its successor.
     return job["spec"].get("suspend", False) or not _GIVEN_UP.isdisjoint(reasons)
 
@@ -117,6 +135,10 @@ def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> Clean
             elif end := end_of_pod(pod, moment):
                 ends.append(end)
     return CleanUp(end=tuple(ends), look_again_at=min(moments, default=None))
+
+
+def _active(jobs: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    return {name: job for name, job in jobs.items() if _is_active(job)}
 
 
 def _is_active(job: JsonObject) -> bool:

@@ -19,7 +19,12 @@ from podhatch_operator.core.acceptance import (
     workflow_awaited_until,
 )
 from podhatch_operator.core.attempt import Surroundings, attempt_manifests, backstop_seconds
-from podhatch_operator.core.clean_up import after_the_end, given_up_jobs, lingering_pods
+from podhatch_operator.core.clean_up import (
+    after_the_end,
+    given_up_jobs,
+    lingering_pods,
+    with_late_attempts,
+)
 from podhatch_operator.core.decision import Extension, Plan
 from podhatch_operator.core.depth import depth_of, depth_problem
 from podhatch_operator.core.desire import (
@@ -78,6 +83,10 @@ def _plan(observed: Observed, defaults: Defaults, now: datetime, questions: Ques
 
 def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: datetime) -> Plan:
     assert run.status is not None
+    entries = with_late_attempts(run.status.tasks, observed.jobs, now)
+    if entries != run.status.tasks:  # stored before a Job goes, or its number would be used again
+        status = run.status.model_copy(update={"tasks": entries})
+        return Plan(status=status.to_wire(), urgent=True)
     given_up = given_up_jobs(run, observed.jobs, now)
     lingering = lingering_pods(run, observed, now)
     name = pinned_revision_name(run, ())

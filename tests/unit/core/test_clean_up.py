@@ -14,6 +14,7 @@ from podhatch_operator.core.clean_up import (
     given_up_jobs,
     lingering_pods,
     unused_revisions,
+    with_late_attempts,
 )
 from podhatch_operator.core.decision import Child, PodDeadline
 from podhatch_operator.core.observed import Defaults, Observed
@@ -31,6 +32,7 @@ from tests.fakes.objects import (
     terminated,
     workflow,
 )
+from tests.unit.core.planning import plan
 
 NAME = attempt_name("a")
 
@@ -93,15 +95,43 @@ def test_a_job_that_does_not_end_after_its_attempt_is_deleted(noted: JsonObject)
 
 @pytest.mark.parametrize(
     ("phase", "replay", "gone"),
-    [("Running", 0, False), ("Running", 1, True), ("Failed", 0, True), ("Failed", 1, True)],
+    [("Running", 0, False), ("Running", 1, True), ("Failed", 0, False), ("Failed", 1, True)],
 )
-def test_a_job_that_no_status_names_ends_with_its_run_or_its_replay(
+def test_a_job_that_no_status_names_ends_with_its_replay(
     phase: str, replay: int, gone: bool
 ) -> None:
     name = attempt_name("a", 2)
     noted = run_with(entry("Failed"), {"name": "b", "state": "Running"}, phase=phase)
     made = given_up_jobs(noted, {name: job("a", number=2, replay=replay)}, NOW)
     assert made.delete == ((Child("Job", name),) if gone else ())
+
+
+def test_a_job_that_no_status_names_is_noted_before_it_ends_with_its_run() -> None:
+    name = attempt_name("a", 2)
+    jobs = {name: job("a", number=2), attempt_name("b"): job("b")}
+    over = run_with(entry("Failed"), phase="Failed")
+    assert over.status is not None
+    entries = with_late_attempts(over.status.tasks, jobs, NOW)
+    assert [(each.name, each.state, each.attempt) for each in entries] == [
+        ("a", "Failed", 2),
+        ("b", "Cancelled", 1),
+    ]
+    noted = run_with(*(each.to_wire() for each in entries), phase="Failed")
+    assert noted.status is not None
+    assert with_late_attempts(noted.status.tasks, jobs, NOW) == entries
+    gone = given_up_jobs(noted, jobs, NOW).delete
+    assert gone == (Child("Job", name), Child("Job", attempt_name("b")))
+
+
+def test_an_attempts_number_is_stored_before_its_job_is_deleted() -> None:
+    name = attempt_name("a", 2)
+    status = {"phase": "Failed", "finishedAt": ago(1), "tasks": [entry("Failed", "TaskFailed")]}
+    made = plan(workflow(task("a")), status, jobs={name: job("a", number=2)})
+    assert made.delete == ()
+    assert made.status is not None
+    assert made.status["tasks"][0]["attempt"] == 2
+    made = plan(workflow(task("a")), made.status, jobs={name: job("a", number=2)})
+    assert (made.delete, made.status) == ((Child("Job", name),), None)
 
 
 def beside(name: str, state: JsonObject) -> JsonObject:
