@@ -131,8 +131,10 @@ class LocalCluster(Cluster):
         """Return who pushes events here that no task pushes."""
         return USER
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject:
-        """Return the object."""
+    async def get(
+        self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
+    ) -> JsonObject:
+        """Return the object, whole."""
         return copy.deepcopy(self._found(kind, name))
 
     async def pages(
@@ -144,8 +146,9 @@ class LocalCluster(Cluster):
         field_selector: str = "",
         metadata_only: bool = False,
         page_size: int | None = None,
+        bounded: bool = False,
     ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
-        """Yield all objects, as one page."""
+        """Yield all objects, whole and as one page."""
         found = [
             copy.deepcopy(each)
             for each in self.stored(kind.kind).values()
