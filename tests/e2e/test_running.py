@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from podhatch.api.model import JsonObject
 
 from tests.e2e.conftest import RunScript
-from tests.kube import Namespace, tasks
+from tests.kube import Namespace, eventually, tasks
 
 RUNNING = Path(__file__).parent / "flows" / "running.py"
 
@@ -70,3 +71,20 @@ def test_another_workflow_in_the_place_of_a_child_is_noticed(run_script: RunScri
 def test_sync_and_async_raise_the_same(run_script: RunScript, what: str, line: str) -> None:
     done = run_script(RUNNING, what)
     assert done.out.splitlines() == [f"sync {line}", f"async {line}"], done.err
+
+
+def test_runs_that_start_themselves_end_at_the_limit(
+    run_script: RunScript, namespace: Namespace
+) -> None:
+    done = run_script(RUNNING.with_name("deep.py"))
+    assert done.code == 0, done.err
+
+    def refused() -> JsonObject | None:
+        runs = namespace.list("wfr")
+        ended = [each for each in runs if each.get("status", {}).get("phase") == "Failed"]
+        return ended[0] if ended else None
+
+    last = eventually(refused, 120, "a run below too many others")
+    assert "17 runs are above this one, and at most 16 are allowed" in last["status"]["message"]
+    depths = sorted(each["status"].get("depth", 0) for each in namespace.list("wfr"))
+    assert depths == list(range(18))
