@@ -103,6 +103,11 @@ def read(screen: int) -> bytes:
         return b""
 
 
+def take_interrupts() -> None:
+    """A shell that starts the tests in the background has them ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_restores_the_terminal_and_leaves_the_run(
     podhatch_environment: dict[str, str], namespace: Namespace
 ) -> None:
