@@ -16,6 +16,8 @@ from tests.cluster.binaries import binary
 REPOSITORY = Path(__file__).resolve().parent.parent
 KUBECONFIG = REPOSITORY / ".cluster" / "kubeconfig"
 OPERATOR_NAMESPACE = "podhatch-system"
+OPERATOR = f"system:serviceaccount:{OPERATOR_NAMESPACE}:podhatch"
+"""Whom the admission policies trust to create a run in the name of a task."""
 T = TypeVar("T")
 
 

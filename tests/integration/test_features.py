@@ -15,7 +15,7 @@ from podhatch.client import portal
 from podhatch.client.triggers.filters import FilterUpdate
 
 from tests.fakes.features import LATER, NAME, Create, FeatureContract, orders
-from tests.kube import KUBECONFIG, Namespace, kubectl
+from tests.kube import KUBECONFIG, OPERATOR, Namespace, kubectl
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ class TestFeatures(FeatureContract):
     @pytest.fixture
     def create(self, namespace: Namespace) -> Create:
         def create(manifest: JsonObject) -> None:
-            namespace.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+            who = ("--as", OPERATOR) if "parent" in manifest["spec"] else ()
+            namespace.kubectl("create", "-f", "-", *who, stdin=json.dumps(manifest))
 
         return create
 

@@ -12,6 +12,7 @@ from podhatch.api.task import MAX_TASKS
 
 from tests.cluster.progress import wait_until
 from tests.helm import render
+from tests.kube import OPERATOR
 from tests.kubectl import Kubectl, Refused, apply_all
 
 API = "podhatch.dev/v1alpha1"
@@ -19,7 +20,6 @@ JOB = "orders-1-ship-bcdfghjklmnp-1"
 POD = f"{JOB}-x7k2p"
 CHILD = "orders-1-bcdfghjklmnp"
 NAMESPACE = f"policies-{uuid4().hex[:8]}"
-OPERATOR = "system:serviceaccount:podhatch-system:podhatch"
 
 
 @pytest.fixture(scope="module")

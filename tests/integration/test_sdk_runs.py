@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from podhatch import Context, Hatchet, NonDeterminismError, Standalone, TaskRunRef
@@ -18,7 +19,7 @@ from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
 from podhatch.context import entered
 
-from tests.kube import KUBECONFIG, Namespace, kubectl
+from tests.kube import KUBECONFIG, OPERATOR_NAMESPACE, Namespace, kubectl, user_environment
 
 COUNT = 40
 Far = Standalone[dict[str, int], int]
@@ -40,7 +41,23 @@ def hatchet(namespace: Namespace) -> Iterator[Hatchet]:
 
 @pytest.fixture
 def far(hatchet: Hatchet) -> Far:
+    return far_of(hatchet)
+
+
+def far_of(hatchet: Hatchet) -> Far:
     return hatchet.stubs.task(name="far", input_validator=dict[str, int], output_validator=int)
+
+
+@pytest.fixture
+def in_task(namespace: Namespace, tmp_path: Path) -> Iterator[Hatchet]:
+    """The SDK with the operator's token, which may create the children of any task."""
+    kubeconfig = user_environment(namespace.name, tmp_path)["KUBECONFIG"]
+    token = kubectl("-n", OPERATOR_NAMESPACE, "create", "token", "podhatch").strip()
+    config = ("--kubeconfig", kubeconfig, "config")
+    kubectl(*config, "set-credentials", "operator", f"--token={token}")
+    kubectl(*config, "set-context", "--current", "--user=operator")
+    yield Hatchet(namespace.name, kubeconfig=kubeconfig)
+    portal.shut_down()
 
 
 def requests(far: Far) -> Counter[str]:
@@ -91,7 +108,7 @@ def test_one_watch_follows_many_runs(far: Far) -> None:
 
 
 def test_child_is_created_once_and_goes_with_its_parent(
-    far: Far, hatchet: Hatchet, namespace: Namespace
+    far: Far, in_task: Hatchet, namespace: Namespace
 ) -> None:
     parent = namespace.get("wfr", str(far.run_no_wait({"n": 0})))
 
@@ -107,9 +124,11 @@ def test_child_is_created_once_and_goes_with_its_parent(
     names: set[str] = set()
     for number in (1, 2):
         with entered(attempt(number)):
-            names.add(str(far.run_no_wait({"n": number})))
+            names.add(str(far_of(in_task).run_no_wait({"n": 1})))
     [name] = names
-    other = hatchet.stubs.workflow(name="other")
+    with entered(attempt(3)), pytest.raises(NonDeterminismError, match="another input"):
+        far_of(in_task).run_no_wait({"n": 2})
+    other = in_task.stubs.workflow(name="other")
     with entered(attempt(3)), pytest.raises(NonDeterminismError):
         other.run_no_wait()
     child = namespace.get("wfr", name)

@@ -4,6 +4,7 @@ One session with kept-alive connections and as little between us and the wire as
 operator's cost of a run is mostly these requests.
 """
 
+import io
 import json
 import time
 from asyncio import sleep
@@ -41,6 +42,8 @@ LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)
 """A task may say nothing for hours."""
 
 _JSON = "application/json"
+_LARGE_BODY = 2**20
+"""aiohttp warns of bytes that are larger."""
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 _ITS_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -59,6 +62,12 @@ class _Request:
     content_type: str = _JSON
     accept: str = _JSON
     timeout: aiohttp.ClientTimeout = REQUEST_TIMEOUT
+
+    def data(self) -> bytes | io.BytesIO | None:
+        """Return the body as aiohttp takes it without a warning: large ones as a file."""
+        if self.body is None or len(self.body) <= _LARGE_BODY:
+            return self.body
+        return io.BytesIO(self.body)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -443,7 +452,7 @@ class Cluster:
         response = await self._session.request(
             request.method,
             request.url,
-            data=request.body,
+            data=request.data(),
             headers=request.headers,
             timeout=request.timeout,
             server_hostname=self.connection.server_name,
