@@ -6,6 +6,7 @@ Called by __main__.py where there is no docker daemon with kind.
 import dataclasses
 import shutil
 import socket
+from functools import partial
 
 from tests.cluster import (
     binaries,
@@ -176,8 +177,12 @@ def _clear_the_way() -> None:
         _end()  # a machine that was switched off has forgotten the owner, but kept some files
     for name, ports in PORTS.items():
         for port in ports:
-            if _in_use(port):
-                raise ClusterError(f"{name} cannot start: another program uses port {port}.")
+            # A program that was killed holds its port until its last thread has ended.
+            try:
+                wait_until(partial(_is_free, port), 10, f"port {port}")
+            except ClusterError as error:
+                message = f"{name} cannot start: another program uses port {port}."
+                raise ClusterError(message) from error
 
 
 def _end() -> None:
@@ -197,7 +202,7 @@ def _end() -> None:
     machine.release()
 
 
-def _in_use(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(("127.0.0.1", port)) != 0
