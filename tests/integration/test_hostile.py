@@ -5,6 +5,7 @@ that the chart installed may serve the same namespaces: two at once must agree.
 """
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
@@ -129,11 +130,18 @@ async def create_all(cluster: Cluster) -> int:
 
 
 async def all_speak(cluster: Cluster) -> None:
-    """Wait until every object has a status or a condition."""
-    async with asyncio.timeout(120):
-        while silent := await silent_objects(cluster):
-            await asyncio.sleep(1)
-            assert silent
+    """Wait until every object has a status or a condition, for as long as their number falls."""
+    silent = await silent_objects(cluster)
+    while silent:
+        before = len(silent)
+        try:
+            async with asyncio.timeout(120):
+                while len(silent) >= before:
+                    await asyncio.sleep(1)
+                    silent = await silent_objects(cluster)
+        except TimeoutError:
+            texts = [json.dumps(raw)[:500] for raw in silent[:5]]
+            raise AssertionError(f"{before} objects have no status, such as {texts}") from None
 
 
 async def silent_objects(cluster: Cluster) -> list[JsonObject]:
