@@ -15,23 +15,19 @@ from collections.abc import Callable
 import kopf
 from podhatch.cluster import Cluster, ClusterUnreachable, Connection
 
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.controllers.key_mapping import all_keys
+from podhatch_operator.controllers.reconcile_context import Workbench
+from podhatch_operator.controllers.reconciler import Reconciler
 from podhatch_operator.evaluation.evaluator import Evaluator
-from podhatch_operator.handlers import registry_of_handlers
-from podhatch_operator.runtime.affected import all_keys
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.fault import BadFault, Fault, FaultyCluster
-from podhatch_operator.runtime.health import Health, Watches, measure_lag
-from podhatch_operator.runtime.intake import Intake
-from podhatch_operator.runtime.leader import Elector
-from podhatch_operator.runtime.logs import set_up_logs
-from podhatch_operator.runtime.metrics import Hops, Metrics
-from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.reconciler import Reconciler
-from podhatch_operator.runtime.resync import Resync
-from podhatch_operator.runtime.server import Server
-from podhatch_operator.runtime.watched import WATCHED
-from podhatch_operator.runtime.workbench import Workbench
-from podhatch_operator.runtime.workers import Workers
+from podhatch_operator.ops.fault import BadFault, Fault, FaultyCluster
+from podhatch_operator.ops.health import Health, Watches, measure_lag
+from podhatch_operator.ops.leader import Elector
+from podhatch_operator.ops.logs import set_up_logs
+from podhatch_operator.ops.metrics import Hops, Metrics
+from podhatch_operator.ops.server import Server
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.queue.workers import Workers
 from podhatch_operator.settings import (
     KOPF_IDENTITY,
     BadSetting,
@@ -39,6 +35,10 @@ from podhatch_operator.settings import (
     Settings,
     kopf_settings,
 )
+from podhatch_operator.watch.handlers import registry_of_handlers
+from podhatch_operator.watch.intake import Intake
+from podhatch_operator.watch.resync import Resync
+from podhatch_operator.watch.watched import WATCHED
 
 logger = logging.getLogger("podhatch_operator")
 

@@ -12,9 +12,9 @@ import kopf
 from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
+from podhatch.core.common.observed import Defaults
 
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.runtime.watched import WATCHED
+from podhatch_operator.watch.watched import WATCHED
 
 KOPF_IDENTITY = Identity("podhatch")
 """Without one kopf asks for the user's name, and a pod's user has none."""

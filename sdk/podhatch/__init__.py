@@ -17,8 +17,32 @@ if TYPE_CHECKING:
     from podhatch.client.triggers.event_rows import Event, V1Event
     from podhatch.client.triggers.filters import V1Filter
     from podhatch.config import ClientConfig, HealthcheckConfig
-    from podhatch.context import Context, WorkerContext
-    from podhatch.dependencies import Depends
+    from podhatch.definitions.options.conditions import (
+        RUN_START,
+        Condition,
+        OrGroup,
+        ParentCondition,
+        SleepCondition,
+        UserEventCondition,
+        or_,
+    )
+    from podhatch.definitions.options.default_filter import DefaultFilter
+    from podhatch.definitions.options.labels import DesiredWorkerLabel, WorkerLabelComparator
+    from podhatch.definitions.options.pod import Pod
+    from podhatch.definitions.options.priority import Priority
+    from podhatch.definitions.options.retrying import TaskDefaults
+    from podhatch.definitions.options.workflow_settings import StickyStrategy
+    from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
+    from podhatch.definitions.running.input import EmptyModel
+    from podhatch.definitions.running.references import TaskRunRef, WorkflowRunRef
+    from podhatch.definitions.running.run_options import (
+        ScheduleTriggerWorkflowOptions,
+        TriggerWorkflowOptions,
+    )
+    from podhatch.definitions.running.scheduling import WorkflowVersion
+    from podhatch.definitions.standalone import Standalone
+    from podhatch.definitions.task import Task
+    from podhatch.definitions.workflow import Workflow
     from podhatch.errors import (
         ClusterUnreachable,
         FailedTaskRunExceptionGroup,
@@ -45,33 +69,12 @@ if TYPE_CHECKING:
     )
     from podhatch.hatchet import Hatchet
     from podhatch.local.options import LocalEvent
-    from podhatch.runnables.options.conditions import (
-        RUN_START,
-        Condition,
-        OrGroup,
-        ParentCondition,
-        SleepCondition,
-        UserEventCondition,
-        or_,
+    from podhatch.task import Context, WorkerContext
+    from podhatch.task.dependencies import Depends
+    from podhatch.values.hooks import (
+        is_in_hatchet_serialization_context,
+        remove_null_unicode_character,
     )
-    from podhatch.runnables.options.default_filter import DefaultFilter
-    from podhatch.runnables.options.labels import DesiredWorkerLabel, WorkerLabelComparator
-    from podhatch.runnables.options.pod import Pod
-    from podhatch.runnables.options.priority import Priority
-    from podhatch.runnables.options.retrying import TaskDefaults
-    from podhatch.runnables.options.workflow_settings import StickyStrategy
-    from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig
-    from podhatch.runnables.running.input import EmptyModel
-    from podhatch.runnables.running.references import TaskRunRef, WorkflowRunRef
-    from podhatch.runnables.running.run_options import (
-        ScheduleTriggerWorkflowOptions,
-        TriggerWorkflowOptions,
-    )
-    from podhatch.runnables.running.scheduling import WorkflowVersion
-    from podhatch.runnables.standalone import Standalone
-    from podhatch.runnables.task import Task
-    from podhatch.runnables.workflow import Workflow
-    from podhatch.serde import is_in_hatchet_serialization_context, remove_null_unicode_character
     from podhatch.worker import Worker, WorkerStatus
 
 __all__ = [
@@ -146,7 +149,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RUN_START": "podhatch.runnables.options.conditions",
+    "RUN_START": "podhatch.definitions.options.conditions",
     "BulkCancelReplayOpts": "podhatch.client.listing.run_filter",
     "BulkPushEventOptions": "podhatch.features.event_options",
     "BulkPushEventWithMetadata": "podhatch.features.event_options",
@@ -155,13 +158,13 @@ _HOMES = {
     "CELSuccess": "podhatch.features.cel",
     "ClientConfig": "podhatch.config",
     "ClusterUnreachable": "podhatch.errors",
-    "Condition": "podhatch.runnables.options.conditions",
-    "Context": "podhatch.context",
+    "Condition": "podhatch.definitions.options.conditions",
+    "Context": "podhatch.task",
     "CronWorkflows": "podhatch.client.triggers.cron_rows",
-    "DefaultFilter": "podhatch.runnables.options.default_filter",
-    "Depends": "podhatch.dependencies",
-    "DesiredWorkerLabel": "podhatch.runnables.options.labels",
-    "EmptyModel": "podhatch.runnables.running.input",
+    "DefaultFilter": "podhatch.definitions.options.default_filter",
+    "Depends": "podhatch.task.dependencies",
+    "DesiredWorkerLabel": "podhatch.definitions.options.labels",
+    "EmptyModel": "podhatch.definitions.running.input",
     "Event": "podhatch.client.triggers.event_rows",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",
@@ -175,11 +178,11 @@ _HOMES = {
     "NonDeterminismError": "podhatch.errors",
     "NonRetryableException": "podhatch.errors",
     "NotInstalled": "podhatch.errors",
-    "OrGroup": "podhatch.runnables.options.conditions",
-    "ParentCondition": "podhatch.runnables.options.conditions",
-    "Pod": "podhatch.runnables.options.pod",
+    "OrGroup": "podhatch.definitions.options.conditions",
+    "ParentCondition": "podhatch.definitions.options.conditions",
+    "Pod": "podhatch.definitions.options.pod",
     "PodhatchError": "podhatch.errors",
-    "Priority": "podhatch.runnables.options.priority",
+    "Priority": "podhatch.definitions.options.priority",
     "PushEventOptions": "podhatch.features.event_options",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
@@ -187,16 +190,16 @@ _HOMES = {
     "RunDeleted": "podhatch.errors",
     "RunFilter": "podhatch.client.listing.run_filter",
     "RunStatus": "podhatch.client.listing.status",
-    "ScheduleTriggerWorkflowOptions": "podhatch.runnables.running.run_options",
-    "SleepCondition": "podhatch.runnables.options.conditions",
-    "Standalone": "podhatch.runnables.standalone",
-    "StickyStrategy": "podhatch.runnables.options.workflow_settings",
-    "Task": "podhatch.runnables.task",
-    "TaskDefaults": "podhatch.runnables.options.retrying",
+    "ScheduleTriggerWorkflowOptions": "podhatch.definitions.running.run_options",
+    "SleepCondition": "podhatch.definitions.options.conditions",
+    "Standalone": "podhatch.definitions.standalone",
+    "StickyStrategy": "podhatch.definitions.options.workflow_settings",
+    "Task": "podhatch.definitions.task",
+    "TaskDefaults": "podhatch.definitions.options.retrying",
     "TaskRunError": "podhatch.errors",
-    "TaskRunRef": "podhatch.runnables.running.references",
-    "TriggerWorkflowOptions": "podhatch.runnables.running.run_options",
-    "UserEventCondition": "podhatch.runnables.options.conditions",
+    "TaskRunRef": "podhatch.definitions.running.references",
+    "TriggerWorkflowOptions": "podhatch.definitions.running.run_options",
+    "UserEventCondition": "podhatch.definitions.options.conditions",
     "V1Event": "podhatch.client.triggers.event_rows",
     "V1Filter": "podhatch.client.triggers.filters",
     "V1TaskEventType": "podhatch.client.listing.task_events",
@@ -204,16 +207,16 @@ _HOMES = {
     "V1TaskSummary": "podhatch.client.listing.run_rows",
     "V1WorkflowRunDetails": "podhatch.client.listing.run_details",
     "Worker": "podhatch.worker",
-    "WorkerContext": "podhatch.context",
-    "WorkerLabelComparator": "podhatch.runnables.options.labels",
+    "WorkerContext": "podhatch.task",
+    "WorkerLabelComparator": "podhatch.definitions.options.labels",
     "WorkerStatus": "podhatch.worker",
-    "Workflow": "podhatch.runnables.workflow",
-    "WorkflowRunRef": "podhatch.runnables.running.references",
-    "WorkflowRunTriggerConfig": "podhatch.runnables.running.bulk_item",
-    "WorkflowVersion": "podhatch.runnables.running.scheduling",
-    "is_in_hatchet_serialization_context": "podhatch.serde",
-    "or_": "podhatch.runnables.options.conditions",
-    "remove_null_unicode_character": "podhatch.serde",
+    "Workflow": "podhatch.definitions.workflow",
+    "WorkflowRunRef": "podhatch.definitions.running.references",
+    "WorkflowRunTriggerConfig": "podhatch.definitions.running.bulk_item",
+    "WorkflowVersion": "podhatch.definitions.running.scheduling",
+    "is_in_hatchet_serialization_context": "podhatch.values.hooks",
+    "or_": "podhatch.definitions.options.conditions",
+    "remove_null_unicode_character": "podhatch.values.hooks",
 }
 
 

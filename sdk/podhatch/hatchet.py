@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
-from podhatch.context import current_context
+from podhatch.definitions.options.workflow_settings import StandaloneOptions, WorkflowOptions
+from podhatch.definitions.origin import origin_of_call
+from podhatch.definitions.project import Project
+from podhatch.definitions.standalone import Standalone, standalone
+from podhatch.definitions.stubs import Stubs
+from podhatch.definitions.task import Input, R, TaskFunction, check_parentheses
+from podhatch.definitions.workflow import Workflow
 from podhatch.features.clients import FeatureClients
-from podhatch.runnables.options.workflow_settings import StandaloneOptions, WorkflowOptions
-from podhatch.runnables.origin import origin_of_call
-from podhatch.runnables.project import Project
-from podhatch.runnables.standalone import Standalone, standalone
-from podhatch.runnables.stubs import Stubs
-from podhatch.runnables.task import Input, R, TaskFunction, check_parentheses
-from podhatch.runnables.workflow import Workflow
+from podhatch.task import current_context
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.context import Context
-    from podhatch.runnables.running.input import EmptyModel
+    from podhatch.definitions.running.input import EmptyModel
+    from podhatch.task import Context
     from podhatch.worker import Worker
     from podhatch.worker.worker import Lifespan
 

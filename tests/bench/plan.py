@@ -9,9 +9,9 @@ import sys
 import time
 
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.common.observed import Observed
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import current_revision
 
 from tests.bench.report import Row, conclude
 from tests.fakes.objects import DEFAULTS, NOW, attempt_name, report, run, task, workflow

@@ -11,8 +11,8 @@ import yaml
 from podhatch.api import labels
 from podhatch.api.crds import DEFINITIONS, REPOSITORY
 from podhatch.api.model import JsonObject
-from podhatch_operator.runtime.watched import WATCHED
 from podhatch_operator.settings import Settings
+from podhatch_operator.watch.watched import WATCHED
 
 from tests.helm import CHART, RELEASE, HelmError, helm, render
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from podhatch.api.model import JsonObject
 from podhatch.api.names import job_name, source_name
 from podhatch.client.starting.children import Child
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.workflow.revision import current_revision
 
 from tests.kube import (
     Namespace,

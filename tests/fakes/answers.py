@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Answer, Answers, Evaluation
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Answer, Answers, Evaluation
 
 MAX_ROUNDS = 50
 

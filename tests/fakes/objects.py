@@ -7,8 +7,8 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.attempt import Attempt
-from podhatch_operator.core.observed import Defaults
+from podhatch.core.common.observed import Defaults
+from podhatch.core.run.attempt import Attempt
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 JOB_UID = "job-uid"

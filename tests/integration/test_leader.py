@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 from podhatch.cluster import LEASE, Cluster
-from podhatch_operator.runtime.leader import LEASE_SECONDS, LOOK_SECONDS, RENEW_SECONDS, Elector
+from podhatch_operator.ops.leader import LEASE_SECONDS, LOOK_SECONDS, RENEW_SECONDS, Elector
 
 from tests.integration.operator import probe, process, run, running, succeeded, workflow
 

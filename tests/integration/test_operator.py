@@ -9,13 +9,13 @@ import aiohttp
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW, WORKFLOW_RUN, Cluster
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.intake import Intake
-from podhatch_operator.runtime.lean import is_finished
-from podhatch_operator.runtime.metrics import Hops, Metrics
-from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.resync import Resync
-from podhatch_operator.runtime.store import place_of
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.store import place_of
+from podhatch_operator.cache.trimming import is_finished
+from podhatch_operator.ops.metrics import Hops, Metrics
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.watch.intake import Intake
+from podhatch_operator.watch.resync import Resync
 
 from tests.integration.operator import (
     operator_of,

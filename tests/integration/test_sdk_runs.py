@@ -17,7 +17,7 @@ from podhatch.client.session import session_of
 from podhatch.client.starting import bulk
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
-from podhatch.context import entered
+from podhatch.task import entered
 
 from tests.kube import KUBECONFIG, OPERATOR_NAMESPACE, Namespace, kubectl, user_environment
 

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
-from podhatch_operator.core.cron import plan_cron
-from podhatch_operator.core.observed import ObservedCron
-from podhatch_operator.core.tick import is_live, is_over
-from podhatch_operator.core.tick_run import SCHEDULED_AT
+from podhatch.core.common.observed import ObservedCron
+from podhatch.core.cron.plan import plan_cron
+from podhatch.core.cron.tick import is_live, is_over
+from podhatch.core.cron.tick_run import SCHEDULED_AT
 
 from tests.fakes.crons import MANAGED, NIGHTLY, cron
 from tests.fakes.objects import NOW, task, workflow

@@ -6,8 +6,8 @@ Each tick makes exactly one run, and its Job says what became of it.
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.run import TERMINAL_PHASES
-from podhatch_operator.core.pods import true_condition
-from podhatch_operator.core.tick import is_over
+from podhatch.core.cron.tick import is_over
+from podhatch.core.pod.pods import true_condition
 
 from tests.property.cron_world import CronWorld
 

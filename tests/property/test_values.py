@@ -24,13 +24,13 @@ from podhatch.api.model import JsonObject
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.values import json_object as option_value
 from podhatch.client.json_object import json_object
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.input_check import fit_problems
+from podhatch.definitions.running.input import check_input, dump_input, input_schema
 from podhatch.errors import IllegalTaskOutputError, InvalidRun
-from podhatch.metadata import metadata_texts
-from podhatch.runnables.running.input import check_input, dump_input, input_schema
-from podhatch.serialization import dump_output, load_value, validate_input
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.input_check import fit_problems
+from podhatch.values.codec import dump_output, load_value, validate_input
+from podhatch.values.metadata import metadata_texts
 from pydantic import (
     AfterValidator,
     BaseModel,

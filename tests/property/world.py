@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
-from podhatch_operator.core.decision import Plan
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
+from podhatch.core.common.decision import Plan
+from podhatch.core.common.observed import Observed
+from podhatch.core.run.plan import plan_run
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from podhatch_operator.core.evaluation import Answer, Evaluation
+from podhatch.core.expressions.evaluation import Answer, Evaluation
+
 from podhatch_operator.evaluation.process import Server, ServerLost, Worker
-from podhatch_operator.runtime.keys import Key
-from podhatch_operator.runtime.metrics import EvaluationMetrics
+from podhatch_operator.ops.metrics import EvaluationMetrics
+from podhatch_operator.queue.keys import Key
 
 WORKERS = 2
 MAX_KEPT_BYTES = 16 * 1024 * 1024

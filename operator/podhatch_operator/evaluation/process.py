@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from podhatch_operator.core.evaluation import Answer, Evaluation
+from podhatch.core.expressions.evaluation import Answer, Evaluation
 
 PATIENCE_SECONDS = 10.0
 """Longer than any evaluation may take, also on a busy node."""

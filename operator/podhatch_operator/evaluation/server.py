@@ -2,8 +2,7 @@
 
 It loads the libraries once and forks a worker for each socket it was given. A worker that needs too
 much time or memory, or that crashes, ends; the server says so on its socket, and forks another one,
-which takes milliseconds. It imports `core/evaluate.py` and what that needs, nothing else of the
-operator.
+which takes milliseconds. It imports `podhatch.core.expressions` alone.
 """
 
 import contextlib
@@ -18,8 +17,8 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from podhatch_operator.core import cel, json_schema
-from podhatch_operator.core.evaluate import answer
+from podhatch.core.expressions import cel, json_schema
+from podhatch.core.expressions.evaluate import answer
 
 CPU_SECONDS = 0.25
 """For one evaluation. Processor time: a busy node makes no expression expensive."""

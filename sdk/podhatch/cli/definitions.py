@@ -5,10 +5,10 @@ from typing import Any, cast
 from podhatch.cli.errors import Refused
 from podhatch.cli.place import Place
 from podhatch.cli.source import load
+from podhatch.definitions.project import Project
+from podhatch.definitions.standalone import Standalone
+from podhatch.definitions.workflow import Workflow
 from podhatch.hatchet import Hatchet
-from podhatch.runnables.project import Project
-from podhatch.runnables.standalone import Standalone
-from podhatch.runnables.workflow import Workflow
 
 
 def find_workflow(what: str, place: Place) -> Workflow[Any]:

@@ -7,7 +7,7 @@ from podhatch.cli.errors import Refused
 from podhatch.client.session import Session, session_of
 from podhatch.client.starting.manifest import Manifest
 from podhatch.client.starting.publishing import published
-from podhatch.runnables.workflow import Workflow
+from podhatch.definitions.workflow import Workflow
 
 Change = Literal["created", "updated", "unchanged"]
 

@@ -13,7 +13,7 @@ from typing import cast
 from podhatch.api.model import JsonObject
 from podhatch.cli.errors import WrongUsage
 from podhatch.cli.field_types import field_types, types_of
-from podhatch.stored_json import check_stored, load_json
+from podhatch.values.parsing import check_stored, load_json
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PERIOD = re.compile(r"(\d+)([smhdw])")

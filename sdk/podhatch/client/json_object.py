@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
-from podhatch.serialization import dump_json
-from podhatch.stored_json import check_stored
+from podhatch.values.codec import dump_json
+from podhatch.values.parsing import check_stored
 
 Payload: TypeAlias = Mapping[str, Any] | BaseModel
 

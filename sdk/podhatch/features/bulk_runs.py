@@ -7,9 +7,9 @@ from typing import Any, TypedDict, Unpack
 from podhatch.client import control
 from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
 from podhatch.client.listing.status import RunStatus
+from podhatch.definitions.options.keywords import refuse_unknown
+from podhatch.definitions.running.references import RunRef
 from podhatch.features.client import FeatureClient
-from podhatch.runnables.options.keywords import refuse_unknown
-from podhatch.runnables.running.references import RunRef
 
 RunId = str | RunRef[Any]
 """The name of a run (`workflow_run_id`), or a reference to it."""

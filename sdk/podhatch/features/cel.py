@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from podhatch.errors import PodhatchError
-from podhatch.metadata import metadata_texts
+from podhatch.values.metadata import metadata_texts
 
 if TYPE_CHECKING:
     from podhatch.client.json_object import Payload
@@ -100,9 +100,9 @@ class CELClient:
 
 
 def _evaluated(expression: str, variables: dict[str, Any]) -> CELSuccess | CELFailure:
-    from podhatch_operator.core.evaluate import IN_PROCESS
-    from podhatch_operator.core.evaluation import Questions
-    from podhatch_operator.core.expr import ExpressionError, Facts
+    from podhatch.core.expressions.evaluate import IN_PROCESS
+    from podhatch.core.expressions.evaluation import Questions
+    from podhatch.core.expressions.expr import ExpressionError, Facts
 
     try:
         return CELSuccess(Facts(variables, Questions(IN_PROCESS), "Filter").holds(expression))

@@ -12,9 +12,9 @@ from podhatch.client.triggers import crons
 from podhatch.client.triggers.cron_options import CronOptions, deadline_of
 from podhatch.client.triggers.cron_rows import CronWorkflows
 from podhatch.client.triggers.crons import CronRequest
+from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
-from podhatch.metadata import metadata_texts
-from podhatch.runnables.options.keywords import refuse_unknown
+from podhatch.values.metadata import metadata_texts
 
 
 class CronFilters(TypedDict, total=False):

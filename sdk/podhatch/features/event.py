@@ -13,14 +13,14 @@ from podhatch.client.triggers import events as client_events
 from podhatch.client.triggers.event_rows import Event, V1Event
 from podhatch.client.triggers.events import EventFilters
 from podhatch.client.triggers.moments import bound_in_utc
+from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
 from podhatch.features.event_options import (
     BulkPushEventOptions,
     BulkPushEventWithMetadata,
     PushEventOptions,
 )
-from podhatch.metadata import metadata_texts
-from podhatch.runnables.options.keywords import refuse_unknown
+from podhatch.values.metadata import metadata_texts
 
 
 class EventListOptions(TypedDict, total=False):

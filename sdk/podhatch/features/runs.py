@@ -17,9 +17,9 @@ from podhatch.client.listing.status import RunStatus
 from podhatch.client.logs import streams
 from podhatch.client.relay import relayed
 from podhatch.client.starting.by_name import NamedRun
+from podhatch.definitions.running.references import WorkflowRunRef
 from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter
 from podhatch.loading import refuse_run
-from podhatch.runnables.running.references import WorkflowRunRef
 
 EVERYTHING = 2**31
 

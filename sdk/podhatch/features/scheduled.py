@@ -18,10 +18,10 @@ from podhatch.client.triggers.schedule_rows import (
     ScheduledWorkflowsBulkUpdateResponse,
 )
 from podhatch.client.triggers.schedules import ScheduleFilters
+from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
 from podhatch.lists import listed
-from podhatch.metadata import metadata_texts
-from podhatch.runnables.options.keywords import refuse_unknown
+from podhatch.values.metadata import metadata_texts
 
 SUBJECT = "hatchet.scheduled"
 

@@ -265,7 +265,7 @@ class LocalCluster(Cluster):
     def _check(self, manifest: JsonObject) -> None:
         from pydantic import ValidationError
 
-        from podhatch.serialization import describe
+        from podhatch.values.codec import describe
 
         model = _MODELS.get(manifest["kind"])
         try:

@@ -11,15 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Generator
 from datetime import datetime
 
-from podhatch_operator.core.decision import Plan
-from podhatch_operator.core.event_trigger import plan_event
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.core.plan import plan_run
-
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.client.portal import portal
 from podhatch.client.waiting.changes import ended
+from podhatch.core.common.decision import Plan
+from podhatch.core.common.observed import Defaults
+from podhatch.core.event.plan import plan_event
+from podhatch.core.run.plan import plan_run
 from podhatch.errors import RunDeleted
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster

@@ -2,11 +2,10 @@
 
 from collections import defaultdict
 
-from podhatch_operator.core.depth import ancestors_of
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.observed import Observed, ObservedEvent
-
 from podhatch.api.model import JsonObject
+from podhatch.core.common.observed import Observed, ObservedEvent
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.run.depth import ancestors_of
 from podhatch.local.cluster import LocalCluster
 from podhatch.local.work import pod_name
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from podhatch.api.model import format_time
 from podhatch.api.pod import ErrorReport, Outcome
 from podhatch.api.stream import MARK
-from podhatch.context import Host, entered
 from podhatch.local.code import find_code
 from podhatch.local.execution import Ended, Execution, Listener, Waits, current_waits
 from podhatch.local.options import Mocks
@@ -24,7 +23,8 @@ from podhatch.runner.ending import EXIT_CODES, leave_fork
 from podhatch.runner.failure import TaskFailure, current_stack, describe, error_report
 from podhatch.runner.performance import Performance
 from podhatch.runner.retry import wish
-from podhatch.serialization import IllegalTaskOutputError, dump_output
+from podhatch.task import Host, entered
+from podhatch.values.codec import IllegalTaskOutputError, dump_output
 
 CANCEL_SECONDS = 1.0
 """From asking a task to stop to `cancel()` of an async one, as in a pod."""

@@ -6,13 +6,13 @@ import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from podhatch.context.context import Context
-from podhatch.context.host import Host
-from podhatch.dependencies import parameters_of
 from podhatch.errors import InvalidDependencyError, InvalidRun
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.loader import LoadedTask
-from podhatch.serialization import validate_input
+from podhatch.task.context import Context
+from podhatch.task.dependencies import parameters_of
+from podhatch.task.host import Host
+from podhatch.values.codec import validate_input
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.api.pod import Outcome
-from podhatch.context.current import enter_process
-from podhatch.context.host import Host
 from podhatch.errors import IllegalTaskOutputError
 from podhatch.runner.arguments import arguments_for, context_of
 from podhatch.runner.assignment import Assignment
@@ -17,7 +15,9 @@ from podhatch.runner.ending import Ending, forked, leave_fork, notify
 from podhatch.runner.loader import load
 from podhatch.runner.performance import Performance
 from podhatch.runner.watch import Watch
-from podhatch.serialization import dump_output
+from podhatch.task.current import enter_process
+from podhatch.task.host import Host
+from podhatch.values.codec import dump_output
 
 if TYPE_CHECKING:
     from podhatch.runner.retry import Wish

@@ -12,10 +12,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from podhatch.dependencies import resolve
 from podhatch.runner.arguments import Arguments
 from podhatch.runner.lifespan import entered_lifespan
 from podhatch.runner.loader import LoadedTask
+from podhatch.task.dependencies import resolve
 
 if TYPE_CHECKING:
     from podhatch.runner.performance import Stages

@@ -18,7 +18,7 @@ from podhatch.runner.assignment import Assignment
 if TYPE_CHECKING:
     from logging import Logger
 
-    from podhatch.runnables.task import Task
+    from podhatch.definitions.task import Task
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def load(assignment: Assignment) -> LoadedTask:
 
 def find_defined(assignment: Assignment) -> LoadedTask | None:
     """Return the assigned task if code that this process has loaded defined it with podhatch."""
-    registry = sys.modules.get("podhatch.runnables.registry")
+    registry = sys.modules.get("podhatch.definitions.registry")
     if registry is None:
         return None
     task: Task[Any, Any] | None = registry.find_task(assignment.workflow, assignment.task)
@@ -59,7 +59,7 @@ def find_defined(assignment: Assignment) -> LoadedTask | None:
 
 def is_known(name: str) -> bool:
     """Tell whether code that this process has loaded defined a task, or a stub, of this name."""
-    registry = sys.modules.get("podhatch.runnables.registry")
+    registry = sys.modules.get("podhatch.definitions.registry")
     return registry is not None and registry.is_known(name)
 
 
@@ -173,7 +173,7 @@ def _function(
 
 def _task_of(found: object) -> "Task[Any, Any] | None":
     """Return the task that an object is, or holds as its only one."""
-    definitions = sys.modules.get("podhatch.runnables.task")
+    definitions = sys.modules.get("podhatch.definitions.task")
     task: Any = getattr(found, "task", found)
     return task if definitions and isinstance(task, definitions.Task) else None
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from podhatch.dependencies import parameters_of
 from podhatch.runner.arguments import Arguments
 from podhatch.runner.loader import LoadedTask
+from podhatch.task.dependencies import parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

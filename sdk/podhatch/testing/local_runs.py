@@ -11,8 +11,8 @@ from podhatch.local.options import LocalOptions
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+    from podhatch.definitions.runnable import Runnable
     from podhatch.local.session import LocalSession
-    from podhatch.runnables.runnable import Runnable
 
 
 class LocalRuns:

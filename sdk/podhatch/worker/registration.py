@@ -17,8 +17,8 @@ from podhatch.client.starting.manifest import Manifest, Publication
 from podhatch.client.starting.publishing import published
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
-from podhatch.runnables.manifest.location import is_installed, locate
-from podhatch.runnables.workflow import Workflow
+from podhatch.definitions.manifest.location import is_installed, locate
+from podhatch.definitions.workflow import Workflow
 
 
 @dataclass(frozen=True)

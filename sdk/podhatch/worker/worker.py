@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.config import HealthcheckConfig
+from podhatch.definitions.standalone import Standalone
+from podhatch.definitions.workflow import Workflow
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
 from podhatch.lists import listed
 from podhatch.loading import refuse_run
-from podhatch.runnables.standalone import Standalone
-from podhatch.runnables.workflow import Workflow
 from podhatch.worker.status import WorkerStatus
 
 if TYPE_CHECKING:

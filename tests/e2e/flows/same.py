@@ -18,8 +18,8 @@ from podhatch import (
     SleepCondition,
     or_,
 )
-from podhatch.dependencies import Depends
 from podhatch.errors import FailedTaskRunExceptionGroup, RunCancelled
+from podhatch.task.dependencies import Depends
 from pydantic import BaseModel
 
 hatchet = Hatchet()

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.decision import Plan
-from podhatch_operator.core.evaluation import Answers
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.common.decision import Plan
+from podhatch.core.common.observed import Observed
+from podhatch.core.expressions.evaluation import Answers
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, jobs_of, report, run

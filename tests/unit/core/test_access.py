@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import ClusterAccess, TaskSpec
-from podhatch_operator.core.attempt import Attempt, Surroundings, attempt_manifests
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.revision import current_revision
-from podhatch_operator.core.workflow import plan_workflow
+from podhatch.core.common.observed import Observed
+from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import current_revision
+from podhatch.core.workflow.validate import plan_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, container_task, run, task, workflow
 

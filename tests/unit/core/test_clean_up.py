@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
-from podhatch_operator.core.clean_up import (
+from podhatch.core.common.decision import Child, PodDeadline
+from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.run.clean_up import (
     BESIDE_GRACE,
     JOB_GRACE,
     CleanUp,
@@ -16,9 +18,7 @@ from podhatch_operator.core.clean_up import (
     unused_revisions,
     with_late_attempts,
 )
-from podhatch_operator.core.decision import Child, PodDeadline
-from podhatch_operator.core.observed import Defaults, Observed
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import (
     NOW,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.cron import CronPlan, plan_cron
-from podhatch_operator.core.observed import ObservedCron, Refusal
+from podhatch.core.common.observed import ObservedCron, Refusal
+from podhatch.core.cron.plan import CronPlan, plan_cron
 
 from tests.fakes.crons import MANAGED, NIGHTLY, TOO_DEEP, cron, tick
 from tests.fakes.objects import NOW, ago, task, workflow

@@ -2,9 +2,9 @@
 
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
-from podhatch_operator.core.cron_declared import cron_problems, plan_declared_crons
-from podhatch_operator.core.observed import Refusal
-from podhatch_operator.core.workflow import plan_workflow
+from podhatch.core.common.observed import Refusal
+from podhatch.core.cron.declared import cron_problems, plan_declared_crons
+from podhatch.core.workflow.validate import plan_workflow
 
 from tests.fakes.objects import NOW, ago, task, workflow
 

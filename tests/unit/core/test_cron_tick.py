@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from podhatch.api.cron import CronWorkflow
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.cron import plan_cron
-from podhatch_operator.core.observed import ObservedCron
-from podhatch_operator.core.pods import true_condition
-from podhatch_operator.core.tick import CRON_GRACE, TickStep, plan_tick
-from podhatch_operator.core.tick_run import Cause
+from podhatch.core.common.observed import ObservedCron
+from podhatch.core.cron.plan import plan_cron
+from podhatch.core.cron.tick import CRON_GRACE, TickStep, plan_tick
+from podhatch.core.cron.tick_run import Cause
+from podhatch.core.pod.pods import true_condition
 
 from tests.fakes.crons import TOO_DEEP, cron, tick
 from tests.fakes.objects import NOW, ago

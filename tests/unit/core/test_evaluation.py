@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch_operator.core import cel
-from podhatch_operator.core.decision import Plan
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import (
+from podhatch.core.common.decision import Plan
+from podhatch.core.common.observed import Observed, ObservedEvent
+from podhatch.core.common.validity import CheckPlan
+from podhatch.core.event.filter import plan_filter
+from podhatch.core.event.plan import EventPlan, plan_event
+from podhatch.core.expressions import cel
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import (
     NO_ANSWERS,
     Answer,
     Answers,
@@ -15,13 +19,9 @@ from podhatch_operator.core.evaluation import (
     Questions,
     Value,
 )
-from podhatch_operator.core.event_filter import plan_filter
-from podhatch_operator.core.event_trigger import EventPlan, plan_event
-from podhatch_operator.core.input_check import fit_problems, schema_problem
-from podhatch_operator.core.observed import Observed, ObservedEvent
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.validity import CheckPlan
-from podhatch_operator.core.workflow import plan_workflow
+from podhatch.core.expressions.input_check import fit_problems, schema_problem
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.validate import plan_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, event, run, task, workflow
 from tests.unit.core.planning import plan, reported

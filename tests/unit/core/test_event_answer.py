@@ -6,9 +6,9 @@ Whether a change is older, the resourceVersions tell, which grow with each chang
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.event_answer import MAX_NOTED
-from podhatch_operator.core.event_trigger import EventPlan
-from podhatch_operator.core.observed import Refusal
+from podhatch.core.common.observed import Refusal
+from podhatch.core.event.answer import MAX_NOTED
+from podhatch.core.event.plan import EventPlan
 
 from tests.fakes.objects import event
 from tests.unit.core.test_event_trigger import event_filter, flow, plan, rule

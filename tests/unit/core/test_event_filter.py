@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.event_filter import plan_filter
+from podhatch.core.event.filter import plan_filter
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import NOW, task, workflow

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.event_key import matches
-from podhatch_operator.core.event_trigger import GRACE, EventPlan, plan_event
-from podhatch_operator.core.observed import ObservedEvent, Refusal
-from podhatch_operator.core.workflow import workflow_problems
+from podhatch.core.common.observed import ObservedEvent, Refusal
+from podhatch.core.event.key import matches
+from podhatch.core.event.plan import GRACE, EventPlan, plan_event
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.workflow.validate import workflow_problems
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import NOW, ago, event, task, workflow

@@ -3,9 +3,9 @@
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.expr import ExpressionError, Facts, Subject, expression_problem
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.expr import ExpressionError, Facts, Subject, expression_problem
 
 ASKED = Questions(IN_PROCESS)
 VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "none": None}}

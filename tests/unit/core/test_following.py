@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.decision import Child, PodDeadline
+from podhatch.core.common.decision import Child, PodDeadline
 
 from tests.fakes.objects import (
     NOW,

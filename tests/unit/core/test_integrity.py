@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_OUTPUT_BYTES
-from podhatch_operator.core.clean_up import unused_revisions
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.reported import output_problem
+from podhatch.core.common.observed import Observed
+from podhatch.core.run.clean_up import unused_revisions
+from podhatch.core.run.plan import plan_run
+from podhatch.core.run.reported import output_problem
 
 from tests.fakes.objects import (
     DEFAULTS,

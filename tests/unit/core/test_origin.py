@@ -9,11 +9,11 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.attempt import Attempt, Surroundings, attempt_manifests
-from podhatch_operator.core.depth import ancestors_of
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.common.observed import Observed
+from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch.core.run.depth import ancestors_of
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import DEFAULTS, NOW, container_task, run, task, workflow
 from tests.unit.core.planning import plan, stored, variable

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.ended import Awaited, Ended
-from podhatch_operator.core.outcome import REPORT_GRACE, read_outcome
+from podhatch.core.run.ended import Awaited, Ended
+from podhatch.core.run.outcome import REPORT_GRACE, read_outcome
 
 from tests.fakes.objects import (
     NOW,

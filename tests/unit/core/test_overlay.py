@@ -6,9 +6,9 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod_settings import PodSettings
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.overlay import merged_settings, overlaid
-from podhatch_operator.core.pod_template import pod_template
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.pod.overlay import merged_settings, overlaid
+from podhatch.core.pod.template import pod_template
+from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import DEFAULTS, container_task, task, workflow
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch_operator.core.decision import Child, Plan
-from podhatch_operator.core.observed import Observed, Refusal
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.common.decision import Child, Plan
+from podhatch.core.common.observed import Observed, Refusal
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import (

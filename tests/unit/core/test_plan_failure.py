@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.plan_failure import MAX_SUMMARY, failure_status, failure_summary
-from podhatch_operator.core.workflow import needs_dry_run
+from podhatch.core.common.plan_failure import MAX_SUMMARY, failure_status, failure_summary
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.workflow.validate import needs_dry_run
 from pydantic import ValidationError
 
 from tests.fakes.objects import NOW, event, run, task, workflow

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
-from podhatch_operator.core.affinity import stay_on
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.observed import Refusal
-from podhatch_operator.core.pod_check import MAX_DRY_RUNS, dry_run_jobs, pod_problems
-from podhatch_operator.core.workflow import needs_dry_run, plan_workflow
+from podhatch.core.common.observed import Refusal
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.pod.affinity import stay_on
+from podhatch.core.pod.check import MAX_DRY_RUNS, dry_run_jobs, pod_problems
+from podhatch.core.workflow.validate import needs_dry_run, plan_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, container_task, task, workflow
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.ended import Awaited, Ended
-from podhatch_operator.core.outcome import read_outcome
-from podhatch_operator.core.pod_end import CLOCK_STEP, NO_ANSWER
+from podhatch.core.pod.end import CLOCK_STEP, NO_ANSWER
+from podhatch.core.run.ended import Awaited, Ended
+from podhatch.core.run.outcome import read_outcome
 
 from tests.fakes.objects import NOW, ago, container_task, job, pod, task, terminated
 

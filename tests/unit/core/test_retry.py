@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from podhatch.api.run import TaskStatus
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.ended import Ended
-from podhatch_operator.core.retry import Again, next_attempt
+from podhatch.core.run.ended import Ended
+from podhatch.core.run.retry import Again, next_attempt
 
 from tests.fakes.objects import NOW, task
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import MAX_DELAY_SECONDS
-from podhatch_operator.core.decision import Plan
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.core.plan import plan_run
+from podhatch.core.common.decision import Plan
+from podhatch.core.common.observed import Observed
+from podhatch.core.run.plan import plan_run
 
 from tests.fakes.objects import DEFAULTS, NOW, attempt_name, job, run, task, workflow
 from tests.unit.core.planning import jobs, plan, states, stored

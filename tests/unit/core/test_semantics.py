@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.decision import Extension
-from podhatch_operator.core.revision import current_revision
+from podhatch.core.common.decision import Extension
+from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import (
     NOW,

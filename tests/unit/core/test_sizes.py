@@ -9,12 +9,12 @@ from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, message_room
 from podhatch.api.run import TaskError, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.attempt import MAX_ERRORS_BYTES
-from podhatch_operator.core.inline import SHORT, with_outputs
-from podhatch_operator.core.outcome import Ended, read_outcome
-from podhatch_operator.core.progress import Step
-from podhatch_operator.core.text import cut, json_size
-from podhatch_operator.core.transition import Transition, event_manifest
+from podhatch.core.common.text import cut, json_size
+from podhatch.core.run.attempt import MAX_ERRORS_BYTES
+from podhatch.core.run.outcome import Ended, read_outcome
+from podhatch.core.run.progress import Step
+from podhatch.core.run.status_size import SHORT, with_outputs
+from podhatch.core.run.transition import Transition, event_manifest
 
 from tests.fakes.objects import (
     NOW,

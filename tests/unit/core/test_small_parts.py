@@ -9,19 +9,19 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import DesiredWorkerLabel, TaskSpec
 from podhatch.api.workflow import WorkflowSpec
-from podhatch_operator.core.affinity import node_affinity
-from podhatch_operator.core.attempt import Attempt, Surroundings, attempt_manifests
-from podhatch_operator.core.condition import find_condition, with_condition
-from podhatch_operator.core.dag import shape_problems
-from podhatch_operator.core.diagnosis import diagnose, lookup_due
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.input_check import fit_problems, schema_problem
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.core.pods import newest
-from podhatch_operator.core.revision import current_revision
-from podhatch_operator.core.transition import transitions
-from podhatch_operator.core.workflow import plan_workflow
+from podhatch.core.common.condition import find_condition, with_condition
+from podhatch.core.common.observed import Defaults
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.input_check import fit_problems, schema_problem
+from podhatch.core.pod.affinity import node_affinity
+from podhatch.core.pod.pods import newest
+from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch.core.run.diagnosis import diagnose, lookup_due
+from podhatch.core.run.transition import transitions
+from podhatch.core.workflow.dag import shape_problems
+from podhatch.core.workflow.revision import current_revision
+from podhatch.core.workflow.validate import plan_workflow
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW, ago, container_task, job, pod, run, task, workflow

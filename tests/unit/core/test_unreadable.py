@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS
 from podhatch.api.model import UNREADABLE, JsonObject, format_time
-from podhatch_operator.core.clean_up import CleanUp
-from podhatch_operator.core.decision import Child
-from podhatch_operator.core.observed import Defaults, Observed
-from podhatch_operator.core.plan import plan_run
-from podhatch_operator.core.unreadable import TOO_LARGE, plan_unreadable
+from podhatch.core.common.decision import Child
+from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.unreadable import TOO_LARGE, plan_unreadable
+from podhatch.core.run.clean_up import CleanUp
+from podhatch.core.run.plan import plan_run
 
 from tests.fakes.objects import NOW, ago, event, run, task, workflow
 

@@ -7,9 +7,9 @@ import pytest
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.waiting import Situation, Verdict, weigh
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.run.waiting import Situation, Verdict, weigh
 
 from tests.fakes.objects import NOW, event, task
 from tests.unit.core.test_expr import nested

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from podhatch.api.model import JsonObject
-from podhatch_operator.core.decision import Child, Plan
-from podhatch_operator.core.observed import Defaults, Observed
-from podhatch_operator.core.plan import plan_run
+from podhatch.core.common.decision import Child, Plan
+from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.run.plan import plan_run
 
 from tests.fakes.objects import (
     NOW,

@@ -9,10 +9,10 @@ import yaml
 from podhatch.api import condition, names, pod, run, task, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
-from podhatch.context import Context
-from podhatch.runnables.manifest import source
-from podhatch.runnables.options import task_settings, workflow_settings
-from podhatch.runnables.running import run_options
+from podhatch.definitions.manifest import source
+from podhatch.definitions.options import task_settings, workflow_settings
+from podhatch.definitions.running import run_options
+from podhatch.task import Context
 from typer.main import get_command
 
 from tests.cluster.paths import PROGRAMS
@@ -21,7 +21,7 @@ from tests.unit.docs.pages import PAGES, name
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=name)
 OF_WHO_RUNS_A_TASK = {"errors", "host", "next_child_index", "parents", "run_uid", "trigger"}
 """What the runner and `run_local` give a context, beside what tasks ask it."""
-CORE = REPOSITORY / "operator" / "podhatch_operator" / "core"
+CORE = REPOSITORY / "sdk" / "podhatch" / "core"
 
 
 @EACH_PAGE
@@ -53,7 +53,7 @@ def test_the_reasons_are_those_of_the_operator():
     page = (REPOSITORY / "docs" / "concepts.md").read_text().partition("## Why a task")[2]
     rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
     reasons = {reason for row in rows for reason in re.findall(r"`(\w+)`", row)}
-    code = "".join(path.read_text() for path in CORE.glob("*.py"))
+    code = "".join(path.read_text() for path in CORE.rglob("*.py"))
     known = set(re.findall(r'"([A-Z][A-Za-z]+)"', code))
     known |= {f"Parent{state}" for state in get_args(run.TaskState)}
     assert len(reasons) > 15

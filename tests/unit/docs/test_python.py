@@ -12,11 +12,11 @@ import pytest
 import yaml
 from podhatch import Standalone, Workflow
 from podhatch.api.workflow import Workflow as WorkflowObject
-from podhatch.context import Context
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.workflow.validate import workflow_problems
 from podhatch.loading import RunReachedWhileLoading, while_loading
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.workflow import workflow_problems
+from podhatch.task import Context
 
 from tests.unit.docs.examples import SCRIPTS
 from tests.unit.docs.pages import blocks

@@ -11,10 +11,10 @@ from podhatch.api.crds import DEFINITIONS, REPOSITORY
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import Workflow
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.input_check import fit_problems
-from podhatch_operator.core.workflow import workflow_problems
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.input_check import fit_problems
+from podhatch.core.workflow.validate import workflow_problems
 
 from tests.unit.docs.pages import blocks
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from podhatch.cluster import WORKFLOW_RUN
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Answer, Check, Evaluation, Value
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Answer, Check, Evaluation, Value
 from podhatch_operator.evaluation import evaluator as evaluating
 from podhatch_operator.evaluation.evaluator import Evaluator, KeptAnswers
-from podhatch_operator.runtime.keys import Key
-from podhatch_operator.runtime.metrics import Metrics
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.queue.keys import Key
 
 LEVELS = 30
 CHAIN = json.dumps(
@@ -230,4 +230,4 @@ def test_the_server_loads_nothing_of_the_operator_but_what_evaluates() -> None:
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
     modules = set(loaded.stdout.split())
-    assert not modules & {"asyncio", "aiohttp", "kopf", "kubernetes", "podhatch_operator.runtime"}
+    assert not modules & {"asyncio", "aiohttp", "kopf", "kubernetes", "podhatch_operator.cache"}

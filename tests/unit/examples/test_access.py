@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from podhatch import Standalone, Workflow
+from podhatch.definitions.manifest.access import needed_access
 from podhatch.loading import RunReachedWhileLoading, while_loading
-from podhatch.runnables.manifest.access import needed_access
 
 from tests.unit.docs.examples import SCRIPTS
 

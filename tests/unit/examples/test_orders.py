@@ -6,7 +6,7 @@ from typing import Any
 
 from podhatch import Context
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES, MAX_OUTPUT_BYTES
-from podhatch.serialization import dump_json
+from podhatch.values.codec import dump_json
 
 from examples import orders as example
 from examples.data import generate

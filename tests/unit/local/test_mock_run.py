@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import pytest
 from podhatch import Context, Hatchet
-from podhatch.dependencies import Depends
 from podhatch.errors import InvalidRun, LoopAlreadyRunningError
+from podhatch.task.dependencies import Depends
 from pydantic import BaseModel
 
 hatchet = Hatchet()

@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 from podhatch import Hatchet
 from podhatch.api.names import object_name
-from podhatch.context import Context, Host, current_context, entered
 from podhatch.errors import IllegalTaskOutputError, InvalidRun, TaskRunError
+from podhatch.task import Context, Host, current_context, entered
 from pydantic import BaseModel
 
 shop = Hatchet().workflow("Shop")

@@ -7,15 +7,15 @@ from typing import Annotated, Any, TypeAlias
 import pytest
 from podhatch import EmptyModel, Hatchet
 from podhatch.api import pod
-from podhatch.context import Context
-from podhatch.dependencies import (
+from podhatch.errors import InvalidDependencyError
+from podhatch.task import Context
+from podhatch.task.dependencies import (
     Depends,
     check_dependencies,
     needs_loop,
     parameters_of,
     resolve,
 )
-from podhatch.errors import InvalidDependencyError
 from typing_extensions import TypeAliasType
 
 from tests.unit.runner.conftest import Pod
@@ -185,7 +185,7 @@ def test_definitions_refuse_what_nothing_fills() -> None:
 TASK = """
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
-from podhatch.dependencies import Depends
+from podhatch.task.dependencies import Depends
 
 @contextmanager
 def outer(input, ctx):
@@ -245,7 +245,7 @@ def test_a_sync_task_sees_context_variables_of_its_dependencies(task_pod: Pod) -
     code = """
     from contextvars import ContextVar
     from typing import Annotated
-    from podhatch.dependencies import Depends
+    from podhatch.task.dependencies import Depends
 
     tenant = ContextVar("tenant")
 
@@ -260,7 +260,7 @@ def test_a_sync_task_sees_context_variables_of_its_dependencies(task_pod: Pod) -
 
 FAILING = """
 from typing import Annotated
-from podhatch.dependencies import Depends
+from podhatch.task.dependencies import Depends
 
 def commit(input, ctx):
     {before}
@@ -297,7 +297,7 @@ def test_dependencies_are_on_the_tasks_clock(task_pod: Pod) -> None:
     code = """
     import asyncio
     from typing import Annotated
-    from podhatch.dependencies import Depends
+    from podhatch.task.dependencies import Depends
 
     async def forever(input, ctx):
         try:

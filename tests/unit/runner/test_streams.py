@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from podhatch.api.stream import MARK, chunk_lines, decode_chunk, encode_chunk
-from podhatch.context import Context, Host
+from podhatch.task import Context, Host
 
 from tests.unit.runner.conftest import Pod
 

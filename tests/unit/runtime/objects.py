@@ -2,7 +2,7 @@
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch_operator.runtime.lean import JOB_NAME
+from podhatch_operator.cache.trimming import JOB_NAME
 
 NAMESPACE = "default"
 

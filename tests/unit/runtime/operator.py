@@ -16,17 +16,17 @@ from podhatch.cluster import (
     Cluster,
     kind_of,
 )
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Answer, Evaluation
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.intake import Intake
-from podhatch_operator.runtime.keys import Key, run_key
-from podhatch_operator.runtime.metrics import Hops, Metrics
-from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.reconciler import Reconciler
-from podhatch_operator.runtime.store import place_of
-from podhatch_operator.runtime.workbench import Clocks, Workbench
+from podhatch.core.common.observed import Defaults
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Answer, Evaluation
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.store import place_of
+from podhatch_operator.controllers.reconcile_context import Clocks, Workbench
+from podhatch_operator.controllers.reconciler import Reconciler
+from podhatch_operator.ops.metrics import Hops, Metrics
+from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.watch.intake import Intake
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator_cluster import OperatorCluster

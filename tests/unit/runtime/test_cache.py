@@ -16,14 +16,14 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
     Kind,
 )
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.runtime.affected import all_keys, keys_for, keys_without
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.keys import event_key, run_key, workflow_key
-from podhatch_operator.runtime.lean import ended_job
-from podhatch_operator.runtime.observing import observe_run
-from podhatch_operator.runtime.pins import UNDECIDED
-from podhatch_operator.runtime.tombstones import TOMBSTONE_SECONDS
+from podhatch.core.common.observed import Observed
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.deleted_versions import TOMBSTONE_SECONDS
+from podhatch_operator.cache.pins import UNDECIDED
+from podhatch_operator.cache.trimming import ended_job
+from podhatch_operator.controllers.key_mapping import all_keys, keys_for, keys_without
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.queue.keys import event_key, run_key, workflow_key
 
 from tests.unit.runtime.objects import NAMESPACE, child, event, replayed, revision, run, workflow
 from tests.unit.runtime.timers import FakeTimers

@@ -8,9 +8,9 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.names import source_name
 from podhatch.cluster import CONFIG_MAP, CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.runtime.keys import event_key, workflow_key
-from podhatch_operator.runtime.workflow_reconciler import CLEAN_UP_AGAIN_SECONDS
+from podhatch.core.common.observed import Defaults
+from podhatch_operator.controllers.workflow import CLEAN_UP_AGAIN_SECONDS
+from podhatch_operator.queue.keys import event_key, workflow_key
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator

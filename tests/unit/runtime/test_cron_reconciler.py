@@ -4,9 +4,9 @@ import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError
-from podhatch_operator.core.revision import current_revision
-from podhatch_operator.runtime.keys import cron_key, run_key, workflow_key
-from podhatch_operator.runtime.workbench import RetryLater
+from podhatch.core.workflow.revision import current_revision
+from podhatch_operator.controllers.reconcile_context import RetryLater
+from podhatch_operator.queue.keys import cron_key, run_key, workflow_key
 
 from tests.unit.runtime.objects import NAMESPACE, revision
 from tests.unit.runtime.operator import Operator

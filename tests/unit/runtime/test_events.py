@@ -8,10 +8,10 @@ from podhatch.api import labels
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
-from podhatch_operator.core.event_start import Start
-from podhatch_operator.core.revision import current_revision
-from podhatch_operator.runtime.keys import event_key, filter_key
-from podhatch_operator.runtime.workbench import RetryLater
+from podhatch.core.event.start import Start
+from podhatch.core.workflow.revision import current_revision
+from podhatch_operator.controllers.reconcile_context import RetryLater
+from podhatch_operator.queue.keys import event_key, filter_key
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import Operator

@@ -10,13 +10,13 @@ from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.cluster import CONTROLLER_REVISION, JOB, WORKFLOW_EVENT, WORKFLOW_RUN
 from podhatch.cluster.bounded import bounded_object
-from podhatch_operator.core.observed import Defaults
-from podhatch_operator.handlers import BoundedLines
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.keys import Key
-from podhatch_operator.runtime.lean import MAX_UNPACKED_BYTES, Packed, newest_unpacked, unpacked
-from podhatch_operator.runtime.observing import observe_event, observe_run
-from podhatch_operator.runtime.resync import Resync
+from podhatch.core.common.observed import Defaults
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.trimming import MAX_UNPACKED_BYTES, Packed, newest_unpacked, unpacked
+from podhatch_operator.controllers.observing import observe_event, observe_run
+from podhatch_operator.queue.keys import Key
+from podhatch_operator.watch.handlers import BoundedLines
+from podhatch_operator.watch.resync import Resync
 
 from tests.unit.runtime.objects import NAMESPACE, child, metadata, revision, run
 from tests.unit.runtime.operator import Operator

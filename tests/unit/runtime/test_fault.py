@@ -3,7 +3,7 @@
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT, JOB, WORKFLOW, WORKFLOW_RUN, Cluster, Kind
-from podhatch_operator.runtime.fault import BadFault, Fault, FaultyCluster
+from podhatch_operator.ops.fault import BadFault, Fault, FaultyCluster
 
 from tests.unit.cluster.api_server import Answer, serving
 

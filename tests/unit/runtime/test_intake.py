@@ -6,12 +6,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from podhatch.cluster import JOB, POD, TASK_RESULT, WORKFLOW_RUN, Kind
-from podhatch_operator.core.observed import Observed
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.intake import Intake
-from podhatch_operator.runtime.metrics import Hops, Metrics
-from podhatch_operator.runtime.observing import observe_run
-from podhatch_operator.runtime.queue import Queue
+from podhatch.core.common.observed import Observed
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.ops.metrics import Hops, Metrics
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.watch.intake import Intake
 
 from tests.unit.runtime.objects import NAMESPACE, child, replayed, run
 from tests.unit.runtime.operator import RUN

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, Cluster, ClusterUnreachable
-from podhatch_operator.runtime.leader import (
+from podhatch_operator.ops.leader import (
     LEASE_SECONDS,
     LOOK_SECONDS,
     RENEW_DEADLINE_SECONDS,

@@ -6,16 +6,14 @@ import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError
-from podhatch_operator.runtime import (
-    cron_reconciler,
-    event_reconciler,
-    filter_reconciler,
-    run_reconciler,
-    workflow_reconciler,
-)
-from podhatch_operator.runtime.keys import Key
-from podhatch_operator.runtime.logs import MAX_MESSAGE, MAX_TRACEBACK, JsonFormatter
-from podhatch_operator.runtime.workbench import PlanFailed
+from podhatch_operator.controllers import cron as cron_reconciler
+from podhatch_operator.controllers import event as event_reconciler
+from podhatch_operator.controllers import filter as filter_reconciler
+from podhatch_operator.controllers import run as run_reconciler
+from podhatch_operator.controllers import workflow as workflow_reconciler
+from podhatch_operator.controllers.reconcile_context import PlanFailed
+from podhatch_operator.ops.logs import MAX_MESSAGE, MAX_TRACEBACK, JsonFormatter
+from podhatch_operator.queue.keys import Key
 
 from tests.unit.runtime.objects import NAMESPACE, metadata, run, workflow
 from tests.unit.runtime.operator import Operator

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podhatch_operator.runtime.keys import Key, run_key
-from podhatch_operator.runtime.metrics import Metrics
-from podhatch_operator.runtime.queue import LAST_RETRY_SECONDS, Queue
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.queue.work_queue import LAST_RETRY_SECONDS, Queue
 
 from tests.unit.runtime.timers import FakeTimers
 

@@ -15,13 +15,13 @@ from podhatch.cluster import (
     Cluster,
     ClusterUnreachable,
 )
-from podhatch_operator.core.decision import Extension, PodDeadline
-from podhatch_operator.core.revision import current_revision
-from podhatch_operator.runtime.children import Children
-from podhatch_operator.runtime.held_status import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
-from podhatch_operator.runtime.keys import run_key, workflow_key
-from podhatch_operator.runtime.observing import observe_run
-from podhatch_operator.runtime.workbench import RetryLater
+from podhatch.core.common.decision import Extension, PodDeadline
+from podhatch.core.workflow.revision import current_revision
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.controllers.reconcile_context import RetryLater
+from podhatch_operator.queue.keys import run_key, workflow_key
+from podhatch_operator.write.children import Children
+from podhatch_operator.write.status_debouncer import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
 
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator

@@ -5,11 +5,11 @@ from typing import cast
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, kind_of
-from podhatch_operator.runtime.health import Health, Watches
-from podhatch_operator.runtime.leader import Leadership
-from podhatch_operator.runtime.observing import observe_run
-from podhatch_operator.runtime.resync import PATIENCE_SECONDS, Resync
-from podhatch_operator.runtime.watched import WATCHED
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.ops.health import Health, Watches
+from podhatch_operator.ops.leader import Leadership
+from podhatch_operator.watch.resync import PATIENCE_SECONDS, Resync
+from podhatch_operator.watch.watched import WATCHED
 
 from tests.unit.runtime.listing import check_pages
 from tests.unit.runtime.objects import NAMESPACE

@@ -10,15 +10,15 @@ import aiohttp
 import kopf
 import pytest
 from podhatch.cluster import WORKFLOW_RUN, Cluster
-from podhatch_operator.handlers import taking_in
-from podhatch_operator.runtime.health import Health, Watches, measure_lag
-from podhatch_operator.runtime.leader import Leadership
-from podhatch_operator.runtime.logs import JsonFormatter
-from podhatch_operator.runtime.metrics import Metrics
-from podhatch_operator.runtime.observing import observe_run
-from podhatch_operator.runtime.resync import Resync
-from podhatch_operator.runtime.server import Server
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.ops.health import Health, Watches, measure_lag
+from podhatch_operator.ops.leader import Leadership
+from podhatch_operator.ops.logs import JsonFormatter
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.ops.server import Server
 from podhatch_operator.settings import BadSetting, EndlessBackoffs, Settings, kopf_settings
+from podhatch_operator.watch.handlers import taking_in
+from podhatch_operator.watch.resync import Resync
 
 from tests.unit.runtime.objects import NAMESPACE, run
 from tests.unit.runtime.operator import RUN, Operator

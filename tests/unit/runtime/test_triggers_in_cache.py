@@ -3,11 +3,11 @@
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW, WORKFLOW_RUN, Kind
-from podhatch_operator.core.observed import ObservedCron
-from podhatch_operator.runtime.affected import all_keys, keys_for, keys_without
-from podhatch_operator.runtime.cache import Cache
-from podhatch_operator.runtime.keys import Key, cron_key, run_key, workflow_key
-from podhatch_operator.runtime.observing import crons_of, observe_cron, observe_run
+from podhatch.core.common.observed import ObservedCron
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.controllers.key_mapping import all_keys, keys_for, keys_without
+from podhatch_operator.controllers.observing import crons_of, observe_cron, observe_run
+from podhatch_operator.queue.keys import Key, cron_key, run_key, workflow_key
 
 from tests.unit.runtime.objects import (
     NAMESPACE,

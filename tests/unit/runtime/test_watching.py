@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import WORKFLOW_EVENT, Connection
 from podhatch.cluster.connection import Credentials
-from podhatch_operator.handlers import registry_of_handlers
-from podhatch_operator.runtime.health import Watches
+from podhatch_operator.ops.health import Watches
 from podhatch_operator.settings import KOPF_IDENTITY, NoMemories, kopf_settings
+from podhatch_operator.watch.handlers import registry_of_handlers
 
 from tests.unit.runtime.objects import NAMESPACE, metadata
 from tests.unit.runtime.operator import Operator

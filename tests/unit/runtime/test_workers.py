@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 from podhatch.cluster import ApiError
-from podhatch_operator.runtime.keys import Key, run_key
-from podhatch_operator.runtime.metrics import Metrics
-from podhatch_operator.runtime.queue import Queue
-from podhatch_operator.runtime.workbench import PlanFailed, RetryLater
-from podhatch_operator.runtime.workers import Workers
+from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.queue.workers import Workers
 
 from tests.unit.runtime.timers import FakeTimers
 

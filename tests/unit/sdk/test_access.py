@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from podhatch import EmptyModel, Hatchet
-from podhatch.runnables.manifest import access
-from podhatch.runnables.manifest.access import needed_access
+from podhatch.definitions.manifest import access
+from podhatch.definitions.manifest.access import needed_access
 
 HEAD = """
 import asyncio

@@ -12,13 +12,13 @@ import pydantic.dataclasses
 import pytest
 from podhatch import Context, Hatchet
 from podhatch.client.json_object import json_object
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.input_check import fit_problems
+from podhatch.definitions.running.input import check_input, dump_input, input_schema
 from podhatch.local.options import LocalOptions
 from podhatch.local.running import local_runs
-from podhatch.runnables.running.input import check_input, dump_input, input_schema
-from podhatch.serialization import dump_output, load_value, validate_input
-from podhatch_operator.core.evaluate import IN_PROCESS
-from podhatch_operator.core.evaluation import Questions
-from podhatch_operator.core.input_check import fit_problems
+from podhatch.values.codec import dump_output, load_value, validate_input
 from pydantic import (
     AliasChoices,
     AliasGenerator,

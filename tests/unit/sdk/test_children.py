@@ -19,7 +19,7 @@ from podhatch import (
 )
 from podhatch.api.model import JsonObject
 from podhatch.cluster import WORKFLOW_RUN
-from podhatch.context import entered
+from podhatch.task import entered
 
 from tests.unit.sdk.conftest import Stage
 

@@ -146,7 +146,7 @@ def test_expression_where_nobody_knows_cel(
     orders: Workflow[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    monkeypatch.delitem(sys.modules, "podhatch_operator.core.cel", raising=False)
+    monkeypatch.delitem(sys.modules, "podhatch.core.expressions.cel", raising=False)
     orders.task("ship", wait_for=[UserEventCondition("paid", "input.sum >")])(work)
     assert written(orders)["waitFor"][0]["event"]["expression"] == "input.sum >"
 

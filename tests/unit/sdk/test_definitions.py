@@ -17,8 +17,8 @@ from podhatch import (
     WorkerLabelComparator,
     or_,
 )
-from podhatch.runnables.registry import find_task
-from podhatch.runnables.task import Task
+from podhatch.definitions.registry import find_task
+from podhatch.definitions.task import Task
 from pydantic import BaseModel
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypedDict
 import pytest
 from podhatch import EmptyModel, InvalidRun
 from podhatch.api.pod import MAX_INPUT_BYTES
-from podhatch.runnables.running.input import dump_input, input_schema
-from podhatch.serialization import validate_input
+from podhatch.definitions.running.input import dump_input, input_schema
+from podhatch.values.codec import validate_input
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
 

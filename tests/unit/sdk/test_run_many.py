@@ -22,8 +22,8 @@ from podhatch.api.model import JsonObject
 from podhatch.client import portal
 from podhatch.client.starting import bulk
 from podhatch.cluster import ApiError
-from podhatch.runnables.running.bulk_item import WorkflowRunTriggerConfig
-from podhatch.runnables.running.run_options import TriggerWorkflowOptions
+from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
+from podhatch.definitions.running.run_options import TriggerWorkflowOptions
 from pydantic import BaseModel, SerializationInfo, ValidationInfo, field_serializer, field_validator
 
 from tests.unit.sdk.conftest import Stage

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podhatch import IllegalTaskOutputError, InvalidRun
-from podhatch.serialization import dump_output, load_value, validate_input
+from podhatch.values.codec import dump_output, load_value, validate_input
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -212,7 +212,7 @@ def test_input_that_does_not_fit() -> None:
 def test_pydantic_is_loaded_for_what_needs_it(value: str, loaded: list[str]) -> None:
     program = f"""
 import datetime, sys
-from podhatch.serialization import dump_output
+from podhatch.values.codec import dump_output
 dump_output({value})
 print([each for each in ("pydantic", "pydantic_core") if each in sys.modules])
 """

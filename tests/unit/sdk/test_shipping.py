@@ -19,8 +19,8 @@ import podhatch
 import pytest
 import yaml
 from podhatch.api.model import JsonObject
-from podhatch.runnables.manifest import source
-from podhatch.runnables.manifest.source import source_config_map, zip_tree
+from podhatch.definitions.manifest import source
+from podhatch.definitions.manifest.source import source_config_map, zip_tree
 
 SCRIPT = """
 from podhatch import Hatchet

@@ -20,11 +20,11 @@ from podhatch import (
     TriggerWorkflowOptions,
     WorkerLabelComparator,
 )
+from podhatch.definitions.options.labels import labels_of
+from podhatch.definitions.options.priority import Priority
+from podhatch.definitions.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
 from podhatch.duration import seconds
 from podhatch.loading import RunReachedWhileLoading, refuse_run, while_loading
-from podhatch.runnables.options.labels import labels_of
-from podhatch.runnables.options.priority import Priority
-from podhatch.runnables.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
 
 NOTHING: Any = None
 GREATER = WorkerLabelComparator.GREATER_THAN

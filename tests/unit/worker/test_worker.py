@@ -14,10 +14,10 @@ from podhatch import EmptyModel, Hatchet
 from podhatch.client import portal
 from podhatch.cluster import WORKFLOW, ClusterUnreachable
 from podhatch.config import ClientConfig, HealthcheckConfig
-from podhatch.context import Context
+from podhatch.definitions.standalone import Standalone
 from podhatch.errors import LoopAlreadyRunningError
 from podhatch.loading import RunReachedWhileLoading, while_loading
-from podhatch.runnables.standalone import Standalone
+from podhatch.task import Context
 from podhatch.worker import Worker, WorkerStatus
 from podhatch.worker import worker as module
 from podhatch.worker.health import configured

@@ -15,7 +15,7 @@ from podhatch.cli.publish import change_of, manifest, try_out
 from podhatch.client.session import session_of
 from podhatch.client.starting.manifest import Manifest
 from podhatch.client.target import Target
-from podhatch.runnables.manifest.objects import IMAGE_VARIABLE
+from podhatch.definitions.manifest.objects import IMAGE_VARIABLE
 
 What = Annotated[
     str,

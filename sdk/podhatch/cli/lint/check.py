@@ -21,8 +21,8 @@ from podhatch.cli.lint.finding import Finding
 from podhatch.cli.lint.metadata import metadata_findings
 from podhatch.cli.lint.rules import broken_rules, filter_problem, workflow_findings
 from podhatch.cron_expression import checked_cron
-from podhatch.stored_json import number_problems
 from podhatch.time_zone import is_time_zone
+from podhatch.values.parsing import number_problems
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
 

@@ -9,7 +9,7 @@ import yaml
 
 from podhatch.api.model import JsonObject
 from podhatch.cli.lint.finding import Path
-from podhatch.stored_json import NOT_FINITE, number_problems, path_text
+from podhatch.values.parsing import NOT_FINITE, number_problems, path_text
 
 
 @dataclass(frozen=True)

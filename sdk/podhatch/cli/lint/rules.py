@@ -44,9 +44,9 @@ def filter_problem(expression: str) -> str | None:
     """Say why this is not CEL over an event, or return None."""
     if not is_complete():
         return None
-    from podhatch_operator.core.evaluate import IN_PROCESS
-    from podhatch_operator.core.evaluation import Questions
-    from podhatch_operator.core.expr import expression_problem
+    from podhatch.core.expressions.evaluate import IN_PROCESS
+    from podhatch.core.expressions.evaluation import Questions
+    from podhatch.core.expressions.expr import expression_problem
 
     return expression_problem(expression, Questions(IN_PROCESS), "Filter")
 
@@ -55,9 +55,9 @@ def workflow_findings(parsed: ApiObject) -> Iterator[Finding]:
     """Yield what keeps runs of a workflow from starting: cycles, expressions, schemas, crons."""
     if not isinstance(parsed, Workflow) or not is_complete():
         return
-    from podhatch_operator.core.evaluate import IN_PROCESS
-    from podhatch_operator.core.evaluation import Questions
-    from podhatch_operator.core.workflow import workflow_problems
+    from podhatch.core.expressions.evaluate import IN_PROCESS
+    from podhatch.core.expressions.evaluation import Questions
+    from podhatch.core.workflow.validate import workflow_problems
 
     for sentence in workflow_problems(parsed.spec, Questions(IN_PROCESS)):
         match = _SENTENCE.fullmatch(sentence)

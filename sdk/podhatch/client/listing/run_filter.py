@@ -7,7 +7,7 @@ from datetime import datetime
 from podhatch.client.listing.choice import chosen, nothing_passes
 from podhatch.client.listing.status import RunStatus, checked
 from podhatch.client.triggers.moments import bound_in_utc, in_utc
-from podhatch.metadata import metadata_texts
+from podhatch.values.metadata import metadata_texts
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from podhatch.client.listing.workflow_names import true_names
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
-from podhatch.metadata import metadata_texts
+from podhatch.values.metadata import metadata_texts
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from podhatch.client.starting.request import RunRequest
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
 from podhatch.errors import InvalidRun
-from podhatch.metadata import metadata_texts
-from podhatch.serialization import describe
+from podhatch.values.codec import describe
+from podhatch.values.metadata import metadata_texts
 
 
 @dataclass(frozen=True)

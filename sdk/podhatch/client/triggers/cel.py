@@ -12,7 +12,7 @@ Subject = Literal["Condition", "Filter"]
 def expression_problem(expression: str, subject: Subject = "Condition") -> str | None:
     """Say why this is not an expression of its subject; None if it is, or nobody knows."""
     try:
-        from podhatch_operator.core.cel import expression_answer
+        from podhatch.core.expressions.cel import expression_answer
     except ImportError:
         return None
     answer = expression_answer(subject, expression, None)

@@ -29,9 +29,9 @@ from podhatch.client.triggers.cron_rows import CronWorkflows, CronWorkflowsMetho
 from podhatch.cluster import CRON_WORKFLOW
 from podhatch.cron_expression import checked_cron
 from podhatch.errors import RequestRefused
-from podhatch.metadata import metadata_texts
-from podhatch.serialization import describe
 from podhatch.time_zone import is_time_zone
+from podhatch.values.codec import describe
+from podhatch.values.metadata import metadata_texts
 
 
 @dataclass(frozen=True)

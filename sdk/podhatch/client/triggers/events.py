@@ -24,9 +24,9 @@ from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.client.triggers.event_rows import Event, V1Event, event_row, pushed_event, seen_at
 from podhatch.cluster import WORKFLOW_EVENT
-from podhatch.context import current_context
-from podhatch.metadata import metadata_texts
-from podhatch.serialization import describe
+from podhatch.task import current_context
+from podhatch.values.codec import describe
+from podhatch.values.metadata import metadata_texts
 
 SOURCE_RUN = "hatchet__source_workflow_run_id"
 SOURCE_TASK = "hatchet__source_step_run_id"

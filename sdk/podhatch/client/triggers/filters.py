@@ -21,7 +21,7 @@ from podhatch.client.session import session_of
 from podhatch.client.target import Target
 from podhatch.client.triggers.cel import expression_problem
 from podhatch.cluster import EVENT_FILTER
-from podhatch.serialization import describe
+from podhatch.values.codec import describe
 
 
 @dataclass(frozen=True)

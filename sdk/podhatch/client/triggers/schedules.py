@@ -35,7 +35,7 @@ from podhatch.client.triggers.schedule_rows import (
 )
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import PodhatchError, RequestRefused
-from podhatch.metadata import metadata_texts
+from podhatch.values.metadata import metadata_texts
 
 
 @dataclass(frozen=True)

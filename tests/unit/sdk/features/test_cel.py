@@ -45,6 +45,6 @@ def test_an_expression_that_looks_at_too_much(hatchet: Hatchet) -> None:
 
 def test_without_the_library(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    monkeypatch.delitem(sys.modules, "podhatch_operator.core.cel", raising=False)
+    monkeypatch.delitem(sys.modules, "podhatch.core.expressions.cel", raising=False)
     with pytest.raises(PodhatchError, match=r"pip install 'podhatch\[local\]'"):
         hatchet.cel.debug("true", {})

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from podhatch import Context, Hatchet, PushEventOptions
-from podhatch.context import entered
 from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch.task import entered
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage

@@ -1,0 +1,174 @@
+"""What the operator knows of the cluster: the objects as last seen, never older than already seen.
+
+Fed by watch events, by the answers to our own writes, and by the resync. Read by `observing` and
+`affected`.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from podhatch.api.model import UNREADABLE, JsonObject
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    CRON_WORKFLOW,
+    EVENT_FILTER,
+    JOB,
+    POD,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
+    Kind,
+)
+from podhatch.core.pod.pods import controller_uid
+
+from podhatch_operator.cache.deleted_versions import Tombstones
+from podhatch_operator.cache.index import GROUPS, run_of, workflow_of
+from podhatch_operator.cache.pins import Pins
+from podhatch_operator.cache.store import Place, Store, place_of, version_of
+from podhatch_operator.cache.trimming import (
+    as_held,
+    is_active_job,
+    is_over,
+    may_linger,
+    without_managed_fields,
+)
+
+CHILDREN = (JOB, POD, TASK_RESULT)
+_WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
+"""Where users are told what is wrong with an object."""
+
+
+class Cache:
+    """All objects of the watched kinds, as raw JSON without managedFields."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stores = {kind: Store(groups_of) for kind, groups_of in GROUPS.items()}
+        self._tombstones = Tombstones(clock)
+        self._awoken: set[Place] = set()
+        self.pins = Pins()
+
+    def apply(self, kind: Kind, raw: JsonObject) -> bool:
+        """Hold the object if it is newer than what is known. Return whether it was."""
+        place = place_of(raw)
+        if version_of(raw) <= self.version(kind, place):
+            return False
+        if kind is WORKFLOW_RUN:
+            self._note_run(place, raw)
+        if UNREADABLE in raw and kind not in _WITH_STATUS:
+            self._stores[kind.kind].put_version(place, version_of(raw))
+        elif kind in CHILDREN and self._of_run_that_is_over(raw):
+            self._hold_child_of_run_that_is_over(kind, raw)
+        else:
+            self._stores[kind.kind].put(as_held(kind, raw))
+        return True
+
+    def lacks_children(self, place: Place) -> bool:
+        """Return whether this run is to start over, and its children are not held whole."""
+        return place in self._awoken
+
+    def restore(self, place: Place, kind: Kind, children: Iterable[JsonObject]) -> None:
+        """Hold children of a run that starts over whole again, as a list just returned them."""
+        for raw in children:
+            if self.lacks_children(place) and version_of(raw) >= self.version(kind, place_of(raw)):
+                self._stores[kind.kind].put(without_managed_fields(raw))
+
+    def restored(self, place: Place) -> None:
+        """All children of the run are held whole again."""
+        self._awoken.discard(place)
+
+    def remove(self, kind: Kind, place: Place, version: int) -> bool:
+        """Forget the object that ended at `version`. Return whether it was known."""
+        self._tombstones.bury((kind.kind, place), version)
+        store = self._stores[kind.kind]
+        if not 0 < store.version(place) <= version:
+            return False
+        store.drop(place)
+        if kind is WORKFLOW_RUN:
+            self.pins.drop(place)
+            self._awoken.discard(place)
+        return True
+
+    def get(self, kind: Kind, place: Place) -> JsonObject | None:
+        """Return the object, or None."""
+        return self._stores[kind.kind].get(place)
+
+    def knows(self, kind: Kind, place: Place) -> bool:
+        """Return whether the object is there, be it that its version alone is held."""
+        return self._stores[kind.kind].version(place) > 0
+
+    def version(self, kind: Kind, place: Place) -> int:
+        """Return the newest version known of an object, also of its end; 0 when none is."""
+        held = self._stores[kind.kind].version(place)
+        return max(held, self._tombstones.version((kind.kind, place)))
+
+    def places(self, kind: Kind) -> Iterator[Place]:
+        """Yield where all objects of a kind are."""
+        return iter(self._stores[kind.kind])
+
+    def count(self, kind: Kind) -> int:
+        """Return how many objects of a kind are held."""
+        return len(self._stores[kind.kind])
+
+    def group(self, kind: Kind, namespace: str, name: str) -> Mapping[str, JsonObject]:
+        """Return the objects of a group by their names. A view: it changes with the cache."""
+        return self._stores[kind.kind].group(namespace, name)
+
+    def groups(self, kind: Kind, namespace: str) -> list[Mapping[str, JsonObject]]:
+        """Return all groups of a namespace."""
+        return self._stores[kind.kind].groups(namespace)
+
+    def names_of(self, kind: Kind, namespace: str, owner: str) -> Iterable[str]:
+        """Return the names of an owner's objects of which hardly more is held."""
+        return self._stores[kind.kind].names_of(namespace, owner)
+
+    def revisions(self, namespace: str, workflow: str) -> Mapping[str, JsonObject]:
+        """Return the ControllerRevisions of a workflow by name."""
+        return self.group(CONTROLLER_REVISION, namespace, workflow)
+
+    def sources(self, namespace: str, *, without: str) -> set[str]:
+        """Return the shipped sources that all workflows but one refer to, in any revision.
+
+        Equal sources are one ConfigMap, whose name is made of its content.
+        """
+        workflows, revisions = self._stores[WORKFLOW.kind], self._stores[CONTROLLER_REVISION.kind]
+        specs = [
+            (workflows.get(place) or {}).get("spec", {})
+            for place in workflows
+            if place[0] == namespace and place[1] != without
+        ]
+        for place in revisions:
+            revision = revisions.get(place)
+            if place[0] == namespace and revision and workflow_of(revision) != without:
+                specs.append(pinned_spec(revision))
+        return {spec["source"]["configMap"] for spec in specs if "source" in spec}
+
+    def _note_run(self, place: Place, raw: JsonObject) -> None:
+        old = self.get(WORKFLOW_RUN, place)
+        self.pins.put(place, raw)
+        if is_over(raw):
+            self._awoken.discard(place)
+            for each in CHILDREN:
+                for child in list(self.group(each, *place).values()):
+                    self._hold_child_of_run_that_is_over(each, child)
+        elif old is not None and is_over(old):
+            self._awoken.add(place)
+
+    def _of_run_that_is_over(self, child: JsonObject) -> bool:
+        run = self.get(WORKFLOW_RUN, (child["metadata"]["namespace"], run_of(child) or ""))
+        return run is not None and is_over(run)
+
+    def _hold_child_of_run_that_is_over(self, kind: Kind, raw: JsonObject) -> None:
+        """Finished runs are many and must not fill the memory: of most children a number stays."""
+        store = self._stores[kind.kind]
+        if is_active_job(kind, raw) or may_linger(kind, raw):
+            store.put(without_managed_fields(raw))
+        else:
+            owner = controller_uid(raw) if kind is JOB else None
+            store.put_version(place_of(raw), version_of(raw), owner)
+
+
+def pinned_spec(revision: JsonObject) -> JsonObject:
+    """Return the workflow's spec that a ControllerRevision pins."""
+    spec: JsonObject = revision["data"].get("spec", {})
+    return spec

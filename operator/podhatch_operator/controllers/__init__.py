@@ -1,0 +1,1 @@
+"""One controller per kind: observe the cache, ask the core for a plan, execute it."""

@@ -1,0 +1,77 @@
+"""Whether the operator works: what the kubelet's probes are answered, and why."""
+
+import asyncio
+from collections.abc import Sequence
+
+from podhatch_operator.ops.leader import Leadership
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.watch.resync import Resync
+from podhatch_operator.watch.watched import WATCHED
+
+STUCK_SECONDS = 300.0
+"""No reconcile takes so long: every request has a timeout of its own."""
+
+
+class Watches:
+    """Which watches the API server has accepted so far."""
+
+    def __init__(self, namespaces: Sequence[str] = ()) -> None:
+        scopes: Sequence[str | None] = namespaces or (None,)
+        self._missing = {
+            watched.kind.path(namespace): watched.kind.kind
+            for watched in WATCHED
+            for namespace in scopes
+        }
+
+    def opened(self, path: str) -> None:
+        """A watch of this path was accepted."""
+        self._missing.pop(path, None)
+
+    def missing(self) -> list[str]:
+        """Return the kinds that have not been watched yet."""
+        return sorted(set(self._missing.values()))
+
+
+class Health:
+    """The operator's own view of itself. An empty answer means well."""
+
+    def __init__(
+        self, queue: Queue, resync: Resync, watches: Watches, leadership: Leadership
+    ) -> None:
+        self._queue = queue
+        self._resync = resync
+        self._watches = watches
+        self._leadership = leadership
+
+    def state(self) -> str:
+        """Say in a word what a well operator does."""
+        return "ok" if self._leadership.leads else "standby"
+
+    def why_restart(self) -> str:
+        """Say what only a restart can mend."""
+        if dead := self._resync.dead_watches():
+            return f"the watch is dead of: {', '.join(dead)}"
+        if self._queue.longest_running() > STUCK_SECONDS:
+            return f"a reconcile has not ended for {STUCK_SECONDS:.0f} s"
+        return ""
+
+    def why_not_ready(self) -> str:
+        """Say what is still missing before runs are looked after."""
+        if not self._leadership.leads:
+            problem = self._leadership.problem
+            return f"cannot tell who leads: {problem}" if problem else ""
+        if not self._resync.listed:
+            return "not all kinds have been listed yet"
+        if missing := self._watches.missing():
+            return f"not watched yet: {', '.join(missing)}"
+        return self.why_restart()
+
+
+async def measure_lag(metrics: Metrics, every: float = 1.0) -> None:
+    """Measure every so many seconds how late the event loop is, for ever."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + every
+        await asyncio.sleep(every)
+        metrics.lag.set(max(loop.time() - due, 0.0))

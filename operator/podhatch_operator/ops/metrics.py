@@ -1,0 +1,118 @@
+"""What is counted and timed, under the names that controller-runtime has made usual."""
+
+import time
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from podhatch_operator.queue.keys import Key
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class QueueMetrics:
+    """Of the work queue."""
+
+    depth: Gauge
+    adds: Counter
+    retries: Counter
+    queue_duration: Histogram
+    work_duration: Histogram
+
+
+@dataclass(frozen=True)
+class EvaluationMetrics:
+    """Of the expressions and schemas that users wrote."""
+
+    seconds: Histogram
+    total: Counter
+
+    def count(self, *, is_stopped: bool) -> None:
+        """Count an answer."""
+        self.total.labels("stopped" if is_stopped else "answered").inc()
+
+
+class Metrics:
+    """All metrics of the operator, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self.queue = QueueMetrics(
+            depth=self._gauge("workqueue_depth", "Keys that wait for a worker."),
+            adds=self._counter("workqueue_adds", "Keys added."),
+            retries=self._counter("workqueue_retries", "Keys added again after a failure."),
+            queue_duration=self._histogram(
+                "workqueue_queue_duration_seconds", "How long a key waits for a worker."
+            ),
+            work_duration=self._histogram(
+                "workqueue_work_duration_seconds", "How long a worker has a key."
+            ),
+        )
+        self.reconciles = self._counter("reconcile", "Reconciles.", "kind", "result")
+        self.requests = self._counter("k8s_request", "Requests.", "verb", "code")
+        self.request_duration = self._histogram(
+            "k8s_request_duration_seconds", "Time to the first byte of an answer.", "verb"
+        )
+        self.events = self._counter("watch_events", "Watch events.", "kind")
+        self.missed = self._counter(
+            "watch_missed", "Changes that the resync found and the watch had not told.", "kind"
+        )
+        self.objects = self._gauge("cached_objects", "Objects in the cache.", "kind")
+        self.lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper.")
+        self.is_leader = self._gauge("is_leader", "1 while this operator leads, 0 on standby.")
+        self.hop = self._histogram(
+            "hop_seconds", "From the arrival of a TaskResult to the next Job created."
+        )
+
+        self.evaluations = EvaluationMetrics(
+            seconds=self._histogram(
+                "evaluation_seconds", "How long a worker has a batch of evaluations."
+            ),
+            total=self._counter("evaluations", "Evaluations of users' expressions.", "result"),
+        )
+
+    def count_request(self, verb: str, code: int, seconds: float) -> None:
+        """Count an answer of the API server: what `Cluster.on_request` is told."""
+        self.requests.labels(verb, str(code)).inc()
+        self.request_duration.labels(verb).observe(seconds)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"podhatch_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"podhatch_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(f"podhatch_{name}", text, labels, registry=self.registry, buckets=_SECONDS)
+
+
+class Hops:
+    """Times the step from one task to the next: the part of a chain that is the operator's."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+        self._arrived: dict[Key, float] = {}
+
+    def result_arrived(self, run: Key, when: float | None = None) -> None:
+        """A TaskResult of this run was seen for the first time: now, or then."""
+        self._arrived.setdefault(run, time.monotonic() if when is None else when)
+
+    def take(self, run: Key) -> float | None:
+        """Return when the result came that this reconcile answers, if one did."""
+        return self._arrived.pop(run, None)
+
+    def job_created(self, arrived: float | None) -> None:
+        """The Job is there that the result made possible."""
+        if arrived is not None:
+            self._histogram.observe(time.monotonic() - arrived)

@@ -1,0 +1,1 @@
+"""The work queue of object keys, and the workers that take keys from it."""

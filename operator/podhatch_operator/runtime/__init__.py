@@ -1,1 +1,0 @@
-"""What surrounds the core: the cache, the work queue, the reconciler, health and metrics."""

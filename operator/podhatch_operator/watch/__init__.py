@@ -1,0 +1,1 @@
+"""Where changes of the cluster come in: kopf handlers, the intake, and the resync."""

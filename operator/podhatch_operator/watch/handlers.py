@@ -1,0 +1,118 @@
+"""kopf's handlers: each event goes into the cache, and its keys into the queue. Nothing else."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, cast
+
+import aiohttp
+import kopf
+from podhatch.cluster import Connection, Kind
+from podhatch.cluster.bounded import bounded_line
+from podhatch.cluster.client import METADATA_ONLY
+from podhatch.cluster.watch import lines
+
+from podhatch_operator.ops.health import Watches
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.watch.intake import Intake
+from podhatch_operator.watch.watched import WATCHED
+
+logger = logging.getLogger(__name__)
+
+
+def registry_of_handlers(
+    intake: Intake, metrics: Metrics, connection: Connection, watches: Watches
+) -> kopf.OperatorRegistry:
+    """Return the registry to run kopf with."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(id="login", registry=registry)(_login(connection, watches))
+    for watched in WATCHED:
+        kind = watched.kind
+        on_event = kopf.on.event(
+            kind.group, kind.version, kind.plural, id=kind.plural, registry=registry
+        )
+        on_event(taking_in(kind, intake, metrics))
+    return registry
+
+
+def taking_in(kind: Kind, intake: Intake, metrics: Metrics) -> Callable[..., Awaitable[None]]:
+    """Return the handler of a kind's events."""
+    count = metrics.events.labels(kind.kind)
+
+    async def take_in(event: Any, **_: Any) -> None:
+        """No input or output here, and no way to raise: kopf stops the operator if one does."""
+        try:
+            count.inc()
+            if event["type"] == "DELETED":
+                intake.deleted(kind, event["object"])
+            else:
+                intake.changed(kind, event["object"])
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            logger.exception("an event of %s could not be taken in", kind.plural)
+
+    return take_in
+
+
+class BoundedLines:
+    """The content of a watch, as kopf reads it, with each line bounded before it is parsed."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else aiohttp asks of a content."""
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Yield whole lines."""
+        async with aclosing(lines(self._content.iter_chunked(size))) as stream:
+            async for line in stream:
+                yield bounded_line(line) + b"\n"
+
+
+async def _without_list(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Answer that there is nothing to list, so that kopf watches from the beginning.
+
+    A watch without a version first yields all objects, a line each; a page of a list is parsed at
+    once, and may be a hundred times as large as the operator's memory.
+    """
+    request.url = request.url.with_query(limit=1)
+    request.headers["Accept"] = METADATA_ONLY
+    response = await handler(request)
+
+    async def nothing() -> Any:
+        return {"items": [], "metadata": {"resourceVersion": ""}}
+
+    if response.status == 200:
+        cast("Any", response).json = nothing
+    return response
+
+
+def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[Any]]:
+    async def note_watch(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        query = request.url.query
+        if "limit" in query:
+            return await _without_list(request, handler)
+        response = await handler(request)
+        if response.status == 200 and "watch" in query:
+            watches.opened(request.url.path)
+            response.content = cast("aiohttp.StreamReader", BoundedLines(response.content))
+        return response
+
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        """Called again when the API server does not know us any more."""
+        connection.credentials.expire()
+        return kopf.AiohttpSession(
+            server=connection.server,
+            default_namespace=connection.namespace,
+            aiohttp_session=connection.session(note_watch),
+        )
+
+    return login

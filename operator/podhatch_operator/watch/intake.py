@@ -1,0 +1,69 @@
+"""Where every change of the cluster comes in: into the cache, and as keys into the queue.
+
+Called by kopf's handlers and by the resync.
+"""
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import JOB, POD, TASK_RESULT, Kind
+
+from podhatch_operator.cache.cache import CHILDREN, Cache
+from podhatch_operator.cache.store import Place, place_of, version_of
+from podhatch_operator.cache.trimming import job_tells_more
+from podhatch_operator.controllers.key_mapping import keys_for, keys_without
+from podhatch_operator.ops.metrics import Hops
+from podhatch_operator.queue.work_queue import Queue
+
+
+class Intake:
+    """Takes in objects, and adds to the queue what they touch."""
+
+    def __init__(self, cache: Cache, queue: Queue, hops: Hops) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._hops = hops
+
+    def changed(self, kind: Kind, raw: JsonObject) -> bool:
+        """An object was seen. Return whether that was news."""
+        cache, place = self._cache, place_of(raw)
+        is_new = kind is TASK_RESULT and cache.version(kind, place) == 0
+        old, was_known = cache.get(kind, place), cache.knows(kind, place)
+        if not cache.apply(kind, raw):
+            return False
+        if self._shows_the_same(kind, raw, old, was_known):
+            return True
+        for key in keys_for(cache, kind, raw):
+            if is_new:
+                self._hops.result_arrived(key)
+            self._queue.add(key)
+        return True
+
+    def _shows_the_same(
+        self, kind: Kind, raw: JsonObject, old: JsonObject | None, was_known: bool
+    ) -> bool:
+        """Return whether the core would see nothing of this change.
+
+        Most children of a run that is over are held by their version alone, and such a run is
+        planned once more after the change that ended it. Of its Jobs the names are shown.
+        """
+        if old is not None:
+            return kind is JOB and not job_tells_more(old, raw)
+        if kind not in CHILDREN or self._cache.get(kind, place_of(raw)) is not None:
+            return False
+        return kind is not JOB or was_known
+
+    def deleted(self, kind: Kind, raw: JsonObject) -> None:
+        """An object was seen for the last time, in its last version."""
+        place = place_of(raw)
+        was_shown = kind not in (POD, TASK_RESULT) or self._cache.get(kind, place) is not None
+        if self._cache.remove(kind, place, version_of(raw)) and was_shown:
+            self._reconsider(kind, raw)
+
+    def gone(self, kind: Kind, place: Place, version: int) -> None:
+        """A list made at `version` does not hold the object any more."""
+        held = self._cache.get(kind, place)
+        if self._cache.remove(kind, place, version) and held is not None:
+            self._reconsider(kind, held)
+
+    def _reconsider(self, kind: Kind, raw: JsonObject) -> None:
+        for key in keys_without(self._cache, kind, raw):
+            self._queue.add(key)

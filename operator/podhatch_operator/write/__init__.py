@@ -1,0 +1,1 @@
+"""Everything the operator writes: children, statuses, Kubernetes Events."""

@@ -1,0 +1,1 @@
+"""What the decisions about all kinds of objects share."""

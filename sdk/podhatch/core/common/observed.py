@@ -1,0 +1,102 @@
+"""What the core is shown. The reconciler takes it from its cache, all in one moment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from podhatch.api.model import JsonObject
+from podhatch.api.task import ClusterAccess
+from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server did not accept a child: its HTTP status and its words."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the chart decides for tasks that do not decide for themselves."""
+
+    runner_image: str
+    runner_pull_policy: str = "IfNotPresent"
+    run_ttl_seconds: int | None = None
+    """After which time finished runs are deleted; None keeps them."""
+    job_ttl_seconds: int | None = None
+    """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
+    max_cluster_access: ClusterAccess = "spawn"
+    """A workflow with a task that asks for more does not run."""
+    priority_classes: bool = False
+    """Whether the cluster has the PriorityClasses of the chart."""
+    max_extension_seconds: int = 86_400
+    """By how much a task may move its own time limit, in all."""
+    max_depth: int = 16
+    """How many runs may be above a child run."""
+
+
+@dataclass(frozen=True)
+class ObservedEvent:
+    """A user event, and what it may start, as raw objects without managedFields."""
+
+    event: JsonObject
+    workflows: Sequence[JsonObject] = ()
+    """Those of the event's namespace that events start."""
+    filters: Mapping[str, Sequence[JsonObject]] = field(
+        default_factory=dict[str, Sequence[JsonObject]]
+    )
+    """Their EventFilters, by the workflow's name."""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """Runs the API server just refused, by name: for the second plan of a reconcile."""
+    answers: Answers = NO_ANSWERS
+    """What is known of the filters' expressions."""
+
+
+@dataclass(frozen=True)
+class ObservedCron:
+    """A cron and all that the cluster holds about it, as raw objects without managedFields."""
+
+    cron: JsonObject | None = None
+    cron_job: JsonObject | None = None
+    """That was made for this very cron."""
+    ticks: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Jobs that stand for the cron's ticks, by name."""
+    runs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """By name: the runs under way that the cron started, and whatever run has a tick's name."""
+    workflow: JsonObject | None = None
+    """The Workflow that the cron's runs are of."""
+
+
+Notes = Mapping[str, Sequence[JsonObject]]
+"""Kubernetes Events of type Warning, by the uid of the Job or pod that they regard."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A run and all that the cluster holds about it, as raw objects without managedFields."""
+
+    run: JsonObject
+    workflow: JsonObject | None = None
+    revisions: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """ControllerRevisions of the run's namespace that belong to its workflow, by name."""
+    jobs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Jobs of the run, by name."""
+    pods: Mapping[str, Sequence[JsonObject]] = field(
+        default_factory=dict[str, Sequence[JsonObject]]
+    )
+    """Pods of the run, by the name of their Job."""
+    results: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """TaskResults of the run, by name, which is the name of the Job."""
+    events: Sequence[JsonObject] = ()
+    """WorkflowEvents of the run's namespace."""
+    parent_job: JsonObject | None = None
+    """The Job that the run's spec.parent names, if it is known."""
+    ancestors: Sequence[JsonObject] = ()
+    """The runs above the run that are known, its parent first; see `depth`."""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """Children the API server just refused, by name: for the second plan of a reconcile."""
+    notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
+    """What the first plan of a reconcile asked for, to explain why a pod does not start."""
+    answers: Answers = NO_ANSWERS
+    """What is known of the expressions and the schema of the run's workflow."""

@@ -1,0 +1,1 @@
+"""Decisions about CronWorkflows: their CronJob, their ticks and the runs of these."""

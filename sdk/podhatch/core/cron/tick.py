@@ -1,0 +1,198 @@
+"""One tick of a cron: the Job that stands for it, the run of its name, and how the two go along.
+
+The run is made while the Job has no startTime, which is written after it: so a tick makes one run,
+wherever the operator ends, and none when its run was deleted. Called by plan_cron.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from podhatch.api import labels
+from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
+from podhatch.api.model import JsonObject
+from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
+from podhatch.core.cron.tick_run import SCHEDULED_AT, Cause, run_manifest
+from podhatch.core.pod.pods import true_condition
+
+NAME_TAKEN = "TickNameTaken"
+CRON_GRACE = timedelta(seconds=10)
+"""A Job and its CronWorkflow come by two watches."""
+
+
+@dataclass(frozen=True)
+class TickStep:
+    """What a tick needs next; nothing while its run goes on."""
+
+    create: JsonObject | None = None
+    """The run."""
+    status: JsonObject | None = None
+    """Of the Job, whole."""
+    look_again_at: datetime | None = None
+
+
+def is_live(job: JsonObject) -> bool:
+    """Return whether a Job stands for a tick: not on its way out, and not the Job controller's."""
+    managed_by = job["spec"].get("managedBy")
+    return "deletionTimestamp" not in job["metadata"] and managed_by == labels.MANAGED_BY_OPERATOR
+
+
+def is_over(job: JsonObject) -> bool:
+    """Return whether the Job says how its run has ended."""
+    return bool(true_condition(job, "Complete") or true_condition(job, "Failed"))
+
+
+def plan_tick(
+    job: JsonObject, run: JsonObject | None, cause: Cause | None, now: datetime
+) -> TickStep:
+    """Return the next step of a tick whose Job is there.
+
+    Args:
+        job: that stands for the tick.
+        run: of the Job's name, if there is one.
+        cause: None when the CronWorkflow is gone, or not seen yet.
+        now: the time.
+    """
+    if is_over(job):
+        return TickStep()
+    if run is not None:
+        return _followed(job, WorkflowRun.model_validate(run), now)
+    name: str = job["metadata"]["name"]
+    if "startTime" in job.get("status", {}):
+        message = f"WorkflowRun {name} was deleted before it ended"
+        return TickStep(status=_failed(job, now, "RunDeleted", message, now))
+    if cause is not None:
+        return _first_step(job, cause, now)
+    seen_at = _created(job) + CRON_GRACE
+    if now < seen_at:
+        return TickStep(look_again_at=seen_at)
+    message = f"there is no CronWorkflow {_cron_of(job)} that says what to run"
+    return TickStep(status=_failed(job, now, "CronNotFound", message, now))
+
+
+def _first_step(job: JsonObject, cause: Cause, now: datetime) -> TickStep:
+    """Make the run, unless that comes too late; wait while none can be made."""
+    deadline = _start_deadline(job, cause.cron.spec)
+    if deadline and deadline <= now:
+        message = "no run could be started within spec.startingDeadlineSeconds"
+        return TickStep(status=_failed(job, now, "StartDeadlineExceeded", message, now))
+    if cause.problem:
+        return TickStep(look_again_at=deadline)
+    return TickStep(create=run_manifest(job, cause))
+
+
+def _start_deadline(job: JsonObject, spec: CronWorkflowSpec) -> datetime | None:
+    """Return until when a tick may wait for us. Its Job itself came in time."""
+    seconds = spec.starting_deadline_seconds
+    if seconds is None or SCHEDULED_AT not in job["metadata"].get("annotations", {}):
+        return None
+    return _created(job) + max(timedelta(seconds=seconds), CRON_GRACE)
+
+
+def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
+    """Write into the Job what the run has come to."""
+    name = run.metadata.name
+    started = run.metadata.creation_timestamp or now
+    if not _is_of(run, job):
+        message = f"WorkflowRun {name} exists and is not of this tick, which made no run: delete it"
+        return TickStep(status=_failed(job, now, NAME_TAKEN, message, now))
+    phase = run.status.phase if run.status else None
+    if run.status is None or phase not in TERMINAL_PHASES:
+        if "startTime" in job.get("status", {}):
+            return TickStep()
+        return TickStep(status={**job.get("status", {}), **_since(started), "active": 1})
+    ended = run.status.finished_at or now
+    if phase == "Succeeded":
+        return TickStep(status=_complete(job, started, f"WorkflowRun {name} succeeded", ended))
+    because = f": {run.status.message}" if run.status.message else ""
+    message = f"WorkflowRun {name} is {phase}{because}"
+    return TickStep(status=_failed(job, started, f"Run{phase}", message, ended))
+
+
+def _is_of(run: WorkflowRun, job: JsonObject) -> bool:
+    """Whether we made the run for this tick.
+
+    Others may know a tick's name before its time, and nobody the uid of its Job.
+    """
+    tick = run.spec.trigger.cron if run.spec.trigger else None
+    metadata = job["metadata"]
+    made_for = tick and (tick.cron, tick.job, tick.job_uid)
+    return made_for == (_cron_of(job), metadata["name"], metadata["uid"])
+
+
+def taken_name(job: JsonObject) -> str | None:
+    """Return the message of a tick that made no run because its run's name was taken."""
+    failed = true_condition(job, "Failed")
+    return failed.get("message") if failed and failed.get("reason") == NAME_TAKEN else None
+
+
+def is_abandoned(run: JsonObject, cron: CronWorkflow) -> bool:
+    """Return whether a run whose Job is gone is to be cancelled: another tick took its place.
+
+    Not when it goes on for another reason: it was replayed, is a copy under another name, or is of
+    an earlier cron of this name.
+    """
+    parsed = WorkflowRun.model_validate(run)
+    phase = parsed.status.phase if parsed.status else None
+    tick = parsed.spec.trigger.cron if parsed.spec.trigger else None
+    name = parsed.metadata.name
+    created, since = parsed.metadata.creation_timestamp, cron.metadata.creation_timestamp
+    is_of_earlier = created is not None and since is not None and created < since
+    is_ours = tick is not None and (tick.cron, tick.job) == (cron.metadata.name, name)
+    wanted = parsed.spec.desired_state == "Running" and parsed.spec.replay is None
+    return is_ours and not is_of_earlier and wanted and phase not in TERMINAL_PHASES
+
+
+def _created(job: JsonObject) -> datetime:
+    return datetime.fromisoformat(job["metadata"]["creationTimestamp"])
+
+
+def _cron_of(job: JsonObject) -> str:
+    name: str = job["metadata"]["labels"][labels.CRON]
+    return name
+
+
+def _complete(job: JsonObject, started: datetime, message: str, ended: datetime) -> JsonObject:
+    status = _ended(
+        job, started, ("SuccessCriteriaMet", "Complete"), "RunSucceeded", message, ended
+    )
+    return {**status, "completionTime": _text(max(started, ended)), "succeeded": 1}
+
+
+def _failed(
+    job: JsonObject, started: datetime, reason: str, message: str, ended: datetime
+) -> JsonObject:
+    status = _ended(job, started, ("FailureTarget", "Failed"), reason, message, ended)
+    return {**status, "failed": 1}
+
+
+def _ended(
+    job: JsonObject,
+    started: datetime,
+    types: tuple[str, str],
+    reason: str,
+    message: str,
+    ended: datetime,
+) -> JsonObject:
+    """Return the Job's status at its end. The API server wants both conditions, and no pods."""
+    old = {name: part for name, part in job.get("status", {}).items() if name != "active"}
+    conditions = [
+        {
+            "type": each,
+            "status": "True",
+            "reason": reason,
+            "message": message,
+            "lastProbeTime": _text(ended),
+            "lastTransitionTime": _text(ended),
+        }
+        for each in types
+    ]
+    return {**_since(started), **old, "conditions": conditions}
+
+
+def _since(started: datetime) -> JsonObject:
+    return {"startTime": _text(started)}
+
+
+def _text(moment: datetime) -> str:
+    """Return a time to the second, as Jobs hold it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,1 @@
+"""Decisions about WorkflowEvents and EventFilters: which runs an event starts."""

@@ -1,0 +1,170 @@
+"""What workflows and filters answer to an event. Called by plan_event.
+
+Each answers as it was when the event came: what becomes of a filter afterwards changes nothing. The
+event's status holds the answers until it is handled, so that what is seen late can still answer.
+"""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from podhatch.api.event import AnsweredWorkflow, WorkflowEvent
+from podhatch.api.model import JsonObject
+from podhatch.core.common.observed import ObservedEvent
+from podhatch.core.event.key import takes_key
+from podhatch.core.event.start import (
+    Filter,
+    Start,
+    default_filters,
+    filter_objects,
+    version_of,
+)
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.expr import ExpressionError, Facts
+from podhatch.core.pod.pods import read_time
+from podhatch.core.workflow.revision import current_revision
+
+MAX_NOTED = 1000
+"""Names in the notes of an event. Workflows for which there is no room are asked each time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Does the event start this run?"""
+
+    start: Start
+    is_yes: bool
+    problem: str | None = None
+    """Why there is no answer, if so: it is asked for again."""
+
+
+def first_version(event: WorkflowEvent) -> str | None:
+    """Return the resourceVersion that the event had when it came."""
+    seen = event.status.first_version if event.status else None
+    return seen or event.metadata.resource_version or None
+
+
+def answers_to(
+    observed: ObservedEvent, event: WorkflowEvent, questions: Questions
+) -> Iterator[Answer]:
+    """Yield the answers that are not in the event's status yet, those of one workflow together."""
+    notes = {each.workflow: each for each in event.status.answered} if event.status else {}
+    question = _Question(event, questions)
+    for workflow in observed.workflows:
+        if not takes_key(workflow, event.spec.key) or not _was_there(workflow, observed.event):
+            continue
+        plain = Start(event, current_revision(workflow))
+        starts = [replace(plain, filter=each) for each in _filters(observed, workflow)]
+        note = notes.get(plain.revision.workflow)
+        asked = _open(plain, starts, note) if note else starts or [plain]
+        yield from map(question.ask, asked)
+
+
+def noted(
+    old: Sequence[AnsweredWorkflow], answers: Sequence[Answer], refused: Container[str]
+) -> list[AnsweredWorkflow]:
+    """Return what to remember: the answers until now and the new ones.
+
+    Args:
+        old: the notes until now.
+        answers: those that are new, in the order in which they were given.
+        refused: runs that could not be made.
+    """
+    notes = {each.workflow: each for each in old}
+    for workflow, group in groupby(answers, lambda each: each.start.revision.workflow):
+        notes[workflow] = _note(notes.get(workflow), workflow, list(group), refused)
+    kept: list[AnsweredWorkflow] = []
+    room = MAX_NOTED
+    for note in notes.values():
+        room -= 1 + len(note.filters) + len(note.pending)
+        if room >= 0:
+            kept.append(note)
+    return kept
+
+
+def _note(
+    old: AnsweredWorkflow | None, workflow: str, answers: list[Answer], refused: Container[str]
+) -> AnsweredWorkflow:
+    filters, pending = (set(old.filters), set(old.pending)) if old else (set[str](), set[str]())
+    for answer in answers:
+        start = answer.start
+        is_settled = answer.problem is None and start.name not in refused
+        if start.event_filter is None:
+            (pending.discard if is_settled else pending.add)(start.name)
+        elif is_settled:
+            filters.add(start.event_filter)
+    return AnsweredWorkflow(workflow=workflow, filters=sorted(filters), pending=sorted(pending))
+
+
+def _filters(observed: ObservedEvent, workflow: JsonObject) -> list[Filter]:
+    """Return the workflow's filters that may have been there when the event came."""
+    there = [
+        each
+        for each in observed.filters.get(workflow["metadata"]["name"], ())
+        if _was_there(each, observed.event)
+    ]
+    return [*default_filters(workflow), *filter_objects(there)]
+
+
+def _open(plain: Start, starts: list[Start], note: AnsweredWorkflow) -> list[Start]:
+    """Return what a workflow that has answered may still start: what was pending or is late."""
+    if plain.name in note.pending:
+        return [plain]
+    status = plain.event.status
+    if status and any(plain.name == each.run for each in status.triggered_runs):
+        return []
+    version = version_of(first_version(plain.event))
+    return [
+        each
+        for each in starts
+        if each.name in note.pending or (each.filter and _is_late(each.filter, note, version))
+    ]
+
+
+def _is_late(asked: Filter, note: AnsweredWorkflow, version: int) -> bool:
+    """Return whether a filter may not have answered yet as it was when the event came."""
+    is_unchanged = 0 < asked.version < version
+    return is_unchanged or (asked.event_filter or "") not in {"", *note.filters}
+
+
+def _was_there(raw: JsonObject, event: JsonObject) -> bool:
+    """Return whether an object is no younger than the event; both times are whole seconds."""
+    if "deletionTimestamp" in raw["metadata"]:
+        return False
+    created = read_time(raw["metadata"].get("creationTimestamp"))
+    happened = read_time(event["metadata"].get("creationTimestamp"))
+    return created is None or happened is None or created <= happened
+
+
+class _Question:
+    """What filters are asked about an event. Those without a payload share what is made ready."""
+
+    def __init__(self, event: WorkflowEvent, questions: Questions) -> None:
+        self._scope = event.spec.scope
+        values: JsonObject = {
+            "input": event.spec.payload,
+            "additional_metadata": event.spec.additional_metadata,
+            "event_id": event.metadata.name,
+            "event_key": event.spec.key,
+        }
+        self._event = Facts(values, questions, "Filter")
+        self._plain = self._event.plus(payload={})
+
+    def ask(self, start: Start) -> Answer:
+        try:
+            is_yes = start.filter is None or self._lets_in(start.filter)
+        except ExpressionError as error:
+            return Answer(start, False, str(error))
+        if is_yes and (problem := start.problem):
+            return Answer(start, False, problem)
+        return Answer(start, is_yes)
+
+    def _lets_in(self, asked: Filter) -> bool:
+        rule = asked.rule
+        if rule.scope != self._scope:
+            return False
+        facts = self._event.plus(payload=rule.payload) if rule.payload else self._plain
+        try:
+            return facts.holds(rule.expression)
+        except ExpressionError as error:
+            raise ExpressionError(f"{asked.place}: {error}") from None

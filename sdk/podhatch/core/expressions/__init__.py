@@ -1,0 +1,1 @@
+"""CEL expressions and JSON Schemas that users write: limits, checks, evaluation."""

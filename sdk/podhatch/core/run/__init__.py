@@ -1,0 +1,1 @@
+"""Decisions about WorkflowRuns: what to start next, and what the status says."""

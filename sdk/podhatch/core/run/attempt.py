@@ -1,0 +1,232 @@
+"""One attempt of a task: its Job, its assignment, and the ConfigMap of a large input.
+
+Called by plan_run when a task is ready. Everything is named by run, task and attempt, so that
+making it twice is refused by the API server.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from podhatch.api import labels, pod
+from podhatch.api.model import JsonObject
+from podhatch.api.names import job_name
+from podhatch.api.run import WorkflowRun
+from podhatch.api.task import TaskSpec
+from podhatch.core.common.observed import Defaults
+from podhatch.core.common.text import cut, json_size
+from podhatch.core.expressions.input_check import input_text
+from podhatch.core.pod.affinity import stay_on
+from podhatch.core.pod.overlay import merged_settings
+from podhatch.core.pod.pods import message_bytes
+from podhatch.core.pod.template import account_of, literal_variable, pod_template
+from podhatch.core.run.trigger_report import (
+    effective_metadata,
+    effective_priority,
+    trigger_report,
+)
+from podhatch.core.workflow.revision import Revision
+
+BACKSTOP_GRACE_SECONDS = 60
+"""The Job's own deadline must never fire before ours."""
+MAX_ERRORS_BYTES = 96 * 1024
+"""Linux takes no variable of 128 KiB or more."""
+_DATA_VOLUME = "data"
+_name = lru_cache(maxsize=65_536)(job_name)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What tells one attempt from all others."""
+
+    run: WorkflowRun
+    task: TaskSpec
+    number: int
+    job: str | None = None
+    """The Job that the status names, once there is one."""
+
+    @property
+    def name(self) -> str:
+        """Name of the attempt's Job, ConfigMap and TaskResult."""
+        if self.job is not None:
+            return self.job
+        metadata = self.run.metadata
+        return _name(metadata.name, metadata.uid, self.task.name, self.number)
+
+    def is_made_by(self, job: JsonObject) -> bool:
+        """Return whether a Job of the run is labelled as this attempt."""
+        names: JsonObject = job["metadata"].get("labels", {})
+        marks = names.get(labels.TASK), names.get(labels.ATTEMPT)
+        return marks == (self.task.name, str(self.number))
+
+    def is_reported_in(self, result: JsonObject) -> bool:
+        """Return whether a TaskResult says that it is of this attempt."""
+        spec: JsonObject = result["spec"]
+        of = spec.get("run"), spec.get("task"), spec.get("attempt")
+        return of == (self.run.metadata.name, self.task.name, self.number)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an attempt takes from the rest of its run."""
+
+    outputs: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    """JSON text of each parent's output; None where it returned nothing."""
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    """For a failure task: the text of each failed task's error."""
+    first_node: str | None = None
+    """The node that a sticky run began on."""
+
+
+def attempt_manifests(
+    attempt: Attempt, revision: Revision, defaults: Defaults, around: Surroundings
+) -> list[JsonObject]:
+    """Return what to create for an attempt, in order: the ConfigMap of a large input, the Job."""
+    template = pod_template(revision, attempt.task, defaults)
+    if defaults.priority_classes and (priority := effective_priority(attempt.run, revision.spec)):
+        template["spec"].setdefault("priorityClassName", labels.PRIORITY_CLASSES[priority])
+    if around.first_node and revision.spec.sticky:
+        stay_on(template["spec"], around.first_node, revision.spec.sticky)
+    input_json = input_text(attempt.run.spec.input)
+    parents_json = _object_text(around.outputs)
+    variables = _identity(attempt, revision, defaults) | _errors(around.errors)
+    before: list[JsonObject] = []
+    if len(input_json.encode()) + len(parents_json.encode()) <= pod.MAX_ENVIRONMENT_BYTES:
+        variables |= {pod.INPUT: input_json, pod.PARENTS: parents_json}
+    else:
+        before = [_config_map(attempt, revision, input_json, parents_json)]
+        variables |= _mount_data(template["spec"], attempt)
+    room = message_bytes(template["spec"])
+    if room < pod.MAX_MESSAGE_BYTES:
+        variables[pod.MESSAGE_BYTES] = str(room)
+    container: JsonObject = template["spec"]["containers"][0]
+    container["env"] = [
+        *(literal_variable(name, value) for name, value in variables.items()),
+        *container["env"],
+    ]
+    metadata: JsonObject = template.setdefault("metadata", {})
+    metadata["labels"] = {**metadata.get("labels", {}), **_labels(attempt, revision)}
+    return [*before, _job(attempt, revision, template)]
+
+
+def _object_text(outputs: Mapping[str, str | None]) -> str:
+    """Put the outputs' texts together without reading them: they stay exactly as they are."""
+    members = (f"{json.dumps(name)}:{text or 'null'}" for name, text in outputs.items())
+    return "{" + ",".join(members) + "}"
+
+
+def _errors(errors: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable of the failed tasks' errors, each cut to its share of the room."""
+    if not errors:
+        return {}
+    frame = json_size(dict.fromkeys(errors, ""))
+    share = (MAX_ERRORS_BYTES - frame) // len(errors)
+    return {pod.ERRORS: _text({name: cut(text, share) for name, text in errors.items()})}
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _identity(attempt: Attempt, revision: Revision, defaults: Defaults) -> dict[str, str]:
+    metadata = attempt.run.metadata
+    variables = {
+        pod.NAMESPACE: metadata.namespace,
+        pod.RUN: metadata.name,
+        pod.RUN_UID: metadata.uid,
+        pod.TASK: attempt.task.name,
+        pod.ATTEMPT: str(attempt.number),
+        pod.RETRY_COUNT: str(attempt.number - 1),
+        pod.MAX_ATTEMPTS: str(attempt.task.retries + 1),
+        pod.METADATA: _text(effective_metadata(attempt.run, revision.spec)),
+    }
+    trigger = trigger_report(attempt.run, revision)
+    if trigger:
+        variables[pod.TRIGGER] = _text(trigger)
+    if account_of(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod), defaults):
+        variables[pod.RESULT] = attempt.name
+    return variables
+
+
+def _mount_data(pod_spec: JsonObject, attempt: Attempt) -> dict[str, str]:
+    volume = {"name": _DATA_VOLUME, "configMap": {"name": attempt.name}}
+    mount = {"name": _DATA_VOLUME, "mountPath": pod.DATA_DIRECTORY, "readOnly": True}
+    pod_spec["volumes"] = [*pod_spec.get("volumes", []), volume]
+    container: JsonObject = pod_spec["containers"][0]
+    container["volumeMounts"] = [*container.get("volumeMounts", []), mount]
+    return {
+        pod.INPUT_FILE: f"{pod.DATA_DIRECTORY}/{pod.INPUT_KEY}",
+        pod.PARENTS_FILE: f"{pod.DATA_DIRECTORY}/{pod.PARENTS_KEY}",
+    }
+
+
+def _metadata(attempt: Attempt, revision: Revision) -> JsonObject:
+    run = attempt.run
+    return {
+        "name": attempt.name,
+        "namespace": run.metadata.namespace,
+        "labels": _labels(attempt, revision),
+        **({"annotations": {labels.REPLAY: str(replay)}} if (replay := run.asked_replays) else {}),
+        "ownerReferences": [
+            {
+                "apiVersion": run.api_version,
+                "kind": run.kind,
+                "name": run.metadata.name,
+                "uid": run.metadata.uid,
+                "controller": True,
+            }
+        ],
+    }
+
+
+def _labels(attempt: Attempt, revision: Revision) -> JsonObject:
+    return {
+        labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+        labels.WORKFLOW: revision.workflow,
+        labels.REVISION: revision.name,
+        labels.RUN: attempt.run.metadata.name,
+        labels.TASK: attempt.task.name,
+        labels.ATTEMPT: str(attempt.number),
+    }
+
+
+def _config_map(
+    attempt: Attempt, revision: Revision, input_json: str, parents_json: str
+) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(attempt, revision),
+        "immutable": True,
+        "data": {pod.INPUT_KEY: input_json, pod.PARENTS_KEY: parents_json},
+    }
+
+
+def backstop_seconds(task: TaskSpec, extended: float = 0.0) -> int:
+    """Return the Job's own deadline, which holds even while no operator runs."""
+    patience = task.schedule_timeout_seconds + task.execution_timeout_seconds + extended
+    return math.ceil(patience) + BACKSTOP_GRACE_SECONDS
+
+
+def _job(attempt: Attempt, revision: Revision, template: JsonObject) -> JsonObject:
+    settings = merged_settings(revision.spec.pod, attempt.task.pod)
+    metadata = _metadata(attempt, revision)
+    metadata["labels"] = {**settings.job_labels, **metadata["labels"]}
+    on_disruption = {
+        "action": "FailJob",
+        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": backstop_seconds(attempt.task),
+            **({"suspend": True} if settings.suspend else {}),
+            "podFailurePolicy": {"rules": [on_disruption]},
+            "template": template,
+        },
+    }

@@ -1,0 +1,215 @@
+"""What is to be deleted: Jobs that were given up, and what is left of runs that ended long ago.
+
+Called by plan_run for what belongs to a run, and by the reconciler for revisions and events.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from podhatch.api import labels
+from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS, MAX_EVENT_TTL_SECONDS
+from podhatch.api.model import JsonObject
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.core.common.decision import Child, PodDeadline
+from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.pod.end import end_of_pod
+from podhatch.core.pod.pods import (
+    attempt_number,
+    container_state,
+    is_controlled_by,
+    outlives_task,
+    read_time,
+    replay_number,
+    true_condition,
+)
+from podhatch.core.run.run_requests import RUN_CANCELLED, replay_due
+from podhatch.core.run.task_status import REPLAYED, cancelled
+from podhatch.core.workflow.revision import Revision, current_revision, is_intact
+
+_GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, "ScheduleTimedOut"})
+BESIDE_GRACE = timedelta(seconds=5)
+"""What runs beside a task's container has so long to end after it."""
+JOB_GRACE = timedelta(seconds=90)
+"""A Job still active so long after its attempt ended has a pod that does not end by itself."""
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """What to delete now, and when to look again."""
+
+    delete: tuple[Child, ...] = ()
+    look_again_at: datetime | None = None
+    end: tuple[PodDeadline, ...] = ()
+
+
+def with_late_attempts(
+    entries: Sequence[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
+) -> list[TaskStatus]:
+    """Return the entries of a run that is over, with the attempts that were made and not noted.
+
+    The operator ended between making such a Job and writing the status. How the tasks ended stays.
+    """
+    noted = {entry.name: entry for entry in entries}
+    for name, job in _active(jobs).items():
+        task, number = _task_of(job), attempt_number(job)
+        if (old := noted.get(task)) is None:
+            made = TaskStatus(name=task, state="Queued", attempt=number, job=name)
+            noted[task] = cancelled(made, RUN_CANCELLED, "the run was over", now)
+        elif number > old.attempt:
+            noted[task] = old.model_copy(update={"attempt": number})
+    return list(noted.values())
+
+
+def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetime) -> CleanUp:
+    """Return the active Jobs of attempts that are over: nothing else stops their pods.
+
+    Only the stored status counts, so that the reason is written down before the pod is stopped.
+    """
+    entries = {entry.name: entry for entry in run.status.tasks} if run.status else {}
+    active = _active(jobs)
+    given_up = {name for name, job in active.items() if _is_given_up(run, entries, name, job)}
+    ends = {
+        name: end + JOB_GRACE
+        for name, job in active.items()
+        if (end := _end_of_attempt(entries.get(_task_of(job)), name, job))
+    }
+    late = {name for name, end in ends.items() if now >= end}
+    waited_for = [end for name, end in ends.items() if name not in given_up | late]
+    delete = tuple(Child("Job", name) for name in active if name in given_up | late)
+    return CleanUp(delete, look_again_at=min(waited_for, default=None))
+
+
+def _is_given_up(
+    run: WorkflowRun, entries: Mapping[str, TaskStatus], name: str, job: JsonObject
+) -> bool:
+    entry, number = entries.get(_task_of(job)), attempt_number(job)
+    # Until the replay is stored, the Job keeps its name from being used again.
+    is_of_other_replay = replay_number(job) != run.asked_replays and not replay_due(run)
+    if entry is None or number > entry.attempt:
+        return is_of_other_replay
+    if entry.job == name:
+        return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
+    reasons = [record.reason for record in entry.attempts if record.attempt == number]
+    if not reasons:
+        return is_of_other_replay or (run.finished and not replay_due(run))
+    # A queue that takes a pod back suspends the Job, which would run again beside its successor.
+    return job["spec"].get("suspend", False) or not _GIVEN_UP.isdisjoint(reasons)
+
+
+def _end_of_attempt(entry: TaskStatus | None, name: str, job: JsonObject) -> datetime | None:
+    """Return when the attempt ended, as the status has it; None while it is under way."""
+    if entry is None:
+        return None
+    if entry.job == name:
+        return entry.finished_at
+    number = attempt_number(job)
+    ends = (record.finished_at for record in entry.attempts if record.attempt == number)
+    return next(ends, None)
+
+
+def _task_of(job: JsonObject) -> str:
+    task: str = job["metadata"]["labels"][labels.TASK]
+    return task
+
+
+def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> CleanUp:
+    """Return the pods whose task has ended, as the status says, and that another container keeps.
+
+    The kubelet ends them and keeps their logs. A container that ends by itself is given a moment.
+    """
+    ends: list[PodDeadline] = []
+    moments: list[datetime] = []
+    for entry in run.status.tasks if run.status else ():
+        job = observed.jobs.get(entry.job or "")
+        if job is None or entry.finished_at is None or not _is_active(job):
+            continue
+        for pod in observed.pods.get(job["metadata"]["name"], ()):
+            if not (is_controlled_by(pod, job) and outlives_task(pod)):
+                continue
+            finished = read_time(container_state(pod)["terminated"].get("finishedAt"))
+            moment = (finished or now) + BESIDE_GRACE
+            if now < moment:
+                moments.append(moment)
+            elif end := end_of_pod(pod, moment):
+                ends.append(end)
+    return CleanUp(end=tuple(ends), look_again_at=min(moments, default=None))
+
+
+def _active(jobs: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    return {name: job for name, job in jobs.items() if _is_active(job)}
+
+
+def _is_active(job: JsonObject) -> bool:
+    if job["metadata"].get("deletionTimestamp"):
+        return False
+    return not (true_condition(job, "Failed") or true_condition(job, "Complete"))
+
+
+def after_the_end(
+    run_name: str,
+    status: WorkflowRunStatus,
+    jobs: Collection[str],
+    revision: Revision | None,
+    defaults: Defaults,
+    now: datetime,
+) -> CleanUp:
+    """Return what of a finished run has lived long enough: first its Jobs, then all of it."""
+    if status.finished_at is None:
+        return CleanUp()
+    own = revision.spec.ttl_seconds_after_finished if revision else None
+    run_ttl = defaults.run_ttl_seconds if own is None else own
+    run_end = None if run_ttl is None else status.finished_at + timedelta(seconds=run_ttl)
+    if run_end and now >= run_end:
+        return CleanUp((Child("WorkflowRun", run_name),))
+    if defaults.job_ttl_seconds is None or not jobs:
+        return CleanUp(look_again_at=run_end)
+    jobs_end = status.finished_at + timedelta(seconds=defaults.job_ttl_seconds)
+    if now >= jobs_end:
+        return CleanUp(tuple(Child("Job", name) for name in jobs), look_again_at=run_end)
+    return CleanUp(look_again_at=min(jobs_end, run_end) if run_end else jobs_end)
+
+
+def unused_revisions(
+    workflow: JsonObject | None,
+    revisions: Mapping[str, JsonObject],
+    in_use: Collection[str],
+) -> tuple[Child, ...]:
+    """Return the revisions no run has pinned, and the shipped sources that only they refer to.
+
+    What has another content than its name says is not ours to delete.
+
+    Args:
+        workflow: as it is now; None when it was deleted.
+        revisions: all of the workflow.
+        in_use: those that runs have pinned.
+    """
+    current = current_revision(workflow).name if workflow else None
+    revisions = {name: each for name, each in revisions.items() if is_intact(each)}
+    unused = [name for name in revisions if name not in in_use and name != current]
+    specs = [revisions[name]["data"]["spec"] for name in revisions if name not in unused]
+    if workflow:
+        specs.append(workflow["spec"])
+    kept = set(_sources(specs))
+    sources = set(_sources(revisions[name]["data"]["spec"] for name in unused)) - kept
+    return tuple(
+        [Child("ControllerRevision", name) for name in unused]
+        + [Child("ConfigMap", name) for name in sorted(sources)]
+    )
+
+
+def _sources(specs: Iterable[JsonObject]) -> Iterable[str]:
+    return [spec["source"]["configMap"] for spec in specs if "source" in spec]
+
+
+def expired(event: JsonObject, now: datetime) -> CleanUp:
+    """Return whether an event has outlived its time, or when it will have.
+
+    Nothing else of the event is read: one that cannot be understood is deleted too.
+    """
+    created = read_time(event["metadata"].get("creationTimestamp")) or now
+    seconds: int = event.get("spec", {}).get("ttlSeconds", DEFAULT_EVENT_TTL_SECONDS)
+    end = created + timedelta(seconds=min(seconds, MAX_EVENT_TTL_SECONDS))
+    if now >= end:
+        return CleanUp((Child("WorkflowEvent", event["metadata"]["name"]),))
+    return CleanUp(look_again_at=end)

@@ -1,0 +1,229 @@
+"""What became of an attempt, from what its pod reported and what Kubernetes saw of it.
+
+The first that is there counts: the TaskResult, the termination message, the end of the task's
+container, the end of its pod, the Job's own end.
+"""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from podhatch.api.model import JsonObject
+from podhatch.api.result import TaskResultSpec
+from podhatch.api.task import TaskSpec
+from podhatch.core.pod.end import (
+    NO_ANSWER,
+    OUTPUT_NOT_JSON,
+    container_end,
+    disruption,
+    execution_deadline,
+    exit_failure,
+    failed_pod,
+    is_full,
+    lost_with_node,
+    overdue_at,
+    own_storage_limit,
+    ran_into_backstop,
+    timed_out,
+    too_large,
+)
+from podhatch.core.pod.pods import container_state, message_bytes, read_time, true_condition
+from podhatch.core.run.ended import Awaited, Ended, container_failure, failure, with_times
+from podhatch.core.run.reported import output_problem
+
+REPORT_GRACE = timedelta(seconds=5)
+"""A report may arrive after the news that the pod ended: two watches, no order between them."""
+_REPORTED_REASONS = {"Failed": "TaskFailed", "TimedOut": "TimedOut", "Cancelled": "TimedOut"}
+_TOLERATED_SKEW = timedelta(seconds=2)
+_JOB_ENDS = ("Failed", "Complete", "FailureTarget", "SuccessCriteriaMet")
+"""Conditions of a Job that has ended, or that waits for its last pod to be gone."""
+
+
+def read_outcome(
+    task: TaskSpec,
+    *,
+    result: JsonObject | None,
+    pod: JsonObject | None,
+    job: JsonObject | None,
+    now: datetime,
+    started: bool = False,
+) -> Ended | Awaited | None:
+    """Return how the attempt ended; None while it is under way.
+
+    Args:
+        task: what was attempted.
+        result: the attempt's TaskResult.
+        pod: its pod.
+        job: its Job.
+        now: the time.
+        started: whether the attempt is known to have run, even if its pod is gone.
+    """
+    report = TaskResultSpec.model_validate(result["spec"]) if result else None
+    if report is not None and report.outcome is not None:
+        return _from_report(_plausible(report, job, now), in_result=True, job=job)
+    terminated: JsonObject | None = container_state(pod).get("terminated") if pod else None
+    if pod and terminated:
+        return _from_container(task, pod, terminated, job, now)
+    if pod and pod.get("status", {}).get("phase") == "Failed":
+        return failed_pod(pod, job)
+    if pod is None and started and job and job["spec"].get("suspend"):
+        return failure("PodDeleted", "its Job was suspended while it ran", disrupted=True)
+    return (_from_silent_node(task, pod, job, now) if pod else None) or _from_job(job, now)
+
+
+def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) -> TaskResultSpec:
+    """Return the report with times between the Job's creation and now: conditions count from them.
+
+    A pod's clock may be wrong, and so may what it says of the time.
+    """
+
+    def bounded(moment: datetime | None) -> datetime | None:
+        if moment is None or moment.tzinfo is None:
+            return None
+        created = read_time(job["metadata"]["creationTimestamp"]) if job else None
+        return min(max(moment, created or moment), now)
+
+    started_at, finished_at = bounded(report.started_at), bounded(report.finished_at)
+    return report.model_copy(update={"started_at": started_at, "finished_at": finished_at})
+
+
+def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> Ended:
+    if report.outcome == "Succeeded":
+        if report.output is not None and (problem := output_problem(report.output)):
+            refused = f"the output that the task reported is not JSON: {problem}"
+            return replace(
+                failure(OUTPUT_NOT_JSON, refused),
+                started_at=report.started_at,
+                finished_at=report.finished_at,
+            )
+        return Ended(
+            "Succeeded",
+            output=report.output,
+            output_in_result=in_result,
+            started_at=report.started_at,
+            finished_at=report.finished_at,
+        )
+    error = report.error
+    outcome = report.outcome or "Failed"
+    if outcome == "Cancelled" and not report.retryable:  # a drained pod may be tried again
+        return Ended(
+            "Cancelled",
+            reason="CancelledItself",
+            message=error.message if error else "the task cancelled itself",
+            error_type=error.type if error else outcome,
+            started_at=report.started_at,
+            finished_at=report.finished_at,
+            retryable=False,
+        )
+    stopped = outcome == "Cancelled" and not ran_into_backstop(job)
+    return Ended(
+        "Failed",
+        reason="Terminated" if stopped else _REPORTED_REASONS[outcome],
+        message=f"{error.type}: {error.message}" if error else outcome,
+        error_type=error.type if error else outcome,
+        traceback=error.traceback if error else None,
+        started_at=report.started_at,
+        finished_at=report.finished_at,
+        disrupted=stopped,
+        retryable=report.retryable,
+        retry_after=report.retry_after_seconds,
+    )
+
+
+def _from_container(
+    task: TaskSpec, pod: JsonObject, terminated: JsonObject, job: JsonObject | None, now: datetime
+) -> Ended | Awaited:
+    message: str = terminated.get("message", "")
+    report = _read_report(message) if task.python else None
+    if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
+        return _from_report(_plausible(report, job, now), in_result=False, job=job)
+    until = _grace_end(terminated.get("finishedAt"), now)
+    if task.python and task.cluster_access != "none" and now < until:
+        return Awaited(until)
+    if terminated.get("reason") == "OOMKilled":
+        return exit_failure(terminated)
+    if report is not None:
+        return with_times(
+            failure(
+                "ReportLost",
+                "the output is longer than a termination message, and its TaskResult never arrived",
+                disrupted=True,
+            ),
+            terminated,
+        )
+    if lost := disruption(pod, job, terminated):
+        return lost
+    if exceeded := own_storage_limit(pod):
+        return with_times(exceeded, terminated)
+    if task.python:
+        return _python_exit(terminated, message_bytes(pod["spec"]))
+    return container_end(task, pod, terminated)
+
+
+def _read_report(message: str) -> TaskResultSpec | None:
+    """Return the runner's report; None for anything else, since a task may write here as well."""
+    try:
+        report = TaskResultSpec.model_validate_json(message)
+    except ValidationError:
+        return None
+    return report if report.outcome else None
+
+
+def _truncated(message: str) -> bool:
+    return bool(json.loads(message).get("truncated"))
+
+
+def _python_exit(terminated: JsonObject, room: int) -> Ended:
+    if terminated.get("exitCode") == 0:
+        if is_full(terminated.get("message", ""), room):
+            return too_large(terminated, room)
+        return container_failure(
+            terminated,
+            "NoReport",
+            "the process ended with exit code 0 and reported "
+            "nothing: did the task end the interpreter itself?",
+        )
+    return exit_failure(terminated)
+
+
+def _from_silent_node(
+    task: TaskSpec, pod: JsonObject, job: JsonObject | None, now: datetime
+) -> Ended | Awaited | None:
+    """Judge a pod that was to end, once its node has said nothing for too long."""
+    if last_moment := read_time(pod["metadata"].get("deletionTimestamp")):
+        until = last_moment + NO_ANSWER
+        return lost_with_node(pod, job) if now >= until else Awaited(until)
+    deadline = execution_deadline(task, pod)
+    if deadline and now >= overdue_at(deadline, pod):
+        return timed_out(task, ", and its node does not answer")
+    return None
+
+
+def _from_job(job: JsonObject | None, now: datetime) -> Ended | Awaited | None:
+    """Judge by the Job alone, once the pod's own news have had their time."""
+    if job is None:
+        return failure(
+            "JobDeleted",
+            "the attempt's Job was deleted before its pod reported",
+            disrupted=True,
+        )
+    found = (true_condition(job, name) for name in _JOB_ENDS)
+    over = next((each for each in found if each), None)
+    if over is None:
+        return None
+    until = _grace_end(over.get("lastTransitionTime"), now)
+    if now < until:
+        return Awaited(until)
+    reason = {"DeadlineExceeded": "TimedOut", "PodFailurePolicy": "Disrupted"}.get(
+        over.get("reason", ""), "PodLost"
+    )
+    words = over.get("message") or "the pod is gone"
+    return failure(reason, f"the pod left no report: {words}", disrupted=reason != "TimedOut")
+
+
+def _grace_end(ended: str | None, now: datetime) -> datetime:
+    """Return until when to wait; a time in the future is another clock's, and not waited for."""
+    moment = read_time(ended)
+    return moment + REPORT_GRACE if moment and moment <= now + _TOLERATED_SKEW else now

@@ -1,0 +1,83 @@
+"""Is a failed attempt tried again, and when? Called by the task's progress when an attempt ended.
+
+A failure of the task's own uses up its retries. An attempt that was lost through no fault of its
+own (evicted, preempted, its node or pod gone) has a counter of its own, and never uses a retry.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus
+from podhatch.api.task import MAX_BACKOFF_SECONDS, TaskSpec
+from podhatch.core.run.ended import Ended
+
+MAX_DISRUPTION_WAIT = 60.0
+
+
+@dataclass(frozen=True)
+class Again:
+    """The attempt is followed by another one."""
+
+    at: datetime
+    reason: str
+    message: str
+    retries: int
+    disruptions: int
+
+
+def next_attempt(
+    task: TaskSpec, status: TaskStatus, ended: Ended, seed: str, now: datetime
+) -> Again | None:
+    """Return when to try again; None if the attempt's end is the task's.
+
+    Args:
+        task: the task.
+        status: its counters.
+        ended: how the attempt ended.
+        seed: what makes this attempt's jitter its own.
+        now: the time.
+    """
+    if ended.state == "Succeeded":
+        return None
+    since = min(ended.finished_at or now, now)
+    if ended.disrupted:
+        if status.disruptions >= MAX_DISRUPTIONS:
+            return None
+        count = status.disruptions + 1
+        wait = 0.0 if count == 1 else min(2.0 ** (count - 1), MAX_DISRUPTION_WAIT)
+        message = f"the attempt was lost ({ended.message}) and is made again, number {count} of "
+        return Again(
+            since + timedelta(seconds=wait),
+            "Disrupted",
+            f"{message}{MAX_DISRUPTIONS}",
+            status.retries,
+            count,
+        )
+    if not ended.retryable or status.retries >= task.retries:
+        return None
+    count = status.retries + 1
+    wait = _backoff(task, count, seed)
+    if ended.retry_after is not None:
+        wait = min(ended.retry_after, MAX_BACKOFF_SECONDS)
+    return Again(
+        since + timedelta(seconds=wait),
+        "Retrying",
+        f"retry {count} of {task.retries} after: {ended.message}",
+        count,
+        status.disruptions,
+    )
+
+
+def _backoff(task: TaskSpec, retry: int, seed: str) -> float:
+    """Return the wait before a retry, in seconds: min(max, factor ** n), less the jitter."""
+    if task.backoff_factor is None:
+        return 0.0
+    longest = float(task.backoff_max_seconds or MAX_BACKOFF_SECONDS)
+    wait = min(longest, task.backoff_factor**retry)
+    return wait * (1 - (task.backoff_jitter or 0.0) * _chance(seed))
+
+
+def _chance(seed: str) -> float:
+    """Return a number from 0 to 1 that looks like chance, and is the same for the same seed."""
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4]) / 2**32

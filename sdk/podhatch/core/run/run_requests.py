@@ -1,0 +1,76 @@
+"""What the user wants of a run that exists: to cancel it, or to replay it. Called by plan_run."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
+from podhatch.api.task import TaskSpec
+from podhatch.core.pod.pods import attempt_number, replay_number
+from podhatch.core.run.task_status import cancelled, kept, replayed
+
+RUN_CANCELLED = "RunCancelled"
+_KEPT_STATES = frozenset({"Succeeded", "Skipped"})
+
+
+def is_cancelled(run: WorkflowRun) -> bool:
+    """Whether the run is to be cancelled."""
+    return run.spec.desired_state == "Cancelled"
+
+
+def replay_due(run: WorkflowRun) -> bool:
+    """Whether the run is to start over and has not yet. A cancelled run has to be revived too."""
+    done = run.status.replays if run.status else 0
+    return run.asked_replays > done and not is_cancelled(run)
+
+
+def with_cancellation(
+    entries: Iterable[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
+) -> list[TaskStatus]:
+    """Return the entries after a cancel: what has not ended ends now.
+
+    Attempts that were made and not noted yet are noted, or nothing would stop their pods.
+    """
+    noted = {entry.name: entry for entry in entries}
+    for name, job in jobs.items():
+        task, number = job["metadata"]["labels"][labels.TASK], attempt_number(job)
+        old = noted.get(task) or TaskStatus(name=task, state="Pending")
+        if number > old.attempt and old.state not in TERMINAL_STATES:
+            noted[task] = kept(old, state="Queued", attempt=number, job=name)
+    return [
+        entry
+        if entry.state in TERMINAL_STATES
+        else cancelled(entry, RUN_CANCELLED, "the run was cancelled", now)
+        for entry in noted.values()
+    ]
+
+
+def with_replay(
+    run: WorkflowRun,
+    old: Mapping[str, TaskStatus],
+    tasks: Iterable[TaskSpec],
+    jobs: Mapping[str, JsonObject],
+    now: datetime,
+) -> dict[str, TaskStatus]:
+    """Return the entries after a replay: all tasks start over, or those that failed and below.
+
+    The tasks come with parents before children. The failure task, which is none of them, has the
+    new failures to wait for.
+    """
+    failed_only = run.spec.replay is not None and run.spec.replay.failed_only
+    kept_tasks: set[str] = set()
+    for task in tasks:
+        entry = old.get(task.name)
+        keeps = failed_only and entry is not None and entry.state in _KEPT_STATES
+        if keeps and kept_tasks.issuperset(task.parents):
+            kept_tasks.add(task.name)
+    entries = {
+        name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
+    }
+    for job in jobs.values():  # those made before and not noted: their numbers are taken
+        task, number = job["metadata"]["labels"][labels.TASK], attempt_number(job)
+        entry = entries.get(task) or TaskStatus(name=task, state="Pending")
+        if replay_number(job) != run.asked_replays and number > entry.attempt:
+            entries[task] = entry.model_copy(update={"attempt": number})
+    return entries

@@ -1,0 +1,155 @@
+"""The entries of a run's status: how each is made from the one before it.
+
+Every new entry keeps the task's counters and its record of earlier attempts, and nothing else.
+"""
+
+from datetime import datetime
+from typing import TypedDict, Unpack
+
+from podhatch.api.run import (
+    MAX_ATTEMPT_RECORDS,
+    MAX_ERROR_MESSAGE,
+    MAX_RECORD_MESSAGE,
+    MAX_TRACEBACK,
+    AttemptRecord,
+    TaskError,
+    TaskState,
+    TaskStatus,
+)
+from podhatch.core.run.ended import Ended
+from podhatch.core.run.retry import Again
+
+MAX_TASK_MESSAGE = 2000
+REPLAYED = "Replayed"
+
+
+class EntryFields(TypedDict, total=False):
+    """What a new entry says beside the counters."""
+
+    state: TaskState
+    reason: str | None
+    message: str | None
+    attempt: int
+    job: str | None
+    node: str | None
+    queued_at: datetime | None
+    met: list[str]
+
+
+def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
+    """Return a new entry of the task with its counters and records."""
+    counters = TaskStatus(
+        name=old.name,
+        state=old.state,
+        attempt=old.attempt,
+        retries=old.retries,
+        disruptions=old.disruptions,
+        attempts=old.attempts,
+    )
+    return counters.model_copy(update=dict(fields))
+
+
+def bounded(text: str) -> str:
+    """Return a message that fits its field."""
+    return text if len(text) <= MAX_TASK_MESSAGE else text[: MAX_TASK_MESSAGE - 1] + "…"
+
+
+def over(current: TaskStatus, ended: Ended, now: datetime) -> TaskStatus:
+    """Return the entry of a task whose last attempt is the last."""
+    changes = {
+        "state": ended.state,
+        "reason": ended.reason,
+        "message": bounded(ended.message) or None,
+        "exit_code": ended.exit_code,
+        "started_at": ended.started_at,
+        "finished_at": ended.finished_at or now,
+        "error": _error(ended),
+    }
+    return current.model_copy(update=changes)
+
+
+def to_be_tried_again(current: TaskStatus, ended: Ended, again: Again, now: datetime) -> TaskStatus:
+    """Return the entry of a task between two attempts; the one that ended becomes a record."""
+    record = AttemptRecord(
+        attempt=current.attempt,
+        reason=ended.reason or ended.state,
+        message=ended.message[:MAX_RECORD_MESSAGE],
+        node=current.node,
+        started_at=ended.started_at,
+        finished_at=ended.finished_at or now,
+        exit_code=ended.exit_code,
+    )
+    changes = {
+        "state": "Queued",
+        "reason": again.reason,
+        "message": bounded(again.message),
+        "retries": again.retries,
+        "disruptions": again.disruptions,
+        "next_attempt_at": again.at,
+        "attempts": [*current.attempts, record][-MAX_ATTEMPT_RECORDS:],
+    }
+    return kept(current).model_copy(update=changes)
+
+
+def replayed(old: TaskStatus, now: datetime) -> TaskStatus:
+    """Return the entry of a task that starts over; its last attempt becomes a record."""
+    records = list(old.attempts)
+    if old.job:
+        records.append(
+            AttemptRecord(
+                attempt=old.attempt,
+                reason=REPLAYED,
+                message=f"was {old.state} when the run was replayed",
+                node=old.node,
+                started_at=old.started_at,
+                finished_at=old.finished_at or now,
+                exit_code=old.exit_code,
+            )
+        )
+    return TaskStatus(
+        name=old.name,
+        state="Pending",
+        attempt=old.attempt,
+        attempts=records[-MAX_ATTEMPT_RECORDS:],
+    )
+
+
+def cancelled(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskStatus:
+    """Return the entry of a task that ends without an outcome of its own."""
+    return _ended_by_us(old, "Cancelled", reason, message, when)
+
+
+def skipped(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskStatus:
+    """Return the entry of a task that was not needed."""
+    return _ended_by_us(old, "Skipped", reason, message, when)
+
+
+def failed(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskStatus:
+    """Return the entry of a task that fails without an attempt to blame."""
+    entry = _ended_by_us(old, "Failed", reason, message, when)
+    error = TaskError(type=reason, message=message[:MAX_ERROR_MESSAGE])
+    return entry.model_copy(update={"error": error})
+
+
+def _ended_by_us(
+    old: TaskStatus, state: TaskState, reason: str, message: str, when: datetime
+) -> TaskStatus:
+    changes = {
+        "state": state,
+        "reason": reason,
+        "message": bounded(message),
+        "next_attempt_at": None,
+        "finished_at": when,
+    }
+    return old.model_copy(update=changes)
+
+
+def _error(ended: Ended) -> TaskError | None:
+    if ended.state == "Succeeded":
+        return None
+    traceback = ended.traceback[-MAX_TRACEBACK:] if ended.traceback else None
+    return TaskError(
+        type=ended.error_type[:256],
+        message=ended.message.removeprefix(f"{ended.error_type}: ")[:MAX_ERROR_MESSAGE],
+        traceback=traceback,
+    )

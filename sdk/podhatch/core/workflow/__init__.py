@@ -1,0 +1,1 @@
+"""Decisions about Workflows: whether runs of it can start, and its pinned revisions."""

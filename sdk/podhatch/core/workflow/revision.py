@@ -1,0 +1,133 @@
+"""Pinned workflows: a run goes on with the workflow it started with, whatever happens to it.
+
+Each content of a Workflow's spec is kept as a ControllerRevision. Called by plan_run.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.api.names import short_hash, slug
+from podhatch.api.run import WorkflowRun
+from podhatch.api.task import TaskSpec
+from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.common.observed import Observed
+from podhatch.core.workflow.dag import leaves_of, topological_order
+from podhatch.core.workflow.hooks import graph_of
+
+HASH_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A pinned content of a workflow."""
+
+    name: str
+    workflow: str
+    """Name of the Workflow object."""
+    spec: WorkflowSpec
+
+    @property
+    def true_name(self) -> str:
+        """The workflow's name as its author wrote it."""
+        return self.spec.name or self.workflow
+
+    @cached_property
+    def graph(self) -> list[TaskSpec]:
+        """The tasks in the workflow's order, with the success task."""
+        return graph_of(self.spec)
+
+    @cached_property
+    def order(self) -> list[TaskSpec]:
+        """The tasks of the graph, parents before children."""
+        return topological_order(self.graph)
+
+    @cached_property
+    def event_keys(self) -> frozenset[str]:
+        """Keys of all events that some task waits for."""
+        leaves = (leaf for task in self.graph for _, leaf in leaves_of(task))
+        return frozenset(leaf.event.key for leaf in leaves if leaf.event)
+
+
+def current_revision(workflow: JsonObject) -> Revision:
+    """Return the revision that the workflow's present content is."""
+    name: str = workflow["metadata"]["name"]
+    content = _content(workflow["spec"])
+    return _parsed(_name(name, content), name, content)
+
+
+@lru_cache(maxsize=64)
+def _name(workflow: str, content: str) -> str:
+    return f"{slug(workflow, 50)}-{short_hash(content, HASH_LENGTH)}"
+
+
+def _content(spec: JsonObject) -> str:
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=64)
+def _parsed(name: str, workflow: str, content: str) -> Revision:
+    """Read a revision's content; the many runs of a workflow share it."""
+    return Revision(name, workflow, WorkflowSpec.model_validate(json.loads(content)))
+
+
+def pinned_revision_name(run: WorkflowRun, jobs: Iterable[JsonObject]) -> str | None:
+    """Return the revision the run has started with: from its status, else from any Job of it.
+
+    The Jobs tell when the operator ended after creating one and before writing the status.
+    """
+    if run.status and run.status.revision:
+        return run.status.revision
+    return next((job["metadata"]["labels"][labels.REVISION] for job in jobs), None)
+
+
+def pinned_revision(name: str, observed: Observed) -> Revision | None:
+    """Return the named revision from the cluster, if its content is what its name says."""
+    stored = observed.revisions.get(name)
+    if stored is None or not is_intact(stored):
+        return None
+    workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
+    return _parsed(name, workflow, _content(stored["data"]["spec"]))
+
+
+def is_intact(revision: JsonObject) -> bool:
+    """Return whether the content of a ControllerRevision has the hash in its name.
+
+    Whoever made it does not matter then. It has no owner, since runs that are under way hold on to
+    it when their Workflow is deleted.
+    """
+    metadata: JsonObject = revision["metadata"]
+    workflow: str = metadata.get("labels", {}).get(labels.WORKFLOW, "")
+    spec = revision.get("data", {}).get("spec")
+    return spec is not None and metadata["name"] == _name(workflow, _content(spec))
+
+
+def find_revision(name: str, observed: Observed) -> Revision | None:
+    """Return the named revision from the cluster, or from the workflow if it still is the same."""
+    if stored := pinned_revision(name, observed):
+        return stored
+    if observed.workflow and (current := current_revision(observed.workflow)).name == name:
+        return current
+    return None
+
+
+def revision_manifest(revision: Revision, workflow: JsonObject) -> JsonObject:
+    """Return the ControllerRevision that pins the workflow as it is."""
+    metadata: JsonObject = workflow["metadata"]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": revision.name,
+            "namespace": metadata["namespace"],
+            "labels": {
+                labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
+                labels.WORKFLOW: metadata["name"],
+            },
+        },
+        "revision": metadata.get("generation", 1),
+        "data": {"spec": workflow["spec"]},
+    }

@@ -1,0 +1,124 @@
+"""Decide what to say of a Workflow: can runs of it start? Called by the reconciler."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from podhatch.api.model import Condition, JsonObject
+from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
+from podhatch.api.workflow import Workflow, WorkflowSpec
+from podhatch.core.common.condition import find_condition
+from podhatch.core.common.observed import Refusal
+from podhatch.core.common.plan_failure import PLAN_FAILED
+from podhatch.core.common.validity import VALID, CheckPlan, Problem, check_plan
+from podhatch.core.cron.declared import cron_problems
+from podhatch.core.event.key import event_problems
+from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
+from podhatch.core.expressions.input_check import schema_problem
+from podhatch.core.pod.check import is_invalid, pod_problems, refusal_problems
+from podhatch.core.workflow.dag import shape_problems
+
+POD_INVALID = "PodInvalid"
+_NO_REFUSALS: Mapping[str, Refusal] = MappingProxyType({})
+
+
+def workflow_problems(
+    spec: WorkflowSpec, questions: Questions, max_access: ClusterAccess = "spawn"
+) -> list[str]:
+    """Say what keeps runs of this workflow from starting, a sentence with its field each."""
+    schema = schema_problem(spec.input_schema, questions) if spec.input_schema is not None else None
+    return [
+        *shape_problems(spec, questions),
+        *event_problems(spec, questions),
+        *cron_problems(spec),
+        *pod_problems(spec),
+        *([schema] if schema else []),
+        *_access_problems(spec, max_access),
+    ]
+
+
+def _access_problems(spec: WorkflowSpec, maximum: ClusterAccess) -> list[str]:
+    """Say which tasks ask for more access to the cluster than the chart allows."""
+    tasks = [*spec.tasks, *(hook for hook in (spec.on_failure_task, spec.on_success_task) if hook)]
+    allowed = CLUSTER_ACCESS.index(maximum)
+    return [
+        f"task {task.name}: clusterAccess: {task.cluster_access} is more than {maximum}, the most "
+        "that this cluster allows; ask for less, or have taskDefaults.maxClusterAccess of the "
+        "chart raised"
+        for task in tasks
+        if task.python is not None and CLUSTER_ACCESS.index(task.cluster_access) > allowed
+    ]
+
+
+def invalid_reason(questions: Questions) -> str:
+    """Return why a workflow that has problems cannot run, in one word."""
+    return TOO_EXPENSIVE if questions.met_limit else "WorkflowInvalid"
+
+
+def needs_dry_run(workflow: JsonObject, answers: Answers) -> bool:
+    """Whether the API server has not been asked yet about the pods of this generation.
+
+    The answers must be those of a plan that has nothing to evaluate.
+    """
+    parsed = Workflow.model_validate(workflow)
+    if workflow_problems(parsed.spec, Questions(answers)):
+        return False
+    condition = _stored_condition(parsed)
+    return condition is None or condition.reason == PLAN_FAILED
+
+
+def plan_workflow(
+    workflow: JsonObject,
+    now: datetime,
+    refused: Mapping[str, Refusal] = _NO_REFUSALS,
+    refused_pods: Mapping[str, Refusal] | None = None,
+    max_access: ClusterAccess = "spawn",
+    answers: Answers = NO_ANSWERS,
+) -> CheckPlan:
+    """Return the workflow's new status.
+
+    Args:
+        workflow: as it is now.
+        now: the time.
+        refused: by schedule, the crons of its onCrons that the API server did not accept.
+        refused_pods: by field, what a dry run of its pods did not accept; None when none was made:
+            then the answer for this generation counts that the status holds.
+        max_access: the most that its tasks may ask for.
+        answers: what is known of its expressions and its schema.
+    """
+    questions = Questions(answers)
+    parsed = Workflow.model_validate(workflow)
+    problems = workflow_problems(parsed.spec, questions, max_access)
+    problem = (
+        Problem(invalid_reason(questions), "; ".join(problems))
+        if problems
+        else _cron_problem(refused) or _pod_problem(parsed, refused_pods)
+    )
+    return check_plan(parsed.status, parsed.metadata, problem, questions, now)
+
+
+def _cron_problem(refused: Mapping[str, Refusal]) -> Problem | None:
+    refusals = [
+        f"onCrons: the CronWorkflow of {schedule!r} was refused, and is tried again: "
+        f"{refusal.message}"
+        for schedule, refusal in refused.items()
+    ]
+    return Problem("CronRefused", "; ".join(refusals)) if refusals else None
+
+
+def _pod_problem(workflow: Workflow, refused: Mapping[str, Refusal] | None) -> Problem | None:
+    if refused is not None:
+        invalid = {place: refusal for place, refusal in refused.items() if is_invalid(refusal)}
+        return Problem(POD_INVALID, "; ".join(refusal_problems(invalid))) if invalid else None
+    condition = _stored_condition(workflow)
+    if condition is None or condition.reason != POD_INVALID:
+        return None
+    return Problem(POD_INVALID, condition.message)
+
+
+def _stored_condition(workflow: Workflow) -> Condition | None:
+    """Return what the status says of this generation."""
+    conditions = workflow.status.conditions if workflow.status else []
+    condition = find_condition(conditions, VALID)
+    current = condition and condition.observed_generation == workflow.metadata.generation
+    return condition if current else None

@@ -1,0 +1,186 @@
+"""A workflow as objects of the cluster: what the client applies and `to_yaml()` prints.
+
+Pure but for the source tree it reads. Imports pydantic, so only runs and `to_yaml()` import it.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from podhatch.api.event_filter import FilterRule
+from podhatch.api.labels import API_VERSION, CONTENT_HASH
+from podhatch.api.model import JsonObject
+from podhatch.api.names import object_name, short_hash
+from podhatch.api.task import HookSpec, TaskSpec
+from podhatch.api.workflow import Source, WorkflowSpec
+from podhatch.client.json_object import json_object
+from podhatch.client.starting.manifest import Manifest
+from podhatch.definitions.manifest.access import needed_access
+from podhatch.definitions.manifest.location import Location, is_installed, locate, locate_here
+from podhatch.definitions.manifest.parts import conditions_of, pod_settings
+from podhatch.definitions.manifest.source import source_config_map
+from podhatch.definitions.options.default_filter import DefaultFilter
+from podhatch.definitions.options.expressions import check_expressions, check_filters
+from podhatch.definitions.options.labels import DesiredWorkerLabel
+from podhatch.definitions.options.validator import check_output
+from podhatch.definitions.running.input import dump_input, input_schema
+from podhatch.errors import InvalidRun
+from podhatch.values.codec import describe
+
+if TYPE_CHECKING:
+    from podhatch.api.pod_settings import PodSettings
+    from podhatch.definitions.task import Task
+    from podhatch.definitions.workflow import Workflow
+
+Spec = TypeVar("Spec", TaskSpec, HookSpec)
+IMAGE_VARIABLE = "PODHATCH_IMAGE"
+
+
+def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
+    """Return the objects that make a workflow; without its source where nothing is shipped.
+
+    Raises:
+        ValueError: It has no task, no pod could find a task's code, the source is too large, an
+            expression is not CEL, or a task's return type cannot be read or used.
+    """
+    if not workflow.tasks:
+        raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
+    image = workflow.settings.image or os.environ.get(IMAGE_VARIABLE) or None
+    where = locate if ship else locate_here
+    locations = {task.name: where(task.subject, task.fn) for task in workflow.all_tasks}
+    for task in workflow.tasks:
+        check_expressions(task)
+    for task in workflow.all_tasks:
+        check_output(task.subject, task.output_validator)
+    check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
+    source = None
+    if ship and image is None and not all(task.settings.image for task in workflow.all_tasks):
+        source = source_config_map(_root(workflow.name, [*locations.values()]))
+    try:
+        spec = _spec(workflow, image, source, locations)
+    except ValidationError as error:
+        raise ValueError(f"workflow {workflow.name!r}: {describe(error)}") from None
+    content_hash = short_hash(json.dumps(spec, sort_keys=True), 16)
+    metadata: JsonObject = {"name": object_name(workflow.name)}
+    if workflow.target.namespace:
+        metadata["namespace"] = workflow.target.namespace
+        if source:
+            source["metadata"]["namespace"] = workflow.target.namespace
+    metadata["annotations"] = {CONTENT_HASH: content_hash}
+    document: JsonObject = {
+        "apiVersion": API_VERSION,
+        "kind": "Workflow",
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return Manifest(metadata["name"], content_hash, document, source)
+
+
+def _spec(
+    workflow: "Workflow[Any]",
+    image: str | None,
+    source: JsonObject | None,
+    locations: Mapping[str, Location],
+) -> JsonObject:
+    settings = workflow.settings
+    return WorkflowSpec(
+        name=workflow.name if workflow.name != object_name(workflow.name) else None,
+        description=settings.description,
+        version=settings.version,
+        image=image,
+        image_pull_policy=settings.image_pull_policy,
+        source=Source(config_map=source["metadata"]["name"]) if source else None,
+        input_schema=input_schema(workflow.name, workflow.input_validator),
+        tasks=[_checked(TaskSpec, task, locations) for task in workflow.tasks],
+        on_failure_task=_hook(workflow.failure_task, locations),
+        on_success_task=_hook(workflow.success_task, locations),
+        pod=cast("PodSettings | None", pod_settings(settings.pod)),
+        on_events=list(settings.on_events),
+        on_crons=list(settings.on_crons),
+        cron_input=_cron_input(workflow),
+        default_filters=[
+            _filter_rule(f"workflow {workflow.name!r}: default_filters[{index}]", each)
+            for index, each in enumerate(settings.default_filters)
+        ],
+        default_additional_metadata=dict(settings.default_additional_metadata),
+        default_priority=settings.default_priority,
+        sticky=settings.sticky.value if settings.sticky else None,
+        ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
+    ).to_wire()
+
+
+def _filter_rule(subject: str, each: DefaultFilter) -> FilterRule:
+    payload = json_object(f"{subject}.payload", each.payload)
+    return FilterRule(expression=each.expression, scope=each.scope, payload=payload)
+
+
+def _cron_input(workflow: "Workflow[Any]") -> JsonObject | None:
+    """Return the input of what `on_crons` start; without any it must do without."""
+    if not workflow.settings.on_crons:
+        return None
+    try:
+        return dump_input(workflow.name, workflow.input_validator, workflow.cron_input) or None
+    except InvalidRun as error:
+        raise ValueError(f"workflow {workflow.name!r}: cron_input: {error}") from None
+
+
+def _hook(task: "Task[Any, object] | None", locations: Mapping[str, Location]) -> HookSpec | None:
+    return _checked(HookSpec, task, locations) if task else None
+
+
+def _checked(
+    model: type[Spec], task: "Task[Any, object]", locations: Mapping[str, Location]
+) -> Spec:
+    try:
+        return model.model_validate(_fields(task, locations[task.name]))
+    except ValidationError as error:
+        raise ValueError(f"{task.subject}: {describe(error)}") from None
+
+
+def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
+    """Return the fields of a task's or hook's spec; a hook takes those that it has."""
+    settings = task.settings
+    return {
+        **vars(settings),
+        "cluster_access": settings.cluster_access or needed_access(task),
+        "name": task.name,
+        "python": location.python,
+        "parents": [parent.name for parent in task.parents],
+        "desired_worker_labels": [_label(one) for one in settings.desired_worker_labels],
+        "wait_for": conditions_of(settings.wait_for),
+        "skip_if": conditions_of(settings.skip_if),
+        "cancel_if": conditions_of(settings.cancel_if),
+        "pod": pod_settings(settings.pod),
+    }
+
+
+def _label(label: DesiredWorkerLabel) -> JsonObject:
+    return {
+        "key": label.key,
+        "value": str(label.value),
+        "comparator": "".join(word.capitalize() for word in label.comparator.name.split("_")),
+        "required": label.required,
+        "weight": label.weight or 100,
+    }
+
+
+def _root(workflow: str, locations: Sequence[Location]) -> Path:
+    """Return the one folder that holds the code of all tasks."""
+    roots = {location.root for location in locations}
+    root = roots.pop()
+    if roots:
+        found = ", ".join(sorted(str(each) for each in (root, *roots)))
+        raise ValueError(
+            f"workflow {workflow!r}: its tasks are imported from several folders ({found}), and "
+            "one can be shipped: bring them together, or build an image and pass image="
+        )
+    if root is None or is_installed(root):
+        raise ValueError(
+            f"workflow {workflow!r}: its code is an installed package ({locations[0].python}), "
+            "which is not shipped: build an image that holds it, and pass image="
+        )
+    return root

@@ -1,0 +1,185 @@
+"""What a task may wait for, or be skipped or cancelled by: sleeps, events, its parents' outputs.
+
+As users write them, and checked. Standard library only, since definitions are loaded in every pod.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from podhatch.duration import Duration, seconds
+
+if TYPE_CHECKING:
+    from podhatch.definitions.task import Task
+
+MAX_CONDITIONS = 16
+RUN_START: Final = "RunStart"
+"""`consider_events_since`: every event since the run was created counts."""
+
+
+@dataclass(frozen=True)
+class SleepCondition:
+    """Holds so long after all parents have ended.
+
+    Attributes:
+        duration: A timedelta, or a text such as `1h30m`.
+        readable_data_key: Name of the condition, unique in its task.
+    """
+
+    duration: Duration
+    readable_data_key: str | None = None
+
+    @property
+    def data_key(self) -> str:
+        """The condition's name: as given, or made of its duration."""
+        return self.readable_data_key or f"sleep:{seconds(self.duration):g}s"
+
+
+@dataclass(frozen=True)
+class UserEventCondition:
+    """Holds once an event with this key was pushed.
+
+    Attributes:
+        event_key: Key of the event.
+        expression: CEL over the event's payload, which is called `input`; by default any will do.
+        readable_data_key: Name of the condition, unique in its task; by default the event's key.
+        scope: Only events of this scope count; by default those of any.
+        consider_events_since: A time with its zone, or RUN_START: events from then on count. By
+            default those that were pushed after all parents had ended.
+        from_people: Only events count that a person pushed: neither a task nor another program with
+            a service account.
+    """
+
+    event_key: str
+    expression: str | None = None
+    readable_data_key: str | None = None
+    scope: str | None = None
+    consider_events_since: datetime | Literal["RunStart"] | None = None
+    from_people: bool = False
+
+    @property
+    def data_key(self) -> str:
+        """The condition's name: as given, or the event's key."""
+        return self.readable_data_key or self.event_key
+
+
+@dataclass(frozen=True)
+class ParentCondition:
+    """Holds if the expression is true of a parent's output.
+
+    Attributes:
+        parent: One of the task's parents.
+        expression: CEL over the parent's `output`, and the run's `input`.
+        readable_data_key: Name of the condition, unique in its task.
+    """
+
+    parent: "Task[Any, Any]"
+    expression: str
+    readable_data_key: str | None = None
+
+    @property
+    def data_key(self) -> str:
+        """The condition's name: as given, or made of parent and expression."""
+        return self.readable_data_key or f"parent:{self.parent.name}:{self.expression}"
+
+
+Condition: TypeAlias = SleepCondition | UserEventCondition | ParentCondition
+
+
+@dataclass(frozen=True)
+class OrGroup:
+    """Holds once one of its conditions does. Made by `or_()`."""
+
+    conditions: tuple[Condition, ...]
+
+
+Conditions: TypeAlias = Sequence[Condition | OrGroup]
+"""All of these must hold."""
+
+
+def or_(*conditions: Condition) -> OrGroup:
+    """Return the group of these conditions, of which one is enough."""
+    return OrGroup(conditions)
+
+
+def leaves(conditions: Conditions) -> Iterator[tuple[str, Condition]]:
+    """Yield each single condition, with its place in the list: `[0]`, or `[1][2]` in a group."""
+    for index, condition in enumerate(conditions):
+        if isinstance(condition, OrGroup):
+            for inner, leaf in enumerate(condition.conditions):
+                yield f"[{index}][{inner}]", leaf
+        else:
+            yield f"[{index}]", condition
+
+
+def check_conditions(
+    subject: str, parents: "Sequence[Task[Any, Any]]", lists: Mapping[str, Conditions]
+) -> None:
+    """Refuse what can never hold, and names that are used twice.
+
+    Args:
+        subject: Names workflow and task in errors.
+        parents: The task's parents.
+        lists: Each list of conditions by the name of its option.
+
+    Raises:
+        ValueError: A condition cannot be; the text names its place.
+    """
+    keys: dict[str, str] = {}
+    for option, conditions in lists.items():
+        _check_sizes(f"{subject}: {option}", conditions)
+        for place, leaf in leaves(conditions):
+            if problem := _problem(leaf, parents):
+                raise ValueError(f"{subject}: {option}{place}{problem}")
+            if leaf.data_key in keys:
+                raise ValueError(
+                    f"{subject}: {option}{place}.readable_data_key: {keys[leaf.data_key]} is "
+                    f"called {leaf.data_key!r} too; give one of them another readable_data_key"
+                )
+            keys[leaf.data_key] = f"{option}{place}"
+
+
+def _check_sizes(place: str, conditions: Conditions) -> None:
+    if len(conditions) > MAX_CONDITIONS:
+        raise ValueError(f"{place}: {len(conditions)} conditions, {MAX_CONDITIONS} are allowed")
+    for index, group in enumerate(conditions):
+        if isinstance(group, OrGroup) and not 1 <= len(group.conditions) <= MAX_CONDITIONS:
+            raise ValueError(f"{place}[{index}]: a group has 1 to {MAX_CONDITIONS} conditions")
+
+
+def _problem(leaf: object, parents: "Sequence[Task[Any, Any]]") -> str:
+    """Say what is wrong with a condition, after the name of its field; or return nothing."""
+    if isinstance(leaf, SleepCondition):
+        return _sleep_problem(leaf)
+    if isinstance(leaf, UserEventCondition):
+        return _event_problem(leaf)
+    if isinstance(leaf, ParentCondition):
+        if not any(leaf.parent is parent for parent in parents):
+            return f".parent: {leaf.parent!r} is not among the task's parents; add it to parents="
+        return "" if leaf.expression else ".expression: it is empty"
+    return f": {leaf!r} is no condition"
+
+
+def _sleep_problem(sleep: SleepCondition) -> str:
+    try:
+        seconds(sleep.duration)
+    except ValueError as error:
+        return f".duration: {error}"
+    return ""
+
+
+def _event_problem(event: UserEventCondition) -> str:
+    if not event.event_key:
+        return ".event_key: it is empty"
+    if not isinstance(event.from_people, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return f".from_people: expected True or False, got {event.from_people!r}"
+    if event.expression == "":
+        return ".expression: it is empty; leave it out if any payload will do"
+    since = event.consider_events_since
+    if isinstance(since, datetime):
+        naive = since.tzinfo is None
+        return f".consider_events_since: {since} has no time zone" if naive else ""
+    if since not in (None, RUN_START):
+        return f".consider_events_since: {since!r} is neither a datetime nor RUN_START"
+    return ""

@@ -1,0 +1,187 @@
+"""Options of tasks: as users write them, and checked. Used by the decorators."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Literal, cast
+
+from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
+from podhatch.definitions.options.keywords import refuse_unknown
+from podhatch.definitions.options.kinds import check_kinds
+from podhatch.definitions.options.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
+from podhatch.definitions.options.pod import Pod
+from podhatch.definitions.options.retrying import RetryOptions, TaskDefaults, check_retries
+from podhatch.duration import Duration, seconds
+from podhatch.lists import listed
+
+ClusterAccess = Literal["none", "report", "spawn"]
+CLUSTER_ACCESS: tuple[ClusterAccess, ...] = ("none", "report", "spawn")
+QUEUE_LIMIT = timedelta(minutes=5)
+RUN_LIMIT = timedelta(minutes=1)
+
+
+class HookOptions(RetryOptions, total=False):
+    """What a failure or success task takes beside its name, and every other task too."""
+
+    schedule_timeout: Duration
+    """How long it may wait for its pod to start, pulling the image included; 5 minutes by default.
+    Then it is cancelled."""
+    execution_timeout: Duration
+    """How long one attempt may run; 60 seconds by default. Then it fails."""
+    image: str | None
+    """Image that holds its code; by default the workflow's."""
+    cluster_access: ClusterAccess | bool | None
+    """What its pod may do in the cluster: `"report"` writes its own result, `"spawn"` (or True)
+    starts child runs and pushes events too; with `"none"` (or False) it gets no token, starts
+    sooner, and can return about 4000 bytes at most. By default `"spawn"` if the code that it
+    reaches refers to something that can be run, a `Hatchet` or a client, else `"report"`."""
+    run_as_user: int | None
+    """User id of its process; 65532 by default."""
+    pod: Pod | None
+    """Resources, placement, variables and volumes of its pod."""
+
+
+class TaskOptions(HookOptions, total=False):
+    """What every decorator of a task takes beside its name."""
+
+    desired_worker_labels: DesiredWorkerLabels
+    """Labels that its node should or must have."""
+    slot_cost: int | None
+    """Has no meaning for pods, which say what they need by `pod=`; it must be 1 or more."""
+
+
+class GraphTaskOptions(TaskOptions, total=False):
+    """What `Workflow.task()` takes beside name and parents.
+
+    Each list is a conjunction: all of its conditions must hold; of a group made by `or_()`, one.
+    Conditions are looked at once all parents have ended. The list that is complete first decides;
+    at the same moment cancelling comes before skipping, and skipping before running.
+    """
+
+    wait_for: Conditions
+    """The task starts once all of these hold."""
+    skip_if: Conditions
+    """The task is skipped once all of these hold."""
+    cancel_if: Conditions
+    """The task, and with it the run, is cancelled once all of these hold."""
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Checked options of a task; the names are those of `podhatch.api.task.TaskSpec`."""
+
+    schedule_timeout_seconds: float
+    execution_timeout_seconds: float
+    retries: int
+    backoff_factor: float | None
+    backoff_max_seconds: int | None
+    backoff_jitter: float | None
+    desired_worker_labels: tuple[DesiredWorkerLabel, ...]
+    wait_for: tuple[Condition | OrGroup, ...]
+    skip_if: tuple[Condition | OrGroup, ...]
+    cancel_if: tuple[Condition | OrGroup, ...]
+    image: str | None
+    cluster_access: ClusterAccess | None
+    """None: the least that its code needs."""
+    run_as_user: int | None
+    pod: Pod | None
+
+
+def task_settings(
+    subject: str, options: GraphTaskOptions, defaults: TaskDefaults, known: type = GraphTaskOptions
+) -> TaskSettings:
+    """Check a task's options; `subject` names workflow and task in errors.
+
+    Args:
+        subject: Workflow and task, for errors.
+        options: What the decorator was given.
+        defaults: What the workflow says of all tasks.
+        known: The options that the decorator takes.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option's value cannot be.
+    """
+    refuse_unknown(subject, options, known)
+    options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
+    check_kinds(subject, options)
+    check_retries(subject, options)
+    _check_slots(subject, options.get("slot_cost"))
+    user = options.get("run_as_user")
+    if user is not None and not 0 <= user < 2**31:
+        raise ValueError(f"{subject}: run_as_user: {user} is not a user id")
+    return TaskSettings(
+        schedule_timeout_seconds=_timeout(subject, "schedule_timeout", options, QUEUE_LIMIT),
+        execution_timeout_seconds=_timeout(subject, "execution_timeout", options, RUN_LIMIT),
+        retries=options.get("retries", 0),
+        backoff_factor=options.get("backoff_factor"),
+        backoff_max_seconds=options.get("backoff_max_seconds"),
+        backoff_jitter=options.get("backoff_jitter"),
+        desired_worker_labels=_labels(subject, options.get("desired_worker_labels", ())),
+        wait_for=tuple(listed(f"{subject}: wait_for", options.get("wait_for", ()))),
+        skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
+        cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
+        image=checked_image(subject, options.get("image")),
+        cluster_access=_access(subject, options.get("cluster_access")),
+        run_as_user=user,
+        pod=options.get("pod"),
+    )
+
+
+def _given(options: Mapping[str, object]) -> dict[str, object]:
+    """Return the options that were set: None stands for the default, as leaving it out does."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
+    values = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
+    return _given({name: value for name, value in values.items() if name != "priority"})
+
+
+def _access(subject: str, access: ClusterAccess | bool | None) -> ClusterAccess | None:
+    if isinstance(access, bool):
+        return "spawn" if access else "none"
+    if access not in (None, *CLUSTER_ACCESS):
+        known = ", ".join(map(repr, CLUSTER_ACCESS))
+        raise ValueError(
+            f"{subject}: cluster_access: expected one of {known}, True or False, got {access!r}"
+        )
+    return access
+
+
+def _check_slots(subject: str, cost: int | None) -> None:
+    if cost is not None and cost <= 0:
+        raise ValueError(f"{subject}: slot_cost: {cost} is not 1 or more")
+
+
+def _timeout(
+    subject: str,
+    name: Literal["schedule_timeout", "execution_timeout"],
+    options: HookOptions,
+    default: timedelta,
+) -> float:
+    try:
+        return seconds(options.get(name, default))
+    except ValueError as error:
+        raise ValueError(f"{subject}: {name}: {error}") from None
+
+
+def _labels(subject: str, desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
+    place = f"{subject}: desired_worker_labels"
+    if not isinstance(desired, Mapping):
+        desired = listed(place, desired)
+    try:
+        return labels_of(desired)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def checked_image(subject: str, image: str | None) -> str | None:
+    """Return the image.
+
+    Raises:
+        ValueError: It is empty; `subject` is named.
+    """
+    if image is not None and not image.strip():
+        raise ValueError(f"{subject}: image: it is empty; leave it out to ship the source")
+    return image

@@ -1,0 +1,179 @@
+"""Options of workflows: as users write them, and checked. Used by `Hatchet`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, TypedDict, cast
+
+from podhatch.cron_expression import checked_cron
+from podhatch.definitions.options.default_filter import DefaultFilter
+from podhatch.definitions.options.keywords import refuse_unknown
+from podhatch.definitions.options.kinds import check_kinds
+from podhatch.definitions.options.pod import Pod
+from podhatch.definitions.options.priority import Priority, check_priority
+from podhatch.definitions.options.retrying import TaskDefaults
+from podhatch.definitions.options.task_settings import TaskOptions, checked_image
+from podhatch.definitions.running.run_options import checked_metadata
+from podhatch.lists import listed
+
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+MAX_TTL_SECONDS = 315_360_000
+
+
+class StickyStrategy(Enum):
+    """Whether later tasks of a run prefer (SOFT) or need (HARD) the node of the first one."""
+
+    SOFT = "Soft"
+    HARD = "Hard"
+
+
+class SharedOptions(TypedDict, total=False):
+    """What `workflow()` and the decorators of a standalone task take beside name and input."""
+
+    description: str | None
+    """For people."""
+    version: str | None
+    """A label the author gives."""
+    on_events: Sequence[str]
+    """Keys of events, each of which starts a run; `*` stands for any text."""
+    on_crons: Sequence[str]
+    """Cron expressions of five fields, in UTC, at each tick of which a run starts."""
+    default_filters: Sequence[DefaultFilter]
+    """Which of the events of `on_events` start a run."""
+    default_additional_metadata: Mapping[str, object] | None
+    """Metadata of every run, under what the run says itself."""
+    default_priority: Priority | int | None
+    """Of runs that have none of their own: 1 (low) to 3 (high)."""
+    image: str | None
+    """Image that holds the code of all tasks; by default $PODHATCH_IMAGE. Without either, the
+    source tree beside the script is shipped."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
+    """When nodes pull the image; by default as Kubernetes does."""
+    pod: Pod | None
+    """What the pods of all tasks have in common."""
+    sticky: StickyStrategy | None
+    """Whether later tasks of a run go to the node of the first one that started."""
+    ttl_seconds_after_finished: int | None
+    """A run is deleted so many seconds after its end; by default what the chart says."""
+
+
+class WorkflowOptions(SharedOptions, total=False):
+    """What `workflow()` takes beside name and input."""
+
+    task_defaults: TaskDefaults | None
+    """Options of all tasks that do not set them."""
+
+
+class StandaloneOptions(TaskOptions, SharedOptions, total=False):
+    """What `Hatchet.task()` takes beside name and input: options of a task and of its workflow."""
+
+
+@dataclass(frozen=True)
+class WorkflowSettings:
+    """Checked options of a workflow; the names are those of `WorkflowSpec`."""
+
+    description: str | None
+    version: str | None
+    on_events: tuple[str, ...]
+    on_crons: tuple[str, ...]
+    default_filters: tuple[DefaultFilter, ...]
+    default_additional_metadata: Mapping[str, str]
+    default_priority: int | None
+    image: str | None
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
+    pod: Pod | None
+    sticky: StickyStrategy | None
+    ttl_seconds_after_finished: int | None
+    task_defaults: TaskDefaults
+
+
+def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSettings:
+    """Check a workflow's options; `subject` names the workflow in errors.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option's value cannot be.
+    """
+    refuse_unknown(subject, options, WorkflowOptions)
+    check_kinds(subject, options)
+    return WorkflowSettings(
+        description=options.get("description"),
+        version=options.get("version"),
+        on_events=_events(subject, options.get("on_events") or ()),
+        on_crons=_crons(subject, options.get("on_crons") or ()),
+        default_filters=_filters(subject, options.get("default_filters") or ()),
+        default_additional_metadata=checked_metadata(
+            f"{subject}: default_additional_metadata",
+            options.get("default_additional_metadata") or {},
+        ),
+        default_priority=check_priority(
+            f"{subject}: default_priority", options.get("default_priority")
+        ),
+        image=checked_image(subject, options.get("image")),
+        image_pull_policy=_pull_policy(subject, options.get("image_pull_policy")),
+        pod=options.get("pod"),
+        sticky=_sticky(subject, options.get("sticky")),
+        ttl_seconds_after_finished=_ttl(subject, options.get("ttl_seconds_after_finished")),
+        task_defaults=options.get("task_defaults") or TaskDefaults(),
+    )
+
+
+def split(options: StandaloneOptions) -> tuple[WorkflowOptions, TaskOptions]:
+    """Return the options of a standalone task's workflow, and the task's own."""
+    mine = SharedOptions.__annotations__
+    return (
+        cast("WorkflowOptions", {key: value for key, value in options.items() if key in mine}),
+        cast("TaskOptions", {key: value for key, value in options.items() if key not in mine}),
+    )
+
+
+def _events(subject: str, keys: Sequence[str]) -> tuple[str, ...]:
+    keys = listed(f"{subject}: on_events", keys)
+    for index, key in enumerate(keys):
+        if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{subject}: on_events[{index}]: {key!r} is no key of an event")
+    return tuple(dict.fromkeys(keys))
+
+
+def _crons(subject: str, expressions: Sequence[str]) -> tuple[str, ...]:
+    checked: list[str] = []
+    for index, expression in enumerate(listed(f"{subject}: on_crons", expressions)):
+        try:
+            checked.append(checked_cron(str(expression)))
+        except ValueError as error:
+            raise ValueError(f"{subject}: on_crons[{index}]: {error}") from None
+    return tuple(dict.fromkeys(checked))
+
+
+def _filters(subject: str, filters: Sequence[DefaultFilter]) -> tuple[DefaultFilter, ...]:
+    filters = listed(f"{subject}: default_filters", filters)
+    for index, each in enumerate(filters):
+        place = f"{subject}: default_filters[{index}]"
+        if not isinstance(each, DefaultFilter):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{place}: {each!r} is no DefaultFilter")
+        for name in ("expression", "scope"):
+            if not getattr(each, name):
+                raise ValueError(f"{place}.{name}: it is empty")
+    return tuple(filters)
+
+
+def _pull_policy(
+    subject: str, policy: Literal["Always", "IfNotPresent", "Never"] | None
+) -> Literal["Always", "IfNotPresent", "Never"] | None:
+    if policy not in (None, *PULL_POLICIES):
+        raise ValueError(f"{subject}: image_pull_policy: {policy!r} is none of {PULL_POLICIES}")
+    return policy
+
+
+def _ttl(subject: str, ttl: int | None) -> int | None:
+    if ttl is not None and not 0 <= ttl <= MAX_TTL_SECONDS:
+        raise ValueError(
+            f"{subject}: ttl_seconds_after_finished: {ttl} is not between 0 and {MAX_TTL_SECONDS}"
+        )
+    return ttl
+
+
+def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
+    if sticky is None or isinstance(sticky, StickyStrategy):
+        return sticky
+    raise ValueError(f"{subject}: sticky: {sticky!r} is no StickyStrategy")

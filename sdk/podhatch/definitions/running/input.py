@@ -1,0 +1,118 @@
+"""A run's input: from what the caller passes to the JSON object the cluster keeps.
+
+Imports pydantic, so definitions reach for it only when they are run or written out.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError
+
+from podhatch.api.model import JsonObject
+from podhatch.api.pod import MAX_INPUT_BYTES
+from podhatch.errors import InvalidRun
+from podhatch.values.codec import (
+    adapter,
+    describe,
+    dump_json,
+    is_any_object,
+    validate_input,
+)
+from podhatch.values.parsing import check_stored, load_json
+from podhatch.values.wire_names import by_name, dump
+
+
+class EmptyModel(BaseModel):
+    """The input of a workflow that declares none: nothing is needed, anything may come."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+def dump_input(workflow: str, validator: object, value: object) -> JsonObject:
+    """Return the caller's input as a JSON object, validated to what the workflow declares.
+
+    Args:
+        workflow: Name for errors.
+        validator: The declared type.
+        value: An instance of it, a mapping that fits it, or None for an empty one.
+
+    Raises:
+        InvalidRun: It does not fit, is no JSON object or is too large; the text names the fields.
+    """
+    subject = f"the input of workflow {workflow!r}"
+    try:
+        text = dump_json(_validated(validator, value))
+    except ValidationError as error:
+        raise InvalidRun(f"{subject} does not fit: {describe(error)}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRun(f"{subject} is not JSON: {error}") from None
+    return _json_object(subject, text)
+
+
+def check_input(workflow: str, validator: object, text: str) -> JsonObject:
+    """Return an input that was dumped before as a JSON object; it is not changed.
+
+    Args:
+        workflow: Name for errors.
+        validator: The declared type.
+        text: What `dump_input` made, or was written by hand to fit the published schema.
+
+    Raises:
+        InvalidRun: It does not fit, is no JSON object or is too large; the text names the fields.
+    """
+    raw = _json_object(f"the input of workflow {workflow!r}", text)
+    try:
+        validate_input(raw, validator)
+    except InvalidRun as error:
+        raise InvalidRun(f"workflow {workflow!r}: {error}") from None
+    return raw
+
+
+def input_schema(workflow: str, validator: object) -> JsonObject | None:
+    """Return the JSON schema of a declared input; None when any object will do.
+
+    Raises:
+        ValueError: The type has no JSON schema.
+    """
+    if validator is EmptyModel or is_any_object(validator):
+        return None
+    try:
+        return adapter(validator).json_schema(mode="validation", by_alias=True)
+    except PydanticUserError as error:
+        raise ValueError(f"workflow {workflow!r}: input_validator: {error.message}") from None
+
+
+def _json_object(subject: str, text: str) -> JsonObject:
+    try:
+        value: object = load_json(text)
+    except ValueError as error:
+        raise InvalidRun(f"{subject} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidRun(f"{subject} is not a JSON object")
+    if (size := len(text.encode())) > MAX_INPUT_BYTES:
+        raise InvalidRun(
+            f"{subject} has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed: put the data "
+            "where tasks can read it, and pass its address"
+        )
+    found = cast("JsonObject", value)
+    try:
+        check_stored(subject, found)
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
+    return found
+
+
+def _validated(validator: object, value: object) -> object:
+    if value is None:
+        value = {}
+    if type(value) is EmptyModel and validator is not EmptyModel:
+        value = dict(value)
+    if is_any_object(validator):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{type(value).__qualname__} is not a dict")
+        return dict(cast("Mapping[object, object]", value))
+    # The context is for the dump only: what comes from the user's own code was not packed by it.
+    valid = adapter(validator).validate_python(value, by_alias=True, by_name=by_name(validator))
+    if validator is EmptyModel:
+        return dict(valid) if type(valid) is EmptyModel else valid
+    return dump(validator, valid)

@@ -1,0 +1,194 @@
+"""`mock_run`: a task's bare function, called in this process with a context that a test makes up.
+
+Base of tasks and standalone tasks. Nothing of a run is there: no cluster, no retry, no time limit.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from podhatch.values.metadata import metadata_texts
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from podhatch.api.model import JsonObject
+    from podhatch.definitions.task import Task
+    from podhatch.runner.arguments import Arguments
+
+Input = TypeVar("Input")
+R_co = TypeVar("R_co", covariant=True)
+
+RUN = "mock-run"
+"""`workflow_run_id` and `task_run_id` of such a call."""
+
+
+class Mockable(ABC, Generic[Input, R_co]):
+    """Has one function, which can be called by itself."""
+
+    @property
+    @abstractmethod
+    def _mocked(self) -> "Task[Input, R_co]":
+        """The task whose function is called."""
+
+    def mock_run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        additional_metadata: Mapping[str, object] | None = None,
+        parent_outputs: Mapping[str, Any] | None = None,
+        retry_count: int = 0,
+        lifespan: Any = None,
+        dependencies: Mapping[str, Any] | None = None,
+    ) -> R_co:
+        """Call the task's function, which is not async, and return what it returns.
+
+        As in the Hatchet SDK. The input is validated as in a pod; the output is not.
+
+        Args:
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            additional_metadata: What the context tells of the run's metadata.
+            parent_outputs: What `ctx.task_output()` finds, by the parent's name; for a skipped
+                parent `{"skipped": True}`.
+            retry_count: How often the task was tried before.
+            lifespan: What `ctx.lifespan` is.
+            dependencies: Values of parameters with `Depends`, by their names; the others are made
+                by their functions.
+
+        Raises:
+            InvalidRun: The input does not fit.
+            LoopAlreadyRunningError: A dependency is async, and an event loop runs in this thread.
+            TypeError: The function is async, or has no such dependency.
+        """
+        task = self._mocked
+        if task.is_async_function:
+            raise TypeError(f"{task.subject}: it is async: call aio_mock_run")
+        call = _Call(task, dependencies or {})
+        arguments = call.arguments(
+            input, additional_metadata, parent_outputs, retry_count, lifespan
+        )
+        return cast("R_co", call.run(arguments))
+
+    async def aio_mock_run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        additional_metadata: Mapping[str, object] | None = None,
+        parent_outputs: Mapping[str, Any] | None = None,
+        retry_count: int = 0,
+        lifespan: Any = None,
+        dependencies: Mapping[str, Any] | None = None,
+    ) -> R_co:
+        """Do what `mock_run` does, for a function that is async.
+
+        Raises:
+            InvalidRun: The input does not fit.
+            TypeError: The function is not async, or has no such dependency.
+        """
+        task = self._mocked
+        if not task.is_async_function:
+            raise TypeError(f"{task.subject}: it is not async: call mock_run")
+        call = _Call(task, dependencies or {})
+        arguments = call.arguments(
+            input, additional_metadata, parent_outputs, retry_count, lifespan
+        )
+        return cast("R_co", await call.aio_run(arguments))
+
+
+class _Call:
+    """One call of a task's function."""
+
+    def __init__(self, task: "Task[Any, Any]", dependencies: Mapping[str, Any]) -> None:
+        from podhatch.task.dependencies import parameters_of
+
+        self._task = task
+        self._given = dependencies
+        unknown = dependencies.keys() - parameters_of(task.fn).dependencies.keys()
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"{task.subject}: dependencies: no parameter with Depends: {names}")
+
+    def arguments(
+        self,
+        input: object,
+        metadata: Mapping[str, object] | None,
+        parent_outputs: Mapping[str, Any] | None,
+        retry_count: int,
+        lifespan: Any,
+    ) -> "Arguments":
+        """Return input and context as a pod would make them of the same facts."""
+        import json
+
+        from podhatch.definitions.running.input import dump_input
+        from podhatch.runner.arguments import arguments_for
+        from podhatch.runner.loader import LoadedTask
+        from podhatch.task import Context
+        from podhatch.values.codec import dump_json
+
+        task, workflow = self._task, self._task.workflow
+        raw = dump_input(workflow.name, workflow.input_validator, input)
+        context = Context(
+            workflow_run_id=RUN,
+            task_run_id=RUN,
+            workflow_name=workflow.name,
+            task_name=task.name,
+            attempt_number=retry_count + 1,
+            max_attempts=task.settings.retries + 1,
+            additional_metadata=metadata_texts("additional_metadata", metadata),
+            input=raw,
+            parents=json.loads(dump_json(dict(parent_outputs or {}))),
+            lifespan=lifespan,
+        )
+        return arguments_for(LoadedTask(task.fn, workflow.input_validator), raw, context)
+
+    def run(self, arguments: "Arguments") -> object:
+        """Call a function that is not async; its dependencies may be."""
+        from podhatch.task.dependencies import needs_loop
+
+        if needs_loop(self._task.fn):
+            return self._run_in_loop(arguments)
+        called = self.aio_run(arguments)
+        try:
+            called.send(None)  # nothing in it waits
+        except StopIteration as end:
+            return end.value
+        raise AssertionError("a function that is not async has waited")
+
+    def _run_in_loop(self, arguments: "Arguments") -> object:
+        import asyncio
+
+        from podhatch.errors import LoopAlreadyRunningError
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.aio_run(arguments))
+        raise LoopAlreadyRunningError(
+            f"{self._task.subject}: it is not async, but a dependency of it is, and an event loop "
+            "runs in this thread: call it as `await asyncio.to_thread(task.mock_run, ...)`"
+        )
+
+    async def aio_run(self, arguments: "Arguments") -> object:
+        """Call the function with its dependencies, and end them."""
+        from contextlib import AsyncExitStack
+        from inspect import isawaitable
+
+        from podhatch.task import entered
+
+        function = cast("Callable[..., object]", self._task.fn)
+        error: BaseException | None = None
+        with entered(arguments.context):
+            async with AsyncExitStack() as stack:
+                values = await self._values(arguments, stack)
+                try:
+                    result = function(*arguments.positional, **values)
+                    return await result if isawaitable(result) else result
+                except BaseException as raised:
+                    error = raised
+                    raise
+        raise error  # a dependency has caught it: it stays the task's, as in a pod
+
+    async def _values(self, arguments: "Arguments", stack: "AsyncExitStack") -> dict[str, object]:
+        from podhatch.task.dependencies import resolve
+
+        return await resolve(
+            self._task.fn, arguments.input, arguments.context, stack, given=self._given
+        )

@@ -1,0 +1,130 @@
+"""References to runs: what `run_no_wait` returns, and how its caller comes by the result."""
+
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+from podhatch.client.target import Target
+from podhatch.definitions.task import Input, R_co, Task
+from podhatch.loading import refuse_run
+from podhatch.values.codec import load_value
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from podhatch.api.model import JsonObject
+    from podhatch.api.run import WorkflowRun
+
+
+class RunRef(ABC, Generic[R_co]):
+    """A run, and how its outputs become its result.
+
+    Attributes:
+        workflow_run_id: Name of the WorkflowRun object; `str()` of the reference gives it too.
+        namespace: Where the object is; None for where the kubeconfig or the pod says.
+    """
+
+    def __init__(self, target: Target, run: "JsonObject | str") -> None:
+        """Refer to a run as it was created, or by its name."""
+        seen = None if isinstance(run, str) else run
+        self.workflow_run_id = str(seen["metadata"]["name"] if seen else run)
+        self.namespace = str(seen["metadata"]["namespace"]) if seen else target.namespace
+        self._target = target
+        self._seen = seen
+
+    def result(self) -> R_co:
+        """Wait for the run's end and return its result.
+
+        Of a workflow it is each task's output as JSON, by task name; tasks that were skipped are
+        left out. Of a standalone task it is the output, as what the task declares to return. A run
+        that was replayed since it was asked for last is waited for again.
+
+        Raises:
+            FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
+            IllegalTaskOutputError: The output is not what the standalone task declares to return.
+            InvalidRun: The cluster did not accept the run's input.
+            RunCancelled: The run was cancelled.
+            RunDeleted: The run was deleted before its end was seen, or there never was one.
+        """
+        from podhatch.client import portal
+        from podhatch.client.starting import runs
+
+        texts = runs.outputs(self._target, self.workflow_run_id, self._take_seen())
+        return self.value_of(portal.wait(texts))
+
+    async def aio_result(self) -> R_co:
+        """Do what `result` does, in an event loop."""
+        from podhatch.client import portal
+        from podhatch.client.starting import runs
+
+        texts = runs.outputs(self._target, self.workflow_run_id, self._take_seen())
+        return self.value_of(await portal.aio_wait(texts))
+
+    def get(self) -> "WorkflowRun":
+        """Return the run as it stands, with the state of each task.
+
+        Raises:
+            RequestRefused: There is no such run, or the cluster does not let you.
+        """
+        from podhatch.client import portal
+        from podhatch.client.starting import runs
+
+        return portal.wait(runs.get(self._target, self.workflow_run_id))
+
+    async def aio_get(self) -> "WorkflowRun":
+        """Do what `get` does, in an event loop."""
+        from podhatch.client import portal
+        from podhatch.client.starting import runs
+
+        return await portal.aio_wait(runs.get(self._target, self.workflow_run_id))
+
+    def stream(self) -> "AsyncGenerator[str | bytes, None]":
+        """Yield what the tasks of the run put into its stream: see `runs.subscribe_to_stream`."""
+        refuse_run()
+        from podhatch.client.logs import streams
+        from podhatch.client.relay import relayed
+
+        return relayed(streams.chunks(self._target, self.workflow_run_id))
+
+    @abstractmethod
+    def value_of(self, texts: dict[str, str | None]) -> R_co:
+        """Return the result of the run.
+
+        Args:
+            texts: The tasks' outputs, JSON texts by task name.
+        """
+
+    def _take_seen(self) -> "JsonObject | None":
+        """Return the run as it was created, once: later it may have been replayed."""
+        seen, self._seen = self._seen, None
+        return seen
+
+    def __str__(self) -> str:
+        return self.workflow_run_id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.namespace or ''}/{self.workflow_run_id}>"
+
+
+class WorkflowRunRef(RunRef[dict[str, Any]]):
+    """A run of a workflow."""
+
+    def value_of(self, texts: dict[str, str | None]) -> dict[str, Any]:
+        """Return each task's output by task name: the JSON of `texts`."""
+        return {task: None if text is None else json.loads(text) for task, text in texts.items()}
+
+
+class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
+    """A run of a standalone task."""
+
+    def __init__(self, task: Task[Input, R_co], target: Target, run: "JsonObject | str") -> None:
+        super().__init__(target, run)
+        self._task = task
+
+    def value_of(self, texts: dict[str, str | None]) -> R_co:
+        """Return the task's output among `texts`, as what it declares to return."""
+        text = texts.get(self._task.name)
+        if len(texts) == 1 and self._task.name not in texts:  # a stub knows no task's name
+            [text] = texts.values()
+        value = load_value("null" if text is None else text, self._task.output_validator)
+        return cast("R_co", value)

@@ -1,0 +1,172 @@
+"""What a caller may say about a run beside its input. Used by every method that starts runs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypedDict
+
+from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
+from podhatch.definitions.options.keywords import refuse_unknown
+from podhatch.definitions.options.labels import DesiredWorkerLabels
+from podhatch.definitions.options.priority import Priority, check_priority
+from podhatch.errors import InvalidRun
+from podhatch.values.metadata import metadata_texts
+
+MAX_METADATA_ENTRIES = 64
+MAX_METADATA_VALUE = 4096
+MAX_CHILD_KEY = 253
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleTriggerWorkflowOptions:
+    """Options of a run that starts later.
+
+    Attributes:
+        additional_metadata: Texts that travel with the run to every task.
+        priority: 1 (low) to 3 (high); by default the workflow's.
+        child_key: In a task: tells this child run from the task's others, in place of an index.
+        parent_id: Ignored, as what follows: a run started inside a task is linked to it by itself.
+        parent_step_run_id: Ignored.
+        child_index: Ignored.
+        namespace: Ignored.
+    """
+
+    additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    priority: Priority | int | None = None
+    child_key: str | None = None
+    parent_id: str | None = None
+    parent_step_run_id: str | None = None
+    child_index: int | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerWorkflowOptions(ScheduleTriggerWorkflowOptions):
+    """Options of one run.
+
+    Attributes:
+        key: Another name of `child_key`.
+        sticky: Ignored, as what follows: where tasks run is a matter of the definition.
+        desired_worker_id: Ignored.
+        desired_worker_label: Ignored.
+    """
+
+    key: str | None = None
+    sticky: bool = False
+    desired_worker_id: str | None = None
+    desired_worker_label: DesiredWorkerLabels | None = None
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """What every method that starts a run takes by keyword; it counts before the options' own."""
+
+    child_key: str | None
+    """In a task: tells this child run from the task's others, in place of an index."""
+    additional_metadata: Mapping[str, object] | None
+    """Texts that travel with the run to every task, over those of the options."""
+    priority: Priority | int | None
+    """1 (low) to 3 (high); by default the workflow's."""
+
+
+class RunOptions(ScheduleOptions, total=False):
+    """What the run methods take by keyword."""
+
+    sticky: bool
+    """Ignored, as what follows: where tasks run is a matter of the definition."""
+    desired_worker_id: str | None
+    """Ignored."""
+    desired_worker_labels: DesiredWorkerLabels | None
+    """Ignored."""
+
+
+NO_OPTIONS: Final = TriggerWorkflowOptions()
+NO_SCHEDULE_OPTIONS: Final = ScheduleTriggerWorkflowOptions()
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was said about a run, wherever it was said, checked."""
+
+    metadata: dict[str, str]
+    priority: int | None
+    child_key: str | None
+
+
+def wishes_of(
+    workflow: str,
+    defaults: Mapping[str, str],
+    options: ScheduleTriggerWorkflowOptions,
+    flat: ScheduleOptions,
+) -> Wishes:
+    """Bring together what was said about a run.
+
+    Args:
+        workflow: Name for errors.
+        defaults: Metadata of every run of the workflow.
+        options: The options as one object.
+        flat: Those that were passed by keyword.
+
+    Raises:
+        InvalidRun: Something cannot be; the text names it.
+        TypeError: There is no such option, or `options` is no object of options.
+    """
+    subject = f"workflow {workflow!r}"
+    refuse_unknown(subject, flat, RunOptions)
+    if not isinstance(options, ScheduleTriggerWorkflowOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"{subject}: options: {options!r} is no TriggerWorkflowOptions: give what it holds by "
+            "keyword, as in run(..., priority=3)"
+        )
+    try:
+        metadata = _metadata(
+            subject, defaults, options.additional_metadata, flat.get("additional_metadata")
+        )
+        priority = check_priority(
+            f"{subject}: priority", _first(flat.get("priority"), options.priority)
+        )
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
+    other = options.key if isinstance(options, TriggerWorkflowOptions) else None
+    key = _first(flat.get("child_key"), options.child_key, other)
+    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= MAX_CHILD_KEY):
+        raise InvalidRun(
+            f"{subject}: child_key: {key!r} is no text of 1 to {MAX_CHILD_KEY} characters"
+        )
+    return Wishes(metadata, priority, key)
+
+
+def _metadata(subject: str, *layers: Mapping[str, object] | None) -> dict[str, str]:
+    """Return what the layers say, of which a later one counts before an earlier one."""
+    subject = f"{subject}: additional_metadata"
+    together: dict[str, str] = {}
+    for layer in layers:
+        together.update(metadata_texts(subject, layer))
+    return checked_metadata(subject, together)
+
+
+def _first(*values: object) -> object:
+    """Return the first that was given: 0 and an empty text are, and are refused."""
+    return next((value for value in values if value is not None), None)
+
+
+def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, str]:
+    """Return metadata as a run carries it.
+
+    Raises:
+        ValueError: It is no mapping of JSON values, or too much; the text says where.
+    """
+    texts = metadata_texts(subject, metadata)
+    if len(texts) > MAX_METADATA_ENTRIES:
+        raise ValueError(f"{subject}: {len(texts)} entries, {MAX_METADATA_ENTRIES} are allowed")
+    for key, value in texts.items():
+        if len(value) > MAX_METADATA_VALUE:
+            raise ValueError(
+                f"{subject}[{key!r}]: {len(value)} characters, {MAX_METADATA_VALUE} are allowed"
+            )
+    size = len(json.dumps(texts, ensure_ascii=False).encode())
+    if size > MAX_ENVIRONMENT_BYTES:
+        raise ValueError(
+            f"{subject}: {size} bytes as JSON, {MAX_ENVIRONMENT_BYTES} are allowed: pass data as "
+            "input"
+        )
+    return texts

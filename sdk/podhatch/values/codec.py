@@ -1,0 +1,254 @@
+"""Values to JSON text and back: inputs and outputs of tasks, on both sides of a pod.
+
+Loads pydantic only when a value or a declared type asks for it, since the runner starts without.
+"""
+
+import dataclasses
+import json
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
+
+from podhatch.errors import IllegalTaskOutputError, InvalidRun
+from podhatch.values.hooks import CONTEXT
+from podhatch.values.parsing import NOT_FINITE, Path, number_problems, path_text
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from pydantic import BaseModel, TypeAdapter, ValidationError
+
+    from podhatch.api.model import JsonObject
+
+_PLAIN = (dict, list, str, int, float, bool, NoneType)
+
+__all__ = [
+    "IllegalTaskOutputError",
+    "adapter",
+    "describe",
+    "dump_json",
+    "dump_output",
+    "is_any_object",
+    "load_value",
+    "validate_input",
+]
+
+
+def dump_json(value: object) -> str:
+    """Return compact JSON text of what is JSON, or what pydantic can make JSON of.
+
+    Models and dataclasses anywhere inside are dumped under the names that their validation reads.
+
+    Raises:
+        TypeError: A value inside cannot be JSON.
+        ValueError: A number inside is not finite, two keys are one in JSON, a value holds itself,
+            or a text is not Unicode; where it can, the text says where.
+    """
+    try:
+        text = _encoded(value)
+    except TypeError:  # json takes no UUID, date or Enum as a key
+        _check_keys(value)
+        text = _encoded(_with_plain_keys(value))
+    text.encode()
+    _check_keys(value)
+    if "NaN" in text or "Infinity" in text:
+        for path, problem in number_problems(json.loads(text)):
+            if problem.startswith(NOT_FINITE):
+                raise ValueError(f"{path_text(path)}{problem}")
+    return text
+
+
+def dump_output(value: object) -> str | None:
+    """Return a task's output as JSON text, or None when the task returned None.
+
+    Raises:
+        IllegalTaskOutputError: The output is not JSON.
+    """
+    if value is None:
+        return None
+    try:
+        return dump_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise IllegalTaskOutputError(
+            f"the task's output is not JSON: {error}; return JSON values, a pydantic model or a "
+            "dataclass"
+        ) from None
+
+
+def load_value(text: str, declared: object) -> object:
+    """Return the value of JSON text, validated to the declared type unless that is None.
+
+    Raises:
+        IllegalTaskOutputError: The value does not fit the declared type.
+    """
+    if declared is None:
+        return json.loads(text)
+    if isinstance(declared, type) and declared in _PLAIN:
+        value = json.loads(text)
+        if isinstance(value, declared) and not isinstance(value, bool):
+            return cast("object", value)
+    from pydantic import ValidationError
+
+    try:
+        return validated(text, declared)
+    except ValidationError as error:
+        raise IllegalTaskOutputError(
+            f"the output is not what the task declares to return: {describe(error)}"
+        ) from None
+
+
+def validate_input(raw: "JsonObject", validator: object) -> object:
+    """Return a run's input, a JSON object, as what the workflow declares it to be.
+
+    Raises:
+        InvalidRun: The input does not fit; the text names the fields.
+    """
+    if is_any_object(validator):
+        return raw
+    from pydantic import ValidationError
+
+    try:
+        return validated(json.dumps(raw), validator)
+    except ValidationError as error:
+        raise InvalidRun(f"the input does not fit: {describe(error)}") from None
+
+
+def validated(text: str, declared: object) -> object:
+    """Return the value of JSON text, as the declared type reads it.
+
+    Raises:
+        ValidationError: It does not fit.
+    """
+    from podhatch.values.wire_names import by_name
+
+    return adapter(declared).validate_json(
+        text, context=CONTEXT, by_alias=True, by_name=by_name(declared)
+    )
+
+
+@lru_cache(maxsize=1024)
+def adapter(declared: object) -> "TypeAdapter[object]":
+    """Return pydantic's adapter of a declared type."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cast("type[object]", declared))
+
+
+def describe(error: "ValidationError") -> str:
+    """Return pydantic's findings in one line: `items.0.price: Field required; ...`."""
+    findings = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in finding['loc']) or 'value'}: {finding['msg']}"
+        for finding in findings
+    )
+
+
+def is_any_object(validator: object) -> bool:
+    """Tell whether a declared input is any JSON object: `dict` or `dict[str, Any]`."""
+    if get_origin(validator) is dict:
+        return get_args(validator) in ((str, Any), (str, object))
+    return validator is dict
+
+
+def _encoded(value: object) -> str:
+    return json.dumps(value, default=_dump_part, ensure_ascii=False, separators=(",", ":"))
+
+
+def _dump_part(value: object) -> object:
+    """Return what stands for a value that json does not know."""
+    if _is_model(value) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        from podhatch.values.wire_names import dump
+
+        return dump(type(value), value)
+    if isinstance(value, (set, frozenset, deque)):
+        return list(cast("set[object]", value))
+    return _plain(value)
+
+
+def _check_keys(value: object, path: Path = ()) -> None:
+    """Refuse what is written with one key twice, or loses an entry: `{1: ..., "1": ...}`.
+
+    Raises:
+        ValueError: There is such a mapping; the text says where.
+    """
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[object, object]", value)
+        texts: dict[str, object] = {}
+        for key in mapping if any(not isinstance(key, str) for key in mapping) else ():
+            other = texts.setdefault(_key_text(key), key)
+            if other is not key:
+                raise ValueError(f"{path_text(path)}the keys {other!r} and {key!r} are one in JSON")
+    for part, held in parts_of(cast("object", value)):
+        _check_keys(held, (*path, part))
+
+
+def parts_of(value: object) -> Iterator[tuple[str | int, object]]:
+    """Yield what a value holds that may hold something in turn, each with its key or index."""
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        parts = [*cast("Mapping[object, object]", value).items()]
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
+        parts = enumerate(cast("Iterable[object]", value))
+    elif _is_model(value):
+        extra: dict[object, object] = getattr(value, "__pydantic_extra__", None) or {}
+        parts = [*value.__dict__.items(), *extra.items()]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = [(each.name, getattr(value, each.name, None)) for each in dataclasses.fields(value)]
+    for part, held in parts:
+        if held is not None and not isinstance(held, (str, int, float, bytes)):
+            yield part if isinstance(part, int) else str(part), held
+
+
+def _key_text(key: object) -> str:
+    """Return how JSON writes a key."""
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return json.dumps(key)
+    return str(_plain_key(key))
+
+
+def _is_model(value: object) -> "TypeGuard[BaseModel]":
+    if "pydantic" not in sys.modules:  # then it can be none
+        return False
+    from pydantic import BaseModel
+
+    return isinstance(value, BaseModel)
+
+
+def _plain(value: object) -> object:
+    """Return what pydantic makes of a date, Decimal, UUID, Enum and so on."""
+    from pydantic_core import to_jsonable_python
+
+    if "pydantic" in sys.modules:  # else it can be no secret
+        from podhatch.values.wire_names import is_secret, reveal
+
+        if is_secret(value):
+            return reveal(value)
+    try:
+        if not isinstance(value, Iterator):  # it could be read once only
+            return to_jsonable_python(value, context=dict(CONTEXT))
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"it holds an object of type {type(cast('object', value)).__qualname__}")
+
+
+def _with_plain_keys(value: object) -> object:
+    if isinstance(value, dict):
+        pairs = cast("dict[object, object]", value).items()
+        return {_plain_key(key): _with_plain_keys(each) for key, each in pairs}
+    if isinstance(value, (list, tuple)):
+        return [_with_plain_keys(each) for each in cast("list[object]", value)]
+    return value
+
+
+def _plain_key(key: object) -> object:
+    if key is None or isinstance(key, (str, int, float)):
+        return key
+    if isinstance(key, tuple):  # pydantic would write what it cannot read
+        raise TypeError("it holds a dict with a tuple as a key")
+    [plain] = cast("dict[str, None]", _plain({key: None}))
+    return plain

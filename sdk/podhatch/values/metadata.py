@@ -1,0 +1,43 @@
+"""Metadata of runs and events: users write any JSON values, as in Hatchet; texts travel.
+
+Used wherever metadata is taken: by runs, crons, schedules, events and the lists of them.
+"""
+
+import json
+from collections.abc import Mapping
+
+from podhatch.values.parsing import load_json
+
+
+def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[str, str]:
+    """Return metadata as it travels: a text as it is, any other value as its JSON text.
+
+    Args:
+        subject: What it belongs to, for errors.
+        metadata: JSON values by name; None for none.
+
+    Raises:
+        ValueError: It is no mapping from names to JSON values; the text says where.
+    """
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{subject}: {metadata!r} is no mapping from names to texts")
+    return {_key(subject, key): _text(f"{subject}[{key!r}]", metadata[key]) for key in metadata}
+
+
+def _key(subject: str, key: object) -> str:
+    if isinstance(key, str):
+        return key
+    raise ValueError(f"{subject}: the name {key!r} is no text")
+
+
+def _text(subject: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        text = json.dumps(value, allow_nan=False)
+        load_json(text)
+        return text
+    except (TypeError, ValueError):
+        raise ValueError(f"{subject}: {value!r} is neither a text nor JSON") from None
