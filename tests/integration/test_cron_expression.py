@@ -2,9 +2,9 @@
 
 import random
 
+from podhatch.api.cron_expression import checked_cron
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, Cluster
-from podhatch.cron_expression import checked_cron
 
 PARTS = (
     "*",

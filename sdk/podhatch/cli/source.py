@@ -14,7 +14,7 @@ from types import ModuleType
 from podhatch.cli.console import complain
 from podhatch.cli.errors import Refused, did_you_mean
 from podhatch.cli.user_code import line_of
-from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 
 def load(place: str) -> object:

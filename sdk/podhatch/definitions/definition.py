@@ -14,7 +14,7 @@ from podhatch.definitions.running.run_options import (
     wishes_of,
 )
 from podhatch.definitions.task import Input
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject

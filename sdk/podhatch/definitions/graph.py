@@ -25,7 +25,7 @@ from podhatch.definitions.task import (
     check_parentheses,
     name_of,
 )
-from podhatch.lists import listed
+from podhatch.values.parsing import listed
 
 if TYPE_CHECKING:
     from podhatch.definitions.standalone import Standalone

@@ -5,7 +5,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from podhatch.client import portal
 from podhatch.client.target import Target
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from podhatch.client.relay import relayed
 from podhatch.client.starting.by_name import NamedRun
 from podhatch.definitions.running.references import WorkflowRunRef
 from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
 
 EVERYTHING = 2**31
 

@@ -20,8 +20,8 @@ from podhatch.client.triggers.schedule_rows import (
 from podhatch.client.triggers.schedules import ScheduleFilters
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
-from podhatch.lists import listed
 from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import listed
 
 SUBJECT = "hatchet.scheduled"
 

@@ -12,8 +12,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from podhatch.loading import RunReachedWhileLoading, while_loading
 from podhatch.runner.assignment import Assignment
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 if TYPE_CHECKING:
     from logging import Logger

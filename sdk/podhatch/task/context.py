@@ -21,7 +21,7 @@ from podhatch.values.codec import load_value
 if TYPE_CHECKING:
     from podhatch.definitions.standalone import Standalone
     from podhatch.definitions.task import Task
-    from podhatch.duration import Duration
+    from podhatch.values.duration import Duration
 
 R = TypeVar("R")
 
@@ -162,7 +162,7 @@ class Context(Facts):
         Raises:
             ValueError: It is no duration.
         """
-        from podhatch.duration import seconds
+        from podhatch.values.duration import seconds
 
         self.host.extend_timeout(seconds(increment_by))
 

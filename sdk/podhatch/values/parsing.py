@@ -1,15 +1,16 @@
-"""What the API server keeps of JSON: whole numbers of 64 bits, finite floats, each key once.
+"""Checks values that users pass: JSON as the API server stores it, and lists.
 
-It reads the numbers of inputs and payloads into 64-bit integers, or else into floats, which rounds
-whole numbers outside that range. So they are refused before they are sent, with their path.
-Standard library only.
+The API server reads the numbers of inputs and payloads into 64-bit integers, or else into floats,
+which rounds whole numbers outside that range. So they are refused before they are sent, with their
+path. The API server drops all but one of an object's equal keys; these are refused too.
 """
 
 import json
 import math
-from collections.abc import Iterator
-from typing import TypeAlias, cast
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias, TypeVar, cast
 
+T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
 
 NOT_FINITE = "expected a finite number"
@@ -56,6 +57,17 @@ def number_problems(value: object, path: Path = ()) -> Iterator[tuple[Path, str]
             yield path, f"{NOT_FINITE}, got {value}"
     elif isinstance(value, int) and value not in INTEGERS:
         yield path, f"{_shown(value)} does not fit 64 bits, so it would be rounded: pass a string"
+
+
+def listed(place: str, values: Iterable[T]) -> list[T]:
+    """Return the values as a list, which can be read more than once, unlike a generator.
+
+    Raises:
+        ValueError: They are a string, or a single value; the message names `place`.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(f"{place}: expected a list, got {values!r}")
+    return list(values)
 
 
 def path_text(path: Path) -> str:

@@ -16,8 +16,8 @@ from podhatch.config import HealthcheckConfig
 from podhatch.definitions.standalone import Standalone
 from podhatch.definitions.workflow import Workflow
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
-from podhatch.lists import listed
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
+from podhatch.values.parsing import listed
 from podhatch.worker.status import WorkerStatus
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
+from podhatch.api.cron_expression import checked_cron
 from podhatch.api.model import JsonObject
 from podhatch.core.cron.schedule import next_ticks, schedule_problem
-from podhatch.cron_expression import checked_cron
 
 from tests.kube import REPOSITORY
 

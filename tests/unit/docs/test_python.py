@@ -15,8 +15,8 @@ from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.workflow.validate import workflow_problems
-from podhatch.loading import RunReachedWhileLoading, while_loading
 from podhatch.task import Context
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 from tests.unit.docs.examples import SCRIPTS
 from tests.unit.docs.pages import blocks

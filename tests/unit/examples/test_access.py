@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from podhatch import Standalone, Workflow
 from podhatch.definitions.manifest.access import needed_access
-from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 from tests.unit.docs.examples import SCRIPTS
 

@@ -1,7 +1,7 @@
 """Which cron expressions definitions take, and what is said of the others."""
 
 import pytest
-from podhatch.cron_expression import checked_cron
+from podhatch.api.cron_expression import checked_cron
 
 
 @pytest.mark.parametrize(

@@ -358,12 +358,12 @@ class TestRefused:
             ("cluster_access", 0, "'spawn', True or False, got 0"),
             ("pod", {"suspend": True}, "{'suspend': True} is no Pod: write pod=Pod(...)"),
             ("desired_worker_labels", ["gpu"], "'gpu' is no DesiredWorkerLabel"),
-            ("desired_worker_labels", "gpu", "'gpu' is no list"),
-            ("desired_worker_labels", 5, "5 is no list"),
-            ("wait_for", SleepCondition("5s"), "is no list: write it as one, in brackets"),
-            ("skip_if", or_(SleepCondition("5s")), "is no list: write it as one, in brackets"),
+            ("desired_worker_labels", "gpu", "expected a list, got 'gpu'"),
+            ("desired_worker_labels", 5, "expected a list, got 5"),
+            ("wait_for", SleepCondition("5s"), "expected a list, got"),
+            ("skip_if", or_(SleepCondition("5s")), "expected a list, got"),
             ("cancel_if", [5], "5 is no condition"),
-            ("parents", work, "is no list: write it as one, in brackets"),
+            ("parents", work, "expected a list, got"),
         ],
     )
     def test_option(self, hatchet: Hatchet, option: str, value: object, words: str) -> None:
@@ -382,8 +382,8 @@ class TestRefused:
             ("pod", {"suspend": True}, "{'suspend': True} is no Pod"),
             ("task_defaults", {"retries": 3}, "{'retries': 3} is no TaskDefaults: write"),
             ("ttl_seconds_after_finished", timedelta(days=1), "is no whole number of seconds"),
-            ("on_events", 5, "5 is no list"),
-            ("default_filters", DefaultFilter("true", "shop"), "is no list: write it as one"),
+            ("on_events", 5, "expected a list, got 5"),
+            ("default_filters", DefaultFilter("true", "shop"), "expected a list, got"),
             ("default_additional_metadata", "abc", "'abc' is no mapping"),
         ],
     )

@@ -23,8 +23,8 @@ from podhatch import (
 from podhatch.definitions.options.labels import labels_of
 from podhatch.definitions.options.priority import Priority
 from podhatch.definitions.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
-from podhatch.duration import seconds
-from podhatch.loading import RunReachedWhileLoading, refuse_run, while_loading
+from podhatch.task.loading import RunReachedWhileLoading, refuse_run, while_loading
+from podhatch.values.duration import seconds
 
 NOTHING: Any = None
 GREATER = WorkerLabelComparator.GREATER_THAN

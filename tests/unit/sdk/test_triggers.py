@@ -92,8 +92,8 @@ class TestDefinition:
         [
             ("on_crons", ["0 0 9 * * *"], "on_crons[0]: '0 0 9 * * *' is not a cron expr"),
             ("on_crons", ["@daily", "0 25 * * *"], "on_crons[1]: '0 25 * * *' is not"),
-            ("on_crons", "@daily", "on_crons: '@daily' is no list: write it as one"),
-            ("on_events", "paid", "on_events: 'paid' is no list"),
+            ("on_crons", "@daily", "on_crons: expected a list, got '@daily'"),
+            ("on_events", "paid", "on_events: expected a list, got 'paid'"),
             ("on_events", ["paid", ""], "on_events[1]: '' is no key"),
             ("default_priority", 4, "default_priority: 4 is not a priority from 1"),
             ("default_filters", ["true"], "default_filters[0]: 'true' is no DefaultFilter"),

@@ -16,8 +16,8 @@ from podhatch.cluster import WORKFLOW, ClusterUnreachable
 from podhatch.config import ClientConfig, HealthcheckConfig
 from podhatch.definitions.standalone import Standalone
 from podhatch.errors import LoopAlreadyRunningError
-from podhatch.loading import RunReachedWhileLoading, while_loading
 from podhatch.task import Context
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 from podhatch.worker import Worker, WorkerStatus
 from podhatch.worker import worker as module
 from podhatch.worker.health import configured
@@ -139,7 +139,9 @@ def test_what_is_no_lifespan_is_refused(hatchet: Hatchet, lifespan: Any, words: 
 
 def test_a_workflow_without_a_list_is_refused(hatchet: Hatchet, greet: Standalone[EmptyModel, str]):
     workflows: Any = greet
-    with pytest.raises(ValueError, match="worker 'w': workflows: <Standalone greet> is no list"):
+    with pytest.raises(
+        ValueError, match="worker 'w': workflows: expected a list, got <Standalone greet>"
+    ):
         hatchet.worker("w", workflows=workflows)
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from podhatch.api.crds import DEFINITIONS
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
+from podhatch.api.cron_expression import checked_cron, is_time_zone
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import API_VERSION, GROUP
 from podhatch.api.model import ApiObject, JsonObject
@@ -20,8 +21,6 @@ from podhatch.cli.lint.fields import field_findings
 from podhatch.cli.lint.finding import Finding
 from podhatch.cli.lint.metadata import metadata_findings
 from podhatch.cli.lint.rules import broken_rules, filter_problem, workflow_findings
-from podhatch.cron_expression import checked_cron
-from podhatch.time_zone import is_time_zone
 from podhatch.values.parsing import number_problems
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}

@@ -7,7 +7,7 @@ means no workflow, and never all of them.
 from collections.abc import Iterable, Sized
 from typing import TypeVar
 
-from podhatch.lists import listed
+from podhatch.values.parsing import listed
 
 T = TypeVar("T")
 

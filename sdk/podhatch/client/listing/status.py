@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
 
-from podhatch.lists import listed
+from podhatch.values.parsing import listed
 
 Status = TypeVar("Status", bound=StrEnum)
 

@@ -6,7 +6,7 @@ Used by `create_cron` of the runnables and by `hatchet.cron.create`.
 import math
 from typing import TYPE_CHECKING, TypedDict
 
-from podhatch.duration import Duration, seconds
+from podhatch.values.duration import Duration, seconds
 
 if TYPE_CHECKING:
     from podhatch.api.cron import ConcurrencyPolicy

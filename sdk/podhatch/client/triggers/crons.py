@@ -15,6 +15,7 @@ from podhatch.api.cron import (
     CronWorkflow,
     CronWorkflowSpec,
 )
+from podhatch.api.cron_expression import checked_cron, is_time_zone
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
 from podhatch.client import objects
@@ -27,9 +28,7 @@ from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.client.triggers.cron_rows import CronWorkflows, CronWorkflowsMethod, cron_of
 from podhatch.cluster import CRON_WORKFLOW
-from podhatch.cron_expression import checked_cron
 from podhatch.errors import RequestRefused
-from podhatch.time_zone import is_time_zone
 from podhatch.values.codec import describe
 from podhatch.values.metadata import metadata_texts
 

@@ -7,8 +7,8 @@ from typing import cast
 
 from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow
+from podhatch.api.cron_expression import checked_cron
 from podhatch.api.model import JsonObject
-from podhatch.cron_expression import checked_cron
 
 KEPT_SUCCEEDED = 3
 KEPT_FAILED = 1

@@ -7,7 +7,7 @@ is left out do not take place; where they go back, those in the hour that comes 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from podhatch.cron_expression import CronFields, checked_cron, cron_fields
+from podhatch.api.cron_expression import CronFields, checked_cron, cron_fields
 
 HORIZON = timedelta(days=5 * 366)
 """The CronJob controller looks no further ahead, either."""

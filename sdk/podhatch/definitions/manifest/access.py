@@ -32,7 +32,7 @@ MAX_DEPTH = 2
 """How far into the objects of installed packages."""
 _HARMLESS = (
     *("podhatch.api", "podhatch.config", "podhatch.task", "podhatch.task.dependencies"),
-    *("podhatch.duration", "podhatch.errors", "podhatch.features.event_options"),
+    *("podhatch.values.duration", "podhatch.errors", "podhatch.features.event_options"),
     *(
         "podhatch.definitions.options",
         "podhatch.definitions.running.input",

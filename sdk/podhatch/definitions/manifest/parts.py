@@ -14,7 +14,7 @@ from podhatch.definitions.options.conditions import (
     UserEventCondition,
 )
 from podhatch.definitions.options.pod import Pod
-from podhatch.duration import seconds
+from podhatch.values.duration import seconds
 
 
 def conditions_of(conditions: Sequence[Condition | OrGroup]) -> list[JsonObject]:

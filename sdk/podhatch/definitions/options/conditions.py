@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from podhatch.duration import Duration, seconds
+from podhatch.values.duration import Duration, seconds
 
 if TYPE_CHECKING:
     from podhatch.definitions.task import Task

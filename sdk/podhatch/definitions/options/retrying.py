@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
-from podhatch.duration import Duration
+from podhatch.values.duration import Duration
 
 MAX_RETRIES = 100
 MAX_BACKOFF_FACTOR = 1000

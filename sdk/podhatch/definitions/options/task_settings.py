@@ -11,8 +11,8 @@ from podhatch.definitions.options.kinds import check_kinds
 from podhatch.definitions.options.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
 from podhatch.definitions.options.pod import Pod
 from podhatch.definitions.options.retrying import RetryOptions, TaskDefaults, check_retries
-from podhatch.duration import Duration, seconds
-from podhatch.lists import listed
+from podhatch.values.duration import Duration, seconds
+from podhatch.values.parsing import listed
 
 ClusterAccess = Literal["none", "report", "spawn"]
 CLUSTER_ACCESS: tuple[ClusterAccess, ...] = ("none", "report", "spawn")

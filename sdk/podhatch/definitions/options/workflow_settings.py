@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypedDict, cast
 
-from podhatch.cron_expression import checked_cron
+from podhatch.api.cron_expression import checked_cron
 from podhatch.definitions.options.default_filter import DefaultFilter
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.definitions.options.kinds import check_kinds
@@ -14,7 +14,7 @@ from podhatch.definitions.options.priority import Priority, check_priority
 from podhatch.definitions.options.retrying import TaskDefaults
 from podhatch.definitions.options.task_settings import TaskOptions, checked_image
 from podhatch.definitions.running.run_options import checked_metadata
-from podhatch.lists import listed
+from podhatch.values.parsing import listed
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MAX_TTL_SECONDS = 315_360_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from podhatch.client.target import Target
 from podhatch.definitions.task import Input, R_co, Task
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
 from podhatch.values.codec import load_value
 
 if TYPE_CHECKING:

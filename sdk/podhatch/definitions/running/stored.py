@@ -8,7 +8,7 @@ from podhatch.definitions.definition import Definition
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.definitions.task import Input
 from podhatch.errors import RequestRefused
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

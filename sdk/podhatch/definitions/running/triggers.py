@@ -17,8 +17,8 @@ from podhatch.definitions.running.run_options import (
 )
 from podhatch.definitions.running.scheduling import ScheduledWorkflow, WorkflowVersion
 from podhatch.definitions.task import Input
-from podhatch.duration import Duration
-from podhatch.loading import refuse_run
+from podhatch.task.loading import refuse_run
+from podhatch.values.duration import Duration
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from podhatch import Context, Hatchet, PushEventOptions
-from podhatch.loading import RunReachedWhileLoading, while_loading
 from podhatch.task import entered
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage

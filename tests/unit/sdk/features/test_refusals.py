@@ -9,7 +9,7 @@ from podhatch.api.model import JsonObject
 from podhatch.client import portal
 from podhatch.client.triggers.filters import FilterUpdate
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW_RUN, Kind
-from podhatch.loading import RunReachedWhileLoading, while_loading
+from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 from tests.fakes.features import NAME, orders
 from tests.unit.sdk.conftest import Stage

@@ -1,11 +1,12 @@
-"""Says whether a text is a cron expression that a CronJob takes. Standard library only.
+"""Checks the cron expressions and time zones of CronJobs.
 
-Definitions (`on_crons`) and the cron client ask before anything is created, so that the fault is
-named where it was written; the operator asks when it will tick.
+Definitions (`on_crons`) and the cron client check before anything is created, so that the error
+names the place where the expression is written.
 """
 
 import re
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -129,6 +130,17 @@ def cron_fields(expression: str) -> CronFields:
     texts = ALIASES.get(checked, checked).split()
     values = [frozenset(field.values(text)) for field, text in zip(_FIELDS, texts, strict=True)]
     return CronFields(*values, either_day=not _is_open(texts[2]) and not _is_open(texts[4]))
+
+
+def is_time_zone(name: str) -> bool:
+    """Return whether there is such an IANA time zone; true where the zone data is not installed."""
+    for each in (name, "UTC"):
+        try:
+            ZoneInfo(each)
+        except (ZoneInfoNotFoundError, OSError, ValueError):
+            continue
+        return each == name
+    return True
 
 
 def _is_open(text: str) -> bool:

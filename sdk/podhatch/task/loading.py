@@ -1,7 +1,7 @@
-"""Tells whether this process only loads the user's code, to find a task in it. Stdlib only.
+"""Marks the time in which this process imports the user's code only to find a task in it.
 
 The runner imports the user's module inside `while_loading()`. A script that calls `workflow.run()`
-at its top level, without a `__main__` guard, then stops there instead of starting a run in a run.
+at its top level, without a `__main__` guard, then stops there instead of starting another run.
 """
 
 from collections.abc import Generator
@@ -11,7 +11,7 @@ _depth = 0
 
 
 class RunReachedWhileLoading(BaseException):
-    """The module asked for a run while it was only being loaded.
+    """The module started a run while it was only being loaded.
 
     Not an `Exception`, so that a script's own `except Exception` does not hide it from the runner.
     """
@@ -19,7 +19,7 @@ class RunReachedWhileLoading(BaseException):
 
 @contextmanager
 def while_loading() -> Generator[None]:
-    """Mark the time in which the user's module is imported."""
+    """Refuse runs while the user's module is imported."""
     global _depth
     _depth += 1
     try:
@@ -31,4 +31,4 @@ def while_loading() -> Generator[None]:
 def refuse_run() -> None:
     """Raise `RunReachedWhileLoading` when the user's module is only being loaded."""
     if _depth:
-        raise RunReachedWhileLoading("the module asks for a run while it is being loaded")
+        raise RunReachedWhileLoading("the module starts a run while it is being loaded")
