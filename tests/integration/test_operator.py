@@ -6,14 +6,28 @@ The operator that the chart installed serves the same namespaces meanwhile: two 
 import asyncio
 
 import aiohttp
+import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, WORKFLOW, WORKFLOW_RUN, Cluster
+from podhatch.cluster import (
+    CONFIG_MAP,
+    JOB,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    Cluster,
+    NamespaceTerminating,
+    kind_of,
+)
+from podhatch_operator.__main__ import Operator
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import is_finished
+from podhatch_operator.controllers.reconcile_context import Workbench
+from podhatch_operator.controllers.reconciler import Reconciler
 from podhatch_operator.ops.metrics import Hops, Metrics
+from podhatch_operator.queue.keys import Key, run_key
 from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.queue.workers import Workers
 from podhatch_operator.watch.intake import Intake
 from podhatch_operator.watch.resync import Resync
 
@@ -27,6 +41,7 @@ from tests.integration.operator import (
     workflow,
 )
 from tests.integration.outage import line_to
+from tests.kube import kubectl
 
 RUNS = 5
 
@@ -112,6 +127,59 @@ async def test_the_resync_sees_what_no_watch_told(cluster: Cluster) -> None:
     await resync.compare()
     assert cache.count(JOB) == 0
     assert "Job" not in resync.dead_watches()
+
+
+async def test_a_run_in_a_terminating_namespace_is_not_tried_again(
+    cluster: Cluster, unused_tcp_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    namespace = cluster.namespace
+    metadata = {"name": "lingers", "namespace": namespace, "finalizers": ["podhatch.dev/test"]}
+    lingering: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    await cluster.create(lingering)
+    await asyncio.to_thread(kubectl, "delete", "namespace", namespace, "--wait=false")
+    try:
+        with pytest.raises(NamespaceTerminating):
+            await cluster.create({**lingering, "metadata": {**metadata, "name": "another"}})
+        operator = operator_of(cluster, unused_tcp_port)
+        for manifest in (workflow(namespace), run(namespace)):
+            operator.intake.changed(kind_of(manifest), _stored(manifest))
+        with caplog.at_level("INFO"):
+            assert await _reconciled(operator, run_key(namespace, "run")) == "terminating"
+        assert caplog.records == []
+    finally:
+        body = {"metadata": {"finalizers": None}}
+        await cluster.merge_patch(CONFIG_MAP, namespace, "lingers", body)
+
+
+def _stored(manifest: JsonObject) -> JsonObject:
+    """Return a manifest with the metadata that the API server adds."""
+    added = {"uid": "uid", "resourceVersion": "1", "creationTimestamp": "2026-11-23T12:00:00Z"}
+    return {**manifest, "metadata": {**manifest["metadata"], **added}}
+
+
+async def _reconciled(operator: Operator, key: Key) -> str | None:
+    """Return the result that one worker counts for a key."""
+    cluster, queue, metrics = operator.cluster, operator.queue, operator.metrics
+    defaults, evaluator = operator.settings.defaults, operator.evaluator
+    bench = Workbench(cluster, operator.cache, queue, defaults, evaluator)
+    workers = Workers(queue, Reconciler(bench, operator.hops).reconcile, metrics, count=1)
+    try:
+        queue.add(key)
+        await until(lambda: _result(metrics, key) is not None)
+    finally:
+        queue.close()
+        await workers.finish(5)
+        await cluster.close()
+        await operator.election.close()
+    return _result(metrics, key)
+
+
+def _result(metrics: Metrics, key: Key) -> str | None:
+    for result in ("success", "requeue", "error", "terminating"):
+        labels_of_it = {"kind": key.kind, "result": result}
+        if metrics.registry.get_sample_value("podhatch_reconcile_total", labels_of_it):
+            return result
+    return None
 
 
 def suspended_job(namespace: str) -> JsonObject:

@@ -6,7 +6,7 @@ Called for the keys of Workflows, also of those that are gone.
 from collections.abc import Mapping
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import CONFIG_MAP, WORKFLOW, ApiError
+from podhatch.cluster import CONFIG_MAP, WORKFLOW, ApiError, NamespaceTerminating
 from podhatch.core.common.observed import Refusal
 from podhatch.core.pod.check import dry_run_jobs
 from podhatch.core.run.clean_up import unused_revisions
@@ -60,6 +60,8 @@ class WorkflowReconciler:
         for place, job in dry_run_jobs(workflow, bench.defaults).items():
             try:
                 await bench.cluster.create(job, dry_run=True)
+            except NamespaceTerminating:
+                raise
             except ApiError as error:
                 refused[place] = Refusal(error.status, error.message)
         return refused

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from podhatch.cluster import ApiError, ClusterUnreachable
+from podhatch.cluster import ApiError, ClusterUnreachable, NamespaceTerminating
 
 from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater
 from podhatch_operator.ops.metrics import Metrics
@@ -55,6 +55,11 @@ class Workers:
         except PlanFailed as failure:
             logger.error("%s", failure, extra=where)
             result = "error"
+        except NamespaceTerminating as error:
+            logger.debug("%s", error, extra=where)
+            self._queue.forget(key)
+            self._queue.cancel_appointment(key)
+            return "terminating"
         except (ApiError, ClusterUnreachable) as error:
             logger.warning("reconcile failed: %s", error, extra=where)
             result = "error"

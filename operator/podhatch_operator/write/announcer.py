@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import ApiError, Cluster, ClusterUnreachable
+from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, NamespaceTerminating
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class Announcer:
         """Post one Event. A failure is logged, no more; 409 means that it was posted before."""
         try:
             await self._cluster.create(event)
+        except NamespaceTerminating:
+            return
         except (ApiError, ClusterUnreachable) as error:
             if not (isinstance(error, ApiError) and error.status == 409):
                 logger.warning("an Event could not be posted: %s", error)

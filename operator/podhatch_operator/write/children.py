@@ -23,6 +23,7 @@ from podhatch.cluster import (
     ApiError,
     Cluster,
     Kind,
+    NamespaceTerminating,
     kind_of,
 )
 from podhatch.core.common.decision import Child, Extension, PodDeadline
@@ -46,7 +47,9 @@ _DELETABLE = {kind.kind: kind for kind in (JOB, WORKFLOW_RUN, CONTROLLER_REVISIO
 
 
 def is_refused(error: ApiError) -> bool:
-    """Return whether what was asked would be refused again."""
+    """Return whether the user has to be told, since trying again would be refused again."""
+    if isinstance(error, NamespaceTerminating):
+        return False  # the object to tell of it is deleted, too
     return error.status in REFUSED or _is_too_large(error)
 
 
@@ -62,7 +65,7 @@ def _refusal(error: ApiError) -> Refusal:
     """
     if _is_too_large(error):
         return Refusal(413, error.message)
-    if error.status in REFUSED or (error.status == 500 and WEBHOOK_IS_AWAY in error.message):
+    if is_refused(error) or (error.status == 500 and WEBHOOK_IS_AWAY in error.message):
         return Refusal(error.status, error.message)
     raise error
 

@@ -5,7 +5,7 @@ Raw JSON objects in and out. It imports aiohttp, so the SDK imports it only when
 
 from podhatch.cluster.client import Cluster
 from podhatch.cluster.connection import Connection
-from podhatch.cluster.errors import ApiError, ClusterUnreachable
+from podhatch.cluster.errors import ApiError, ClusterUnreachable, NamespaceTerminating
 from podhatch.cluster.kinds import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
@@ -54,6 +54,7 @@ __all__ = [
     "Connection",
     "Kind",
     "LogLine",
+    "NamespaceTerminating",
     "WatchEvent",
     "kind_of",
 ]

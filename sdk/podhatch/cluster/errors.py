@@ -7,7 +7,7 @@ from typing import Any, cast
 from podhatch.api.model import JsonObject
 from podhatch.errors import ClusterUnreachable
 
-__all__ = ["ApiError", "ClusterUnreachable"]
+__all__ = ["ApiError", "ClusterUnreachable", "NamespaceTerminating"]
 
 
 class ApiError(Exception):
@@ -30,7 +30,8 @@ class ApiError(Exception):
         """Make the error from a `Status` object; `code` counts where the object has none."""
         code = int(status.get("code") or code)
         reason = str(status.get("reason") or "") or _phrase(code)
-        return cls(code, reason, str(status.get("message") or "") or _phrase(code))
+        error = NamespaceTerminating if _is_terminating(status) else cls
+        return error(code, reason, str(status.get("message") or "") or _phrase(code))
 
     @classmethod
     def from_response(cls, code: int, body: bytes) -> "ApiError":
@@ -44,6 +45,16 @@ class ApiError(Exception):
         return cls(
             code, _phrase(code), body.decode(errors="replace").strip()[:500] or _phrase(code)
         )
+
+
+class NamespaceTerminating(ApiError):  # noqa: N818 - the word of the API server for it
+    """Nothing can be created in a namespace that is being deleted. Trying again does not help."""
+
+
+def _is_terminating(status: JsonObject) -> bool:
+    details = cast("JsonObject", status.get("details") or {})
+    causes = cast("list[JsonObject]", details.get("causes") or [])
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
 def _phrase(code: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podhatch.cluster import JOB, POD, WORKFLOW, ApiError, Kind, kind_of
+from podhatch.cluster import JOB, POD, WORKFLOW, ApiError, Kind, NamespaceTerminating, kind_of
 from podhatch.cluster.watch import lines
 
 
@@ -54,6 +54,21 @@ def test_errors_are_readable(code: int, body: bytes, text: str) -> None:
     error = ApiError.from_response(code, body)
     assert str(error) == text
     assert error.status == code
+
+
+def test_a_refusal_by_a_terminating_namespace_is_recognised() -> None:
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": "namespace a is being terminated",
+        "field": "metadata.namespace",
+    }
+    status = {"code": 403, "reason": "Forbidden", "message": "forbidden: it is being terminated"}
+    error = ApiError.from_status(403, {**status, "details": {"causes": [cause]}})
+    assert isinstance(error, NamespaceTerminating)
+    assert (error.status, error.reason) == (403, "Forbidden")
+    for details in (None, {}, {"causes": None}, {"causes": [{"reason": "FieldValueInvalid"}]}):
+        other = ApiError.from_status(403, {**status, "details": details})
+        assert not isinstance(other, NamespaceTerminating)
 
 
 @given(st.lists(st.binary().filter(lambda line: b"\n" not in line)), st.data())

@@ -14,6 +14,7 @@ from podhatch.cluster import (
     ApiError,
     Cluster,
     ClusterUnreachable,
+    NamespaceTerminating,
 )
 from podhatch.core.common.decision import Extension, PodDeadline
 from podhatch.core.workflow.revision import current_revision
@@ -245,8 +246,11 @@ async def test_no_job_without_the_account_it_needs(operator: Operator) -> None:
     assert operator.jobs() == []
 
 
+TERMINATING = NamespaceTerminating(403, "Forbidden", "it is being terminated")
+
+
 @pytest.mark.parametrize(
-    "failure", [ApiError(500, "InternalError", "etcd"), ClusterUnreachable("gone")]
+    "failure", [ApiError(500, "InternalError", "etcd"), ClusterUnreachable("gone"), TERMINATING]
 )
 async def test_other_failures_are_raised(operator: Operator, failure: Exception) -> None:
     await operator.user_creates(workflow(), run())
@@ -302,6 +306,28 @@ async def test_events_never_fail_a_reconcile(
     assert operator.status()["phase"] == "Succeeded"
     assert "create Event" in operator.cluster.order
     assert ("could not be posted" in caplog.text) == (status == 403)
+
+
+async def test_an_event_in_a_terminating_namespace_is_dropped_silently(
+    operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator.cluster.refusals["create Event"] = TERMINATING
+    with caplog.at_level("INFO"):
+        await started(operator)
+        await operator.pod_reports(operator.jobs()[0])
+        await operator.work()
+    assert "create Event" in operator.cluster.order
+    assert caplog.records == []
+
+
+async def test_a_dry_run_in_a_terminating_namespace_says_nothing_of_the_workflow(
+    operator: Operator,
+) -> None:
+    await operator.user_creates(workflow())
+    operator.cluster.refusals["dry-run Job"] = TERMINATING
+    with pytest.raises(NamespaceTerminating):
+        await operator.work()
+    assert "update Workflow" not in operator.cluster.order
 
 
 async def test_many_events_are_all_posted(operator: Operator) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from podhatch.cluster import ApiError
+from podhatch.cluster import ApiError, NamespaceTerminating
 from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater
 from podhatch_operator.ops.metrics import Metrics
 from podhatch_operator.queue.keys import Key, run_key
@@ -50,6 +50,30 @@ async def test_what_becomes_of_a_key(failure: Exception | None, result: str) -> 
         "podhatch_reconcile_total", {"kind": "WorkflowRun", "result": result}
     )
     assert count == 1
+
+
+async def test_a_key_of_a_terminating_namespace_is_not_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reconciled = asyncio.Event()
+
+    async def reconcile(key: Key) -> None:
+        queue.add_after(key, 5)
+        reconciled.set()
+        raise NamespaceTerminating(403, "Forbidden", "it is being terminated")
+
+    metrics, timers = Metrics(), FakeTimers()
+    queue = Queue(timers, metrics.queue)
+    workers = Workers(queue, reconcile, metrics, count=1)
+    with caplog.at_level("INFO"):
+        queue.add(KEY)
+        await reconciled.wait()
+        await asyncio.sleep(0)
+        timers.pass_time(3600)
+        assert len(queue) == 0
+        queue.close()
+        await workers.finish(5)
+    assert caplog.records == []
 
 
 async def test_reconciles_under_way_are_finished_and_no_more_are_begun() -> None:
