@@ -13,6 +13,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
     ApiError,
     ClusterUnreachable,
+    NamespaceTerminating,
     WatchEvent,
 )
 from yarl import URL
@@ -280,3 +281,35 @@ async def test_a_followed_log_that_is_cut_ends_and_another_fails() -> None:
         with pytest.raises(ClusterUnreachable):
             [each async for each in cluster.log("t", "p", container="task")]
     assert seen == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "text"),
+    [
+        (404, b'{"kind":"Status","reason":"NotFound","message":"no"}', "no (404 NotFound)"),
+        (500, b'{"kind":"Status"}', "InternalServerError (500 InternalServerError)"),
+        (502, b"<html>bad</html>\n", "<html>bad</html> (502 BadGateway)"),
+        (502, b"[]", "[] (502 BadGateway)"),
+        (999, b"", "Unknown (999 Unknown)"),
+        (503, b"\xff", "\ufffd (503 ServiceUnavailable)"),
+    ],
+)
+def test_errors_are_readable(code: int, body: bytes, text: str) -> None:
+    error = ApiError.from_response(code, body)
+    assert str(error) == text
+    assert error.status == code
+
+
+def test_a_refusal_by_a_terminating_namespace_is_recognised() -> None:
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": "namespace a is being terminated",
+        "field": "metadata.namespace",
+    }
+    status = {"code": 403, "reason": "Forbidden", "message": "forbidden: it is being terminated"}
+    error = ApiError.from_status(403, {**status, "details": {"causes": [cause]}})
+    assert isinstance(error, NamespaceTerminating)
+    assert (error.status, error.reason) == (403, "Forbidden")
+    for details in (None, {}, {"causes": None}, {"causes": [{"reason": "FieldValueInvalid"}]}):
+        other = ApiError.from_status(403, {**status, "details": details})
+        assert not isinstance(other, NamespaceTerminating)

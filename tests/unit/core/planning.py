@@ -1,10 +1,11 @@
-"""plan_run on a run whose workflow is pinned, and what its plan says. Used by tests of the core."""
+"""Plan a run whose workflow is pinned, and read the plan."""
 
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from podhatch.api.model import JsonObject
+from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Observed
 from podhatch.core.expressions.evaluation import Answers
@@ -12,10 +13,14 @@ from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.answers import answered
-from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, jobs_of, report, run
+from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, jobs_of, report, run, workflow
 
 ERROR: JsonObject = {"type": "ValueError", "message": "bad"}
 HOOK: JsonObject = {"name": "mend", "python": "m:mend"}
+
+
+def spec_of(*tasks: JsonObject, **fields: object) -> WorkflowSpec:
+    return WorkflowSpec.model_validate(workflow(*tasks, **fields)["spec"])
 
 
 def plan(

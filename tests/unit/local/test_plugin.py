@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from podhatch import Context, Hatchet, SleepCondition, UserEventCondition
 from podhatch.errors import FailedTaskRunExceptionGroup
-from podhatch.testing import LocalRuns
+from podhatch.testing import FakeClock, LocalRuns
 
 hatchet = Hatchet()
 shop = hatchet.workflow("shop", on_events=["order:*"], default_additional_metadata={"shop": "one"})
@@ -122,3 +122,9 @@ def test_each_test_begins_with_nothing(podhatch_local: LocalRuns) -> None:
     assert abs(podhatch_local.clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
     with pytest.raises(LookupError, match="those of this test: none"):
         podhatch_local.status()
+
+
+def test_a_clock_does_not_go_back() -> None:
+    clock = FakeClock()
+    with pytest.raises(ValueError, match="does not go back"):
+        clock.advance(timedelta(seconds=-1))

@@ -466,3 +466,11 @@ def test_representations_name_the_thing(hatchet: Hatchet) -> None:
         "<Task charge of workflow orders>",
     )
     assert repr(hatchet.task("ship")(work)) == "<Standalone ship>"
+
+
+def test_what_stands_for_the_namespace() -> None:
+    assert Hatchet("shop").namespace == "shop"
+    assert Hatchet(True).namespace is None  # Hatchet's positional debug
+    number: Any = 5
+    with pytest.raises(ValueError, match="Hatchet: namespace: 5 is no text"):
+        Hatchet(number)

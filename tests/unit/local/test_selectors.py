@@ -1,0 +1,31 @@
+"""Label and field selectors of the local cluster."""
+
+import pytest
+from podhatch.local.selectors import matches
+
+POD = {
+    "metadata": {"name": "p", "labels": {"app": "shop", "tier": "a"}},
+    "spec": {"key": "a,b"},
+}
+
+
+@pytest.mark.parametrize(
+    ("labels", "fields", "found"),
+    [
+        ("", "", True),
+        ("app=shop,tier!=b", "metadata.name=p", True),
+        ("app==shop,other!=x", "", True),
+        ("app", "", True),
+        ("!app", "", False),
+        ("!other", "", True),
+        ("tier in (a, b),app notin (x)", "", True),
+        ("tier notin (a)", "", False),
+        ("app=other", "", False),
+        ("", r"spec.key=a\,b", True),
+        ("", "spec.key!=a", True),
+        ("", "status.phase=Pending", False),
+        ("", "status.phase!=Pending", True),
+    ],
+)
+def test_selectors(labels: str, fields: str, found: bool) -> None:
+    assert matches(POD, labels, fields) is found

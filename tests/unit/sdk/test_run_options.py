@@ -1,0 +1,72 @@
+"""Options of one run: how they combine, and which are refused."""
+
+from typing import Any
+
+import pytest
+from podhatch import (
+    InvalidRun,
+    TriggerWorkflowOptions,
+)
+from podhatch.definitions.options.priority import Priority
+from podhatch.definitions.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
+
+
+def test_what_is_said_by_keyword_counts_more() -> None:
+    options = TriggerWorkflowOptions(
+        additional_metadata={"a": "1", "b": "1"}, priority=1, child_key="options"
+    )
+    flat: RunOptions = {"additional_metadata": {"b": "2"}, "priority": Priority.HIGH}
+    assert wishes_of("orders", {"a": "0", "z": "0"}, options, flat) == Wishes(
+        metadata={"a": "1", "b": "2", "z": "0"}, priority=3, child_key="options"
+    )
+    assert wishes_of("orders", {}, TriggerWorkflowOptions(key="k"), {}).child_key == "k"
+
+
+def test_option_of_a_run_that_is_not_there() -> None:
+    flat: Any = {"metadata": {}}
+    with pytest.raises(TypeError, match="workflow 'orders': there is no option 'metadata'"):
+        wishes_of("orders", {}, NO_OPTIONS, flat)
+
+
+@pytest.mark.parametrize(
+    ("flat", "problem"),
+    [
+        ({"priority": 4}, "priority: 4 is not a priority from 1"),
+        ({"priority": 0}, "priority: 0 is not a priority from 1"),
+        ({"priority": True}, "priority: True is not"),
+        ({"child_key": "x" * 254}, "child_key: .* is no text of 1 to 253 characters"),
+        ({"child_key": ""}, "child_key: '' is no text of 1 to 253 characters"),
+        ({"child_key": 5}, "child_key: 5 is no text of 1 to 253 characters"),
+        ({"additional_metadata": "abc"}, "additional_metadata: 'abc' is no mapping from names"),
+        ({"additional_metadata": []}, "additional_metadata: .* is no mapping from names"),
+        ({"additional_metadata": {1: 2}}, "additional_metadata: the name 1 is no text"),
+    ],
+)
+def test_wish_that_cannot_be(flat: Any, problem: str) -> None:
+    with pytest.raises(InvalidRun, match=f"workflow 'orders': {problem}"):
+        wishes_of("orders", {}, NO_OPTIONS, flat)
+
+
+@pytest.mark.parametrize("fields", [{"priority": 0}, {"child_key": ""}, {"key": ""}])
+def test_wish_that_cannot_be_in_an_object_of_options(fields: Any) -> None:
+    with pytest.raises(InvalidRun, match=r"workflow 'orders': (priority|child_key): "):
+        wishes_of("orders", {}, TriggerWorkflowOptions(**fields), {})
+
+
+def test_dict_in_the_place_of_options() -> None:
+    options: Any = {"priority": 3}
+    with pytest.raises(TypeError, match=r"workflow 'orders': options: .* by keyword, as in run"):
+        wishes_of("orders", {}, options, {})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "problem"),
+    [
+        ({str(n): "" for n in range(65)}, "65 entries, 64 are allowed"),
+        ({"a": "x" * 4097}, r"\['a'\]: 4097 characters, 4096 are allowed"),
+        ({str(n): "x" * 4096 for n in range(9)}, "36945 bytes as JSON, 32768 are allowed"),
+    ],
+)
+def test_metadata_that_is_too_much(metadata: dict[str, str], problem: str) -> None:
+    with pytest.raises(InvalidRun, match=f"workflow 'orders': additional_metadata.*{problem}"):
+        wishes_of("orders", {}, TriggerWorkflowOptions(additional_metadata=metadata), {})

@@ -1,0 +1,59 @@
+"""Desired worker labels of a task."""
+
+from typing import Any
+
+import pytest
+from podhatch import (
+    DesiredWorkerLabel,
+    WorkerLabelComparator,
+)
+from podhatch.definitions.options.labels import labels_of
+
+NOTHING: Any = None
+
+
+GREATER = WorkerLabelComparator.GREATER_THAN
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        DesiredWorkerLabel(key="kubernetes.io/arch", value="arm64", weight=100),
+        DesiredWorkerLabel(key="x", value="", weight=1),
+        DesiredWorkerLabel(key="memory", value=-1, comparator=GREATER),
+        DesiredWorkerLabel(key="memory", value="64", comparator=GREATER),
+    ],
+)
+def test_label(label: DesiredWorkerLabel) -> None:
+    assert labels_of([label]) == (label,)
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        (DesiredWorkerLabel(value="x"), "label '': the key is not"),
+        (DesiredWorkerLabel(key="a b", value="x"), "label 'a b': the key is not"),
+        (DesiredWorkerLabel(key="a", value="x" * 64), "is not the value of a Kubernetes label"),
+        (
+            DesiredWorkerLabel(key="a", value="x", weight=101),
+            "weight 101 is not a whole number from",
+        ),
+        (DesiredWorkerLabel(key="a", value="x", weight=0), "weight 0 is not a whole number"),
+        ("gpu", "'gpu' is no DesiredWorkerLabel: list those, or"),
+        (DesiredWorkerLabel(key=NOTHING, value="x"), "label None: the key is not"),
+        (DesiredWorkerLabel(key="a", value=NOTHING), "value None is neither a text nor"),
+        (DesiredWorkerLabel(key="a", value="x", comparator=NOTHING), "None is no WorkerLabelComp"),
+        (
+            DesiredWorkerLabel(key="a", value="1.5", comparator=GREATER),
+            "label 'a': GREATER_THAN needs a whole number, not '1.5'",
+        ),
+    ],
+)
+def test_label_that_matches_no_node(label: DesiredWorkerLabel, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        labels_of([label])
+
+
+def test_key_of_a_label_twice() -> None:
+    with pytest.raises(ValueError, match="label 'a': its own key says 'b'"):
+        labels_of({"a": DesiredWorkerLabel(key="b", value="x")})
