@@ -343,6 +343,27 @@ def test_a_sticky_run_stays_on_its_first_node(sticky: str) -> None:
     assert term["matchExpressions"][0]["key"] == "disk"
 
 
+@pytest.mark.parametrize("names", [("root", "again"), ("again", "root")])
+def test_a_retry_in_a_sticky_run_stays_whatever_the_order_of_its_tasks(
+    names: tuple[str, str],
+) -> None:
+    flow = workflow(*(task(name, retries=1) for name in names), sticky="Hard")
+    placed: JsonObject = {"state": "Succeeded", "node": "node-7", "job": attempt_name("root")}
+    by_name: JsonObject = {
+        "root": {**placed, "attempt": 1, "startedAt": ago(3), "finishedAt": ago(2)},
+        "again": {"state": "Queued", "attempt": 1, "retries": 1, "nextAttemptAt": ago(1)},
+    }
+    status: JsonObject = {
+        "phase": "Running",
+        "revision": current_revision(flow).name,
+        "tasks": [{"name": name, **by_name[name]} for name in names],
+    }
+    [retry] = plan(flow, status).create
+    affinity = retry["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
+    [term] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchFields"][0]["values"] == ["node-7"]
+
+
 def test_a_queue_gets_its_labels_and_a_suspended_job() -> None:
     settings = {"jobLabels": {"kueue.x-k8s.io/queue-name": "q"}, "suspend": True}
     flow = workflow(task("a", pod=settings))

@@ -161,8 +161,11 @@ class _Run:
         for task in tasks:
             old = entries.get(task.name) or TaskStatus(name=task.name, state="Pending")
             parents = {name: self.steps[name] for name in task.parents}
-            self._take(task, advance(task, old, parents, scene), parents)
-        self._take_failure_task(entries, scene)
+            self.steps[task.name] = advance(task, old, parents, scene)
+        failure_task = self._judge_failure_task(entries, scene)
+        first_node = self._first_node()
+        for task in [*tasks, *failure_task]:
+            self._take(task, first_node)
         return _conclude(self.run, self._status(), self._writes(), observed, self.now)
 
     def _events(self) -> tuple[WorkflowEvent, ...]:
@@ -180,20 +183,21 @@ class _Run:
             return old
         return with_replay(self.run, old, tasks, self.observed.jobs, self.now)
 
-    def _take(self, task: TaskSpec, step: Step, parents: Mapping[str, Step]) -> None:
+    def _take(self, task: TaskSpec, first_node: str | None) -> None:
+        step = self.steps[task.name]
         if step.start is not None:
-            step = self._create(task, step, parents)
+            step = self._create(task, step, first_node)
         if step.extended_seconds:
             step = self._extended(task, step)
         self.steps[task.name] = step
 
-    def _create(self, task: TaskSpec, step: Step, parents: Mapping[str, Step]) -> Step:
+    def _create(self, task: TaskSpec, step: Step, first_node: str | None) -> Step:
         assert step.start is not None
         try:
-            outputs = {name: output_text(parent, self.observed) for name, parent in parents.items()}
+            outputs = {name: output_text(self.steps[name], self.observed) for name in task.parents}
         except KeyError as error:
             return Step(lost_output(step.status, str(error.args[0]), self.now))
-        around = Surroundings(outputs, self._errors(task), self._first_node())
+        around = Surroundings(outputs, self._errors(task), first_node)
         self.create.extend(attempt_manifests(step.start, self.revision, self.defaults, around))
         return step
 
@@ -213,10 +217,12 @@ class _Run:
         told = {"reason": EXTENSION_CUT, "message": message}
         return replace(step, status=step.status.model_copy(update=told))
 
-    def _take_failure_task(self, entries: Mapping[str, TaskStatus], scene: Scene) -> None:
+    def _judge_failure_task(
+        self, entries: Mapping[str, TaskStatus], scene: Scene
+    ) -> tuple[TaskSpec, ...]:
         hook = self.revision.spec.on_failure_task
         if hook is None:
-            return
+            return ()
         old = entries.get(hook.name) or TaskStatus(name=hook.name, state="Pending")
         others = [step.status for step in self.steps.values()]
         rest = rest_of_failure_task(old, others, self.now)
@@ -224,7 +230,8 @@ class _Run:
         if rest is not None and old.job is None:
             self.steps[hook.name] = Step(rest)
         else:
-            self._take(task, advance(task, old, {}, scene), {})
+            self.steps[hook.name] = advance(task, old, {}, scene)
+        return (task,)
 
     def _errors(self, task: TaskSpec) -> dict[str, str]:
         """Return the errors of all tasks that failed, for the failure task."""
