@@ -8,14 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from podhatch.client.crons import CronWorkflows
+    from podhatch.client.events import Event, V1Event
+    from podhatch.client.filters import V1Filter
     from podhatch.client.listing.run_details import V1WorkflowRunDetails
     from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
     from podhatch.client.listing.run_rows import V1TaskSummary
     from podhatch.client.listing.status import RunStatus, V1TaskStatus
     from podhatch.client.listing.task_events import V1TaskEventType
-    from podhatch.client.triggers.cron_rows import CronWorkflows
-    from podhatch.client.triggers.event_rows import Event, V1Event
-    from podhatch.client.triggers.filters import V1Filter
     from podhatch.config import ClientConfig, HealthcheckConfig
     from podhatch.definitions.options.conditions import (
         RUN_START,
@@ -160,12 +160,12 @@ _HOMES = {
     "ClusterUnreachable": "podhatch.errors",
     "Condition": "podhatch.definitions.options.conditions",
     "Context": "podhatch.task",
-    "CronWorkflows": "podhatch.client.triggers.cron_rows",
+    "CronWorkflows": "podhatch.client.crons",
     "DefaultFilter": "podhatch.definitions.options.default_filter",
     "Depends": "podhatch.task.dependencies",
     "DesiredWorkerLabel": "podhatch.definitions.options.labels",
     "EmptyModel": "podhatch.definitions.running.input",
-    "Event": "podhatch.client.triggers.event_rows",
+    "Event": "podhatch.client.events",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",
     "HealthcheckConfig": "podhatch.config",
@@ -200,8 +200,8 @@ _HOMES = {
     "TaskRunRef": "podhatch.definitions.running.references",
     "TriggerWorkflowOptions": "podhatch.definitions.running.run_options",
     "UserEventCondition": "podhatch.definitions.options.conditions",
-    "V1Event": "podhatch.client.triggers.event_rows",
-    "V1Filter": "podhatch.client.triggers.filters",
+    "V1Event": "podhatch.client.events",
+    "V1Filter": "podhatch.client.filters",
     "V1TaskEventType": "podhatch.client.listing.task_events",
     "V1TaskStatus": "podhatch.client.listing.status",
     "V1TaskSummary": "podhatch.client.listing.run_rows",

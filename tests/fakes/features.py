@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject
-from podhatch.client.triggers.cron_rows import CronWorkflowsMethod
-from podhatch.client.triggers.filters import FilterUpdate
-from podhatch.client.triggers.schedule_rows import ScheduledRunStatus
+from podhatch.client.crons import CronWorkflowsMethod
+from podhatch.client.filters import FilterUpdate
+from podhatch.client.schedules import ScheduledRunStatus
 from podhatch.features.event_options import BulkPushEventWithMetadata
 
 Create = Callable[[JsonObject], None]

@@ -12,7 +12,7 @@ import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
-from podhatch.client.triggers.filters import FilterUpdate
+from podhatch.client.filters import FilterUpdate
 
 from tests.fakes.features import LATER, NAME, Create, FeatureContract, orders
 from tests.kube import KUBECONFIG, OPERATOR, Namespace, kubectl

@@ -35,11 +35,11 @@ from podhatch import (
     or_,
 )
 from podhatch.api.run import WorkflowRun
+from podhatch.client.crons import CronWorkflows
+from podhatch.client.events import Event
+from podhatch.client.filters import V1Filter
 from podhatch.client.listing.run_details import V1WorkflowRunDetails
 from podhatch.client.listing.run_rows import V1TaskSummary
-from podhatch.client.triggers.cron_rows import CronWorkflows
-from podhatch.client.triggers.event_rows import Event
-from podhatch.client.triggers.filters import V1Filter
 from podhatch.testing import FakeClock, LocalEvent
 from pydantic import BaseModel
 

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.cli.errors import Refused
+from podhatch.client.manifest import Manifest
 from podhatch.client.session import Session, session_of
-from podhatch.client.starting.manifest import Manifest
-from podhatch.client.starting.publishing import published
+from podhatch.client.workflows import published
 from podhatch.definitions.workflow import Workflow
 
 Change = Literal["created", "updated", "unchanged"]

@@ -16,7 +16,7 @@ from podhatch.cli.children import child_runs
 from podhatch.cli.console import look_for, now
 from podhatch.cli.lookup import find_children, find_parents
 from podhatch.cli.tree import run_picture
-from podhatch.client.waiting.changes import states
+from podhatch.client.waiting import states
 from podhatch.cluster import Cluster
 
 REFRESHES_PER_SECOND = 5

@@ -15,10 +15,10 @@ from podhatch.api.names import short_hash
 from podhatch.api.pod import RUN_UID, TASK
 from podhatch.client import substitute
 from podhatch.client.explain import NO_ACCESS, explained
+from podhatch.client.manifest import Manifest
 from podhatch.client.portal import portal
-from podhatch.client.starting.manifest import Manifest
 from podhatch.client.target import Target
-from podhatch.client.waiting.follower import Followers
+from podhatch.client.waiting import Followers
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 
 FIELD_MANAGER = "podhatch-sdk"

@@ -18,8 +18,8 @@ from podhatch.task.loading import refuse_run
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
+    from podhatch.client.manifest import Publication
     from podhatch.client.starting.children import Child
-    from podhatch.client.starting.manifest import Publication
     from podhatch.client.starting.request import RunRequest
     from podhatch.client.target import Target
     from podhatch.definitions.workflow import Workflow

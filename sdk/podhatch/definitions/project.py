@@ -11,7 +11,7 @@ from podhatch.config import ClientConfig
 from podhatch.definitions.origin import Origin
 
 if TYPE_CHECKING:
-    from podhatch.client.starting.manifest import Manifest, Publication
+    from podhatch.client.manifest import Manifest, Publication
     from podhatch.definitions.workflow import Workflow
 
 _logger = logging.getLogger("podhatch")
@@ -59,7 +59,7 @@ class Project:
             ValueError: One that is needed cannot be published.
         """
         from podhatch.client import substitute
-        from podhatch.client.starting.manifest import NOTHING, Publication
+        from podhatch.client.manifest import NOTHING, Publication
         from podhatch.task import current_context
 
         task = current_context()

@@ -19,7 +19,7 @@ from podhatch.definitions.task import Input
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.client.starting.manifest import Manifest
+    from podhatch.client.manifest import Manifest
     from podhatch.client.target import Target
 
 MAX_NAME = 253

@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 from podhatch.api.cron import DEFAULT_TIME_ZONE
+from podhatch.client import crons
+from podhatch.client.crons import CronOptions, CronRequest, CronWorkflows, deadline_of
 from podhatch.client.json_object import Payload, json_object
-from podhatch.client.listing.pages import Window
-from podhatch.client.listing.rows import Rows
+from podhatch.client.paging import Rows, Window
 from podhatch.client.target import Target
-from podhatch.client.triggers import crons
-from podhatch.client.triggers.cron_options import CronOptions, deadline_of
-from podhatch.client.triggers.cron_rows import CronWorkflows
-from podhatch.client.triggers.crons import CronRequest
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
 from podhatch.values.metadata import metadata_texts

@@ -5,14 +5,11 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 
 from podhatch.api.event import WorkflowEvent
+from podhatch.client import events as client_events
+from podhatch.client.events import Event, EventFilters, V1Event
 from podhatch.client.json_object import Payload
-from podhatch.client.listing.choice import chosen
-from podhatch.client.listing.pages import Window
-from podhatch.client.listing.rows import Rows
-from podhatch.client.triggers import events as client_events
-from podhatch.client.triggers.event_rows import Event, V1Event
-from podhatch.client.triggers.events import EventFilters
-from podhatch.client.triggers.moments import bound_in_utc
+from podhatch.client.paging import Rows, Window
+from podhatch.client.parameters import bound_in_utc, chosen
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
 from podhatch.features.event_options import (

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from podhatch.client import filters
+from podhatch.client.filters import FilterUpdate, V1Filter
 from podhatch.client.json_object import Payload
-from podhatch.client.listing.pages import Window
-from podhatch.client.listing.rows import Rows
-from podhatch.client.triggers import filters
-from podhatch.client.triggers.filters import FilterUpdate, V1Filter
+from podhatch.client.paging import Rows, Window
 from podhatch.features.client import FeatureClient
 
 NOTHING: Final[Mapping[str, Any]] = {}

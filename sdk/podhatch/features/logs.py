@@ -4,7 +4,7 @@ from datetime import datetime
 
 from podhatch.client.logs import task_logs
 from podhatch.client.logs.task_logs import V1LogLineList
-from podhatch.client.triggers.moments import bound_in_utc
+from podhatch.client.parameters import bound_in_utc
 from podhatch.features.client import FeatureClient
 
 DEFAULT_LIMIT = 1000

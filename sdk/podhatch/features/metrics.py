@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from podhatch.client.listing import metrics
-from podhatch.client.listing.metrics import TaskMetrics, TaskStat
+from podhatch.client import metrics
 from podhatch.client.listing.run_list import RunSearch
+from podhatch.client.metrics import TaskMetrics, TaskStat
 from podhatch.features.bulk_runs import run_filter
 from podhatch.features.client import FeatureClient
 

@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict, Unpack
 
+from podhatch.client import schedules
 from podhatch.client.json_object import Payload
-from podhatch.client.listing.pages import Window
-from podhatch.client.listing.rows import Rows
 from podhatch.client.listing.status import checked
-from podhatch.client.starting.by_name import NamedRun
-from podhatch.client.triggers import schedules
-from podhatch.client.triggers.moments import in_utc
-from podhatch.client.triggers.schedule_rows import (
+from podhatch.client.paging import Rows, Window
+from podhatch.client.parameters import in_utc
+from podhatch.client.schedules import (
     ScheduledRunStatus,
     ScheduledWorkflows,
     ScheduledWorkflowsBulkDeleteResponse,
     ScheduledWorkflowsBulkUpdateResponse,
+    ScheduleFilters,
 )
-from podhatch.client.triggers.schedules import ScheduleFilters
+from podhatch.client.starting.by_name import NamedRun
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
 from podhatch.values.metadata import metadata_texts

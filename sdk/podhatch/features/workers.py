@@ -1,9 +1,8 @@
 """`hatchet.workers`: the nodes that may run tasks."""
 
-from podhatch.client.listing import workers
-from podhatch.client.listing.pages import Window
-from podhatch.client.listing.rows import Rows
-from podhatch.client.listing.workers import WorkerRow
+from podhatch.client import workers
+from podhatch.client.paging import Rows, Window
+from podhatch.client.workers import WorkerRow
 from podhatch.features.client import FeatureClient
 
 

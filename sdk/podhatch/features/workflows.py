@@ -1,9 +1,8 @@
 """`hatchet.workflows`: workflows that the cluster holds, whoever defined them."""
 
-from podhatch.client.listing import workflows
-from podhatch.client.listing.pages import Window
-from podhatch.client.listing.rows import Rows
-from podhatch.client.listing.workflows import StoredWorkflow, StoredWorkflowVersion
+from podhatch.client import workflows
+from podhatch.client.paging import Rows, Window
+from podhatch.client.workflows import StoredWorkflow, StoredWorkflowVersion
 from podhatch.features.client import FeatureClient
 
 

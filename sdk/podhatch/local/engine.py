@@ -14,7 +14,7 @@ from datetime import datetime
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.client.portal import portal
-from podhatch.client.waiting.changes import ended
+from podhatch.client.waiting import ended
 from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Defaults
 from podhatch.core.event.plan import plan_event

@@ -11,7 +11,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import MAX_LABEL_VALUE, TASK_NAME_PATTERN, object_name
 from podhatch.client.explain import NO_ACCESS, only_reports
 from podhatch.client.session import Session
-from podhatch.client.waiting.follower import Followers
+from podhatch.client.waiting import Followers
 from podhatch.errors import ClusterUnreachable, InvalidRun, RequestRefused
 from podhatch.local.cluster import NAMESPACE
 from podhatch.local.engine import Engine

@@ -1,5 +1,6 @@
 """Durations as users write them, in seconds. Used for every timeout."""
 
+import math
 import re
 from datetime import timedelta
 from typing import TypeAlias
@@ -33,3 +34,15 @@ def seconds(duration: Duration) -> float:
     if not MIN_SECONDS <= total <= MAX_SECONDS:
         raise ValueError(f"{duration!r} is out of range: from 1 ms to 365 days")
     return total
+
+
+def whole_seconds(subject: str, duration: Duration) -> int:
+    """Return the duration in seconds, rounded up.
+
+    Raises:
+        ValueError: It is not a duration; `subject` is named.
+    """
+    try:
+        return math.ceil(seconds(duration))
+    except ValueError as error:
+        raise ValueError(f"{subject}: {error}") from None

@@ -12,10 +12,10 @@ from typing import Any
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
+from podhatch.client.manifest import Manifest, Publication
 from podhatch.client.session import WORKER_FIELD_MANAGER, session_of
-from podhatch.client.starting.manifest import Manifest, Publication
-from podhatch.client.starting.publishing import published
 from podhatch.client.target import Target
+from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW
 from podhatch.definitions.manifest.location import is_installed, locate
 from podhatch.definitions.workflow import Workflow

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from podhatch.api.run import WorkflowRun
+from podhatch.client.manifest import Manifest
 from podhatch.client.portal import wait
-from podhatch.client.starting.manifest import Manifest
-from podhatch.client.waiting.outcome import raise_unless_succeeded
+from podhatch.client.starting.outcome import raise_unless_succeeded
 from podhatch.errors import FailedTaskRunExceptionGroup
 from podhatch.local.options import LocalOptions
 from podhatch.local.running import local_runs

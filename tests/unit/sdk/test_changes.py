@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.client.waiting import outage
-from podhatch.client.waiting.changes import ended, states
+from podhatch.client import waiting
+from podhatch.client.waiting import ended, states
 from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, WatchEvent
 from podhatch.errors import RequestRefused, RunDeleted
 
@@ -63,7 +63,7 @@ async def phases(cluster: ScriptedCluster, first: JsonObject) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(waiting, "RETRY_SECONDS", 0)
 
 
 async def test_it_ends_with_the_run():
@@ -95,7 +95,7 @@ async def test_the_api_server_may_be_away(trouble: Exception):
 
 
 async def test_patience_ends(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(outage, "OUTAGE_SECONDS", -1)
+    monkeypatch.setattr(waiting, "OUTAGE_SECONDS", -1)
     with pytest.raises(ClusterUnreachable):
         await phases(ScriptedCluster([[AWAY]]), run(1, "Pending"))
 
@@ -112,7 +112,7 @@ async def test_patience_ends(monkeypatch: pytest.MonkeyPatch):
 async def test_an_outage_begins_with_its_first_failure(
     before: list[list[JsonObject | Exception | float]], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(outage, "OUTAGE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.1)
     cluster = ScriptedCluster([*before, [AWAY], [run(3, "Succeeded")]])
     assert (await phases(cluster, run(1, "Pending")))[-1] == "Succeeded"
 

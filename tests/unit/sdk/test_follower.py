@@ -15,8 +15,7 @@ from podhatch import (
 )
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
-from podhatch.client.waiting import follower, outage, waiter
+from podhatch.client import portal, waiting
 from podhatch.cluster import WORKFLOW_RUN
 from pydantic import BaseModel
 
@@ -100,7 +99,7 @@ class TestWaiting:
     async def test_through_an_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outage, "RETRY_SECONDS", 0.001)
+        monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
         reference = await orders.aio_run_no_wait(Order(id=7))
         await portal.aio_wait(finish(stage, reference))
         stage.cluster.outages = 3
@@ -109,7 +108,7 @@ class TestWaiting:
     async def test_not_through_a_long_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outage, "OUTAGE_SECONDS", -1)
+        monkeypatch.setattr(waiting, "OUTAGE_SECONDS", -1)
         reference = await orders.aio_run_no_wait(Order(id=7))
         stage.cluster.outages = 1
         with pytest.raises(ClusterUnreachable):
@@ -139,7 +138,7 @@ class TestWaiting:
         status: JsonObject,
         warning: str,
     ) -> None:
-        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
         stage.statuses = lambda _: [status]
         references = [await orders.aio_run_no_wait(Order(id=number)) for number in range(3)]
         results = [asyncio.create_task(each.aio_result()) for each in references]
@@ -157,7 +156,7 @@ class TestWaiting:
         monkeypatch: pytest.MonkeyPatch,
         warnings: "asyncio.Queue[str]",
     ) -> None:
-        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.05)
         accepted = {"type": "Accepted", "status": "True"}
         stage.statuses = lambda _: [{"phase": "Running", "conditions": [accepted]}]
         reference = await orders.aio_run_no_wait(Order(id=7))
@@ -174,7 +173,7 @@ class TestWaiting:
         monkeypatch: pytest.MonkeyPatch,
         warnings: "asyncio.Queue[str]",
     ) -> None:
-        monkeypatch.setattr(waiter, "PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
         accepted = {"type": "Accepted", "status": "True"}
         failed = {"type": "Accepted", "status": "False", "reason": "PlanFailed", "message": "why"}
         stage.statuses = lambda _: [
@@ -218,7 +217,7 @@ class TestSharedWatch:
     async def test_what_it_forgot_is_asked_for(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(follower, "MAX_SEEN", 1)
+        monkeypatch.setattr(waiting, "MAX_SEEN", 1)
         long = await orders.aio_run_no_wait(Order(id=0))
         waits = asyncio.create_task(long.aio_result())
         others = [await orders.aio_run_no_wait(Order(id=n)) for n in range(1, 4)]
@@ -232,7 +231,7 @@ class TestSharedWatch:
     async def test_what_happened_while_it_could_not_look(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outage, "RETRY_SECONDS", 0.001)
+        monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
         kept = await orders.aio_run_no_wait(Order(id=1))
         lost = await orders.aio_run_no_wait(Order(id=2))
         await portal.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", str(lost)))

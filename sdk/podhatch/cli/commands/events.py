@@ -17,8 +17,8 @@ from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Priorit
 from podhatch.cli.place import Place
 from podhatch.cli.values import json_object, moment, pairs
 from podhatch.cli.words import duration, shortened
-from podhatch.client.triggers.events import EventFilters, new_event
-from podhatch.client.triggers.events import push as push_event
+from podhatch.client.events import EventFilters, new_event
+from podhatch.client.events import push as push_event
 from podhatch.cluster import WORKFLOW_EVENT
 
 events = group("events", "Push events, which start runs and which runs wait for.")

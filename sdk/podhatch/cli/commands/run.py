@@ -25,7 +25,7 @@ from podhatch.cli.values import json_object, pairs
 from podhatch.client.session import session_of
 from podhatch.client.starting import by_name, runs
 from podhatch.client.target import Target
-from podhatch.client.waiting.changes import states
+from podhatch.client.waiting import states
 
 What = Annotated[
     str,

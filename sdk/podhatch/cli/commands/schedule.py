@@ -28,10 +28,10 @@ from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.values import json_object, moment, pairs
 from podhatch.cli.words import duration
 from podhatch.cli.words import moment as written
+from podhatch.client import schedules
+from podhatch.client.schedules import has_started
 from podhatch.client.session import session_of
 from podhatch.client.starting.by_name import NamedRun
-from podhatch.client.triggers import schedules
-from podhatch.client.triggers.schedule_rows import has_started
 from podhatch.cluster import WORKFLOW_RUN
 
 schedule = group("schedule", "Start workflows at a time.")

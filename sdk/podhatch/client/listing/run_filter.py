@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from podhatch.client.listing.choice import chosen, nothing_passes
 from podhatch.client.listing.status import RunStatus, checked
-from podhatch.client.triggers.moments import bound_in_utc, in_utc
+from podhatch.client.parameters import bound_in_utc, chosen, in_utc, nothing_passes
 from podhatch.values.metadata import metadata_texts
 
 

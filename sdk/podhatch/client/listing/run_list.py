@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 
 from podhatch.api.names import object_name
 from podhatch.api.run import TaskStatus, WorkflowRun
+from podhatch.client import paging
 from podhatch.client.bounded import gathered
-from podhatch.client.listing import pages
-from podhatch.client.listing.choice import nothing_passes
-from podhatch.client.listing.pages import Query, Window
 from podhatch.client.listing.payloads import outputs_so_far
-from podhatch.client.listing.rows import Pagination, Rows, metadata_of
 from podhatch.client.listing.run_filter import RunFilter
 from podhatch.client.listing.run_rows import V1TaskSummary, run_row, task_row, tasks_of
 from podhatch.client.listing.status import STATES, phase_selector
 from podhatch.client.listing.task_ids import TaskReference, resolved
-from podhatch.client.listing.workflow_names import true_names
+from podhatch.client.paging import Pagination, Query, Rows, Window, metadata_of
+from podhatch.client.parameters import nothing_passes
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
+from podhatch.client.workflows import true_names
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.values.metadata import metadata_texts
 
@@ -49,7 +48,7 @@ async def find(
     if only_tasks:
         found, page = await _find_tasks(session, search, parent, window)
         return Rows(await _rows(session, found, payloads=payloads), page)
-    runs, page = await pages.find(session, run_query(search, parent), window)
+    runs, page = await paging.find(session, run_query(search, parent), window)
     return Rows(await _rows(session, [(run, None) for run in runs], payloads=payloads), page)
 
 
@@ -57,7 +56,7 @@ async def find_names(target: Target, filter: RunFilter) -> list[str]:
     """Return the names of all runs that a filter means."""
     session = await session_of(target)
     query = run_query(RunSearch(filter), None)
-    return [run.metadata.name async for run in pages.find_all(session, query)]
+    return [run.metadata.name async for run in paging.find_all(session, query)]
 
 
 def run_query(search: RunSearch, parent: TaskReference | None) -> Query[WorkflowRun]:
@@ -129,7 +128,7 @@ async def _find_tasks(
 async def _all_tasks(
     session: Session, query: Query[WorkflowRun], at_most: int
 ) -> AsyncGenerator[tuple[WorkflowRun, TaskStatus], None]:
-    async with aclosing(pages.find_all(session, query, at_most)) as runs:
+    async with aclosing(paging.find_all(session, query, at_most)) as runs:
         async for run in runs:
             for task in tasks_of(run):
                 yield run, task

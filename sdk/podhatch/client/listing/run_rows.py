@@ -13,8 +13,8 @@ from typing import Any
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
-from podhatch.client.listing.rows import Metadata, metadata_of
 from podhatch.client.listing.status import PHASES, STATES, RunStatus
+from podhatch.client.paging import Metadata, metadata_of
 
 SKIPPED = {"skipped": True}
 """The output of a task that was skipped."""

@@ -23,7 +23,7 @@ from podhatch.client.logs.pod_logs import (
     pod_selector,
 )
 from podhatch.client.session import Session
-from podhatch.client.waiting.changes import states
+from podhatch.client.waiting import states
 from podhatch.cluster import POD, ApiError, ClusterUnreachable, LogLine
 
 

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from podhatch.api.model import JsonObject
+from podhatch.client.manifest import Publication
 from podhatch.client.session import session_of
-from podhatch.client.starting.manifest import Publication
-from podhatch.client.starting.publishing import published
 from podhatch.client.starting.request import RunRequest
 from podhatch.client.starting.runs import Outputs, create, outputs
 from podhatch.client.target import Target
+from podhatch.client.workflows import published
 
 PARALLEL = 16
 PER_SECOND = 100.0

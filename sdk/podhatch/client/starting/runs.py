@@ -12,13 +12,13 @@ from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.run import WorkflowRun, WorkflowRunSpec
 from podhatch.client.explain import explained
 from podhatch.client.listing.payloads import output_text
+from podhatch.client.manifest import Publication
 from podhatch.client.session import Session, session_of
 from podhatch.client.starting.children import check_same
-from podhatch.client.starting.manifest import Publication
-from podhatch.client.starting.publishing import published
+from podhatch.client.starting.outcome import raise_unless_succeeded
 from podhatch.client.starting.request import RunRequest
 from podhatch.client.target import Target
-from podhatch.client.waiting.outcome import raise_unless_succeeded
+from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW_RUN, ApiError
 from podhatch.errors import RunDeleted
 

@@ -18,7 +18,7 @@ from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.json_object import json_object
-from podhatch.client.starting.manifest import Manifest
+from podhatch.client.manifest import Manifest
 from podhatch.definitions.manifest.access import needed_access
 from podhatch.definitions.manifest.location import Location, is_installed, locate, locate_here
 from podhatch.definitions.manifest.parts import conditions_of, pod_settings

@@ -20,7 +20,7 @@ from podhatch.errors import PodhatchError
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.client.starting.manifest import Publication
+    from podhatch.client.manifest import Publication
     from podhatch.client.starting.request import RunRequest
     from podhatch.client.starting.runs import Outputs
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from podhatch.client.listing.rows import Rows
     from podhatch.client.listing.run_rows import V1TaskSummary
     from podhatch.client.listing.status import RunStatus
+    from podhatch.client.paging import Rows
 
 ONE_DAY = timedelta(days=1)
 
@@ -52,8 +52,7 @@ class Stored(Definition[Input]):
         """
         if self._id is None:
             refuse_run()
-            from podhatch.client import portal
-            from podhatch.client.listing import workflows
+            from podhatch.client import portal, workflows
 
             try:
                 stored = portal.wait(workflows.get(self.target, self.name))
@@ -110,8 +109,7 @@ class Stored(Definition[Input]):
             RequestRefused: The cluster does not hold it, or does not let you.
         """
         refuse_run()
-        from podhatch.client import portal
-        from podhatch.client.listing import workflows
+        from podhatch.client import portal, workflows
 
         self._id = None
         portal.wait(workflows.delete(self.target, self.name))
@@ -119,8 +117,7 @@ class Stored(Definition[Input]):
     async def aio_delete(self) -> None:
         """Do what `delete` does, in an event loop."""
         refuse_run()
-        from podhatch.client import portal
-        from podhatch.client.listing import workflows
+        from podhatch.client import portal, workflows
 
         self._id = None
         await portal.aio_wait(workflows.delete(self.target, self.name))
@@ -136,8 +133,8 @@ class Stored(Definition[Input]):
         refuse_run()
         refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
         from podhatch.client.listing import run_list
-        from podhatch.client.listing.pages import Window
         from podhatch.client.listing.run_filter import RunFilter
+        from podhatch.client.paging import Window
 
         runs = RunFilter(
             since=datetime.now(UTC) - ONE_DAY if since is None else since,

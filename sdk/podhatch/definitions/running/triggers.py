@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
-from podhatch.client.triggers.cron_options import CronOptions, deadline_of, whole_seconds
-from podhatch.client.triggers.moments import in_utc
+from podhatch.client.parameters import in_utc
 from podhatch.definitions.definition import Definition
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.definitions.options.priority import Priority
@@ -18,14 +17,13 @@ from podhatch.definitions.running.run_options import (
 from podhatch.definitions.running.scheduling import ScheduledWorkflow, WorkflowVersion
 from podhatch.definitions.task import Input
 from podhatch.task.loading import refuse_run
-from podhatch.values.duration import Duration
+from podhatch.values.duration import Duration, whole_seconds
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
+    from podhatch.client.crons import CronOptions, CronRequest, CronWorkflows
+    from podhatch.client.filters import V1Filter
     from podhatch.client.starting.request import RunRequest
-    from podhatch.client.triggers.cron_rows import CronWorkflows
-    from podhatch.client.triggers.crons import CronRequest
-    from podhatch.client.triggers.filters import V1Filter
 
 
 class Triggering(Definition[Input]):
@@ -91,7 +89,7 @@ class Triggering(Definition[Input]):
         input: "Input | JsonObject | None" = None,
         additional_metadata: Mapping[str, object] | None = None,
         priority: Priority | int | None = None,
-        **cron: Unpack[CronOptions],
+        **cron: "Unpack[CronOptions]",
     ) -> "CronWorkflows":
         """Create a cron, at each tick of which a run starts. The same one again is that one.
 
@@ -112,11 +110,9 @@ class Triggering(Definition[Input]):
         """
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
         request = self._cron(cron_name, expression, input, own, cron)
-        from podhatch.client import portal
-        from podhatch.client.starting import publishing
-        from podhatch.client.triggers import crons
+        from podhatch.client import crons, portal, workflows
 
-        portal.wait(publishing.publish(self.target, self._publication()))
+        portal.wait(workflows.publish(self.target, self._publication()))
         return portal.wait(crons.create(request))
 
     async def aio_create_cron(
@@ -126,16 +122,14 @@ class Triggering(Definition[Input]):
         input: "Input | JsonObject | None" = None,
         additional_metadata: Mapping[str, object] | None = None,
         priority: Priority | int | None = None,
-        **cron: Unpack[CronOptions],
+        **cron: "Unpack[CronOptions]",
     ) -> "CronWorkflows":
         """Do what `create_cron` does, in an event loop."""
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
         request = self._cron(cron_name, expression, input, own, cron)
-        from podhatch.client import portal
-        from podhatch.client.starting import publishing
-        from podhatch.client.triggers import crons
+        from podhatch.client import crons, portal, workflows
 
-        await portal.aio_wait(publishing.publish(self.target, self._publication()))
+        await portal.aio_wait(workflows.publish(self.target, self._publication()))
         return await portal.aio_wait(crons.create(request))
 
     def create_filter(
@@ -154,8 +148,7 @@ class Triggering(Definition[Input]):
             ValueError: It cannot be; the text names the field.
         """
         refuse_run()
-        from podhatch.client import portal
-        from podhatch.client.triggers import filters
+        from podhatch.client import filters, portal
 
         return portal.wait(filters.create(self.target, self.name, expression, scope, payload or {}))
 
@@ -164,8 +157,7 @@ class Triggering(Definition[Input]):
     ) -> "V1Filter":
         """Do what `create_filter` does, in an event loop."""
         refuse_run()
-        from podhatch.client import portal
-        from podhatch.client.triggers import filters
+        from podhatch.client import filters, portal
 
         return await portal.aio_wait(
             filters.create(self.target, self.name, expression, scope, payload or {})
@@ -198,14 +190,14 @@ class Triggering(Definition[Input]):
         expression: str,
         input: object,
         own: ScheduleOptions,
-        cron: CronOptions,
+        cron: "CronOptions",
     ) -> "CronRequest":
         refuse_run()
         subject = f"workflow {self.name!r}: cron {cron_name!r}"
-        refuse_unknown(subject, cron, CronOptions)
-        from podhatch.client.triggers.crons import CronRequest
+        from podhatch.client.crons import CronOptions, CronRequest, deadline_of
         from podhatch.definitions.running.input import dump_input
 
+        refuse_unknown(subject, cron, CronOptions)
         defaults = self.workflow.settings.default_additional_metadata
         wishes = wishes_of(self.name, defaults, NO_SCHEDULE_OPTIONS, own)
         request = CronRequest(

@@ -7,7 +7,7 @@ import pytest
 from podhatch import Hatchet, InvalidRun, RequestRefused
 from podhatch.api.model import JsonObject
 from podhatch.client import portal
-from podhatch.client.triggers.filters import FilterUpdate
+from podhatch.client.filters import FilterUpdate
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
 

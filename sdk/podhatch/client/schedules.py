@@ -1,41 +1,146 @@
-"""Schedules of one namespace: WorkflowRun objects with a time to start at.
-
-Coroutines for the portal, called by the scheduled client.
-"""
+"""Schedules of one namespace: WorkflowRun objects with a time to start at."""
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import object_name
-from podhatch.api.run import WorkflowRun
-from podhatch.client import objects
+from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.client import objects, paging
 from podhatch.client.bounded import gathered
-from podhatch.client.listing import pages
-from podhatch.client.listing.choice import nothing_passes
-from podhatch.client.listing.pages import Query, Window
-from podhatch.client.listing.rows import Rows
-from podhatch.client.listing.status import phase_selector
-from podhatch.client.listing.workflow_names import true_name, true_names
+from podhatch.client.listing.status import RunStatus, phase_selector
+from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
+from podhatch.client.parameters import nothing_passes
 from podhatch.client.session import Session, session_of
 from podhatch.client.starting import by_name
 from podhatch.client.starting.by_name import NamedRun
 from podhatch.client.target import Target
-from podhatch.client.triggers.schedule_rows import (
-    RUN_STATUSES,
-    ScheduledRunStatus,
-    ScheduledWorkflows,
-    ScheduledWorkflowsBulkDeleteResponse,
-    ScheduledWorkflowsBulkUpdateResponse,
-    ScheduleError,
-    has_started,
-    schedule_row,
-    schedule_status,
-)
+from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import PodhatchError, RequestRefused
 from podhatch.values.metadata import metadata_texts
+
+
+class ScheduledRunStatus(StrEnum):
+    """Where a schedule stands.
+
+    Attributes:
+        SCHEDULED: Its time has not come, or the operator has not taken it up.
+    """
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+PHASES = {
+    "Running": ScheduledRunStatus.RUNNING,
+    "Succeeded": ScheduledRunStatus.SUCCEEDED,
+    "Failed": ScheduledRunStatus.FAILED,
+    "Cancelled": ScheduledRunStatus.CANCELLED,
+}
+RUN_STATUSES = {
+    ScheduledRunStatus.SCHEDULED: RunStatus.QUEUED,
+    ScheduledRunStatus.PENDING: RunStatus.QUEUED,
+    ScheduledRunStatus.QUEUED: RunStatus.QUEUED,
+    ScheduledRunStatus.RUNNING: RunStatus.RUNNING,
+    ScheduledRunStatus.SUCCEEDED: RunStatus.COMPLETED,
+    ScheduledRunStatus.FAILED: RunStatus.FAILED,
+    ScheduledRunStatus.CANCELLED: RunStatus.CANCELLED,
+}
+
+
+@dataclass(frozen=True)
+class ScheduledWorkflows:
+    """A schedule.
+
+    Attributes:
+        metadata: Its id is the name of the WorkflowRun object, which is there from the start.
+        workflow_id: Name of the Workflow object.
+        workflow_name: The workflow's name as its author wrote it.
+        workflow_version_id: The revision of the workflow that the run uses; None until it starts.
+        trigger_at: When the run starts, in UTC.
+        start_delay_seconds: How much later than that it did start; None until it does.
+        input: Of the run.
+        additional_metadata: Of the run.
+        priority: 1 to 3 of the run; None leaves it to the workflow.
+        workflow_run_id: The same as metadata.id; None until the run starts.
+        workflow_run_status: Where it stands.
+    """
+
+    metadata: Metadata
+    workflow_id: str
+    workflow_name: str
+    workflow_version_id: str | None
+    trigger_at: datetime
+    start_delay_seconds: float | None
+    input: JsonObject
+    additional_metadata: dict[str, str]
+    priority: int | None
+    workflow_run_id: str | None
+    workflow_run_status: ScheduledRunStatus
+
+
+@dataclass(frozen=True)
+class ScheduleError:
+    """Why one of many schedules was not changed."""
+
+    id: str
+    error: str
+
+
+@dataclass(frozen=True)
+class ScheduledWorkflowsBulkDeleteResponse:
+    """What became of schedules that were to be deleted."""
+
+    deleted_ids: list[str]
+    errors: list[ScheduleError]
+
+
+@dataclass(frozen=True)
+class ScheduledWorkflowsBulkUpdateResponse:
+    """What became of schedules that were to be moved."""
+
+    updated_ids: list[str]
+    errors: list[ScheduleError]
+
+
+def has_started(run: WorkflowRun) -> bool:
+    """Tell whether a schedule's run has been let go."""
+    return run.status is not None and run.status.started_at is not None
+
+
+def schedule_status(run: WorkflowRun) -> ScheduledRunStatus:
+    """Return where the run of a schedule stands."""
+    phase = run.status.phase if run.status else None
+    if phase in PHASES:
+        return PHASES[phase]
+    return ScheduledRunStatus.PENDING if has_started(run) else ScheduledRunStatus.SCHEDULED
+
+
+def schedule_row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
+    """Return the schedule that a run with a time to start at is."""
+    spec, status = run.spec, run.status or WorkflowRunStatus()
+    assert spec.start_at, "it is a schedule"
+    return ScheduledWorkflows(
+        metadata=metadata_of(run),
+        workflow_id=spec.workflow,
+        workflow_name=workflow_name,
+        workflow_version_id=status.revision,
+        trigger_at=spec.start_at,
+        start_delay_seconds=status.start_delay_seconds,
+        input=spec.input,
+        additional_metadata=spec.additional_metadata,
+        priority=spec.priority,
+        workflow_run_id=run.metadata.name if has_started(run) else None,
+        workflow_run_status=schedule_status(run),
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +198,7 @@ async def find(
 ) -> Rows[ScheduledWorkflows]:
     """Return schedules."""
     session = await session_of(target)
-    found, page = await pages.find(session, filters.query(), window)
+    found, page = await paging.find(session, filters.query(), window)
     names = await true_names(session, (run.spec.workflow for run in found))
     return Rows([schedule_row(run, names[run.spec.workflow]) for run in found], page)
 
@@ -150,7 +255,7 @@ async def delete_matching(
     session = await session_of(target)
     names = [
         run.metadata.name
-        async for run in pages.find_all(session, filters.query())
+        async for run in paging.find_all(session, filters.query())
         if not has_started(run)
     ]
     return await delete_all(target, names)

@@ -1,4 +1,4 @@
-"""The nodes that may run tasks, in the place of Hatchet's workers. Coroutines for the portal."""
+"""The nodes that may run tasks, in the place of Hatchet's workers."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
@@ -7,8 +7,7 @@ from enum import StrEnum
 
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.client import objects
-from podhatch.client.listing.pages import MAX_PAGE_SIZE, Window
-from podhatch.client.listing.rows import Metadata, Rows, metadata_of
+from podhatch.client.paging import MAX_PAGE_SIZE, Metadata, Rows, Window, metadata_of
 from podhatch.client.session import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import NODE, ApiError, Cluster

@@ -1,7 +1,4 @@
-"""Event filters of one namespace: EventFilter objects, beside those that workflows declare.
-
-Coroutines for the portal, called by the filters client and by `create_filter` of the runnables.
-"""
+"""Event filters of one namespace: EventFilter objects, beside those that workflows declare."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,11 +9,9 @@ from pydantic import ValidationError
 from podhatch.api.event_filter import EventFilter, EventFilterSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import new_run_name, object_name, short_hash
-from podhatch.client import objects
+from podhatch.client import objects, paging
 from podhatch.client.json_object import Payload, json_object
-from podhatch.client.listing import pages
-from podhatch.client.listing.pages import Query, Window
-from podhatch.client.listing.rows import Metadata, Rows, metadata_of
+from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.session import session_of
 from podhatch.client.target import Target
 from podhatch.client.triggers.cel import expression_problem
@@ -96,7 +91,7 @@ async def find(
             lambda each: (each.spec.workflow, each.spec.scope) in pairs,
         )
     session = await session_of(target)
-    found, page = await pages.find(session, query, window)
+    found, page = await paging.find(session, query, window)
     return Rows([_row(each) for each in found], page)
 
 

@@ -1,10 +1,10 @@
-"""Crons of one namespace: CronWorkflow objects, which the operator makes CronJobs of.
-
-Coroutines for the portal, called by `create_cron` of the runnables and by the cron client.
-"""
+"""Crons of one namespace: CronWorkflow objects, which the operator makes CronJobs of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypedDict
 
 from pydantic import ValidationError
 
@@ -18,19 +18,110 @@ from podhatch.api.cron import (
 from podhatch.api.cron_expression import checked_cron, is_time_zone
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
-from podhatch.client import objects
-from podhatch.client.listing import pages
-from podhatch.client.listing.choice import nothing_passes
-from podhatch.client.listing.pages import Query, Window
-from podhatch.client.listing.rows import Rows
-from podhatch.client.listing.workflow_names import true_name, true_names
+from podhatch.client import objects, paging
+from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
+from podhatch.client.parameters import nothing_passes
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
-from podhatch.client.triggers.cron_rows import CronWorkflows, CronWorkflowsMethod, cron_of
+from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import CRON_WORKFLOW
 from podhatch.errors import RequestRefused
 from podhatch.values.codec import describe
+from podhatch.values.duration import Duration, whole_seconds
 from podhatch.values.metadata import metadata_texts
+
+
+class CronOptions(TypedDict, total=False):
+    """What the methods that create a cron take by keyword."""
+
+    time_zone: str
+    """Of the expression, by its IANA name such as Europe/Paris; by default Etc/UTC."""
+    concurrency_policy: ConcurrencyPolicy
+    """What a tick does while an earlier run goes on: Allow starts another (the default), Forbid
+    skips the tick, Replace cancels the earlier run."""
+    starting_deadline: Duration | None
+    """A tick that was missed by more, while nothing could start it, is left out; by default none
+    is."""
+    starting_deadline_seconds: int | None
+    """The same in seconds."""
+
+
+def deadline_of(subject: str, options: CronOptions) -> int | None:
+    """Return the starting deadline in seconds, whichever way it is given.
+
+    Raises:
+        ValueError: It is given twice, or is no duration.
+    """
+    deadline = options.get("starting_deadline")
+    in_seconds = options.get("starting_deadline_seconds")
+    if deadline is None:
+        return in_seconds
+    if in_seconds is not None:
+        raise ValueError(f"{subject}: give either starting_deadline or starting_deadline_seconds")
+    return whole_seconds(f"{subject}: starting_deadline", deadline)
+
+
+class CronWorkflowsMethod(StrEnum):
+    """Where a cron comes from."""
+
+    DEFAULT = "DEFAULT"
+    """`on_crons` of its workflow, with which it comes and goes."""
+    API = "API"
+    """`create_cron`, or an object that somebody applied."""
+
+
+@dataclass(frozen=True)
+class CronWorkflows:
+    """A cron, under the names of the Hatchet SDK.
+
+    Attributes:
+        metadata: Its id is the name of the CronWorkflow object.
+        name: The cron's name as its author wrote it.
+        workflow_id: Name of the Workflow object.
+        workflow_name: The workflow's name as its author wrote it.
+        cron: The expression.
+        input: Of each run.
+        additional_metadata: Of each run.
+        enabled: False while it is suspended.
+        method: Where it comes from.
+        priority: 1 to 3 of each run; None leaves it to the workflow.
+        time_zone: Of the expression.
+        next_run_times: Of the next ticks; empty until the operator has seen the cron, and while
+            it is suspended.
+    """
+
+    metadata: Metadata
+    name: str
+    workflow_id: str
+    workflow_name: str
+    cron: str
+    input: JsonObject
+    additional_metadata: dict[str, str]
+    enabled: bool
+    method: CronWorkflowsMethod
+    priority: int | None
+    time_zone: str
+    next_run_times: list[datetime]
+
+
+def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
+    """Return the object under the names of the Hatchet SDK."""
+    spec, owners = stored.spec, stored.metadata.owner_references
+    declared = any(owner.controller and owner.kind == "Workflow" for owner in owners)
+    return CronWorkflows(
+        metadata=metadata_of(stored),
+        name=stored.true_name,
+        workflow_id=spec.workflow,
+        workflow_name=workflow_name,
+        cron=spec.schedule,
+        input=spec.input,
+        additional_metadata=spec.additional_metadata,
+        enabled=not spec.suspend,
+        method=CronWorkflowsMethod.DEFAULT if declared else CronWorkflowsMethod.API,
+        priority=spec.priority,
+        time_zone=spec.time_zone,
+        next_run_times=stored.status.next_run_times if stored.status else [],
+    )
 
 
 @dataclass(frozen=True)
@@ -142,7 +233,7 @@ async def find(
     query = Query(
         CRON_WORKFLOW, CronWorkflow, selectors, keep if cron_name or additional_metadata else None
     )
-    found, page = await pages.find(session, query, window)
+    found, page = await paging.find(session, query, window)
     names = await true_names(session, (cron.spec.workflow for cron in found))
     return Rows([cron_of(cron, names[cron.spec.workflow]) for cron in found], page)
 

@@ -1,4 +1,4 @@
-"""Tasks counted by where they stand, from the runs' own status. Coroutines for the portal."""
+"""Tasks counted by where they stand, from the status of the runs."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from podhatch.api.run import TaskStatus
-from podhatch.client.listing import pages
+from podhatch.client import paging
 from podhatch.client.listing.run_filter import RunFilter
 from podhatch.client.listing.run_list import RunSearch, run_query
 from podhatch.client.listing.run_rows import tasks_of
 from podhatch.client.listing.status import STATES, RunStatus
 from podhatch.client.listing.task_ids import resolved
-from podhatch.client.listing.workflow_names import true_names
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
+from podhatch.client.workflows import true_names
 
 UNDER_WAY = (RunStatus.QUEUED, RunStatus.RUNNING)
 
@@ -63,7 +63,7 @@ async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
     parent = search.parent_task_external_id
     query = run_query(search, None if parent is None else await resolved(session, parent))
     counted: Counter[RunStatus] = Counter()
-    async with aclosing(pages.find_all(session, query)) as runs:
+    async with aclosing(paging.find_all(session, query)) as runs:
         async for run in runs:
             counted.update(STATES[task.state] for task in tasks_of(run))
     return TaskMetrics(**{status.value.lower(): counted[status] for status in RunStatus})
@@ -100,7 +100,7 @@ async def _under_way(session: Session) -> AsyncGenerator[tuple[str, TaskStatus],
     """Yield the tasks of all runs that have not ended, each with its workflow's object."""
     ever = RunFilter(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY)
     query = run_query(RunSearch(ever), None)
-    async with aclosing(pages.find_all(session, query)) as runs:
+    async with aclosing(paging.find_all(session, query)) as runs:
         async for run in runs:
             for task in tasks_of(run):
                 yield run.spec.workflow, task

@@ -1,20 +1,20 @@
-"""Workflows that the cluster holds. Coroutines for the portal.
+"""Workflows of one namespace: published, listed, deleted."""
 
-Called by the workflows client, and by `delete` of the runnables.
-"""
-
+import asyncio
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from podhatch.api.labels import WORKFLOW as WORKFLOW_LABEL
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.workflow import Workflow, WorkflowSpec
-from podhatch.client import objects
+from podhatch.client import objects, paging
 from podhatch.client.bounded import gathered
 from podhatch.client.explain import explained
-from podhatch.client.listing import pages
-from podhatch.client.listing.pages import Query, Window
-from podhatch.client.listing.rows import Metadata, Rows, metadata_of
+from podhatch.client.manifest import Manifest, Publication
+from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.session import Session, session_of
 from podhatch.client.target import Target
 from podhatch.cluster import (
@@ -26,7 +26,7 @@ from podhatch.cluster import (
     ApiError,
     Kind,
 )
-from podhatch.errors import RequestRefused
+from podhatch.errors import PodhatchError, RequestRefused
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ async def find(target: Target, window: Window, name: str | None) -> Rows[StoredW
     """Return workflows: all, or the one of a name."""
     session = await session_of(target)
     selector = f"metadata.name={object_name(name)}" if name is not None else ""
-    found, page = await pages.find(session, Query(WORKFLOW, Workflow, [selector]), window)
+    found, page = await paging.find(session, Query(WORKFLOW, Workflow, [selector]), window)
     return Rows([_row(workflow) for workflow in found], page)
 
 
@@ -155,3 +155,65 @@ def _version(workflow: str, revision: JsonObject) -> StoredWorkflowVersion:
     spec = WorkflowSpec.model_validate(revision["data"]["spec"])
     identity = ApiObject.model_validate({"metadata": revision["metadata"]})
     return StoredWorkflowVersion(metadata_of(identity), workflow, spec.version, spec)
+
+
+_known: "WeakKeyDictionary[Session, dict[str, str]]" = WeakKeyDictionary()
+
+
+async def true_names(session: Session, workflows: Iterable[str]) -> dict[str, str]:
+    """Return the name of each workflow by that of its object; that one where it is gone."""
+    known = _known.setdefault(session, {})
+    wanted = sorted(set(workflows))
+    unknown = [name for name in wanted if name not in known]
+    found = await gathered(_true_name(session, name) for name in unknown)
+    known.update({name: true for name, true in zip(unknown, found, strict=True) if true})
+    return {name: known.get(name, name) for name in wanted}
+
+
+async def true_name(session: Session, workflow: str) -> str:
+    """Return the name of one workflow."""
+    return (await true_names(session, [workflow]))[workflow]
+
+
+async def _true_name(session: Session, name: str) -> str | None:
+    try:
+        stored = await session.cluster.get(WORKFLOW, session.namespace, name)
+    except ApiError:  # gone, or not for our eyes: its object's name must do
+        return None
+    return Workflow.model_validate(stored).true_name
+
+
+_logger = logging.getLogger("podhatch")
+
+
+async def publish(target: Target, publication: Publication) -> None:
+    """Publish all, for something else than a run.
+
+    Raises:
+        PodhatchError: A needed one cannot be published.
+    """
+    await published(await session_of(target), publication)
+
+
+async def published(session: Session, publication: Publication) -> dict[str, int]:
+    """Publish all at the same time, and return the generations of the needed ones by name.
+
+    Raises:
+        PodhatchError: A needed one cannot be published. Of any other this is only a warning.
+    """
+    others = [each for each in publication.others if each.content_hash not in session.refused]
+    generations = await asyncio.gather(
+        *(session.publish(each) for each in publication.needed),
+        *(_tried(session, each) for each in others),
+    )
+    names = [each.name for each in publication.needed]
+    return dict(zip(names, generations[: len(names)], strict=True))
+
+
+async def _tried(session: Session, manifest: Manifest) -> int:
+    try:
+        return await session.publish(manifest)
+    except PodhatchError as error:
+        session.refused.add(manifest.content_hash)
+        _logger.warning("a workflow beside the one that runs was not published: %s", error)
+        return 0
