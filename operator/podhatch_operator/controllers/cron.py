@@ -6,7 +6,8 @@ Called for the keys of CronWorkflows.
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError, Kind
-from podhatch.core.common.observed import ObservedCron, Refusal
+from podhatch.core.common.observed import ObservedCron
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.cron.plan import CronPlan, plan_cron
 from podhatch.core.cron.tick import is_live
 from podhatch.core.pod.pods import is_controlled_by
@@ -49,7 +50,7 @@ class CronReconciler:
 
     async def _bring_in_line(
         self, key: Key, observed: ObservedCron, plan: CronPlan
-    ) -> dict[str, Refusal]:
+    ) -> dict[str, ApiRefusal]:
         """Create or change the CronJob."""
         bench = self._bench
         try:
@@ -66,7 +67,9 @@ class CronReconciler:
             return {CRON_JOB.kind: _refusal(error)}
         return {}
 
-    async def _create_cron_job(self, cron: JsonObject, manifest: JsonObject) -> dict[str, Refusal]:
+    async def _create_cron_job(
+        self, cron: JsonObject, manifest: JsonObject
+    ) -> dict[str, ApiRefusal]:
         bench = self._bench
         spec = {name: value for name, value in manifest["spec"].items() if value is not None}
         try:
@@ -78,13 +81,15 @@ class CronReconciler:
         bench.cache.apply(CRON_JOB, created)
         return {}
 
-    async def _adopt_cron_job(self, cron: JsonObject, manifest: JsonObject) -> dict[str, Refusal]:
+    async def _adopt_cron_job(
+        self, cron: JsonObject, manifest: JsonObject
+    ) -> dict[str, ApiRefusal]:
         """Take the CronJob that is there for ours if it is: somebody may have taken its label."""
         bench, place = self._bench, place_of(manifest)
         existing = await bench.cluster.get(CRON_JOB, *place)
         if not is_controlled_by(existing, cron):
             message = "one of this name exists that is not this cron's: delete or rename either"
-            return {CRON_JOB.kind: Refusal(409, message)}
+            return {CRON_JOB.kind: ApiRefusal(409, message)}
         parts = {
             "metadata": {"labels": manifest["metadata"]["labels"]},
             "spec": manifest["spec"],
@@ -97,7 +102,7 @@ class CronReconciler:
         found = await self._found(JOB, place_of(job))
         return found is not None and _is_same(found, job) and is_live(found)
 
-    async def _start(self, key: Key, manifest: JsonObject) -> dict[str, Refusal]:
+    async def _start(self, key: Key, manifest: JsonObject) -> dict[str, ApiRefusal]:
         """Create the run of a tick, if it is not there; the tick's Job is told of it next."""
         bench = self._bench
         try:
@@ -178,7 +183,7 @@ def _is_same(one: JsonObject, other: JsonObject | None) -> bool:
     return other is not None and one["metadata"]["uid"] == other["metadata"]["uid"]
 
 
-def _refusal(error: ApiError) -> Refusal:
+def _refusal(error: ApiError) -> ApiRefusal:
     """Return what the API server refuses for good, so that the user can be told.
 
     Raises:
@@ -186,4 +191,4 @@ def _refusal(error: ApiError) -> Refusal:
     """
     if not is_refused(error):
         raise error
-    return Refusal(error.status, error.message)
+    return ApiRefusal(error.status, error.message)

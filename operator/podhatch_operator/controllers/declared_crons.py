@@ -5,7 +5,7 @@ Called by the reconciler of workflows.
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_WORKFLOW, ApiError, kind_of
-from podhatch.core.common.observed import Refusal
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.cron.declared import plan_declared_crons
 
 from podhatch_operator.cache.store import place_of
@@ -17,13 +17,13 @@ from podhatch_operator.write.children import is_refused
 FIELD_MANAGER = "podhatch-operator"
 
 
-async def declare_crons(bench: Workbench, workflow: JsonObject) -> dict[str, Refusal]:
+async def declare_crons(bench: Workbench, workflow: JsonObject) -> dict[str, ApiRefusal]:
     """Create, bring in line and delete the CronWorkflows that a Workflow's onCrons declare.
 
     Returns:
         By schedule, what the API server did not accept.
     """
-    refused: dict[str, Refusal] = {}
+    refused: dict[str, ApiRefusal] = {}
     existing = crons_of(bench.cache, workflow)
     plan = plan_declared_crons(workflow, existing)
     for manifest in plan.apply:
@@ -32,7 +32,7 @@ async def declare_crons(bench: Workbench, workflow: JsonObject) -> dict[str, Ref
         except ApiError as error:
             if not is_refused(error):
                 raise
-            refused[manifest["spec"]["schedule"]] = Refusal(error.status, error.message)
+            refused[manifest["spec"]["schedule"]] = ApiRefusal(error.status, error.message)
             continue
         bench.cache.apply(kind_of(manifest), applied)
         bench.queue.add(cron_key(*place_of(applied)))

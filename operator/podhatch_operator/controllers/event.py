@@ -8,7 +8,8 @@ from datetime import datetime
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
-from podhatch.core.common.observed import ObservedEvent, Refusal
+from podhatch.core.common.observed import ObservedEvent
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.plan import MAY_PASS, EventPlan, plan_event
 from podhatch.core.run.clean_up import expired
 
@@ -42,7 +43,7 @@ class EventReconciler:
         if plan.evaluate:
             bench.evaluator.request(key, plan.evaluate)
             return
-        refusals: dict[str, Refusal] = {}
+        refusals: dict[str, ApiRefusal] = {}
         for manifest in plan.create:
             refusals |= await self._create(manifest)
         if refusals:
@@ -95,7 +96,7 @@ class EventReconciler:
                 for key in keys_for(bench.cache, EVENT_FILTER, raw):
                     bench.queue.add(key)
 
-    async def _create(self, manifest: JsonObject) -> dict[str, Refusal]:
+    async def _create(self, manifest: JsonObject) -> dict[str, ApiRefusal]:
         """Create a run, unless it was made before."""
         bench = self._bench
         try:
@@ -105,12 +106,12 @@ class EventReconciler:
                 return await self._refusal_unless_same(manifest)
             if not is_refused(error):
                 raise
-            return {manifest["metadata"]["name"]: Refusal(error.status, error.message)}
+            return {manifest["metadata"]["name"]: ApiRefusal(error.status, error.message)}
         if bench.cache.apply(WORKFLOW_RUN, run):
             bench.queue.add(run_key(*place_of(run)))
         return {}
 
-    async def _refusal_unless_same(self, manifest: JsonObject) -> dict[str, Refusal]:
+    async def _refusal_unless_same(self, manifest: JsonObject) -> dict[str, ApiRefusal]:
         """Those who read the event know the names of its runs, and may have taken one."""
         name: str = manifest["metadata"]["name"]
         try:
@@ -125,4 +126,4 @@ class EventReconciler:
         ):
             return {}
         message = "a WorkflowRun of this name exists that this event did not start: delete it"
-        return {name: Refusal(409, message)}
+        return {name: ApiRefusal(409, message)}

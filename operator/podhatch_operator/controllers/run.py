@@ -9,7 +9,8 @@ from datetime import datetime
 from podhatch.api import labels
 from podhatch.cluster import JOB, WORKFLOW_RUN
 from podhatch.core.common.decision import Plan
-from podhatch.core.common.observed import Observed, Refusal
+from podhatch.core.common.observed import Observed
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.plan import plan_run
 
 from podhatch_operator.cache.cache import CHILDREN
@@ -79,7 +80,7 @@ class RunReconciler:
         cache.restored(place)
 
     async def _tell_refusals(
-        self, key: Key, observed: Observed, refusals: dict[str, Refusal]
+        self, key: Key, observed: Observed, refusals: dict[str, ApiRefusal]
     ) -> None:
         """Decide again knowing of the refusals, write that down, and come back later."""
         bench = self._bench

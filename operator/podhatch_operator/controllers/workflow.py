@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CONFIG_MAP, WORKFLOW, ApiError, NamespaceTerminating
-from podhatch.core.common.observed import Refusal
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.pod.check import dry_run_jobs
 from podhatch.core.run.clean_up import unused_revisions
 from podhatch.core.workflow.validate import needs_dry_run, plan_workflow
@@ -38,7 +38,9 @@ class WorkflowReconciler:
         for schedule, refusal in refused.items():
             raise RetryLater(f"the cron {schedule!r} was refused: {refusal.message}")
 
-    async def _check(self, key: Key, workflow: JsonObject, refused: Mapping[str, Refusal]) -> None:
+    async def _check(
+        self, key: Key, workflow: JsonObject, refused: Mapping[str, ApiRefusal]
+    ) -> None:
         bench, answers = self._bench, self._bench.evaluator.answers
         access = bench.defaults.max_cluster_access
         plan = plan_workflow(workflow, bench.now(), refused, None, access, answers)
@@ -51,19 +53,19 @@ class WorkflowReconciler:
         if plan.status is not None:
             await bench.write_status(WORKFLOW, workflow, plan.status)
 
-    async def _dry_run(self, workflow: JsonObject) -> dict[str, Refusal]:
+    async def _dry_run(self, workflow: JsonObject) -> dict[str, ApiRefusal]:
         """Ask the API server for its opinion of the workflow's pods, without making any.
 
         An answer that is not about the pods, such as an exceeded quota, is left to the runs.
         """
-        bench, refused = self._bench, dict[str, Refusal]()
+        bench, refused = self._bench, dict[str, ApiRefusal]()
         for place, job in dry_run_jobs(workflow, bench.defaults).items():
             try:
                 await bench.cluster.create(job, dry_run=True)
             except NamespaceTerminating:
                 raise
             except ApiError as error:
-                refused[place] = Refusal(error.status, error.message)
+                refused[place] = ApiRefusal(error.status, error.message)
         return refused
 
     async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:

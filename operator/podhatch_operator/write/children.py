@@ -27,7 +27,7 @@ from podhatch.cluster import (
     kind_of,
 )
 from podhatch.core.common.decision import Child, Extension, PodDeadline
-from podhatch.core.common.observed import Refusal
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.pod.pods import is_controlled_by
 from podhatch.core.workflow.revision import is_intact
 
@@ -57,16 +57,16 @@ def _is_too_large(error: ApiError) -> bool:
     return error.status == 500 and any(words in error.message for words in TOO_LARGE)
 
 
-def _refusal(error: ApiError) -> Refusal:
+def _refusal(error: ApiError) -> ApiRefusal:
     """Return what to tell of an attempt that the API server did not accept.
 
     Raises:
         ApiError: any other failure.
     """
     if _is_too_large(error):
-        return Refusal(413, error.message)
+        return ApiRefusal(413, error.message)
     if is_refused(error) or (error.status == 500 and WEBHOOK_IS_AWAY in error.message):
-        return Refusal(error.status, error.message)
+        return ApiRefusal(error.status, error.message)
     raise error
 
 
@@ -79,7 +79,9 @@ class Children:
         self._account = RunnerAccount(cluster)
         self._places = asyncio.Semaphore(MAX_PARALLEL)
 
-    async def create(self, run: JsonObject, manifests: Sequence[JsonObject]) -> dict[str, Refusal]:
+    async def create(
+        self, run: JsonObject, manifests: Sequence[JsonObject]
+    ) -> dict[str, ApiRefusal]:
         """Create what is not there, and return what the API server refused, by name.
 
         Revisions come first, for Jobs must not exist without them; the manifests of one attempt
@@ -149,12 +151,12 @@ class Children:
 
     async def _create_side_by_side(
         self, run: JsonObject, attempts: Sequence[Sequence[JsonObject]]
-    ) -> dict[str, Refusal]:
-        async def create(attempt: Sequence[JsonObject]) -> dict[str, Refusal]:
+    ) -> dict[str, ApiRefusal]:
+        async def create(attempt: Sequence[JsonObject]) -> dict[str, ApiRefusal]:
             async with self._places:
                 return await self._create_in_order(run, attempt)
 
-        refusals: dict[str, Refusal] = {}
+        refusals: dict[str, ApiRefusal] = {}
         answers = await asyncio.gather(*map(create, attempts), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -164,7 +166,7 @@ class Children:
 
     async def _create_in_order(
         self, run: JsonObject, manifests: Sequence[JsonObject]
-    ) -> dict[str, Refusal]:
+    ) -> dict[str, ApiRefusal]:
         """Create one after the other, up to the first that is refused."""
         for manifest in manifests:
             try:
@@ -176,7 +178,7 @@ class Children:
                 return {manifest["metadata"]["name"]: refusal}
         return {}
 
-    async def _create(self, run: JsonObject, manifest: JsonObject) -> Refusal | None:
+    async def _create(self, run: JsonObject, manifest: JsonObject) -> ApiRefusal | None:
         kind = kind_of(manifest)
         try:
             created = await self._cluster.create(manifest)
@@ -188,18 +190,18 @@ class Children:
             self._cache.apply(kind, created)
         return None
 
-    async def _adopt(self, run: JsonObject, manifest: JsonObject, kind: Kind) -> Refusal | None:
+    async def _adopt(self, run: JsonObject, manifest: JsonObject, kind: Kind) -> ApiRefusal | None:
         """Take what already exists for ours, if it is."""
         metadata = manifest["metadata"]
         existing = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
         if "ownerReferences" in metadata and not is_controlled_by(existing, run):
             message = f"a {kind.kind} {metadata['name']} exists that is not this run's: delete it"
-            return Refusal(409, message)
+            return ApiRefusal(409, message)
         if kind is CONTROLLER_REVISION and not is_intact(existing):
             message = (
                 f"a {kind.kind} {metadata['name']} exists that holds another workflow: delete it"
             )
-            return Refusal(409, message)
+            return ApiRefusal(409, message)
         if kind is not CONFIG_MAP:
             self._cache.apply(kind, existing)
         return None

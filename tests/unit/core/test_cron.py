@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.core.common.observed import ObservedCron, Refusal
+from podhatch.core.common.observed import ObservedCron
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.cron.plan import CronPlan, plan_cron
 
 from tests.fakes.crons import MANAGED, NIGHTLY, TOO_DEEP, cron, tick
@@ -150,7 +151,7 @@ def test_a_missing_workflow_is_told_and_ticks_make_runs_that_wait() -> None:
     [("CronJob", "CronJobRefused", False), ("WorkflowRun", "RunRefused", True)],
 )
 def test_a_refusal_is_told(kind: str, reason: str, next_ticks: bool) -> None:
-    refused = {kind: Refusal(403, "exceeded quota")}
+    refused = {kind: ApiRefusal(403, "exceeded quota")}
     plan = plan_cron(ObservedCron(cron(), workflow=FLOW), NOW, refused)
     assert valid(plan)["reason"] == reason
     assert "exceeded quota" in valid(plan)["message"]

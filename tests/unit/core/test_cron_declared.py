@@ -2,7 +2,7 @@
 
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.common.observed import Refusal
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.cron.declared import cron_problems, plan_declared_crons
 from podhatch.core.workflow.validate import plan_workflow
 
@@ -74,7 +74,7 @@ def test_what_is_no_expression_is_told_by_the_workflow() -> None:
 
 
 def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
-    raw, refused = declared("@daily"), {"@daily": Refusal(403, "exceeded quota")}
+    raw, refused = declared("@daily"), {"@daily": ApiRefusal(403, "exceeded quota")}
     status = plan_workflow(raw, NOW, refused).status
     assert status is not None
     (condition,) = status["conditions"]

@@ -6,7 +6,7 @@ Whether a change is older, the resourceVersions tell, which grow with each chang
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.core.common.observed import Refusal
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.answer import MAX_NOTED
 from podhatch.core.event.plan import EventPlan
 
@@ -15,7 +15,7 @@ from tests.unit.core.test_event_trigger import event_filter, flow, plan, rule
 
 Filters = tuple[JsonObject, ...]
 NO, YES = event_filter("false", name="no"), event_filter("true", name="yes")
-QUOTA, INVALID = Refusal(403, "exceeded quota"), Refusal(422, "invalid")
+QUOTA, INVALID = ApiRefusal(403, "exceeded quota"), ApiRefusal(422, "invalid")
 
 
 def pushed(first: EventPlan | None = None) -> JsonObject:
@@ -24,7 +24,7 @@ def pushed(first: EventPlan | None = None) -> JsonObject:
     return {**event("paid", scope="eu", payload={"n": 1}), **status}
 
 
-def refused(first: EventPlan, refusal: Refusal) -> dict[str, Refusal]:
+def refused(first: EventPlan, refusal: ApiRefusal) -> dict[str, ApiRefusal]:
     return {each["metadata"]["name"]: refusal for each in first.create}
 
 
@@ -112,7 +112,7 @@ FLOWS: list[tuple[str, JsonObject, Filters]] = [
     ("workflow", "filters"), [case[1:] for case in FLOWS], ids=[case[0] for case in FLOWS]
 )
 def test_a_run_that_was_refused_is_tried_again_and_no_other(
-    workflow: JsonObject, filters: Filters, refusal: Refusal
+    workflow: JsonObject, filters: Filters, refusal: ApiRefusal
 ) -> None:
     due = plan(pushed(), workflow, filters=filters)
     refusals = refused(due, refusal)

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.core.common.observed import ObservedEvent, Refusal
+from podhatch.core.common.observed import ObservedEvent
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.key import matches
 from podhatch.core.event.plan import GRACE, EventPlan, plan_event
 from podhatch.core.expressions.evaluate import IN_PROCESS
@@ -42,7 +43,7 @@ def plan(
     *workflows: JsonObject,
     filters: tuple[JsonObject, ...] = (),
     later: float = 0,
-    refusals: dict[str, Refusal] | None = None,
+    refusals: dict[str, ApiRefusal] | None = None,
 ) -> EventPlan:
     pushed["metadata"]["uid"] = "event-uid"
     observed = ObservedEvent(pushed, workflows, {"flow": filters}, refusals or {})
@@ -278,7 +279,7 @@ def test_an_event_that_nobody_waits_for_is_handled_too() -> None:
 @pytest.mark.parametrize(("code", "handled"), [(422, True), (403, False)])
 def test_a_refused_run_is_told_and_waited_for_where_that_may_help(code: int, handled: bool) -> None:
     (run,) = plan(event("paid"), flow("paid")).create
-    refusals = {run["metadata"]["name"]: Refusal(code, "too much")}
+    refusals = {run["metadata"]["name"]: ApiRefusal(code, "too much")}
     made = plan(event("paid"), flow("paid"), refusals=refusals, later=9)
     assert made.status is not None
     assert "triggeredRuns" not in made.status

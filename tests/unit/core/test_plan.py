@@ -10,7 +10,8 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.decision import Child, Plan
-from podhatch.core.common.observed import Observed, Refusal
+from podhatch.core.common.observed import Observed
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision
 
@@ -343,7 +344,7 @@ def test_tracebacks_and_outputs_share_the_room_of_the_status() -> None:
 
 
 def test_a_refused_attempt_waits_while_a_quota_may_become_free() -> None:
-    refused = {attempt_name("a"): Refusal(403, "exceeded quota: jobs")}
+    refused = {attempt_name("a"): ApiRefusal(403, "exceeded quota: jobs")}
     made = plan(observe(DIAMOND, refusals=refused))
     entry = entries(made)["a"]
     assert (entry["state"], entry["reason"]) == ("Queued", "Refused")
@@ -359,14 +360,14 @@ def test_a_refused_attempt_is_given_up_at_its_schedule_timeout() -> None:
     flow = workflow(task("a", scheduleTimeoutSeconds=1))
     waiting: JsonObject = {"name": "a", "state": "Queued", "queuedAt": ago(2)}
     raw = run({"revision": current_revision(flow).name, "tasks": [waiting]})
-    made = plan(observe(flow, raw, refusals={attempt_name("a"): Refusal(403, "quota")}))
+    made = plan(observe(flow, raw, refusals={attempt_name("a"): ApiRefusal(403, "quota")}))
     assert entries(made)["a"]["reason"] == "ScheduleTimedOut"
     assert made.status is not None
     assert made.status["phase"] == "Cancelled"
 
 
 def test_an_attempt_that_can_never_be_created_fails() -> None:
-    made = plan(observe(DIAMOND, refusals={attempt_name("a"): Refusal(422, "invalid label")}))
+    made = plan(observe(DIAMOND, refusals={attempt_name("a"): ApiRefusal(422, "invalid label")}))
     assert entries(made)["a"]["state"] == "Failed"
     assert made.status is not None
     assert made.status["phase"] == "Failed"

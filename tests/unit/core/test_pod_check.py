@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.common.observed import Refusal
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.pod.affinity import stay_on
 from podhatch.core.pod.check import MAX_DRY_RUNS, dry_run_jobs, pod_problems
@@ -16,7 +16,7 @@ from tests.fakes.objects import DEFAULTS, NOW, container_task, task, workflow
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 EMPTY: JsonObject = {}
-REFUSED = Refusal(422, 'Job.batch "x" is invalid: spec.template.spec.x: Required value')
+REFUSED = ApiRefusal(422, 'Job.batch "x" is invalid: spec.template.spec.x: Required value')
 
 
 def containers(*items: object) -> JsonObject:
@@ -117,7 +117,7 @@ def test_a_sticky_run_stays_where_an_empty_affinity_requires_nothing(required: J
     assert term["matchFields"][0]["values"] == ["node-1"]
 
 
-def condition_of(flow: JsonObject, refused: dict[str, Refusal] | None) -> Any:
+def condition_of(flow: JsonObject, refused: dict[str, ApiRefusal] | None) -> Any:
     status = plan_workflow(flow, NOW, refused_pods=refused).status
     return status["conditions"][0] if status else None
 
@@ -146,18 +146,18 @@ def test_the_answer_of_a_dry_run_stays_until_the_workflow_changes() -> None:
 @pytest.mark.parametrize(
     "refusal",
     [
-        Refusal(403, "exceeded quota: pods"),
-        Refusal(500, "failed calling webhook"),
-        Refusal(400, "admission webhook does not support dry run"),
-        Refusal(422, "jobs is forbidden: ValidatingAdmissionPolicy denied request"),
+        ApiRefusal(403, "exceeded quota: pods"),
+        ApiRefusal(500, "failed calling webhook"),
+        ApiRefusal(400, "admission webhook does not support dry run"),
+        ApiRefusal(422, "jobs is forbidden: ValidatingAdmissionPolicy denied request"),
     ],
 )
-def test_a_refusal_for_other_reasons_leaves_the_workflow_valid(refusal: Refusal) -> None:
+def test_a_refusal_for_other_reasons_leaves_the_workflow_valid(refusal: ApiRefusal) -> None:
     assert condition_of(workflow(task("a")), {"spec.tasks[a]": refusal})["status"] == "True"
 
 
 def test_a_job_that_cannot_be_read_is_invalid() -> None:
-    unreadable = Refusal(400, 'Job in version "v1" cannot be handled as a Job: json: ...')
+    unreadable = ApiRefusal(400, 'Job in version "v1" cannot be handled as a Job: json: ...')
     assert condition_of(workflow(task("a")), {"spec.tasks[a]": unreadable})["status"] == "False"
 
 

@@ -5,15 +5,8 @@ from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
 from podhatch.api.task import ClusterAccess
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """The API server did not accept a child: its HTTP status and its words."""
-
-    code: int
-    message: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class ObservedEvent:
         default_factory=dict[str, Sequence[JsonObject]]
     )
     """Their EventFilters, by the workflow's name."""
-    refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    refusals: Mapping[str, ApiRefusal] = field(default_factory=dict[str, ApiRefusal])
     """Runs the API server just refused, by name: for the second plan of a reconcile."""
     answers: Answers = NO_ANSWERS
     """What is known of the filters' expressions."""
@@ -94,7 +87,7 @@ class Observed:
     """The Job that the run's spec.parent names, if it is known."""
     ancestors: Sequence[JsonObject] = ()
     """The runs above the run that are known, its parent first; see `depth`."""
-    refusals: Mapping[str, Refusal] = field(default_factory=dict[str, Refusal])
+    refusals: Mapping[str, ApiRefusal] = field(default_factory=dict[str, ApiRefusal])
     """Children the API server just refused, by name: for the second plan of a reconcile."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
     """What the first plan of a reconcile asked for, to explain why a pod does not start."""

@@ -8,18 +8,10 @@ from datetime import datetime
 
 from podhatch.api.model import CheckedStatus, JsonObject, ObjectMeta
 from podhatch.core.common.condition import with_condition
+from podhatch.core.common.refusal import Refusal
 from podhatch.core.expressions.evaluation import Evaluation, Questions
 
 VALID = "Valid"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why an object is not valid."""
-
-    reason: str
-    message: str
-    """A sentence that begins with the field, and says what becomes of the object meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class CheckPlan:
 def check_plan(
     old: CheckedStatus | None,
     metadata: ObjectMeta,
-    problem: Problem | None,
+    problem: Refusal | None,
     questions: Questions,
     now: datetime,
 ) -> CheckPlan:
@@ -47,7 +39,7 @@ def check_plan(
 
 
 def checked_status(
-    old: CheckedStatus | None, metadata: ObjectMeta, problem: Problem | None, now: datetime
+    old: CheckedStatus | None, metadata: ObjectMeta, problem: Refusal | None, now: datetime
 ) -> CheckedStatus:
     """Return what there is to say now; the same as before when nothing has changed."""
     return CheckedStatus(

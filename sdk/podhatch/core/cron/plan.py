@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.model import JsonObject
-from podhatch.core.common.observed import ObservedCron, Refusal
-from podhatch.core.common.validity import Problem, checked_status
+from podhatch.core.common.observed import ObservedCron
+from podhatch.core.common.refusal import ApiRefusal, Refusal
+from podhatch.core.common.validity import checked_status
 from podhatch.core.cron.cron_job import cron_job_manifest, cron_job_patch, is_suspended
 from podhatch.core.cron.schedule import next_ticks, schedule_problem
 from podhatch.core.cron.tick import NAME_TAKEN, is_abandoned, is_live, plan_tick, taken_name
@@ -20,7 +21,7 @@ from podhatch.core.cron.tick_run import Cause, scheduled_at
 NEXT_TICKS = 3
 TICK_GRACE = timedelta(seconds=2)
 """A tick's Job comes that late; then lastTickAt and nextRunTimes move on in one write."""
-_NO_REFUSALS: Mapping[str, Refusal] = MappingProxyType({})
+_NO_REFUSALS: Mapping[str, ApiRefusal] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class CronPlan:
 
 
 @dataclass(frozen=True)
-class _Problem(Problem):
+class _CronRefusal(Refusal):
     ticks: bool = True
     """The cron ticks all the same."""
 
 
 def plan_cron(
-    observed: ObservedCron, now: datetime, refused: Mapping[str, Refusal] = _NO_REFUSALS
+    observed: ObservedCron, now: datetime, refused: Mapping[str, ApiRefusal] = _NO_REFUSALS
 ) -> CronPlan:
     """Return the next steps of a cron, also of one that is gone but for its ticks.
 
@@ -124,28 +125,30 @@ def _cron_job_steps(
 
 
 def _problem(
-    cause: Cause, observed: ObservedCron, refused: Mapping[str, Refusal]
-) -> _Problem | None:
+    cause: Cause, observed: ObservedCron, refused: Mapping[str, ApiRefusal]
+) -> _CronRefusal | None:
     """Say what is wrong with the cron, the worst first."""
     cron = cause.cron
     if problem := schedule_problem(cron.spec.schedule, cron.spec.time_zone):
-        return _Problem("ScheduleInvalid", f"{problem}; there are no ticks meanwhile", ticks=False)
+        return _CronRefusal(
+            "ScheduleInvalid", f"{problem}; there are no ticks meanwhile", ticks=False
+        )
     if refusal := refused.get("CronJob"):
         message = f"the CronJob of this cron was refused: {refusal.message}"
-        return _Problem("CronJobRefused", message, ticks=False)
+        return _CronRefusal("CronJobRefused", message, ticks=False)
     if cause.problem:
-        return _Problem("RunRefused", f"{cause.problem}; ticks wait meanwhile")
+        return _CronRefusal("RunRefused", f"{cause.problem}; ticks wait meanwhile")
     if refusal := refused.get("WorkflowRun"):
         message = f"the run of a tick was refused, and is tried again: {refusal.message}"
-        return _Problem("RunRefused", message)
+        return _CronRefusal("RunRefused", message)
     if taken := _taken_name(observed.ticks):
-        return _Problem(NAME_TAKEN, f"the last tick: {taken}")
+        return _CronRefusal(NAME_TAKEN, f"the last tick: {taken}")
     if observed.workflow is None:
         message = (
             f"spec.workflow: there is no Workflow {cron.spec.workflow!r} in namespace "
             f"{cron.metadata.namespace!r}; ticks make runs, which wait until it appears"
         )
-        return _Problem("WorkflowNotFound", message)
+        return _CronRefusal("WorkflowNotFound", message)
     return None
 
 
@@ -156,7 +159,7 @@ def _taken_name(ticks: Mapping[str, JsonObject]) -> str | None:
 
 
 def _status(
-    cron: CronWorkflow, observed: ObservedCron, problem: _Problem | None, now: datetime
+    cron: CronWorkflow, observed: ObservedCron, problem: _CronRefusal | None, now: datetime
 ) -> CronWorkflowStatus:
     old = cron.status or CronWorkflowStatus()
     ticks = [(scheduled_at(job), name) for name, job in observed.ticks.items()]

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.model import JsonObject
-from podhatch.core.common.validity import CheckPlan, Problem, check_plan
+from podhatch.core.common.refusal import Refusal
+from podhatch.core.common.validity import CheckPlan, check_plan
 from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
 from podhatch.core.expressions.expr import expression_problem
 
@@ -31,19 +32,19 @@ def plan_filter(
 
 def _problem(
     event_filter: EventFilter, workflow: JsonObject | None, questions: Questions
-) -> Problem | None:
+) -> Refusal | None:
     """Say what keeps events from passing, the worst first."""
     spec = event_filter.spec
     if problem := expression_problem(spec.expression, questions, "Filter"):
         reason = TOO_EXPENSIVE if questions.met_limit else "ExpressionInvalid"
-        return Problem(reason, f"spec.expression: {problem}; no event passes it")
+        return Refusal(reason, f"spec.expression: {problem}; no event passes it")
     if workflow is None:
         message = (
             f"spec.workflow: there is no Workflow {spec.workflow!r} in namespace "
             f"{event_filter.metadata.namespace!r}; events count once it appears"
         )
-        return Problem("WorkflowNotFound", message)
+        return Refusal("WorkflowNotFound", message)
     if not workflow["spec"].get("onEvents"):
         message = f"spec.workflow: no events start Workflow {spec.workflow!r}: give it onEvents"
-        return Problem("NoEvents", message)
+        return Refusal("NoEvents", message)
     return None

@@ -15,7 +15,8 @@ from podhatch.api.pod_settings import PodSettings
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.common.observed import Defaults, Refusal
+from podhatch.core.common.observed import Defaults
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
 from podhatch.core.workflow.hooks import as_task
 from podhatch.core.workflow.revision import Revision, current_revision
@@ -224,7 +225,7 @@ def _dry_run_job(
     return {**job, "metadata": {k: v for k, v in metadata.items() if k != "ownerReferences"}}
 
 
-def refusal_problems(refusals: Mapping[str, Refusal]) -> list[str]:
+def refusal_problems(refusals: Mapping[str, ApiRefusal]) -> list[str]:
     """Say which of a workflow's pods Kubernetes found invalid in a dry run, by the task's field."""
     return [
         f"{place}: Kubernetes refuses its pod: {_without_name(refusal.message)[:MAX_REFUSAL]}"
@@ -232,7 +233,7 @@ def refusal_problems(refusals: Mapping[str, Refusal]) -> list[str]:
     ]
 
 
-def is_invalid(refusal: Refusal) -> bool:
+def is_invalid(refusal: ApiRefusal) -> bool:
     """Whether a dry run failed by the workflow's fault, and not by a quota, policy or webhook."""
     unreadable = refusal.code == 400 and "cannot be handled as a" in refusal.message
     return unreadable or (refusal.code == 422 and " is invalid: " in refusal.message)

@@ -9,7 +9,7 @@ from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Defaults, Observed
-from podhatch.core.common.rejection import Rejection
+from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions, json_text
 from podhatch.core.expressions.input_check import (
     depth_problem,
@@ -37,19 +37,19 @@ def has_started(run: WorkflowRun, observed: Observed) -> bool:
     return pinned_revision_name(run, observed.jobs.values()) is not None
 
 
-def start_problem(run: WorkflowRun, observed: Observed, now: datetime) -> Rejection | None:
+def start_problem(run: WorkflowRun, observed: Observed, now: datetime) -> RunRefusal | None:
     """Say what keeps a run from starting, whatever its workflow is: its parent, or its time."""
     return _parent_problem(run, observed.parent_job) or schedule_problem(run, now)
 
 
-def _parent_problem(run: WorkflowRun, job: JsonObject | None) -> Rejection | None:
+def _parent_problem(run: WorkflowRun, job: JsonObject | None) -> RunRefusal | None:
     """A parent that is gone is no problem; one that is another run's is."""
     parent = run.spec.parent
     if parent is None or job is None:
         return None
     names: dict[str, str] = job["metadata"].get("labels", {})
     if (names.get(labels.RUN), names.get(labels.TASK)) != (parent.run, parent.task):
-        return Rejection(
+        return RunRefusal(
             "ParentInvalid",
             f"spec.parent: Job {parent.job!r} is no attempt of task {parent.task!r} of run "
             f"{parent.run!r}",
@@ -57,7 +57,7 @@ def _parent_problem(run: WorkflowRun, job: JsonObject | None) -> Rejection | Non
         )
     owners = [each.uid for each in run.metadata.owner_references if each.kind == run.kind]
     if owners and owners != [controller_uid(job)]:
-        return Rejection(
+        return RunRefusal(
             "ParentInvalid",
             f"metadata.ownerReferences: the owner is not the run {parent.run!r} of spec.parent",
             end="Failed",
@@ -91,12 +91,12 @@ def _is_younger(workflow: JsonObject, run: WorkflowRun) -> bool:
 
 def revision_of(
     run: WorkflowRun, observed: Observed, defaults: Defaults, questions: Questions
-) -> Revision | Rejection:
+) -> Revision | RunRefusal:
     """Return the workflow as this run has started with it, or starts with it now."""
     name = pinned_revision_name(run, observed.jobs.values())
     if name is None:
         return _first_revision(run, observed, defaults, questions)
-    return find_revision(name, observed) or Rejection(
+    return find_revision(name, observed) or RunRefusal(
         "RevisionLost",
         f"the ControllerRevision {name} that pins the workflow of this run was deleted",
         end="Failed",
@@ -105,38 +105,38 @@ def revision_of(
 
 def _first_revision(
     run: WorkflowRun, observed: Observed, defaults: Defaults, questions: Questions
-) -> Revision | Rejection:
+) -> Revision | RunRefusal:
     if observed.workflow is None:
-        return Rejection(
+        return RunRefusal(
             "WorkflowNotFound",
             f"spec.workflow: there is no Workflow {run.spec.workflow!r} in namespace "
             f"{run.metadata.namespace!r}; the run starts when it appears",
         )
     if why := observed.workflow.get(UNREADABLE):
-        return Rejection("WorkflowInvalid", f"Workflow {run.spec.workflow!r} cannot run: {why}")
+        return RunRefusal("WorkflowInvalid", f"Workflow {run.spec.workflow!r} cannot run: {why}")
     if _is_behind(run, observed.workflow):
-        return Rejection(
+        return RunRefusal(
             "WorkflowOutdated",
             f"Workflow {run.spec.workflow!r} is older than the one this run was created for; "
             "the run starts when that one is applied again",
         )
     revision = current_revision(observed.workflow)
     if problems := workflow_problems(revision.spec, questions, defaults.max_cluster_access):
-        return Rejection(
+        return RunRefusal(
             invalid_reason(questions),
             f"Workflow {revision.workflow!r} cannot run: {'; '.join(problems)}; "
             "the run starts once it is fixed",
         )
     if problem := depth_problem(run.spec.input):
-        return Rejection("InputInvalid", problem, end="Failed")
+        return RunRefusal("InputInvalid", problem, end="Failed")
     if problem := size_problem(len(json_text(run.spec.input))):
-        return Rejection("InputTooLarge", problem, end="Failed")
+        return RunRefusal("InputTooLarge", problem, end="Failed")
     if problem := metadata_problem(effective_metadata(run, revision.spec)):
-        return Rejection("MetadataTooLarge", problem, end="Failed")
+        return RunRefusal("MetadataTooLarge", problem, end="Failed")
     if problem := payload_problem(run):
-        return Rejection("TriggerTooLarge", problem, end="Failed")
+        return RunRefusal("TriggerTooLarge", problem, end="Failed")
     schema = revision.spec.input_schema
     if schema is not None and (problems := fit_problems(run.spec.input, schema, questions)):
         reason = TOO_EXPENSIVE if questions.met_limit else "InputInvalid"
-        return Rejection(reason, "; ".join(problems), end="Failed")
+        return RunRefusal(reason, "; ".join(problems), end="Failed")
     return revision

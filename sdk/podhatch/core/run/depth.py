@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Defaults, Observed
-from podhatch.core.common.rejection import Rejection
+from podhatch.core.common.refusal import RunRefusal
 
 MAX_ANCESTORS = 1000
 """References may form a cycle."""
@@ -40,12 +40,12 @@ def depth_of(run: WorkflowRun, observed: Observed) -> int | None:
     return len(observed.ancestors) + (_stored_depth(top) or ("parent" in top["spec"]))
 
 
-def depth_problem(run: WorkflowRun, observed: Observed, defaults: Defaults) -> Rejection | None:
+def depth_problem(run: WorkflowRun, observed: Observed, defaults: Defaults) -> RunRefusal | None:
     """Say that too many runs are above a run."""
     depth = depth_of(run, observed)
     if depth is None or depth <= defaults.max_depth:
         return None
-    return Rejection(
+    return RunRefusal(
         "TooDeep",
         f"spec.parent: {depth} runs are above this one, and at most {defaults.max_depth} are "
         "allowed (chart value maxRunDepth): does a workflow start itself without end?",

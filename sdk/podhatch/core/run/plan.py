@@ -13,7 +13,7 @@ from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.decision import Extension, Plan
 from podhatch.core.common.observed import Defaults, Observed
-from podhatch.core.common.rejection import Rejection
+from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.template import extension_limit
 from podhatch.core.run.acceptance import (
@@ -75,7 +75,7 @@ def _plan(observed: Observed, defaults: Defaults, now: datetime, questions: Ques
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
     revision = revision_of(run, observed, defaults, questions)
-    if isinstance(revision, Rejection):
+    if isinstance(revision, RunRefusal):
         return _rejected(run, revision, observed, now)
     return _Run(run, revision, observed, defaults, now, questions).plan()
 
@@ -110,7 +110,7 @@ def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
     return _conclude(run, cancelled_status(run, entries, now), Plan(), observed, now)
 
 
-def _rejected(run: WorkflowRun, rejection: Rejection, observed: Observed, now: datetime) -> Plan:
+def _rejected(run: WorkflowRun, rejection: RunRefusal, observed: Observed, now: datetime) -> Plan:
     again = rejection.look_again_at
     if again is None and rejection.end is None:
         again = latest_start(run)

@@ -13,7 +13,8 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.decision import PodDeadline
-from podhatch.core.common.observed import Observed, Refusal
+from podhatch.core.common.observed import Observed
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.end import end_of_pod, execution_deadline, overdue_at
 from podhatch.core.pod.pods import (
@@ -243,7 +244,7 @@ def _try(task: TaskSpec, old: TaskStatus, scene: Scene) -> Step:
     return Step(status, start=attempt, look_again_at=_schedule_deadline(task, queued_at))
 
 
-def _refused(task: TaskSpec, old: TaskStatus, refusal: Refusal, now: datetime) -> Step:
+def _refused(task: TaskSpec, old: TaskStatus, refusal: ApiRefusal, now: datetime) -> Step:
     """A quota or a webhook may be free again later; an object that is invalid stays invalid."""
     queued_at = old.queued_at or now
     message = bounded(f"the API server refused the attempt: {refusal.message}")

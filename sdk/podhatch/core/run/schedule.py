@@ -6,7 +6,7 @@ The time counts until the run starts; a replay, which is a wish to run now, does
 from datetime import UTC, datetime, timedelta
 
 from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus
-from podhatch.core.common.rejection import Rejection
+from podhatch.core.common.refusal import RunRefusal
 
 SCHEDULED = "Scheduled"
 PROMPT = timedelta(seconds=1)
@@ -15,19 +15,19 @@ LONGEST_WAIT = timedelta(hours=1)
 """The clock may be set while we wait."""
 
 
-def schedule_problem(run: WorkflowRun, now: datetime) -> Rejection | None:
+def schedule_problem(run: WorkflowRun, now: datetime) -> RunRefusal | None:
     """Say that a run may not start yet, or not any more."""
     start = run.spec.start_at
     if start is None or run.spec.replay:
         return None
     if now < start:
-        return Rejection(
+        return RunRefusal(
             SCHEDULED, f"starts at {_words(start)}", look_again_at=min(start, now + LONGEST_WAIT)
         )
     latest = latest_start(run)
     if latest is None or now < latest:
         return None
-    return Rejection(
+    return RunRefusal(
         "StartDeadlineExceeded",
         f"spec.startAt was {_words(start)}, and the run could not start within "
         f"{run.spec.starting_deadline_seconds} s of it: create another run, or replay this one",

@@ -6,7 +6,7 @@ from datetime import datetime
 from podhatch.api import run as api
 from podhatch.api.run import TERMINAL_STATES, Phase, TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.condition import with_condition
-from podhatch.core.common.rejection import Rejection
+from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.run.schedule import start_delay, start_moment
 
 MAX_RUN_MESSAGE = 2000
@@ -82,7 +82,7 @@ def cancelled_status(
     return old.model_copy(update=changes)
 
 
-def rejected_status(run: WorkflowRun, rejection: Rejection, now: datetime) -> WorkflowRunStatus:
+def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> WorkflowRunStatus:
     """Return the status of a run that cannot start: for good, or until what it needs is there."""
     old = run.status or WorkflowRunStatus.model_validate({})
     generation = run.metadata.generation

@@ -8,9 +8,9 @@ from podhatch.api.model import Condition, JsonObject
 from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.core.common.condition import find_condition
-from podhatch.core.common.observed import Refusal
 from podhatch.core.common.plan_failure import PLAN_FAILED
-from podhatch.core.common.validity import VALID, CheckPlan, Problem, check_plan
+from podhatch.core.common.refusal import ApiRefusal, Refusal
+from podhatch.core.common.validity import VALID, CheckPlan, check_plan
 from podhatch.core.cron.declared import cron_problems
 from podhatch.core.event.key import event_problems
 from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
@@ -19,7 +19,7 @@ from podhatch.core.pod.check import is_invalid, pod_problems, refusal_problems
 from podhatch.core.workflow.dag import shape_problems
 
 POD_INVALID = "PodInvalid"
-_NO_REFUSALS: Mapping[str, Refusal] = MappingProxyType({})
+_NO_REFUSALS: Mapping[str, ApiRefusal] = MappingProxyType({})
 
 
 def workflow_problems(
@@ -70,8 +70,8 @@ def needs_dry_run(workflow: JsonObject, answers: Answers) -> bool:
 def plan_workflow(
     workflow: JsonObject,
     now: datetime,
-    refused: Mapping[str, Refusal] = _NO_REFUSALS,
-    refused_pods: Mapping[str, Refusal] | None = None,
+    refused: Mapping[str, ApiRefusal] = _NO_REFUSALS,
+    refused_pods: Mapping[str, ApiRefusal] | None = None,
     max_access: ClusterAccess = "spawn",
     answers: Answers = NO_ANSWERS,
 ) -> CheckPlan:
@@ -90,30 +90,30 @@ def plan_workflow(
     parsed = Workflow.model_validate(workflow)
     problems = workflow_problems(parsed.spec, questions, max_access)
     problem = (
-        Problem(invalid_reason(questions), "; ".join(problems))
+        Refusal(invalid_reason(questions), "; ".join(problems))
         if problems
         else _cron_problem(refused) or _pod_problem(parsed, refused_pods)
     )
     return check_plan(parsed.status, parsed.metadata, problem, questions, now)
 
 
-def _cron_problem(refused: Mapping[str, Refusal]) -> Problem | None:
+def _cron_problem(refused: Mapping[str, ApiRefusal]) -> Refusal | None:
     refusals = [
         f"onCrons: the CronWorkflow of {schedule!r} was refused, and is tried again: "
         f"{refusal.message}"
         for schedule, refusal in refused.items()
     ]
-    return Problem("CronRefused", "; ".join(refusals)) if refusals else None
+    return Refusal("CronRefused", "; ".join(refusals)) if refusals else None
 
 
-def _pod_problem(workflow: Workflow, refused: Mapping[str, Refusal] | None) -> Problem | None:
+def _pod_problem(workflow: Workflow, refused: Mapping[str, ApiRefusal] | None) -> Refusal | None:
     if refused is not None:
         invalid = {place: refusal for place, refusal in refused.items() if is_invalid(refusal)}
-        return Problem(POD_INVALID, "; ".join(refusal_problems(invalid))) if invalid else None
+        return Refusal(POD_INVALID, "; ".join(refusal_problems(invalid))) if invalid else None
     condition = _stored_condition(workflow)
     if condition is None or condition.reason != POD_INVALID:
         return None
-    return Problem(POD_INVALID, condition.message)
+    return Refusal(POD_INVALID, condition.message)
 
 
 def _stored_condition(workflow: Workflow) -> Condition | None:
