@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.client.filters import FilterUpdate
 
 from tests.fakes.features import LATER, NAME, Create, FeatureContract, orders
@@ -29,7 +29,7 @@ def namespace() -> Iterator[Namespace]:
 @pytest.fixture
 def hatchet(namespace: Namespace) -> Iterator[Hatchet]:
     yield Hatchet(namespace.name, kubeconfig=str(KUBECONFIG))
-    portal.shut_down()
+    background_loop.shut_down()
 
 
 class TestFeatures(FeatureContract):
@@ -84,7 +84,7 @@ def test_an_editor_of_the_namespace_may_do_all_but_look_at_nodes(
         with pytest.raises(RequestRefused, match="get and list on nodes, in a ClusterRole"):
             hatchet.workers.list()
     finally:
-        portal.shut_down()
+        background_loop.shut_down()
 
 
 def kubeconfig_of(namespace: Namespace, account: str, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from podhatch import Context, EmptyModel, Hatchet, InvalidRun, NotInstalled, RequestRefused
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.client.explain import explained
 from podhatch.cluster import ApiError, Cluster, Kind
 from pydantic import BaseModel, Field
@@ -71,7 +71,7 @@ class Parcel:
 @pytest.fixture
 def hatchet(namespace: Namespace) -> Iterator[Hatchet]:
     yield Hatchet(namespace.name, kubeconfig=str(KUBECONFIG))
-    portal.shut_down()
+    background_loop.shut_down()
 
 
 Work = Callable[[Any, Context], None]
@@ -108,7 +108,7 @@ def test_unchanged_workflow_keeps_its_generation(
     def generation(timeout: str) -> int:
         parcel = hatchet.task("parcel", input_validator=Parcel, execution_timeout=timeout)(work)
         reference = parcel.run_no_wait(Parcel(1.5))
-        portal.shut_down()  # the next run is as of another process
+        background_loop.shut_down()  # the next run is as of another process
         run = namespace.get("wfr", reference.workflow_run_id)
         stored = namespace.get("wf", "parcel")["metadata"]["generation"]
         assert run["metadata"]["annotations"]["podhatch.dev/workflow-generation"] == str(stored)
@@ -132,7 +132,7 @@ def test_namespace_that_is_not_there(work: Work) -> None:
     hatchet = Hatchet("no-such-namespace", kubeconfig=str(KUBECONFIG))
     with pytest.raises(RequestRefused, match="there is no such namespace"):
         hatchet.task()(work).run()
-    portal.shut_down()
+    background_loop.shut_down()
 
 
 def test_input_that_fits_nothing_creates_nothing(

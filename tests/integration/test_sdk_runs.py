@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from podhatch import Context, Hatchet, NonDeterminismError, Standalone, TaskRunRef
-from podhatch.client import portal
-from podhatch.client.session import session_of
+from podhatch.client import background_loop
+from podhatch.client.sessions import session_of
 from podhatch.client.starting import bulk
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
@@ -36,7 +36,7 @@ def namespace() -> Iterator[Namespace]:
 @pytest.fixture
 def hatchet(namespace: Namespace) -> Iterator[Hatchet]:
     yield Hatchet(namespace.name, kubeconfig=str(KUBECONFIG))
-    portal.shut_down()
+    background_loop.shut_down()
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def in_task(namespace: Namespace, tmp_path: Path) -> Iterator[Hatchet]:
     kubectl(*config, "set-credentials", "operator", f"--token={token}")
     kubectl(*config, "set-context", "--current", "--user=operator")
     yield Hatchet(namespace.name, kubeconfig=kubeconfig)
-    portal.shut_down()
+    background_loop.shut_down()
 
 
 def requests(far: Far) -> Counter[str]:
@@ -71,7 +71,7 @@ def requests(far: Far) -> Counter[str]:
         session = await session_of(target)
         session.cluster.on_request = heard
 
-    portal.wait(listen(far.target))
+    background_loop.wait(listen(far.target))
     return verbs
 
 
@@ -96,7 +96,7 @@ def test_one_watch_follows_many_runs(far: Far) -> None:
     items = [far.create_bulk_run_item({"n": number}) for number in range(COUNT)]
     references = far.run_many_no_wait(items)
     verbs = requests(far)
-    ending = portal.portal().submit(end(references))
+    ending = background_loop.get().submit(end(references))
 
     async def results() -> list[int]:
         return await asyncio.gather(*(each.aio_result() for each in references))

@@ -1,8 +1,8 @@
 """Makes a function a command: with the shared options, and errors as sentences.
 
 A command is a function of the place and its own arguments, which typer sees together with the
-shared options. What it does in a coroutine runs in the portal, what it does before, such as loading
-the user's code, in the main thread. It returns an exit code, or None for 0.
+shared options. What it does in a coroutine runs in the background loop; what it does before, such
+as loading the user's code, in the main thread. It returns an exit code, or None for 0.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from podhatch.cli.errors import exit_code, explain
 from podhatch.cli.names import check_namespace
 from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor
 from podhatch.cli.place import Place, place_of
-from podhatch.client.portal import portal
+from podhatch.client import background_loop
 from podhatch.cluster import ApiError
 from podhatch.errors import PodhatchError
 
@@ -120,7 +120,7 @@ def _fault(error: Exception) -> str:
 
 
 def _finish(work: Awaitable[int | None]) -> int | None:
-    """Run the command in the portal; when interrupted, wait until it has cleaned up."""
+    """Run the command in the background loop; when interrupted, wait until it has cleaned up."""
     ended = threading.Event()
 
     async def watched() -> int | None:
@@ -129,7 +129,7 @@ def _finish(work: Awaitable[int | None]) -> int | None:
         finally:
             ended.set()
 
-    future = portal().submit(watched())
+    future = background_loop.get().submit(watched())
     try:
         return future.result()
     except KeyboardInterrupt:

@@ -33,8 +33,8 @@ def complete_cron(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _names(ctx: typer.Context, kind: object) -> Iterable[str]:
     from podhatch.cli.place import place_of
-    from podhatch.client import portal
-    from podhatch.client.session import session_of
+    from podhatch.client import background_loop
+    from podhatch.client.sessions import session_of
     from podhatch.client.target import Target
     from podhatch.cluster import Kind
 
@@ -47,6 +47,6 @@ def _names(ctx: typer.Context, kind: object) -> Iterable[str]:
 
     try:
         target = place_of(ctx, ctx.params).target
-        return portal.wait(asyncio.wait_for(listed(target), SECONDS))
+        return background_loop.wait(asyncio.wait_for(listed(target), SECONDS))
     except Exception:  # a shell's prompt is no place for a message
         return []

@@ -10,7 +10,8 @@ from podhatch.cli.errors import Refused, did_you_mean
 from podhatch.cli.names import given_name, is_object_name
 from podhatch.cli.options import DEFAULT_LIMIT, Format
 from podhatch.cli.place import Place
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW, ApiError, Cluster, Kind
 
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces")

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.cli.errors import Refused
 from podhatch.client.manifest import Manifest
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.workflows import published
 from podhatch.definitions.workflow import Workflow
 

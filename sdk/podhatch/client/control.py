@@ -1,4 +1,4 @@
-"""What a user does with runs that exist: a request or two each, for the portal.
+"""What a user does with runs that exist: a request or two each, for the background loop.
 
 Called by the runs client.
 """
@@ -14,7 +14,8 @@ from podhatch.client.bounded import gathered
 from podhatch.client.listing.run_filter import RunFilter
 from podhatch.client.listing.run_list import find_names
 from podhatch.client.listing.status import ENDED, RunStatus
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
 

@@ -21,7 +21,8 @@ from podhatch.api.names import object_name
 from podhatch.client import objects, paging
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import CRON_WORKFLOW

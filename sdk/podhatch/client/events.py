@@ -16,7 +16,8 @@ from podhatch.client.bounded import gathered
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_EVENT
 from podhatch.task import current_context

@@ -12,7 +12,7 @@ from podhatch.api.names import new_run_name, object_name, short_hash
 from podhatch.client import objects, paging
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.triggers.cel import expression_problem
 from podhatch.cluster import EVENT_FILTER

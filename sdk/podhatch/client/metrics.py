@@ -13,7 +13,8 @@ from podhatch.client.listing.run_list import RunSearch, run_query
 from podhatch.client.listing.run_rows import tasks_of
 from podhatch.client.listing.status import STATES, RunStatus
 from podhatch.client.listing.task_ids import resolved
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import true_names
 

@@ -13,7 +13,8 @@ from podhatch.client.bounded import gathered
 from podhatch.client.listing.status import RunStatus, phase_selector
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.starting import by_name
 from podhatch.client.starting.by_name import NamedRun
 from podhatch.client.target import Target

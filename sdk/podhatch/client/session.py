@@ -1,6 +1,6 @@
 """One cluster as this process knows it: the connection, and the workflows it already holds.
 
-Lives in the portal's loop. Every error of the API server leaves it as a sentence for the user.
+Lives in the background loop. Every error of the API server leaves it as a sentence for the user.
 """
 
 import asyncio
@@ -13,13 +13,10 @@ from podhatch.api.labels import CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash
 from podhatch.api.pod import RUN_UID, TASK
-from podhatch.client import substitute
-from podhatch.client.explain import NO_ACCESS, explained
+from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest
-from podhatch.client.portal import portal
-from podhatch.client.target import Target
 from podhatch.client.waiting import Followers
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
 
 FIELD_MANAGER = "podhatch-sdk"
 WORKER_FIELD_MANAGER = "podhatch-worker"
@@ -28,8 +25,6 @@ CONFLICTS = 10
 """How often a workflow is written while others write it too."""
 MAX_READING = 16
 CLIENT_LENGTH = 12
-
-_sessions: "dict[tuple[asyncio.AbstractEventLoop, Target], Session]" = {}
 
 
 class Session:
@@ -168,34 +163,6 @@ class Session:
 
     def _placed(self, manifest: JsonObject) -> JsonObject:
         return {**manifest, "metadata": {**manifest["metadata"], "namespace": self.namespace}}
-
-
-async def session_of(target: Target) -> Session:
-    """Return this process's session for a target; connects when first asked. In the portal only."""
-    if (local := substitute.current()) is not None:
-        return local
-    if os.environ.get(RUN_UID):  # in a task's pod, which starts children beside its own run
-        target = Target()
-    loop = asyncio.get_running_loop()
-    if (loop, target) not in _sessions:
-        cluster = await _connect(target)
-        if (loop, target) in _sessions:  # another run was faster
-            await cluster.close()
-        else:
-            _sessions[loop, target] = Session(cluster, target.namespace or cluster.namespace)
-            resources = portal().resources
-            resources.push_async_callback(cluster.close)
-            resources.callback(_sessions.pop, (loop, target))
-    return _sessions[loop, target]
-
-
-async def _connect(target: Target) -> Cluster:
-    try:
-        return await Cluster.connect(kubeconfig=target.kubeconfig, context=target.context)
-    except ClusterUnreachable:
-        if not os.environ.get(RUN_UID):
-            raise
-        raise ClusterUnreachable(NO_ACCESS) from None
 
 
 def _client() -> str:

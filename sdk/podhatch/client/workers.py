@@ -8,7 +8,7 @@ from enum import StrEnum
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.client import objects
 from podhatch.client.paging import MAX_PAGE_SIZE, Metadata, Rows, Window, metadata_of
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import NODE, ApiError, Cluster
 from podhatch.errors import RequestRefused

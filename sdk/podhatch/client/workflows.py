@@ -15,7 +15,8 @@ from podhatch.client.bounded import gathered
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest, Publication
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import (
     CONTROLLER_REVISION,

@@ -58,12 +58,12 @@ class Project:
         Raises:
             ValueError: One that is needed cannot be published.
         """
-        from podhatch.client import substitute
+        from podhatch.client import session_override
         from podhatch.client.manifest import NOTHING, Publication
         from podhatch.task import current_context
 
         task = current_context()
-        if task is not None and task.run_uid and substitute.current() is None:
+        if task is not None and task.run_uid and session_override.current() is None:
             return NOTHING
         defined = [each for each in needed if not each.is_stub]
         names = {each.name for each in defined}

@@ -110,10 +110,10 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
                 a task's return type cannot be read or used, the cron's input does not fit, or the
                 source is too large.
         """
-        from podhatch.client import substitute
+        from podhatch.client import session_override
         from podhatch.definitions.manifest.objects import manifest_of
 
-        if substitute.current() is not None:
+        if session_override.current() is not None:
             for task in self.all_tasks:  # this process may know another workflow of this name
                 register_task(task)
             return manifest_of(self, ship=False)

@@ -1,9 +1,9 @@
-"""What all feature clients have in common: a coroutine of the portal, waited for in two ways."""
+"""What all feature clients have in common: two ways to wait for the background loop."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.client.target import Target
 from podhatch.task.loading import refuse_run
 
@@ -26,8 +26,8 @@ class FeatureClient:
 
     def _wait(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         refuse_run()
-        return portal.wait(act(self._target, *args, **kwargs))
+        return background_loop.wait(act(self._target, *args, **kwargs))
 
     async def _aio_wait(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         refuse_run()
-        return await portal.aio_wait(act(self._target, *args, **kwargs))
+        return await background_loop.aio_wait(act(self._target, *args, **kwargs))

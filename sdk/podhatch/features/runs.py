@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from podhatch.client import control
+from podhatch.client.background_loop import relayed
 from podhatch.client.json_object import Payload
 from podhatch.client.listing import run_details, run_list
 from podhatch.client.listing.run_details import V1WorkflowRunDetails, WorkflowRunDetail
@@ -14,7 +15,6 @@ from podhatch.client.listing.run_rows import V1TaskSummary
 from podhatch.client.listing.status import RunStatus
 from podhatch.client.logs import streams
 from podhatch.client.paging import Rows, Window
-from podhatch.client.relay import relayed
 from podhatch.client.starting.by_name import NamedRun
 from podhatch.definitions.running.references import WorkflowRunRef
 from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter

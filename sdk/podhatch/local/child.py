@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.api.pod import Report
-from podhatch.client import substitute
+from podhatch.client import session_override
 from podhatch.local.work import REPORT_FILE
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import Attempt
@@ -41,7 +41,7 @@ class FileReporter:
 def main() -> NoReturn:
     """Run the assigned attempt, report it, and end the process."""
     assignment = Assignment.from_environment(os.environ)
-    substitute.use_when_asked(_session)
+    session_override.set_for_process(_session)
     reporter = FileReporter(Path(os.environ[REPORT_FILE])) if assignment.result else None
     Attempt(assignment, Ending(assignment, reporter)).run()
 

@@ -1,7 +1,7 @@
 """Carries out the operator's decisions without a cluster, for all runs of one `LocalCluster`.
 
 The operator's loop in small: observe, plan, create, store the status, come back in time. Lives in
-the portal's event loop.
+the background loop.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.client.portal import portal
+from podhatch.client import background_loop
 from podhatch.client.waiting import ended
 from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Defaults
@@ -60,13 +60,13 @@ class Engine:
         self._warned = False
         self._failure: Exception | None = None
         self._wake = asyncio.Event()
-        self._loop = portal().loop
+        self._loop = background_loop.get().loop
 
     def start(self) -> None:
-        """Begin to serve, in the portal, in the context of the caller."""
+        """Begin to serve, in the background loop, in the context of the caller."""
         self._kubelet.start(self._loop, self._wake)
         self.clock.on_move(self._kubelet.wake)
-        self._serving = portal().submit(self._serve())
+        self._serving = background_loop.get().submit(self._serve())
 
     async def close(self) -> None:
         """Stop what still runs, and forget it."""

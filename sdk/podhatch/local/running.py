@@ -9,8 +9,8 @@ from functools import partial
 
 from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec
 from podhatch.api.model import JsonObject, ObjectMeta
-from podhatch.client import substitute
-from podhatch.client.portal import aio_wait, wait
+from podhatch.client import session_override
+from podhatch.client.background_loop import aio_wait, wait
 from podhatch.client.session import Session
 from podhatch.local.clock import SystemClock
 from podhatch.local.cluster import USER
@@ -25,7 +25,7 @@ from podhatch.local.threads import Threads
 def local_runs(options: LocalOptions, *, everywhere: bool = False) -> Generator[LocalSession]:
     """Run locally what is run within: in this context, or everywhere in the process."""
     session = _session(options)
-    used = substitute.used_everywhere if everywhere else substitute.used_here
+    used = session_override.set_everywhere if everywhere else session_override.set_here
     try:
         with used(session):
             session.engine.start()
@@ -39,7 +39,7 @@ async def aio_local_runs(options: LocalOptions) -> AsyncGenerator[LocalSession]:
     """Do what `local_runs` does, in an event loop."""
     session = _session(options)
     try:
-        with substitute.used_here(session):
+        with session_override.set_here(session):
             session.engine.start()
             yield session
     finally:

@@ -1,6 +1,6 @@
 """The session of local runs: what a cluster's session does, over objects in memory.
 
-It stands in for a cluster's session (`podhatch.client.substitute`), so that all run methods do
+It overrides a cluster's session (`podhatch.client.session_override`), so that all run methods do
 locally what they do elsewhere.
 """
 

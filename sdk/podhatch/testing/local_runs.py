@@ -43,7 +43,7 @@ class LocalRuns:
             payload: What conditions call `input`.
             scope: Conditions that name a scope take events of that scope only.
         """
-        from podhatch.client.portal import wait
+        from podhatch.client.background_loop import wait
         from podhatch.local.options import LocalEvent
         from podhatch.local.running import event_manifest
 
@@ -52,7 +52,7 @@ class LocalRuns:
 
     def register_workflows(self, *workflows: "Runnable[Any, Any, Any]") -> None:
         """Make workflows known before one of them runs: events start only known ones."""
-        from podhatch.client.portal import wait
+        from podhatch.client.background_loop import wait
 
         for each in workflows:
             wait(self._session.publish(each.workflow.manifest()))
@@ -61,7 +61,7 @@ class LocalRuns:
     def runs(self) -> "list[WorkflowRun]":
         """All runs as they stand, in the order in which they were created."""
         from podhatch.api.run import WorkflowRun
-        from podhatch.client.portal import wait
+        from podhatch.client.background_loop import wait
 
         return [WorkflowRun.model_validate(each) for each in wait(self._stored())]
 

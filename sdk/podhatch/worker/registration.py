@@ -1,6 +1,6 @@
 """Publishes a worker's workflows and its lifespan, and puts back what somebody deleted.
 
-Coroutines for the portal. Imports pydantic and the cluster, so `Worker.start()` imports it.
+Imports pydantic and the cluster, so `Worker.start()` imports it.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest, Publication
-from podhatch.client.session import WORKER_FIELD_MANAGER, session_of
+from podhatch.client.session import WORKER_FIELD_MANAGER
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW

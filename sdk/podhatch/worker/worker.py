@@ -103,7 +103,7 @@ class Worker:
         _refuse_loop()
         if not self._workflows:
             raise ValueError(f"worker {self.name!r}: workflows: there is none to register")
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.worker import health, registration
 
         made = [registration.registration_of(each) for each in self._workflows]
@@ -112,7 +112,7 @@ class Worker:
         self.status = WorkerStatus.STARTING
         try:
             with health.answering(told, lambda: self.status, lambda: self._registered):
-                portal.wait(registration.publish(made))
+                background_loop.wait(registration.publish(made))
                 self.status, self._registered = WorkerStatus.HEALTHY, True
                 self._say(told)
                 with self._stopped_by_signals():
@@ -139,11 +139,11 @@ class Worker:
                 return
 
     def _look(self, made: "Sequence[Registration]") -> None:
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.worker.registration import publish_missing
 
         try:
-            again = portal.wait(publish_missing(made))
+            again = background_loop.wait(publish_missing(made))
         except PodhatchError as error:
             if self.status is not WorkerStatus.UNHEALTHY:
                 _logger.warning("worker %s cannot look after its workflows: %s", self.name, error)

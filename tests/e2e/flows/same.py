@@ -200,13 +200,13 @@ def _short(result: Any) -> Any:
 
 
 def _status(name: str) -> dict[str, Any]:
-    from podhatch.client import portal
-    from podhatch.client.session import session_of
+    from podhatch.client import background_loop
+    from podhatch.client.sessions import session_of
 
     async def get() -> dict[str, Any]:
         return await (await session_of(fan.target)).get_run(name)
 
-    status = portal.wait(get())["status"]
+    status = background_loop.wait(get())["status"]
     tasks: list[dict[str, Any]] = status["tasks"]
     return {
         "phase": status["phase"],

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from podhatch.api.run import WorkflowRun
+from podhatch.client.background_loop import wait
 from podhatch.client.manifest import Manifest
-from podhatch.client.portal import wait
 from podhatch.client.starting.outcome import raise_unless_succeeded
 from podhatch.errors import FailedTaskRunExceptionGroup
 from podhatch.local.options import LocalOptions

@@ -1,4 +1,4 @@
-"""What a task's own threads start is as local as its run, though they know nothing of it."""
+"""What a task's own threads start is as local as its run, where they have its context."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -6,9 +6,10 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
-from podhatch import Context, Hatchet, InvalidRun
-from podhatch.client import portal, substitute
-from podhatch.client.session import Session, session_of
+from podhatch import Context, Hatchet
+from podhatch.client import background_loop, session_override
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.local.options import LocalOptions
 from podhatch.local.running import aio_local_runs, local_runs
@@ -31,49 +32,50 @@ def in_pool(function: Any, *arguments: Any) -> Any:
         return pool.submit(function, *arguments).result()
 
 
+def in_pool_with_context(function: Any) -> Any:
+    return in_pool(copy_context().run, function)
+
+
 @hatchet.task()
 def in_a_pool(input: Any, ctx: Context) -> int:
-    return in_pool(one.run) + in_pool(lambda: one.run_no_wait().result())
+    return in_pool_with_context(one.run) + in_pool_with_context(lambda: one.run_no_wait().result())
 
 
 @hatchet.task()
-async def in_an_executor(input: Any, ctx: Context) -> list[int]:
-    loop = asyncio.get_running_loop()
+async def in_a_thread_of_the_loop(input: Any, ctx: Context) -> list[int]:
     items = [one.create_bulk_run_item()] * 2
-    return await loop.run_in_executor(None, one.run_many, items)
+    return await asyncio.to_thread(one.run_many, items)
+
+
+@hatchet.task()
+def in_a_thread_without_context(input: Any, ctx: Context) -> bool:
+    return session_override.current() is not None and in_pool(session_override.current) is None
 
 
 @hatchet.task()
 def within_another(input: Any, ctx: Context) -> int:
     with local_runs(LocalOptions()):
-        return in_pool(one.run)
+        return in_pool_with_context(one.run)
 
 
-@hatchet.task()
-def within_another_with_context(input: Any, ctx: Context) -> int:
-    with local_runs(LocalOptions()):
-        return in_pool(copy_context().run, one.run)
-
-
-def test_a_pool() -> None:
+def test_a_pool_with_the_tasks_context_runs_locally() -> None:
     assert in_a_pool.run_local() == 2
 
 
-def test_an_event_loops_executor() -> None:
-    assert in_an_executor.run_local() == [1, 1]
+def test_a_thread_of_asyncio_runs_locally() -> None:
+    assert in_a_thread_of_the_loop.run_local() == [1, 1]
 
 
-def test_several_local_runs_cannot_be_told_apart_without_context() -> None:
-    with pytest.raises(BaseExceptionGroup) as caught:
-        within_another.run_local()
-    [error] = caught.value.exceptions
-    assert "contextvars.copy_context().run, function" in str(error)
-    assert InvalidRun.__name__ in str(error)
-    assert within_another_with_context.run_local() == 1
+def test_a_thread_without_context_knows_no_local_run() -> None:
+    assert in_a_thread_without_context.run_local() is True
+
+
+def test_a_local_run_within_another_is_found_by_its_context() -> None:
+    assert within_another.run_local() == 1
 
 
 async def session_from_here() -> Session:
-    return await portal.aio_wait(session_of(Target(kubeconfig="/nowhere/at/all")))
+    return await background_loop.aio_wait(session_of(Target(kubeconfig="/nowhere/at/all")))
 
 
 async def test_who_waits_for_a_local_run_may_run_others_in_the_cluster() -> None:
@@ -88,13 +90,12 @@ async def test_who_waits_for_a_local_run_may_run_others_in_the_cluster() -> None
 
     beside = asyncio.create_task(locally())
     await opened.wait()
-    assert substitute.current() is None
+    assert session_override.current() is None
     with pytest.raises(Exception, match="/nowhere/at/all"):
         await session_from_here()
-    assert in_pool(substitute.current) is not None
     closing.set()
     await beside
-    assert in_pool(substitute.current) is None
+    assert in_pool(session_override.current) is None
 
 
 def test_so_it_is_in_another_threads_loop() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from podhatch import Hatchet
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.cluster import Cluster
 
 from tests.fakes.cluster import FakeCluster
@@ -57,7 +57,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Generator[Stage]:
     monkeypatch.setenv("PODHATCH_IMAGE", "shop:1")
     stage.cluster.on_create = stage.operate
     yield stage
-    portal.shut_down()
+    background_loop.shut_down()
     assert stage.cluster.closed or not stage.connects
 
 

@@ -245,14 +245,14 @@ def test_end_of_a_child_raises_as_anywhere(
 def test_runs_of_all_attempts_of_a_pod_have_one_label(
     stage: Stage, child: Standalone[EmptyModel, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from podhatch.client import portal
+    from podhatch.client import background_loop
 
     monkeypatch.setenv("PODHATCH_RUN_UID", "uid-1")
     monkeypatch.setenv("PODHATCH_TASK", "charge")
     for number in (1, 2):
         with entered(attempt(number)):
             child.run_no_wait(child_key=str(number))
-        portal.shut_down()
+        background_loop.shut_down()
     labels = [run["metadata"]["labels"] for run in stage.cluster.objects("WorkflowRun")]
     assert labels[0] == labels[1]
 

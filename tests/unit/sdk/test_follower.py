@@ -15,7 +15,7 @@ from podhatch import (
 )
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
-from podhatch.client import portal, waiting
+from podhatch.client import background_loop, waiting
 from podhatch.cluster import WORKFLOW_RUN
 from pydantic import BaseModel
 
@@ -43,7 +43,7 @@ def done(output: int) -> JsonObject:
 
 
 async def finish(stage: Stage, reference: WorkflowRunRef, output: int = 7) -> None:
-    """Let the run succeed, from within the portal."""
+    """Let the run succeed, from within the background loop."""
     run = await stage.cluster.get(WORKFLOW_RUN, "default", reference.workflow_run_id)
     await stage.cluster.replace_status({**run, "status": done(output)})
 
@@ -69,18 +69,18 @@ class TestWaiting:
         result = asyncio.create_task(reference.aio_result())
         for _ in range(3):
             opened = stage.cluster.requests["watch WorkflowRun"]
-            await portal.aio_wait(stage.cluster.end_watches())
+            await background_loop.aio_wait(stage.cluster.end_watches())
             while stage.cluster.requests["watch WorkflowRun"] == opened and not result.done():
                 await asyncio.sleep(0.001)
-                await portal.aio_wait(stage.cluster.end_watches())
-        await portal.aio_wait(finish(stage, reference))
+                await background_loop.aio_wait(stage.cluster.end_watches())
+        await background_loop.aio_wait(finish(stage, reference))
         assert await result == {"charge": 7}
 
     async def test_after_its_version_was_forgotten(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         reference = await orders.aio_run_no_wait(Order(id=7))
-        await portal.aio_wait(finish(stage, reference))
+        await background_loop.aio_wait(finish(stage, reference))
         stage.cluster.forget()
         assert await reference.aio_result() == {"charge": 7}
         assert reference.result() == {"charge": 7}
@@ -89,7 +89,7 @@ class TestWaiting:
         reference = await orders.aio_run_no_wait(Order(id=7))
         result = asyncio.create_task(reference.aio_result())
         name = reference.workflow_run_id
-        await portal.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", name))
+        await background_loop.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", name))
         with pytest.raises(RunDeleted, match=f"run '{name}' in namespace 'default' was deleted"):
             await result
         stage.cluster.forget()
@@ -101,7 +101,7 @@ class TestWaiting:
     ) -> None:
         monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
         reference = await orders.aio_run_no_wait(Order(id=7))
-        await portal.aio_wait(finish(stage, reference))
+        await background_loop.aio_wait(finish(stage, reference))
         stage.cluster.outages = 3
         assert await reference.aio_result() == {"charge": 7}
 
@@ -145,7 +145,7 @@ class TestWaiting:
         assert warning in await warnings.get()
         await asyncio.sleep(0.05)  # as long as the others would have waited with theirs
         for reference in references:
-            await portal.aio_wait(finish(stage, reference))
+            await background_loop.aio_wait(finish(stage, reference))
         await asyncio.gather(*results)
         assert warnings.empty()
 
@@ -163,7 +163,7 @@ class TestWaiting:
         result = asyncio.create_task(reference.aio_result())
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(warnings.get(), 0.15)
-        await portal.aio_wait(finish(stage, reference))
+        await background_loop.aio_wait(finish(stage, reference))
         await result
 
     async def test_warns_when_an_accepted_run_does_not_go_on(
@@ -182,7 +182,7 @@ class TestWaiting:
         reference = await orders.aio_run_no_wait(Order(id=7))
         result = asyncio.create_task(reference.aio_result())
         assert "waits: why" in await warnings.get()
-        await portal.aio_wait(finish(stage, reference))
+        await background_loop.aio_wait(finish(stage, reference))
         await result
 
     @pytest.mark.usefixtures("stage")
@@ -190,11 +190,11 @@ class TestWaiting:
         reference = await orders.aio_run_no_wait(Order(id=7))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reference.aio_result(), 0.02)
-        assert await portal.aio_wait(busy_tasks()) == []
+        assert await background_loop.aio_wait(busy_tasks()) == []
 
 
 async def watches(stage: Stage, count: int) -> None:
-    """Wait until the portal, which has a loop of its own, has opened so many watches."""
+    """Wait until the background loop, which has a loop of its own, has opened so many watches."""
     while stage.cluster.requests["watch WorkflowRun"] < count:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
@@ -206,11 +206,11 @@ class TestSharedWatch:
         first, early, late = [await orders.aio_run_no_wait(Order(id=n)) for n in range(3)]
         waits = asyncio.create_task(late.aio_result())
         await watches(stage, 1)
-        await portal.aio_wait(finish(stage, early, 1))  # older than the watch
-        await portal.aio_wait(finish(stage, first, 0))
+        await background_loop.aio_wait(finish(stage, early, 1))  # older than the watch
+        await background_loop.aio_wait(finish(stage, first, 0))
         assert await early.aio_result() == {"charge": 1}
         assert await first.aio_result() == {"charge": 0}
-        await portal.aio_wait(finish(stage, late, 2))
+        await background_loop.aio_wait(finish(stage, late, 2))
         assert await waits == {"charge": 2}
         assert stage.cluster.requests["watch WorkflowRun"] == 1
 
@@ -222,10 +222,10 @@ class TestSharedWatch:
         waits = asyncio.create_task(long.aio_result())
         others = [await orders.aio_run_no_wait(Order(id=n)) for n in range(1, 4)]
         for number, each in enumerate(others):
-            await portal.aio_wait(finish(stage, each, number))
+            await background_loop.aio_wait(finish(stage, each, number))
         results = [await each.aio_result() for each in others]
         assert results == [{"charge": number} for number in range(3)]
-        await portal.aio_wait(finish(stage, long))
+        await background_loop.aio_wait(finish(stage, long))
         assert await waits == {"charge": 7}
 
     async def test_what_happened_while_it_could_not_look(
@@ -234,12 +234,12 @@ class TestSharedWatch:
         monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
         kept = await orders.aio_run_no_wait(Order(id=1))
         lost = await orders.aio_run_no_wait(Order(id=2))
-        await portal.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", str(lost)))
+        await background_loop.aio_wait(stage.cluster.delete(WORKFLOW_RUN, "default", str(lost)))
         stage.cluster.forget()
         results = [asyncio.create_task(each.aio_result()) for each in (kept, lost)]
         with pytest.raises(RunDeleted):
             await results[1]
-        await portal.aio_wait(finish(stage, kept))
+        await background_loop.aio_wait(finish(stage, kept))
         assert await results[0] == {"charge": 7}
 
     async def test_run_of_another_client(self, stage: Stage, orders: Workflow[Order]) -> None:
@@ -250,24 +250,26 @@ class TestSharedWatch:
             "namespace": "default",
             "labels": {CLIENT: "somebody"},
         }
-        await portal.aio_wait(stage.cluster.create(foreign))
+        await background_loop.aio_wait(stage.cluster.create(foreign))
         theirs = orders.get_run_ref("theirs")
         results = [asyncio.create_task(each.aio_result()) for each in (mine, theirs)]
         await watches(stage, 2)
-        await portal.aio_wait(finish(stage, theirs, 2))
-        await portal.aio_wait(finish(stage, mine, 1))
+        await background_loop.aio_wait(finish(stage, theirs, 2))
+        await background_loop.aio_wait(finish(stage, mine, 1))
         assert [await each for each in results] == [{"charge": 1}, {"charge": 2}]
 
     async def test_replay_by_somebody_else(self, stage: Stage, orders: Workflow[Order]) -> None:
         reference = await orders.aio_run_no_wait(Order(id=1))
-        await portal.aio_wait(finish(stage, reference, 1))
+        await background_loop.aio_wait(finish(stage, reference, 1))
         assert await reference.aio_result() == {"charge": 1}
         name, body = str(reference), {"spec": {"replay": {"count": 1}}}
-        await portal.aio_wait(stage.cluster.merge_patch(WORKFLOW_RUN, "default", name, body))
+        await background_loop.aio_wait(
+            stage.cluster.merge_patch(WORKFLOW_RUN, "default", name, body)
+        )
         again = asyncio.create_task(reference.aio_result())
-        run = await portal.aio_wait(stage.cluster.get(WORKFLOW_RUN, "default", name))
+        run = await background_loop.aio_wait(stage.cluster.get(WORKFLOW_RUN, "default", name))
         ended = {**run, "status": {**done(2), "replays": 1}}
-        await portal.aio_wait(stage.cluster.replace_status(ended))
+        await background_loop.aio_wait(stage.cluster.replace_status(ended))
         assert await again == {"charge": 2}
 
     async def test_run_that_never_was(self, stage: Stage, orders: Workflow[Order]) -> None:
@@ -284,7 +286,7 @@ class TestSharedWatch:
 
 
 async def busy_tasks() -> list[str]:
-    """Return what is still under way in the portal once it had the time to end."""
+    """Return what is still under way in the background loop once it had the time to end."""
     mine = asyncio.current_task()
     for _ in range(10):
         await asyncio.sleep(0)

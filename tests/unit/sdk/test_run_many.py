@@ -19,7 +19,7 @@ from podhatch import (
     is_in_hatchet_serialization_context,
 )
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.client.starting import bulk
 from podhatch.cluster import ApiError
 from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
@@ -153,7 +153,7 @@ async def test_single_runs_share_a_watch_too(stage: Stage, charge: Standalone[Or
     references = [await charge.aio_run_no_wait(Order(id=number)) for number in range(5)]
     results = asyncio.gather(*(each.aio_result() for each in references))
     await asyncio.sleep(0)
-    portal.portal().loop.call_soon_threadsafe(gate.set)
+    background_loop.get().loop.call_soon_threadsafe(gate.set)
     assert await results == [0, 1, 2, 3, 4]
     assert stage.cluster.requests["watch WorkflowRun"] == 1
 

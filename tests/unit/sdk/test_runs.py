@@ -20,7 +20,7 @@ from podhatch import (
     Workflow,
 )
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.cluster import ApiError
 from pydantic import BaseModel
 
@@ -140,7 +140,7 @@ class TestRequests:
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         orders.run_no_wait(Order(id=1))
-        portal.shut_down()  # what a process remembers ends with its portal
+        background_loop.shut_down()  # what a process remembers ends with its loop
         stage.cluster.requests.clear()
         orders.run_no_wait(Order(id=2))
         assert stage.cluster.requests == {"get Workflow": 1, "create WorkflowRun": 1}
@@ -240,7 +240,7 @@ class TestRequests:
         orders.run_no_wait(Order(id=1))
         [source] = stage.cluster.objects("ConfigMap")
         assert stage.workflow["spec"]["source"] == {"configMap": source["metadata"]["name"]}
-        portal.shut_down()
+        background_loop.shut_down()
         orders.run_no_wait(Order(id=2))
         assert stage.cluster.requests["create ConfigMap"] == 2
         assert len(stage.cluster.objects("ConfigMap")) == 1

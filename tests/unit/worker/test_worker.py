@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from podhatch import EmptyModel, Hatchet
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.cluster import WORKFLOW, ClusterUnreachable
 from podhatch.config import ClientConfig, HealthcheckConfig
 from podhatch.definitions.standalone import Standalone
@@ -205,7 +205,7 @@ def test_what_was_deleted_is_published_again(
     worker = hatchet.worker("w", workflows=[greet])
     with started(worker):
         eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "the worker to be healthy")
-        portal.wait(stage.cluster.delete(WORKFLOW, "default", "greet"))
+        background_loop.wait(stage.cluster.delete(WORKFLOW, "default", "greet"))
         eventually(lambda: len(stage.cluster.objects("Workflow")) == 1, 10, "it to come back")
         eventually(lambda: "greet" in caplog.text, 10, "a word about it")
     assert "published again, since they were deleted: greet" in caplog.text

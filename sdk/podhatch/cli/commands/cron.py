@@ -27,7 +27,7 @@ from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.values import json_object, pairs
 from podhatch.cli.words import duration, moment
 from podhatch.client import crons
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.cluster import CRON_WORKFLOW
 
 cron = group("cron", "Start workflows by the clock.")

@@ -13,7 +13,7 @@ from podhatch.cli.definitions import find_workflows
 from podhatch.cli.place import Place
 from podhatch.cli.publish import change_of, manifest, try_out
 from podhatch.client.manifest import Manifest
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.definitions.manifest.objects import IMAGE_VARIABLE
 

@@ -8,7 +8,7 @@ from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Output, Run
 from podhatch.cli.place import Place
 from podhatch.cli.show import print_run
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 
 
 @command(app)

@@ -18,7 +18,7 @@ from podhatch.cli.place import Place
 from podhatch.cli.selection import PHASES, Selection, find_runs
 from podhatch.cli.table import RunTable
 from podhatch.cli.values import moment, pairs
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW
 
 OfWorkflow = Annotated[

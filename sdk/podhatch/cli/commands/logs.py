@@ -18,7 +18,8 @@ from podhatch.cli.options import Run
 from podhatch.cli.place import Place
 from podhatch.client.logs import run_log
 from podhatch.client.logs.run_log import RunLine
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Go on until the run ends, retries included.")

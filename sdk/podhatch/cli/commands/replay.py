@@ -13,7 +13,7 @@ from podhatch.cli.options import Run
 from podhatch.cli.place import Place
 from podhatch.cli.show import watch_run
 from podhatch.client import control
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 
 FailedOnly = Annotated[
     bool, typer.Option("--failed-only", help="Tasks that succeeded keep their outputs.")

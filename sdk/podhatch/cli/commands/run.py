@@ -22,7 +22,7 @@ from podhatch.cli.publish import manifest, publish_with_others
 from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.show import watch_run
 from podhatch.cli.values import json_object, pairs
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.starting import by_name, runs
 from podhatch.client.target import Target
 from podhatch.client.waiting import states

@@ -30,7 +30,7 @@ from podhatch.cli.words import duration
 from podhatch.cli.words import moment as written
 from podhatch.client import schedules
 from podhatch.client.schedules import has_started
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.starting.by_name import NamedRun
 from podhatch.cluster import WORKFLOW_RUN
 

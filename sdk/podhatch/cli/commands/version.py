@@ -8,7 +8,7 @@ from podhatch.cli.command import command
 from podhatch.cli.commands.app import app, own_version
 from podhatch.cli.console import say
 from podhatch.cli.place import Place
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.cluster import Kind
 
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")

@@ -14,7 +14,7 @@ from podhatch.cli.options import AllNamespaces, Output, Workflow
 from podhatch.cli.place import Place
 from podhatch.cli.words import duration, printable
 from podhatch.client import objects
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW
 
 workflows = group("workflows", "Show and delete workflows.")

@@ -21,7 +21,8 @@ from podhatch.client.listing.shape import WorkflowRunShapeItem, shape_of
 from podhatch.client.listing.status import ENDED, PHASES, STATES, RunStatus
 from podhatch.client.listing.task_events import V1TaskEvent, task_events
 from podhatch.client.listing.task_ids import run_and_task
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.starting import by_name
 from podhatch.client.starting.by_name import NamedRun
 from podhatch.client.target import Target

@@ -1,4 +1,4 @@
-"""Lists of runs and of their tasks. Coroutines for the portal, called by the runs client."""
+"""Lists of runs and of their tasks."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -15,7 +15,8 @@ from podhatch.client.listing.status import STATES, phase_selector
 from podhatch.client.listing.task_ids import TaskReference, resolved
 from podhatch.client.paging import Pagination, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import true_names
 from podhatch.cluster import WORKFLOW_RUN

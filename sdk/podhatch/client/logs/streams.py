@@ -1,6 +1,6 @@
 """What the tasks of a run stream: chunks, which stand in the pods' logs (`podhatch.api.stream`).
 
-A generator for the portal, called by the runs client.
+A generator for the background loop, called by the runs client.
 """
 
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from contextlib import aclosing
 from podhatch.api.stream import decode_chunk
 from podhatch.client import objects
 from podhatch.client.logs import run_log
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
 

@@ -1,4 +1,4 @@
-"""What tasks have printed, without what they streamed. For the portal, called by the logs client.
+"""What tasks have printed, without what they streamed.
 
 The lines are those of the pods' logs: they are there as long as the pods are.
 """
@@ -11,7 +11,8 @@ from podhatch.api.stream import MARK, decode_chunk
 from podhatch.client import objects
 from podhatch.client.listing.task_ids import resolved
 from podhatch.client.logs.pod_logs import AttemptPod, find_written_pods, log_of
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
 

@@ -1,6 +1,6 @@
 """Many runs at once: created side by side at a bounded rate, so that the API server has room left.
 
-Coroutines for the portal, called by `run_many` and its kin.
+Coroutines for the background loop, called by `run_many` and its kin.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from podhatch.api.model import JsonObject
 from podhatch.client.manifest import Publication
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.starting.request import RunRequest
 from podhatch.client.starting.runs import Outputs, create, outputs
 from podhatch.client.target import Target

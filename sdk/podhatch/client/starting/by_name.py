@@ -14,7 +14,7 @@ from podhatch.api.run import WorkflowRun, WorkflowRunSpec
 from podhatch.api.workflow import Workflow
 from podhatch.client import objects
 from podhatch.client.json_object import Payload, json_object
-from podhatch.client.session import session_of
+from podhatch.client.sessions import session_of
 from podhatch.client.starting import runs
 from podhatch.client.starting.request import RunRequest
 from podhatch.client.target import Target

@@ -1,6 +1,6 @@
 """The path of one run as its caller sees it: publish, create, follow to the end, outputs.
 
-Coroutines for the portal, called by the run methods and the references to runs.
+Coroutines for the background loop, called by the run methods and the references to runs.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from podhatch.api.run import WorkflowRun, WorkflowRunSpec
 from podhatch.client.explain import explained
 from podhatch.client.listing.payloads import output_text
 from podhatch.client.manifest import Publication
-from podhatch.client.session import Session, session_of
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
 from podhatch.client.starting.children import check_same
 from podhatch.client.starting.outcome import raise_unless_succeeded
 from podhatch.client.starting.request import RunRequest

@@ -131,7 +131,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
             PodhatchError: What `run` raises.
             TypeError: One is no item.
         """
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.client.starting import bulk
 
         requests, publication = self._requests(workflows)
@@ -142,11 +142,11 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
             progress=progress,
             return_exceptions=return_exceptions,
         )
-        runs = portal.wait(started)
+        runs = background_loop.wait(started)
         if not wait_for_result:
             return self._references(runs)
         ended = bulk.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
-        return self._results(runs, portal.wait(ended), return_exceptions)
+        return self._results(runs, background_loop.wait(ended), return_exceptions)
 
     @overload
     async def aio_run_many(
@@ -197,7 +197,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         progress: Progress | None = None,
     ) -> Sequence[Result_co | BaseException] | Sequence[Ref_co | BaseException]:
         """Do what `run_many` does, in an event loop."""
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.client.starting import bulk
 
         requests, publication = self._requests(workflows)
@@ -208,11 +208,11 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
             progress=progress,
             return_exceptions=return_exceptions,
         )
-        runs = await portal.aio_wait(started)
+        runs = await background_loop.aio_wait(started)
         if not wait_for_result:
             return self._references(runs)
         ended = bulk.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
-        return self._results(runs, await portal.aio_wait(ended), return_exceptions)
+        return self._results(runs, await background_loop.aio_wait(ended), return_exceptions)
 
     def run_many_no_wait(self, workflows: Items, progress: Progress | None = None) -> list[Ref_co]:
         """Start it once for each item, and return references in the order of the items.

@@ -129,11 +129,11 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
             TypeError: There is no such option.
         """
         request = self._request(input, options or NO_OPTIONS, flat)
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.client.starting import runs
 
         started = runs.start(self.target, self._publication(), request)
-        return self.get_run_ref(portal.wait(started))
+        return self.get_run_ref(background_loop.wait(started))
 
     async def aio_run_no_wait(
         self,
@@ -143,11 +143,11 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
     ) -> Ref_co:
         """Do what `run_no_wait` does, in an event loop."""
         request = self._request(input, options or NO_OPTIONS, flat)
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.client.starting import runs
 
         started = runs.start(self.target, self._publication(), request)
-        return self.get_run_ref(await portal.aio_wait(started))
+        return self.get_run_ref(await background_loop.aio_wait(started))
 
     def get_result(self, run_id: str) -> Result_co:
         """Wait for a run of this to end, and return its result as `run` does.

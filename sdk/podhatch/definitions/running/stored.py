@@ -52,10 +52,10 @@ class Stored(Definition[Input]):
         """
         if self._id is None:
             refuse_run()
-            from podhatch.client import portal, workflows
+            from podhatch.client import background_loop, workflows
 
             try:
-                stored = portal.wait(workflows.get(self.target, self.name))
+                stored = background_loop.wait(workflows.get(self.target, self.name))
             except RequestRefused as error:
                 raise ValueError(f"workflow {self.name!r} is not registered: {error}") from None
             self._id = stored.metadata.id
@@ -84,9 +84,9 @@ class Stored(Definition[Input]):
             ValueError: There is no such status, a list is none, or the metadata is no mapping.
         """
         found = self._found(since, until, limit, offset, listing)
-        from podhatch.client import portal
+        from podhatch.client import background_loop
 
-        return portal.wait(found).rows
+        return background_loop.wait(found).rows
 
     async def aio_list_runs(
         self,
@@ -98,9 +98,9 @@ class Stored(Definition[Input]):
     ) -> "list[V1TaskSummary]":
         """Do what `list_runs` does, in an event loop."""
         found = self._found(since, until, limit, offset, listing)
-        from podhatch.client import portal
+        from podhatch.client import background_loop
 
-        return (await portal.aio_wait(found)).rows
+        return (await background_loop.aio_wait(found)).rows
 
     def delete(self) -> None:
         """Delete the workflow from the cluster, and with it its crons, filters and runs.
@@ -109,18 +109,18 @@ class Stored(Definition[Input]):
             RequestRefused: The cluster does not hold it, or does not let you.
         """
         refuse_run()
-        from podhatch.client import portal, workflows
+        from podhatch.client import background_loop, workflows
 
         self._id = None
-        portal.wait(workflows.delete(self.target, self.name))
+        background_loop.wait(workflows.delete(self.target, self.name))
 
     async def aio_delete(self) -> None:
         """Do what `delete` does, in an event loop."""
         refuse_run()
-        from podhatch.client import portal, workflows
+        from podhatch.client import background_loop, workflows
 
         self._id = None
-        await portal.aio_wait(workflows.delete(self.target, self.name))
+        await background_loop.aio_wait(workflows.delete(self.target, self.name))
 
     def _found(
         self,

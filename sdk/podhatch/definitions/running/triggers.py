@@ -59,11 +59,11 @@ class Triggering(Definition[Input]):
             ValueError: `starting_deadline` is no duration.
         """
         request = self._scheduled(run_at, input, options, starting_deadline, flat)
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.client.starting import runs
 
         started = runs.start(self.target, self._publication(), request)
-        return _version(request, portal.wait(started))
+        return _version(request, background_loop.wait(started))
 
     async def aio_schedule(
         self,
@@ -76,11 +76,11 @@ class Triggering(Definition[Input]):
     ) -> WorkflowVersion:
         """Do what `schedule` does, in an event loop."""
         request = self._scheduled(run_at, input, options, starting_deadline, flat)
-        from podhatch.client import portal
+        from podhatch.client import background_loop
         from podhatch.client.starting import runs
 
         started = runs.start(self.target, self._publication(), request)
-        return _version(request, await portal.aio_wait(started))
+        return _version(request, await background_loop.aio_wait(started))
 
     def create_cron(
         self,
@@ -110,10 +110,10 @@ class Triggering(Definition[Input]):
         """
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
         request = self._cron(cron_name, expression, input, own, cron)
-        from podhatch.client import crons, portal, workflows
+        from podhatch.client import background_loop, crons, workflows
 
-        portal.wait(workflows.publish(self.target, self._publication()))
-        return portal.wait(crons.create(request))
+        background_loop.wait(workflows.publish(self.target, self._publication()))
+        return background_loop.wait(crons.create(request))
 
     async def aio_create_cron(
         self,
@@ -127,10 +127,10 @@ class Triggering(Definition[Input]):
         """Do what `create_cron` does, in an event loop."""
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
         request = self._cron(cron_name, expression, input, own, cron)
-        from podhatch.client import crons, portal, workflows
+        from podhatch.client import background_loop, crons, workflows
 
-        await portal.aio_wait(workflows.publish(self.target, self._publication()))
-        return await portal.aio_wait(crons.create(request))
+        await background_loop.aio_wait(workflows.publish(self.target, self._publication()))
+        return await background_loop.aio_wait(crons.create(request))
 
     def create_filter(
         self, expression: str, scope: str, payload: Mapping[str, Any] | None = None
@@ -148,18 +148,20 @@ class Triggering(Definition[Input]):
             ValueError: It cannot be; the text names the field.
         """
         refuse_run()
-        from podhatch.client import filters, portal
+        from podhatch.client import background_loop, filters
 
-        return portal.wait(filters.create(self.target, self.name, expression, scope, payload or {}))
+        return background_loop.wait(
+            filters.create(self.target, self.name, expression, scope, payload or {})
+        )
 
     async def aio_create_filter(
         self, expression: str, scope: str, payload: Mapping[str, Any] | None = None
     ) -> "V1Filter":
         """Do what `create_filter` does, in an event loop."""
         refuse_run()
-        from podhatch.client import filters, portal
+        from podhatch.client import background_loop, filters
 
-        return await portal.aio_wait(
+        return await background_loop.aio_wait(
             filters.create(self.target, self.name, expression, scope, payload or {})
         )
 

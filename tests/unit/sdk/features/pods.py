@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.stream import encode_chunk
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.cluster import POD, WORKFLOW_RUN, LogLine
 
 from tests.fakes.cluster import FakeCluster
@@ -26,7 +26,7 @@ def chunk(second: float, number: int, data: str | bytes) -> LogLine:
 
 @dataclass
 class Pods:
-    """Coroutines run in the portal, where the cluster lives."""
+    """Coroutines run in the background loop, where the cluster lives."""
 
     cluster: FakeCluster
     tasks: list[JsonObject] = field(default_factory=list[JsonObject])
@@ -75,10 +75,10 @@ class Pods:
         await self.cluster.replace_status({**run, "status": status})
 
     def start(self, task: str, attempt: int, *lines: LogLine, ended: bool = True) -> FakeLog:
-        return portal.wait(self.aio_start(task, attempt, *lines, ended=ended))
+        return background_loop.wait(self.aio_start(task, attempt, *lines, ended=ended))
 
     def run(self, phase: str) -> None:
-        portal.wait(self.aio_run(phase))
+        background_loop.wait(self.aio_run(phase))
 
 
 def _status(*, ended: bool) -> JsonObject:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from podhatch import BulkCancelReplayOpts, Hatchet, RunFilter
-from podhatch.client import portal
+from podhatch.client import background_loop
 
 from tests.fakes.features import NAME, orders
 from tests.unit.sdk.conftest import Stage
@@ -20,7 +20,7 @@ Found = Callable[[Hatchet, dict[str, Any]], object]
 def _one_of_each(stage: Stage, hatchet: Hatchet) -> None:
     workflow = orders()
     workflow["metadata"]["namespace"] = "default"
-    portal.wait(stage.cluster.create(workflow))
+    background_loop.wait(stage.cluster.create(workflow))
     hatchet.runs.create(NAME, {})
     hatchet.scheduled.create(NAME, LATER, {})
     hatchet.cron.create(NAME, "nightly", "@daily", {})

@@ -2,7 +2,7 @@
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
+from podhatch.client import background_loop
 
 from tests.fakes.features import Create, FeatureContract
 from tests.unit.sdk.conftest import Stage
@@ -13,7 +13,7 @@ class TestFeatures(FeatureContract):
     def create(self, stage: Stage) -> Create:
         def create(manifest: JsonObject) -> None:
             placed = {**manifest, "metadata": {**manifest["metadata"], "namespace": "default"}}
-            portal.wait(stage.cluster.create(placed))
+            background_loop.wait(stage.cluster.create(placed))
 
         return create
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from podhatch import EmptyModel, Hatchet, RequestRefused, RunCancelled, Workflow, WorkflowRunRef
 from podhatch.api.model import JsonObject
-from podhatch.client import objects, portal
+from podhatch.client import background_loop, objects
 from podhatch.cluster import WORKFLOW_RUN, Kind
 
 from tests.unit.sdk.conftest import Stage
@@ -28,23 +28,23 @@ def ended(output: str, replays: int = 0) -> JsonObject:
 
 
 async def write(stage: Stage, reference: WorkflowRunRef, status: JsonObject) -> None:
-    """Write a status as the operator does, from within the portal."""
+    """Write a status as the operator does, from within the background loop."""
 
     async def replace() -> None:
         name = reference.workflow_run_id
         run = await stage.cluster.get(WORKFLOW_RUN, "default", name)
         await stage.cluster.replace_status({**run, "status": status})
 
-    await portal.aio_wait(replace())
+    await background_loop.aio_wait(replace())
 
 
 async def is_waiting(stage: Stage, result: "asyncio.Task[Any]") -> bool:
     """Tell whether the result is still waited for after the watch has seen all there is."""
     opened = stage.cluster.requests["watch WorkflowRun"]
     while stage.cluster.requests["watch WorkflowRun"] == opened and not result.done():
-        await portal.aio_wait(asyncio.sleep(0))
+        await background_loop.aio_wait(asyncio.sleep(0))
     for _ in range(20):
-        await portal.aio_wait(asyncio.sleep(0))
+        await background_loop.aio_wait(asyncio.sleep(0))
     await asyncio.sleep(0)
     return not result.done()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from podhatch import Hatchet, RunFilter
-from podhatch.client import portal
+from podhatch.client import background_loop
 
 from tests.fakes.features import NAME, orders
 from tests.unit.sdk.conftest import Stage
@@ -19,7 +19,7 @@ LATER = datetime.now(UTC) + timedelta(hours=1)
 def _workflow(stage: Stage) -> None:
     workflow = orders()
     workflow["metadata"]["namespace"] = "default"
-    portal.wait(stage.cluster.create(workflow))
+    background_loop.wait(stage.cluster.create(workflow))
 
 
 def carried(stage: Stage, kind: str) -> Any:

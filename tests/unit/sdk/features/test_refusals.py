@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from podhatch import Hatchet, InvalidRun, RequestRefused
 from podhatch.api.model import JsonObject
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.client.filters import FilterUpdate
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
@@ -21,7 +21,7 @@ LATER = datetime.now(UTC) + timedelta(hours=1)
 def schedule(stage: Stage, hatchet: Hatchet) -> str:
     workflow = orders()
     workflow["metadata"]["namespace"] = "default"
-    portal.wait(stage.cluster.create(workflow))
+    background_loop.wait(stage.cluster.create(workflow))
     return hatchet.scheduled.create(NAME, LATER, {}).metadata.id
 
 
@@ -34,7 +34,7 @@ async def start(stage: Stage, name: str, phase: str = "Running") -> None:
 def test_a_schedule_that_has_started_is_a_run(
     stage: Stage, hatchet: Hatchet, schedule: str
 ) -> None:
-    portal.wait(start(stage, schedule))
+    background_loop.wait(start(stage, schedule))
     with pytest.raises(RequestRefused, match=r"deleted any more.* RUNNING; cancel it with runs"):
         hatchet.scheduled.delete(schedule)
     with pytest.raises(RequestRefused, match="cannot be moved any more"):
@@ -86,7 +86,7 @@ def test_a_declared_cron_is_its_workflows(stage: Stage, hatchet: Hatchet) -> Non
     made = hatchet.cron.create("flow", "daily", "@daily", {}).metadata.id
     owner: JsonObject = {"kind": "Workflow", "name": "flow", "uid": "u", "apiVersion": "v"}
     body = {"metadata": {"ownerReferences": [{**owner, "controller": True}]}}
-    portal.wait(stage.cluster.merge_patch(CRON_WORKFLOW, "default", made, body))
+    background_loop.wait(stage.cluster.merge_patch(CRON_WORKFLOW, "default", made, body))
     assert hatchet.cron.get(made).method == "DEFAULT"
     with pytest.raises(RequestRefused, match="comes from on_crons of workflow 'flow'"):
         hatchet.cron.delete(made)

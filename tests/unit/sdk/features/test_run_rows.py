@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject, format_time
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
 from podhatch.client.listing.status import RunStatus
 
@@ -37,7 +37,7 @@ def put(stage: Stage) -> Put:
 
     def put(name: str, phase: str, *tasks: JsonObject, **spec: object) -> None:
         status = {"phase": phase, "tasks": list(tasks), "startedAt": after(0)}
-        portal.wait(aio_put(name, status, spec))
+        background_loop.wait(aio_put(name, status, spec))
 
     return put
 
@@ -180,7 +180,7 @@ def test_long_outputs_are_read_where_they_are(hatchet: Hatchet, stage: Stage, pu
         "metadata": {"name": "long", "namespace": "default"},
         "spec": {"run": "one", "task": "a", "attempt": 1, "outcome": "Succeeded", "output": '"x"'},
     }
-    portal.wait(stage.cluster.create(result))
+    background_loop.wait(stage.cluster.create(result))
     put("one", "Succeeded", task("a", "Succeeded", outputRef="long"))
     assert hatchet.runs.get_result("one") == "x"
     assert hatchet.runs.list(include_payloads=False).rows[0].output is None

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.stream import encode_chunk
-from podhatch.client import portal
+from podhatch.client import background_loop
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import RunDeleted
 
@@ -45,19 +45,21 @@ async def test_an_early_subscriber_hears_each_chunk_once_as_it_comes(
     log = pods.start("a", 1, chunk(0, 0, "one"), ended=False)
     stream = hatchet.runs.subscribe_to_stream(RUN)
     assert await anext(stream) == "one"
-    await portal.aio_wait(log.write(chunk(1, 1, "two")))
+    await background_loop.aio_wait(log.write(chunk(1, 1, "two")))
     assert await anext(stream) == "two"
-    await portal.aio_wait(log.cut())
-    await portal.aio_wait(pods.cluster.end_watches())
-    await portal.aio_wait(log.write(chunk(1, 2, "three")))
+    await background_loop.aio_wait(log.cut())
+    await background_loop.aio_wait(pods.cluster.end_watches())
+    await background_loop.aio_wait(log.write(chunk(1, 2, "three")))
     assert await anext(stream) == "three"
-    await portal.aio_wait(pods.aio_end("a", 1))
-    second = await portal.aio_wait(pods.aio_start("a", 2, chunk(2, 0, "again"), ended=False))
+    await background_loop.aio_wait(pods.aio_end("a", 1))
+    second = await background_loop.aio_wait(
+        pods.aio_start("a", 2, chunk(2, 0, "again"), ended=False)
+    )
     assert await anext(stream) == "again"
-    await portal.aio_wait(pods.aio_run("Succeeded"))
-    await portal.aio_wait(second.write(chunk(3, 1, "last")))
+    await background_loop.aio_wait(pods.aio_run("Succeeded"))
+    await background_loop.aio_wait(second.write(chunk(3, 1, "last")))
     assert await anext(stream) == "last"
-    await portal.aio_wait(pods.aio_end("a", 2))
+    await background_loop.aio_wait(pods.aio_end("a", 2))
     assert [each async for each in stream] == []
 
 
@@ -66,11 +68,11 @@ async def test_a_pod_that_nobody_watched_is_heard_at_the_end(pods: Pods, hatchet
     stream = hatchet.runs.subscribe_to_stream(RUN)
     heard = asyncio.create_task(all_of(stream))
     while not pods.cluster.requests["watch Pod"]:
-        await portal.aio_wait(asyncio.sleep(0))
+        await background_loop.aio_wait(asyncio.sleep(0))
     pods.cluster.outages = 1_000_000
-    await portal.aio_wait(pods.cluster.end_watches())
-    await portal.aio_wait(pods.aio_start("a", 1, chunk(0, 0, "one"), ended=True))
-    await portal.aio_wait(pods.aio_run("Succeeded"))
+    await background_loop.aio_wait(pods.cluster.end_watches())
+    await background_loop.aio_wait(pods.aio_start("a", 1, chunk(0, 0, "one"), ended=True))
+    await background_loop.aio_wait(pods.aio_run("Succeeded"))
     pods.cluster.outages = 0
     assert await heard == ["one"]
 
@@ -78,18 +80,18 @@ async def test_a_pod_that_nobody_watched_is_heard_at_the_end(pods: Pods, hatchet
 async def test_a_pod_whose_kubelet_is_late_is_waited_for(pods: Pods, hatchet: Hatchet) -> None:
     pods.tasks = [{"name": "a", "state": "Succeeded", "startedAt": "2026-11-23T12:00:00Z"}]
     pods.run("Succeeded")
-    await portal.aio_wait(pods.aio_start("a", 1, chunk(0, 0, "one"), ended=None))
+    await background_loop.aio_wait(pods.aio_start("a", 1, chunk(0, 0, "one"), ended=None))
     heard = asyncio.create_task(all_of(hatchet.runs.subscribe_to_stream(RUN)))
     while pods.cluster.requests["list Pod"] < 3:
-        await portal.aio_wait(asyncio.sleep(0))
-    await portal.aio_wait(pods.aio_end("a", 1))
+        await background_loop.aio_wait(asyncio.sleep(0))
+    await background_loop.aio_wait(pods.aio_end("a", 1))
     assert await heard == ["one"]
 
 
 async def test_a_pod_that_never_starts_is_not_waited_for(pods: Pods, hatchet: Hatchet) -> None:
     pods.tasks = [{"name": "a", "state": "Cancelled"}]
     pods.run("Cancelled")
-    await portal.aio_wait(pods.aio_start("a", 1, ended=None))
+    await background_loop.aio_wait(pods.aio_start("a", 1, ended=None))
     assert await all_of(hatchet.runs.subscribe_to_stream(RUN)) == []
 
 
@@ -112,7 +114,7 @@ async def test_a_run_that_is_deleted_or_was_never_there(pods: Pods, hatchet: Hat
     pods.start("a", 1, chunk(0, 0, "one"), ended=False)
     stream = hatchet.runs.subscribe_to_stream(RUN)
     assert await anext(stream) == "one"
-    await portal.aio_wait(pods.cluster.delete(WORKFLOW_RUN, "default", RUN))
+    await background_loop.aio_wait(pods.cluster.delete(WORKFLOW_RUN, "default", RUN))
     with pytest.raises(RunDeleted):
         await anext(stream)
 
@@ -154,18 +156,18 @@ class TestLogs:
         ]
         metadata = {"name": "job-2", "namespace": "default", "labels": pod["metadata"]["labels"]}
         job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {}}
-        portal.wait(stage.cluster.create(job))
+        background_loop.wait(stage.cluster.create(job))
         assert self.lines(hatchet, "job-2") == [(2, "three"), (2, "four")]
 
     async def test_of_a_pod_whose_kubelet_is_late(self, hatchet: Hatchet, pods: Pods) -> None:
         pods.tasks = [{"name": "c", "state": "Succeeded", "startedAt": "2026-11-23T12:00:00Z"}]
-        await portal.aio_wait(pods.aio_run("Succeeded"))
-        await portal.aio_wait(pods.aio_start("c", 1, line(0, "late"), ended=None))
+        await background_loop.aio_wait(pods.aio_run("Succeeded"))
+        await background_loop.aio_wait(pods.aio_start("c", 1, line(0, "late"), ended=None))
         asked = asyncio.create_task(hatchet.logs.aio_list(f"{RUN}/c"))
         while pods.cluster.requests["list Pod"] < 3:
-            await portal.aio_wait(asyncio.sleep(0))
+            await background_loop.aio_wait(asyncio.sleep(0))
             await asyncio.sleep(0)
-        await portal.aio_wait(pods.aio_end("c", 1))
+        await background_loop.aio_wait(pods.aio_end("c", 1))
         assert [row.message for row in (await asked).rows] == ["late"]
 
     def test_of_what_is_not_there(self, hatchet: Hatchet) -> None:

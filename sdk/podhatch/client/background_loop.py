@@ -1,30 +1,31 @@
 """One background thread with an event loop, in which all talk with clusters happens.
 
 So sync and async callers, in scripts, notebooks and running loops, share one implementation and one
-set of connections. It starts with the first run, and anew in a forked process.
+set of connections. A sync method is `wait()` around the coroutine of its async twin. The thread
+starts with the first run, and anew in a forked process.
 """
 
 import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from podhatch.client import substitute
 from podhatch.errors import FailedTaskRunExceptionGroup, PodhatchError
 
 T = TypeVar("T")
 
+_END: Final = object()
 _lock = threading.Lock()
-_portals: "list[Portal]" = []
+_loops: "list[BackgroundLoop]" = []
 """That of this process comes last. After a fork its parent's stays before it, so that sockets which
 belong to the parent are not closed here."""
 
 
-class Portal:
+class BackgroundLoop:
     """The thread, its loop, and what must be closed with it."""
 
     def __init__(self) -> None:
@@ -35,9 +36,8 @@ class Portal:
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Start the coroutine in the portal's loop."""
-        with substitute.asked_from_here():
-            return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Start the coroutine in the loop, in a copy of the caller's context."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def close(self) -> None:
         """Close connections and end the thread."""
@@ -47,7 +47,7 @@ class Portal:
 
     @property
     def is_here(self) -> bool:
-        """Whether the caller is in the portal's own thread."""
+        """Whether the caller is in the loop's own thread."""
         return threading.current_thread() is self._thread
 
     def _serve(self) -> None:
@@ -56,27 +56,28 @@ class Portal:
         self.loop.close()
 
 
-def portal() -> Portal:
-    """Return this process's portal, which starts when first asked for."""
+def get() -> BackgroundLoop:
+    """Return the loop of this process, and start it if there is none."""
     with _lock:
-        if not _portals or _portals[-1].pid != os.getpid():
-            _portals.append(Portal())
-        return _portals[-1]
+        if not _loops or _loops[-1].pid != os.getpid():
+            _loops.append(BackgroundLoop())
+        return _loops[-1]
 
 
 def wait(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine in the portal and return its result; an interrupt ends it.
+    """Run the coroutine in the background loop and return its result; an interrupt cancels it.
 
     Raises:
-        RuntimeError: This is the portal's thread, which would wait for itself for ever.
+        RuntimeError: The caller is in the loop's own thread, which would wait for itself forever.
     """
-    if portal().is_here:
+    background = get()
+    if background.is_here:
         coroutine.close()
         raise RuntimeError(
-            "podhatch was asked to wait in its own background thread, which does the work: ask it "
-            "in another thread"
+            "podhatch cannot wait in its own background thread, which does the work: call it in "
+            "another thread"
         )
-    future = portal().submit(coroutine)
+    future = background.submit(coroutine)
     try:
         return future.result()
     except (PodhatchError, FailedTaskRunExceptionGroup) as error:
@@ -88,20 +89,40 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
 async def aio_wait(coroutine: Coroutine[Any, Any, T]) -> T:
     """Do what `wait` does, in the caller's event loop."""
     try:
-        return await asyncio.wrap_future(portal().submit(coroutine))
+        return await asyncio.wrap_future(get().submit(coroutine))
     except (PodhatchError, FailedTaskRunExceptionGroup) as error:
         raise error.with_traceback(None) from None
 
 
+async def relayed(stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Yield what a generator yields whose connections live in the background loop."""
+    turn = asyncio.Lock()
+    """A caller who is cancelled leaves at once; the loop first ends the step it was in."""
+
+    async def step() -> T | object:
+        async with turn:
+            return await anext(stream, _END)
+
+    async def close() -> None:
+        async with turn:
+            await stream.aclose()
+
+    try:
+        while (item := await aio_wait(step())) is not _END:
+            yield item  # pyright: ignore[reportReturnType] - not the end
+    finally:
+        await aio_wait(close())
+
+
 def shut_down() -> None:
-    """Close this process's portal, if there is one; a later run starts another."""
+    """Close this process's loop, if there is one; a later run starts another."""
     with _lock:
-        if _portals and _portals[-1].pid == os.getpid():
-            _portals.pop().close()
+        if _loops and _loops[-1].pid == os.getpid():
+            _loops.pop().close()
 
 
 def _renew_lock() -> None:
-    """A thread of the parent may have held it while the process forked."""
+    """Replace the lock: a thread of the parent may have held it while the process forked."""
     global _lock
     _lock = threading.Lock()
 

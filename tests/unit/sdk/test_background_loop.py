@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from podhatch import RunCancelled
-from podhatch.client import portal
+from podhatch.client import background_loop
 
 
 @pytest.fixture(autouse=True)
-def fresh_portal() -> Generator[None]:
-    portal.shut_down()
+def fresh_background_loop() -> Generator[None]:
+    background_loop.shut_down()
     yield
-    portal.shut_down()
+    background_loop.shut_down()
 
 
 async def thread_name() -> str:
@@ -30,24 +30,24 @@ async def cancelled() -> None:
 
 
 def test_sync_callers_share_one_thread() -> None:
-    assert portal.wait(thread_name()) == "podhatch"
-    first = portal.portal()
-    assert portal.wait(thread_name()) == "podhatch"
-    assert portal.portal() is first
+    assert background_loop.wait(thread_name()) == "podhatch"
+    first = background_loop.get()
+    assert background_loop.wait(thread_name()) == "podhatch"
+    assert background_loop.get() is first
 
 
 async def test_callers_in_a_loop_share_it_too() -> None:
-    first = portal.portal()
-    assert await portal.aio_wait(thread_name()) == "podhatch"
-    assert portal.wait(thread_name()) == "podhatch"  # a sync call in a running loop
-    assert portal.portal() is first
+    first = background_loop.get()
+    assert await background_loop.aio_wait(thread_name()) == "podhatch"
+    assert background_loop.wait(thread_name()) == "podhatch"  # a sync call in a running loop
+    assert background_loop.get() is first
 
 
 async def test_errors_reach_both_kinds_of_callers() -> None:
     with pytest.raises(RunCancelled, match="orders-1"):
-        portal.wait(cancelled())
+        background_loop.wait(cancelled())
     with pytest.raises(RunCancelled, match="orders-1"):
-        await portal.aio_wait(cancelled())
+        await background_loop.aio_wait(cancelled())
 
 
 async def test_cancelling_the_caller_cancels_the_work() -> None:
@@ -59,7 +59,7 @@ async def test_cancelling_the_caller_cancels_the_work() -> None:
         finally:
             ended.set()
 
-    caller = asyncio.create_task(portal.aio_wait(work()))
+    caller = asyncio.create_task(background_loop.aio_wait(work()))
     await asyncio.sleep(0)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -106,7 +106,7 @@ def test_interrupt_ends_the_wait() -> None:
             ended.set()
 
     with pytest.raises(KeyboardInterrupt):
-        portal.wait(work())
+        background_loop.wait(work())
     assert ended.wait(5)
 
 
@@ -116,32 +116,35 @@ def test_shut_down_closes_what_is_open_and_a_new_one_may_start() -> None:
     async def close() -> None:
         closed.append(await thread_name())
 
-    first = portal.portal()
+    first = background_loop.get()
     first.resources.push_async_callback(close)
-    portal.shut_down()
+    background_loop.shut_down()
     assert closed == ["podhatch"]
     assert first.loop.is_closed()
-    assert portal.wait(thread_name()) == "podhatch"
+    assert background_loop.wait(thread_name()) == "podhatch"
 
 
 def test_waiting_in_its_own_thread_is_refused_rather_than_endless() -> None:
     async def wait_here() -> str:
-        return portal.wait(thread_name())
+        return background_loop.wait(thread_name())
 
     with pytest.raises(RuntimeError, match="in its own background thread"):
-        portal.wait(wait_here())
+        background_loop.wait(wait_here())
 
 
 def test_forked_process_has_its_own() -> None:
-    portal.wait(thread_name())
-    inherited = portal.portal()
+    background_loop.wait(thread_name())
+    inherited = background_loop.get()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork, from 3.12
         child = os.fork()
     if child == 0:
-        works = portal.wait(thread_name()) == "podhatch" and portal.portal() is not inherited
-        portal.shut_down()
+        works = (
+            background_loop.wait(thread_name()) == "podhatch"
+            and background_loop.get() is not inherited
+        )
+        background_loop.shut_down()
         os._exit(0 if works else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert portal.portal() is inherited
-    assert portal.wait(thread_name()) == "podhatch"
+    assert background_loop.get() is inherited
+    assert background_loop.wait(thread_name()) == "podhatch"
