@@ -54,7 +54,7 @@ def rules(manifests: list[JsonObject], name: str) -> set[tuple[str, str, str]]:
 
 
 @each_values_file
-def test_lint_finds_nothing(values: Path) -> None:
+def test_helm_lint_finds_nothing_wrong(values: Path) -> None:
     helm("lint", "--strict", CHART, "--values", values)
 
 
@@ -435,7 +435,7 @@ def test_an_older_kubernetes_is_refused() -> None:
     assert render(kubernetes="1.32.0")
 
 
-def test_versions_agree() -> None:
+def test_the_chart_and_the_package_have_one_version() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert CHART_FILE["appVersion"] == project["version"]
 
@@ -449,7 +449,7 @@ def leaves(values: JsonObject, path: str = "") -> Iterator[str]:
             yield f"{path}{name}"
 
 
-def test_the_readme_tells_of_every_value() -> None:
+def test_the_readme_describes_every_value() -> None:
     told = re.findall(r"^\| `([\w.]+)` \|", (CHART / "README.md").read_text(), re.MULTILINE)
     assert set(told) == set(leaves(VALUES))
 

@@ -133,7 +133,7 @@ def test_the_operator_gives_task_pods_their_roles_and_no_other(
         ("create", "roles.rbac.authorization.k8s.io", False),
     ],
 )
-def test_what_the_operator_may_do(
+def test_the_operator_may_do_what_its_roles_allow(
     operator: Kubectl, namespace: str, verb: str, resource: str, allowed: bool
 ) -> None:
     assert may(operator, verb, resource, namespace) == allowed

@@ -79,7 +79,7 @@ def test_lint_names_line_and_field(podhatch: Podhatch, tmp_path: Path) -> None:
     )
 
 
-def test_it_is_a_plugin_of_kubectl(podhatch_environment: dict[str, str]) -> None:
+def test_the_command_is_a_plugin_of_kubectl(podhatch_environment: dict[str, str]) -> None:
     folder = Path(sys.executable).parent
     path = f"{folder}{os.pathsep}{podhatch_environment['PATH']}"
     done = subprocess.run(

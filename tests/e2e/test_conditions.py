@@ -14,7 +14,7 @@ def parent(expression: str) -> JsonObject:
     return {"parent": {"name": "first", "expression": expression}}
 
 
-def test_parents_outputs_skip_cancel_and_let_go(namespace: Namespace) -> None:
+def test_a_condition_on_parents_skips_cancels_or_starts_a_task(namespace: Namespace) -> None:
     seen = 'echo "$PODHATCH_PARENTS" > $PODHATCH_OUTPUT'
     namespace.apply(
         workflow_manifest(
@@ -63,7 +63,9 @@ def test_a_sleep_begins_when_the_parents_have_ended(namespace: Namespace) -> Non
     assert 4 < slept.total_seconds() < 20
 
 
-def test_an_event_pushed_with_kubectl_lets_go_whom_it_concerns(namespace: Namespace) -> None:
+def test_an_event_pushed_with_kubectl_starts_the_tasks_that_wait_for_it(
+    namespace: Namespace,
+) -> None:
     asked = {"key": "paid", "expression": "input.amount >= 10", "scope": "customer-7"}
     either = {"or": [{"event": {"key": "paid-by-hand"}}, {"sleepSeconds": 600}]}
     namespace.apply(

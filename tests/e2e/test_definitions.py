@@ -47,7 +47,9 @@ def waits(namespace: Namespace) -> bool:
     )
 
 
-def test_defaults_shared_tasks_and_stubs(run_script: RunScript, namespace: Namespace) -> None:
+def test_defaults_shared_tasks_and_stubs_work_in_a_cluster(
+    run_script: RunScript, namespace: Namespace
+) -> None:
     with ThreadPoolExecutor() as pool:
         started = pool.submit(run_script, FLOWS / "stubs.py")
         eventually(lambda: waits(namespace), 30, "the stub's run to wait for its workflow")

@@ -117,7 +117,7 @@ def test_an_event_starts_each_run_once_although_operators_die(namespace: Namespa
         namespace.wait(run["metadata"]["name"], "Succeeded", seconds=180)
 
 
-def test_kubectl_tells_of_a_filter_that_no_event_can_pass(namespace: Namespace) -> None:
+def test_kubectl_shows_a_filter_that_no_event_can_pass(namespace: Namespace) -> None:
     spec = {"workflow": "bill", "scope": "eu", "expression": "input.amount >"}
     large = {
         "apiVersion": "podhatch.dev/v1alpha1",

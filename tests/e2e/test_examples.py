@@ -157,7 +157,7 @@ def test_a_program_prints_what_it_says(started: Started, name: str) -> None:
     assert done.code == 0, done.err
 
 
-def test_orders(started: Started, stage: Stage) -> None:
+def test_the_orders_program_prints_its_report(started: Started, stage: Stage) -> None:
     done = started["orders.py"].result()
     assert done.code == 0, done.err
     assert json.loads(done.out)["report"] == {
@@ -173,40 +173,40 @@ def test_orders(started: Started, stage: Stage) -> None:
     assert "outputRef" in tasks(run)["load"], "an output of 45 kB is kept beside the status"
 
 
-def test_the_demo_shows_all_of_them(started: Started) -> None:
+def test_the_demo_runs_every_example(started: Started) -> None:
     done = started["demo"].result()
     assert done.code == 0, done.err
     assert done.out.count("  Succeeded  ") == 5 + 4 + 3 + 3, "each task and each run, once"
     assert "make cluster-down" in done.out
 
 
-def test_the_first_workflow_of_the_readme(started: Started) -> None:
+def test_the_first_workflow_of_the_readme_runs_as_shown(started: Started) -> None:
     done = started["README.md#1"].result()
     assert done.code == 0, done.err
     assert json.loads(done.out) == json.loads(blocks("json")["README.md#1"])
 
 
-def test_retries_conditions_and_the_tasks_at_the_end(started: Started) -> None:
+def test_retries_conditions_and_hooks_run_as_shown(started: Started) -> None:
     done = started["docs/python/conditions.md#1"].result()
     assert done.code == 0, done.err
     assert "'note': 'sent'" in done.out
     assert "'celebrate-on-success': 'sent'" in done.out
 
 
-def test_the_commands_of_the_readme(started: Started) -> None:
+def test_the_commands_of_the_readme_work_as_shown(started: Started) -> None:
     assert len(README_COMMANDS) == 9
     done = started["commands"].result()
     assert done.code == 0, done.err
     assert done.out.startswith("cron "), "the last command creates a cron"
 
 
-def test_the_yaml_of_the_readme(stage: Stage) -> None:
+def test_the_yaml_of_the_readme_runs_as_shown(stage: Stage) -> None:
     stage.namespace.kubectl("apply", "-f", "-", stdin=blocks("yaml")["README.md#1"])
     run = stage.namespace.wait("greeting-1", "Succeeded", seconds=120)
     assert json.loads(tasks(run)["reply"]["output"]) == {"greet": {"hello": "world"}}
 
 
-def test_the_yaml_of_the_manual(namespace: Namespace) -> None:
+def test_the_yaml_of_the_manual_runs_as_shown(namespace: Namespace) -> None:
     texts = blocks("yaml")
     namespace.kubectl("apply", "-f", "-", stdin=texts["docs/yaml/workflows.md#1"])
     namespace.kubectl("create", "-f", "-", stdin=texts["docs/yaml/workflows.md#2"])
@@ -231,7 +231,9 @@ def test_the_yaml_of_the_manual(namespace: Namespace) -> None:
         ),
     ],
 )
-def test_yaml(stage: Stage, file: str, last_task: str, output: object) -> None:
+def test_a_yaml_example_runs_with_kubectl_apply(
+    stage: Stage, file: str, last_task: str, output: object
+) -> None:
     stage.namespace.kubectl("apply", "-f", str(EXAMPLES / file))
     documents = yaml.safe_load_all((EXAMPLES / file).read_text())
     [name] = [item["metadata"]["name"] for item in documents if item["kind"] == "WorkflowRun"]
@@ -239,7 +241,7 @@ def test_yaml(stage: Stage, file: str, last_task: str, output: object) -> None:
     assert json.loads(tasks(run)[last_task]["output"]) == output
 
 
-def test_the_refund(stage: Stage) -> None:
+def test_the_refund_waits_for_its_approval(stage: Stage) -> None:
     namespace = stage.namespace
     namespace.kubectl("apply", "-f", str(EXAMPLES / "refund.yaml"))
     namespace.wait_for_reason("refund-1", "approve", "WaitingForConditions", seconds=60)
@@ -258,7 +260,7 @@ def test_the_refund(stage: Stage) -> None:
     assert entries["tell"]["state"] == "Succeeded"
 
 
-def test_the_nightly_backup(stage: Stage) -> None:
+def test_the_nightly_backup_ticks_in_its_time_zone(stage: Stage) -> None:
     namespace = stage.namespace
     namespace.kubectl("apply", "-f", str(EXAMPLES / "cron.yaml"))
     status = eventually(
@@ -273,7 +275,7 @@ def test_the_nightly_backup(stage: Stage) -> None:
     assert json.loads(tasks(run)["pack"]["output"]) == {"folder": "/data"}
 
 
-def test_the_orders_that_are_billed(stage: Stage) -> None:
+def test_the_billed_orders_are_those_that_were_sent(stage: Stage) -> None:
     namespace = stage.namespace
     namespace.kubectl("apply", "-f", str(EXAMPLES / "events.yaml"))
     for event in ("order-1", "order-2"):

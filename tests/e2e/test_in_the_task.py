@@ -185,7 +185,9 @@ def test_a_lifespan_that_cannot_be_set_up_fails_the_task(shipped: Namespace) -> 
     assert "OSError: no database" in error["message"]
 
 
-def test_dependencies_logs_and_packed_values(run_script: RunScript, namespace: Namespace) -> None:
+def test_dependencies_logs_and_packed_values_work_in_a_pod(
+    run_script: RunScript, namespace: Namespace
+) -> None:
     done = run_script(SCRIPT)
     assert done.code == 0, done.err
     text, name = done.out.splitlines()

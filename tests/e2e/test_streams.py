@@ -14,7 +14,7 @@ CHUNKS = [
 ]
 
 
-def test_streams_and_logs(run_script: RunScript) -> None:
+def test_streams_and_logs_arrive_whole_and_in_order(run_script: RunScript) -> None:
     done = run_script(STREAMING)
     assert done.code == 0, done.err
     told = json.loads(done.out)

@@ -65,7 +65,7 @@ async def test_an_object_without_namespace_goes_into_the_default_one(cluster: Cl
     assert created["metadata"]["namespace"] == cluster.namespace
 
 
-async def test_merge_patch_and_delete(cluster: Cluster) -> None:
+async def test_a_merge_patch_changes_and_a_delete_removes(cluster: Cluster) -> None:
     await cluster.create(config_map(cluster.namespace, a="1", b="2"))
     changed = await cluster.merge_patch(
         CONFIG_MAP, cluster.namespace, "map", {"data": {"a": None, "c": "3"}}
@@ -118,7 +118,7 @@ async def test_a_deletion_has_a_newer_version_than_all_before(cluster: Cluster) 
     assert int(ended.object["metadata"]["resourceVersion"]) > int(version)
 
 
-async def test_a_watch_hears_of_changes_as_they_come(cluster: Cluster) -> None:
+async def test_a_watch_yields_changes_as_they_come(cluster: Cluster) -> None:
     stream = cluster.watch(CONFIG_MAP, cluster.namespace, label_selector="test=yes")
     async with aclosing(stream):
         await cluster.create(config_map(cluster.namespace, a="x" * 300_000))
@@ -149,7 +149,7 @@ async def test_a_bad_object_names_its_field(cluster: Cluster) -> None:
     assert refusal.value.status == 422
 
 
-async def test_without_permission(cluster: Cluster) -> None:
+async def test_a_client_without_permission_is_refused(cluster: Cluster) -> None:
     """Neither certificate nor token: the API server answers, and refuses."""
     connection = replace(cluster.connection, ssl_context=_trusting_only(cluster))
     anonymous = Cluster(connection)

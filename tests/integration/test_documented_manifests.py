@@ -30,13 +30,15 @@ def namespace() -> Iterator[str]:
 @pytest.mark.parametrize(
     "document", [document for _, document in DOCUMENTS], ids=[name for name, _ in DOCUMENTS]
 )
-def test_the_api_server_takes_it(namespace: str, document: JsonObject) -> None:
+def test_the_api_server_accepts_each_documented_manifest(
+    namespace: str, document: JsonObject
+) -> None:
     if document["kind"] != "Namespace":
         document["metadata"]["namespace"] = namespace
     Kubectl().try_create(document)
 
 
-def test_a_field_that_there_is_not_is_refused(namespace: str) -> None:
+def test_an_unknown_field_is_refused(namespace: str) -> None:
     quota = next(document for _, document in DOCUMENTS if document["kind"] == "ResourceQuota")
     wrong = {**quota, "metadata": {**quota["metadata"], "namespace": namespace}}
     with pytest.raises(Refused, match="unknown field"):

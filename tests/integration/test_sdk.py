@@ -86,7 +86,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     return importlib.import_module(name).work
 
 
-def test_objects_of_a_run(hatchet: Hatchet, namespace: Namespace, work: Work) -> None:
+def test_a_run_creates_the_expected_objects(
+    hatchet: Hatchet, namespace: Namespace, work: Work
+) -> None:
     orders = hatchet.workflow("Orders: all", input_validator=Order)
     first = orders.task("first", desired_worker_labels={"disk": "ssd"})(work)
     orders.task("second", parents=[first], execution_timeout="1.5s", run_as_user=0)(work)
@@ -128,7 +130,7 @@ def test_yaml_is_what_kubectl_takes(
     assert namespace.get("wf", "orders")["metadata"]["generation"] == 1
 
 
-def test_namespace_that_is_not_there(work: Work) -> None:
+def test_a_missing_namespace_is_named(work: Work) -> None:
     hatchet = Hatchet("no-such-namespace", kubeconfig=str(KUBECONFIG))
     with pytest.raises(RequestRefused, match="there is no such namespace"):
         hatchet.task()(work).run()

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("file", ["accepted.py", "rejected.py"])
-def test_pyright_agrees(file: str) -> None:
+def test_pyright_accepts_and_rejects_what_it_should(file: str) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "pyright", HERE / file],
         cwd=HERE.parent.parent,

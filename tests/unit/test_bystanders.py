@@ -8,7 +8,7 @@ BEFORE: States = {
 }
 
 
-def test_more_objects_are_no_difference():
+def test_additional_objects_are_not_a_difference():
     assert differences(BEFORE, {**BEFORE, "WorkflowRun b/new": {"uid": "3"}}) == []
 
 

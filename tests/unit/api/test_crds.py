@@ -97,7 +97,7 @@ def test_every_field_says_what_it_is_and_begins_with_its_name(definition: Defini
 
 
 @each_definition
-def test_schemas_are_structural(definition: Definition) -> None:
+def test_the_schemas_of_crds_are_structural(definition: Definition) -> None:
     for path, node in nodes(schema_of(definition)):
         assert set(node) <= ALLOWED_KEYS, path
         assert isinstance(node["type"], str), path

@@ -68,7 +68,7 @@ def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
     assert task == TaskSpec(name="a", python="m:f")
 
 
-def test_models_cannot_change() -> None:
+def test_a_model_cannot_be_changed() -> None:
     task = TaskSpec(name="a", python="m:f")
     with pytest.raises(ValidationError, match="frozen"):
         task.name = "b"

@@ -73,6 +73,6 @@ def test_run_names_are_short_enough_for_a_label(workflow: str) -> None:
     assert name.endswith("-k2x9f")
 
 
-def test_hashes_are_stable() -> None:
+def test_a_hash_is_the_same_each_time() -> None:
     assert short_hash("orders") == short_hash("orders")
     assert len(short_hash("orders", 6)) == 6

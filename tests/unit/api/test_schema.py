@@ -76,7 +76,7 @@ def field_schema(annotation: Any, **attributes: Any) -> JsonObject:
         ),
     ],
 )
-def test_types(annotation: Any, expected: JsonObject) -> None:
+def test_each_annotation_has_its_schema(annotation: Any, expected: JsonObject) -> None:
     assert field_schema(annotation) == expected
     assert field_schema(annotation | None, some_field=None) == expected
 

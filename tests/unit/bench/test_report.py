@@ -35,7 +35,7 @@ def rows(one: float = 0.2, rate: float = 9, pause: float = 50) -> list[Row]:
     ]
 
 
-def test_within_all_budgets(results: Path) -> None:
+def test_a_benchmark_within_all_budgets_passes(results: Path) -> None:
     assert conclude("speed", rows()) == 0
     columns = ("name", "value", "unit", "reference", "ratio", "budget", "passed")
     assert [tuple(row.items()) for row in json.loads(results.read_text())] == [
@@ -57,7 +57,7 @@ def test_within_all_budgets(results: Path) -> None:
         ("pause", rows(pause=51)),
     ],
 )
-def test_a_missed_budget(
+def test_a_missed_budget_fails_the_benchmark(
     name: str, measured: list[Row], results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert conclude("speed", measured) == 1
@@ -66,7 +66,7 @@ def test_a_missed_budget(
     assert passed == {"one": True, "rate": True, "pause": True, "extra": True, name: False}
 
 
-def test_a_budget_that_nothing_measures() -> None:
+def test_a_budget_that_nothing_measures_fails_the_benchmark() -> None:
     with pytest.raises(ValueError, match="nothing measures pause, rate"):
         conclude("speed", rows()[:1])
 
@@ -85,7 +85,7 @@ podhatch_hop_seconds_bucket{{le="+Inf"}} {all_hops}
 """
 
 
-def test_the_operators_numbers() -> None:
+def test_the_operators_metrics_are_counted_between_snapshots() -> None:
     before = Snapshot.parse(METRICS.format(cpu=1.5, created=4, listed=9, hops=1, all_hops=1))
     after = Snapshot.parse(METRICS.format(cpu=2.0, created=6, listed=12, hops=3, all_hops=5))
     between = after.since(before)
@@ -95,7 +95,7 @@ def test_the_operators_numbers() -> None:
     assert between.hops == {0.01: 2, 0.05: 2, float("inf"): 4}
 
 
-def test_quantiles() -> None:
+def test_a_quantile_is_interpolated_within_its_bucket() -> None:
     buckets = {0.1: 50.0, 0.2: 50.0, 0.4: 90.0, float("inf"): 100.0}
     assert quantile(buckets, 0.25) == pytest.approx(0.05)
     assert quantile(buckets, 0.5) == pytest.approx(0.1)

@@ -22,7 +22,7 @@ def test_a_branch_holds_its_own_sequence():
     assert picture(graph) == ["├a", "│a2", "└b", " b2", "end"]
 
 
-def test_a_fork_within_a_branch():
+def test_a_fork_within_a_branch_is_indented():
     graph = {"a": [], "b": ["a"], "c": ["b"], "d": ["b"], "e": ["c", "d"], "f": ["a"]}
     assert picture(graph) == ["a", "├b", "│├c", "│└d", "│e", "└f"]
 

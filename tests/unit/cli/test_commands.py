@@ -147,14 +147,14 @@ def test_the_shell_completes_names_and_stays_silent_without_a_cluster(kubeconfig
 
 
 @pytest.mark.parametrize("arguments", [["version", "--client"], ["--version"]], ids=" ".join)
-def test_version(arguments: list[str]):
+def test_the_version_is_one_line(arguments: list[str]):
     code, output = invoke(*arguments)
     assert code == exits.SUCCEEDED
     assert output.startswith("podhatch 0.")
     assert len(output.splitlines()) == 1
 
 
-def test_the_version_of_an_operator_that_cannot_be_asked(kubeconfig: Path):
+def test_podhatchs_own_version_is_shown_without_a_cluster(kubeconfig: Path):
     code, output = invoke("version", "--kubeconfig", str(kubeconfig))
     assert code == exits.UNREACHABLE
     own, error = output.splitlines()

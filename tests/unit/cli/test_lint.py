@@ -98,7 +98,7 @@ def test_metadata_is_what_the_api_server_takes(metadata: str, complaint: str):
         "{name: a, labels: {example.com/b: '', c: D_e.f}, creationTimestamp: }",
     ],
 )
-def test_metadata_may_be(metadata: str):
+def test_ordinary_metadata_has_no_findings(metadata: str):
     assert of_object("WorkflowRun", metadata, "{workflow: w}") == []
 
 

@@ -139,7 +139,7 @@ async def test_a_schedule_that_waits_is_not_the_latest():
         await name_of(cluster, "@latest")
 
 
-async def test_latest_of_nothing():
+async def test_the_latest_of_no_runs_is_an_error():
     with pytest.raises(NoSuchRun, match="namespace n"):
         await find_run(runs(), "n", "@latest")
 

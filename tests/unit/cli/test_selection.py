@@ -67,14 +67,14 @@ def test_the_api_server_selects_workflows_and_phases():
 
 
 @pytest.mark.parametrize("limit", [None, 50])
-async def test_age_narrows_it(limit: int | None):
+async def test_the_age_narrows_the_selection(limit: int | None):
     since = Selection(since=datetime.fromisoformat("2026-11-24T12:00:05Z"))
     runs = [manifest("old", 4), manifest("young", 5)]
     assert await found_in(runs, since, limit) == (["young"], 0)
 
 
 @pytest.mark.parametrize("limit", [None, 50])
-async def test_metadata_narrows_it(limit: int | None):
+async def test_the_metadata_narrows_the_selection(limit: int | None):
     run = manifest("both", 1, spec={"additionalMetadata": {"a": "1", "b": "2"}})
     runs = [run, manifest("neither", 2)]
     assert await found_in(runs, Selection(metadata={"a": "1"}), limit) == (["both"], 0)

@@ -23,7 +23,7 @@ def golden(name: str) -> str:
     return (Path(__file__).parent / "golden" / f"{name}.txt").read_text().rstrip("\n")
 
 
-def test_a_running_diamond():
+def test_a_running_diamond_is_drawn_with_its_branches():
     run = run_of(
         "Running",
         succeeded("load", 0.4, 1.6, '{"rows":  360}'),
@@ -75,7 +75,7 @@ def test_a_failed_run_ends_with_the_traceback_from_the_pod():
     assert text_of(run_picture(run, {"ship": ["charge"]}, at(99))) == golden("failed")
 
 
-def test_branches_and_long_outputs_in_ascii():
+def test_branches_and_long_outputs_are_drawn_in_ascii():
     run = run_of(
         "Succeeded",
         succeeded("a", 0, 1, f'"{"x" * 80}"'),
@@ -111,7 +111,7 @@ def test_text_in_brackets_is_no_markup():
     assert '["[red]", "[/]"]' in text_of(run_picture(run, {}, at(1)))
 
 
-def test_retries_lost_pods_and_skipped_tasks():
+def test_retries_lost_pods_and_skipped_tasks_are_shown():
     lost = {
         "attempt": 1,
         "reason": "Evicted",
@@ -159,7 +159,7 @@ def test_what_started_a_run_is_told(spec: dict[str, object], origin: str):
     assert f"Started by:  {origin}" in text_of(run_picture(run, {}, at(0)))
 
 
-def test_metadata_is_told():
+def test_the_metadata_of_a_run_is_shown():
     raw = {"spec": {"workflow": "w", "additionalMetadata": {"team": "a", "who": "b c"}}}
     picture = text_of(run_picture(WorkflowRun.model_validate(raw), {}, at(0)))
     assert "Metadata:  team=a who=b c" in picture

@@ -166,14 +166,14 @@ async def test_a_create_whose_connection_was_lost_is_not_sent_again() -> None:
     assert len(server.requests) == 1
 
 
-async def test_no_server_is_said_so(unused_tcp_port: int) -> None:
+async def test_a_missing_server_is_named_in_the_error(unused_tcp_port: int) -> None:
     async with serving(Answer()) as (_, cluster):
         object.__setattr__(cluster.connection, "server", f"http://127.0.0.1:{unused_tcp_port}")
         with pytest.raises(ClusterUnreachable, match=f":{unused_tcp_port} cannot be reached"):
             await cluster.get(JOB, "team", "job")
 
 
-async def test_answers_are_counted() -> None:
+async def test_each_answer_is_counted_by_verb_and_status() -> None:
     counted: list[tuple[str, int]] = []
     async with serving(Answer(), status(404, "NotFound")) as (_, cluster):
         cluster.on_request = lambda verb, code, seconds: counted.append((verb, code))
@@ -294,7 +294,7 @@ async def test_a_followed_log_that_is_cut_ends_and_another_fails() -> None:
         (503, b"\xff", "\ufffd (503 ServiceUnavailable)"),
     ],
 )
-def test_errors_are_readable(code: int, body: bytes, text: str) -> None:
+def test_an_error_shows_message_status_and_reason(code: int, body: bytes, text: str) -> None:
     error = ApiError.from_response(code, body)
     assert str(error) == text
     assert error.status == code

@@ -18,12 +18,14 @@ from podhatch.cluster import JOB, POD, WORKFLOW, Kind, kind_of
         ),
     ],
 )
-def test_paths(kind: Kind, place: tuple[str | None, ...], path: str) -> None:
+def test_a_kind_knows_its_path_in_the_api(
+    kind: Kind, place: tuple[str | None, ...], path: str
+) -> None:
     namespace, *names = place
     assert kind.path(namespace, *[name or "" for name in names]) == path
 
 
-def test_a_manifest_tells_its_kind() -> None:
+def test_a_kind_is_found_for_a_manifest() -> None:
     assert kind_of({"apiVersion": "batch/v1", "kind": "Job"}) is JOB
 
 

@@ -185,7 +185,7 @@ RUN, JOBS = (Child("WorkflowRun", "r"),), (Child("Job", "j"),)
         (None, None, 5, None, ["j"], CleanUp()),
     ],
 )
-def test_what_a_finished_run_leaves(
+def test_a_finished_run_is_cleaned_up_after_its_time(
     run_ttl: int | None,
     job_ttl: int | None,
     own: int | None,

@@ -221,7 +221,7 @@ def test_a_schema_nested_too_deeply_is_refused() -> None:
     assert problem == "spec.inputSchema: it is nested, or refers to itself, too deeply"
 
 
-def test_of_many_misfits_five_are_told() -> None:
+def test_the_first_five_of_many_misfits_are_listed() -> None:
     schema: JsonObject = {"allOf": [False] * 3000}
     problems = fit_problems({"x": "y" * 200_000}, schema, Questions(IN_PROCESS))
     assert len(problems) == 5

@@ -27,7 +27,7 @@ VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "
         ("size(input.name) == 1", True),
     ],
 )
-def test_expressions(expression: str, answer: bool) -> None:
+def test_an_expression_is_true_or_false(expression: str, answer: bool) -> None:
     assert expression_problem(expression, ASKED) is None
     assert Facts(VALUES, ASKED).holds(expression) is answer
 

@@ -56,7 +56,7 @@ def test_a_container_task_is_what_the_user_wrote() -> None:
 
 
 @pytest.mark.parametrize(("user", "non_root"), [(None, True), (1000, True), (0, False)])
-def test_the_user_of_the_process(user: int | None, non_root: bool) -> None:
+def test_the_process_has_the_user_of_its_task(user: int | None, non_root: bool) -> None:
     fields: JsonObject = {} if user is None else {"runAsUser": user}
     context = make_job(task("a", **fields))["spec"]["template"]["spec"]["securityContext"]
     assert context["runAsUser"] == (65532 if user is None else user)

@@ -147,7 +147,7 @@ def test_a_container_that_ran_too_long_timed_out() -> None:
         ({}, "PodFailed", "the pod failed"),
     ],
 )
-def test_a_pod_that_failed_without_its_container(
+def test_a_pod_that_failed_without_its_container_is_judged(
     status: JsonObject, reason: str, words: str
 ) -> None:
     ended = outcome(PYTHON, its_pod=pod(None, phase="Failed", **status), its_job=job("a"))

@@ -31,7 +31,7 @@ from tests.fakes.objects import DEFAULTS, container_task, task, workflow
         ({"a": 1}, [1], [1]),
     ],
 )
-def test_laying_over(lower: Any, upper: Any, result: Any) -> None:
+def test_the_upper_value_wins_key_by_key(lower: Any, upper: Any, result: Any) -> None:
     assert overlaid({"it": lower, "same": 0}, {"it": upper}) == {"it": result, "same": 0}
 
 

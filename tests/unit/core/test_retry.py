@@ -55,7 +55,7 @@ def test_the_wait_is_the_factor_to_the_power_of_the_retry(
         (Ended("Succeeded"), 5, 0),
     ],
 )
-def test_an_end_that_is_the_last(ended: Ended, retries: int, used: int) -> None:
+def test_the_last_end_is_not_followed_by_a_retry(ended: Ended, retries: int, used: int) -> None:
     assert after(ended, used, retries=retries) is None
 
 

@@ -178,7 +178,7 @@ def test_a_lost_parent_cancels_even_beside_a_skipped_one(outcome: str) -> None:
     assert stored(made)["phase"] == ("Cancelled" if wish else "Failed")
 
 
-def test_an_event_lets_a_task_go_and_its_memory_outlives_it() -> None:
+def test_an_event_starts_a_task_and_is_remembered() -> None:
     waits = [{"event": {"key": "go", "considerEventsSince": "RunStart"}}, {"sleepSeconds": 30}]
     flow = workflow(task("a", waitFor=waits))
     made = plan(flow, events=(event("go", 1), event("other", 1)))

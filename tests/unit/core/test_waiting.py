@@ -102,7 +102,7 @@ TABLE: list[tuple[str, JsonObject, str]] = [
 @pytest.mark.parametrize(
     ("fields", "decision"), [case[1:] for case in TABLE], ids=[case[0] for case in TABLE]
 )
-def test_decisions(fields: JsonObject, decision: str) -> None:
+def test_conditions_decide_whether_a_task_runs(fields: JsonObject, decision: str) -> None:
     # The same condition may stand in several lists; each needs a name of its own.
     for field, conditions in fields.items():
         fields[field] = [
@@ -134,7 +134,9 @@ EVENTS: list[tuple[str, JsonObject, JsonObject, bool]] = [
 @pytest.mark.parametrize(
     ("pushed", "fields", "counts"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS]
 )
-def test_which_events_count(pushed: JsonObject, fields: JsonObject, counts: bool) -> None:
+def test_an_event_counts_by_key_scope_and_time(
+    pushed: JsonObject, fields: JsonObject, counts: bool
+) -> None:
     verdict = judge(pushed, waitFor=[{"event": {"key": "go", **fields}}])
     assert verdict.decision == ("Run" if counts else "Wait")
     assert verdict.met == (["go"] if counts else [])

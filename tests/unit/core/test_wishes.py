@@ -137,7 +137,7 @@ def test_a_replay_of_a_run_that_cannot_start_ends_too() -> None:
     assert plan(flow, second.status, spec=replay()) == Plan()
 
 
-def test_the_cleaning_up_of_a_finished_run() -> None:
+def test_a_finished_run_is_deleted_after_its_time() -> None:
     flow = workflow(task("a"), ttlSecondsAfterFinished=5)
     done = plan(flow, results=reported("a", finishedAt=ago(0)))
     assert plan(flow, done.status).requeue_at == NOW + timedelta(seconds=5)

@@ -25,13 +25,13 @@ CORE = REPOSITORY / "sdk" / "podhatch" / "core"
 
 
 @EACH_PAGE
-def test_links_lead_somewhere(page: Path):
+def test_every_link_leads_to_a_file(page: Path):
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @EACH_PAGE
-def test_commands_exist(page: Path):
+def test_every_command_in_the_text_exists(page: Path):
     text = page.read_text()
     targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"\bmake ([a-z][a-z-]+)(?=`|$)", text, re.MULTILINE)) <= set(targets)
@@ -101,7 +101,7 @@ def test_the_options_of_workflows_are_all_described():
     assert described == {*mine, *workflow_settings.WorkflowOptions.__annotations__}
 
 
-def test_what_the_context_tells_is_all_described():
+def test_every_member_of_the_context_is_described():
     names = {*dir(Context), *Context.__dataclass_fields__}
     names = {name for name in names if not name.startswith(("_", "aio_"))}
     pages = ("conditions", "from-hatchet", "injection", "tasks")

@@ -65,13 +65,13 @@ def complaints(document: JsonObject) -> list[str]:
 
 
 @EACH_TEXT
-def test_it_has_the_fields_and_types_of_the_definitions(text: str):
+def test_a_documented_manifest_has_the_fields_and_types_of_the_definitions(text: str):
     for document in filter(is_own, documents(text)):
         assert complaints(document) == []
 
 
 @EACH_TEXT
-def test_its_workflows_can_run_its_runs(text: str):
+def test_the_workflows_of_a_page_can_run_its_runs(text: str):
     workflows = {
         document["metadata"]["name"]: Workflow.model_validate(document).spec
         for document in documents(text)

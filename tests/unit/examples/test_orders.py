@@ -33,7 +33,7 @@ def test_the_data_file_is_what_its_generator_writes():
     assert DATA.read_text() == generate.orders_csv()
 
 
-def test_the_report():
+def test_the_report_names_rejected_and_suspicious_orders():
     done = outputs(example.Settings())
     assert done["load"]["rejected"] == {
         "54": "amount: Input should be greater than 0",
@@ -56,7 +56,7 @@ def test_the_report():
     )
 
 
-def test_the_settings_matter():
+def test_stricter_settings_find_more_fraud():
     strict = example.Settings.model_validate({"large_amount": 100, "burst": 2})
     assert len(outputs(strict)["fraud"]) > 11
 

@@ -11,12 +11,12 @@ LARGE = ("orders.py",)
 
 
 @EACH_SCRIPT
-def test_it_says_how_to_run_it(name: str):
+def test_an_example_says_how_to_run_it(name: str):
     assert f"python examples/{name}" in description(SCRIPTS[name])
 
 
 @EACH_SCRIPT
-def test_it_is_short(name: str):
+def test_an_example_has_at_most_70_lines(name: str):
     if name not in LARGE:
         assert len(SCRIPTS[name].read_text().splitlines()) <= 70
 

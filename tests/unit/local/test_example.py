@@ -7,7 +7,7 @@ from pathlib import Path
 EXAMPLE = Path(__file__).parents[3] / "examples" / "testing"
 
 
-def test_the_example_passes() -> None:
+def test_the_tests_of_the_example_pass() -> None:
     options = ["-q", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
     options += ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     done = subprocess.run(

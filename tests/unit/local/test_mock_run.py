@@ -101,12 +101,12 @@ def test_dependencies_may_be_given() -> None:
     assert mine == Database(open=True, rows=[2])
 
 
-async def test_async() -> None:
+async def test_an_async_task_has_a_mock_run() -> None:
     assert not (await later.aio_mock_run()).open
 
 
 @pytest.mark.filterwarnings("error")
-async def test_async_dependencies_in_a_running_loop() -> None:
+async def test_async_dependencies_work_in_a_running_loop() -> None:
     with pytest.raises(LoopAlreadyRunningError, match=r"task 'rows': .* asyncio.to_thread"):
         rows.mock_run(Order(id=9))
     assert (await asyncio.to_thread(rows.mock_run, Order(id=9))).rows == [1, 9]

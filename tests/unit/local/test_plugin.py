@@ -44,7 +44,7 @@ async def test_code_under_test_runs_workflows_locally(podhatch_local: LocalRuns)
     assert podhatch_local.clock.now() - began == timedelta(hours=6, seconds=30)
 
 
-def test_failures_are_seen(podhatch_local: LocalRuns) -> None:
+def test_a_failure_is_shown_with_its_attempts(podhatch_local: LocalRuns) -> None:
     with pytest.raises(FailedTaskRunExceptionGroup):
         broken.run()
     task = podhatch_local.task("broken")
@@ -53,12 +53,12 @@ def test_failures_are_seen(podhatch_local: LocalRuns) -> None:
         podhatch_local.task("other")
 
 
-def test_mocks(podhatch_local: LocalRuns) -> None:
+def test_a_mock_replaces_a_task(podhatch_local: LocalRuns) -> None:
     podhatch_local.mocks["broken"] = None
     assert broken.run() is None
 
 
-def test_events_start_runs(podhatch_local: LocalRuns) -> None:
+def test_an_event_starts_its_runs(podhatch_local: LocalRuns) -> None:
     podhatch_local.register_workflows(shop)
     hatchet.event.push("order:new", {"id": 1}, additional_metadata={"who": "me"})
     hatchet.event.push("refund:new", {"id": 2})
@@ -82,7 +82,7 @@ def test_runs_wait_for_events(podhatch_local: LocalRuns) -> None:
     assert run.result() == {"waits": True}
 
 
-def test_schedules_and_bulk_runs(podhatch_local: LocalRuns) -> None:
+def test_schedules_and_bulk_runs_run_locally(podhatch_local: LocalRuns) -> None:
     podhatch_local.mocks["charge"] = {}
     at = podhatch_local.clock.now() + timedelta(days=3)
     shop.schedule(at)

@@ -50,7 +50,7 @@ def test_a_standalone_task_returns_what_it_declares() -> None:
     assert charge.run_local(Order(id=7)) == Receipt(order=7, paid=True)
 
 
-async def test_in_an_event_loop() -> None:
+async def test_a_local_run_works_in_an_event_loop() -> None:
     assert await charge.aio_run_local({"id": 8}) == Receipt(order=8, paid=True)
 
 
@@ -261,7 +261,7 @@ def test_runs_that_a_task_starts_are_local_and_made_once() -> None:
     assert children == [f"0 of {run}", f"1 of {run}"]
 
 
-def test_a_stub_has_no_code_here() -> None:
+def test_a_stub_cannot_run_locally() -> None:
     stub = hatchet.stubs.workflow(name="elsewhere")
     with pytest.raises(InvalidRun, match="'elsewhere' has no code in this process"):
         stub.run_local()
@@ -376,7 +376,7 @@ def test_a_run_that_waits_for_what_never_comes_says_so(
     ]
 
 
-def test_no_socket_and_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_run_needs_no_socket_and_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError
 

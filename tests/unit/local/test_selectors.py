@@ -27,5 +27,5 @@ POD = {
         ("", "status.phase!=Pending", True),
     ],
 )
-def test_selectors(labels: str, fields: str, found: bool) -> None:
+def test_a_selector_matches_labels_and_fields(labels: str, fields: str, found: bool) -> None:
     assert matches(POD, labels, fields) is found

@@ -98,5 +98,5 @@ async def test_who_waits_for_a_local_run_may_run_others_in_the_cluster() -> None
     assert in_pool(session_override.current) is None
 
 
-def test_so_it_is_in_another_threads_loop() -> None:
+def test_who_waits_in_another_threads_loop_may_run_others_too() -> None:
     in_pool(asyncio.run, test_who_waits_for_a_local_run_may_run_others_in_the_cluster())

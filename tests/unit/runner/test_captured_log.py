@@ -63,14 +63,14 @@ def charge(input, ctx):
 """
 
 
-def test_a_pod_shows_them(task_pod: Pod) -> None:
+def test_a_pod_shows_captured_records(task_pod: Pod) -> None:
     ended = task_pod.run(CODE.replace("{more}", ""))
     assert ended.output == "done"
     assert ended.stdout == "INFO shop: charged\n"
     assert ended.stderr.startswith("as ever\n--- Logging error ---\n")
 
 
-def test_who_does_not_want_them_gets_none(task_pod: Pod) -> None:
+def test_a_task_may_turn_captured_records_off(task_pod: Pod) -> None:
     ended = task_pod.run(CODE.replace("{more}", ", disable_log_capture=True"))
     assert ended.stdout == ""
 

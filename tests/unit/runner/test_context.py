@@ -79,28 +79,28 @@ def test_output_is_what_the_parent_declares() -> None:
     assert context.task_output("load") == {"id": 4}
 
 
-def test_parent_that_returned_nothing() -> None:
+def test_the_output_of_a_parent_that_returned_nothing_is_empty() -> None:
     assert context_of(untyped=None).task_output(untyped) is None
     assert context_of(untyped=None).task_output("untyped") is None
 
 
-def test_task_that_is_no_parent() -> None:
+def test_a_task_that_is_not_a_parent_has_no_output() -> None:
     with pytest.raises(
         ValueError, match=r"task ship of workflow Shop .* add it to parents= of ship"
     ):
         context_of(pay={}).task_output(load)
 
 
-def test_output_that_does_not_fit() -> None:
+def test_an_output_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(IllegalTaskOutputError, match="id"):
         context_of(load={"id": "four"}).task_output(load)
 
 
-def test_counts() -> None:
+def test_the_context_counts_attempts_and_retries() -> None:
     assert (context_of().attempt_number, context_of().retry_count) == (3, 2)
 
 
-def test_parent_that_was_skipped() -> None:
+def test_the_output_of_a_skipped_parent_is_marked() -> None:
     context = context_of(load={"skipped": True}, pay={"amount": 2}, untyped=None)
     assert context.was_skipped(load)
     assert context.was_skipped("load")
@@ -123,7 +123,9 @@ TRACE = 'Traceback (most recent call last):\n  File "orders.py"\nValueError: no:
         ("the pod: it is gone", "Error", "the pod: it is gone", ""),
     ],
 )
-def test_errors_of_a_failure_task(text: str, kind: str, message: str, trace: str) -> None:
+def test_a_failure_task_gets_the_errors_of_the_run(
+    text: str, kind: str, message: str, trace: str
+) -> None:
     context = context_of()
     assert (context.task_run_errors, context.get_task_run_error(load)) == ({}, None)
     context = context_of(errors={"load": text})
@@ -147,7 +149,7 @@ async def test_more_time_is_asked_for_in_seconds() -> None:
     context_of().refresh_timeout("1s")  # where nobody keeps time, as in tests of user code
 
 
-def test_facts_of_the_trigger() -> None:
+def test_the_context_says_what_triggered_the_run() -> None:
     bare = context_of()
     assert not bare.was_triggered_by_event
     assert (bare.priority, bare.child_index, bare.child_key) == (None, None, None)
@@ -173,7 +175,7 @@ def test_facts_of_the_trigger() -> None:
     assert bare.workflow_id == "eu-shop"
 
 
-async def test_it_is_current_where_a_copy_of_the_context_is() -> None:
+async def test_the_context_is_current_where_its_variables_were_copied() -> None:
     context = context_of()
     assert current_context() is None
     with entered(context):

@@ -144,7 +144,9 @@ itself.__annotations__["a"] = Annotated[int, Depends(itself)]
     ("dependency", "circle"),
     [(loop_a, "loop_a -> loop_b -> loop_a"), (itself, "itself -> itself")],
 )
-def test_circles_are_refused(dependency: Callable[..., object], circle: str) -> None:
+def test_a_circle_of_dependencies_is_refused(
+    dependency: Callable[..., object], circle: str
+) -> None:
     def task(input: object, ctx: Context, a: Annotated[int, Depends(dependency)]) -> None: ...
 
     with pytest.raises(InvalidDependencyError, match=f"^the task: .* need one another: {circle}$"):
@@ -314,7 +316,7 @@ def test_dependencies_are_on_the_tasks_clock(task_pod: Pod) -> None:
     assert "forever" in ended.error["traceback"]
 
 
-def test_a_plain_function_with_a_parameter_nothing_fills(task_pod: Pod) -> None:
+def test_a_plain_function_may_have_a_parameter_that_nothing_fills(task_pod: Pod) -> None:
     ended = task_pod.run("def charge(input, ctx, db): pass")
     assert ended.error["type"] == "InvalidDependencyError"
     assert "nothing fills its parameter db" in ended.error["message"]

@@ -40,7 +40,7 @@ def lifespan_pod(task_pod: Pod) -> Pod:
         ASYNC + "return ctx.lifespan['loop'] is not asyncio.get_running_loop()",
     ],
 )
-def test_it_is_around_the_task_in_one_loop(lifespan_pod: Pod, task: str) -> None:
+def test_a_lifespan_is_around_the_task_in_one_loop(lifespan_pod: Pod, task: str) -> None:
     ended = lifespan_pod.run(flow(task))
     assert ended.output is False
     assert ended.stdout.splitlines() == ["up", "task", "down"]
@@ -48,14 +48,14 @@ def test_it_is_around_the_task_in_one_loop(lifespan_pod: Pod, task: str) -> None
 
 
 @pytest.mark.parametrize("kind", [SYNC, ASYNC])
-def test_its_rest_runs_after_a_failure(lifespan_pod: Pod, kind: str) -> None:
+def test_the_rest_of_a_lifespan_runs_after_a_failure(lifespan_pod: Pod, kind: str) -> None:
     ended = lifespan_pod.run(flow(kind + "raise ValueError('no')"))
     assert ended.exit_code == pod.EXIT_FAILED
     assert ended.error["type"] == "ValueError"
     assert ended.stdout.splitlines()[-1] == "down"
 
 
-def test_its_rest_runs_after_a_timeout_of_an_async_task(lifespan_pod: Pod) -> None:
+def test_the_rest_of_a_lifespan_runs_after_an_async_timeout(lifespan_pod: Pod) -> None:
     ended = lifespan_pod.run(
         flow(ASYNC + "await asyncio.sleep(600)"), PODHATCH_EXECUTION_TIMEOUT_SECONDS="0.25"
     )
@@ -65,7 +65,7 @@ def test_its_rest_runs_after_a_timeout_of_an_async_task(lifespan_pod: Pod) -> No
 
 
 @pytest.mark.parametrize("kind", [SYNC, ASYNC])
-def test_its_rest_runs_after_a_cancellation(lifespan_pod: Pod, kind: str) -> None:
+def test_the_rest_of_a_lifespan_runs_after_a_cancellation(lifespan_pod: Pod, kind: str) -> None:
     lifespan_pod.overrides["podhatch.runner.attempt.CANCEL_SECONDS"] = 0.1
     body = "\n    while not ctx.is_cancelled: pass\n    raise KeyError"
     running = lifespan_pod.start(
@@ -110,7 +110,7 @@ def charge(input, ctx):
     assert ended.stdout.splitlines() == ["up", "down"]
 
 
-def test_a_lifespan_that_is_not_there(task_pod: Pod) -> None:
+def test_a_missing_lifespan_fails_the_task(task_pod: Pod) -> None:
     ended = task_pod.run(SYNC, PODHATCH_LIFESPAN="orders:gone")
     assert ended.error["type"] == "FunctionNotFound"
     assert "no function gone" in ended.error["message"]
@@ -129,7 +129,7 @@ def test_what_goes_wrong_afterwards_is_logged_only(
     assert words in ended.stderr
 
 
-def test_its_set_up_is_not_on_the_tasks_clock(lifespan_pod: Pod) -> None:
+def test_the_set_up_of_a_lifespan_is_not_on_the_tasks_clock(lifespan_pod: Pod) -> None:
     lifespan = """
 import asyncio
 

@@ -37,18 +37,18 @@ def charge(input, ctx):
         ("queue.py", "queue.py:charge"),
     ],
 )
-def test_where_a_function_may_be(task_pod: Pod, file: str, location: str) -> None:
+def test_a_function_is_found_by_module_or_path(task_pod: Pod, file: str, location: str) -> None:
     task_pod.write(file, PLAIN)
     assert task_pod.run(PODHATCH_PYTHON=location).output == 7
 
 
-def test_script_finds_what_lies_beside_it(task_pod: Pod) -> None:
+def test_a_script_finds_what_lies_beside_it(task_pod: Pod) -> None:
     task_pod.write("shop/prices.py", "PRICE = 3")
     task_pod.write("shop/orders.py", "import prices\ndef charge(): return prices.PRICE")
     assert task_pod.run(PODHATCH_PYTHON="shop/orders.py:charge").output == 3
 
 
-def test_method_of_a_class(task_pod: Pod) -> None:
+def test_a_method_of_a_class_is_found(task_pod: Pod) -> None:
     ended = task_pod.run(
         "class Shop:\n    @staticmethod\n    def charge(input, ctx): return 1",
         PODHATCH_PYTHON="orders:Shop.charge",
@@ -70,7 +70,7 @@ def test_method_of_a_class(task_pod: Pod) -> None:
         ("input: 'NowhereDefined'", "input", {"id": 7}),
     ],
 )
-def test_function_gets_what_it_takes(
+def test_a_function_gets_the_arguments_it_takes(
     task_pod: Pod, parameters: str, returned: str, output: object
 ) -> None:
     models = """
@@ -88,11 +88,11 @@ class Data:
     assert ended.output == output
 
 
-def test_task_of_a_workflow_gets_the_workflows_model(task_pod: Pod) -> None:
+def test_a_task_gets_the_input_model_of_its_workflow(task_pod: Pod) -> None:
     assert task_pod.run(WORKFLOW).output == {"id": 7, "model": "Order"}
 
 
-def test_task_is_found_by_name_wherever_it_was_defined(task_pod: Pod) -> None:
+def test_a_task_is_found_by_name_wherever_it_was_defined(task_pod: Pod) -> None:
     ended = task_pod.run("""
         from podhatch import Hatchet
         orders = Hatchet().workflow("Orders")
@@ -107,7 +107,7 @@ def test_task_is_found_by_name_wherever_it_was_defined(task_pod: Pod) -> None:
     assert ended.output == "globals are alive"
 
 
-def test_workflow_of_another_name_may_use_a_task_or_a_standalone(task_pod: Pod) -> None:
+def test_a_workflow_of_another_name_may_use_a_task_or_a_standalone(task_pod: Pod) -> None:
     task_pod.write("orders.py", WORKFLOW + "\n@hatchet.task()\ndef alone(input, ctx): return 5")
     other = {pod.WORKFLOW: "from-yaml"}
     assert task_pod.run(**other).output == {"id": 7, "model": "Order"}
@@ -122,13 +122,13 @@ def test_workflow_of_another_name_may_use_a_task_or_a_standalone(task_pod: Pod) 
         "try:\n    orders.run(Order(id=1))\nexcept Exception:\n    pass",
     ],
 )
-def test_run_at_the_top_level_ends_the_import_there(task_pod: Pod, run: str) -> None:
+def test_a_run_at_the_top_level_ends_the_import_there(task_pod: Pod, run: str) -> None:
     ended = task_pod.run(f"{WORKFLOW}\n{run}\nraise AssertionError('went on')\n")
     assert ended.output == {"id": 7, "model": "Order"}
     assert ended.stderr == ""
 
 
-def test_module_that_stopped_at_a_run_can_still_be_imported_and_pickled(task_pod: Pod) -> None:
+def test_a_module_that_stopped_at_a_run_can_be_imported_and_pickled(task_pod: Pod) -> None:
     task_pod.write("shop/orders.py", """
 from dataclasses import dataclass
 import pickle
@@ -148,7 +148,7 @@ orders.run()
     assert task_pod.run(PODHATCH_PYTHON="shop.orders:charge").output == "a"
 
 
-def test_package_that_runs_at_its_top_level(task_pod: Pod) -> None:
+def test_a_package_that_runs_at_its_top_level_is_loaded(task_pod: Pod) -> None:
     task_pod.write("shop/__init__.py", "import podhatch\npodhatch.Hatchet().workflow('x').run()")
     task_pod.write("shop/orders.py", PLAIN)
     assert task_pod.run(PODHATCH_PYTHON="shop.orders:charge").output == 7
@@ -197,7 +197,7 @@ def test_what_is_not_there_is_named_without_a_traceback(
     ],
 )
 @pytest.mark.parametrize("file", ["orders.py", "orders/__init__.py"])
-def test_import_error_keeps_the_users_traceback(
+def test_an_import_error_keeps_the_users_traceback(
     task_pod: Pod, file: str, code: str, kind: str, part: str
 ) -> None:
     task_pod.write(file, code)
@@ -214,7 +214,7 @@ def test_import_error_keeps_the_users_traceback(
     assert "podhatch/runner" not in ended.error["traceback"]
 
 
-def test_input_that_does_not_fit_names_the_field(task_pod: Pod) -> None:
+def test_an_input_that_does_not_fit_names_the_field(task_pod: Pod) -> None:
     ended = task_pod.run(WORKFLOW, PODHATCH_INPUT='{"id": "seven"}')
     assert ended.exit_code == pod.EXIT_FAILED
     assert ended.error["type"] == "InputInvalid"
@@ -222,7 +222,7 @@ def test_input_that_does_not_fit_names_the_field(task_pod: Pod) -> None:
     assert "traceback" not in ended.error
 
 
-def test_source_is_unpacked_and_comes_first(task_pod: Pod, tmp_path: Path) -> None:
+def test_a_source_is_unpacked_and_comes_first(task_pod: Pod, tmp_path: Path) -> None:
     task_pod.write("orders.py", "raise AssertionError('the image, not the source')")
     archive = tmp_path / "source.zip"
     with zipfile.ZipFile(archive, "w") as source:
@@ -233,7 +233,7 @@ def test_source_is_unpacked_and_comes_first(task_pod: Pod, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("is_forged", [False, True])
-def test_source_is_what_the_name_of_its_config_map_says(
+def test_a_source_must_match_the_hash_in_its_name(
     task_pod: Pod, tmp_path: Path, is_forged: bool
 ) -> None:
     archive = tmp_path / "source.zip"
@@ -249,7 +249,9 @@ def test_source_is_what_the_name_of_its_config_map_says(
 
 
 @pytest.mark.parametrize("content", [None, b"not a zip"])
-def test_source_that_cannot_be_read(task_pod: Pod, tmp_path: Path, content: bytes | None) -> None:
+def test_a_source_that_cannot_be_read_is_an_error(
+    task_pod: Pod, tmp_path: Path, content: bytes | None
+) -> None:
     archive = tmp_path / "source.zip"
     if content:
         archive.write_bytes(content)
@@ -260,7 +262,7 @@ def test_source_that_cannot_be_read(task_pod: Pod, tmp_path: Path, content: byte
 
 
 @pytest.mark.parametrize(("name", "target"), [("a", "../b"), ("a", "/etc"), ("../a", "b")])
-def test_source_with_a_link_that_leads_out_of_it(
+def test_a_source_with_a_link_that_leads_out_of_it_is_refused(
     task_pod: Pod, tmp_path: Path, name: str, target: str
 ) -> None:
     archive = tmp_path / "source.zip"
@@ -273,7 +275,7 @@ def test_source_with_a_link_that_leads_out_of_it(
     assert f"the link {name} leads out of it" in ended.error["message"]
 
 
-def test_source_of_a_script_inside_a_package(task_pod: Pod, tmp_path: Path) -> None:
+def test_a_script_inside_a_package_is_loaded_from_its_source(task_pod: Pod, tmp_path: Path) -> None:
     archive = tmp_path / "source.zip"
     with zipfile.ZipFile(archive, "w") as source:
         source.writestr("shop/__init__.py", "")
@@ -286,7 +288,7 @@ def test_source_of_a_script_inside_a_package(task_pod: Pod, tmp_path: Path) -> N
     assert ended.output == 4
 
 
-def test_large_input_and_parents_come_by_file(task_pod: Pod, tmp_path: Path) -> None:
+def test_a_large_input_and_parents_come_by_file(task_pod: Pod, tmp_path: Path) -> None:
     big = "ü" * 100_000
     (tmp_path / "input.json").write_text(json.dumps({"text": big}, ensure_ascii=False))
     (tmp_path / "parents.json").write_text(json.dumps({"load": [big]}))

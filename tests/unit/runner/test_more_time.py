@@ -32,13 +32,13 @@ async def charge(input, ctx):
 SHORT = {"PODHATCH_EXECUTION_TIMEOUT_SECONDS": "0.2"}
 
 
-def test_attempt_runs_longer(task_pod: Pod) -> None:
+def test_an_attempt_runs_longer_when_it_asks(task_pod: Pod) -> None:
     ended = task_pod.run(RUNS_LONGER, **SHORT)
     assert ended.output == 1
     assert ended.message["extendedSeconds"] == 20
 
 
-def test_attempt_ends_at_the_new_limit(task_pod: Pod) -> None:
+def test_an_attempt_ends_at_its_new_limit(task_pod: Pod) -> None:
     ended = task_pod.run(LOOPS_AFTER_MORE_TIME, **SHORT)
     assert (ended.exit_code, ended.message["outcome"]) == (pod.EXIT_TIMED_OUT, "TimedOut")
     assert ended.error["message"] == "Task exceeded timeout of 0.5s"
@@ -62,9 +62,7 @@ def test_each_report_holds_the_sum_and_the_last_one_the_outcome(
     assert (ended.message["outcome"], ended.message["extendedSeconds"]) == ("Succeeded", 15)
 
 
-def test_first_report_that_was_taken_although_no_answer_came(
-    connected_pod: Pod, api: ApiServer
-) -> None:
+def test_a_report_whose_answer_was_lost_counts(connected_pod: Pod, api: ApiServer) -> None:
     api.answers = [409]  # as the try before it has reached the API server
     ended = connected_pod.run(EXTENDS_TWICE)
     assert [request.method for request in api.requests] == ["POST", "PATCH", "PATCH", "PATCH"]
@@ -83,14 +81,14 @@ def test_when_it_cannot_be_told_the_task_goes_on(
     assert api.requests[-1].body["spec"] == ended.message
 
 
-def test_conflict_of_a_patch_is_tried_again(connected_pod: Pod, api: ApiServer) -> None:
+def test_a_patch_that_conflicts_is_tried_again(connected_pod: Pod, api: ApiServer) -> None:
     api.answers = [201, 409, 200, 200]
     ended = connected_pod.run(EXTENDS_TWICE)
     assert [request.method for request in api.requests] == ["POST", "PATCH", "PATCH", "PATCH"]
     assert ended.exit_code == 0
 
 
-def test_attempt_gets_no_more_time_than_is_allowed(task_pod: Pod) -> None:
+def test_an_attempt_gets_no_more_time_than_is_allowed(task_pod: Pod) -> None:
     ended = task_pod.run(EXTENDS_TWICE, PODHATCH_MAX_EXTENSION_SECONDS="12")
     assert ended.output == 1
     assert ended.message["extendedSeconds"] == 12

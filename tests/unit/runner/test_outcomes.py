@@ -46,7 +46,7 @@ def test_nothing_returned_is_no_output(task_pod: Pod) -> None:
 
 
 @pytest.mark.parametrize("value", ["Model(name='a')", "Data(name='a')", "{'name': 'a'}"])
-def test_models_are_dumped(task_pod: Pod, value: str) -> None:
+def test_a_returned_model_is_dumped(task_pod: Pod, value: str) -> None:
     ended = task_pod.run(f"{MODELS}\ndef charge(input, ctx):\n    return {value}\n")
     assert ended.output == {"name": "a"}
 
@@ -84,7 +84,7 @@ def test_a_models_aliases_are_those_of_validation(task_pod: Pod) -> None:
     assert ended.output == {"id": 7}
 
 
-def test_async_function(task_pod: Pod) -> None:
+def test_an_async_function_returns_its_output(task_pod: Pod) -> None:
     ended = task_pod.run("""
         import asyncio
 
@@ -95,7 +95,7 @@ def test_async_function(task_pod: Pod) -> None:
     assert ended.output == 7
 
 
-def test_sync_wrapper_around_an_async_function(task_pod: Pod) -> None:
+def test_a_sync_wrapper_around_an_async_function_is_awaited(task_pod: Pod) -> None:
     ended = task_pod.run("""
         async def real(input): return input["id"]
 
@@ -104,7 +104,7 @@ def test_sync_wrapper_around_an_async_function(task_pod: Pod) -> None:
     assert ended.output == 7
 
 
-def test_report_names_the_attempt_and_its_times(task_pod: Pod) -> None:
+def test_a_report_names_the_attempt_and_its_times(task_pod: Pod) -> None:
     message = task_pod.run("def charge(input, ctx): return 1").message
     assert {name: message[name] for name in ("run", "task", "attempt", "outcome", "output")} == {
         "run": "orders-1",
@@ -119,7 +119,7 @@ def test_report_names_the_attempt_and_its_times(task_pod: Pod) -> None:
     assert message["startedAt"] <= message["finishedAt"]
 
 
-def test_exception_is_reported_with_the_users_frames_only(task_pod: Pod) -> None:
+def test_an_exception_is_reported_with_the_users_frames_only(task_pod: Pod) -> None:
     ended = task_pod.run("""
         def charge(input, ctx):
             try:
@@ -139,7 +139,7 @@ def test_exception_is_reported_with_the_users_frames_only(task_pod: Pod) -> None
     assert "in refuse" in ended.stderr
 
 
-def test_traceback_of_an_async_function_shows_no_event_loop(task_pod: Pod) -> None:
+def test_the_traceback_of_an_async_function_shows_no_event_loop(task_pod: Pod) -> None:
     ended = task_pod.run("async def charge(input, ctx): raise ValueError('no card')")
     frames = re.findall(r'File "([^"]+)"', ended.error["traceback"])
     assert frames == [str(task_pod.folder / "code" / "orders.py")]
@@ -179,7 +179,7 @@ def test_whatever_is_raised_is_reported(
 
 
 @pytest.mark.parametrize("value", ["object()", "{(1, 2): 3}", "float('nan')", "{'a': b'\\xff'}"])
-def test_output_that_is_not_json_is_a_failure(task_pod: Pod, value: str) -> None:
+def test_an_output_that_is_not_json_is_a_failure(task_pod: Pod, value: str) -> None:
     ended = task_pod.run(f"def charge(input, ctx): return {value}")
     assert ended.exit_code == pod.EXIT_FAILED
     assert ended.error["type"] == "IllegalTaskOutputError"
@@ -212,7 +212,7 @@ def test_exit_handlers_run_and_output_is_flushed(task_pod: Pod) -> None:
     assert ended.stdout == "no newline;exit handler"
 
 
-def test_exit_handler_that_hangs_does_not_keep_the_pod(task_pod: Pod) -> None:
+def test_an_exit_handler_that_hangs_does_not_keep_the_pod(task_pod: Pod) -> None:
     task_pod.overrides["podhatch.runner.ending.EXIT_HANDLER_SECONDS"] = 0.1
     ended = task_pod.run("""
         import atexit, threading
@@ -224,7 +224,7 @@ def test_exit_handler_that_hangs_does_not_keep_the_pod(task_pod: Pod) -> None:
     assert (ended.exit_code, ended.output) == (0, 1)
 
 
-def test_context_tells_who_the_attempt_is(task_pod: Pod) -> None:
+def test_the_context_identifies_the_attempt(task_pod: Pod) -> None:
     ended = task_pod.run("""
         def charge(input, ctx):
             ctx.log("a line")
@@ -239,7 +239,7 @@ def test_context_tells_who_the_attempt_is(task_pod: Pod) -> None:
     assert ended.stdout == 'a line\n{"a": 1}\n'
 
 
-def test_environment_without_an_assignment(task_pod: Pod) -> None:
+def test_an_environment_without_an_assignment_is_an_error(task_pod: Pod) -> None:
     del task_pod.variables[pod.RUN]
     ended = task_pod.run("")
     assert ended.exit_code == pod.EXIT_FAILED

@@ -21,7 +21,9 @@ def report_of(error: ErrorReport) -> Report:
 
 
 @given(kind=long_texts(), message=long_texts(), trace=long_texts(), containers=st.integers(1, 20))
-def test_every_error_fits(kind: str, message: str, trace: str, containers: int) -> None:
+def test_every_error_fits_the_termination_message(
+    kind: str, message: str, trace: str, containers: int
+) -> None:
     room = message_room(containers)
     error = error_report(kind, message, trace)
     report = report_of(error)

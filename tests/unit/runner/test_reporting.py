@@ -25,7 +25,7 @@ def impatient_pod(connected_pod: Pod) -> Pod:
     return connected_pod
 
 
-def test_task_result_is_created_by_one_request(connected_pod: Pod, api: ApiServer) -> None:
+def test_a_task_result_is_created_by_one_request(connected_pod: Pod, api: ApiServer) -> None:
     ended = connected_pod.run(RETURNS_ONE)
     assert ended.output == 1
     (request,) = api.requests
@@ -100,20 +100,22 @@ def test_when_it_is_refused_the_message_still_tells(
     assert f"{status} told to answer {status}" in ended.stderr
 
 
-def test_prepared_connection_that_was_closed_meanwhile(connected_pod: Pod, api: ApiServer) -> None:
+def test_a_prepared_connection_that_was_closed_is_replaced(
+    connected_pod: Pod, api: ApiServer
+) -> None:
     api.drops = 1
     ended = connected_pod.run(RETURNS_ONE)
     assert (ended.exit_code, len(api.requests), ended.stderr) == (0, 1, "")
 
 
-def test_prepared_connection_that_is_old_is_not_used(connected_pod: Pod, api: ApiServer) -> None:
+def test_an_old_prepared_connection_is_not_used(connected_pod: Pod, api: ApiServer) -> None:
     connected_pod.overrides["podhatch.runner.task_result.IDLE_SECONDS"] = 0
     connected_pod.overrides["podhatch.runner.task_result.PAUSES"] = []
     ended = connected_pod.run(RETURNS_ONE)
     assert (ended.exit_code, len(api.requests)) == (0, 1)
 
 
-def test_api_server_that_is_down(impatient_pod: Pod) -> None:
+def test_an_api_server_that_is_down_leaves_the_message(impatient_pod: Pod) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     ended = impatient_pod.run(RETURNS_ONE, KUBERNETES_SERVICE_PORT=str(port))
@@ -122,7 +124,7 @@ def test_api_server_that_is_down(impatient_pod: Pod) -> None:
     assert "no answer from the API server" in ended.stderr
 
 
-def test_server_of_another_authority_is_not_trusted(
+def test_a_server_of_another_authority_is_not_trusted(
     connected_pod: Pod, api: ApiServer, service_account: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
@@ -135,7 +137,9 @@ def test_server_of_another_authority_is_not_trusted(
     assert "CERTIFICATE_VERIFY_FAILED" in ended.stderr
 
 
-def test_missing_token(connected_pod: Pod, service_account: Path, api: ApiServer) -> None:
+def test_a_missing_token_leaves_the_termination_message(
+    connected_pod: Pod, service_account: Path, api: ApiServer
+) -> None:
     (service_account / "token").unlink()
     ended = connected_pod.run(RETURNS_ONE)
     assert api.requests == []
@@ -153,7 +157,7 @@ def test_without_a_result_to_write_no_connection_is_made(task_pod: Pod, api: Api
     assert api.requests == []
 
 
-def test_large_output_is_in_the_result_and_the_message_says_so(
+def test_a_large_output_is_in_the_result_and_the_message_says_so(
     connected_pod: Pod, api: ApiServer
 ) -> None:
     ended = connected_pod.run(returns_text(pod.MAX_OUTPUT_BYTES))
@@ -164,7 +168,7 @@ def test_large_output_is_in_the_result_and_the_message_says_so(
     assert "output" not in ended.message
 
 
-def test_output_over_the_limit(connected_pod: Pod, api: ApiServer) -> None:
+def test_an_output_over_the_limit_fails_the_task(connected_pod: Pod, api: ApiServer) -> None:
     ended = connected_pod.run(returns_text(pod.MAX_OUTPUT_BYTES + 1))
     assert ended.exit_code == pod.EXIT_FAILED
     assert ended.error["type"] == "OutputTooLarge"
@@ -173,7 +177,7 @@ def test_output_over_the_limit(connected_pod: Pod, api: ApiServer) -> None:
     assert api.requests[0].body["spec"] == ended.message
 
 
-def test_output_that_only_a_result_could_hold_is_lost_with_it(
+def test_an_output_that_only_a_result_can_hold_is_lost_with_it(
     connected_pod: Pod, api: ApiServer
 ) -> None:
     api.answers = [403]
@@ -184,7 +188,7 @@ def test_output_that_only_a_result_could_hold_is_lost_with_it(
     assert "403" in ended.error["message"]
 
 
-def test_output_too_large_for_a_pod_without_cluster_access(task_pod: Pod) -> None:
+def test_an_output_too_large_for_a_pod_without_access_fails_the_task(task_pod: Pod) -> None:
     ended = task_pod.run(returns_text(4096))
     assert ended.exit_code == pod.EXIT_FAILED
     assert ended.error["type"] == "OutputTooLarge"
@@ -192,7 +196,7 @@ def test_output_too_large_for_a_pod_without_cluster_access(task_pod: Pod) -> Non
         assert part in ended.error["message"]
 
 
-def test_output_too_large_for_a_pod_whose_containers_share_the_room(task_pod: Pod) -> None:
+def test_an_output_too_large_for_shared_room_fails_the_task(task_pod: Pod) -> None:
     fits = task_pod.run(returns_text(2000), PODHATCH_MESSAGE_BYTES="2457")
     assert fits.exit_code == 0
     ended = task_pod.run(returns_text(3500), PODHATCH_MESSAGE_BYTES="2457")
@@ -208,7 +212,7 @@ def test_a_recorded_output_leaves_a_short_message(connected_pod: Pod, api: ApiSe
     assert len(api.requests[0].body["spec"]["output"]) == 3500
 
 
-def test_largest_output_of_a_pod_without_cluster_access(task_pod: Pod) -> None:
+def test_the_largest_output_of_a_pod_without_access_arrives(task_pod: Pod) -> None:
     around_it = task_pod.run(returns_text(2)).message_bytes - 2
     fits = task_pod.run(returns_text(pod.MAX_MESSAGE_BYTES - around_it))
     assert (fits.exit_code, fits.message_bytes) == (0, pod.MAX_MESSAGE_BYTES)
@@ -216,7 +220,7 @@ def test_largest_output_of_a_pod_without_cluster_access(task_pod: Pod) -> None:
     assert over.error["type"] == "OutputTooLarge"
 
 
-def test_long_error_fits_the_message_and_is_whole_in_the_result(
+def test_a_long_error_fits_the_message_and_is_whole_in_the_result(
     connected_pod: Pod, api: ApiServer
 ) -> None:
     ended = connected_pod.run("""
@@ -235,14 +239,16 @@ def test_long_error_fits_the_message_and_is_whole_in_the_result(
     assert len(error["traceback"]) == 16 * 1024
 
 
-def test_message_file_that_cannot_be_written(connected_pod: Pod, api: ApiServer) -> None:
+def test_a_message_file_that_cannot_be_written_is_logged(
+    connected_pod: Pod, api: ApiServer
+) -> None:
     ended = connected_pod.run(RETURNS_ONE, PODHATCH_OUTPUT="/nowhere/termination-log")
     assert ended.exit_code == 0
     assert len(api.requests) == 1
     assert "/nowhere/termination-log" in ended.stderr
 
 
-def test_users_module_that_hides_one_of_the_standard_library(
+def test_a_users_module_may_hide_one_of_the_standard_library(
     impatient_pod: Pod, api: ApiServer
 ) -> None:
     impatient_pod.write("http.py", "")
@@ -251,7 +257,7 @@ def test_users_module_that_hides_one_of_the_standard_library(
     assert "TaskResult could not be written" in ended.stderr
 
 
-def test_users_traceback_survives_the_cut(task_pod: Pod) -> None:
+def test_the_users_traceback_survives_the_cut(task_pod: Pod) -> None:
     ended = task_pod.run("""
         def charge(input, ctx): deep(900)
 
@@ -267,7 +273,7 @@ def test_users_traceback_survives_the_cut(task_pod: Pod) -> None:
     assert json.loads(json.dumps(ended.message))["outcome"] == "Failed"
 
 
-def test_worker_forked_while_tls_is_prepared_can_import_it_too(connected_pod: Pod) -> None:
+def test_a_process_forked_while_tls_is_prepared_can_import_it(connected_pod: Pod) -> None:
     ended = connected_pod.run("""
         import multiprocessing
 

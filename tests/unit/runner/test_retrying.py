@@ -27,7 +27,7 @@ def charge(input, ctx):
 
 
 @pytest.mark.parametrize("expression", ["NonRetryableException('no card')", "NoCard('no card')"])
-def test_no_use_to_try_again(task_pod: Pod, expression: str) -> None:
+def test_an_error_that_is_not_retryable_is_reported_so(task_pod: Pod, expression: str) -> None:
     ended = task_pod.run(raises(expression))
     assert (ended.message["outcome"], ended.message["retryable"]) == ("Failed", False)
     assert ended.error["message"] == "no card"
@@ -43,7 +43,7 @@ def test_no_use_to_try_again(task_pod: Pod, expression: str) -> None:
         ("Busy(10**400)", 86_400),
     ],
 )
-def test_time_to_wait(task_pod: Pod, expression: str, seconds: float) -> None:
+def test_an_error_says_how_long_to_wait(task_pod: Pod, expression: str, seconds: float) -> None:
     ended = task_pod.run(raises(expression))
     assert ended.message["retryAfterSeconds"] == seconds
     assert "retryable" not in ended.message
@@ -61,13 +61,13 @@ def test_time_to_wait(task_pod: Pod, expression: str, seconds: float) -> None:
         "Broken()",
     ],
 )
-def test_nothing_is_said(task_pod: Pod, expression: str) -> None:
+def test_an_ordinary_error_says_nothing_about_retries(task_pod: Pod, expression: str) -> None:
     ended = task_pod.run(raises(expression))
     assert ended.message["outcome"] == "Failed"
     assert ended.message.keys().isdisjoint({"retryable", "retryAfterSeconds"})
 
 
-def test_text_of_retry_after_is_its_message(task_pod: Pod) -> None:
+def test_the_text_of_retry_after_is_its_message(task_pod: Pod) -> None:
     assert task_pod.run(raises("RetryAfter('busy', 1)")).error["message"] == "busy"
 
 
@@ -77,7 +77,7 @@ def charge(input, ctx):
 """
 
 
-def test_what_the_operator_says_of_earlier_attempts(task_pod: Pod) -> None:
+def test_a_task_sees_its_earlier_attempts(task_pod: Pod) -> None:
     ended = task_pod.run(
         COUNTS,
         PODHATCH_RETRY_COUNT="1",
@@ -88,7 +88,7 @@ def test_what_the_operator_says_of_earlier_attempts(task_pod: Pod) -> None:
     assert task_pod.run(COUNTS).output == [2, 1, 1, {}]
 
 
-def test_parent_that_was_skipped(task_pod: Pod) -> None:
+def test_a_task_sees_that_its_parent_was_skipped(task_pod: Pod) -> None:
     ended = task_pod.run(
         "def charge(input, ctx): return [ctx.was_skipped('a'), ctx.was_skipped('b')]",
         PODHATCH_PARENTS='{"a": {"skipped": true}, "b": null}',

@@ -75,7 +75,7 @@ def hasty_pod(task_pod: Pod) -> Pod:
 
 
 @pytest.mark.parametrize("code", NEVER_ENDING.values(), ids=NEVER_ENDING)
-def test_timeout_ends_what_never_returns(task_pod: Pod, code: str) -> None:
+def test_a_timeout_ends_what_never_returns(task_pod: Pod, code: str) -> None:
     ended = task_pod.run(code, PODHATCH_EXECUTION_TIMEOUT_SECONDS="0.5")
     assert ended.exit_code == pod.EXIT_TIMED_OUT
     assert ended.message["outcome"] == "TimedOut"
@@ -86,7 +86,7 @@ def test_timeout_ends_what_never_returns(task_pod: Pod, code: str) -> None:
     assert ended.stdout == "started\n"
 
 
-def test_clock_starts_when_the_function_does(task_pod: Pod) -> None:
+def test_the_clock_starts_when_the_function_does(task_pod: Pod) -> None:
     ended = task_pod.run(
         "import time\ntime.sleep(0.3)\ndef charge(input, ctx): return 1",
         PODHATCH_EXECUTION_TIMEOUT_SECONDS="0.25",
@@ -94,12 +94,12 @@ def test_clock_starts_when_the_function_does(task_pod: Pod) -> None:
     assert ended.output == 1
 
 
-def test_without_a_timeout_there_is_no_clock(task_pod: Pod) -> None:
+def test_a_task_without_a_timeout_has_no_clock(task_pod: Pod) -> None:
     del task_pod.variables[pod.EXECUTION_TIMEOUT]
     assert task_pod.run("def charge(input, ctx): return 1").output == 1
 
 
-def test_function_that_ends_by_itself_after_sigterm_succeeded(task_pod: Pod) -> None:
+def test_a_function_that_ends_by_itself_after_sigterm_succeeded(task_pod: Pod) -> None:
     running = task_pod.start("""
         def charge(input, ctx):
             print("started", flush=True)
@@ -113,7 +113,7 @@ def test_function_that_ends_by_itself_after_sigterm_succeeded(task_pod: Pod) -> 
     assert (ended.exit_code, ended.output) == (pod.EXIT_SUCCEEDED, "saved")
 
 
-def test_function_that_raises_after_sigterm_is_cancelled(task_pod: Pod) -> None:
+def test_a_function_that_raises_after_sigterm_is_cancelled(task_pod: Pod) -> None:
     running = task_pod.start("""
         def charge(input, ctx):
             print("started", flush=True)
@@ -129,7 +129,7 @@ def test_function_that_raises_after_sigterm_is_cancelled(task_pod: Pod) -> None:
     assert ended.error["message"] == "stopped half way"
 
 
-def test_async_function_is_cancelled(hasty_pod: Pod) -> None:
+def test_an_async_function_is_cancelled_at_sigterm(hasty_pod: Pod) -> None:
     hasty_pod.overrides["podhatch.runner.attempt.GRACE_SECONDS"] = 20
     running = hasty_pod.start("""
         import asyncio
@@ -161,7 +161,7 @@ def test_what_ignores_sigterm_is_ended_before_the_kill(hasty_pod: Pod, code: str
     assert "in work" in ended.error["traceback"]
 
 
-def test_second_sigterm_changes_nothing(hasty_pod: Pod) -> None:
+def test_a_second_sigterm_changes_nothing(hasty_pod: Pod) -> None:
     running = hasty_pod.start(SYNC_LOOP)
     running.await_line("started")
     running.terminate()

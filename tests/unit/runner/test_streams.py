@@ -62,7 +62,7 @@ def test_chunks_of_many_threads_are_numbered_in_the_order_of_the_log() -> None:
     assert sorted(int(chunk[1]) for chunk in chunks if chunk) == list(range(500))
 
 
-def test_what_is_no_chunk() -> None:
+def test_a_value_that_is_not_a_chunk_is_refused() -> None:
     whole = encode_chunk(4, "x")
     assert decode_chunk("a line") is None
     assert decode_chunk(whole[:-1]) is None

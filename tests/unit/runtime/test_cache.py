@@ -186,7 +186,9 @@ def test_a_pod_of_a_finished_run_is_held_while_a_container_may_keep_it() -> None
         (JOB, {"metadata": {"name": "x", "namespace": "y"}}, set[object]()),
     ],
 )
-def test_keys_of_a_change(kind: Kind, raw: JsonObject, expected: set[object]) -> None:
+def test_a_change_wakes_the_keys_it_affects(
+    kind: Kind, raw: JsonObject, expected: set[object]
+) -> None:
     cache = new_cache()
     cache.apply(WORKFLOW_RUN, run(name="waits"))
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))

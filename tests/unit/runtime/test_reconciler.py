@@ -116,7 +116,7 @@ async def test_the_more_runs_there_are_the_longer_a_status_may_wait() -> None:
     assert held.wait(RUN) == 0.0
 
 
-async def test_losing_the_hold_loses_nothing(operator: Operator) -> None:
+async def test_a_lost_hold_loses_no_status(operator: Operator) -> None:
     await started(operator)
     operator.reconciler = operator.restarted()
     operator.queue.add(RUN)
@@ -145,7 +145,7 @@ async def test_the_next_job_follows_a_result(operator: Operator) -> None:
     assert len(operator.jobs()) == 2
 
 
-async def test_attempts_side_by_side(operator: Operator) -> None:
+async def test_attempts_side_by_side_are_created_together(operator: Operator) -> None:
     await started(operator, *(python(name) for name in "abcde"))
     assert len(operator.jobs()) == 5
     assert operator.cluster.order.count("create ServiceAccount") == 1
@@ -205,7 +205,7 @@ async def test_an_invalid_job_fails_its_task_and_no_other(operator: Operator) ->
     assert {task["state"] for task in operator.status()["tasks"]} == {"Failed"}
 
 
-async def test_no_job_without_its_revision(operator: Operator) -> None:
+async def test_no_job_is_created_without_its_revision(operator: Operator) -> None:
     await operator.user_creates(workflow(), run())
     operator.cluster.refusals["create ControllerRevision"] = ApiError(403, "Forbidden", "ending")
     with pytest.raises(RetryLater, match="ending"):
@@ -238,7 +238,7 @@ async def test_a_revision_that_a_stranger_has_made_is_taken_only_if_it_is_the_sa
     assert len(operator.jobs()) == 1
 
 
-async def test_no_job_without_the_account_it_needs(operator: Operator) -> None:
+async def test_no_job_is_created_without_its_account(operator: Operator) -> None:
     await operator.user_creates(workflow(), run())
     operator.cluster.refusals["create RoleBinding"] = ApiError(403, "Forbidden", "may not bind")
     with pytest.raises(RetryLater, match="may not bind"):

@@ -119,7 +119,7 @@ async def test_a_first_listing_leaves_out_what_cannot_be_taken_in() -> None:
     assert list(scene.operator.cache.places(WORKFLOW_RUN)) == [(NAMESPACE, "run")]
 
 
-async def test_nothing_to_repair(scene: Scene) -> None:
+async def test_a_complete_cache_needs_no_repair(scene: Scene) -> None:
     await scene.resync.compare()
     assert scene.slept == []
     assert scene.waiting() == 0

@@ -24,7 +24,7 @@ from tests.unit.runtime.objects import NAMESPACE, run
 from tests.unit.runtime.operator import RUN, Operator
 
 
-def test_settings_have_defaults() -> None:
+def test_a_setting_has_a_default() -> None:
     settings = Settings.read({})
     assert settings.namespaces == ()
     assert (settings.workers, settings.log_level) == (32, "INFO")

@@ -25,7 +25,7 @@ KEY = run_key("team", "run")
         (KeyError("a bug"), "error"),
     ],
 )
-async def test_what_becomes_of_a_key(failure: Exception | None, result: str) -> None:
+async def test_a_key_is_done_retried_or_given_up(failure: Exception | None, result: str) -> None:
     failures = [failure]
     reconciled = asyncio.Semaphore(0)
 

@@ -253,7 +253,7 @@ objects = pytest.mark.parametrize(
 
 
 @objects
-def test_an_input(value: object, raw: dict[str, Any]) -> None:
+def test_an_input_travels_under_its_aliases(value: object, raw: dict[str, Any]) -> None:
     declared = type(value)
     assert dump_input("orders", declared, value) == raw
     assert dump_input("orders", declared, raw) == raw
@@ -266,7 +266,7 @@ def test_an_input(value: object, raw: dict[str, Any]) -> None:
 
 
 @objects
-def test_an_output(value: object, raw: dict[str, Any]) -> None:
+def test_an_output_travels_under_its_aliases(value: object, raw: dict[str, Any]) -> None:
     text = dump_output({"inside": [value]})
     assert text is not None
     assert json.loads(text) == {"inside": [raw]}
@@ -274,7 +274,7 @@ def test_an_output(value: object, raw: dict[str, Any]) -> None:
 
 
 @objects
-def test_a_run(value: object, raw: dict[str, Any]) -> None:
+def test_a_run_takes_input_under_its_aliases(value: object, raw: dict[str, Any]) -> None:
     declared = type(value)
 
     @Hatchet().task(name="echo", input_validator=declared)
@@ -303,7 +303,9 @@ ROOT = RootModel[list[Written | Read]]
         (Typed, Typed(my_field=1, inner=written), {"my_field": 1, "inner": {"my_field": 1}}),
     ],
 )
-def test_an_output_that_is_no_object(declared: object, value: object, raw: object) -> None:
+def test_an_output_that_is_not_an_object_has_aliases_too(
+    declared: object, value: object, raw: object
+) -> None:
     text = dump_output(value)
     assert text is not None
     assert json.loads(text) == raw
@@ -311,7 +313,7 @@ def test_an_output_that_is_no_object(declared: object, value: object, raw: objec
 
 
 @pytest.mark.parametrize("value", [{"read": 1, "inner": written}, Typed(my_field=1, inner=written)])
-def test_a_typed_dict_as_input(value: Any) -> None:
+def test_a_typed_dict_may_be_an_input(value: Any) -> None:
     raw = dump_input("orders", Typed, value)
     assert raw == {"read": 1, "inner": {"my_field": 1}}
     assert validate_input(raw, Typed) == {"my_field": 1, "inner": written}

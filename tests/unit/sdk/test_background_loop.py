@@ -91,7 +91,7 @@ def interrupts() -> Generator[None]:
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_interrupt_ends_the_wait() -> None:
+def test_an_interrupt_ends_the_wait() -> None:
     ended = threading.Event()
 
     async def work() -> None:
@@ -124,7 +124,7 @@ def test_shut_down_closes_what_is_open_and_a_new_one_may_start() -> None:
     assert background_loop.wait(thread_name()) == "podhatch"
 
 
-def test_waiting_in_its_own_thread_is_refused_rather_than_endless() -> None:
+def test_a_wait_in_the_loops_own_thread_is_refused() -> None:
     async def wait_here() -> str:
         return background_loop.wait(thread_name())
 
@@ -132,7 +132,7 @@ def test_waiting_in_its_own_thread_is_refused_rather_than_endless() -> None:
         background_loop.wait(wait_here())
 
 
-def test_forked_process_has_its_own() -> None:
+def test_a_forked_process_has_its_own_loop() -> None:
     background_loop.wait(thread_name())
     inherited = background_loop.get()
     with warnings.catch_warnings():

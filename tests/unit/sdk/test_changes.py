@@ -66,7 +66,7 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "RETRY_SECONDS", 0)
 
 
-async def test_it_ends_with_the_run():
+async def test_the_watch_ends_with_the_run():
     cluster = ScriptedCluster([[run(2, "Running"), run(3, "Failed")]])
     assert await phases(cluster, run(1, "Pending")) == ["Pending", "Running", "Failed"]
 
@@ -94,7 +94,7 @@ async def test_the_api_server_may_be_away(trouble: Exception):
     assert seen == ["Pending", "Succeeded"]
 
 
-async def test_patience_ends(monkeypatch: pytest.MonkeyPatch):
+async def test_a_long_outage_ends_the_watch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(waiting, "OUTAGE_SECONDS", -1)
     with pytest.raises(ClusterUnreachable):
         await phases(ScriptedCluster([[AWAY]]), run(1, "Pending"))
@@ -117,7 +117,7 @@ async def test_an_outage_begins_with_its_first_failure(
     assert (await phases(cluster, run(1, "Pending")))[-1] == "Succeeded"
 
 
-async def test_an_outage_is_told_once(caplog: pytest.LogCaptureFixture):
+async def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture):
     cluster = ScriptedCluster([[AWAY], [STARTING], [0.0], [AWAY], [run(2, "Succeeded")]])
     await phases(cluster, run(1, "Pending"))
     assert caplog.messages == ["connection lost, trying again: away"] * 2

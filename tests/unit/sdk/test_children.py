@@ -58,7 +58,7 @@ def other(hatchet: Hatchet) -> Workflow[EmptyModel]:
     return other
 
 
-def test_is_linked_to_its_parent(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+def test_a_child_is_linked_to_its_parent(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
     with entered(attempt()):
         child.run_no_wait(additional_metadata={"by": "child"})
     run = stage.run
@@ -89,13 +89,13 @@ def test_a_schedule_outlives_the_run_that_has_made_it(
     assert "ownerReferences" not in stage.run["metadata"]
 
 
-def test_pod_publishes_nothing(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+def test_a_pod_publishes_no_workflow(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
     with entered(attempt()):
         child.run_no_wait()
     assert stage.cluster.requests == {"create WorkflowRun": 1}
 
 
-def test_outside_of_a_run_it_is_an_ordinary_one(
+def test_a_run_started_outside_of_a_task_is_an_ordinary_one(
     stage: Stage, child: Standalone[EmptyModel, int]
 ) -> None:
     child.run_no_wait()
@@ -103,7 +103,7 @@ def test_outside_of_a_run_it_is_an_ordinary_one(
     assert "ownerReferences" not in stage.run["metadata"]
 
 
-def test_task_that_belongs_to_no_run_has_no_children(
+def test_a_task_that_belongs_to_no_run_has_no_children(
     stage: Stage, child: Standalone[EmptyModel, int]
 ) -> None:
     with entered(dataclasses.replace(PARENT, run_uid="")):
@@ -116,7 +116,7 @@ def names(stage: Stage) -> list[str]:
     return [run["metadata"]["name"] for run in stage.cluster.objects("WorkflowRun")]
 
 
-def test_each_is_another_run(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+def test_each_child_is_another_run(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
     with entered(attempt()):
         for _ in range(3):
             child.run_no_wait()
@@ -134,7 +134,7 @@ STARTS: dict[str, Callable[[Standalone[EmptyModel, int]], object]] = {
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_later_attempt_finds_the_same_run(
+def test_a_later_attempt_finds_the_same_run(
     stage: Stage,
     child: Standalone[EmptyModel, int],
     start: Callable[[Standalone[EmptyModel, int]], object],
@@ -146,7 +146,7 @@ def test_later_attempt_finds_the_same_run(
     assert stage.run["spec"]["parent"]["job"] == "orders-1-charge-abc-1"
 
 
-def test_later_attempt_gets_the_result_that_is_there(
+def test_a_later_attempt_gets_the_result_that_is_there(
     stage: Stage, child: Standalone[EmptyModel, int]
 ) -> None:
     stage.outputs(child="7")
@@ -156,7 +156,7 @@ def test_later_attempt_gets_the_result_that_is_there(
     assert len(names(stage)) == 1
 
 
-def test_keys_are_no_indexes(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
+def test_a_key_is_not_an_index(stage: Stage, child: Standalone[EmptyModel, int]) -> None:
     with entered(attempt()):
         child.run_no_wait()
         child.run_no_wait(child_key="0")
@@ -165,7 +165,7 @@ def test_keys_are_no_indexes(stage: Stage, child: Standalone[EmptyModel, int]) -
     assert len(set(names(stage))) == 4
 
 
-def test_another_workflow_in_its_place_is_told(
+def test_another_workflow_in_the_place_of_a_child_is_an_error(
     stage: Stage, child: Standalone[EmptyModel, int], other: Workflow[EmptyModel]
 ) -> None:
     with entered(attempt()):
@@ -177,7 +177,7 @@ def test_another_workflow_in_its_place_is_told(
     assert error.value.task_external_id == "orders-1-charge-abc-2"
 
 
-def test_another_input_in_its_place_is_told(stage: Stage, hatchet: Hatchet) -> None:
+def test_another_input_in_the_place_of_a_child_is_an_error(stage: Stage, hatchet: Hatchet) -> None:
     @hatchet.task("double", input_validator=dict[str, int])
     def double(input: dict[str, int], ctx: Context) -> int:
         return 2 * input["n"]
@@ -218,7 +218,7 @@ def test_a_run_that_has_taken_its_name_is_not_adopted(
     assert f"WorkflowRun {name!r} exists and is not the child run that task" in str(error.value)
 
 
-def test_same_place_in_another_run_is_another_child(
+def test_the_same_place_in_another_run_is_another_child(
     stage: Stage, child: Standalone[EmptyModel, int]
 ) -> None:
     with entered(attempt()):
@@ -233,7 +233,7 @@ def test_same_place_in_another_run_is_another_child(
 @pytest.mark.parametrize(
     ("phase", "error"), [("Failed", FailedTaskRunExceptionGroup), ("Cancelled", RunCancelled)]
 )
-def test_end_of_a_child_raises_as_anywhere(
+def test_the_end_of_a_child_raises_as_anywhere(
     stage: Stage, child: Standalone[EmptyModel, int], phase: str, error: type[Exception]
 ) -> None:
     failed: JsonObject = {"name": "child", "state": phase, "message": "no"}
@@ -242,7 +242,7 @@ def test_end_of_a_child_raises_as_anywhere(
         child.run()
 
 
-def test_runs_of_all_attempts_of_a_pod_have_one_label(
+def test_the_children_of_all_attempts_have_one_label(
     stage: Stage, child: Standalone[EmptyModel, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from podhatch.client import background_loop
@@ -257,7 +257,7 @@ def test_runs_of_all_attempts_of_a_pod_have_one_label(
     assert labels[0] == labels[1]
 
 
-def test_pod_starts_children_where_it_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pod_starts_children_where_it_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PODHATCH_RUN_UID", "uid-1")
 
     @Hatchet("shop", kubeconfig="/k", context="test").task()

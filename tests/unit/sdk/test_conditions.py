@@ -45,7 +45,9 @@ def refusal(define: Callable[[], object]) -> str:
     return str(refused.value).removeprefix("workflow 'orders', task 'ship': ")
 
 
-def test_all_kinds_are_written_out(orders: Workflow[Any], charge: Task[Any, Any]) -> None:
+def test_conditions_of_all_kinds_are_written_out(
+    orders: Workflow[Any], charge: Task[Any, Any]
+) -> None:
     orders.task(
         "ship",
         parents=[charge],
@@ -81,7 +83,9 @@ def test_all_kinds_are_written_out(orders: Workflow[Any], charge: Task[Any, Any]
     ]
 
 
-def test_names_are_those_of_the_wire(orders: Workflow[Any], charge: Task[Any, Any]) -> None:
+def test_the_names_of_conditions_are_those_of_the_wire(
+    orders: Workflow[Any], charge: Task[Any, Any]
+) -> None:
     conditions = [
         SleepCondition("90s"),
         UserEventCondition("paid"),
@@ -107,18 +111,18 @@ def test_names_are_those_of_the_wire(orders: Workflow[Any], charge: Task[Any, An
         (or_(), ": a group has 1 to 16 conditions"),
     ],
 )
-def test_condition_that_cannot_be(orders: Workflow[Any], condition: Any, words: str) -> None:
+def test_an_invalid_condition_is_refused(orders: Workflow[Any], condition: Any, words: str) -> None:
     task = orders.task("ship", skip_if=[SleepCondition("1s"), condition])
     assert refusal(lambda: task(work)).startswith(f"skip_if[1]{words}")
 
 
-def test_too_many_conditions(orders: Workflow[Any]) -> None:
+def test_too_many_conditions_are_refused(orders: Workflow[Any]) -> None:
     conditions = [UserEventCondition(f"event-{n}") for n in range(17)]
     message = refusal(lambda: orders.task("ship", wait_for=conditions)(work))
     assert message == "wait_for: 17 conditions, 16 are allowed"
 
 
-def test_two_conditions_of_one_name(orders: Workflow[Any]) -> None:
+def test_two_conditions_of_one_name_are_refused(orders: Workflow[Any]) -> None:
     task = orders.task(
         "ship",
         wait_for=[or_(SleepCondition("1s"), UserEventCondition("paid"))],
@@ -130,19 +134,21 @@ def test_two_conditions_of_one_name(orders: Workflow[Any]) -> None:
     )
 
 
-def test_parent_that_is_none(orders: Workflow[Any], charge: Task[Any, Any]) -> None:
+def test_a_condition_on_a_task_that_is_not_a_parent_is_refused(
+    orders: Workflow[Any], charge: Task[Any, Any]
+) -> None:
     task = orders.task("ship", skip_if=[ParentCondition(charge, "output.sum == 0")])
     message = refusal(lambda: task(work))
     assert message.startswith("skip_if[0].parent: <Task charge of workflow orders> is not among")
 
 
-def test_expression_that_is_not_cel(orders: Workflow[Any]) -> None:
+def test_an_expression_that_is_not_cel_is_refused(orders: Workflow[Any]) -> None:
     orders.task("ship", wait_for=[or_(UserEventCondition("paid", "input.sum >"))])(work)
     message = refusal(orders.to_yaml)
     assert message.startswith("wait_for[0][0].expression: 'input.sum >' is not CEL: 1:12: Syntax")
 
 
-def test_expression_where_nobody_knows_cel(
+def test_an_expression_is_not_checked_without_the_cel_library(
     orders: Workflow[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)

@@ -16,7 +16,7 @@ from podhatch.api.cron_expression import checked_cron
         ("@midnight", "@midnight"),
     ],
 )
-def test_taken(expression: str, checked: str) -> None:
+def test_a_valid_expression_is_kept(expression: str, checked: str) -> None:
     assert checked_cron(expression) == checked
 
 
@@ -43,7 +43,7 @@ def test_taken(expression: str, checked: str) -> None:
         ("0 0 31 2,4 *", "there is no day 31 in month 2,4"),
     ],
 )
-def test_refused(expression: str, words: str) -> None:
+def test_an_invalid_expression_is_refused(expression: str, words: str) -> None:
     with pytest.raises(ValueError, match="cron") as refusal:
         checked_cron(expression)
     assert words in str(refusal.value)

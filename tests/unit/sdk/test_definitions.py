@@ -39,7 +39,7 @@ def work(input: Any, ctx: Context) -> None: ...
 
 
 class TestNames:
-    def test_task_is_named_as_its_function_in_lower_case(self, hatchet: Hatchet) -> None:
+    def test_a_task_is_named_as_its_function_in_lower_case(self, hatchet: Hatchet) -> None:
         workflow = hatchet.workflow("Orders of the Day")
 
         @workflow.task()
@@ -48,14 +48,14 @@ class TestNames:
         assert workflow.name == "Orders of the Day"
         assert ChargeCard.name == "chargecard"
 
-    def test_name_may_be_passed(self, hatchet: Hatchet) -> None:
+    def test_the_name_of_a_task_may_be_passed(self, hatchet: Hatchet) -> None:
         assert hatchet.workflow(name="orders").task("Charge-Card")(work).name == "charge-card"
 
-    def test_standalone_names_its_workflow_and_its_task(self, hatchet: Hatchet) -> None:
+    def test_a_standalone_names_its_workflow_and_its_task(self, hatchet: Hatchet) -> None:
         standalone = hatchet.task()(work)
         assert (standalone.name, standalone.workflow.name, standalone.task.name) == ("work",) * 3
 
-    def test_standalone_may_have_any_name(self, hatchet: Hatchet) -> None:
+    def test_a_standalone_may_have_any_name(self, hatchet: Hatchet) -> None:
         standalone = hatchet.task("Charge Card")(work)
         assert standalone.name == "Charge Card"
         assert standalone.task.name == "charge-card-htqsjw6c"
@@ -83,7 +83,7 @@ def orders(input, ctx): ...
 class TestOneNameTwice:
     """Two definitions of one name are refused; one that is run again replaces what it made."""
 
-    def test_workflow_and_task(self, hatchet: Hatchet) -> None:
+    def test_a_workflow_and_a_standalone_task_may_not_share_a_name(self, hatchet: Hatchet) -> None:
         @hatchet.task()
         def orders(input: EmptyModel, ctx: Context) -> None: ...
 
@@ -92,12 +92,12 @@ class TestOneNameTwice:
         assert f"from {__file__}:" in message
         assert hatchet.definitions == [orders.workflow]
 
-    def test_two_workflows_in_one_place(self, hatchet: Hatchet) -> None:
+    def test_two_workflows_in_one_place_may_not_share_a_name(self, hatchet: Hatchet) -> None:
         hatchet.workflow("orders")
         with pytest.raises(ValueError, match="pass another name"):
             hatchet.workflow("orders")
 
-    def test_task_of_another_module(self, hatchet: Hatchet) -> None:
+    def test_a_task_of_another_module_may_not_share_a_name(self, hatchet: Hatchet) -> None:
         executed(hatchet, CELL, "orders", "orders.py")
         with pytest.raises(ValueError, match=r"workflow 'orders': name: .*from orders.py:2"):
             executed(hatchet, CELL, "other", "other.py")
@@ -106,7 +106,7 @@ class TestOneNameTwice:
         ("module", "file"), [("__main__", "cell-1"), ("__main__", "cell-2"), ("main", "cell-1")]
     )
     @pytest.mark.parametrize("again", [CELL, f"\n{CELL}"])
-    def test_a_cell_or_module_that_is_run_again(
+    def test_a_cell_or_module_that_is_run_again_replaces_its_definitions(
         self, hatchet: Hatchet, again: str, module: str, file: str
     ) -> None:
         executed(hatchet, CELL)
@@ -115,11 +115,11 @@ class TestOneNameTwice:
         [second] = hatchet.definitions
         assert first is not second
 
-    def test_a_function_that_defines(self, hatchet: Hatchet) -> None:
+    def test_a_function_may_define_a_workflow_again(self, hatchet: Hatchet) -> None:
         made = [hatchet.workflow("orders") for _ in range(2)]
         assert hatchet.definitions == made[1:]
 
-    def test_another_hatchet(self, hatchet: Hatchet) -> None:
+    def test_another_hatchet_may_use_the_name_again(self, hatchet: Hatchet) -> None:
         hatchet.workflow("orders")
         assert Hatchet().workflow("orders").name == "orders"
 
@@ -133,7 +133,7 @@ class TestOneNameTwice:
 
 class TestFunctions:
     @pytest.mark.parametrize("wait", [False, True])
-    def test_sync_and_async(self, hatchet: Hatchet, wait: bool) -> None:
+    def test_a_task_is_sync_or_async_as_its_function(self, hatchet: Hatchet, wait: bool) -> None:
         def sync(input: EmptyModel, ctx: Context) -> int:
             return 1
 
@@ -144,13 +144,13 @@ class TestFunctions:
         assert standalone.is_async_function is wait
         assert standalone.output_validator is int
 
-    def test_without_annotations(self, hatchet: Hatchet) -> None:
+    def test_a_function_needs_no_annotations(self, hatchet: Hatchet) -> None:
         def greet(input, ctx):  # pyright: ignore
             return "hello"
 
         assert hatchet.task()(greet).output_validator is None  # pyright: ignore
 
-    def test_declared_return_of_a_wrapped_function(self, hatchet: Hatchet) -> None:
+    def test_the_declared_return_of_a_wrapped_function_counts(self, hatchet: Hatchet) -> None:
         def logged(fn: Callable[[Any, Context], Parcel]) -> Callable[[Any, Context], Parcel]:
             @functools.wraps(fn)
             def wrapper(input: Any, ctx: Context) -> Parcel:
@@ -175,7 +175,7 @@ class TestFunctions:
             (list[functools.partial[int]], "or declare Any"),
         ],
     )
-    def test_declared_return_of_no_use(
+    def test_a_declared_return_of_no_use_is_refused(
         self, hatchet: Hatchet, declared: object, words: str
     ) -> None:
         def pack(input: EmptyModel, ctx: Context) -> None: ...
@@ -197,7 +197,7 @@ class TestFunctions:
             (Any, None),
         ],
     )
-    def test_what_a_declared_return_means(
+    def test_a_declared_return_is_the_output_type(
         self, hatchet: Hatchet, declared: object, meant: object
     ) -> None:
         def pack(input: EmptyModel, ctx: Context) -> None: ...
@@ -205,7 +205,7 @@ class TestFunctions:
         pack.__annotations__["return"] = declared
         assert hatchet.task()(pack).output_validator is meant
 
-    def test_declared_return_is_found_late(self, hatchet: Hatchet) -> None:
+    def test_a_declared_return_may_be_defined_later(self, hatchet: Hatchet) -> None:
         def pack(input: EmptyModel, ctx: Context) -> None: ...
 
         pack.__annotations__["return"] = "list[Parcel]"
@@ -213,19 +213,23 @@ class TestFunctions:
 
 
 class TestInputs:
-    def test_default_is_the_empty_model(self, hatchet: Hatchet) -> None:
+    def test_the_default_input_is_the_empty_model(self, hatchet: Hatchet) -> None:
         assert hatchet.workflow("orders").input_validator is EmptyModel
         assert hatchet.task()(work).input_validator is EmptyModel
 
     @pytest.mark.parametrize("declared", [Order, Parcel, Address, dict, dict[str, Any]])
-    def test_declared_by_either_name(self, hatchet: Hatchet, declared: type[Any]) -> None:
+    def test_an_input_is_declared_by_either_name(
+        self, hatchet: Hatchet, declared: type[Any]
+    ) -> None:
         assert hatchet.workflow("a", input_validator=declared).input_validator is declared
         assert hatchet.workflow("b", input_type=declared).input_validator is declared
         assert hatchet.task("c", input_validator=declared)(work).input_validator is declared
         assert hatchet.task("d", input_type=declared)(work).input_validator is declared
 
     @pytest.mark.parametrize("declared", [str, list[int], "Order", 7])
-    def test_what_is_no_object_is_refused(self, hatchet: Hatchet, declared: Any) -> None:
+    def test_an_input_that_is_not_an_object_is_refused(
+        self, hatchet: Hatchet, declared: Any
+    ) -> None:
         with pytest.raises(ValueError, match=r"workflow 'orders': input_validator: .* is no pydan"):
             hatchet.workflow("orders", input_validator=declared)
 
@@ -238,7 +242,7 @@ class TestInputs:
 
 
 class TestSettings:
-    def test_defaults(self, hatchet: Hatchet) -> None:
+    def test_the_settings_of_a_task_have_defaults(self, hatchet: Hatchet) -> None:
         settings = hatchet.workflow("orders").task()(work).settings
         assert settings.schedule_timeout_seconds == 300
         assert settings.execution_timeout_seconds == 60
@@ -246,7 +250,7 @@ class TestSettings:
         assert (settings.image, settings.run_as_user) == (None, None)
         assert settings.desired_worker_labels == ()
 
-    def test_of_a_task(self, hatchet: Hatchet) -> None:
+    def test_a_task_keeps_its_settings(self, hatchet: Hatchet) -> None:
         gpu = DesiredWorkerLabel(key="gpu", value="yes", required=True)
         task = hatchet.workflow("orders").task(
             schedule_timeout="1h30m",
@@ -266,7 +270,9 @@ class TestSettings:
             0,
         )
 
-    def test_of_a_standalone_belong_to_its_workflow_or_its_task(self, hatchet: Hatchet) -> None:
+    def test_the_settings_of_a_standalone_belong_to_its_workflow_or_its_task(
+        self, hatchet: Hatchet
+    ) -> None:
         standalone = hatchet.task(
             description="ships", version="2", image="shop:2", execution_timeout="5s"
         )(work)
@@ -275,7 +281,7 @@ class TestSettings:
         assert standalone.task.settings.execution_timeout_seconds == 5
         assert standalone.task.settings.image is None
 
-    def test_lists_may_be_generators(self, hatchet: Hatchet) -> None:
+    def test_a_list_of_settings_may_be_a_generator(self, hatchet: Hatchet) -> None:
         key, rule = "order:paid", DefaultFilter("true", "shop")
         options: Any = {
             "on_events": (each for each in [key]),
@@ -311,17 +317,19 @@ def refusal(error: type[Exception], define: Callable[[], object]) -> str:
 
 class TestRefused:
     @pytest.mark.parametrize("name", ["", "x" * 254])
-    def test_workflow_name(self, hatchet: Hatchet, name: str) -> None:
+    def test_an_empty_or_long_name_of_a_workflow_is_refused(
+        self, hatchet: Hatchet, name: str
+    ) -> None:
         assert "name: it needs 1 to 253" in refusal(ValueError, lambda: hatchet.workflow(name))
 
     @pytest.mark.parametrize("name", ["charge card", "_charge", "charge-", "x" * 64, "größe"])
-    def test_task_name(self, hatchet: Hatchet, name: str) -> None:
+    def test_a_bad_name_of_a_task_is_refused(self, hatchet: Hatchet, name: str) -> None:
         task = hatchet.workflow("orders").task(name)
         message = refusal(ValueError, lambda: task(work))
         assert message.startswith(f"workflow 'orders', task '{name}': name:")
         assert "pass name=" in message
 
-    def test_second_task_of_a_name(self, hatchet: Hatchet) -> None:
+    def test_a_second_task_of_a_name_is_refused(self, hatchet: Hatchet) -> None:
         workflow = hatchet.workflow("orders")
         workflow.task("Charge")(work)
         message = refusal(ValueError, lambda: workflow.task("charge")(work))
@@ -329,13 +337,13 @@ class TestRefused:
             "workflow 'orders', task 'charge': name: the workflow has a task of this name already"
         )
 
-    def test_parent_of_another_workflow(self, hatchet: Hatchet) -> None:
+    def test_a_parent_of_another_workflow_is_refused(self, hatchet: Hatchet) -> None:
         other = hatchet.workflow("other").task("charge")(work)
         workflow = hatchet.workflow("orders")
         message = refusal(ValueError, lambda: workflow.task("ship", parents=[other])(work))
         assert message.startswith("workflow 'orders', task 'ship': parents: <Task charge of work")
 
-    def test_parent_that_is_a_plain_function(self, hatchet: Hatchet) -> None:
+    def test_a_parent_that_is_a_plain_function_is_refused(self, hatchet: Hatchet) -> None:
         parents: Any = [work]
         ship = hatchet.workflow("orders").task("ship", parents=parents)
         assert "is not a task of this workflow" in refusal(ValueError, lambda: ship(work))
@@ -366,7 +374,9 @@ class TestRefused:
             ("parents", work, "expected a list, got"),
         ],
     )
-    def test_option(self, hatchet: Hatchet, option: str, value: object, words: str) -> None:
+    def test_a_bad_value_of_an_option_is_refused(
+        self, hatchet: Hatchet, option: str, value: object, words: str
+    ) -> None:
         options: Any = {option: value}
         task = hatchet.workflow("orders").task("charge", **options)
         message = refusal(ValueError, lambda: task(work))
@@ -387,7 +397,7 @@ class TestRefused:
             ("default_additional_metadata", "abc", "'abc' is no mapping"),
         ],
     )
-    def test_option_of_a_workflow(
+    def test_a_bad_option_of_a_workflow_is_refused(
         self, hatchet: Hatchet, option: str, value: object, words: str
     ) -> None:
         options: Any = {option: value}
@@ -395,19 +405,19 @@ class TestRefused:
         assert message.startswith(f"workflow 'orders': {option}: ")
         assert words in message
 
-    def test_name_that_is_no_text(self, hatchet: Hatchet) -> None:
+    def test_a_name_that_is_not_a_string_is_refused(self, hatchet: Hatchet) -> None:
         name: Any = 5
         assert refusal(ValueError, lambda: hatchet.workflow(name)).startswith(
             "workflow 5: name: it"
         )
         assert "name: 5 is no text" in refusal(ValueError, lambda: hatchet.task(name)(work))
 
-    def test_pull_policy(self, hatchet: Hatchet) -> None:
+    def test_an_unknown_pull_policy_is_refused(self, hatchet: Hatchet) -> None:
         policy: Any = "Sometimes"
         message = refusal(ValueError, lambda: hatchet.workflow("orders", image_pull_policy=policy))
         assert message.startswith("workflow 'orders': image_pull_policy: 'Sometimes' is none of")
 
-    def test_unknown_option(self, hatchet: Hatchet) -> None:
+    def test_an_option_that_does_not_exist_is_refused(self, hatchet: Hatchet) -> None:
         options: Any = {"execution_timout": "5s"}
         assert refusal(TypeError, lambda: hatchet.workflow("orders", **options)) == (
             "workflow 'orders': there is no option 'execution_timout'"
@@ -418,7 +428,7 @@ class TestRefused:
         )
         assert "no option" in refusal(TypeError, lambda: hatchet.task(**options)(work))
 
-    def test_decorator_without_parentheses(self, hatchet: Hatchet) -> None:
+    def test_a_decorator_without_parentheses_is_refused(self, hatchet: Hatchet) -> None:
         function: Any = work
         message = refusal(TypeError, lambda: hatchet.task(function))
         assert message == "write the decorator with parentheses: @hatchet.task()"
@@ -428,13 +438,13 @@ class TestRefused:
             assert message.endswith(f"@workflow.{decorator.__name__}()")
 
     @pytest.mark.parametrize("fn", [functools.partial(work, None), print, 7])
-    def test_what_is_no_function(self, hatchet: Hatchet, fn: Any) -> None:
+    def test_a_task_that_is_not_a_function_is_refused(self, hatchet: Hatchet, fn: Any) -> None:
         task: Callable[[Any], Task[Any, Any]] = hatchet.workflow("orders").task("charge")
         message = refusal(ValueError, lambda: task(fn))
         assert message.startswith("workflow 'orders', task 'charge': ")
         assert "is not a function" in message
 
-    def test_function_of_other_arguments(self, hatchet: Hatchet) -> None:
+    def test_a_function_of_other_arguments_is_refused(self, hatchet: Hatchet) -> None:
         def nothing() -> None: ...
 
         task: Any = hatchet.workflow("orders").task()
@@ -457,7 +467,7 @@ def test_labels_may_be_written_in_three_ways(hatchet: Hatchet) -> None:
     assert [label.value for label in plain.settings.desired_worker_labels] == ["ssd", 4]
 
 
-def test_representations_name_the_thing(hatchet: Hatchet) -> None:
+def test_the_repr_of_a_definition_names_it(hatchet: Hatchet) -> None:
     workflow = hatchet.workflow("orders")
     assert repr(workflow) == "<Workflow orders: no task>"
     task = workflow.task("charge")(work)
@@ -468,7 +478,7 @@ def test_representations_name_the_thing(hatchet: Hatchet) -> None:
     assert repr(hatchet.task("ship")(work)) == "<Standalone ship>"
 
 
-def test_what_stands_for_the_namespace() -> None:
+def test_a_hatchet_takes_its_namespace_as_a_string() -> None:
     assert Hatchet("shop").namespace == "shop"
     assert Hatchet(True).namespace is None  # Hatchet's positional debug
     number: Any = 5

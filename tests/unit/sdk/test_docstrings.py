@@ -47,7 +47,7 @@ def public_callables() -> dict[str, Callable[..., object]]:
 CALLABLES = public_callables()
 
 
-def test_there_is_something_to_read() -> None:
+def test_the_tests_find_public_docstrings() -> None:
     assert len(CALLABLES) > 200
     assert "podhatch.features.runs.RunsClient.get" in CALLABLES
 

@@ -48,7 +48,9 @@ FORBIDDEN = "workflows.podhatch.dev is forbidden: User cannot create"
         ),
     ],
 )
-def test_sentence(refusal: ApiError, error: type[PodhatchError], words: str) -> None:
+def test_a_refusal_is_explained_in_a_sentence(
+    refusal: ApiError, error: type[PodhatchError], words: str
+) -> None:
     with pytest.raises(error) as raised, explained("Workflow", "shop", "orders"):
         raise refusal
     assert str(raised.value) == words

@@ -64,7 +64,9 @@ async def warnings() -> AsyncGenerator["asyncio.Queue[str]"]:
 
 
 class TestWaiting:
-    async def test_through_streams_that_end(self, stage: Stage, orders: Workflow[Order]) -> None:
+    async def test_a_wait_goes_on_through_streams_that_end(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         reference = await orders.aio_run_no_wait(Order(id=7))
         result = asyncio.create_task(reference.aio_result())
         for _ in range(3):
@@ -76,7 +78,7 @@ class TestWaiting:
         await background_loop.aio_wait(finish(stage, reference))
         assert await result == {"charge": 7}
 
-    async def test_after_its_version_was_forgotten(
+    async def test_a_wait_goes_on_after_its_version_was_forgotten(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         reference = await orders.aio_run_no_wait(Order(id=7))
@@ -85,7 +87,9 @@ class TestWaiting:
         assert await reference.aio_result() == {"charge": 7}
         assert reference.result() == {"charge": 7}
 
-    async def test_for_a_run_that_is_deleted(self, stage: Stage, orders: Workflow[Order]) -> None:
+    async def test_a_wait_for_a_deleted_run_is_an_error(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         reference = await orders.aio_run_no_wait(Order(id=7))
         result = asyncio.create_task(reference.aio_result())
         name = reference.workflow_run_id
@@ -96,7 +100,7 @@ class TestWaiting:
         with pytest.raises(RunDeleted):
             await reference.aio_result()
 
-    async def test_through_an_outage(
+    async def test_a_wait_goes_on_through_an_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
@@ -105,7 +109,7 @@ class TestWaiting:
         stage.cluster.outages = 3
         assert await reference.aio_result() == {"charge": 7}
 
-    async def test_not_through_a_long_outage(
+    async def test_a_wait_ends_in_a_long_outage(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(waiting, "OUTAGE_SECONDS", -1)
@@ -129,7 +133,7 @@ class TestWaiting:
             ),
         ],
     )
-    async def test_warns_once_when_nobody_takes_them_up(
+    async def test_a_wait_warns_once_when_no_operator_accepts_the_run(
         self,
         stage: Stage,
         orders: Workflow[Order],
@@ -149,7 +153,7 @@ class TestWaiting:
         await asyncio.gather(*results)
         assert warnings.empty()
 
-    async def test_is_silent_when_accepted(
+    async def test_a_wait_is_silent_when_the_run_is_accepted(
         self,
         stage: Stage,
         orders: Workflow[Order],
@@ -166,7 +170,7 @@ class TestWaiting:
         await background_loop.aio_wait(finish(stage, reference))
         await result
 
-    async def test_warns_when_an_accepted_run_does_not_go_on(
+    async def test_a_wait_warns_when_an_accepted_run_does_not_go_on(
         self,
         stage: Stage,
         orders: Workflow[Order],
@@ -186,7 +190,7 @@ class TestWaiting:
         await result
 
     @pytest.mark.usefixtures("stage")
-    async def test_cancelled_waiter_stops_waiting(self, orders: Workflow[Order]) -> None:
+    async def test_a_cancelled_waiter_stops_waiting(self, orders: Workflow[Order]) -> None:
         reference = await orders.aio_run_no_wait(Order(id=7))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reference.aio_result(), 0.02)
@@ -200,7 +204,7 @@ async def watches(stage: Stage, count: int) -> None:
 
 
 class TestSharedWatch:
-    async def test_who_comes_later_misses_nothing(
+    async def test_a_later_waiter_misses_nothing(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         first, early, late = [await orders.aio_run_no_wait(Order(id=n)) for n in range(3)]
@@ -214,7 +218,7 @@ class TestSharedWatch:
         assert await waits == {"charge": 2}
         assert stage.cluster.requests["watch WorkflowRun"] == 1
 
-    async def test_what_it_forgot_is_asked_for(
+    async def test_a_run_that_the_watch_forgot_is_read(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(waiting, "MAX_SEEN", 1)
@@ -228,7 +232,7 @@ class TestSharedWatch:
         await background_loop.aio_wait(finish(stage, long))
         assert await waits == {"charge": 7}
 
-    async def test_what_happened_while_it_could_not_look(
+    async def test_a_change_during_an_outage_is_found(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(waiting, "RETRY_SECONDS", 0.001)
@@ -242,7 +246,9 @@ class TestSharedWatch:
         await background_loop.aio_wait(finish(stage, kept))
         assert await results[0] == {"charge": 7}
 
-    async def test_run_of_another_client(self, stage: Stage, orders: Workflow[Order]) -> None:
+    async def test_a_run_of_another_client_can_be_followed(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         mine = await orders.aio_run_no_wait(Order(id=1))
         foreign = stage.run
         foreign["metadata"] = {
@@ -258,7 +264,9 @@ class TestSharedWatch:
         await background_loop.aio_wait(finish(stage, mine, 1))
         assert [await each for each in results] == [{"charge": 1}, {"charge": 2}]
 
-    async def test_replay_by_somebody_else(self, stage: Stage, orders: Workflow[Order]) -> None:
+    async def test_a_replay_by_somebody_else_is_followed(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         reference = await orders.aio_run_no_wait(Order(id=1))
         await background_loop.aio_wait(finish(stage, reference, 1))
         assert await reference.aio_result() == {"charge": 1}
@@ -272,11 +280,13 @@ class TestSharedWatch:
         await background_loop.aio_wait(stage.cluster.replace_status(ended))
         assert await again == {"charge": 2}
 
-    async def test_run_that_never_was(self, stage: Stage, orders: Workflow[Order]) -> None:
+    async def test_a_run_that_never_existed_is_an_error(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         with pytest.raises(RunDeleted, match="there is no run 'no-such' in namespace 'default'"):
             await orders.aio_get_result("no-such")
 
-    async def test_fault_of_our_own_leaves_nobody_waiting(
+    async def test_a_failing_watch_leaves_nobody_waiting(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         reference = await orders.aio_run_no_wait(Order(id=1))

@@ -32,7 +32,7 @@ class Parcel:
     weight: float
 
 
-def test_empty_model_takes_anything_and_does_not_change() -> None:
+def test_the_empty_model_takes_anything_and_cannot_be_changed() -> None:
     model = EmptyModel.model_validate({"name": "Ada"})
     assert model.model_dump() == {"name": "Ada"}
     with pytest.raises(ValidationError, match="frozen"):
@@ -59,7 +59,7 @@ def test_empty_model_takes_anything_and_does_not_change() -> None:
         (Wishes, wishes, {"wants_tea": True}),
     ],
 )
-def test_what_the_cluster_keeps(validator: object, value: object, raw: dict[str, Any]) -> None:
+def test_an_input_is_stored_as_json(validator: object, value: object, raw: dict[str, Any]) -> None:
     assert dump_input("orders", validator, value) == raw
 
 
@@ -67,7 +67,7 @@ def test_what_the_cluster_keeps(validator: object, value: object, raw: dict[str,
     ("validator", "value"),
     [(Order, Order(id=7, orderDay=date(2026, 1, 2))), (Parcel, Parcel(1.5))],
 )
-def test_pod_gets_what_the_caller_passed(validator: object, value: object) -> None:
+def test_a_pod_gets_what_the_caller_passed(validator: object, value: object) -> None:
     assert validate_input(dump_input("orders", validator, value), validator) == value
 
 
@@ -86,19 +86,19 @@ def test_pod_gets_what_the_caller_passed(validator: object, value: object) -> No
         (dict, {"a": "x" * MAX_INPUT_BYTES}, "has 262,152 bytes as JSON, 262,144 are allowed"),
     ],
 )
-def test_what_is_refused(validator: object, value: object, words: str) -> None:
+def test_an_invalid_input_is_refused(validator: object, value: object, words: str) -> None:
     with pytest.raises(InvalidRun, match=f"^the input of workflow 'orders' {words}"):
         dump_input("orders", validator, value)
 
 
-def test_schema_speaks_of_the_wire() -> None:
+def test_a_schema_describes_the_wire_format() -> None:
     schema = input_schema("orders", Order)
     assert schema is not None
     assert list(schema["properties"]) == ["id", "orderDay"]
     assert schema["required"] == ["id"]
 
 
-def test_schema_of_a_dataclass() -> None:
+def test_a_dataclass_has_a_schema() -> None:
     assert input_schema("orders", Parcel) == {
         "title": "Parcel",
         "type": "object",
@@ -108,11 +108,11 @@ def test_schema_of_a_dataclass() -> None:
 
 
 @pytest.mark.parametrize("validator", [EmptyModel, dict, dict[str, Any]])
-def test_no_schema_where_anything_fits(validator: object) -> None:
+def test_an_input_of_any_shape_has_no_schema(validator: object) -> None:
     assert input_schema("orders", validator) is None
 
 
-def test_type_without_schema() -> None:
+def test_a_type_without_a_schema_is_refused() -> None:
     @dataclasses.dataclass
     class Odd:
         module: type(sys)  # pyright: ignore[reportInvalidTypeForm]
@@ -126,6 +126,6 @@ class Address(TypedDict):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes typing.TypedDict there")
-def test_typed_dict_that_pydantic_cannot_take_says_which_it_can() -> None:
+def test_a_typed_dict_that_pydantic_cannot_take_is_explained() -> None:
     with pytest.raises(ValueError, match=r"typing_extensions\.TypedDict"):
         input_schema("orders", Address)

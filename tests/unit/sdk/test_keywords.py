@@ -59,7 +59,7 @@ def _takes_any_keyword(function: Callable[..., Any]) -> bool:
 METHODS = openly_called()
 
 
-def test_there_is_something_to_call() -> None:
+def test_the_tests_find_public_callables() -> None:
     assert len(METHODS) > 40
     for owner in ("runs", "cron", "event", "scheduled"):
         assert f"hatchet.{owner}.list" in METHODS

@@ -69,7 +69,7 @@ def define(hatchet: Hatchet, **options: Any) -> Any:
     return hatchet.workflow("Orders of the Day", input_validator=Order, **{**settings, **options})
 
 
-def test_yaml() -> None:
+def test_the_yaml_of_a_workflow_is_complete() -> None:
     orders = define(Hatchet("shop"), image_pull_policy="IfNotPresent")
     first = orders.task(
         execution_timeout=timedelta(seconds=90.5),
@@ -99,7 +99,7 @@ def hash_of(text: str) -> str:
     return text.split("content-hash: ")[1].split("\n")[0]
 
 
-def test_hash_stands_for_the_content(hatchet: Hatchet) -> None:
+def test_the_hash_of_a_manifest_depends_on_its_content_alone(hatchet: Hatchet) -> None:
     def text(**options: Any) -> str:
         orders = define(hatchet, **options)
         orders.task()(charge)
@@ -109,7 +109,7 @@ def test_hash_stands_for_the_content(hatchet: Hatchet) -> None:
     assert hash_of(text()) != hash_of(text(version="3"))
 
 
-def test_task_that_is_added_later_is_in_the_yaml(hatchet: Hatchet) -> None:
+def test_a_task_that_is_added_later_is_in_the_yaml(hatchet: Hatchet) -> None:
     orders = define(hatchet)
     orders.task()(charge)
     assert "name: ship" not in orders.to_yaml()
@@ -117,14 +117,14 @@ def test_task_that_is_added_later_is_in_the_yaml(hatchet: Hatchet) -> None:
     assert "name: ship" in orders.to_yaml()
 
 
-def test_short_name_is_the_objects(hatchet: Hatchet) -> None:
+def test_a_short_name_is_the_name_of_the_object(hatchet: Hatchet) -> None:
     standalone = hatchet.task("ship", input_validator=Order, image="shop:1")(charge)
     text = standalone.to_yaml()
     assert "metadata:\n  name: ship\n" in text
     assert "spec:\n  image: shop:1\n" in text
 
 
-def test_workflow_without_tasks(hatchet: Hatchet) -> None:
+def test_a_workflow_without_tasks_is_refused(hatchet: Hatchet) -> None:
     with pytest.raises(ValueError, match="workflow 'Orders of the Day' has no task: add one with"):
         define(hatchet).to_yaml()
     with pytest.raises(ValueError, match="has no task"):

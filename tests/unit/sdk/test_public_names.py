@@ -113,18 +113,18 @@ PACKAGES = Path(podhatch.__file__).parent.parent
 HEAVY = ("aiohttp", "asyncio", "kubernetes", "pydantic", "yaml")
 
 
-def test_names_are_frozen() -> None:
+def test_the_public_names_are_frozen() -> None:
     assert podhatch.__all__ == NAMES
     assert dir(podhatch) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_name_is_there(name: str) -> None:
+def test_each_public_name_can_be_imported(name: str) -> None:
     found = getattr(podhatch, name)
     assert getattr(found, "__name__", name) == OLDER_NAMES.get(name, name)  # a constant has none
 
 
-def test_name_that_is_not_there() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Hatchery'"):
         getattr(podhatch, "Hatchery")  # noqa: B009
 

@@ -103,7 +103,7 @@ def test_results_come_in_the_order_of_the_items(
 
 
 class TestProgress:
-    def test_may_ask_podhatch_for_something(
+    def test_a_progress_callback_may_call_podhatch(
         self, stage: Stage, hatchet: Hatchet, charge: Standalone[Order, int]
     ) -> None:
         items = [charge.create_bulk_run_item(Order(id=number)) for number in range(20)]
@@ -118,7 +118,7 @@ class TestProgress:
         assert all(there >= created for created, there in told)
 
     @pytest.mark.parametrize("return_exceptions", [True, False])
-    def test_ends_it_by_what_it_raises(
+    def test_an_exception_of_a_progress_callback_is_raised(
         self, stage: Stage, charge: Standalone[Order, int], return_exceptions: bool
     ) -> None:
         items = [charge.create_bulk_run_item(Order(id=number)) for number in range(40)]
@@ -133,7 +133,9 @@ class TestProgress:
         assert 1 <= stage.cluster.requests["create WorkflowRun"] < 40
 
 
-async def test_async_twin(stage: Stage, charge: Standalone[Order, int]) -> None:
+async def test_the_async_methods_return_the_same(
+    stage: Stage, charge: Standalone[Order, int]
+) -> None:
     echo(stage)
     items = [charge.create_bulk_run_item({"id": number}) for number in (3, 1, 2)]
     assert await charge.aio_run_many(items) == [3, 1, 2]
@@ -162,12 +164,16 @@ class TestFailures:
     def items(self, charge: Standalone[Order, int], *ids: int) -> list[WorkflowRunTriggerConfig]:
         return [charge.create_bulk_run_item(Order(id=number)) for number in ids]
 
-    def test_first_one_is_raised(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+    def test_the_first_failure_is_raised(
+        self, stage: Stage, charge: Standalone[Order, int]
+    ) -> None:
         echo(stage)
         with pytest.raises(FailedTaskRunExceptionGroup):
             charge.run_many(self.items(charge, 1, 13, 2))
 
-    def test_stand_in_their_places(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+    def test_failures_are_returned_in_their_places(
+        self, stage: Stage, charge: Standalone[Order, int]
+    ) -> None:
         echo(stage)
         items = self.items(charge, 1, 13, 14, 15, 2)
         one, failed, cancelled, text, two = charge.run_many(items, return_exceptions=True)
@@ -176,7 +182,7 @@ class TestFailures:
         assert isinstance(cancelled, RunCancelled)
         assert isinstance(text, IllegalTaskOutputError)
 
-    def test_refused_creation(
+    def test_a_refused_creation_is_one_of_the_results(
         self, stage: Stage, charge: Standalone[Order, int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         echo(stage)
@@ -199,7 +205,7 @@ class TestFailures:
 
 
 class TestItems:
-    def test_are_dumped_at_once(self, charge: Standalone[Order, int]) -> None:
+    def test_an_item_is_dumped_at_once(self, charge: Standalone[Order, int]) -> None:
         item = charge.create_bulk_run_item(
             Order(id=7), "seventh", additional_metadata={"by": "Ada"}, priority=3
         )
@@ -210,16 +216,20 @@ class TestItems:
             key="seventh",
         )
 
-    def test_that_do_not_fit_are_refused_at_once(self, charge: Standalone[Order, int]) -> None:
+    def test_an_item_that_does_not_fit_is_refused_at_once(
+        self, charge: Standalone[Order, int]
+    ) -> None:
         with pytest.raises(InvalidRun, match="id: Input should be a valid integer"):
             charge.create_bulk_run_item({"id": "seven"})
 
     @pytest.mark.parametrize("key", ["", "x" * 254])
-    def test_have_a_key_that_can_be(self, charge: Standalone[Order, int], key: str) -> None:
+    def test_the_key_of_an_item_must_be_valid(
+        self, charge: Standalone[Order, int], key: str
+    ) -> None:
         with pytest.raises(InvalidRun, match=r"child_key: .* is no text of 1 to 253 characters"):
             charge.create_bulk_run_item(Order(id=7), key)
 
-    def test_metadata_and_priority_are_the_runs(
+    def test_the_options_of_an_item_are_those_of_its_run(
         self, stage: Stage, charge: Standalone[Order, int]
     ) -> None:
         options = TriggerWorkflowOptions(additional_metadata={"by": "Ada"}, priority=2)
@@ -227,7 +237,7 @@ class TestItems:
         assert stage.run["spec"]["additionalMetadata"] == {"by": "Ada"}
         assert stage.run["spec"]["priority"] == 2
 
-    def test_of_another_workflow_of_the_same_hatchet(
+    def test_an_item_may_name_another_workflow_of_the_same_hatchet(
         self, stage: Stage, orders: Workflow[Order], charge: Standalone[Order, int]
     ) -> None:
         items = [orders.create_bulk_run_item(Order(id=1)), charge.create_bulk_run_item({"id": 2})]
@@ -237,12 +247,16 @@ class TestItems:
         with pytest.raises(InvalidRun, match="'charge': run_many: item 0 is of workflow 'orders'"):
             charge.run_many(items)
 
-    def test_that_are_none(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+    def test_a_value_that_is_not_an_item_is_refused(
+        self, stage: Stage, charge: Standalone[Order, int]
+    ) -> None:
         orders: Any = [Order(id=7)]
         with pytest.raises(TypeError, match=r"item 0 is Order\(id=7\): make it with create_bulk"):
             charge.run_many(orders)
 
-    def test_of_an_unknown_workflow(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_an_item_of_an_unknown_workflow_is_refused(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         with pytest.raises(InvalidRun, match="no workflow 'other' is defined on the same Hatchet"):
             orders.run_many([WorkflowRunTriggerConfig(workflow_name="other", input="{}")])
         assert not stage.connects
@@ -255,14 +269,14 @@ class TestItems:
             ('{"id": "x"}', "workflow 'orders': the input does not fit: id: "),
         ],
     )
-    def test_of_another_hand_that_do_not_fit(
+    def test_a_hand_made_item_that_does_not_fit_is_refused(
         self, stage: Stage, orders: Workflow[Order], text: str, words: str
     ) -> None:
         with pytest.raises(InvalidRun, match=words):
             orders.run_many([WorkflowRunTriggerConfig(workflow_name="orders", input=text)])
         assert not stage.connects
 
-    def test_are_sent_as_they_were_dumped(self, stage: Stage, hatchet: Hatchet) -> None:
+    def test_an_item_is_sent_as_it_was_dumped(self, stage: Stage, hatchet: Hatchet) -> None:
         @hatchet.task(input_validator=Letter)
         def read(input: Letter, ctx: Context) -> None: ...
 
@@ -272,7 +286,7 @@ class TestItems:
         many, one = stage.cluster.objects("WorkflowRun")
         assert many["spec"]["input"] == one["spec"]["input"] == {"text": "cba"}
 
-    def test_may_come_from_a_generator(
+    def test_items_may_come_from_a_generator(
         self, stage: Stage, orders: Workflow[Order], charge: Standalone[Order, int]
     ) -> None:
         each: Any = (charge.create_bulk_run_item({"id": number}) for number in range(3))
@@ -281,7 +295,7 @@ class TestItems:
         assert stage.cluster.requests["create WorkflowRun"] == 4
 
 
-def test_none_at_all(stage: Stage, charge: Standalone[Order, int]) -> None:
+def test_no_items_give_no_results(stage: Stage, charge: Standalone[Order, int]) -> None:
     assert charge.run_many([]) == []
 
 

@@ -11,7 +11,7 @@ from podhatch.definitions.options.priority import Priority
 from podhatch.definitions.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
 
 
-def test_what_is_said_by_keyword_counts_more() -> None:
+def test_a_keyword_option_wins_over_an_options_object() -> None:
     options = TriggerWorkflowOptions(
         additional_metadata={"a": "1", "b": "1"}, priority=1, child_key="options"
     )
@@ -22,7 +22,7 @@ def test_what_is_said_by_keyword_counts_more() -> None:
     assert wishes_of("orders", {}, TriggerWorkflowOptions(key="k"), {}).child_key == "k"
 
 
-def test_option_of_a_run_that_is_not_there() -> None:
+def test_an_unknown_option_of_a_run_is_refused() -> None:
     flat: Any = {"metadata": {}}
     with pytest.raises(TypeError, match="workflow 'orders': there is no option 'metadata'"):
         wishes_of("orders", {}, NO_OPTIONS, flat)
@@ -42,18 +42,18 @@ def test_option_of_a_run_that_is_not_there() -> None:
         ({"additional_metadata": {1: 2}}, "additional_metadata: the name 1 is no text"),
     ],
 )
-def test_wish_that_cannot_be(flat: Any, problem: str) -> None:
+def test_an_invalid_option_of_a_run_is_refused(flat: Any, problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': {problem}"):
         wishes_of("orders", {}, NO_OPTIONS, flat)
 
 
 @pytest.mark.parametrize("fields", [{"priority": 0}, {"child_key": ""}, {"key": ""}])
-def test_wish_that_cannot_be_in_an_object_of_options(fields: Any) -> None:
+def test_an_invalid_field_of_an_options_object_is_refused(fields: Any) -> None:
     with pytest.raises(InvalidRun, match=r"workflow 'orders': (priority|child_key): "):
         wishes_of("orders", {}, TriggerWorkflowOptions(**fields), {})
 
 
-def test_dict_in_the_place_of_options() -> None:
+def test_a_dict_is_not_an_options_object() -> None:
     options: Any = {"priority": 3}
     with pytest.raises(TypeError, match=r"workflow 'orders': options: .* by keyword, as in run"):
         wishes_of("orders", {}, options, {})
@@ -67,6 +67,6 @@ def test_dict_in_the_place_of_options() -> None:
         ({str(n): "x" * 4096 for n in range(9)}, "36945 bytes as JSON, 32768 are allowed"),
     ],
 )
-def test_metadata_that_is_too_much(metadata: dict[str, str], problem: str) -> None:
+def test_too_much_metadata_is_refused(metadata: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': additional_metadata.*{problem}"):
         wishes_of("orders", {}, TriggerWorkflowOptions(additional_metadata=metadata), {})

@@ -12,7 +12,7 @@ from podhatch.task.loading import RunReachedWhileLoading, refuse_run, while_load
 
 
 class TestLoading:
-    def test_run_is_refused_while_loading_only(self) -> None:
+    def test_a_run_is_refused_while_loading_only(self) -> None:
         with while_loading(), pytest.raises(RunReachedWhileLoading):
             refuse_run()
         refuse_run()
@@ -30,5 +30,5 @@ class TestLoading:
                     with pytest.raises(RunReachedWhileLoading):
                         asyncio.run(aio_run())
 
-    def test_scripts_own_except_does_not_hide_it(self) -> None:
+    def test_an_except_clause_of_the_script_does_not_hide_it(self) -> None:
         assert not issubclass(RunReachedWhileLoading, Exception)

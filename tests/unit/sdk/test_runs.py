@@ -67,17 +67,17 @@ def ends(stage: Stage, phase: str, *tasks: JsonObject, **more: Any) -> None:
     stage.statuses = lambda _: [{"phase": phase, "tasks": list(tasks), **more}]
 
 
-def test_workflow_returns_outputs_as_json_by_task(stage: Stage, orders: Workflow[Order]) -> None:
+def test_a_workflow_returns_outputs_as_json_by_task(stage: Stage, orders: Workflow[Order]) -> None:
     stage.outputs(charge='{"paid": 1.5}', ship=None)
     assert orders.run(Order(id=7)) == {"charge": {"paid": 1.5}, "ship": None}
 
 
-async def test_async_twin_returns_the_same(stage: Stage, orders: Workflow[Order]) -> None:
+async def test_the_async_method_returns_the_same(stage: Stage, orders: Workflow[Order]) -> None:
     stage.outputs(charge='{"paid": 1.5}', ship=None)
     assert await orders.aio_run(Order(id=7)) == {"charge": {"paid": 1.5}, "ship": None}
 
 
-async def test_standalone_returns_its_declared_type(
+async def test_a_standalone_returns_its_declared_type(
     stage: Stage, charge: Standalone[Order, Receipt]
 ) -> None:
     stage.outputs(charge='{"paid": 1.5}')
@@ -85,7 +85,7 @@ async def test_standalone_returns_its_declared_type(
     assert await charge.aio_run(Order(id=7)) == Receipt(paid=1.5)
 
 
-def test_output_that_is_not_what_the_task_declares(
+def test_an_output_that_is_not_as_declared_is_an_error(
     stage: Stage, charge: Standalone[Order, Receipt]
 ) -> None:
     stage.outputs(charge='{"paid": "much"}')
@@ -93,9 +93,7 @@ def test_output_that_is_not_what_the_task_declares(
         charge.run(Order(id=7))
 
 
-def test_run_object_holds_input_metadata_and_generation(
-    stage: Stage, orders: Workflow[Order]
-) -> None:
+def test_a_run_holds_input_metadata_and_generation(stage: Stage, orders: Workflow[Order]) -> None:
     options = TriggerWorkflowOptions(additional_metadata={"by": "options", "for": "Ada"})
     reference = orders.run_no_wait({"id": "7"}, options, additional_metadata={"by": "keyword"})
     run = stage.run
@@ -110,7 +108,7 @@ def test_run_object_holds_input_metadata_and_generation(
     assert reference.workflow_run_id.startswith("orders-")
 
 
-def test_namespace_and_kubeconfig_of_the_user(stage: Stage) -> None:
+def test_the_users_namespace_and_kubeconfig_count(stage: Stage) -> None:
     stage.cluster.namespaces = ("shop",)
     hatchet = Hatchet("shop", kubeconfig="/k", context="test")
 
@@ -123,7 +121,7 @@ def test_namespace_and_kubeconfig_of_the_user(stage: Stage) -> None:
 
 
 class TestRequests:
-    def test_first_run_applies_and_later_ones_only_create(
+    def test_the_first_run_applies_and_later_ones_only_create(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         orders.run_no_wait(Order(id=1))
@@ -136,7 +134,7 @@ class TestRequests:
         orders.run_no_wait(Order(id=2))
         assert stage.cluster.requests == {"create WorkflowRun": 1}
 
-    def test_other_process_does_not_apply_what_did_not_change(
+    def test_another_process_does_not_apply_what_did_not_change(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         orders.run_no_wait(Order(id=1))
@@ -145,7 +143,7 @@ class TestRequests:
         orders.run_no_wait(Order(id=2))
         assert stage.cluster.requests == {"get Workflow": 1, "create WorkflowRun": 1}
 
-    def test_changed_workflow_is_applied_again(self, stage: Stage, hatchet: Hatchet) -> None:
+    def test_a_changed_workflow_is_applied_again(self, stage: Stage, hatchet: Hatchet) -> None:
         orders = hatchet.workflow("orders")
 
         @orders.task()
@@ -233,7 +231,7 @@ class TestRequests:
         assert stage.cluster.requests["create Workflow"] == 1
         assert len(stage.connects) == 1
 
-    def test_source_is_shipped_once(
+    def test_a_source_is_shipped_once(
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("PODHATCH_IMAGE")
@@ -245,7 +243,7 @@ class TestRequests:
         assert stage.cluster.requests["create ConfigMap"] == 2
         assert len(stage.cluster.objects("ConfigMap")) == 1
 
-    def test_large_output_comes_from_its_task_result(
+    def test_a_large_output_comes_from_its_task_result(
         self, stage: Stage, charge: Standalone[Order, Receipt]
     ) -> None:
         async def report(run: JsonObject) -> None:
@@ -276,27 +274,35 @@ class TestNothingIsCreated:
         assert not stage.connects
         return str(refusal.value)
 
-    def test_when_input_does_not_fit(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_nothing_is_created_when_the_input_does_not_fit(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         message = self.refused(stage, orders, {"id": "seven"})
         assert "input of workflow 'Orders'" in message
         assert "id: Input should be a valid integer" in message
 
-    def test_when_input_is_of_another_model(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_nothing_is_created_when_the_input_is_of_another_model(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         class Other(BaseModel):
             id: int
 
         assert "instance of Order" in self.refused(stage, orders, Other(id=7))
 
-    def test_when_input_is_missing(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_nothing_is_created_when_the_input_is_missing(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         assert "id: Field required" in self.refused(stage, orders, None)
 
-    def test_when_metadata_is_not_json(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_nothing_is_created_when_metadata_is_not_json(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         message = self.refused(stage, orders, Order(id=7), additional_metadata={"by": {7}})
         assert "additional_metadata['by']: {7} is neither a text nor JSON" in message
 
 
 class TestFailure:
-    def test_group_holds_an_error_for_each_failed_task(
+    def test_the_exception_group_holds_an_error_for_each_failed_task(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         trace = 'Traceback (most recent call last):\n  File "orders.py"\nValueError: no card\n'
@@ -319,7 +325,9 @@ class TestFailure:
         assert str(charge) == f"task charge: ValueError: no card\n{trace.rstrip()}"
         assert str(pull) == "task pull: ImagePull: shop:1 cannot be pulled"
 
-    def test_run_that_was_not_accepted(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_run_that_was_not_accepted_is_an_error(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         refused = {
             "type": "Accepted",
             "status": "False",
@@ -331,7 +339,7 @@ class TestFailure:
         with pytest.raises(InvalidRun, match=r"^WorkflowRun 'orders-.*InputInvalid: spec.input.id"):
             orders.run(Order(id=7))
 
-    async def test_cancelled_run_says_why(self, stage: Stage, orders: Workflow[Order]) -> None:
+    async def test_a_cancelled_run_says_why(self, stage: Stage, orders: Workflow[Order]) -> None:
         ends(stage, "Cancelled", task("charge", "Cancelled", message="no node has gpu=yes"))
         with pytest.raises(RunCancelled, match="charge: no node has gpu=yes") as sync:
             orders.run_no_wait(Order(id=7)).result()
@@ -339,18 +347,20 @@ class TestFailure:
         with pytest.raises(RunCancelled, match="charge: no node has gpu=yes"):
             await orders.aio_run(Order(id=7))
 
-    def test_cluster_without_podhatch(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_cluster_without_podhatch_is_named(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         stage.cluster.installed = False
         with pytest.raises(NotInstalled, match="podhatch is not installed in this cluster"):
             orders.run(Order(id=7))
         assert not stage.cluster.objects("ConfigMap")
 
-    def test_namespace_that_is_not_there(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_missing_namespace_is_named(self, stage: Stage, orders: Workflow[Order]) -> None:
         stage.cluster.namespaces = ("shop",)
         with pytest.raises(RequestRefused, match="no such namespace; create it, or name another"):
             orders.run(Order(id=7))
 
-    def test_traceback_shows_the_callers_line_and_not_ours(
+    def test_a_traceback_shows_the_callers_line_and_not_ours(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         ends(stage, "Cancelled")

@@ -50,7 +50,7 @@ def test_an_output_is_packed_in_the_pod_and_unpacked_by_who_reads_it(
     assert load_value(packed, type(value)) == value
 
 
-def test_inside_a_list_too() -> None:
+def test_a_packed_value_may_be_inside_a_list() -> None:
     assert dump_json([Letter(text="abc")]) == '[{"text":"cba"}]'
 
 

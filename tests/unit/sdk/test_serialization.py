@@ -97,7 +97,7 @@ def test_any_json_value_survives(value: object) -> None:
         ({Plain.TWO: 1, None: 2, 3: 4, True: 5}, '{"two":1,"null":2,"3":4,"true":5}'),
     ],
 )
-def test_dump(value: object, text: str | None) -> None:
+def test_an_output_is_dumped_as_json(value: object, text: str | None) -> None:
     assert dump_output(value) == text
 
 
@@ -128,7 +128,7 @@ def circle() -> list[object]:
         ("\ud800", "surrogates"),
     ],
 )
-def test_what_is_not_json(value: object, words: str) -> None:
+def test_a_value_that_is_not_json_is_refused(value: object, words: str) -> None:
     with pytest.raises(IllegalTaskOutputError, match=f"the task's output is not JSON: .*{words}"):
         dump_output(value)
 
@@ -158,7 +158,7 @@ def test_what_is_not_json(value: object, words: str) -> None:
         ),
     ],
 )
-def test_load(text: str, declared: object, value: object) -> None:
+def test_an_output_is_loaded_as_declared(text: str, declared: object, value: object) -> None:
     loaded = load_value(text, declared)
     assert loaded == value
     assert type(loaded) is type(value)
@@ -177,7 +177,9 @@ def test_load(text: str, declared: object, value: object) -> None:
         ),
     ],
 )
-def test_load_of_what_was_not_declared(text: str, declared: object, words: str) -> None:
+def test_an_output_that_is_not_as_declared_is_an_error(
+    text: str, declared: object, words: str
+) -> None:
     with pytest.raises(IllegalTaskOutputError, match=f"declares to return: {words}"):
         load_value(text, declared)
 
@@ -192,11 +194,13 @@ def test_load_of_what_was_not_declared(text: str, declared: object, words: str) 
         ({"items": [], "at": "2026-01-02T00:00:00Z"}, Basket, Basket([])),
     ],
 )
-def test_input(raw: dict[str, Any], validator: object, value: object) -> None:
+def test_an_input_is_validated_as_declared(
+    raw: dict[str, Any], validator: object, value: object
+) -> None:
     assert validate_input(raw, validator) == value
 
 
-def test_input_that_does_not_fit() -> None:
+def test_an_input_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(InvalidRun, match="the input does not fit: itemName: Field required"):
         validate_input({}, Item)
 

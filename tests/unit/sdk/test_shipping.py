@@ -94,46 +94,52 @@ def names(config_map: JsonObject) -> list[str]:
 
 
 class TestWhereFunctionsAreFound:
-    def test_in_a_script_by_its_name_as_a_module(self, project: Project, tmp_path: Path) -> None:
+    def test_a_function_in_a_script_is_found_by_its_name_as_a_module(
+        self, project: Project, tmp_path: Path
+    ) -> None:
         project.write(**{"orders.py": SCRIPT + PRINT})
         shipped, workflow = project.objects(str(project.root / "orders.py"), cwd=tmp_path)
         assert functions(workflow) == ["orders:Shop.charge", "orders:define.<locals>.ship"]
         assert names(shipped) == ["orders.py"]
 
     @pytest.mark.parametrize("name", ["my-orders.py", "queue.py", "__main__.py", "run"])
-    def test_in_a_script_that_is_no_module_by_its_path(self, project: Project, name: str) -> None:
+    def test_a_function_in_a_script_that_is_not_a_module_is_found_by_path(
+        self, project: Project, name: str
+    ) -> None:
         project.write(**{name: SCRIPT + PRINT})
         _, workflow = project.objects(name)
         assert functions(workflow)[0] == f"{name}:Shop.charge"
 
-    def test_in_a_module_beside_the_script(self, project: Project) -> None:
+    def test_a_function_in_a_module_beside_the_script_is_found(self, project: Project) -> None:
         main = f"from shop.flows.orders import orders\n{PRINT}"
         project.write(**{"shop/flows/orders.py": SCRIPT, "main.py": main})
         shipped, workflow = project.objects("main.py")
         assert functions(workflow)[0] == "shop.flows.orders:Shop.charge"
         assert names(shipped) == ["main.py", "shop/flows/orders.py"]
 
-    def test_in_a_package(self, project: Project) -> None:
+    def test_a_function_in_a_package_is_found_by_its_module(self, project: Project) -> None:
         main = f"from shop import orders\n{PRINT}"
         project.write(**{"shop/__init__.py": SCRIPT, "main.py": main})
         shipped, workflow = project.objects("main.py")
         assert functions(workflow)[0] == "shop:Shop.charge"
         assert names(shipped) == ["main.py", "shop/__init__.py"]
 
-    def test_in_a_module_that_ran_by_minus_m(self, project: Project) -> None:
+    def test_a_function_in_a_module_that_ran_by_minus_m_is_found(self, project: Project) -> None:
         project.write(**{"shop/orders.py": SCRIPT + PRINT})
         shipped, workflow = project.objects("-m", "shop.orders")
         assert functions(workflow)[0] == "shop.orders:Shop.charge"
         assert names(shipped) == ["shop/orders.py"]
 
-    def test_in_a_script_inside_a_package_from_the_packages_root(self, project: Project) -> None:
+    def test_a_script_inside_a_package_ships_from_the_packages_root(self, project: Project) -> None:
         files = ["shop/__init__.py", "shop/flows/__init__.py", "shop/shared.py"]
         project.write(**dict.fromkeys(files, ""), **{"shop/flows/orders.py": SCRIPT + PRINT})
         shipped, workflow = project.objects("shop/flows/orders.py")
         assert functions(workflow)[0] == "shop/flows/orders.py:Shop.charge"
         assert names(shipped) == sorted([*files, "shop/flows/orders.py"])
 
-    def test_in_a_file_beside_such_a_script_from_the_packages_root(self, project: Project) -> None:
+    def test_a_file_beside_such_a_script_ships_from_the_packages_root(
+        self, project: Project
+    ) -> None:
         main = f"from orders import orders\n@orders.task()\ndef last(input, ctx): ...\n{PRINT}"
         project.write(**{"shop/__init__.py": "", "shop/orders.py": SCRIPT, "shop/main.py": main})
         shipped, workflow = project.objects("shop/main.py")
@@ -141,7 +147,9 @@ class TestWhereFunctionsAreFound:
         assert functions(workflow)[-1] == "shop/main.py:last"
         assert len(names(shipped)) == 3
 
-    def test_in_a_script_whose_folder_is_imported_as_a_package(self, project: Project) -> None:
+    def test_a_script_whose_folder_is_imported_as_a_package_is_found(
+        self, project: Project
+    ) -> None:
         main = f"import sys; sys.path.append('.')\nimport shop.shared\n{SCRIPT}{PRINT}"
         project.write(**{"shop/shared.py": "", "shop/main.py": main})
         shipped, workflow = project.objects("shop/main.py")
@@ -149,11 +157,13 @@ class TestWhereFunctionsAreFound:
         assert names(shipped) == ["shop/main.py", "shop/shared.py"]
 
     @pytest.mark.parametrize("image", ["", "shop:1"])
-    def test_not_in_an_interpreter(self, project: Project, image: str) -> None:
+    def test_a_function_typed_into_an_interpreter_is_not_found(
+        self, project: Project, image: str
+    ) -> None:
         output = project.run("-", stdin=SCRIPT + PRINT, image=image)
         assert "workflow 'orders', task 'charge': Shop.charge was typed into an interpr" in output
 
-    def test_not_in_several_folders_at_once(self, project: Project) -> None:
+    def test_functions_in_several_folders_are_not_shipped(self, project: Project) -> None:
         outside = project.root.parent / "outside"
         main = f"""
 import sys; sys.path.append({str(outside)!r})
@@ -168,7 +178,7 @@ def last(input, ctx): ...
         workflow = project.objects("main.py", image="shop:1")[0]
         assert functions(workflow)[-1] == "main:last"
 
-    def test_not_in_an_installed_package(self, project: Project) -> None:
+    def test_a_function_in_an_installed_package_is_not_shipped(self, project: Project) -> None:
         main = f"""
 import sys, sysconfig
 sysconfig.get_paths = lambda *_: dict.fromkeys(("purelib", "platlib", "stdlib"), sys.path[0])
@@ -181,19 +191,19 @@ from flows import orders
 
 
 class TestImages:
-    def test_of_the_environment_stands_for_the_source(self, project: Project) -> None:
+    def test_an_image_of_the_environment_replaces_the_source(self, project: Project) -> None:
         project.write(**{"orders.py": SCRIPT + PRINT})
         [workflow] = project.objects("orders.py", image="shop:1")
         assert workflow["spec"]["image"] == "shop:1"
         assert "source" not in workflow["spec"]
 
-    def test_of_each_task_stands_for_the_source(self, project: Project) -> None:
+    def test_an_image_of_each_task_replaces_the_source(self, project: Project) -> None:
         script = SCRIPT.replace("orders.task(", "orders.task(image='shop:2', ")
         project.write(**{"orders.py": script + PRINT})
         [workflow] = project.objects("orders.py")
         assert [task["image"] for task in workflow["spec"]["tasks"]] == ["shop:2", "shop:2"]
 
-    def test_of_one_task_does_not(self, project: Project) -> None:
+    def test_an_image_of_one_task_does_not_replace_the_source(self, project: Project) -> None:
         script = SCRIPT.replace("orders.task()", "orders.task(image='shop:2')")
         project.write(**{"orders.py": script + PRINT})
         shipped, workflow = project.objects("orders.py")
@@ -207,7 +217,7 @@ def contents(packed: bytes) -> Iterable[tuple[str, bytes]]:
 
 
 class TestTree:
-    def test_holds_what_belongs_to_the_source(self, project: Project) -> None:
+    def test_the_tree_holds_what_belongs_to_the_source(self, project: Project) -> None:
         project.write(
             **{
                 "a.py": "a",
@@ -229,7 +239,7 @@ class TestTree:
             "pkg/b.py": b"b",
         }
 
-    def test_arrives_as_it_is(self, project: Project, tmp_path: Path) -> None:
+    def test_the_tree_arrives_as_it_is(self, project: Project, tmp_path: Path) -> None:
         root = project.root
         project.write(**{"data/a.txt": "a", "bin/tool": "#!/bin/sh\n", "orders.py": ""})
         (root / "bin/tool").chmod(0o755)
@@ -252,19 +262,21 @@ class TestTree:
         assert project.run("-c", textwrap.dedent(script)) == ""
 
     @pytest.mark.parametrize("target", ["../outside", "/etc", "data/../../outside"])
-    def test_refuses_links_that_lead_out_of_it(self, project: Project, target: str) -> None:
+    def test_the_tree_refuses_links_that_lead_out_of_it(
+        self, project: Project, target: str
+    ) -> None:
         (project.root.parent / "outside").mkdir()
         (project.root / "data").mkdir()
         (project.root / "link").symlink_to(target)
         with pytest.raises(ValueError, match=r"the link link leads out of it, to /"):
             zip_tree(project.root)
 
-    def test_refuses_names_that_are_not_utf_8(self, project: Project) -> None:
+    def test_the_tree_refuses_names_that_are_not_utf_8(self, project: Project) -> None:
         Path(os.fsdecode(os.fsencode(project.root) + b"/caf\xe9.txt")).touch()
         with pytest.raises(ValueError, match=r"the file 'caf\\udce9.txt' is not UTF-8: rename it"):
             zip_tree(project.root)
 
-    def test_has_the_same_bytes_whenever_the_files_are_the_same(self, project: Project) -> None:
+    def test_the_same_files_make_the_same_bytes(self, project: Project) -> None:
         project.write(**{"b.py": "b", "a.py": "a"})
         first = source_config_map(project.root)
         os.utime(project.root / "a.py", (0, 0))
@@ -273,7 +285,7 @@ class TestTree:
         project.write(**{"b.py": "c"})
         assert source_config_map(project.root)["metadata"]["name"] != first["metadata"]["name"]
 
-    def test_is_an_immutable_config_map(self, project: Project) -> None:
+    def test_the_tree_is_an_immutable_config_map(self, project: Project) -> None:
         project.write(**{"a.py": "a"})
         config_map = source_config_map(project.root)
         assert config_map["immutable"] is True
@@ -281,7 +293,7 @@ class TestTree:
         assert len(config_map["metadata"]["name"]) == 20
         assert config_map["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "podhatch"}
 
-    def test_that_is_too_large_names_the_largest_files(self, project: Project) -> None:
+    def test_a_tree_that_is_too_large_names_the_largest_files(self, project: Project) -> None:
         for number, size in enumerate([400_000, 300_000, 500_000, 10]):
             (project.root / f"{number}.bin").write_bytes(os.urandom(size))
         with pytest.raises(
@@ -292,7 +304,7 @@ class TestTree:
         assert "has 1,200," in str(error.value)
         assert "build an image and pass image=" in str(error.value)
 
-    def test_that_is_huge_is_not_read(
+    def test_a_huge_tree_is_not_read(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(source, "MAX_TREE_BYTES", 10)

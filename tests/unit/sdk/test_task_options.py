@@ -28,7 +28,7 @@ def orders(hatchet: Hatchet) -> Workflow[Any]:
 
 
 class TestRetries:
-    def test_are_written_out(self, orders: Workflow[Any]) -> None:
+    def test_the_retries_of_a_task_are_written_out(self, orders: Workflow[Any]) -> None:
         orders.task(
             "ship", retries=3, backoff_factor=2.5, backoff_max_seconds=60, backoff_jitter=0.5
         )(work)
@@ -36,7 +36,7 @@ class TestRetries:
         assert (task["retries"], task["backoffFactor"]) == (3, 2.5)
         assert (task["backoffMaxSeconds"], task["backoffJitter"]) == (60, 0.5)
 
-    def test_of_a_standalone(self, hatchet: Hatchet) -> None:
+    def test_the_retries_of_a_standalone_are_its_tasks(self, hatchet: Hatchet) -> None:
         ship = hatchet.task("ship", retries=3, image="shop:1")(work)
         assert spec_of(ship.workflow)["tasks"][0]["retries"] == 3
 
@@ -55,7 +55,7 @@ class TestRetries:
             ("backoff_jitter", float("nan"), "a number from 0 to 1"),
         ],
     )
-    def test_out_of_range(
+    def test_a_retry_option_out_of_range_is_refused(
         self, orders: Workflow[Any], option: str, value: object, range_: str
     ) -> None:
         options: Any = {option: value}
@@ -64,7 +64,7 @@ class TestRetries:
 
 
 class TestDefaults:
-    def test_hold_where_the_task_says_nothing(self, hatchet: Hatchet) -> None:
+    def test_a_default_holds_where_the_task_says_nothing(self, hatchet: Hatchet) -> None:
         defaults = TaskDefaults(execution_timeout="5m", retries=4, backoff_factor=2)
         orders = hatchet.workflow("orders", task_defaults=defaults)
         plain = orders.task("plain")(work).settings
@@ -74,19 +74,19 @@ class TestDefaults:
         assert (own.execution_timeout_seconds, own.retries, own.backoff_factor) == (60, 0, 2)
         assert orders.on_failure_task("undo")(work).settings.retries == 4
 
-    def test_are_checked_like_options(self, hatchet: Hatchet) -> None:
+    def test_a_default_is_checked_like_an_option(self, hatchet: Hatchet) -> None:
         orders = hatchet.workflow("orders", task_defaults=TaskDefaults(retries=200))
         message = refusal(lambda: orders.task("ship")(work))
         assert message.startswith("workflow 'orders', task 'ship': retries: 200 is not")
 
-    def test_are_none_of_a_standalones_options(self, hatchet: Hatchet) -> None:
+    def test_a_standalone_has_no_defaults_for_tasks(self, hatchet: Hatchet) -> None:
         options: Any = {"task_defaults": TaskDefaults()}
         message = refusal(lambda: hatchet.task("ship", **options)(work), TypeError)
         assert "there is no option 'task_defaults'" in message
 
 
 class TestPods:
-    def test_of_workflow_and_task(self, hatchet: Hatchet) -> None:
+    def test_a_workflow_and_a_task_have_pod_settings(self, hatchet: Hatchet) -> None:
         orders = hatchet.workflow(
             "orders",
             image="shop:1",
@@ -131,7 +131,9 @@ class TestPods:
             "podTemplate": {"spec": {"hostNetwork": True}},
         }
 
-    def test_of_a_standalone_belongs_to_its_workflow(self, hatchet: Hatchet) -> None:
+    def test_the_pod_settings_of_a_standalone_belong_to_its_workflow(
+        self, hatchet: Hatchet
+    ) -> None:
         ship = hatchet.task("ship", pod=Pod(suspend=True), image="shop:1")(work)
         assert spec_of(ship.workflow)["pod"] == {"suspend": True}
 
@@ -152,14 +154,16 @@ class TestPods:
     @pytest.mark.parametrize(
         ("option", "value"), [("sticky", "Hard"), ("ttl_seconds_after_finished", -1)]
     )
-    def test_option_of_the_workflow(self, hatchet: Hatchet, option: str, value: object) -> None:
+    def test_a_bad_pod_option_of_a_workflow_is_refused(
+        self, hatchet: Hatchet, option: str, value: object
+    ) -> None:
         options: Any = {option: value}
         message = refusal(lambda: hatchet.workflow("orders", **options))
         assert message.startswith(f"workflow 'orders': {option}: {value!r} is n")
 
 
 class TestHooks:
-    def test_are_written_out_and_found_by_pods(self, orders: Workflow[Any]) -> None:
+    def test_hooks_are_written_out_and_found_by_pods(self, orders: Workflow[Any]) -> None:
         orders.task("ship")(work)
         undo = orders.on_failure_task(retries=2, execution_timeout="5s")(work)
         tell = orders.on_success_task("Tell")(work)
@@ -174,7 +178,7 @@ class TestHooks:
         assert [task["name"] for task in spec["tasks"]] == ["ship"]
         assert find_task("orders", "tell-on-success") is tell
 
-    def test_second_one_is_refused(self, orders: Workflow[Any]) -> None:
+    def test_a_second_hook_is_refused(self, orders: Workflow[Any]) -> None:
         orders.on_failure_task("undo")(work)
         orders.on_success_task("tell")(work)
         assert refusal(lambda: orders.on_failure_task("again")(work)) == (
@@ -182,12 +186,12 @@ class TestHooks:
         )
         assert "tell-on-success" in refusal(lambda: orders.on_success_task("again")(work))
 
-    def test_name_that_a_task_has(self, orders: Workflow[Any]) -> None:
+    def test_a_hook_needs_a_name_of_its_own(self, orders: Workflow[Any]) -> None:
         orders.task("undo-on-failure")(work)
         message = refusal(lambda: orders.on_failure_task("undo")(work))
         assert message.startswith("workflow 'orders', task 'undo-on-failure': name: the workflow")
 
-    def test_has_no_parents_and_no_conditions(self, orders: Workflow[Any]) -> None:
+    def test_a_hook_has_no_parents_and_no_conditions(self, orders: Workflow[Any]) -> None:
         options: Any = {"wait_for": []}
         message = refusal(lambda: orders.on_failure_task("undo", **options)(work), TypeError)
         assert message.endswith("there is no option 'wait_for'")

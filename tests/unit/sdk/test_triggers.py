@@ -59,7 +59,7 @@ def orders(hatchet: Hatchet) -> Workflow[Order]:
 
 
 class TestDefinition:
-    def test_is_written_out(self, hatchet: Hatchet) -> None:
+    def test_the_triggers_of_a_workflow_are_written_out(self, hatchet: Hatchet) -> None:
         orders = hatchet.workflow(
             "orders",
             input_validator=Order,
@@ -82,7 +82,7 @@ class TestDefinition:
         assert spec["defaultAdditionalMetadata"] == {"team": "shop"}
         assert spec["defaultPriority"] == 3
 
-    def test_of_a_standalone(self, hatchet: Hatchet) -> None:
+    def test_a_standalone_has_the_triggers_of_its_workflow(self, hatchet: Hatchet) -> None:
         alone = hatchet.task("alone", image="shop:1", on_events=["paid"], default_priority=1)(work)
         assert spec_of(alone.workflow)["onEvents"] == ["paid"]
         assert spec_of(alone.workflow)["defaultPriority"] == 1
@@ -110,11 +110,13 @@ class TestDefinition:
         assert message.startswith(f"workflow 'orders': {words}")
 
     @pytest.mark.parametrize("option", ["concurrency", "idempotency", "rate_limits"])
-    def test_what_is_not_there_yet_is_no_option(self, hatchet: Hatchet, option: str) -> None:
+    def test_an_option_that_is_not_implemented_is_refused(
+        self, hatchet: Hatchet, option: str
+    ) -> None:
         options: Any = {option: None}
         assert "there is no option" in refusal(lambda: hatchet.workflow("o", **options), TypeError)
 
-    def test_input_of_crons_must_fit(self, hatchet: Hatchet) -> None:
+    def test_the_input_of_crons_must_fit(self, hatchet: Hatchet) -> None:
         def define(**options: Any) -> Workflow[Any]:
             orders = hatchet.workflow(
                 "orders", input_validator=Order, image="shop:1", on_crons=["@daily"], **options
@@ -125,7 +127,7 @@ class TestDefinition:
         assert "workflow 'orders': cron_input: " in refusal(define(cron_input={"id": "x"}).to_yaml)
         assert "id: Field required" in refusal(define().to_yaml)
 
-    def test_filters_must_be_cel(self, hatchet: Hatchet) -> None:
+    def test_a_default_filter_must_be_cel(self, hatchet: Hatchet) -> None:
         filters = [DefaultFilter("event_key == payload.x", "eu"), DefaultFilter("input.n >", "eu")]
         orders = hatchet.workflow("orders", image="shop:1", default_filters=filters)
         orders.task("charge")(work)
@@ -143,7 +145,7 @@ class TestDefinition:
 
 
 class TestAddTask:
-    def test_copies_a_standalone(self, hatchet: Hatchet) -> None:
+    def test_add_task_copies_a_standalone(self, hatchet: Hatchet) -> None:
         alone = hatchet.task("alone", retries=3, image="shop:2", execution_timeout="5s")(work)
         orders = hatchet.workflow("orders", image="shop:1")
         copied = orders.add_task(alone)
@@ -153,7 +155,7 @@ class TestAddTask:
         assert task["executionTimeoutSeconds"] == 5
         assert alone.task.workflow is alone.workflow
 
-    def test_is_refused_twice_and_of_a_stub(self, hatchet: Hatchet) -> None:
+    def test_add_task_is_refused_twice_and_of_a_stub(self, hatchet: Hatchet) -> None:
         alone = hatchet.task("alone")(work)
         orders = hatchet.workflow("orders")
         orders.add_task(alone)
@@ -166,7 +168,7 @@ class TestAddTask:
 
 
 class TestHatchet:
-    def test_config_names_the_namespace(self) -> None:
+    def test_the_config_names_the_namespace(self) -> None:
         config = ClientConfig(namespace="shop", token="ey", logger=logging.getLogger("x"))
         hatchet = Hatchet(config=config, debug=True)
         assert hatchet.namespace == "shop"
@@ -174,7 +176,7 @@ class TestHatchet:
         assert Hatchet("other", config=config).namespace == "other"
         assert Hatchet().namespace is None
 
-    def test_knows_what_is_defined(self, hatchet: Hatchet) -> None:
+    def test_a_hatchet_knows_what_is_defined(self, hatchet: Hatchet) -> None:
         orders = hatchet.workflow("orders")
         alone = hatchet.task("alone")(work)
         hatchet.stubs.workflow(name="far")
@@ -182,24 +184,30 @@ class TestHatchet:
 
 
 class TestRun:
-    def test_defaults_of_the_workflow(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_run_has_the_defaults_of_its_workflow(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         orders.run_no_wait(Order(id=7), additional_metadata={"by": "me"}, priority=Priority.HIGH)
         spec = stage.run["spec"]
         assert spec["additionalMetadata"] == {"team": "shop", "by": "me"}
         assert spec["priority"] == 3
         assert stage.run["metadata"]["labels"]["podhatch.dev/client"]
 
-    def test_what_has_no_meaning_is_taken(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_an_option_without_a_meaning_here_is_accepted(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         orders.run_no_wait(
             Order(id=7), None, sticky=True, desired_worker_id="w", desired_worker_labels={"a": 1}
         )
         assert "priority" not in stage.run["spec"]
 
-    def test_wait_for_result_false(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_run_without_waiting_returns_a_reference(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         reference = orders.run(Order(id=7), wait_for_result=False)
         assert reference.workflow_run_id == stage.run["metadata"]["name"]
 
-    def test_result_by_name(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_result_is_read_by_the_runs_name(self, stage: Stage, orders: Workflow[Order]) -> None:
         stage.outputs(charge="7")
         reference = orders.run_no_wait(Order(id=7))
         assert orders.get_result(str(reference)) == {"charge": 7}
@@ -208,7 +216,9 @@ class TestRun:
 
 
 class TestSchedule:
-    def test_is_a_run_that_starts_later(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_schedule_is_a_run_that_starts_later(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
         at = datetime(2030, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2)))
         version = orders.schedule(at, Order(id=7), starting_deadline="90s", priority=1)
         spec = stage.run["spec"]
@@ -220,7 +230,7 @@ class TestSchedule:
         assert scheduled.trigger_at == at
         assert version.id == "orders"
 
-    async def test_naive_time_is_utc_with_a_warning(
+    async def test_a_naive_time_is_utc_with_a_warning(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         with pytest.warns(UserWarning, match="no time zone") as warned:
@@ -228,7 +238,7 @@ class TestSchedule:
         assert warned[0].filename == __file__
         assert stage.run["spec"]["startAt"] == "2030-01-02T00:00:00.000000Z"
 
-    def test_input_must_fit(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_the_input_of_a_schedule_must_fit(self, stage: Stage, orders: Workflow[Order]) -> None:
         with pytest.raises(InvalidRun):
             orders.schedule(datetime.now(UTC), {"id": "x"})
         message = refusal(lambda: orders.schedule(LATER, Order(id=7), starting_deadline="0"))
@@ -244,7 +254,7 @@ class TestSchedule:
 
 
 class TestCron:
-    def test_is_created(self, stage: Stage, orders: Workflow[Order]) -> None:
+    def test_a_cron_is_created_as_described(self, stage: Stage, orders: Workflow[Order]) -> None:
         cron = orders.create_cron(
             "nightly",
             "0 3 * * *",
@@ -270,7 +280,7 @@ class TestCron:
         assert cron.metadata.id == stored["metadata"]["name"]
         assert stage.workflow["metadata"]["name"] == "orders"
 
-    def test_its_deadline_is_spelt_one_way_or_the_other(
+    def test_the_deadline_of_a_cron_has_two_spellings(
         self, stage: Stage, hatchet: Hatchet, orders: Workflow[Order]
     ) -> None:
         both: list[dict[str, Any]] = [
@@ -292,7 +302,7 @@ class TestCron:
         message = refusal(lambda: hatchet.cron.create("orders", "c", "@daily", {}, **wrong))
         assert message.startswith("cron 'c': starting_deadline: 60 is no duration")
 
-    async def test_what_cannot_be_creates_nothing(
+    async def test_an_invalid_cron_creates_nothing(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
         with pytest.raises(ValueError, match="six fields, and seconds are not supported"):
@@ -306,7 +316,7 @@ class TestCron:
 
 
 class TestStubs:
-    def test_run_publishes_nothing(self, stage: Stage, hatchet: Hatchet) -> None:
+    def test_the_run_of_a_stub_publishes_nothing(self, stage: Stage, hatchet: Hatchet) -> None:
         far = hatchet.stubs.workflow(
             name="Far Away", input_validator=Order, default_additional_metadata={"by": "stub"}
         )
@@ -317,7 +327,9 @@ class TestStubs:
         assert stage.run["spec"]["additionalMetadata"] == {"by": "stub"}
         assert "annotations" not in stage.run["metadata"]
 
-    def test_task_returns_what_it_declares(self, stage: Stage, hatchet: Hatchet) -> None:
+    def test_a_stub_of_a_task_returns_what_it_declares(
+        self, stage: Stage, hatchet: Hatchet
+    ) -> None:
         far = hatchet.stubs.task(name="far", input_validator=Order, output_validator=Order)
         stage.outputs(any_name='{"id": 8}')
         assert far.run(Order(id=7)) == Order(id=8)
@@ -325,7 +337,7 @@ class TestStubs:
         with pytest.raises(IllegalTaskOutputError):
             far.run(Order(id=7))
 
-    def test_takes_no_task(self, hatchet: Hatchet) -> None:
+    def test_a_stub_takes_no_task(self, hatchet: Hatchet) -> None:
         far = hatchet.stubs.workflow(name="far")
         assert "is a stub, whose code is elsewhere" in refusal(lambda: far.task("a")(work))
 
@@ -343,7 +355,7 @@ class TestPublishing:
         orders.run_no_wait(Order(id=7))
         assert stage.cluster.requests == {"create WorkflowRun": 1}
 
-    def test_flaw_of_another_is_a_warning(
+    def test_a_flaw_in_another_workflow_is_a_warning(
         self,
         stage: Stage,
         hatchet: Hatchet,
@@ -358,7 +370,7 @@ class TestPublishing:
         with pytest.raises(ValueError, match="cron_input"):
             flawed.run_no_wait(Order(id=7))
 
-    def test_refusal_of_another_is_a_warning(
+    def test_a_refusal_of_another_workflow_is_a_warning(
         self,
         stage: Stage,
         hatchet: Hatchet,

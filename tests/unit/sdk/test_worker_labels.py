@@ -24,7 +24,7 @@ GREATER = WorkerLabelComparator.GREATER_THAN
         DesiredWorkerLabel(key="memory", value="64", comparator=GREATER),
     ],
 )
-def test_label(label: DesiredWorkerLabel) -> None:
+def test_a_label_that_nodes_may_have_is_kept(label: DesiredWorkerLabel) -> None:
     assert labels_of([label]) == (label,)
 
 
@@ -49,11 +49,11 @@ def test_label(label: DesiredWorkerLabel) -> None:
         ),
     ],
 )
-def test_label_that_matches_no_node(label: DesiredWorkerLabel, problem: str) -> None:
+def test_a_label_that_matches_no_node_is_refused(label: DesiredWorkerLabel, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         labels_of([label])
 
 
-def test_key_of_a_label_twice() -> None:
+def test_a_label_may_not_have_two_keys() -> None:
     with pytest.raises(ValueError, match="label 'a': its own key says 'b'"):
         labels_of({"a": DesiredWorkerLabel(key="b", value="x")})

@@ -71,7 +71,7 @@ def health(port: int, path: str = "/health") -> tuple[int, object]:
         connection.close()
 
 
-def test_it_publishes_and_answers_until_it_is_stopped(
+def test_a_worker_publishes_and_answers_until_it_is_stopped(
     hatchet: Hatchet, stage: Stage, port: int, greet: Standalone[EmptyModel, str]
 ):
     worker = hatchet.worker("w", slots=4, labels={"gpu": 1}, workflows=[greet])
@@ -86,7 +86,7 @@ def test_it_publishes_and_answers_until_it_is_stopped(
         health(port)
 
 
-def test_it_is_not_well_before_its_workflows_are_registered(
+def test_a_worker_is_not_healthy_before_its_workflows_are_registered(
     hatchet: Hatchet,
     stage: Stage,
     port: int,
@@ -110,7 +110,7 @@ def test_it_is_not_well_before_its_workflows_are_registered(
         eventually(lambda: health(port)[0] == 200, 10, "the worker to be registered")
 
 
-def test_what_is_no_workflow_is_refused(hatchet: Hatchet):
+def test_a_value_that_is_not_a_workflow_is_refused(hatchet: Hatchet):
     with pytest.raises(TypeError, match="worker 'w': workflows: 7 is neither a workflow nor"):
         hatchet.worker("w", workflows=[7])  # type: ignore[list-item]
 
@@ -132,7 +132,7 @@ def plain() -> Generator[int]:
         (pool, "pool is called with nothing: missing a required argument: 'size'"),
     ],
 )
-def test_what_is_no_lifespan_is_refused(hatchet: Hatchet, lifespan: Any, words: str):
+def test_a_value_that_is_not_a_lifespan_is_refused(hatchet: Hatchet, lifespan: Any, words: str):
     with pytest.raises(ValueError, match=f"worker 'w': lifespan: {words}"):
         hatchet.worker("w", lifespan=lifespan)
 
@@ -145,14 +145,14 @@ def test_a_workflow_without_a_list_is_refused(hatchet: Hatchet, greet: Standalon
         hatchet.worker("w", workflows=workflows)
 
 
-def test_without_a_workflow_or_a_task_it_does_not_start(hatchet: Hatchet):
+def test_a_worker_without_a_workflow_or_a_task_does_not_start(hatchet: Hatchet):
     with pytest.raises(ValueError, match="worker 'w': workflows: there is none"):
         hatchet.worker("w").start()
     with pytest.raises(ValueError, match="workflow 'empty' has no task"):
         hatchet.worker("w", workflows=[hatchet.workflow("empty")]).start()
 
 
-async def test_it_does_not_block_an_event_loop(
+async def test_a_worker_does_not_block_an_event_loop(
     hatchet: Hatchet, greet: Standalone[EmptyModel, str]
 ):
     with pytest.raises(LoopAlreadyRunningError, match="an event loop runs in this thread"):
@@ -182,7 +182,7 @@ def test_the_port_comes_from_the_code_or_a_variable(monkeypatch: pytest.MonkeyPa
         configured(HealthcheckConfig())
 
 
-def test_it_tells_nothing_where_it_is_not_to(stage: Stage, port: int):
+def test_a_worker_has_no_port_where_it_is_turned_off(stage: Stage, port: int):
     hatchet = Hatchet(config=ClientConfig(healthcheck=HealthcheckConfig(enabled=False)))
     workflow = hatchet.workflow("quiet")
     workflow.task(name="t")(greeting)
@@ -193,7 +193,7 @@ def test_it_tells_nothing_where_it_is_not_to(stage: Stage, port: int):
             health(port)
 
 
-def test_what_was_deleted_is_published_again(
+def test_a_deleted_workflow_is_published_again(
     hatchet: Hatchet,
     stage: Stage,
     port: int,

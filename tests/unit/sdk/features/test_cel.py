@@ -15,7 +15,7 @@ from podhatch.features.cel import CELFailure, CELSuccess
         ("additional_metadata.by == 'Ada' && event_key == 'paid'", True),
     ],
 )
-def test_true_or_false(hatchet: Hatchet, expression: str, output: bool) -> None:
+def test_an_expression_is_true_or_false(hatchet: Hatchet, expression: str, output: bool) -> None:
     tried = hatchet.cel.debug(expression, {"id": 7}, {"by": "Ada"}, {"least": 5}, event_key="paid")
     assert tried.result == CELSuccess(output)
 
@@ -29,21 +29,23 @@ def test_true_or_false(hatchet: Hatchet, expression: str, output: bool) -> None:
         ("input.id", "is neither true nor false: it gives 7"),
     ],
 )
-async def test_neither(hatchet: Hatchet, expression: str, words: str) -> None:
+async def test_an_expression_that_fails_says_why(
+    hatchet: Hatchet, expression: str, words: str
+) -> None:
     failure = (await hatchet.cel.aio_debug(expression, {"id": 7})).result
     assert isinstance(failure, CELFailure)
     assert words in failure.error
     assert "\n" not in failure.error
 
 
-def test_an_expression_that_looks_at_too_much(hatchet: Hatchet) -> None:
+def test_an_expression_that_looks_at_too_much_is_stopped(hatchet: Hatchet) -> None:
     many = {"n": list(range(10_000))}
     failure = hatchet.cel.debug("input.n.all(each, each >= 0)", many).result
     assert isinstance(failure, CELFailure)
     assert failure.error.endswith("it may look at 9,999 elements in all")
 
 
-def test_without_the_library(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named(hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
     monkeypatch.delitem(sys.modules, "podhatch.core.expressions.cel", raising=False)
     with pytest.raises(PodhatchError, match=r"pip install 'podhatch\[local\]'"):

@@ -129,7 +129,7 @@ def test_no_ids_are_no_runs(hatchet: Hatchet) -> None:
         BulkCancelReplayOpts(ids=[], filters=RunFilter(AN_HOUR_AGO))
 
 
-def test_lists_may_be_generators(hatchet: Hatchet) -> None:
+def test_a_list_option_may_be_a_generator(hatchet: Hatchet) -> None:
     def given(*values: str) -> Any:
         return (value for value in values)
 

@@ -50,7 +50,7 @@ async def is_waiting(stage: Stage, result: "asyncio.Task[Any]") -> bool:
 
 
 class TestCancel:
-    def test_sets_what_is_desired(
+    def test_cancelling_sets_the_desired_state(
         self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]
     ) -> None:
         reference = orders.run_no_wait()
@@ -58,7 +58,7 @@ class TestCancel:
         assert stage.run["spec"]["desiredState"] == "Cancelled"
         assert stage.cluster.requests["patch WorkflowRun"] == 1
 
-    async def test_result_says_so(
+    async def test_the_result_of_a_cancelled_run_says_so(
         self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]
     ) -> None:
         reference = await orders.aio_run_no_wait()
@@ -68,14 +68,14 @@ class TestCancel:
             await reference.aio_result()
 
     @pytest.mark.usefixtures("stage")
-    def test_of_a_run_that_is_not_there(self, hatchet: Hatchet) -> None:
+    def test_cancelling_a_missing_run_is_an_error(self, hatchet: Hatchet) -> None:
         for act in (hatchet.runs.cancel, hatchet.runs.replay, hatchet.runs.get):
             with pytest.raises(RequestRefused, match="there is no WorkflowRun 'no-such' in"):
                 act("no-such")
 
 
 class TestReplay:
-    async def test_result_is_the_new_one(
+    async def test_the_result_after_a_replay_is_the_new_one(
         self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]
     ) -> None:
         stage.statuses = lambda _: [ended("1")]
@@ -90,7 +90,7 @@ class TestReplay:
         assert await result == {"charge": 2}
         assert await replayed.aio_result() == {"charge": 2}
 
-    async def test_revives_a_cancelled_run(
+    async def test_a_replay_restarts_a_cancelled_run(
         self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]
     ) -> None:
         stage.statuses = lambda _: [{"phase": "Cancelled"}]
@@ -106,7 +106,7 @@ class TestReplay:
         await write(stage, reference, ended("2", replays=1))
         assert await result == {"charge": 2}
 
-    async def test_cancelled_before_it_began(
+    async def test_a_replay_may_be_cancelled_before_it_begins(
         self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]
     ) -> None:
         stage.statuses = lambda _: [{"phase": "Cancelled"}]
@@ -118,13 +118,15 @@ class TestReplay:
         with pytest.raises(RunCancelled):
             await reference.aio_result()
 
-    def test_counts_on(self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]) -> None:
+    def test_each_replay_raises_the_count(
+        self, stage: Stage, hatchet: Hatchet, orders: Workflow[EmptyModel]
+    ) -> None:
         reference = orders.run_no_wait()
         for count in (1, 2):
             hatchet.runs.replay(reference)
             assert stage.run["spec"]["replay"]["count"] == count
 
-    def test_two_at_once_count_twice(
+    def test_two_replays_at_once_count_twice(
         self,
         stage: Stage,
         hatchet: Hatchet,
@@ -143,7 +145,7 @@ class TestReplay:
         hatchet.runs.replay(reference)
         assert stage.run["spec"]["replay"]["count"] == 2
 
-    def test_gives_up_where_others_always_come_first(
+    def test_a_replay_gives_up_where_others_always_come_first(
         self,
         stage: Stage,
         hatchet: Hatchet,

@@ -16,7 +16,7 @@ class Paid(BaseModel):
     sum: float
 
 
-async def test_event_is_created_and_seen_now(stage: Stage, hatchet: Hatchet) -> None:
+async def test_an_event_is_created_and_seen_now(stage: Stage, hatchet: Hatchet) -> None:
     before = datetime.now(UTC)
     pushed = hatchet.event.push("Order paid", Paid(sum=7), scope="eu")
     await hatchet.event.aio_push("Order paid", {"sum": 8})
@@ -76,7 +76,7 @@ def test_the_event_of_a_task_names_its_job(stage: Stage, hatchet: Hatchet) -> No
         ("paid", {"text": "x" * 262_144}, "it has 262,155 bytes as JSON, 262,144 are allowed"),
     ],
 )
-def test_event_that_cannot_be(
+def test_an_invalid_event_is_refused(
     stage: Stage, hatchet: Hatchet, key: str, payload: Any, words: str
 ) -> None:
     with pytest.raises(ValueError, match="event") as refusal:
@@ -86,7 +86,9 @@ def test_event_that_cannot_be(
 
 
 @pytest.mark.parametrize("metadata", ["abc", ["abc"], {1: 2}])
-def test_metadata_that_cannot_be(stage: Stage, hatchet: Hatchet, metadata: Any) -> None:
+def test_invalid_metadata_of_an_event_is_refused(
+    stage: Stage, hatchet: Hatchet, metadata: Any
+) -> None:
     with pytest.raises(ValueError, match="event 'paid': additional_metadata: "):
         hatchet.event.push("paid", {}, additional_metadata=metadata)
     with pytest.raises(ValueError, match="event 'paid': additional_metadata: "):

@@ -27,7 +27,7 @@ def carried(stage: Stage, kind: str) -> Any:
     return created["spec"]["additionalMetadata"]
 
 
-def test_of_a_run(stage: Stage, hatchet: Hatchet) -> None:
+def test_a_run_carries_its_metadata(stage: Stage, hatchet: Hatchet) -> None:
     hatchet.runs.create(NAME, {}, GIVEN)
     assert carried(stage, "WorkflowRun") == CARRIED
     assert len(hatchet.runs.list(additional_metadata={"n": 7}).rows) == 1
@@ -36,25 +36,25 @@ def test_of_a_run(stage: Stage, hatchet: Hatchet) -> None:
     assert RunFilter(since=since, additional_metadata=GIVEN).additional_metadata == GIVEN
 
 
-def test_of_a_definition(hatchet: Hatchet) -> None:
+def test_a_definition_carries_its_metadata(hatchet: Hatchet) -> None:
     settings = hatchet.workflow("shop", default_additional_metadata=GIVEN).settings
     assert settings.default_additional_metadata == CARRIED
 
 
-def test_of_a_schedule(stage: Stage, hatchet: Hatchet) -> None:
+def test_a_schedule_carries_its_metadata(stage: Stage, hatchet: Hatchet) -> None:
     hatchet.scheduled.create(NAME, LATER, {}, additional_metadata=GIVEN)
     assert carried(stage, "WorkflowRun") == CARRIED
     assert len(hatchet.scheduled.list(additional_metadata=GIVEN).rows) == 1
     assert hatchet.scheduled.list(additional_metadata={"n": 8}).rows == []
 
 
-def test_of_a_cron(stage: Stage, hatchet: Hatchet) -> None:
+def test_a_cron_carries_its_metadata(stage: Stage, hatchet: Hatchet) -> None:
     hatchet.cron.create(NAME, "daily", "0 9 * * *", {}, additional_metadata=GIVEN)
     assert carried(stage, "CronWorkflow") == CARRIED
     assert len(hatchet.cron.list(additional_metadata={"hot": True}).rows) == 1
 
 
-def test_of_an_event(stage: Stage, hatchet: Hatchet) -> None:
+def test_an_event_carries_its_metadata(stage: Stage, hatchet: Hatchet) -> None:
     hatchet.event.push("paid", {}, additional_metadata=GIVEN)
     assert carried(stage, "WorkflowEvent") == CARRIED
     assert len(hatchet.event.list(additional_metadata={"tags": ["a"]}).rows) == 1

@@ -101,7 +101,7 @@ def test_a_declared_cron_is_its_workflows(stage: Stage, hatchet: Hatchet) -> Non
         ("@daily", {"starting_deadline_seconds": -1}, "starting_deadline_seconds: "),
     ],
 )
-def test_crons_that_cannot_be(
+def test_an_invalid_cron_is_refused(
     stage: Stage, hatchet: Hatchet, expression: str, fields: JsonObject, words: str
 ) -> None:
     arguments: JsonObject = {"input": {}, **fields}
@@ -110,7 +110,7 @@ def test_crons_that_cannot_be(
     assert stage.cluster.objects("CronWorkflow") == []
 
 
-def test_runs_and_filters_that_cannot_be(hatchet: Hatchet) -> None:
+def test_invalid_runs_and_filters_are_refused(hatchet: Hatchet) -> None:
     with pytest.raises(InvalidRun, match="workflow 'flow': input: it is not a JSON object"):
         hatchet.runs.create("flow", [1])  # pyright: ignore[reportArgumentType]
     with pytest.raises(InvalidRun, match="workflow 'flow': additional_metadata"):

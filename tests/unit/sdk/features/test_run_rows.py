@@ -78,7 +78,7 @@ def test_a_run_of_one_task_is_that_task(hatchet: Hatchet, put: Put) -> None:
     assert details.object.spec.workflow == "flow"
 
 
-def test_events_of_tasks_are_told_again(hatchet: Hatchet, put: Put) -> None:
+def test_events_of_tasks_are_listed_with_the_run(hatchet: Hatchet, put: Put) -> None:
     put("one", "Failed", RETRIED)
     events = hatchet.runs.get("one").task_events
     assert [(each.event_type.value, each.attempt) for each in events] == [
@@ -141,7 +141,7 @@ def test_a_cancelled_task_has_a_reason_and_no_error(hatchet: Hatchet, put: Put) 
     assert hatchet.runs.get_task_run("many/b").error_message == "the task cancelled itself"
 
 
-def test_lists_of_tasks(hatchet: Hatchet, put: Put) -> None:
+def test_a_list_of_tasks_can_be_filtered(hatchet: Hatchet, put: Put) -> None:
     put("one", "Failed", task("a", "Failed", node="n1"), task("b", "Succeeded", node="n2"))
     put("two", "Running", task("a", "Succeeded", node="n2"), task("b", "Running", node="n2"))
 
@@ -188,14 +188,16 @@ def test_long_outputs_are_read_where_they_are(hatchet: Hatchet, stage: Stage, pu
 
 
 class TestMany:
-    def test_cancel_by_ids(self, hatchet: Hatchet, stage: Stage, put: Put) -> None:
+    def test_many_runs_are_cancelled_by_their_ids(
+        self, hatchet: Hatchet, stage: Stage, put: Put
+    ) -> None:
         put("one", "Running")
         put("two", "Running")
         assert hatchet.runs.bulk_cancel(BulkCancelReplayOpts(ids=["two"])) == ["two"]
         desired = [run["spec"].get("desiredState") for run in stage.cluster.objects("WorkflowRun")]
         assert desired == [None, "Cancelled"]
 
-    def test_cancel_what_a_filter_means_and_has_not_ended(self, hatchet: Hatchet, put: Put) -> None:
+    def test_a_filter_cancels_runs_that_have_not_ended(self, hatchet: Hatchet, put: Put) -> None:
         put("one", "Running")
         put("two", "Succeeded")
         put("three", "Running", workflow="other")
@@ -204,7 +206,7 @@ class TestMany:
         ended = RunFilter(meant.since, statuses=[RunStatus.COMPLETED])
         assert hatchet.runs.bulk_cancel(BulkCancelReplayOpts(filters=ended)) == []
 
-    def test_replay_in_chunks(
+    def test_many_runs_are_replayed_in_chunks(
         self, hatchet: Hatchet, put: Put, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pauses: list[float] = []
@@ -222,7 +224,7 @@ class TestMany:
         assert pauses == [7, 7]
 
     @pytest.mark.parametrize("ids", [["a"], None])
-    def test_either_ids_or_filters(self, ids: list[str] | None) -> None:
+    def test_a_bulk_call_takes_ids_or_filters(self, ids: list[str] | None) -> None:
         filters = RunFilter(datetime.now(UTC)) if ids else None
         with pytest.raises(ValueError, match="either ids or filters"):
             BulkCancelReplayOpts(ids=ids, filters=filters)
@@ -246,7 +248,7 @@ class TestMetrics:
         assert (counted.failed, counted.cancelled) == (1, 0)
         assert hatchet.metrics.get_task_metrics(workflow_ids=["other"]).queued == 0
 
-    def test_what_is_under_way_by_task(self, hatchet: Hatchet) -> None:
+    def test_tasks_under_way_are_counted_by_name(self, hatchet: Hatchet) -> None:
         stats = hatchet.metrics.get_task_stats()
         assert set(stats) == {"flow:a", "flow:b"}
         assert stats["flow:b"].queued.total == 2

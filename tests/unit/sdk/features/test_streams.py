@@ -107,7 +107,9 @@ async def test_a_subscriber_may_leave(pods: Pods, hatchet: Hatchet) -> None:
             await waiting
 
 
-async def test_a_run_that_is_deleted_or_was_never_there(pods: Pods, hatchet: Hatchet) -> None:
+async def test_a_stream_ends_when_its_run_is_deleted_or_missing(
+    pods: Pods, hatchet: Hatchet
+) -> None:
     with pytest.raises(RequestRefused, match="there is no WorkflowRun"):
         await all_of(hatchet.runs.subscribe_to_stream(RUN))
     pods.run("Running")
@@ -133,14 +135,14 @@ class TestLogs:
         found = hatchet.logs.list(task, **options)  # pyright: ignore[reportArgumentType]
         return [(row.attempt, row.message) for row in found.rows]
 
-    def test_of_all_attempts_without_the_stream(self, hatchet: Hatchet) -> None:
+    def test_logs_show_all_attempts_without_the_stream(self, hatchet: Hatchet) -> None:
         all_of_a = [(1, "one"), (1, "no end"), (2, "three"), (2, "four")]
         assert self.lines(hatchet, f"{RUN}/a") == all_of_a
         assert self.lines(hatchet, RUN) == [*all_of_a, (1, "five")]
         [first, *_] = hatchet.logs.list(f"{RUN}/a").rows
         assert (first.created_at, first.task_external_id) == (NOW, f"{RUN}/a")
 
-    def test_a_part(self, hatchet: Hatchet) -> None:
+    def test_logs_may_be_read_in_part(self, hatchet: Hatchet) -> None:
         assert self.lines(hatchet, f"{RUN}/a", limit=3) == [(1, "one"), (1, "no end"), (2, "three")]
         since, until = line(2, "").time, line(3, "").time
         assert self.lines(hatchet, f"{RUN}/a", since=since, until=until) == [
@@ -150,7 +152,7 @@ class TestLogs:
         with pytest.raises(ValueError, match="limit"):
             self.lines(hatchet, RUN, limit=0)
 
-    def test_of_one_attempt_by_its_job(self, hatchet: Hatchet, stage: Stage) -> None:
+    def test_logs_of_one_attempt_are_found_by_its_job(self, hatchet: Hatchet, stage: Stage) -> None:
         [pod] = [
             each for each in stage.cluster.objects("Pod") if each["metadata"]["name"][-1] == "2"
         ]
@@ -159,7 +161,7 @@ class TestLogs:
         background_loop.wait(stage.cluster.create(job))
         assert self.lines(hatchet, "job-2") == [(2, "three"), (2, "four")]
 
-    async def test_of_a_pod_whose_kubelet_is_late(self, hatchet: Hatchet, pods: Pods) -> None:
+    async def test_logs_wait_for_a_late_kubelet(self, hatchet: Hatchet, pods: Pods) -> None:
         pods.tasks = [{"name": "c", "state": "Succeeded", "startedAt": "2026-11-23T12:00:00Z"}]
         await background_loop.aio_wait(pods.aio_run("Succeeded"))
         await background_loop.aio_wait(pods.aio_start("c", 1, line(0, "late"), ended=None))
@@ -170,7 +172,7 @@ class TestLogs:
         await background_loop.aio_wait(pods.aio_end("c", 1))
         assert [row.message for row in (await asked).rows] == ["late"]
 
-    def test_of_what_is_not_there(self, hatchet: Hatchet) -> None:
+    def test_logs_of_a_missing_run_are_an_error(self, hatchet: Hatchet) -> None:
         with pytest.raises(RequestRefused, match="there is no WorkflowRun"):
             hatchet.logs.list("no-such")
         with pytest.raises(RequestRefused, match="there is none of such a name"):

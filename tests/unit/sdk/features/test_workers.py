@@ -25,7 +25,9 @@ def node(name: str, ready: str, *, cordoned: bool = False) -> JsonObject:
     }
 
 
-def test_states_of_nodes(stage: Stage, hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_shows_the_state_of_its_node(
+    stage: Stage, hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[object] = []
 
     async def pages(*kind: object, page_size: int) -> AsyncGenerator[tuple[list[JsonObject], str]]:
@@ -44,7 +46,9 @@ def test_states_of_nodes(stage: Stage, hatchet: Hatchet, monkeypatch: pytest.Mon
     assert [(label.key, label.value) for label in paused.labels] == [("disk", "ssd")]
 
 
-def test_without_the_right(stage: Stage, hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_who_may_not_list_nodes_is_told(
+    stage: Stage, hatchet: Hatchet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def refuse(*_: object, **__: object) -> JsonObject:
         raise ApiError(403, "Forbidden", "nodes is forbidden")
 
