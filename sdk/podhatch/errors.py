@@ -3,8 +3,10 @@
 The SDK raises these where a run is asked for, the runner where a task hands back its output.
 """
 
-from datetime import timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class PodhatchError(Exception):
@@ -71,7 +73,7 @@ class RetryAfter(PodhatchError):  # noqa: N818
         retry_after: How long, in seconds or as a timedelta; in place of the task's backoff.
     """
 
-    def __init__(self, message: str, retry_after: float | timedelta) -> None:
+    def __init__(self, message: str, retry_after: "float | timedelta") -> None:
         super().__init__(message, retry_after)
         self.retry_after = retry_after
 

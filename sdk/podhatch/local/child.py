@@ -12,8 +12,7 @@ from podhatch.api.pod import Report
 from podhatch.client import session_override
 from podhatch.local.work import REPORT_FILE
 from podhatch.runner.assignment import Assignment
-from podhatch.runner.attempt import Attempt
-from podhatch.runner.ending import Ending
+from podhatch.runner.pod_attempt import PodAttempt
 
 if TYPE_CHECKING:
     from podhatch.client.session import Session
@@ -43,7 +42,7 @@ def main() -> NoReturn:
     assignment = Assignment.from_environment(os.environ)
     session_override.set_for_process(_session)
     reporter = FileReporter(Path(os.environ[REPORT_FILE])) if assignment.result else None
-    Attempt(assignment, Ending(assignment, reporter)).run()
+    PodAttempt(assignment, reporter).run()
 
 
 def _session() -> "Session":

@@ -1,7 +1,6 @@
 """Finds the code of a task in this process: what stands in for it, or what its workflow names."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from podhatch.api import pod
 from podhatch.local.options import Mocks
@@ -22,7 +21,7 @@ def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
     stand_in = _function(mocks[name])
     if defined is None:
         return LoadedTask(stand_in, dict)
-    return replace(defined, function=stand_in, lifespan=None)
+    return defined._replace(function=stand_in, lifespan=None)
 
 
 def mock_name(work: Work, mocks: Mocks) -> str | None:

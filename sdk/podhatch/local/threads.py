@@ -4,27 +4,23 @@ A thread cannot be killed: one whose time is over, or whose run was cancelled, i
 """
 
 import contextvars
-import os
 import threading
 import time
 from datetime import datetime, timedelta
 
 from podhatch.api.model import format_time
-from podhatch.api.pod import ErrorReport, Outcome
+from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
 from podhatch.local.code import find_code
 from podhatch.local.execution import Ended, Execution, Listener, Waits, current_waits
 from podhatch.local.options import Mocks
 from podhatch.local.work import Work
-from podhatch.runner import report as reports
-from podhatch.runner.arguments import arguments_for, context_of
 from podhatch.runner.assignment import Assignment
-from podhatch.runner.ending import EXIT_CODES, leave_fork
-from podhatch.runner.failure import TaskFailure, current_stack, describe, error_report
-from podhatch.runner.performance import Performance
-from podhatch.runner.retry import wish
+from podhatch.runner.attempt import EXIT_CODES, Attempt
+from podhatch.runner.call import Call, arguments_for
+from podhatch.runner.failure import current_stack
+from podhatch.runner.report import termination_message
 from podhatch.task import Host, entered
-from podhatch.values.codec import IllegalTaskOutputError, dump_output
 
 CANCEL_SECONDS = 1.0
 """From asking a task to stop to `cancel()` of an async one, as in a pod."""
@@ -49,17 +45,15 @@ class ThreadExecution:
         self._job = work.job
         self._listener = listener
         self._mocks = mocks
-        self._process = os.getpid()
         self._assignment = Assignment.from_environment(work.environ)
-        self._report = reports.new_report(self._assignment)
-        self._lock = threading.RLock()
-        self._settled = False
-        self._performance: Performance | None = None
+        self.cancelled = False
+        self.attempt = Attempt(
+            self._assignment, self, now=self._now, cancelled=lambda: self.cancelled
+        )
+        self._call: Call | None = None
         self._waits = Waits(listener)
-        self._real_deadline: float | None = None
-        self._extended = 0.0
-        self._host = _Host(self)
-        self.deadline: datetime | None = None
+        self._started_at: datetime | None = None
+        self._started_monotonic = 0.0
         context = contextvars.copy_context()
         self._thread = threading.Thread(
             target=context.run, args=(self._run,), name=f"podhatch {work.job}", daemon=True
@@ -71,10 +65,20 @@ class ThreadExecution:
         return self._waits.count > 0
 
     @property
+    def deadline(self) -> datetime | None:
+        """When its time is over by the clock of the run."""
+        limit = self.attempt.time_limit
+        if limit is None or self._started_at is None or self.attempt.settled:
+            return None
+        return self._started_at + timedelta(seconds=limit)
+
+    @property
     def seconds_left(self) -> float | None:
         """After how long its time is over by the machine's clock."""
-        deadline = self._real_deadline
-        return None if deadline is None else deadline - time.monotonic()
+        limit = self.attempt.time_limit
+        if limit is None or self._started_at is None or self.attempt.settled:
+            return None
+        return self._started_monotonic + limit - time.monotonic()
 
     def start(self) -> None:
         """Start the thread."""
@@ -85,18 +89,15 @@ class ThreadExecution:
         """End the attempt if its time is over, by the run's clock or by the machine's."""
         deadline, left = self.deadline, self.seconds_left
         if (deadline and now >= deadline) or (left is not None and left <= 0):
-            limit = (self._assignment.execution_timeout or 0.0) + self._extended
-            coroutine = self._performance.coroutine if self._performance else None
-            trace = current_stack(coroutine, self._thread.ident)
-            error = error_report("TimedOut", f"Task exceeded timeout of {limit:g}s", trace)
-            self._settle("TimedOut", error=error)
-            self._host.cancelled = True
+            coroutine = self._call.coroutine if self._call else None
+            self.attempt.time_out(current_stack(coroutine, self._thread.ident))
+            self.cancelled = True
             self._interrupt()
 
     def cancel(self) -> None:
         """Tell the code to stop; an async function is cancelled a moment later."""
-        if not self._host.cancelled:
-            self._host.cancelled = True
+        if not self.cancelled:
+            self.cancelled = True
             timer = threading.Timer(CANCEL_SECONDS, self._interrupt)
             timer.daemon = True
             timer.start()
@@ -109,125 +110,68 @@ class ThreadExecution:
 
     def begin(self) -> None:
         """Start the task's clock."""
-        self._report["startedAt"] = format_time(self._listener.now())
-        self.extend(0.0)
+        self.attempt.begin()
+        self._started_monotonic = time.monotonic()
+        self._started_at = self._listener.now()
         self._listener.wake()
 
-    def extend(self, seconds: float) -> None:
-        """Move the end of the attempt's time."""
-        timeout = self._assignment.execution_timeout
-        if timeout is None:
-            return
-        with self._lock:
-            if self._settled:
-                return
-            seconds = self._assignment.more_time(self._extended, seconds)
-            self._extended += seconds
-            if self.deadline is None or self._real_deadline is None:
-                self.deadline = self._listener.now() + timedelta(seconds=timeout)
-                self._real_deadline = time.monotonic() + timeout
-            self.deadline += timedelta(seconds=seconds)
-            self._real_deadline += seconds
-            if seconds:
-                self._report["extendedSeconds"] = self._extended
-                self._listener.extended(self._job, self._report.copy())
+    def end(self, value: object, error: BaseException | None) -> None:
+        """Report how the function ended."""
+        self.attempt.end(value, error)
 
     def write(self, line: str) -> None:
         """Keep a line of the log."""
         self._listener.wrote(self._job, line)
 
+    def extended(self, report: Report) -> None:
+        """Tell the listener that the attempt has more time."""
+        self._listener.extended(self._job, report)
+
+    def ended(self, report: Report) -> Report:
+        """Tell the listener how the attempt ended, as a pod that ended so would look."""
+        recorded = self._assignment.result is not None
+        room = self._assignment.message_bytes
+        message = termination_message(report, room=room, recorded=recorded).decode()
+        code = EXIT_CODES[report.get("outcome", "Failed")]
+        self._listener.finished(self._job, Ended(code, message, report if recorded else None))
+        return report
+
     def _run(self) -> None:
         current_waits.set(self._waits)
         try:
             task = find_code(self._work, self._assignment, self._mocks)
-            context = context_of(self._assignment, self._host)
+            context = self._assignment.context(_ThreadHost(self))
             arguments = arguments_for(task, self._assignment.input, context)
             with entered(context):
-                self._performance = Performance(task, arguments, self)
-                self._performance.run()
+                self._call = Call(task, arguments, self)
+                self._call.run()
         except BaseException as error:
-            self.end(None, error)
+            self.attempt.end(None, error)
 
-    def end(self, value: object, error: BaseException | None) -> None:
-        """Report how the function ended, unless in a process that it forked."""
-        if os.getpid() != self._process:
-            leave_fork(error)
-        if self._host.cancelled_itself:
-            report = error_report("Cancelled", "the task cancelled itself")
-            return self._settle("Cancelled", error=report, retryable=False)
-        if error is not None:
-            return self._fail(error)
-        try:
-            output = dump_output(value)
-        except IllegalTaskOutputError as failure:
-            return self._fail(TaskFailure(type(failure).__name__, str(failure)))
-        return self._settle("Succeeded", output=output)
-
-    def _fail(self, error: BaseException) -> None:
-        again = wish(error)
-        with self._lock:
-            if "retryAfterSeconds" in again:
-                self._report["retryAfterSeconds"] = again["retryAfterSeconds"]
-            self._settle(
-                "Failed",
-                error=describe(error),
-                retryable=again.get("retryable", True),
-            )
-
-    def _settle(
-        self,
-        outcome: Outcome,
-        *,
-        output: str | None = None,
-        error: ErrorReport | None = None,
-        retryable: bool = True,
-    ) -> None:
-        """Tell the outcome, once: who comes second comes too late."""
-        with self._lock:
-            if self._settled:
-                return
-            self._settled = True
-            self.deadline = self._real_deadline = None
-            report = self._report
-            report["outcome"] = outcome
-            report["finishedAt"] = format_time(self._listener.now())
-            if output is not None:
-                report["output"] = output
-            if error is not None:
-                report["error"] = error
-            if not retryable:
-                report["retryable"] = False
-        recorded = self._assignment.result is not None
-        room = self._assignment.message_bytes
-        excess = reports.too_large(report, room=room, cluster_access=recorded)
-        report = reports.failed(report, excess) if excess else report
-        message = reports.termination_message(report, room=room, recorded=recorded).decode()
-        code = EXIT_CODES[report.get("outcome", "Failed")]
-        self._listener.finished(self._job, Ended(code, message, report if recorded else None))
+    def _now(self) -> str:
+        return format_time(self._listener.now())
 
     def _interrupt(self) -> None:
-        if self._performance is not None:
-            self._performance.interrupt()
+        if self._call is not None:
+            self._call.interrupt()
 
 
-class _Host(Host):
+class _ThreadHost(Host):
     """Hands what the task asks for to its execution."""
 
     def __init__(self, execution: ThreadExecution) -> None:
         super().__init__()
-        self.cancelled = False
-        self.cancelled_itself = False
         self._execution = execution
 
     def is_cancelled(self) -> bool:
-        return self.cancelled
+        return self._execution.cancelled
 
     def cancel(self) -> None:
-        self.cancelled_itself = True
+        self._execution.attempt.cancelled_itself = True
         self._execution.cancel()
 
     def extend_timeout(self, seconds: float) -> None:
-        self._execution.extend(seconds)
+        self._execution.attempt.extend(seconds)
 
     def write(self, line: str) -> None:
         """Keep the line, and print it unless it is a chunk of a stream."""

@@ -6,8 +6,7 @@ from typing import NoReturn
 
 from podhatch.api import pod
 from podhatch.runner.assignment import Assignment, AssignmentError
-from podhatch.runner.attempt import Attempt
-from podhatch.runner.ending import Ending
+from podhatch.runner.pod_attempt import PodAttempt
 from podhatch.runner.task_result import TaskResultReporter
 
 
@@ -19,7 +18,7 @@ def main() -> NoReturn:
         sys.stderr.write(f"podhatch.runner runs inside a task's pod: {error}\n")
         sys.exit(pod.EXIT_FAILED)
     reporter = TaskResultReporter(assignment) if assignment.result else None
-    Attempt(assignment, Ending(assignment, reporter)).run()
+    PodAttempt(assignment, reporter).run()
 
 
 if __name__ == "__main__":

@@ -5,22 +5,21 @@ Read from the environment by `__main__`; a pod that waits for its work would rea
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from podhatch.api import pod
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.api.pod import TriggerReport
+    from podhatch.task.context import Context, Host
 
 
 class AssignmentError(Exception):
     """The environment does not say what to run; the text names the variable."""
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One attempt of one task."""
 
     namespace: str
@@ -118,6 +117,29 @@ class Assignment:
         if self.max_extension is None:
             return asked
         return min(asked, self.max_extension - extended)
+
+    def context(self, host: "Host") -> "Context":
+        """Return the context of the attempt, whose requests go to `host`."""
+        from podhatch.task.context import Context
+
+        return Context(
+            workflow_run_id=self.run,
+            task_run_id=self.task_run_id,
+            workflow_name=self.workflow,
+            task_name=self.task,
+            attempt_number=self.attempt,
+            retry_count=self.retry_count,
+            max_attempts=self.max_attempts,
+            additional_metadata=dict(self.metadata),
+            input=self.input,
+            trigger=self.trigger,
+            workflow_version_id=self.revision,
+            worker_id=self.pod,
+            run_uid=self.run_uid,
+            parents=self.parents,
+            errors=self.errors,
+            host=host,
+        )
 
     @property
     def task_run_id(self) -> str:

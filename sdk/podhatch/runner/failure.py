@@ -1,43 +1,26 @@
-"""Turns exceptions and stacks into what a report carries: bounded, and without our own frames.
-
-Called by the attempt when the user's code fails, and when it is stopped.
-"""
+"""Turns exceptions and stacks into what a report carries: bounded, and without our own frames."""
 
 import os
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from datetime import timedelta
 from types import FrameType
-from typing import Any
+from typing import Any, TypedDict
 
 from podhatch.api.pod import ErrorReport
+from podhatch.errors import NonRetryableException
+from podhatch.runner.report import TaskFailure, error_report
 
-MAX_TYPE = 256
-MAX_MESSAGE = 2048
-MAX_TRACEBACK = 16 * 1024
+MAX_RETRY_SECONDS = 86_400.0
+"""No retry waits longer than a day."""
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _OURS = tuple(_PACKAGE + part for part in (f"runner{os.sep}", f"local{os.sep}", "dependencies.py"))
 _ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
 _THREADING = threading.__file__
 _FROZEN = "<frozen "
-
-
-class TaskFailure(Exception):  # noqa: N818
-    """A failure that type and message tell in full, so that no traceback is kept."""
-
-    def __init__(self, kind: str, message: str, trace: str = "") -> None:
-        super().__init__(message)
-        self.report = error_report(kind, message, trace)
-
-
-def error_report(kind: str, message: str, trace: str = "") -> ErrorReport:
-    """Return an error within the limits of a report: a long traceback keeps its end."""
-    report = ErrorReport(type=kind[:MAX_TYPE], message=_unicode(message)[:MAX_MESSAGE])
-    if trace:
-        report["traceback"] = _unicode(trace)[-MAX_TRACEBACK:]
-    return report
 
 
 def describe(error: BaseException) -> ErrorReport:
@@ -112,6 +95,29 @@ def _text(error: BaseException) -> str:
         return f"<its message could not be made: {type(broken).__name__}>"
 
 
-def _unicode(text: str) -> str:
-    """Replace what UTF-8 cannot hold, such as the odd bytes of a file name."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+class Retry(TypedDict, total=False):
+    """The fields of a report about the next attempt."""
+
+    retryable: bool
+    retryAfterSeconds: float
+
+
+def retry_of(error: BaseException) -> Retry:
+    """Return whether to try again at all, and after how long, as far as the exception says."""
+    if isinstance(error, NonRetryableException):
+        return {"retryable": False}
+    seconds = _retry_after(error)
+    return {} if seconds is None else {"retryAfterSeconds": seconds}
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Return the exception's `retry_after` in seconds; None where that is no time to wait."""
+    try:
+        value: object = getattr(error, "retry_after", None)
+    except Exception:  # it is the user's code
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(min(value, MAX_RETRY_SECONDS)) if value >= 0 else None

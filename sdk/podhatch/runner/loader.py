@@ -1,28 +1,30 @@
-"""Finds the function to run, from where the workflow says it is. Called by the attempt.
+"""Finds the function to run, from where the workflow says it is.
 
 The user's module is imported, not run: a `workflow.run()` at its top level ends the import there.
+The source tree that was shipped with the workflow is unpacked first.
 """
 
 import importlib.util
 import os
+import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podhatch.runner.assignment import Assignment
+from podhatch.runner.report import TaskFailure
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 if TYPE_CHECKING:
     from logging import Logger
+    from zipfile import ZipFile
 
     from podhatch.definitions.task import Task
 
 
-@dataclass(frozen=True)
-class LoadedTask:
+class LoadedTask(NamedTuple):
     """The user's function, and what its definition says about its input."""
 
     function: Callable[..., object]
@@ -40,12 +42,14 @@ def load(assignment: Assignment) -> LoadedTask:
     Raises:
         TaskFailure: There is no such module or function, or importing the module failed.
     """
+    if assignment.source:
+        enter_source(assignment.source, assignment.source_name)
     module, name = _module_at(assignment, assignment.location)
     task = find_defined(assignment) or _task_at(assignment, module, name)
     if assignment.lifespan is None:
         return task
     module, name = _module_at(assignment, assignment.lifespan)
-    return replace(task, lifespan=_function(assignment, _walk(module, name), module, name))
+    return task._replace(lifespan=_function(assignment, _walk(module, name), module, name))
 
 
 def find_defined(assignment: Assignment) -> LoadedTask | None:
@@ -179,8 +183,6 @@ def _task_of(found: object) -> "Task[Any, Any] | None":
 
 
 def _failure(assignment: Assignment, kind: str, reason: str, trace: str = "") -> Exception:
-    from podhatch.runner.failure import TaskFailure
-
     who = f"task {assignment.task} of workflow {assignment.workflow}"
     return TaskFailure(kind, f"{who}, python: {assignment.location!r}: {reason}", trace)
 
@@ -191,3 +193,62 @@ def _import_failure(assignment: Assignment, error: BaseException) -> Exception:
     told = describe(error)
     reason = f"importing it failed: {told['type']}: {told['message']}"
     return _failure(assignment, told["type"], reason, told.get("traceback", ""))
+
+
+def enter_source(archive: str, name: str) -> None:
+    """Extract the zip to a fresh folder, work there, and import from there first.
+
+    Args:
+        archive: Path of the zip.
+        name: The ConfigMap it is in. If the SDK named it, the content must have the hash in it.
+
+    Raises:
+        TaskFailure: It could not be extracted, or is not what was shipped.
+    """
+    import io
+    import tempfile
+    import zipfile
+
+    try:
+        with open(archive, "rb") as file:
+            packed = file.read()
+        _check_hash(packed, name)
+        folder = tempfile.mkdtemp(prefix="podhatch-source-")
+        with zipfile.ZipFile(io.BytesIO(packed)) as source:
+            _extract(source, folder)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        message = f"the workflow's source {archive} could not be unpacked: {error}"
+        raise TaskFailure("SourceUnreadable", message) from error
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+
+
+def _extract(source: "ZipFile", folder: str) -> None:
+    """Extract files, then links, which `extractall` writes as files; nothing leaves the folder."""
+    links: list[tuple[str, str]] = []
+    for entry in source.infolist():
+        mode = entry.external_attr >> 16
+        if stat.S_ISLNK(mode):
+            links.append((entry.filename, source.read(entry).decode()))
+            continue
+        path = source.extract(entry, folder)
+        if stat.S_ISREG(mode) and mode & stat.S_IXUSR:
+            os.chmod(path, 0o755)
+    for name, target in links:
+        path = os.path.normpath(os.path.join(folder, name))
+        end = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if not (path.startswith(folder + os.sep) and f"{end}/".startswith(f"{folder}/")):
+            raise ValueError(f"the link {name} leads out of it")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(target, path)
+
+
+def _check_hash(packed: bytes, name: str) -> None:
+    from podhatch.api.names import is_source_name, source_name
+
+    if is_source_name(name) and source_name(packed) != name:
+        message = (
+            f"ConfigMap {name} does not hold the source that was shipped: its content does not "
+            "have the hash in its name; delete the ConfigMap, and run or publish the workflow again"
+        )
+        raise TaskFailure("SourceChanged", message)

@@ -1,6 +1,6 @@
-"""The report of an attempt: how it is built, and how it is made to fit a termination message.
+"""The report of an attempt: how it is built, and how it is cut to fit a termination message.
 
-Pure. Called by `ending.py`, which delivers it through a `Reporter`.
+Pure: `attempt` decides when there is one, and a `Reporter` delivers it.
 """
 
 import json
@@ -15,6 +15,10 @@ from podhatch.api.pod import (
     Report,
 )
 from podhatch.runner.assignment import Assignment
+
+MAX_TYPE = 256
+MAX_MESSAGE = 2048
+MAX_TRACEBACK = 16 * 1024
 
 _SHARED = f"the pod's containers share {MAX_POD_MESSAGE_BYTES} bytes"
 
@@ -45,6 +49,22 @@ class Reporter(Protocol):
             NotDelivered: It could not be delivered in reasonable time.
         """
         ...
+
+
+class TaskFailure(Exception):  # noqa: N818
+    """A failure that type and message tell in full, so that no traceback is kept."""
+
+    def __init__(self, kind: str, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.report = error_report(kind, message, trace)
+
+
+def error_report(kind: str, message: str, trace: str = "") -> ErrorReport:
+    """Return an error within the limits of a report: a long traceback keeps its end."""
+    report = ErrorReport(type=kind[:MAX_TYPE], message=_unicode(message)[:MAX_MESSAGE])
+    if trace:
+        report["traceback"] = _unicode(trace)[-MAX_TRACEBACK:]
+    return report
 
 
 def encode(report: Report) -> bytes:
@@ -156,5 +176,10 @@ def _longest(length: int, fits: Callable[[int], bool]) -> int:
 
 
 def new_report(assignment: Assignment) -> Report:
-    """Return the report of an attempt of which nothing is known yet but who it is."""
+    """Return the report of an attempt that has not started."""
     return Report(run=assignment.run, task=assignment.task, attempt=assignment.attempt)
+
+
+def _unicode(text: str) -> str:
+    """Replace what UTF-8 cannot hold, such as the odd bytes of a file name."""
+    return text.encode("utf-8", "replace").decode("utf-8")

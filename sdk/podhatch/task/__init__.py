@@ -3,10 +3,7 @@
 Standard library only, because the runner loads it before the user's code.
 """
 
-from podhatch.task.context import Context
+from podhatch.task.context import Context, Host, WorkerContext
 from podhatch.task.current import current_context, entered
-from podhatch.task.facts import Facts
-from podhatch.task.host import Host
-from podhatch.task.worker import WorkerContext
 
-__all__ = ["Context", "Facts", "Host", "WorkerContext", "current_context", "entered"]
+__all__ = ["Context", "Host", "WorkerContext", "current_context", "entered"]

@@ -1,6 +1,7 @@
 """What a task's function gets beside its input: `def charge(input, ctx: Context)`.
 
-Made by the runner in a pod, by `run_local` and `mock_run` in the user's process.
+Made by the runner in a pod, by `run_local` and `mock_run` in the user's process. The runner loads
+this before the task starts, so it imports little: a dataclass alone would load `inspect`.
 """
 
 import itertools
@@ -9,16 +10,13 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from podhatch.api.stream import chunk_lines
 from podhatch.errors import InvalidRun, TaskRunError
-from podhatch.task.facts import Facts
-from podhatch.task.host import Host
-from podhatch.values.codec import load_value
 
 if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
+    from podhatch.api.pod import TriggerReport
     from podhatch.definitions.standalone import Standalone
     from podhatch.definitions.task import Task
     from podhatch.values.duration import Duration
@@ -29,33 +27,201 @@ SKIPPED = {"skipped": True}
 """What stands in the place of a skipped parent's output."""
 MAX_LINE = 10_000
 """Characters of a line of the log; what comes after them is cut, as Hatchet does."""
+_NO_TRIGGER: "TriggerReport" = {}
+_writing = threading.Lock()
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class Context(Facts):
+class Host:
+    """Carries out what a task asks of its context. Runner and `run_local` have subclasses.
+
+    This one knows no cluster and no clock, which is enough for tests.
+    """
+
+    def __init__(self) -> None:
+        self._cancelled = False
+
+    def is_cancelled(self) -> bool:
+        """Whether the task was asked to stop."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """End the task, and with it the run, as cancelled."""
+        self._cancelled = True
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Give the task more time."""
+
+    def write(self, line: str) -> None:
+        """Add a line to the task's log, whole, whatever other threads write through this."""
+        with _writing:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+
+class WorkerContext:
+    """The pod this task runs in; its older names in the Hatchet SDK."""
+
+    def __init__(self, pod: str) -> None:
+        self.pod = pod
+
+    def id(self) -> str:
+        """Return the name of the pod; empty without one."""
+        return self.pod
+
+    def labels(self) -> dict[str, str | int]:
+        """Return nothing: no task is sent to a pod by its labels."""
+        return {}
+
+    def upsert_labels(self, labels: Mapping[str, str | int]) -> None:
+        """Do nothing: `labels` would be those of a worker, and a pod serves one task."""
+
+    async def async_upsert_labels(self, labels: Mapping[str, str | int]) -> None:
+        """Do what `upsert_labels` does."""
+
+
+class Context:
     """Facts about the task and its run, its parents' outputs, and what it can do.
 
     Whoever runs a task without a cluster makes one of what it knows: four names will do.
 
     Attributes:
+        workflow_run_id: Name of the WorkflowRun.
+        task_run_id: Name of this attempt's Job.
+        workflow_name: The workflow's name, as its definition spells it.
+        task_name: This task's name.
+        attempt_number: 1 for the first attempt.
+        retry_count: How often the task was tried before: 0 in the first attempt.
+        max_attempts: One more than the task's retries. Pods that were lost come on top.
+        additional_metadata: What the run was started with.
+        input: The run's input as a JSON object, before it was validated.
+        trigger: How the run was started, as the operator reports it; `priority`, `child_key` and
+            the others below read it.
+        workflow_version_id: The ControllerRevision that pins the workflow; empty without a cluster.
+        worker_id: Name of the pod; empty without one.
+        run_uid: The WorkflowRun's uid; empty without a cluster. For the owner references of child
+            runs.
         parents: Outputs as JSON values by the name of the task; `{"skipped": true}` of a skipped
             one.
         errors: For a failure task: the errors' texts by the name of the task that failed.
         lifespan: What the lifespan yielded; None without one.
-        host: Who carries out what the task asks for.
+        host: Carries out what the task asks for.
     """
 
-    parents: Mapping[str, object] = field(default_factory=dict[str, object])
-    errors: Mapping[str, str] = field(default_factory=dict[str, str])
-    lifespan: Any = None
-    host: Host = field(default_factory=Host)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __init__(
+        self,
+        *,
+        workflow_run_id: str,
+        task_run_id: str,
+        workflow_name: str,
+        task_name: str,
+        attempt_number: int = 1,
+        retry_count: int = -1,
+        max_attempts: int = 1,
+        additional_metadata: dict[str, str] | None = None,
+        input: "JsonObject | None" = None,
+        trigger: "TriggerReport" = _NO_TRIGGER,
+        workflow_version_id: str = "",
+        worker_id: str = "",
+        run_uid: str = "",
+        parents: Mapping[str, object] | None = None,
+        errors: Mapping[str, str] | None = None,
+        lifespan: Any = None,
+        host: Host | None = None,
+    ) -> None:
+        self.workflow_run_id = workflow_run_id
+        self.task_run_id = task_run_id
+        self.workflow_name = workflow_name
+        self.task_name = task_name
+        self.attempt_number = attempt_number
+        self.retry_count = retry_count if retry_count >= 0 else attempt_number - 1
+        self.max_attempts = max_attempts
+        self.additional_metadata = additional_metadata or {}
+        self.input = input or {}
+        self.trigger: TriggerReport = trigger
+        self.workflow_version_id = workflow_version_id
+        self.worker_id = worker_id
+        self.run_uid = run_uid
+        self.parents = parents or {}
+        self.errors = errors or {}
+        self.lifespan = lifespan
+        self.host = host or Host()
         self._children = itertools.count()
         self._process = os.getpid()
         self._chunks = 0
         self._streaming = threading.Lock()
+
+    @property
+    def workflow_input(self) -> "JsonObject":
+        """The run's input as a JSON object; the older name of `input`."""
+        return self.input
+
+    @property
+    def step_run_id(self) -> str:
+        """The older name of `task_run_id`."""
+        return self.task_run_id
+
+    @property
+    def workflow_id(self) -> str:
+        """Name of the Workflow object."""
+        from podhatch.api.names import object_name
+
+        return self.trigger.get("workflow") or object_name(self.workflow_name)
+
+    @property
+    def worker_labels(self) -> dict[str, str | int]:
+        """Always empty: a pod serves one task, so it has no labels to choose it by."""
+        return {}
+
+    @property
+    def worker(self) -> WorkerContext:
+        """The pod, as older code asks for it: `ctx.worker.id()`."""
+        return WorkerContext(self.worker_id)
+
+    @property
+    def priority(self) -> int | None:
+        """1 to 3, as the run or its workflow says; None when neither does."""
+        return self.trigger.get("priority")
+
+    @property
+    def parent_workflow_run_id(self) -> str | None:
+        """Name of the run whose task started this run; None when no task did."""
+        return self.trigger.get("parentRun")
+
+    @property
+    def child_index(self) -> int | None:
+        """Which child of its parent task this run is, counted from 0."""
+        return self.trigger.get("childIndex")
+
+    @property
+    def child_key(self) -> str | None:
+        """The key by which the parent task started this run."""
+        return self.trigger.get("childKey")
+
+    @property
+    def was_triggered_by_event(self) -> bool:
+        """Whether an event started this run."""
+        return "eventKey" in self.trigger
+
+    @property
+    def triggering_event_id(self) -> str | None:
+        """Id of the event that started this run."""
+        return self.trigger.get("eventId")
+
+    @property
+    def triggering_event_key(self) -> str | None:
+        """Key of the event that started this run."""
+        return self.trigger.get("eventKey")
+
+    @property
+    def filter_payload(self) -> "JsonObject":
+        """Payload of the filter that let the event through; empty when there was none."""
+        return self.trigger.get("filterPayload", {})
+
+    @property
+    def trigger_data(self) -> "JsonObject":
+        """What the trigger brought along: the filter's payload, if there is one."""
+        payload = self.trigger.get("filterPayload")
+        return {"filter_payload": payload} if payload else {}
 
     @overload
     def task_output(self, task: "Task[Any, R] | Standalone[Any, R]") -> R: ...
@@ -77,6 +243,8 @@ class Context(Facts):
             )
         if isinstance(task, str):
             return self._output_of(task)
+        from podhatch.values.codec import load_value
+
         parent = cast("Task[Any, R]", getattr(task, "task", task))
         return load_value(json.dumps(self._output_of(parent.name)), parent.output_validator)
 
@@ -200,6 +368,8 @@ class Context(Facts):
         Args:
             data: Text arrives as text, bytes as bytes.
         """
+        from podhatch.api.stream import chunk_lines
+
         try:
             with self._streaming:
                 for line in chunk_lines(self._chunks, data):

@@ -7,9 +7,8 @@ Standard library only, as the runner loads it before the user's code.
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias, get_origin
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_origin
 
 from podhatch.errors import InvalidDependencyError
 
@@ -22,7 +21,6 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-@dataclass(frozen=True)
 class Depends:
     """Marks a parameter after `(input, ctx)`: `db: Annotated[Database, Depends(connect)]`.
 
@@ -43,15 +41,13 @@ class Depends:
         InvalidDependencyError: What is given is no function.
     """
 
-    fn: Function
+    def __init__(self, fn: Function) -> None:
+        if not callable(fn):
+            raise InvalidDependencyError(f"Depends({fn!r}): it takes a function")
+        self.fn = fn
 
-    def __post_init__(self) -> None:
-        if not callable(self.fn):
-            raise InvalidDependencyError(f"Depends({self.fn!r}): it takes a function")
 
-
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(NamedTuple):
     """What a function is called with."""
 
     given: int

@@ -26,7 +26,7 @@ TIMED_OUT = "import time; time.sleep(600)"
 
 @pytest.mark.parametrize("then", ["return 1", "raise ValueError", TIMED_OUT])
 def test_what_a_function_does_afterwards_does_not_count(task_pod: Pod, then: str) -> None:
-    task_pod.overrides["podhatch.runner.attempt.GRACE_SECONDS"] = 0.2
+    task_pod.overrides["podhatch.runner.pod_attempt.GRACE_SECONDS"] = 0.2
     ended = task_pod.run(SYNC.replace("{then}", then))
     assert ended.exit_code == pod.EXIT_CANCELLED
     assert ended.message["outcome"] == "Cancelled"
@@ -36,7 +36,7 @@ def test_what_a_function_does_afterwards_does_not_count(task_pod: Pod, then: str
 
 
 def test_an_async_function_is_cancelled(task_pod: Pod) -> None:
-    task_pod.overrides["podhatch.runner.attempt.CANCEL_SECONDS"] = 0.1
+    task_pod.overrides["podhatch.runner.pod_attempt.CANCEL_SECONDS"] = 0.1
     ended = task_pod.run(ASYNC)
     assert ended.exit_code == pod.EXIT_CANCELLED
     assert ended.message["retryable"] is False

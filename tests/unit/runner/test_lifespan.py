@@ -66,7 +66,7 @@ def test_the_rest_of_a_lifespan_runs_after_an_async_timeout(lifespan_pod: Pod) -
 
 @pytest.mark.parametrize("kind", [SYNC, ASYNC])
 def test_the_rest_of_a_lifespan_runs_after_a_cancellation(lifespan_pod: Pod, kind: str) -> None:
-    lifespan_pod.overrides["podhatch.runner.attempt.CANCEL_SECONDS"] = 0.1
+    lifespan_pod.overrides["podhatch.runner.pod_attempt.CANCEL_SECONDS"] = 0.1
     body = "\n    while not ctx.is_cancelled: pass\n    raise KeyError"
     running = lifespan_pod.start(
         flow(kind + (body if kind is SYNC else "await asyncio.sleep(600)"))
@@ -171,7 +171,7 @@ def test_the_report_does_not_wait_for_the_rest(connected_pod: Pod, api: ApiServe
 
 
 def test_a_rest_that_hangs_is_given_up(lifespan_pod: Pod) -> None:
-    lifespan_pod.overrides["podhatch.runner.attempt.CLEAN_UP_SECONDS"] = 0.2
+    lifespan_pod.overrides["podhatch.runner.pod_attempt.CLEAN_UP_SECONDS"] = 0.2
     ended = lifespan_pod.run(flow(SYNC + "return 1", WAITS))
     assert (ended.exit_code, ended.output) == (pod.EXIT_SUCCEEDED, 1)
     assert "did not end within 0.2s" in ended.stderr

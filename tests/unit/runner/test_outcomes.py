@@ -213,7 +213,7 @@ def test_exit_handlers_run_and_output_is_flushed(task_pod: Pod) -> None:
 
 
 def test_an_exit_handler_that_hangs_does_not_keep_the_pod(task_pod: Pod) -> None:
-    task_pod.overrides["podhatch.runner.ending.EXIT_HANDLER_SECONDS"] = 0.1
+    task_pod.overrides["podhatch.runner.process.EXIT_HANDLER_SECONDS"] = 0.1
     ended = task_pod.run("""
         import atexit, threading
 

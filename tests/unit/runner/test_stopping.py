@@ -69,8 +69,8 @@ NEVER_ENDING = {
 @pytest.fixture
 def hasty_pod(task_pod: Pod) -> Pod:
     """A pod with little grace."""
-    task_pod.overrides["podhatch.runner.attempt.CANCEL_SECONDS"] = 0.1
-    task_pod.overrides["podhatch.runner.attempt.GRACE_SECONDS"] = 0.3
+    task_pod.overrides["podhatch.runner.pod_attempt.CANCEL_SECONDS"] = 0.1
+    task_pod.overrides["podhatch.runner.pod_attempt.GRACE_SECONDS"] = 0.3
     return task_pod
 
 
@@ -130,7 +130,7 @@ def test_a_function_that_raises_after_sigterm_is_cancelled(task_pod: Pod) -> Non
 
 
 def test_an_async_function_is_cancelled_at_sigterm(hasty_pod: Pod) -> None:
-    hasty_pod.overrides["podhatch.runner.attempt.GRACE_SECONDS"] = 20
+    hasty_pod.overrides["podhatch.runner.pod_attempt.GRACE_SECONDS"] = 20
     running = hasty_pod.start("""
         import asyncio
 

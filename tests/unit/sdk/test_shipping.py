@@ -250,7 +250,7 @@ class TestTree:
         archive = tmp_path / "source.zip"
         archive.write_bytes(zip_tree(root))
         script = f"""
-            from podhatch.runner.source import enter_source
+            from podhatch.runner.loader import enter_source
             import os
             enter_source({str(archive)!r}, "")
             assert os.readlink("linked") == os.readlink("absolute") == "data"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from podhatch.api.model import JsonObject
     from podhatch.definitions.task import Task
-    from podhatch.runner.arguments import Arguments
+    from podhatch.runner.call import Arguments
 
 Input = TypeVar("Input")
 R_co = TypeVar("R_co", covariant=True)
@@ -118,7 +118,7 @@ class _Call:
         import json
 
         from podhatch.definitions.running.input import dump_input
-        from podhatch.runner.arguments import arguments_for
+        from podhatch.runner.call import arguments_for
         from podhatch.runner.loader import LoadedTask
         from podhatch.task import Context
         from podhatch.values.codec import dump_json

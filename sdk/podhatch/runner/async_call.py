@@ -1,34 +1,35 @@
 """Runs a function that is async, or has a lifespan or dependencies: all in one asyncio task.
 
-In one, because a task group or cancel scope must be left in the task it was entered in. Called by
-performance. Imports asyncio, for which other functions do not wait.
+In one, because a task group or cancel scope must be left in the task it was entered in. It imports
+asyncio, which costs other functions nothing this way.
 """
 
 import asyncio
 import contextlib
 import contextvars
 import inspect
-from collections.abc import Callable, Coroutine
+import sys
+import traceback
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from podhatch.runner.arguments import Arguments
-from podhatch.runner.lifespan import entered_lifespan
+from podhatch.errors import LifespanSetupError
 from podhatch.runner.loader import LoadedTask
 from podhatch.task.dependencies import resolve
 
 if TYPE_CHECKING:
-    from podhatch.runner.performance import Stages
+    from podhatch.runner.call import Arguments, CallObserver
 
 
-class Conductor:
+class AsyncCall:
     """One call of the user's function, with all that is around it."""
 
-    def __init__(self, task: LoadedTask, arguments: Arguments, stages: "Stages") -> None:
+    def __init__(self, task: LoadedTask, arguments: "Arguments", observer: "CallObserver") -> None:
         self._task = task
         self._arguments = arguments
         self._context = arguments.context
-        self._stages = stages
+        self._observer = observer
         self._call: Callable[[], object] | None = None
         self._called: asyncio.Future[tuple[object, BaseException | None]] | None = None
         self._interruptible: asyncio.Task[None] | None = None
@@ -36,10 +37,10 @@ class Conductor:
         """What is awaited; None while a function that is not async runs."""
 
     def run(self) -> None:
-        """Run it all.
+        """Run it all, and report the end to the observer.
 
         Raises:
-            LifespanSetupError: The task was not started. How else it ended, the stages are told.
+            LifespanSetupError: The task was not started.
         """
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
@@ -64,10 +65,10 @@ class Conductor:
         return True
 
     async def _around(self) -> None:
-        async with entered_lifespan(self._task.lifespan) as self._context.lifespan:
-            self._stages.begin()
+        async with _entered_lifespan(self._task.lifespan) as self._context.lifespan:
+            self._observer.begin()
             value, error = await self._perform()
-            self._stages.end(value, error)
+            self._observer.end(value, error)
 
     async def _perform(self) -> tuple[object, BaseException | None]:
         """Return what the function returned or raised."""
@@ -103,7 +104,7 @@ class Conductor:
         return await value
 
     async def _call_outside(self, values: dict[str, object]) -> tuple[object, BaseException | None]:
-        """Have the function called while the loop stands still: it may run a loop of its own."""
+        """Call the function while the loop is stopped: it may run a loop of its own."""
         around, self.coroutine = self.coroutine, None
         self._interruptible = None
         loop = asyncio.get_running_loop()
@@ -124,3 +125,45 @@ class Conductor:
             self._called.set_result((call(), None))
         except BaseException as error:
             self._called.set_result((None, error))
+
+
+@contextlib.asynccontextmanager
+async def _entered_lifespan(fn: Callable[..., object] | None) -> AsyncGenerator[object]:
+    """Yield what the lifespan yields, and run its rest afterwards; None without a lifespan.
+
+    Errors after its `yield` are written to stderr and change nothing.
+
+    Raises:
+        LifespanSetupError: It did not reach its `yield`.
+    """
+    if fn is None:
+        yield None
+        return
+    name = getattr(fn, "__qualname__", repr(fn))
+    generator = cast("AsyncGenerator[object, None]", fn())
+    if not inspect.isasyncgen(generator):
+        raise LifespanSetupError(f"the lifespan {name} is no async generator function")
+    try:
+        value: object = await anext(generator)
+    except StopAsyncIteration:
+        raise LifespanSetupError(f"the lifespan {name} ended without a yield") from None
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise LifespanSetupError(f"the lifespan {name} failed before its yield: {told}") from error
+    try:
+        yield value
+    finally:
+        await _end_lifespan(name, generator)
+
+
+async def _end_lifespan(name: str, generator: AsyncGenerator[object, None]) -> None:
+    try:
+        await anext(generator)
+    except StopAsyncIteration:
+        return
+    except Exception:
+        sys.stderr.write(f"podhatch: the lifespan {name} failed after its yield:\n")
+        traceback.print_exc()
+        return
+    sys.stderr.write(f"podhatch: the lifespan {name} yielded twice; what follows does not run\n")
+    await generator.aclose()

@@ -1,0 +1,232 @@
+"""An attempt in a pod of its own, from loading the user's code to the end of the process."""
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from podhatch.runner import report as reports
+from podhatch.runner.assignment import Assignment
+from podhatch.runner.attempt import Attempt
+from podhatch.runner.loader import load
+from podhatch.runner.process import Watch, leave, notify
+from podhatch.runner.report import NotDelivered, Reporter
+from podhatch.task.context import Host
+from podhatch.task.current import enter_process
+
+if TYPE_CHECKING:
+    from podhatch.api.pod import Outcome, Report
+    from podhatch.runner.call import Call
+
+CANCEL_SECONDS = 1.0
+"""From SIGTERM to `cancel()` of an async task."""
+GRACE_SECONDS = 25.0
+"""From SIGTERM to the end; the pod is killed after 30."""
+INTERRUPTED_SECONDS = 5.0
+"""From the timeout to the end, for an async function that catches being cancelled."""
+CLEAN_UP_SECONDS = 30.0
+"""From the report to the end, for what runs after the task."""
+
+
+class PodAttempt:
+    """Runs the user's function and reports its end. The watch may end it from its own thread."""
+
+    def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
+        self._assignment = assignment
+        self._reporter = reporter
+        self._watch = Watch(self._terminate)
+        self._attempt = Attempt(
+            assignment,
+            _PodDelivery(assignment, reporter),
+            now=_now,
+            cancelled=lambda: self._watch.terminated,
+        )
+        self._host = _PodHost(self._attempt, self._watch)
+        self._started_at: float | None = None
+        self._call: Call | None = None
+        self._ended = False
+
+    def run(self) -> NoReturn:
+        """Run, report, and leave the process."""
+        self._watch.start()
+        try:
+            self._run()
+        except BaseException as error:
+            self._attempt.end(None, error)
+        self._exit()
+
+    def _run(self) -> None:
+        """Load the function and run it to its end."""
+        task = load(self._assignment)
+        from podhatch.runner.call import Call, arguments_for
+
+        context = self._assignment.context(self._host)
+        enter_process(context)
+        arguments = arguments_for(task, self._assignment.input, context)
+        if task.logger is not None:
+            from podhatch.runner.captured_log import capture
+
+            capture(task.logger, self._host.write)
+        if self._reporter:
+            self._reporter.prepare()
+        self._call = Call(task, arguments, self)
+        self._call.run()
+
+    def begin(self) -> None:
+        """Start the task's clock."""
+        self._attempt.leave_if_forked(None)
+        self._attempt.begin()
+        self._started_at = time.monotonic()
+        limit = self._attempt.time_limit
+        if limit is not None:
+            self._watch.call_at(self._started_at + limit, self._look_at_clock)
+
+    def end(self, value: object, error: BaseException | None) -> None:
+        """Report, before the lifespan's rest runs: nobody waits for that.
+
+        It runs all the same: no more is asked of the pod, and SIGTERM leaves it its grace period.
+        """
+        self._attempt.leave_if_forked(error)
+        self._ended = True
+        if self._call and self._call.cleans_up:
+            self._watch.call_at(time.monotonic() + CLEAN_UP_SECONDS, self._abandon_clean_up)
+        self._attempt.end(value, error)
+
+    def _exit(self) -> NoReturn:
+        self._attempt.leave_if_forked(None)
+        leave(self._attempt.exit_code)
+
+    # What follows runs in the watch's thread.
+
+    def _look_at_clock(self) -> None:
+        deadline = (self._started_at or 0.0) + (self._attempt.time_limit or 0.0)
+        if time.monotonic() < deadline:  # the task has moved it
+            self._watch.call_at(deadline, self._look_at_clock)
+        elif not self._attempt.settled:
+            self._time_out()
+
+    def _time_out(self) -> None:
+        """Report, and end the process; an async function may clean up before."""
+        if not self._attempt.time_out(self._stack()):
+            return  # it ended this very moment
+        if not self._interrupt():
+            self._exit()
+        self._watch.call_at(time.monotonic() + INTERRUPTED_SECONDS, self._exit_unless_ended)
+
+    def _terminate(self) -> None:
+        """SIGTERM: code that is only being loaded ends here, a function may end by itself."""
+        if self._started_at is None:
+            self._stop("Cancelled", "Cancelled", "the task was cancelled before it started")
+        now = time.monotonic()
+        self._watch.call_at(now + CANCEL_SECONDS, self._interrupt)
+        self._watch.call_at(now + GRACE_SECONDS, self._give_up)
+
+    def _interrupt(self) -> bool:
+        """Cancel the function if it is async and runs; False if not."""
+        return self._call is not None and self._call.interrupt()
+
+    def _give_up(self) -> NoReturn:
+        message = f"the task did not end within {GRACE_SECONDS:g}s of being cancelled"
+        self._stop("Cancelled", "Cancelled", message)
+
+    def _stop(self, outcome: "Outcome", kind: str, message: str) -> NoReturn:
+        """End the attempt while the user's function runs."""
+        self._attempt.stop(outcome, kind, message, self._stack())
+        self._exit()
+
+    def _stack(self) -> str:
+        """Return where the user's function is."""
+        if self._started_at is None:
+            return ""
+        from podhatch.runner.failure import current_stack
+
+        return current_stack(self._call.coroutine if self._call else None)
+
+    def _exit_unless_ended(self) -> None:
+        if not self._ended:
+            self._exit()
+
+    def _abandon_clean_up(self) -> NoReturn:
+        notify(f"what runs after the task did not end within {CLEAN_UP_SECONDS:g}s")
+        self._exit()
+
+
+class _PodHost(Host):
+    """Hands what the task asks for to its attempt."""
+
+    def __init__(self, attempt: Attempt, watch: Watch) -> None:
+        super().__init__()
+        self._attempt = attempt
+        self._watch = watch
+
+    def is_cancelled(self) -> bool:
+        return self._watch.terminated
+
+    def cancel(self) -> None:
+        self._refuse_fork("the task was cancelled")
+        self._attempt.cancelled_itself = True
+        self._watch.terminate()
+
+    def extend_timeout(self, seconds: float) -> None:
+        self._refuse_fork("the timeout was extended")
+        self._attempt.extend(seconds)
+
+    def _refuse_fork(self, what: str) -> None:
+        """Refuse what only the task's own process can do: it has the watch and the lock."""
+        if self._attempt.is_fork:
+            raise RuntimeError(
+                f"{what} in a process that the task forked: do it in the task's own process or its "
+                "threads"
+            )
+
+
+class _PodDelivery:
+    """Delivers by the reporter and by the termination message."""
+
+    def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
+        self._assignment = assignment
+        self._reporter = reporter
+
+    def extended(self, report: "Report") -> None:
+        """Send the report, where there is a way before the pod's end."""
+        if self._reporter:
+            self._reporter.send_first(report)
+
+    def ended(self, report: "Report") -> "Report":
+        """Write the message, send the report, and print the error to the pod's log."""
+        delivered = self._deliver(report)
+        error = delivered.get("error")
+        with contextlib.suppress(Exception):  # the user may have closed stderr
+            if error:
+                sys.stderr.write(error.get("traceback", ""))
+                notify(f"{delivered.get('outcome')}: {error['type']}: {error['message']}")
+        return delivered
+
+    def _deliver(self, report: "Report") -> "Report":
+        # The message is written first too: it is there should the pod be killed while sending.
+        self._write_message(report, recorded=self._reporter is not None)
+        if self._reporter is None:
+            return report
+        try:
+            self._reporter.send(report)
+        except NotDelivered as error:
+            notify(f"the TaskResult could not be written: {error}")
+            lost = reports.lost_output(report, str(error), self._assignment.message_bytes)
+            report = reports.failed(report, lost) if lost else report
+            self._write_message(report, recorded=False)
+        return report
+
+    def _write_message(self, report: "Report", *, recorded: bool) -> None:
+        room = self._assignment.message_bytes
+        try:
+            with open(self._assignment.output_path, "wb") as file:
+                file.write(reports.termination_message(report, room=room, recorded=recorded))
+        except OSError as error:
+            notify(f"the termination message could not be written: {error}")
+
+
+def _now() -> str:
+    """RFC 3339 in UTC with microseconds. Without `datetime`, which costs the pod 2 ms."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{moment}.{nanoseconds // 1000:06d}Z"
