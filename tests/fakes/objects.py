@@ -8,7 +8,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.observed import Defaults
-from podhatch.core.run.attempt import Attempt
+from podhatch.core.run.job import AttemptSpec
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 JOB_UID = "job-uid"
@@ -63,7 +63,7 @@ def run(status: JsonObject | None = None, **spec: object) -> JsonObject:
 
 def attempt_name(task_name: str, number: int = 1) -> str:
     spec = TaskSpec.model_validate({"name": task_name, "python": "m:f"})
-    return Attempt(WorkflowRun.model_validate(run()), spec, number).name
+    return AttemptSpec(WorkflowRun.model_validate(run()), spec, number).name
 
 
 def job(

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT, ApiError, Cluster
 from podhatch.core.common.observed import Notes
-from podhatch.core.run.diagnosis import LOOK_UP_AGAIN
+from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN
 
 logger = logging.getLogger(__name__)
 MAX_NOTES = 50

@@ -17,7 +17,7 @@ from podhatch.cluster import (
 from podhatch.core.common.observed import Observed, ObservedCron, ObservedEvent
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import is_controlled_by
-from podhatch.core.run.depth import ancestors_of
+from podhatch.core.run.acceptance import ancestors_of
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.event_index import awaited_by

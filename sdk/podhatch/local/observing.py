@@ -5,7 +5,7 @@ from collections import defaultdict
 from podhatch.api.model import JsonObject
 from podhatch.core.common.observed import Observed, ObservedEvent
 from podhatch.core.expressions.evaluate import IN_PROCESS
-from podhatch.core.run.depth import ancestors_of
+from podhatch.core.run.acceptance import ancestors_of
 from podhatch.local.cluster import LocalCluster
 from podhatch.local.work import pod_name
 

@@ -7,7 +7,7 @@ import pytest
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import ClusterAccess, TaskSpec
 from podhatch.core.common.observed import Observed
-from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision
 from podhatch.core.workflow.validate import plan_workflow
@@ -32,14 +32,14 @@ from tests.fakes.objects import DEFAULTS, NOW, container_task, run, task, workfl
 def test_a_pod_has_the_account_of_its_access_and_no_token_without(
     access: str | bool, maximum: ClusterAccess, account: str | None
 ) -> None:
-    attempt = Attempt(
+    attempt = AttemptSpec(
         WorkflowRun.model_validate(run()),
         TaskSpec.model_validate(task("a", clusterAccess=access)),
         1,
     )
     defaults = replace(DEFAULTS, max_cluster_access=maximum)
     revision = current_revision(workflow(task("a")))
-    made = attempt_manifests(attempt, revision, defaults, Surroundings())[-1]
+    made = attempt_manifests(attempt, revision, defaults, AttemptInput())[-1]
     pod_spec = made["spec"]["template"]["spec"]
     (container,) = pod_spec["containers"]
     assert pod_spec.get("serviceAccountName") == account
@@ -78,8 +78,8 @@ def test_a_container_task_has_no_access_that_could_be_too_much() -> None:
 
 def test_a_pod_under_the_users_account_has_none_of_ours() -> None:
     raw = task("a", clusterAccess="spawn", pod={"serviceAccountName": "mine"})
-    attempt = Attempt(WorkflowRun.model_validate(run()), TaskSpec.model_validate(raw), 1)
-    made = attempt_manifests(attempt, current_revision(workflow(raw)), DEFAULTS, Surroundings())
+    attempt = AttemptSpec(WorkflowRun.model_validate(run()), TaskSpec.model_validate(raw), 1)
+    made = attempt_manifests(attempt, current_revision(workflow(raw)), DEFAULTS, AttemptInput())
     pod_spec = made[-1]["spec"]["template"]["spec"]
     assert pod_spec["serviceAccountName"] == "mine"
     assert pod_spec["automountServiceAccountToken"] is True

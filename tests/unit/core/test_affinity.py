@@ -2,7 +2,7 @@
 
 import pytest
 from podhatch.api.task import DesiredWorkerLabel
-from podhatch.core.pod.affinity import node_affinity
+from podhatch.core.pod.template import node_affinity
 
 
 @pytest.mark.parametrize(

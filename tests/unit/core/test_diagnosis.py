@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
+from podhatch.core.pod.diagnosis import diagnose, lookup_due
 from podhatch.core.pod.pods import newest
-from podhatch.core.run.diagnosis import diagnose, lookup_due
 
 from tests.fakes.objects import NOW, ago, job, pod
 

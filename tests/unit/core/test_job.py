@@ -8,7 +8,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.observed import Defaults
-from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import DEFAULTS, container_task, run, task, workflow
@@ -19,10 +19,10 @@ def make_job(
 ) -> JsonObject:
     """Return the Job of a task's first attempt, which comes last of what is created for it."""
     flow = workflow(raw_task, **spec)
-    attempt = Attempt(
+    attempt = AttemptSpec(
         WorkflowRun.model_validate(run(**(run_spec or {}))), TaskSpec.model_validate(raw_task), 1
     )
-    made = attempt_manifests(attempt, current_revision(flow), DEFAULTS, Surroundings())
+    made = attempt_manifests(attempt, current_revision(flow), DEFAULTS, AttemptInput())
     assert made[-1]["kind"] == "Job"
     return made[-1]
 
@@ -102,13 +102,13 @@ def test_a_shipped_source_is_mounted() -> None:
 def test_a_large_input_travels_by_file_beside_the_source() -> None:
     raw_task = task("a")
     flow = workflow(raw_task, source={"configMap": "src-1"})
-    attempt = Attempt(
+    attempt = AttemptSpec(
         WorkflowRun.model_validate(run(input={"blob": "x" * 40_000})),
         TaskSpec.model_validate(raw_task),
         1,
     )
     config_map, made = attempt_manifests(
-        attempt, current_revision(flow), Defaults("runner"), Surroundings({"p": None})
+        attempt, current_revision(flow), Defaults("runner"), AttemptInput({"p": None})
     )
     assert config_map["metadata"]["name"] == made["metadata"]["name"]
     assert json.loads(config_map["data"]["parents.json"]) == {"p": None}

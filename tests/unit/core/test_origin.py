@@ -10,8 +10,8 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.observed import Observed
-from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
-from podhatch.core.run.depth import ancestors_of
+from podhatch.core.run.acceptance import ancestors_of
+from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision
 
@@ -26,9 +26,9 @@ def pod_of(
 ) -> JsonObject:
     """Return the spec of the pod of the workflow's first task."""
     first = TaskSpec.model_validate(flow["spec"]["tasks"][0])
-    attempt = Attempt(WorkflowRun.model_validate(run(**(spec or {}))), first, 1)
+    attempt = AttemptSpec(WorkflowRun.model_validate(run(**(spec or {}))), first, 1)
     defaults = replace(DEFAULTS, priority_classes=with_classes)
-    made = attempt_manifests(attempt, current_revision(flow), defaults, Surroundings())
+    made = attempt_manifests(attempt, current_revision(flow), defaults, AttemptInput())
     return made[-1]["spec"]["template"]["spec"]
 
 

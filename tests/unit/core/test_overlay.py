@@ -6,8 +6,7 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod_settings import PodSettings
 from podhatch.api.task import TaskSpec
-from podhatch.core.pod.overlay import merged_settings, overlaid
-from podhatch.core.pod.template import pod_template
+from podhatch.core.pod.template import merged_settings, overlaid, pod_template
 from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import DEFAULTS, container_task, task, workflow

@@ -8,8 +8,8 @@ from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluate import IN_PROCESS
-from podhatch.core.pod.affinity import stay_on
 from podhatch.core.pod.check import MAX_DRY_RUNS, dry_run_jobs, pod_problems
+from podhatch.core.pod.template import stay_on
 from podhatch.core.workflow.validate import needs_dry_run, plan_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, container_task, task, workflow

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
-from podhatch.core.pod.end import CLOCK_STEP, NO_ANSWER
-from podhatch.core.run.ended import Awaited, Ended
+from podhatch.core.pod.end import CLOCK_STEP, NO_ANSWER, AttemptEnd, ReportAwaited
 from podhatch.core.run.outcome import read_outcome
 
 from tests.fakes.objects import NOW, ago, container_task, job, pod, task, terminated
@@ -25,16 +24,16 @@ def judged(
     spec: TaskSpec = CONTAINER,
     its_job: JsonObject | None = None,
     later: timedelta = timedelta(),
-) -> Ended | Awaited | None:
+) -> AttemptEnd | ReportAwaited | None:
     its_job = its_job or job("a")
     return read_outcome(spec, result=None, pod=its_pod, job=its_job, now=NOW + later)
 
 
 def ended(
     its_pod: JsonObject, spec: TaskSpec = CONTAINER, its_job: JsonObject | None = None
-) -> Ended:
+) -> AttemptEnd:
     found = judged(its_pod, spec, its_job)
-    assert isinstance(found, Ended)
+    assert isinstance(found, AttemptEnd)
     return found
 
 
@@ -173,9 +172,9 @@ def test_a_node_without_storage_is_a_disruption() -> None:
 def test_a_deleted_pod_whose_node_is_silent_is_lost_after_a_minute() -> None:
     dark = deleted(pod({"running": {"startedAt": ago(600)}}), 60)
     last_moment = NOW - timedelta(seconds=30)
-    assert judged(dark) == Awaited(last_moment + NO_ANSWER)
+    assert judged(dark) == ReportAwaited(last_moment + NO_ANSWER)
     found = judged(dark, later=NO_ANSWER)
-    assert isinstance(found, Ended)
+    assert isinstance(found, AttemptEnd)
     assert (found.reason, found.disrupted) == ("PodLost", True)
     assert found.message == "node node-1 does not answer, and its pod was deleted"
 
@@ -195,7 +194,7 @@ def test_a_container_task_on_a_silent_node_times_out_by_the_operators_clock() ->
     late = timedelta(seconds=20) + CLOCK_STEP + timedelta(seconds=10) + NO_ANSWER
     assert judged(running, later=late - CLOCK_STEP) is None
     found = judged(running, later=late)
-    assert isinstance(found, Ended)
+    assert isinstance(found, AttemptEnd)
     assert (found.reason, found.disrupted) == ("TimedOut", False)
     assert judged(running, PYTHON, later=late) is None
 
@@ -204,7 +203,7 @@ def test_a_container_task_on_a_silent_node_times_out_by_the_operators_clock() ->
 def test_a_job_that_waits_for_its_last_pod_has_ended(condition: str) -> None:
     over = job("a", conditions={condition: "DeadlineExceeded"})
     found = read_outcome(CONTAINER, result=None, pod=None, job=over, now=NOW + NO_ANSWER)
-    assert isinstance(found, Ended)
+    assert isinstance(found, AttemptEnd)
     assert found.reason == "TimedOut"
 
 
@@ -213,4 +212,4 @@ def test_a_job_that_was_suspended_while_it_ran_is_lost() -> None:
     taken["spec"]["suspend"] = True
     for started, reason in ((True, "PodDeleted"), (False, None)):
         found = read_outcome(CONTAINER, result=None, pod=None, job=taken, now=NOW, started=started)
-        assert (found.reason if isinstance(found, Ended) else None) == reason
+        assert (found.reason if isinstance(found, AttemptEnd) else None) == reason

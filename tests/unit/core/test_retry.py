@@ -6,21 +6,23 @@ from typing import Any
 import pytest
 from podhatch.api.run import TaskStatus
 from podhatch.api.task import TaskSpec
-from podhatch.core.run.ended import Ended
-from podhatch.core.run.retry import Again, next_attempt
+from podhatch.core.pod.end import AttemptEnd
+from podhatch.core.run.retry import Retry, next_attempt
 
 from tests.fakes.objects import NOW, task
 
-FAILED = Ended("Failed", reason="TaskFailed", message="bad", finished_at=NOW)
-LOST = Ended("Failed", reason="Evicted", message="low on memory", finished_at=NOW, disrupted=True)
+FAILED = AttemptEnd("Failed", reason="TaskFailed", message="bad", finished_at=NOW)
+LOST = AttemptEnd(
+    "Failed", reason="Evicted", message="low on memory", finished_at=NOW, disrupted=True
+)
 
 
-def after(ended: Ended, used: int = 0, lost: int = 0, **fields: object) -> Again | None:
+def after(ended: AttemptEnd, used: int = 0, lost: int = 0, **fields: object) -> Retry | None:
     status = TaskStatus(name="a", state="Running", attempt=1, retries=used, disruptions=lost)
     return next_attempt(TaskSpec.model_validate(task("a", **fields)), status, ended, "seed", NOW)
 
 
-def wait(again: Again | None) -> float:
+def wait(again: Retry | None) -> float:
     assert again is not None
     return (again.at - NOW).total_seconds()
 
@@ -51,11 +53,13 @@ def test_the_wait_is_the_factor_to_the_power_of_the_retry(
     [
         (FAILED, 0, 0),
         (FAILED, 2, 2),
-        (Ended("Failed", message="no", retryable=False), 5, 0),
-        (Ended("Succeeded"), 5, 0),
+        (AttemptEnd("Failed", message="no", retryable=False), 5, 0),
+        (AttemptEnd("Succeeded"), 5, 0),
     ],
 )
-def test_the_last_end_is_not_followed_by_a_retry(ended: Ended, retries: int, used: int) -> None:
+def test_the_last_end_is_not_followed_by_a_retry(
+    ended: AttemptEnd, retries: int, used: int
+) -> None:
     assert after(ended, used, retries=retries) is None
 
 
@@ -68,7 +72,7 @@ def test_a_retry_counts_as_one_and_says_of_how_many() -> None:
 
 @pytest.mark.parametrize(("asked", "seconds"), [(0.0, 0), (1.5, 1.5), (1e9, 86_400)])
 def test_the_task_may_say_when(asked: float, seconds: float) -> None:
-    ended = Ended("Failed", message="busy", finished_at=NOW, retry_after=asked)
+    ended = AttemptEnd("Failed", message="busy", finished_at=NOW, retry_after=asked)
     assert wait(after(ended, retries=1, backoffFactor=7)) == seconds
 
 
@@ -94,5 +98,5 @@ def test_after_ten_losses_the_task_has_failed() -> None:
 
 @pytest.mark.parametrize("ended_at", [NOW + timedelta(hours=1), None])
 def test_an_end_that_is_unknown_or_ahead_of_the_clock_is_now(ended_at: object) -> None:
-    ended = Ended("Failed", message="bad", finished_at=ended_at)  # pyright: ignore[reportArgumentType]
+    ended = AttemptEnd("Failed", message="bad", finished_at=ended_at)  # pyright: ignore[reportArgumentType]
     assert wait(after(ended, retries=1, backoffFactor=3)) == 3

@@ -10,8 +10,8 @@ from podhatch.api.pod import MAX_MESSAGE_BYTES, message_room
 from podhatch.api.run import TaskError, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.text import cut, json_size
-from podhatch.core.run.attempt import MAX_ERRORS_BYTES
-from podhatch.core.run.outcome import Ended, read_outcome
+from podhatch.core.run.job import MAX_ERRORS_BYTES
+from podhatch.core.run.outcome import AttemptEnd, read_outcome
 from podhatch.core.run.progress import Step
 from podhatch.core.run.status_size import SHORT, with_outputs
 from podhatch.core.run.transition import Transition, event_manifest
@@ -116,7 +116,7 @@ def test_a_message_that_was_cut_is_a_large_output(
     spec: TaskSpec, message: str, reason: str | None
 ) -> None:
     ended = read_outcome(spec, result=None, pod=shared_pod(message), job=None, now=NOW)
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, AttemptEnd)
     assert ended.reason == reason
     assert (LIMIT in ended.message) is (reason == "OutputTooLarge")
 
@@ -125,5 +125,5 @@ def test_a_pod_of_one_container_has_the_whole_room() -> None:
     message = '"' + "x" * 4095
     found = shared_pod(message, containers=3)
     ended = read_outcome(CONTAINER, result=None, pod=found, job=None, now=NOW)
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, AttemptEnd)
     assert ended.message.endswith("longer than 4096 bytes, the limit of this pod")

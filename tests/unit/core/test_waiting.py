@@ -9,7 +9,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.task import TaskSpec
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.run.waiting import Situation, Verdict, weigh
+from podhatch.core.run.conditions import ConditionInput, ConditionResult, evaluate_conditions
 
 from tests.fakes.objects import NOW, event, task
 from tests.unit.core.test_expr import nested
@@ -26,8 +26,8 @@ GO: JsonObject = {"event": {"key": "go"}}
 
 def judge(
     *events: JsonObject, met: tuple[str, ...] = (), output: Any = None, **fields: object
-) -> Verdict:
-    situation = Situation(
+) -> ConditionResult:
+    situation = ConditionInput(
         since=SINCE,
         run_created=CREATED,
         now=NOW,
@@ -37,7 +37,7 @@ def judge(
         questions=Questions(IN_PROCESS),
         met=met,
     )
-    return weigh(TaskSpec.model_validate(task("a", "p", **fields)), situation)
+    return evaluate_conditions(TaskSpec.model_validate(task("a", "p", **fields)), situation)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_wait_for_people_is_ended_by_nobody_else(
     assert judge(pushed, waitFor=[GO]).decision == "Run"
 
 
-def judged(field: str, output: Any = None) -> Verdict:
+def judged(field: str, output: Any = None) -> ConditionResult:
     """Judge a task with one condition, that holds of the usual output, in this field."""
     fields: dict[str, Any] = {field: [YES]}
     return judge(output=output, **fields)

@@ -17,7 +17,7 @@ from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.refusal import ApiRefusal
-from podhatch.core.run.attempt import Attempt, Surroundings, attempt_manifests
+from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.workflow.hooks import as_task
 from podhatch.core.workflow.revision import Revision, current_revision
 
@@ -220,7 +220,7 @@ def _pod_of(task: TaskSpec) -> str:
 def _dry_run_job(
     run: WorkflowRun, task: TaskSpec, revision: Revision, defaults: Defaults
 ) -> JsonObject:
-    job = attempt_manifests(Attempt(run, task, 1), revision, defaults, Surroundings())[-1]
+    job = attempt_manifests(AttemptSpec(run, task, 1), revision, defaults, AttemptInput())[-1]
     metadata: JsonObject = job["metadata"]
     return {**job, "metadata": {k: v for k, v in metadata.items() if k != "ownerReferences"}}
 

@@ -6,13 +6,15 @@ task's own; what the cluster did to the pod is not.
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
+from podhatch.api.run import TaskState
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.decision import PodDeadline
+from podhatch.core.common.text import output_problem
 from podhatch.core.pod.pods import (
     container_spec,
     container_state,
@@ -23,8 +25,58 @@ from podhatch.core.pod.pods import (
     restarts_beside_task,
     true_condition,
 )
-from podhatch.core.run.ended import Ended, container_failure, failure, with_times
-from podhatch.core.run.reported import output_problem
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """An attempt that is over."""
+
+    state: TaskState
+    reason: str | None = None
+    message: str = ""
+    error_type: str = ""
+    traceback: str | None = None
+    output: str | None = None
+    output_in_result: bool = False
+    """The TaskResult holds the output too, so a long one may stay there."""
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    disrupted: bool = False
+    """The attempt was lost through no fault of its own."""
+    retryable: bool = True
+    retry_after: float | None = None
+    """Seconds that the task asked to wait before the next attempt."""
+
+
+@dataclass(frozen=True)
+class ReportAwaited:
+    """The attempt is over or ends, and what it still has to report is given time to arrive."""
+
+    until: datetime
+
+
+def failure(reason: str, message: str, *, disrupted: bool = False) -> AttemptEnd:
+    """Return the end of an attempt that failed, or was lost if `disrupted`."""
+    return AttemptEnd(
+        "Failed", reason=reason, message=message, error_type=reason, disrupted=disrupted
+    )
+
+
+def container_failure(terminated: JsonObject, reason: str, message: str) -> AttemptEnd:
+    """Return a failure with exit code and times of a container that terminated."""
+    return with_times(failure(reason, message), terminated)
+
+
+def with_times(ended: AttemptEnd, terminated: JsonObject) -> AttemptEnd:
+    """Return the end with exit code and times of a container that terminated."""
+    return replace(
+        ended,
+        exit_code=terminated.get("exitCode"),
+        started_at=read_time(terminated.get("startedAt")),
+        finished_at=read_time(terminated.get("finishedAt")),
+    )
+
 
 CLOCK_STEP = timedelta(seconds=1)
 """Times of containers are whole seconds, rounded down."""
@@ -48,7 +100,7 @@ def ran_into_backstop(job: JsonObject | None) -> bool:
 
 def disruption(
     pod: JsonObject, job: JsonObject | None, terminated: JsonObject | None = None
-) -> Ended | None:
+) -> AttemptEnd | None:
     """Return the end of a pod that was evicted, preempted or deleted before its time.
 
     A container that had ended with exit code 0 before that is not concerned.
@@ -69,7 +121,7 @@ def disruption(
     return with_times(failure(reason, words, disrupted=True), terminated)
 
 
-def own_storage_limit(pod: JsonObject) -> Ended | None:
+def own_storage_limit(pod: JsonObject) -> AttemptEnd | None:
     """Return the failure of a pod that was evicted because it used more storage than it may."""
     status: JsonObject = pod["status"]
     message: str = status.get("message", "").strip()
@@ -78,7 +130,7 @@ def own_storage_limit(pod: JsonObject) -> Ended | None:
     return failure("StorageLimitExceeded", message)
 
 
-def failed_pod(pod: JsonObject, job: JsonObject | None) -> Ended:
+def failed_pod(pod: JsonObject, job: JsonObject | None) -> AttemptEnd:
     """Judge a pod that failed before or beside the task's container."""
     if ended := disruption(pod, job) or own_storage_limit(pod) or _failed_init_container(pod):
         return ended
@@ -90,7 +142,7 @@ def failed_pod(pod: JsonObject, job: JsonObject | None) -> Ended:
     return failure(reason, message, disrupted=True)
 
 
-def _failed_init_container(pod: JsonObject) -> Ended | None:
+def _failed_init_container(pod: JsonObject) -> AttemptEnd | None:
     for status in pod["status"].get("initContainerStatuses", ()):
         terminated: JsonObject = status.get("state", {}).get("terminated", {})
         name: str = status["name"]
@@ -114,7 +166,7 @@ def exit_words(terminated: JsonObject) -> str:
     )
 
 
-def exit_failure(terminated: JsonObject) -> Ended:
+def exit_failure(terminated: JsonObject) -> AttemptEnd:
     """Return the failure of the task's container by its exit code."""
     if terminated.get("reason") == "OOMKilled":
         message = "the container used more memory than its limit"
@@ -122,7 +174,7 @@ def exit_failure(terminated: JsonObject) -> Ended:
     return container_failure(terminated, "ExitCode", exit_words(terminated))
 
 
-def container_end(task: TaskSpec, pod: JsonObject, terminated: JsonObject) -> Ended:
+def container_end(task: TaskSpec, pod: JsonObject, terminated: JsonObject) -> AttemptEnd:
     """Judge the container of a task that is no Python function."""
     if _ran_too_long(task, pod, terminated):
         return with_times(timed_out(task), terminated)
@@ -142,7 +194,7 @@ def container_end(task: TaskSpec, pod: JsonObject, terminated: JsonObject) -> En
             "the output in $PODHATCH_OUTPUT is not JSON: "
             f"{problem}. It begins with {message[:100]!r}",
         )
-    return with_times(Ended("Succeeded", output=message or None), terminated)
+    return with_times(AttemptEnd("Succeeded", output=message or None), terminated)
 
 
 def is_full(message: str, room: int) -> bool:
@@ -153,7 +205,7 @@ def is_full(message: str, room: int) -> bool:
     return len(message.encode()) > room - 4
 
 
-def too_large(terminated: JsonObject, room: int) -> Ended:
+def too_large(terminated: JsonObject, room: int) -> AttemptEnd:
     """Return the failure of a task whose output has no room in a termination message."""
     shared = f": the pod's containers share {MAX_POD_MESSAGE_BYTES} bytes"
     return container_failure(
@@ -164,7 +216,7 @@ def too_large(terminated: JsonObject, room: int) -> Ended:
     )
 
 
-def timed_out(task: TaskSpec, more: str = "") -> Ended:
+def timed_out(task: TaskSpec, more: str = "") -> AttemptEnd:
     """Return the failure of a task that ran longer than it may."""
     limit = f"{task.execution_timeout_seconds:g}"
     return failure("TimedOut", f"task exceeded its execution timeout of {limit}s{more}")
@@ -214,7 +266,7 @@ def end_of_pod(pod: JsonObject, moment: datetime) -> PodDeadline | None:
     return PodDeadline(pod["metadata"]["name"], seconds)
 
 
-def lost_with_node(pod: JsonObject, job: JsonObject | None) -> Ended:
+def lost_with_node(pod: JsonObject, job: JsonObject | None) -> AttemptEnd:
     """Return the end of a pod that was deleted, and of whose end its node says nothing."""
     if ran_into_backstop(job):
         return failure("TimedOut", "the Job's deadline passed, and the node does not answer")

@@ -4,15 +4,21 @@ It holds nothing of a single run, so that a pod which waits for work and one tha
 are the same pod. The attempt adds its assignment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
 from podhatch.api.pod_settings import PodSettings
-from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess, TaskSpec
+from podhatch.api.task import (
+    CLUSTER_ACCESS,
+    ClusterAccess,
+    Comparator,
+    DesiredWorkerLabel,
+    TaskSpec,
+)
+from podhatch.api.workflow import Sticky
 from podhatch.core.common.observed import Defaults
-from podhatch.core.pod.affinity import node_affinity
-from podhatch.core.pod.overlay import merged_settings, overlaid
 from podhatch.core.pod.pods import CONTAINER_NAME
 from podhatch.core.workflow.revision import Revision
 
@@ -161,3 +167,86 @@ def _source_volume(revision: Revision, task: TaskSpec, container: JsonObject) ->
 def literal_variable(name: str, value: str) -> JsonObject:
     """Return a variable that arrives as it is: Kubernetes expands `$(X)` unless `$` is doubled."""
     return {"name": name, "value": value.replace("$", "$$")}
+
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_OPERATORS: dict[Comparator, tuple[str, int]] = {
+    "Equal": ("In", 0),
+    "NotEqual": ("NotIn", 0),
+    "GreaterThan": ("Gt", 0),
+    "GreaterThanOrEqual": ("Gt", -1),
+    "LessThan": ("Lt", 0),
+    "LessThanOrEqual": ("Lt", +1),
+}
+
+
+def node_affinity(labels: Sequence[DesiredWorkerLabel]) -> JsonObject:
+    """Return the pod's `affinity`: required labels must all hold, the others are weighed."""
+    required = [_expression(label) for label in labels if label.required]
+    preferred = [
+        {"weight": label.weight, "preference": {"matchExpressions": [_expression(label)]}}
+        for label in labels
+        if not label.required
+    ]
+    terms: JsonObject = {}
+    if required:
+        terms[_REQUIRED] = {"nodeSelectorTerms": [{"matchExpressions": required}]}
+    if preferred:
+        terms[_PREFERRED] = preferred
+    return {"nodeAffinity": terms}
+
+
+def _expression(label: DesiredWorkerLabel) -> JsonObject:
+    """Kubernetes has In, NotIn, Gt and Lt; "or equal" becomes a bound one further out."""
+    operator, step = _OPERATORS[label.comparator]
+    value = str(int(label.value) + step) if step else label.value
+    return {"key": label.key, "operator": operator, "values": [value]}
+
+
+def stay_on(pod_spec: JsonObject, node: str, sticky: Sticky) -> None:
+    """Have the pod prefer, or need, the node that its run began on."""
+    here = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    node_terms: JsonObject = pod_spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    if sticky == "Soft":
+        wish = {"weight": 100, "preference": here}
+        node_terms.setdefault(_PREFERRED, []).append(wish)
+        return
+    required: JsonObject = node_terms.setdefault(_REQUIRED, {})
+    terms: list[JsonObject] = required.get("nodeSelectorTerms") or [{}]
+    required["nodeSelectorTerms"] = [term | here for term in terms]
+
+
+def merged_settings(workflow: PodSettings | None, task: PodSettings | None) -> PodSettings:
+    """Return the settings that count for a task."""
+    lower = workflow.to_wire() if workflow else {}
+    upper = task.to_wire() if task else {}
+    return PodSettings.model_validate(overlaid(lower, upper))
+
+
+def overlaid(lower: JsonObject, upper: JsonObject) -> JsonObject:
+    """Return `lower` with `upper` laid over it; neither is changed."""
+    return lower | {name: _laid_over(lower.get(name), value) for name, value in upper.items()}
+
+
+def _laid_over(lower: Any, upper: Any) -> Any:
+    if isinstance(lower, dict) and isinstance(upper, dict):
+        return overlaid(cast("JsonObject", lower), cast("JsonObject", upper))
+    below, above = _named(lower), _named(upper)
+    return _by_name(below, above) if below and above else upper
+
+
+def _named(value: Any) -> list[JsonObject]:
+    """Return the list, if it is one of entries with names, of which no two are the same."""
+    if not isinstance(value, list):
+        return []
+    items = cast("list[Any]", value)
+    objects = [cast("JsonObject", item) for item in items if isinstance(item, dict)]
+    names = {item.get("name") for item in objects} - {None}
+    return objects if len(names) == len(items) else []
+
+
+def _by_name(lower: Sequence[JsonObject], upper: Sequence[JsonObject]) -> list[JsonObject]:
+    above = {item["name"]: item for item in upper}
+    joined = [overlaid(item, above.pop(item["name"], {})) for item in lower]
+    return [*joined, *above.values()]

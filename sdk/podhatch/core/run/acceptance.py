@@ -1,13 +1,19 @@
-"""May this run start, and with which content of its workflow? Called by plan_run first.
+"""May this run start, when, and with which content of its workflow?
 
-A run that has started keeps the revision it started with.
+A run that has started keeps the revision it started with. `startAt` counts until the run starts; a
+replay asks for the run now, and does not wait for it.
+
+Tasks can start runs, so a run's depth is limited: every status that the operator writes holds it,
+one more than the parent's. A task's pod cannot write a status, and an admission policy makes it
+name its own run as the parent.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
-from podhatch.api.run import WorkflowRun
+from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions, json_text
@@ -19,8 +25,7 @@ from podhatch.core.expressions.input_check import (
     size_problem,
 )
 from podhatch.core.pod.pods import controller_uid, read_time
-from podhatch.core.run.schedule import schedule_problem
-from podhatch.core.run.trigger_report import effective_metadata
+from podhatch.core.run.job import effective_metadata
 from podhatch.core.workflow.revision import (
     Revision,
     current_revision,
@@ -37,12 +42,18 @@ def has_started(run: WorkflowRun, observed: Observed) -> bool:
     return pinned_revision_name(run, observed.jobs.values()) is not None
 
 
-def start_problem(run: WorkflowRun, observed: Observed, now: datetime) -> RunRefusal | None:
-    """Say what keeps a run from starting, whatever its workflow is: its parent, or its time."""
-    return _parent_problem(run, observed.parent_job) or schedule_problem(run, now)
+def start_refusal(
+    run: WorkflowRun, observed: Observed, defaults: Defaults, now: datetime
+) -> RunRefusal | None:
+    """Say what keeps a run from starting, whatever its workflow is: parent, time or depth."""
+    return (
+        _parent_refusal(run, observed.parent_job)
+        or _schedule_refusal(run, now)
+        or _depth_refusal(run, observed, defaults)
+    )
 
 
-def _parent_problem(run: WorkflowRun, job: JsonObject | None) -> RunRefusal | None:
+def _parent_refusal(run: WorkflowRun, job: JsonObject | None) -> RunRefusal | None:
     """A parent that is gone is no problem; one that is another run's is."""
     parent = run.spec.parent
     if parent is None or job is None:
@@ -140,3 +151,112 @@ def _first_revision(
         reason = TOO_EXPENSIVE if questions.met_limit else "InputInvalid"
         return RunRefusal(reason, "; ".join(problems), end="Failed")
     return revision
+
+
+MAX_ANCESTORS = 1000
+"""References may form a cycle."""
+
+
+def ancestors_of(run: JsonObject, find: Callable[[str], JsonObject | None]) -> Iterator[JsonObject]:
+    """Yield the runs above a run that are known, the parent first, up to one that has its depth."""
+    for _ in range(MAX_ANCESTORS):
+        parent: JsonObject | None = run["spec"].get("parent")
+        above = find(parent["run"]) if parent else None
+        if above is None:
+            return
+        yield above
+        if _stored_depth(above):
+            return
+        run = above
+
+
+def depth_of(run: WorkflowRun, observed: Observed) -> int | None:
+    """Return how many runs are above this one, or None if there are none."""
+    if run.spec.parent is None:
+        return None
+    if run.status and run.status.depth:
+        return run.status.depth
+    if not observed.ancestors:
+        return 1
+    top = observed.ancestors[-1]
+    return len(observed.ancestors) + (_stored_depth(top) or ("parent" in top["spec"]))
+
+
+def _depth_refusal(run: WorkflowRun, observed: Observed, defaults: Defaults) -> RunRefusal | None:
+    """Say that too many runs are above a run."""
+    depth = depth_of(run, observed)
+    if depth is None or depth <= defaults.max_depth:
+        return None
+    return RunRefusal(
+        "TooDeep",
+        f"spec.parent: {depth} runs are above this one, and at most {defaults.max_depth} are "
+        "allowed (chart value maxRunDepth): does a workflow start itself without end?",
+        end="Failed",
+    )
+
+
+def _stored_depth(run: JsonObject) -> int:
+    depth: int = run.get("status", {}).get("depth", 0)
+    return depth
+
+
+SCHEDULED = "Scheduled"
+PROMPT = timedelta(seconds=1)
+"""What an operator that is not down may take: no run is late by less."""
+LONGEST_WAIT = timedelta(hours=1)
+"""The clock may be set while we wait."""
+
+
+def _schedule_refusal(run: WorkflowRun, now: datetime) -> RunRefusal | None:
+    """Say that a run may not start yet, or not any more."""
+    start = run.spec.start_at
+    if start is None or run.spec.replay:
+        return None
+    if now < start:
+        return RunRefusal(
+            SCHEDULED, f"starts at {_words(start)}", look_again_at=min(start, now + LONGEST_WAIT)
+        )
+    latest = latest_start(run)
+    if latest is None or now < latest:
+        return None
+    return RunRefusal(
+        "StartDeadlineExceeded",
+        f"spec.startAt was {_words(start)}, and the run could not start within "
+        f"{run.spec.starting_deadline_seconds} s of it: create another run, or replay this one",
+        end="Cancelled",
+    )
+
+
+def latest_start(run: WorkflowRun) -> datetime | None:
+    """Return when it is too late for a scheduled run to start; None if it never is."""
+    start, seconds = run.spec.start_at, run.spec.starting_deadline_seconds
+    if start is None or seconds is None or run.spec.replay:
+        return None
+    return start + max(timedelta(seconds=seconds), PROMPT)
+
+
+def start_moment(run: WorkflowRun, first_task: datetime) -> datetime:
+    """Return when the run has started, given when its first task was made.
+
+    Jobs are dated to the second; one that seems to be made in the second before `startAt` was made
+    at that time.
+    """
+    start = run.spec.start_at
+    if start and first_task <= start < first_task + PROMPT:
+        return start
+    return first_task
+
+
+def start_delay(run: WorkflowRun, started_at: datetime) -> float | None:
+    """Return how many seconds late a scheduled run has started; it is noted once."""
+    old = run.status or WorkflowRunStatus.model_validate({})
+    if old.started_at or run.spec.replay:
+        return old.start_delay_seconds
+    if run.spec.start_at is None:
+        return None
+    delay = (started_at - run.spec.start_at).total_seconds()
+    return round(min(max(delay, 0.0), MAX_DELAY_SECONDS), 3)
+
+
+def _words(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -13,14 +13,19 @@ from pydantic import ValidationError
 from podhatch.api.model import JsonObject
 from podhatch.api.result import TaskResultSpec
 from podhatch.api.task import TaskSpec
+from podhatch.core.common.text import output_problem
 from podhatch.core.pod.end import (
     NO_ANSWER,
     OUTPUT_NOT_JSON,
+    AttemptEnd,
+    ReportAwaited,
     container_end,
+    container_failure,
     disruption,
     execution_deadline,
     exit_failure,
     failed_pod,
+    failure,
     is_full,
     lost_with_node,
     overdue_at,
@@ -28,10 +33,9 @@ from podhatch.core.pod.end import (
     ran_into_backstop,
     timed_out,
     too_large,
+    with_times,
 )
 from podhatch.core.pod.pods import container_state, message_bytes, read_time, true_condition
-from podhatch.core.run.ended import Awaited, Ended, container_failure, failure, with_times
-from podhatch.core.run.reported import output_problem
 
 REPORT_GRACE = timedelta(seconds=5)
 """A report may arrive after the news that the pod ended: two watches, no order between them."""
@@ -49,7 +53,7 @@ def read_outcome(
     job: JsonObject | None,
     now: datetime,
     started: bool = False,
-) -> Ended | Awaited | None:
+) -> AttemptEnd | ReportAwaited | None:
     """Return how the attempt ended; None while it is under way.
 
     Args:
@@ -89,7 +93,7 @@ def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) ->
     return report.model_copy(update={"started_at": started_at, "finished_at": finished_at})
 
 
-def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> Ended:
+def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> AttemptEnd:
     if report.outcome == "Succeeded":
         if report.output is not None and (problem := output_problem(report.output)):
             refused = f"the output that the task reported is not JSON: {problem}"
@@ -98,7 +102,7 @@ def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | N
                 started_at=report.started_at,
                 finished_at=report.finished_at,
             )
-        return Ended(
+        return AttemptEnd(
             "Succeeded",
             output=report.output,
             output_in_result=in_result,
@@ -108,7 +112,7 @@ def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | N
     error = report.error
     outcome = report.outcome or "Failed"
     if outcome == "Cancelled" and not report.retryable:  # a drained pod may be tried again
-        return Ended(
+        return AttemptEnd(
             "Cancelled",
             reason="CancelledItself",
             message=error.message if error else "the task cancelled itself",
@@ -118,7 +122,7 @@ def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | N
             retryable=False,
         )
     stopped = outcome == "Cancelled" and not ran_into_backstop(job)
-    return Ended(
+    return AttemptEnd(
         "Failed",
         reason="Terminated" if stopped else _REPORTED_REASONS[outcome],
         message=f"{error.type}: {error.message}" if error else outcome,
@@ -134,14 +138,14 @@ def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | N
 
 def _from_container(
     task: TaskSpec, pod: JsonObject, terminated: JsonObject, job: JsonObject | None, now: datetime
-) -> Ended | Awaited:
+) -> AttemptEnd | ReportAwaited:
     message: str = terminated.get("message", "")
     report = _read_report(message) if task.python else None
     if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
         return _from_report(_plausible(report, job, now), in_result=False, job=job)
     until = _grace_end(terminated.get("finishedAt"), now)
     if task.python and task.cluster_access != "none" and now < until:
-        return Awaited(until)
+        return ReportAwaited(until)
     if terminated.get("reason") == "OOMKilled":
         return exit_failure(terminated)
     if report is not None:
@@ -175,7 +179,7 @@ def _truncated(message: str) -> bool:
     return bool(json.loads(message).get("truncated"))
 
 
-def _python_exit(terminated: JsonObject, room: int) -> Ended:
+def _python_exit(terminated: JsonObject, room: int) -> AttemptEnd:
     if terminated.get("exitCode") == 0:
         if is_full(terminated.get("message", ""), room):
             return too_large(terminated, room)
@@ -190,18 +194,18 @@ def _python_exit(terminated: JsonObject, room: int) -> Ended:
 
 def _from_silent_node(
     task: TaskSpec, pod: JsonObject, job: JsonObject | None, now: datetime
-) -> Ended | Awaited | None:
+) -> AttemptEnd | ReportAwaited | None:
     """Judge a pod that was to end, once its node has said nothing for too long."""
     if last_moment := read_time(pod["metadata"].get("deletionTimestamp")):
         until = last_moment + NO_ANSWER
-        return lost_with_node(pod, job) if now >= until else Awaited(until)
+        return lost_with_node(pod, job) if now >= until else ReportAwaited(until)
     deadline = execution_deadline(task, pod)
     if deadline and now >= overdue_at(deadline, pod):
         return timed_out(task, ", and its node does not answer")
     return None
 
 
-def _from_job(job: JsonObject | None, now: datetime) -> Ended | Awaited | None:
+def _from_job(job: JsonObject | None, now: datetime) -> AttemptEnd | ReportAwaited | None:
     """Judge by the Job alone, once the pod's own news have had their time."""
     if job is None:
         return failure(
@@ -215,7 +219,7 @@ def _from_job(job: JsonObject | None, now: datetime) -> Ended | Awaited | None:
         return None
     until = _grace_end(over.get("lastTransitionTime"), now)
     if now < until:
-        return Awaited(until)
+        return ReportAwaited(until)
     reason = {"DeadlineExceeded": "TimedOut", "PodFailurePolicy": "Disrupted"}.get(
         over.get("reason", ""), "PodLost"
     )

@@ -17,29 +17,29 @@ from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.template import extension_limit
 from podhatch.core.run.acceptance import (
+    depth_of,
     has_started,
+    latest_start,
     revision_of,
-    start_problem,
+    start_refusal,
     workflow_awaited_until,
 )
-from podhatch.core.run.attempt import Surroundings, attempt_manifests, backstop_seconds
 from podhatch.core.run.clean_up import (
     after_the_end,
     given_up_jobs,
     lingering_pods,
     with_late_attempts,
 )
-from podhatch.core.run.depth import depth_of, depth_problem
-from podhatch.core.run.progress import Scene, Step, advance, lost_output, output_text
+from podhatch.core.run.job import AttemptInput, attempt_manifests, backstop_seconds
+from podhatch.core.run.progress import Step, TaskContext, advance, lost_output, output_text
 from podhatch.core.run.run_requests import (
     is_cancelled,
     replay_due,
     with_cancellation,
     with_replay,
 )
-from podhatch.core.run.schedule import latest_start
+from podhatch.core.run.status import accepted_status, cancelled_status, rejected_status
 from podhatch.core.run.status_size import with_outputs
-from podhatch.core.run.summary import accepted_status, cancelled_status, rejected_status
 from podhatch.core.run.transition import event_manifest, transitions
 from podhatch.core.workflow.hooks import as_task, rest_of_failure_task
 from podhatch.core.workflow.revision import (
@@ -68,10 +68,8 @@ def _plan(observed: Observed, defaults: Defaults, now: datetime, questions: Ques
         return _finished(run, observed, defaults, now)
     if is_cancelled(run):
         return _cancelled(run, observed, now)
-    if not has_started(run, observed) and (
-        problem := start_problem(run, observed, now) or depth_problem(run, observed, defaults)
-    ):
-        return _rejected(run, problem, observed, now)
+    if not has_started(run, observed) and (refusal := start_refusal(run, observed, defaults, now)):
+        return _rejected(run, refusal, observed, now)
     if until := workflow_awaited_until(run, observed, now):
         return Plan(requeue_at=until)
     revision = revision_of(run, observed, defaults, questions)
@@ -157,7 +155,7 @@ class _Run:
         if observed.workflow is not None and not pinned_revision(self.revision.name, observed):
             self.create.append(revision_manifest(self.revision, observed.workflow))
         entries = self._entries(tasks)
-        scene = Scene(self.run, observed, self._events(), self.now, self.questions)
+        scene = TaskContext(self.run, observed, self._events(), self.now, self.questions)
         for task in tasks:
             old = entries.get(task.name) or TaskStatus(name=task.name, state="Pending")
             parents = {name: self.steps[name] for name in task.parents}
@@ -197,7 +195,7 @@ class _Run:
             outputs = {name: output_text(self.steps[name], self.observed) for name in task.parents}
         except KeyError as error:
             return Step(lost_output(step.status, str(error.args[0]), self.now))
-        around = Surroundings(outputs, self._errors(task), first_node)
+        around = AttemptInput(outputs, self._errors(task), first_node)
         self.create.extend(attempt_manifests(step.start, self.revision, self.defaults, around))
         return step
 
@@ -218,7 +216,7 @@ class _Run:
         return replace(step, status=step.status.model_copy(update=told))
 
     def _judge_failure_task(
-        self, entries: Mapping[str, TaskStatus], scene: Scene
+        self, entries: Mapping[str, TaskStatus], scene: TaskContext
     ) -> tuple[TaskSpec, ...]:
         hook = self.revision.spec.on_failure_task
         if hook is None:

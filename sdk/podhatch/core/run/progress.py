@@ -15,8 +15,10 @@ from podhatch.api.task import TaskSpec
 from podhatch.core.common.decision import PodDeadline
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.common.text import output_problem
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.pod.end import end_of_pod, execution_deadline, overdue_at
+from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
+from podhatch.core.pod.end import AttemptEnd, end_of_pod, execution_deadline, overdue_at
 from podhatch.core.pod.pods import (
     container_state,
     had_a_pod,
@@ -27,11 +29,9 @@ from podhatch.core.pod.pods import (
     read_time,
     replay_number,
 )
-from podhatch.core.run.attempt import Attempt
-from podhatch.core.run.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
-from podhatch.core.run.ended import Ended
+from podhatch.core.run.conditions import ConditionInput, evaluate_conditions
+from podhatch.core.run.job import AttemptSpec
 from podhatch.core.run.outcome import read_outcome
-from podhatch.core.run.reported import output_problem
 from podhatch.core.run.retry import next_attempt
 from podhatch.core.run.task_status import (
     bounded,
@@ -42,7 +42,6 @@ from podhatch.core.run.task_status import (
     skipped,
     to_be_tried_again,
 )
-from podhatch.core.run.waiting import Situation, weigh
 
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
@@ -53,7 +52,7 @@ UNSEEN_POD_PAUSE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
-class Scene:
+class TaskContext:
     """The run around a task, at one moment."""
 
     run: WorkflowRun
@@ -71,7 +70,7 @@ class Step:
     output: str | None = None
     """The whole output as JSON text, when the attempt just ended."""
     output_in_result: bool = False
-    start: Attempt | None = None
+    start: AttemptSpec | None = None
     """The attempt to be created."""
     extended_seconds: float = 0.0
     """By how much the running attempt has moved its own time limit."""
@@ -93,7 +92,9 @@ class Evidence:
     result: JsonObject | None = None
 
 
-def advance(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: Scene) -> Step:
+def advance(
+    task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: TaskContext
+) -> Step:
     """Return the task's next step. Parents have taken theirs."""
     if old.state in TERMINAL_STATES:
         return Step(old)
@@ -124,33 +125,33 @@ def output_text(step: Step, observed: Observed) -> str | None:
     return text
 
 
-def _known_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt | None:
+def _known_attempt(task: TaskSpec, old: TaskStatus, scene: TaskContext) -> AttemptSpec | None:
     """Return the attempt that is under way: as the status has it, or made since and not noted."""
     if old.job:
-        return Attempt(scene.run, task, old.attempt, old.job)
+        return AttemptSpec(scene.run, task, old.attempt, old.job)
     following = _following_attempt(task, old, scene)
     return following if following.name in scene.observed.jobs else None
 
 
-def _following_attempt(task: TaskSpec, old: TaskStatus, scene: Scene) -> Attempt:
+def _following_attempt(task: TaskSpec, old: TaskStatus, scene: TaskContext) -> AttemptSpec:
     """Return the attempt after those that are noted.
 
     A number that was used and never noted is left out: its Job was made for another replay of the
     run, or is gone and has left a result.
     """
-    following = Attempt(scene.run, task, old.attempt + 1)
+    following = AttemptSpec(scene.run, task, old.attempt + 1)
     while _is_used_up(following.name, scene):
-        following = Attempt(scene.run, task, following.number + 1)
+        following = AttemptSpec(scene.run, task, following.number + 1)
     return following
 
 
-def _is_used_up(name: str, scene: Scene) -> bool:
+def _is_used_up(name: str, scene: TaskContext) -> bool:
     if job := scene.observed.jobs.get(name):
         return replay_number(job) != scene.run.asked_replays
     return name in scene.observed.results
 
 
-def _evidence(attempt: Attempt, observed: Observed) -> Evidence:
+def _evidence(attempt: AttemptSpec, observed: Observed) -> Evidence:
     """Return what is observed of an attempt.
 
     Labels and names are anybody's to choose. So a pod counts only if this attempt's Job controls
@@ -165,7 +166,9 @@ def _evidence(attempt: Attempt, observed: Observed) -> Evidence:
     return Evidence(job, newest(pods), result if mine else None)
 
 
-def _enter(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: Scene) -> Step:
+def _enter(
+    task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: TaskContext
+) -> Step:
     """The task has not been tried: do its parents and conditions let it?"""
     statuses = {name: step.status for name, step in parents.items()}
     waiting = [name for name, status in statuses.items() if status.state not in TERMINAL_STATES]
@@ -185,7 +188,11 @@ def _enter(task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], scene: 
 
 
 def _weigh(
-    task: TaskSpec, old: TaskStatus, parents: Mapping[str, Step], since: datetime, scene: Scene
+    task: TaskSpec,
+    old: TaskStatus,
+    parents: Mapping[str, Step],
+    since: datetime,
+    scene: TaskContext,
 ) -> Step:
     try:
         outputs = {
@@ -194,7 +201,7 @@ def _weigh(
         }
     except KeyError as error:
         return Step(lost_output(old, str(error.args[0]), scene.now))
-    situation = Situation(
+    situation = ConditionInput(
         since=since,
         run_created=scene.run.metadata.creation_timestamp or since,
         now=scene.now,
@@ -204,7 +211,7 @@ def _weigh(
         questions=scene.questions,
         met=old.met,
     )
-    verdict = weigh(task, situation)
+    verdict = evaluate_conditions(task, situation)
     match verdict.decision:
         case "Run":
             return _try(task, old.model_copy(update={"met": verdict.met}), scene)
@@ -230,7 +237,7 @@ def _pending(old: TaskStatus, reason: str, message: str) -> TaskStatus:
     return kept(old, state="Pending", reason=reason, message=bounded(message), met=old.met)
 
 
-def _try(task: TaskSpec, old: TaskStatus, scene: Scene) -> Step:
+def _try(task: TaskSpec, old: TaskStatus, scene: TaskContext) -> Step:
     """Start the next attempt, once its backoff is over and the API server lets us."""
     if old.next_attempt_at and scene.now < old.next_attempt_at:
         return Step(old, look_again_at=old.next_attempt_at)
@@ -264,7 +271,7 @@ def _refused(task: TaskSpec, old: TaskStatus, refusal: ApiRefusal, now: datetime
     return Step(waiting, look_again_at=deadline)
 
 
-def _follow(task: TaskSpec, old: TaskStatus, attempt: Attempt, scene: Scene) -> Step:
+def _follow(task: TaskSpec, old: TaskStatus, attempt: AttemptSpec, scene: TaskContext) -> Step:
     """The attempt exists: judge it."""
     name, now = attempt.name, scene.now
     evidence = _evidence(attempt, scene.observed)
@@ -282,7 +289,7 @@ def _follow(task: TaskSpec, old: TaskStatus, attempt: Attempt, scene: Scene) -> 
     has_run = old.job is not None and (old.state == "Running" or old.started_at is not None)
     started = has_run or result is not None or (pod is not None and has_started(pod))
     ended = read_outcome(task, result=result, pod=pod, job=job, now=now, started=started)
-    if isinstance(ended, Ended):
+    if isinstance(ended, AttemptEnd):
         return _ended(task, current, ended, scene)
     until = ended.until if ended else None
     if not started:
@@ -310,7 +317,7 @@ def _not_started(
     current: TaskStatus,
     evidence: Evidence,
     until: datetime | None,
-    scene: Scene,
+    scene: TaskContext,
 ) -> Step:
     job, pod, now = evidence.job, evidence.pod, scene.now
     uid: str = (pod or job or {"metadata": {}})["metadata"].get("uid", "")
@@ -332,7 +339,7 @@ def _not_started(
     return Step(_schedule_timed_out(task, current, diagnosis.message, now), look_up=look_up)
 
 
-def _ended(task: TaskSpec, current: TaskStatus, ended: Ended, scene: Scene) -> Step:
+def _ended(task: TaskSpec, current: TaskStatus, ended: AttemptEnd, scene: TaskContext) -> Step:
     """The attempt is over: so is the task, unless it is tried again."""
     seed = f"{scene.run.metadata.uid}/{task.name}/{current.attempt}"
     again = next_attempt(task, current, ended, seed, scene.now)

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus
 from podhatch.api.task import MAX_BACKOFF_SECONDS, TaskSpec
-from podhatch.core.run.ended import Ended
+from podhatch.core.pod.end import AttemptEnd
 
 MAX_DISRUPTION_WAIT = 60.0
 
 
 @dataclass(frozen=True)
-class Again:
+class Retry:
     """The attempt is followed by another one."""
 
     at: datetime
@@ -27,8 +27,8 @@ class Again:
 
 
 def next_attempt(
-    task: TaskSpec, status: TaskStatus, ended: Ended, seed: str, now: datetime
-) -> Again | None:
+    task: TaskSpec, status: TaskStatus, ended: AttemptEnd, seed: str, now: datetime
+) -> Retry | None:
     """Return when to try again; None if the attempt's end is the task's.
 
     Args:
@@ -47,7 +47,7 @@ def next_attempt(
         count = status.disruptions + 1
         wait = 0.0 if count == 1 else min(2.0 ** (count - 1), MAX_DISRUPTION_WAIT)
         message = f"the attempt was lost ({ended.message}) and is made again, number {count} of "
-        return Again(
+        return Retry(
             since + timedelta(seconds=wait),
             "Disrupted",
             f"{message}{MAX_DISRUPTIONS}",
@@ -60,7 +60,7 @@ def next_attempt(
     wait = _backoff(task, count, seed)
     if ended.retry_after is not None:
         wait = min(ended.retry_after, MAX_BACKOFF_SECONDS)
-    return Again(
+    return Retry(
         since + timedelta(seconds=wait),
         "Retrying",
         f"retry {count} of {task.retries} after: {ended.message}",

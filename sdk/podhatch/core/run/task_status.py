@@ -16,8 +16,8 @@ from podhatch.api.run import (
     TaskState,
     TaskStatus,
 )
-from podhatch.core.run.ended import Ended
-from podhatch.core.run.retry import Again
+from podhatch.core.pod.end import AttemptEnd
+from podhatch.core.run.retry import Retry
 
 MAX_TASK_MESSAGE = 2000
 REPLAYED = "Replayed"
@@ -54,7 +54,7 @@ def bounded(text: str) -> str:
     return text if len(text) <= MAX_TASK_MESSAGE else text[: MAX_TASK_MESSAGE - 1] + "…"
 
 
-def over(current: TaskStatus, ended: Ended, now: datetime) -> TaskStatus:
+def over(current: TaskStatus, ended: AttemptEnd, now: datetime) -> TaskStatus:
     """Return the entry of a task whose last attempt is the last."""
     changes = {
         "state": ended.state,
@@ -68,7 +68,9 @@ def over(current: TaskStatus, ended: Ended, now: datetime) -> TaskStatus:
     return current.model_copy(update=changes)
 
 
-def to_be_tried_again(current: TaskStatus, ended: Ended, again: Again, now: datetime) -> TaskStatus:
+def to_be_tried_again(
+    current: TaskStatus, ended: AttemptEnd, again: Retry, now: datetime
+) -> TaskStatus:
     """Return the entry of a task between two attempts; the one that ended becomes a record."""
     record = AttemptRecord(
         attempt=current.attempt,
@@ -144,7 +146,7 @@ def _ended_by_us(
     return old.model_copy(update=changes)
 
 
-def _error(ended: Ended) -> TaskError | None:
+def _error(ended: AttemptEnd) -> TaskError | None:
     if ended.state == "Succeeded":
         return None
     traceback = ended.traceback[-MAX_TRACEBACK:] if ended.traceback else None

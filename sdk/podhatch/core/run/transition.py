@@ -14,8 +14,8 @@ from podhatch.api.names import short_hash
 from podhatch.api.run import ACCEPTED, TERMINAL_STATES, TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.condition import find_condition
 from podhatch.core.common.text import cut
-from podhatch.core.run.diagnosis import PROBLEM_REASONS
-from podhatch.core.run.schedule import SCHEDULED
+from podhatch.core.pod.diagnosis import PROBLEM_REASONS
+from podhatch.core.run.acceptance import SCHEDULED
 
 CONTROLLER = f"{labels.GROUP}/operator"
 MAX_NOTE = 1000

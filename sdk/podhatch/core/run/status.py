@@ -7,7 +7,7 @@ from podhatch.api import run as api
 from podhatch.api.run import TERMINAL_STATES, Phase, TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.condition import with_condition
 from podhatch.core.common.refusal import RunRefusal
-from podhatch.core.run.schedule import start_delay, start_moment
+from podhatch.core.run.acceptance import start_delay, start_moment
 
 MAX_RUN_MESSAGE = 2000
 

@@ -22,7 +22,7 @@ CLOCK_GRAIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Situation:
+class ConditionInput:
     """What conditions are judged by."""
 
     since: datetime
@@ -39,7 +39,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConditionResult:
     """What follows, why, and what to remember."""
 
     decision: Decision
@@ -50,14 +50,14 @@ class Verdict:
     """Why the task fails, in one word."""
 
 
-def weigh(task: TaskSpec, situation: Situation) -> Verdict:
+def evaluate_conditions(task: TaskSpec, situation: ConditionInput) -> ConditionResult:
     """Return what the task's conditions say now."""
     holds_from: dict[str, datetime | None] = {}
     for name, leaf in leaves_of(task):
         try:
             holds_from[leaf.data_key] = _holds_from(leaf, situation)
         except ExpressionError as error:
-            return Verdict("Fail", f"{name}: {error}", reason=error.reason)
+            return ConditionResult("Fail", f"{name}: {error}", reason=error.reason)
     judged = _Judged(holds_from, situation)
     ends: list[tuple[Decision, datetime | None]] = [
         ("Cancel", judged.complete_at(task.cancel_if) if task.cancel_if else None),
@@ -76,10 +76,10 @@ def weigh(task: TaskSpec, situation: Situation) -> Verdict:
     ]
     if due:
         decision, _ = ends[min(due)[1]]
-        return Verdict(decision, _why(decision, task), met)
+        return ConditionResult(decision, _why(decision, task), met)
     open_ones = [each for each in task.wait_for if not judged.holds_now(each)]
     message = f"waits for {_describe(open_ones)}"
-    return Verdict("Wait", message, met, judged.next_moment())
+    return ConditionResult("Wait", message, met, judged.next_moment())
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Judged:
     """From when on each condition holds, by its key; None while that is not known."""
 
     holds_from: Mapping[str, datetime | None]
-    situation: Situation
+    situation: ConditionInput
 
     def complete_at(self, conditions: Sequence[Condition]) -> datetime | None:
         """Return when the last group was met by its first condition; None if one is open."""
@@ -110,7 +110,7 @@ class _Judged:
         return min(ahead, default=None)
 
 
-def _holds_from(leaf: LeafCondition, situation: Situation) -> datetime | None:
+def _holds_from(leaf: LeafCondition, situation: ConditionInput) -> datetime | None:
     """Return the moment from which the condition holds; it may lie ahead."""
     if leaf.sleep_seconds is not None:
         return situation.since + timedelta(seconds=leaf.sleep_seconds)
@@ -124,7 +124,7 @@ def _holds_from(leaf: LeafCondition, situation: Situation) -> datetime | None:
     return _first_event(leaf.event, situation)
 
 
-def _first_event(wanted: EventCondition, situation: Situation) -> datetime | None:
+def _first_event(wanted: EventCondition, situation: ConditionInput) -> datetime | None:
     since = _counts_from(wanted, situation)
     moments = [
         max(moment, situation.since)
@@ -134,7 +134,7 @@ def _first_event(wanted: EventCondition, situation: Situation) -> datetime | Non
     return min(moments, default=None)
 
 
-def _counts_from(wanted: EventCondition, situation: Situation) -> datetime:
+def _counts_from(wanted: EventCondition, situation: ConditionInput) -> datetime:
     if wanted.consider_events_since is None:
         return situation.since
     if wanted.consider_events_since == RUN_START:

@@ -12,20 +12,21 @@ from functools import lru_cache
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
-from podhatch.api.names import job_name
+from podhatch.api.names import job_name, object_name
+from podhatch.api.pod import TriggerReport
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
+from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.text import cut, json_size
 from podhatch.core.expressions.input_check import input_text
-from podhatch.core.pod.affinity import stay_on
-from podhatch.core.pod.overlay import merged_settings
 from podhatch.core.pod.pods import message_bytes
-from podhatch.core.pod.template import account_of, literal_variable, pod_template
-from podhatch.core.run.trigger_report import (
-    effective_metadata,
-    effective_priority,
-    trigger_report,
+from podhatch.core.pod.template import (
+    account_of,
+    literal_variable,
+    merged_settings,
+    pod_template,
+    stay_on,
 )
 from podhatch.core.workflow.revision import Revision
 
@@ -38,7 +39,7 @@ _name = lru_cache(maxsize=65_536)(job_name)
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptSpec:
     """What tells one attempt from all others."""
 
     run: WorkflowRun
@@ -69,7 +70,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class AttemptInput:
     """What an attempt takes from the rest of its run."""
 
     outputs: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
@@ -81,7 +82,7 @@ class Surroundings:
 
 
 def attempt_manifests(
-    attempt: Attempt, revision: Revision, defaults: Defaults, around: Surroundings
+    attempt: AttemptSpec, revision: Revision, defaults: Defaults, around: AttemptInput
 ) -> list[JsonObject]:
     """Return what to create for an attempt, in order: the ConfigMap of a large input, the Job."""
     template = pod_template(revision, attempt.task, defaults)
@@ -130,7 +131,7 @@ def _text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _identity(attempt: Attempt, revision: Revision, defaults: Defaults) -> dict[str, str]:
+def _identity(attempt: AttemptSpec, revision: Revision, defaults: Defaults) -> dict[str, str]:
     metadata = attempt.run.metadata
     variables = {
         pod.NAMESPACE: metadata.namespace,
@@ -150,7 +151,7 @@ def _identity(attempt: Attempt, revision: Revision, defaults: Defaults) -> dict[
     return variables
 
 
-def _mount_data(pod_spec: JsonObject, attempt: Attempt) -> dict[str, str]:
+def _mount_data(pod_spec: JsonObject, attempt: AttemptSpec) -> dict[str, str]:
     volume = {"name": _DATA_VOLUME, "configMap": {"name": attempt.name}}
     mount = {"name": _DATA_VOLUME, "mountPath": pod.DATA_DIRECTORY, "readOnly": True}
     pod_spec["volumes"] = [*pod_spec.get("volumes", []), volume]
@@ -162,7 +163,7 @@ def _mount_data(pod_spec: JsonObject, attempt: Attempt) -> dict[str, str]:
     }
 
 
-def _metadata(attempt: Attempt, revision: Revision) -> JsonObject:
+def _metadata(attempt: AttemptSpec, revision: Revision) -> JsonObject:
     run = attempt.run
     return {
         "name": attempt.name,
@@ -181,7 +182,7 @@ def _metadata(attempt: Attempt, revision: Revision) -> JsonObject:
     }
 
 
-def _labels(attempt: Attempt, revision: Revision) -> JsonObject:
+def _labels(attempt: AttemptSpec, revision: Revision) -> JsonObject:
     return {
         labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
         labels.WORKFLOW: revision.workflow,
@@ -193,7 +194,7 @@ def _labels(attempt: Attempt, revision: Revision) -> JsonObject:
 
 
 def _config_map(
-    attempt: Attempt, revision: Revision, input_json: str, parents_json: str
+    attempt: AttemptSpec, revision: Revision, input_json: str, parents_json: str
 ) -> JsonObject:
     return {
         "apiVersion": "v1",
@@ -210,7 +211,7 @@ def backstop_seconds(task: TaskSpec, extended: float = 0.0) -> int:
     return math.ceil(patience) + BACKSTOP_GRACE_SECONDS
 
 
-def _job(attempt: Attempt, revision: Revision, template: JsonObject) -> JsonObject:
+def _job(attempt: AttemptSpec, revision: Revision, template: JsonObject) -> JsonObject:
     settings = merged_settings(revision.spec.pod, attempt.task.pod)
     metadata = _metadata(attempt, revision)
     metadata["labels"] = {**settings.job_labels, **metadata["labels"]}
@@ -230,3 +231,34 @@ def _job(attempt: Attempt, revision: Revision, template: JsonObject) -> JsonObje
             "template": template,
         },
     }
+
+
+def effective_priority(run: WorkflowRun, spec: WorkflowSpec) -> int | None:
+    """Return the run's priority, or else its workflow's; None where neither has one."""
+    return run.spec.priority or spec.default_priority
+
+
+def effective_metadata(run: WorkflowRun, spec: WorkflowSpec) -> dict[str, str]:
+    """Return the run's additional metadata over its workflow's."""
+    return {**spec.default_additional_metadata, **run.spec.additional_metadata}
+
+
+def trigger_report(run: WorkflowRun, revision: Revision) -> TriggerReport:
+    """Return what there is to tell; empty for a run that somebody just created."""
+    report = TriggerReport()
+    if revision.workflow != object_name(revision.true_name):
+        report["workflow"] = revision.workflow
+    if priority := effective_priority(run, revision.spec):
+        report["priority"] = priority
+    if parent := run.spec.parent:
+        report["parentRun"] = parent.run
+        if parent.index is not None:
+            report["childIndex"] = parent.index
+        if parent.key is not None:
+            report["childKey"] = parent.key
+    event = run.spec.trigger.event if run.spec.trigger else None
+    if event:
+        report["eventId"], report["eventKey"] = event.id, event.key
+        if event.filter_payload is not None:
+            report["filterPayload"] = event.filter_payload
+    return report
