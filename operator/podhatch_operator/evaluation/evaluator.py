@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from podhatch.core.expressions.evaluation import Answer, Evaluation
+from podhatch.evaluation.protocol import MAX_LOST, NO_REPLY
 
 from podhatch_operator.evaluation.process import Server, ServerLost, Worker
 from podhatch_operator.ops.metrics import EvaluationMetrics
@@ -27,8 +28,6 @@ AGAIN_SECONDS, AGAIN_AT_ONCE = 0.1, 16
 MAX_AT_ONCE = 256
 """Evaluations for one key; it asks for the others next."""
 MAX_BATCH = 32
-MAX_LOST = 3
-"""How often the server may be lost over an evaluation that gives no reason."""
 RESTART_SECONDS = 0.5
 _ANSWER_BYTES = 300
 """That an answer takes without its problems."""
@@ -161,8 +160,7 @@ class Evaluator:
             except ServerLost:
                 batch[0].lost += 1
                 if batch[0].lost >= MAX_LOST:
-                    answer = Answer(problems=("its process does not answer",), too_expensive=True)
-                    self._conclude(line, batch[0], answer)
+                    self._conclude(line, batch[0], NO_REPLY)
                 raise
         for wanted, answer in zip(batch, answers, strict=False):
             self._conclude(line, wanted, answer)

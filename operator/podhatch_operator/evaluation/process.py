@@ -1,28 +1,25 @@
-"""The server process and its workers' sockets, as the operator's event loop sees them.
+"""Starts the evaluation server and talks to its workers, in the operator's event loop.
 
-A worker has one request at a time. Whatever is not expected of it ends the server with all its
-workers: what was under way is asked again of the next one.
+A worker has one request at a time. An unexpected reply ends the server with all its workers; open
+requests are sent again to the next server.
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from podhatch.core.expressions.evaluation import Answer, Evaluation
+from podhatch.evaluation.protocol import PATIENCE_SECONDS, SERVER, decode_answer, encode_request
 
-PATIENCE_SECONDS = 10.0
-"""Longer than any evaluation may take, also on a busy node."""
 MAX_LINE = 64 * 1024
 
 
-class ServerLost(Exception):  # noqa: N818 - it is nobody's error
+class ServerLost(Exception):  # noqa: N818 - the evaluation may be fine
     """The server or one of its workers does not answer as it should."""
 
 
@@ -41,23 +38,16 @@ class Worker:
         Raises:
             ServerLost: there is no answer, for no reason that the evaluation gives.
         """
-        first, number = batch[0], self._number
+        number = self._number
         self._number += len(batch)
-        text = first.text
-        request = {
-            "number": number,
-            "check": first.check,
-            "codes": [each.code for each in batch],
-            "size": None if text is None else len(text),
-        }
         answers: list[Answer] = []
         try:
             async with asyncio.timeout(PATIENCE_SECONDS) as patience:
-                self._writer.write(json.dumps(request).encode() + b"\n" + (text or b""))
+                self._writer.write(encode_request(number, batch))
                 await self._writer.drain()
                 while len(answers) < len(batch):
                     line = await self._reader.readline()
-                    answer = _read(line, number + len(answers))
+                    answer = decode_answer(line, number + len(answers))
                     if answer is None:
                         break
                     answers.append(answer)
@@ -73,18 +63,6 @@ class Worker:
         self._writer.close()
 
 
-def _read(line: bytes, number: int) -> Answer | None:
-    """Return the answer with this number; None when it is put off."""
-    message: dict[str, Any] = json.loads(line)
-    if message["number"] != number or message.get("limit", "") is None:
-        raise ValueError(f"expected the answer {number}, got {message}")
-    if message.get("later"):
-        return None
-    if "limit" in message:
-        return Answer(problems=(str(message["limit"]),), too_expensive=True)
-    return Answer(holds=message["holds"], problems=tuple(message["problems"]))
-
-
 class Server:
     """The server process."""
 
@@ -97,10 +75,9 @@ class Server:
         """Start the server with so many workers. They answer once it has loaded its libraries."""
         pairs = [socket.socketpair() for _ in range(count)]
         theirs = [pair[1].fileno() for pair in pairs]
-        module = "podhatch_operator.evaluation.server"
         try:
             process = subprocess.Popen(  # noqa: ASYNC220 - it does not wait for the process
-                [sys.executable, "-m", module, *map(str, theirs)],
+                [sys.executable, "-m", SERVER, *map(str, theirs)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=theirs,
                 start_new_session=True,

@@ -14,8 +14,8 @@ from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
-from podhatch.client.triggers.cel import expression_problem
 from podhatch.cluster import EVENT_FILTER
+from podhatch.evaluation.client import expression_problem
 from podhatch.values.codec import describe
 
 

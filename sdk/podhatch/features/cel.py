@@ -1,17 +1,19 @@
-"""`hatchet.cel`: tries an expression of a filter, as the operator would evaluate it.
+"""`hatchet.cel`: evaluates a filter's expression as the operator does, within the same limits.
 
-Standard library only, until an expression is tried: that needs the extra `podhatch[local]`.
+Needs the libraries of `podhatch[local]`.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from podhatch.errors import PodhatchError
 from podhatch.values.metadata import metadata_texts
 
 if TYPE_CHECKING:
     from podhatch.client.json_object import Payload
+    from podhatch.core.expressions.cel import FilterVariables
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class CELSuccess:
     """The expression is true or false.
 
     Attributes:
-        output: Which of both.
+        output: The value of the expression.
         status: "success".
     """
 
@@ -29,7 +31,7 @@ class CELSuccess:
 
 @dataclass(frozen=True)
 class CELFailure:
-    """The expression is neither.
+    """The expression is neither true nor false.
 
     Attributes:
         error: Why, in one line.
@@ -42,13 +44,13 @@ class CELFailure:
 
 @dataclass(frozen=True)
 class CELEvaluationResult:
-    """What became of an expression."""
+    """The result of an expression."""
 
     result: CELSuccess | CELFailure
 
 
 class CELClient:
-    """Evaluates expressions in this process; no cluster is asked."""
+    """Evaluates expressions on this machine, without a cluster."""
 
     def debug(
         self,
@@ -63,25 +65,26 @@ class CELClient:
 
         Args:
             expression: CEL over input, payload, additional_metadata, event_id and event_key.
-            input: Stands for the event's payload.
-            additional_metadata: Stands for the event's.
-            filter_payload: Stands for the filter's `payload`.
-            event_id: Stands for the event's id.
-            event_key: Stands for the event's key.
+            input: The event's payload.
+            additional_metadata: The event's.
+            filter_payload: The filter's `payload`.
+            event_id: The event's id.
+            event_key: The event's key.
 
         Raises:
             PodhatchError: The library that evaluates CEL is not installed.
-            ValueError: What stands for a payload is no JSON object.
+            ValueError: A payload is not a JSON object.
         """
         from podhatch.client.json_object import json_object
+        from podhatch.core.expressions.cel import FilterVariables
 
-        variables: dict[str, Any] = {
-            "input": json_object("input", input),
-            "payload": json_object("filter_payload", filter_payload or {}),
-            "additional_metadata": metadata_texts("additional_metadata", additional_metadata),
-            "event_id": event_id,
-            "event_key": event_key,
-        }
+        variables = FilterVariables(
+            input=json_object("input", input),
+            additional_metadata=metadata_texts("additional_metadata", additional_metadata),
+            event_id=event_id,
+            event_key=event_key,
+            payload=json_object("filter_payload", filter_payload or {}),
+        )
         return CELEvaluationResult(_evaluated(expression, variables))
 
     async def aio_debug(
@@ -94,21 +97,22 @@ class CELClient:
         event_key: str = "",
     ) -> CELEvaluationResult:
         """Do what `debug` does, in an event loop."""
-        return self.debug(
-            expression, input, additional_metadata, filter_payload, event_id, event_key
+        return await asyncio.to_thread(
+            self.debug, expression, input, additional_metadata, filter_payload, event_id, event_key
         )
 
 
-def _evaluated(expression: str, variables: dict[str, Any]) -> CELSuccess | CELFailure:
-    from podhatch.core.expressions.evaluate import IN_PROCESS
+def _evaluated(expression: str, variables: "FilterVariables") -> CELSuccess | CELFailure:
+    from podhatch.core.expressions.cel import ExpressionError, Variables
     from podhatch.core.expressions.evaluation import Questions
-    from podhatch.core.expressions.expr import ExpressionError, Facts
+    from podhatch.evaluation.client import WITHIN_LIMITS, is_installed
 
+    if not is_installed():
+        raise PodhatchError(
+            "hatchet.cel needs the library that evaluates CEL: pip install 'podhatch[local]'"
+        )
     try:
-        return CELSuccess(Facts(variables, Questions(IN_PROCESS), "Filter").holds(expression))
+        known = Variables.of_filter(variables, Questions(WITHIN_LIMITS))
+        return CELSuccess(known.satisfy(expression))
     except ExpressionError as error:
         return CELFailure(str(error))
-    except ImportError:
-        raise PodhatchError(
-            "hatchet.cel needs a library that evaluates CEL: pip install 'podhatch[local]'"
-        ) from None

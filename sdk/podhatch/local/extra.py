@@ -1,10 +1,7 @@
 """Says which extra is missing. Called before anything of a local run is imported."""
 
-from importlib.util import find_spec
-
 from podhatch.errors import PodhatchError
-
-_MODULES = ("cel_expr_python", "jsonschema")
+from podhatch.evaluation.client import is_installed
 
 
 class ExtraMissing(PodhatchError, ImportError):  # noqa: N818 - it names a state
@@ -17,7 +14,7 @@ def require_extra() -> None:
     Raises:
         ExtraMissing: One is not installed; the text says how to install it.
     """
-    if not all(find_spec(module) for module in _MODULES):
+    if not is_installed():
         raise ExtraMissing(
             "to run workflows without a cluster, install their extra: pip install 'podhatch[local]'"
         )

@@ -9,7 +9,7 @@ from podhatch.core.common.observed import Observed, ObservedEvent
 from podhatch.core.common.validity import CheckPlan
 from podhatch.core.event.filter import plan_filter
 from podhatch.core.event.plan import EventPlan, plan_event
-from podhatch.core.expressions import cel
+from podhatch.core.expressions import evaluate
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import (
     NO_ANSWERS,
@@ -25,8 +25,8 @@ from podhatch.core.workflow.validate import plan_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, event, run, task, workflow
 from tests.unit.core.planning import plan, reported
+from tests.unit.core.test_cel import nested
 from tests.unit.core.test_event_filter import event_filter
-from tests.unit.core.test_expr import nested
 
 SLOW = Answer(problems=("it took more than 250 ms",), too_expensive=True)
 SKIP: JsonObject = {"parent": {"name": "a", "expression": "output.skip"}}
@@ -249,14 +249,14 @@ def test_an_evaluation_is_as_large_as_what_it_holds() -> None:
 
 
 def test_a_long_expression_is_evaluated_as_a_short_one() -> None:
-    long = f"'{'x' * cel.MAX_KEPT_CHARACTERS}' != ''"
-    assert cel.expression_answer("Condition", long, b"{}") == Answer(holds=True)
+    long = f"'{'x' * evaluate.MAX_KEPT_CHARACTERS}' != ''"
+    assert evaluate.answer("Condition", long, b"{}") == Answer(holds=True)
 
 
 def test_a_lack_of_memory_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(cel, "_activation", fail)
+    monkeypatch.setattr(evaluate, "_activation", fail)
     with pytest.raises(MemoryError):
-        cel.expression_answer("Condition", "true", b"{}")
+        evaluate.answer("Condition", "true", b"{}")

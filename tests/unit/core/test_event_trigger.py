@@ -17,7 +17,7 @@ from podhatch.core.workflow.validate import workflow_problems
 from tests.fakes.answers import answered
 from tests.fakes.objects import NOW, ago, event, task, workflow
 from tests.unit.core.planning import spec_of
-from tests.unit.core.test_expr import nested
+from tests.unit.core.test_cel import nested
 
 METADATA = {"hatchet__event_id": "paid-1", "hatchet__event_key": "paid"}
 

@@ -12,7 +12,7 @@ from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.conditions import ConditionInput, ConditionResult, evaluate_conditions
 
 from tests.fakes.objects import NOW, event, task
-from tests.unit.core.test_expr import nested
+from tests.unit.core.test_cel import nested
 
 SINCE = NOW - timedelta(seconds=10)
 """When the parents ended: ten seconds ago."""

@@ -87,7 +87,7 @@ async def asker() -> AsyncIterator[Asker]:
 def workers() -> Iterator[int]:
     """Yield the process ids of the workers: the children of our children that serve."""
     for server in _children(os.getpid()):
-        if b"podhatch_operator.evaluation.server" in Path(f"/proc/{server}/cmdline").read_bytes():
+        if b"podhatch.evaluation.server" in Path(f"/proc/{server}/cmdline").read_bytes():
             yield from _children(server)
 
 
@@ -147,7 +147,7 @@ async def test_an_evaluation_that_crashes_its_worker_is_a_verdict(asker: Asker) 
     await asker.back.get()
     answer = asker.evaluator.answers.get(slow(1))
     assert answer is not None
-    assert answer.problems == ("it took its process down (SIGSEGV)",)
+    assert answer.problems == ("it crashed its process (SIGSEGV)",)
     assert (await asker.answer(asked("Condition", "2 == 2", input={}))).holds
 
 
@@ -225,7 +225,7 @@ async def test_answers_are_kept_within_a_bound() -> None:
 
 
 def test_the_server_loads_nothing_of_the_operator_but_what_evaluates() -> None:
-    code = "import sys, podhatch_operator.evaluation.server; print(*sys.modules)"
+    code = "import sys, podhatch.evaluation.server; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )

@@ -18,8 +18,8 @@ from podhatch.cli.definitions import find_workflows
 from podhatch.cli.errors import Refused
 from podhatch.cli.lint.check import findings
 from podhatch.cli.lint.document import Document, documents
-from podhatch.cli.lint.rules import is_complete
 from podhatch.cli.place import Place
+from podhatch.evaluation.client import is_installed
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -54,7 +54,7 @@ def lint(place: Place, what: What) -> int:
     lines = [line for name in what for line in _complaints(_source(name, place))]
     for line in lines:
         say(line)
-    if not is_complete():
+    if not is_installed():
         complain("note: expressions and graphs were not checked: pip install 'podhatch[local]'")
     return exits.FAILED if lines else exits.SUCCEEDED
 

@@ -20,7 +20,8 @@ from podhatch.cli.errors import did_you_mean
 from podhatch.cli.lint.fields import field_findings
 from podhatch.cli.lint.finding import Finding
 from podhatch.cli.lint.metadata import metadata_findings
-from podhatch.cli.lint.rules import broken_rules, filter_problem, workflow_findings
+from podhatch.cli.lint.rules import broken_rules, workflow_findings
+from podhatch.evaluation.client import expression_problem
 from podhatch.values.parsing import number_problems
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
@@ -69,7 +70,9 @@ def _semantics(value: JsonObject, model: type[ApiObject]) -> Iterator[Finding]:
     parsed = model.model_validate(_without_metadata(value))
     if isinstance(parsed, CronWorkflow):
         yield from _tick_findings(parsed.spec)
-    if isinstance(parsed, EventFilter) and (problem := filter_problem(parsed.spec.expression)):
+    if isinstance(parsed, EventFilter) and (
+        problem := expression_problem(parsed.spec.expression, "Filter")
+    ):
         yield Finding(("spec", "expression"), problem)
     yield from workflow_findings(parsed)
 

@@ -1,6 +1,6 @@
-"""The rules of the definitions, in CEL, and the operator's checks, as far as they are installed.
+"""The rules of the CRDs, in CEL, and the operator's checks of a workflow.
 
-Both need the packages of `podhatch[local]`. Called by the check of an object.
+Both need the libraries of `podhatch[local]`; without them nothing is found.
 """
 
 import re
@@ -12,6 +12,7 @@ from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.workflow import Workflow
 from podhatch.cli.lint.finding import Finding, Path, split_field
 from podhatch.cli.lint.parts import parts
+from podhatch.evaluation.client import is_installed
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -19,19 +20,9 @@ if TYPE_CHECKING:
 _SENTENCE = re.compile(r"(spec[\w.\[\]-]*): (.*)", re.DOTALL)
 
 
-def is_complete() -> bool:
-    """Return whether everything can be checked."""
-    try:
-        import cel_expr_python
-        import jsonschema
-    except ImportError:
-        return False
-    return bool(cel_expr_python and jsonschema)
-
-
 def broken_rules(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
-    """Yield the rules that a value, or a part of it, breaks. Those on changes are not asked."""
-    if not is_complete():
+    """Yield the rules that a value, or a part of it, breaks. Rules on changes are left out."""
+    if not is_installed():
         return
     for each in schema.get("x-kubernetes-validations", []):
         if "oldSelf" not in each["rule"] and not _holds(each["rule"], value):
@@ -40,20 +31,9 @@ def broken_rules(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding
         yield from broken_rules(held, inner, (*path, part))
 
 
-def filter_problem(expression: str) -> str | None:
-    """Say why this is not CEL over an event, or return None."""
-    if not is_complete():
-        return None
-    from podhatch.core.expressions.evaluate import IN_PROCESS
-    from podhatch.core.expressions.evaluation import Questions
-    from podhatch.core.expressions.expr import expression_problem
-
-    return expression_problem(expression, Questions(IN_PROCESS), "Filter")
-
-
 def workflow_findings(parsed: ApiObject) -> Iterator[Finding]:
     """Yield what keeps runs of a workflow from starting: cycles, expressions, schemas, crons."""
-    if not isinstance(parsed, Workflow) or not is_complete():
+    if not isinstance(parsed, Workflow) or not is_installed():
         return
     from podhatch.core.expressions.evaluate import IN_PROCESS
     from podhatch.core.expressions.evaluation import Questions

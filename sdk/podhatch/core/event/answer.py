@@ -19,8 +19,8 @@ from podhatch.core.event.start import (
     filter_objects,
     version_of,
 )
+from podhatch.core.expressions.cel import ExpressionError, FilterVariables, Variables
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.expressions.expr import ExpressionError, Facts
 from podhatch.core.pod.pods import read_time
 from podhatch.core.workflow.revision import current_revision
 
@@ -141,14 +141,13 @@ class _Question:
 
     def __init__(self, event: WorkflowEvent, questions: Questions) -> None:
         self._scope = event.spec.scope
-        values: JsonObject = {
-            "input": event.spec.payload,
-            "additional_metadata": event.spec.additional_metadata,
-            "event_id": event.metadata.name,
-            "event_key": event.spec.key,
-        }
-        self._event = Facts(values, questions, "Filter")
-        self._plain = self._event.plus(payload={})
+        variables = FilterVariables(
+            input=event.spec.payload,
+            additional_metadata=event.spec.additional_metadata,
+            event_id=event.metadata.name,
+            event_key=event.spec.key,
+        )
+        self._variables = Variables.of_filter(variables, questions)
 
     def ask(self, start: Start) -> Answer:
         try:
@@ -163,8 +162,10 @@ class _Question:
         rule = asked.rule
         if rule.scope != self._scope:
             return False
-        facts = self._event.plus(payload=rule.payload) if rule.payload else self._plain
+        variables = self._variables
         try:
-            return facts.holds(rule.expression)
+            if rule.payload:
+                variables = variables.plus(payload=rule.payload)
+            return variables.satisfy(rule.expression)
         except ExpressionError as error:
             raise ExpressionError(f"{asked.place}: {error}") from None

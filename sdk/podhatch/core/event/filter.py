@@ -6,8 +6,8 @@ from podhatch.api.event_filter import EventFilter
 from podhatch.api.model import JsonObject
 from podhatch.core.common.refusal import Refusal
 from podhatch.core.common.validity import CheckPlan, check_plan
+from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
-from podhatch.core.expressions.expr import expression_problem
 
 
 def plan_filter(

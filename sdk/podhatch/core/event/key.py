@@ -5,8 +5,8 @@ Patterns are the users': they are matched in one pass, for no pattern may stop t
 
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.expressions.expr import expression_problem
 from podhatch.core.expressions.input_check import depth_problem
 
 

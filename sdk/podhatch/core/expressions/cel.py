@@ -1,91 +1,118 @@
-"""Evaluates CEL expressions, in this process: for workers of the operator, and outside of it.
+"""CEL expressions of conditions and filters: their variables, the limits of values, the errors.
 
-A value nested thousands deep takes the process down: whoever asks has checked it.
+Plans call this module; `evaluate.py` evaluates, for the operator in a process of its own. Values
+that are nested thousands of levels deep crash the CEL library, so they are checked here first.
 """
 
-import json
-from functools import lru_cache
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
-from cel_expr_python import cel
+from podhatch.api.model import JsonObject
+from podhatch.core.expressions.evaluation import (
+    TOO_EXPENSIVE,
+    Answer,
+    Evaluation,
+    Questions,
+    Value,
+    json_text,
+)
+from podhatch.core.expressions.input_check import depth_problem, size_problem
 
-from podhatch.core.expressions.evaluation import Answer, Check
+Subject = Literal["Condition", "Filter"]
+"""What an expression belongs to, which decides about its variables."""
 
-VARIABLES: dict[Check, tuple[str, ...]] = {
+
+@dataclass(frozen=True)
+class FilterVariables:
+    """The variables of a filter's expression: an event, and the filter's own payload."""
+
+    input: JsonObject
+    """The event's payload."""
+    additional_metadata: Mapping[str, str]
+    event_id: str
+    event_key: str
+    payload: JsonObject = field(default_factory=JsonObject)
+
+
+VARIABLES: dict[Subject, tuple[str, ...]] = {
     "Condition": ("input", "output"),
-    "Filter": ("input", "payload", "additional_metadata", "event_id", "event_key"),
+    "Filter": tuple(each.name for each in fields(FilterVariables)),
 }
-"""What expressions may ask."""
-MAX_KEPT = 256
-"""Compiled expressions."""
-MAX_KEPT_CHARACTERS = 1024
-"""Longer expressions are compiled each time: a compiled one takes some 40 bytes a character."""
-MAX_PROBLEM = 500
-_BUDGET = "Iteration budget exceeded"
-_CODES = ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "UNKNOWN: ", "ERROR: ", "<input>:")
+_UNBOUNDED = ("input", "output", "payload")
+"""Variables with values of the users' own; schemas bound the others."""
 
 
-def expression_answer(check: Check, expression: str, values: bytes | None) -> Answer:
-    """Say whether an expression is valid or, of values, whether it is true.
+class ExpressionError(Exception):
+    """The expression is neither true nor false; the message quotes it and says why."""
 
-    Args:
-        check: whose variables the expression may ask.
-        expression: the text.
-        values: JSON object of the variables; None only compiles.
-    """
-    failure = "is not CEL"
-    try:
-        if values is None:
-            _environment(check).compile(expression)
-            return Answer(holds=True)
-        program = _program(check, expression)
-        failure = "failed"
-        answer = program.eval(_activation(check, values))
-        kind, value = answer.type(), answer.value()
-        if kind == cel.Type.BOOL:
-            return Answer(holds=bool(value))
-        if kind == cel.Type.ERROR:
-            return _problem(f"failed: {_readable(value)}")
-        return _problem(f"is neither true nor false: it gives {value!r}")
-    except MemoryError:
-        raise
-    except Exception as error:
-        return _problem(f"{failure}: {_readable(error)}")
+    def __init__(self, message: str, reason: str = "ExpressionFailed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
-@lru_cache(maxsize=2)
-def _environment(check: Check) -> cel.Env:
-    return cel.NewEnv(variables=dict.fromkeys(VARIABLES[check], cel.Type.DYN))
+def expression_problem(
+    expression: str, questions: Questions, subject: Subject = "Condition"
+) -> str | None:
+    """Return why this is not an expression over the subject's variables, or None."""
+    answer = questions.ask(Evaluation(subject, expression))
+    return _message(expression, answer) if answer.problems else None
 
 
-def _program(check: Check, expression: str) -> cel.Expression:
-    if len(expression) <= MAX_KEPT_CHARACTERS:
-        return _kept_program(check, expression)
-    return _environment(check).compile(expression)
+class Variables:
+    """Variables with their values, checked and encoded once for any number of expressions."""
+
+    def __init__(
+        self, values: Mapping[str, object], questions: Questions, subject: Subject = "Condition"
+    ) -> None:
+        self._questions = questions
+        self._subject: Subject = subject
+        self._problem: str | None = None
+        self._values: dict[str, Value] = {}
+        for name, value in values.items():
+            self._add(name, value)
+
+    @classmethod
+    def of_filter(cls, variables: FilterVariables, questions: Questions) -> "Variables":
+        """Return the variables of a filter's expression."""
+        return cls(vars(variables), questions, "Filter")
+
+    def plus(self, **values: object) -> "Variables":
+        """Return these variables with more of them, or other values, which alone are checked."""
+        more = Variables({}, self._questions, self._subject)
+        more._problem, more._values = self._problem, {**self._values}
+        for name, value in values.items():
+            more._add(name, value)
+        return more
+
+    def satisfy(self, expression: str) -> bool:
+        """Return whether the expression is true.
+
+        Raises:
+            ExpressionError: it does not compile, a key is missing, the result is not a boolean, or
+                the values or the evaluation exceed a limit.
+        """
+        if self._problem:
+            raise ExpressionError(f"{expression!r} cannot be evaluated: {self._problem}")
+        answer = self._questions.ask(
+            Evaluation(self._subject, expression, tuple(self._values.items()))
+        )
+        if answer.problems:
+            reason = TOO_EXPENSIVE if answer.too_expensive else "ExpressionFailed"
+            raise ExpressionError(_message(expression, answer), reason)
+        return answer.holds
+
+    def _add(self, name: str, value: object) -> None:
+        problem = depth_problem(value, name) if name in _UNBOUNDED else None
+        text = b"null" if problem else json_text(value)
+        if name in _UNBOUNDED:
+            problem = problem or size_problem(len(text), name)
+        self._values[name] = Value.of(text)
+        self._problem = self._problem or problem
 
 
-@lru_cache(maxsize=MAX_KEPT)
-def _kept_program(check: Check, expression: str) -> cel.Expression:
-    return _environment(check).compile(expression)
-
-
-@lru_cache(maxsize=1)
-def _activation(check: Check, values: bytes) -> cel.Activation:
-    """Many expressions are asked of the same values, one after the other."""
-    data: dict[str, Any] = json.loads(values.decode(errors="surrogatepass"))
-    return _environment(check).Activation(data=data)
-
-
-def _problem(text: str) -> Answer:
-    return Answer(problems=(text[:MAX_PROBLEM],))
-
-
-def _readable(error: object) -> str:
-    """Take the library's codes off, and its drawing of the position."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    if _BUDGET in lines[0]:
-        return f"{_BUDGET}: it may look at 9,999 elements in all"
-    first = lines[0]
-    for code in _CODES:
-        first = first.removeprefix(code)
-    return first.removesuffix(" (in container '')")
+def _message(expression: str, answer: Answer) -> str:
+    problems = "; ".join(answer.problems)
+    if answer.too_expensive:
+        return f"{expression!r} is too expensive: {problems}"
+    return f"{expression!r} {problems}"

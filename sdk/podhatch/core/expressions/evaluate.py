@@ -1,29 +1,26 @@
-"""Answers any evaluation in this process: in a worker of the operator, or outside of the operator.
+"""Evaluates expressions and schemas in this process: in a worker of the operator, or in the SDK.
 
-The operator itself must not import this: what users wrote may take for ever, and all memory.
+The operator's own process must not import this module: what users write may take forever, and all
+of the memory. Values are checked by the caller (`cel.Variables`): one that is nested thousands of
+levels deep crashes the CEL library.
 """
 
+import json
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from podhatch.core.expressions.cel import VARIABLES, Subject
 from podhatch.core.expressions.evaluation import Answer, Check, Evaluation
 
-
-def answer(check: Check, code: str, values: bytes | None) -> Answer:
-    """Evaluate what users wrote.
-
-    Args:
-        check: what it is, and what is asked.
-        code: the expression, or the schema as JSON.
-        values: JSON object of what it is evaluated on; None only asks whether the code is valid.
-
-    Raises:
-        MemoryError: there is not enough for it.
-    """
-    if check in ("Condition", "Filter"):
-        from podhatch.core.expressions.cel import expression_answer
-
-        return expression_answer(check, code, values)
-    from podhatch.core.expressions.json_schema import schema_answer
-
-    return schema_answer(code, values)
+MAX_KEPT = 256
+"""Compiled expressions."""
+MAX_KEPT_CHARACTERS = 1024
+"""Longer expressions are compiled each time: a compiled one takes some 40 bytes a character."""
+_MAX_PROBLEM = 500
+_BUDGET = "Iteration budget exceeded"
+_CODES = ("INVALID_ARGUMENT: ", "NOT_FOUND: ", "UNKNOWN: ", "ERROR: ", "<input>:")
 
 
 class InProcess:
@@ -35,3 +32,80 @@ class InProcess:
 
 
 IN_PROCESS = InProcess()
+
+
+def answer(check: Check, code: str, values: bytes | None) -> Answer:
+    """Evaluate an expression, or a schema.
+
+    Args:
+        check: whose expression it is, or what is asked about the schema.
+        code: the expression, or the schema as JSON.
+        values: JSON object of the values to evaluate it on; None only checks the code.
+
+    Raises:
+        MemoryError: the memory limit is reached.
+    """
+    if check in ("Condition", "Filter"):
+        return _expression_answer(check, code, values)
+    from podhatch.core.expressions.json_schema import schema_answer
+
+    return schema_answer(code, values)
+
+
+def _expression_answer(subject: Subject, expression: str, values: bytes | None) -> Answer:
+    failure = "is not CEL"
+    try:
+        if values is None:
+            _environment(subject).compile(expression)
+            return Answer(holds=True)
+        program = _program(subject, expression)
+        failure = "failed"
+        found = program.eval(_activation(subject, values))
+        kind, value = found.type(), found.value()
+        if kind == cel.Type.BOOL:
+            return Answer(holds=bool(value))
+        if kind == cel.Type.ERROR:
+            return _problem(f"failed: {_readable(value)}")
+        return _problem(f"is neither true nor false: it gives {value!r}")
+    except MemoryError:
+        raise
+    except Exception as error:
+        return _problem(f"{failure}: {_readable(error)}")
+
+
+@lru_cache(maxsize=2)
+def _environment(subject: Subject) -> cel.Env:
+    return cel.NewEnv(variables=dict.fromkeys(VARIABLES[subject], cel.Type.DYN))
+
+
+def _program(subject: Subject, expression: str) -> cel.Expression:
+    if len(expression) <= MAX_KEPT_CHARACTERS:
+        return _kept_program(subject, expression)
+    return _environment(subject).compile(expression)
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _kept_program(subject: Subject, expression: str) -> cel.Expression:
+    return _environment(subject).compile(expression)
+
+
+@lru_cache(maxsize=1)
+def _activation(subject: Subject, values: bytes) -> cel.Activation:
+    """Return the variables for the library. Many expressions in a row have the same ones."""
+    data: dict[str, Any] = json.loads(values.decode(errors="surrogatepass"))
+    return _environment(subject).Activation(data=data)
+
+
+def _problem(text: str) -> Answer:
+    return Answer(problems=(text[:_MAX_PROBLEM],))
+
+
+def _readable(error: object) -> str:
+    """Return the first line of the library's message, without its codes."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    if _BUDGET in lines[0]:
+        return f"{_BUDGET}: it may look at 9,999 elements in all"
+    first = lines[0]
+    for code in _CODES:
+        first = first.removeprefix(code)
+    return first.removesuffix(" (in container '')")

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from podhatch.api.condition import RUN_START, Condition, EventCondition, LeafCondition
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.task import TaskSpec
+from podhatch.core.expressions.cel import ExpressionError, Variables
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.expressions.expr import ExpressionError, Facts
 from podhatch.core.workflow.dag import leaves_of
 
 Decision = Literal["Run", "Skip", "Cancel", "Wait", "Fail"]
@@ -116,8 +116,9 @@ def _holds_from(leaf: LeafCondition, situation: ConditionInput) -> datetime | No
         return situation.since + timedelta(seconds=leaf.sleep_seconds)
     if leaf.parent is not None:
         output = situation.outputs.get(leaf.parent.name)
-        facts = Facts({"input": situation.input, "output": output}, situation.questions)
-        return situation.since if facts.holds(leaf.parent.expression) else None
+        values = {"input": situation.input, "output": output}
+        variables = Variables(values, situation.questions)
+        return situation.since if variables.satisfy(leaf.parent.expression) else None
     assert leaf.event is not None
     if leaf.data_key in situation.met:
         return situation.since
@@ -156,8 +157,8 @@ def _matches(
         return None
     if wanted.expression is None:
         return moment
-    facts = Facts({"input": spec.payload}, questions)
-    return moment if facts.holds(wanted.expression) else None
+    variables = Variables({"input": spec.payload}, questions)
+    return moment if variables.satisfy(wanted.expression) else None
 
 
 def _why(decision: Decision, task: TaskSpec) -> str:

@@ -10,8 +10,8 @@ from graphlib import CycleError, TopologicalSorter
 from podhatch.api.condition import RUN_START, LeafCondition
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.expressions.expr import expression_problem
 
 ORDER_COMPARATORS = frozenset({"GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"})
 

@@ -6,9 +6,9 @@ Without it the operator says so in the workflow's `Valid` condition.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from podhatch.client.triggers.cel import expression_problem
 from podhatch.definitions.options.conditions import ParentCondition, UserEventCondition, leaves
 from podhatch.definitions.options.default_filter import DefaultFilter
+from podhatch.evaluation.client import expression_problem
 
 if TYPE_CHECKING:
     from podhatch.definitions.task import Task

@@ -3,9 +3,9 @@
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
+from podhatch.core.expressions.cel import ExpressionError, Subject, Variables, expression_problem
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.expressions.expr import ExpressionError, Facts, Subject, expression_problem
 
 ASKED = Questions(IN_PROCESS)
 VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "none": None}}
@@ -29,7 +29,7 @@ VALUES = {"input": {"n": 1, "name": "x", "list": [1, 2]}, "output": {"f": 1.5, "
 )
 def test_an_expression_is_true_or_false(expression: str, answer: bool) -> None:
     assert expression_problem(expression, ASKED) is None
-    assert Facts(VALUES, ASKED).holds(expression) is answer
+    assert Variables(VALUES, ASKED).satisfy(expression) is answer
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_is_not_an_expression_says_where(expression: str, words: str) -> No
 )
 def test_what_cannot_be_evaluated_says_why(expression: str, words: str) -> None:
     with pytest.raises(ExpressionError) as raised:
-        Facts(VALUES, ASKED).holds(expression)
+        Variables(VALUES, ASKED).satisfy(expression)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -74,7 +74,11 @@ def nested(levels: int) -> JsonObject:
 @pytest.mark.parametrize(
     ("expression", "values", "words"),
     [
-        ("true", {"input": nested(6000)}, "cannot be asked: input: nested more than 200 levels"),
+        (
+            "true",
+            {"input": nested(6000)},
+            "cannot be evaluated: input: nested more than 200",
+        ),
         ("true", {"input": {}, "output": nested(201)}, "output: nested more than 200 levels deep"),
         ("true", {"input": {"x": "y" * MAX_INPUT_BYTES}}, "input: 262152 bytes as JSON"),
         ("input.all(x, x >= 0)", {"input": [1] * 10_000}, "it may look at 9,999 elements in all"),
@@ -86,20 +90,20 @@ def test_what_would_be_too_much_for_the_library_is_not_its_end(
     expression: str, values: JsonObject, words: str
 ) -> None:
     with pytest.raises(ExpressionError) as raised:
-        Facts(values, ASKED).holds(expression)
+        Variables(values, ASKED).satisfy(expression)
     assert words in str(raised.value)
 
 
 def test_facts_that_are_added_to_others_are_checked_as_well() -> None:
-    known = Facts({"input": {"n": 1}}, ASKED, "Filter")
-    assert known.plus(payload={"n": 1}).holds("input.n == payload.n")
-    assert not known.plus(payload={"n": 2}).holds("input.n == payload.n")
+    known = Variables({"input": {"n": 1}}, ASKED, "Filter")
+    assert known.plus(payload={"n": 1}).satisfy("input.n == payload.n")
+    assert not known.plus(payload={"n": 2}).satisfy("input.n == payload.n")
     for bad in (
         known.plus(payload=nested(201)),
-        Facts({"input": nested(201)}, ASKED, "Filter").plus(),
+        Variables({"input": nested(201)}, ASKED, "Filter").plus(),
     ):
         with pytest.raises(ExpressionError, match="nested more than 200 levels deep"):
-            bad.holds("true")
+            bad.satisfy("true")
 
 
 @pytest.mark.parametrize(

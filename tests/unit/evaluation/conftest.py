@@ -1,0 +1,7 @@
+import pytest
+from podhatch import Hatchet
+
+
+@pytest.fixture
+def hatchet() -> Hatchet:
+    return Hatchet()
