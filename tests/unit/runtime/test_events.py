@@ -13,10 +13,10 @@ from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.reconcile_context import RetryLater
 from podhatch_operator.queue.keys import event_key, filter_key
 
+from tests.unit.runtime.manifests import python
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import Operator
 from tests.unit.runtime.operator_cluster import OperatorCluster
-from tests.unit.runtime.test_reconciler import python
 
 PAID = event_key(NAMESPACE, "paid-1")
 
@@ -40,11 +40,6 @@ def paid(**spec: object) -> JsonObject:
 
 def event_filter(name: str, expression: str = "true", flow: str = "flow") -> JsonObject:
     return manifest("EventFilter", name, workflow=flow, expression=expression, scope="eu")
-
-
-@pytest.fixture
-def operator() -> Operator:
-    return Operator()
 
 
 def runs(operator: Operator) -> list[str]:

@@ -12,10 +12,10 @@ from podhatch_operator.watch.resync import PATIENCE_SECONDS, Resync
 from podhatch_operator.watch.watched import WATCHED
 
 from tests.unit.runtime.listing import check_pages
+from tests.unit.runtime.manifests import run, workflow
 from tests.unit.runtime.objects import NAMESPACE
 from tests.unit.runtime.operator import RUN, Operator
 from tests.unit.runtime.operator_cluster import OperatorCluster
-from tests.unit.runtime.test_reconciler import run, workflow
 
 LEADS = Leadership(leads=True)
 

@@ -2,16 +2,10 @@
 
 from datetime import timedelta
 
-import pytest
 from podhatch.api.model import JsonObject, format_time
 
+from tests.unit.runtime.manifests import run, workflow
 from tests.unit.runtime.operator import RUN, START, Operator
-from tests.unit.runtime.test_reconciler import run, workflow
-
-
-@pytest.fixture
-def operator() -> Operator:
-    return Operator()
 
 
 def scheduled(seconds: float) -> JsonObject:

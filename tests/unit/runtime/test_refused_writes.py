@@ -1,0 +1,260 @@
+"""What the reconciler does when the API server refuses or fails a request."""
+
+from typing import cast
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    JOB,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    ApiError,
+    Cluster,
+    ClusterUnreachable,
+    NamespaceTerminating,
+)
+from podhatch.core.common.decision import Extension, PodDeadline
+from podhatch.core.workflow.revision import current_revision
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.controllers.reconcile_context import RetryLater
+from podhatch_operator.queue.keys import workflow_key
+from podhatch_operator.write.children import Children
+from podhatch_operator.write.status_debouncer import HOLD_SECONDS
+
+from tests.unit.runtime.manifests import python, run, started, workflow
+from tests.unit.runtime.objects import NAMESPACE
+from tests.unit.runtime.operator import RUN, Operator
+
+
+async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator) -> None:
+    await started(operator)
+    unaware = operator.unaware_of_jobs()
+    await unaware.work()
+    assert len(operator.jobs()) == 1
+    observed = observe_run(unaware.cache, NAMESPACE, "run")
+    assert observed is not None
+    assert list(observed.jobs) == operator.jobs()
+
+
+async def test_a_job_of_a_stranger_is_an_error(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.cluster.objects("Job")
+    await operator.cluster.delete(JOB, NAMESPACE, job["metadata"]["name"])
+    job["metadata"]["ownerReferences"][0]["uid"] = "somebody-else"
+    await operator.cluster.create_as_user(job)
+    with pytest.raises(RetryLater, match="not this run's"):
+        await operator.unaware_of_jobs().reconciler.reconcile(RUN)
+    assert operator.status()["tasks"][0]["state"] == "Failed"
+    assert "not this run's" in operator.status()["tasks"][0]["message"]
+
+
+async def test_a_quota_is_told_to_the_user_and_tried_again(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = ApiError(403, "Forbidden", "exceeded quota: jobs")
+    with pytest.raises(RetryLater, match="exceeded quota") as refusal:
+        await operator.reconciler.reconcile(RUN)
+    assert refusal.value.within == pytest.approx(300, abs=1)
+    assert "exceeded quota" in operator.status()["tasks"][0]["message"]
+    operator.cluster.refusals.clear()
+    await operator.reconciler.reconcile(RUN)
+    assert len(operator.jobs()) == 1
+
+
+async def test_an_invalid_job_fails_its_task_and_no_other(operator: Operator) -> None:
+    await operator.user_creates(workflow(python("a"), python("b")), run())
+    operator.cluster.refusals["create Job"] = ApiError(422, "Invalid", "spec.template is wrong")
+    with pytest.raises(RetryLater):
+        await operator.reconciler.reconcile(RUN)
+    assert {task["state"] for task in operator.status()["tasks"]} == {"Failed"}
+
+
+async def test_no_job_is_created_without_its_revision(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create ControllerRevision"] = ApiError(403, "Forbidden", "ending")
+    with pytest.raises(RetryLater, match="ending"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.jobs() == []
+    assert "ending" in operator.status()["tasks"][0]["message"]
+
+
+async def test_a_revision_that_a_stranger_has_made_is_taken_only_if_it_is_the_same(
+    operator: Operator,
+) -> None:
+    await operator.user_creates(workflow(), run())
+    name = current_revision(workflow()).name
+    names = {"app.kubernetes.io/managed-by": "podhatch", "podhatch.dev/workflow": "flow"}
+    forged: JsonObject = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": names},
+        "data": {"spec": workflow(python("steal"))["spec"]},
+    }
+    await operator.cluster.create_as_user(forged)
+    with pytest.raises(RetryLater, match="exists that holds another workflow: delete it"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.jobs() == []
+    await operator.cluster.delete(CONTROLLER_REVISION, NAMESPACE, name)
+    await operator.cluster.create_as_user({**forged, "data": {"spec": workflow()["spec"]}})
+    second = {**run(), "metadata": {"name": "second", "namespace": NAMESPACE}}
+    operator.see(await operator.cluster.create_as_user(second))
+    await operator.work()
+    assert len(operator.jobs()) == 1
+
+
+async def test_no_job_is_created_without_its_account(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create RoleBinding"] = ApiError(403, "Forbidden", "may not bind")
+    with pytest.raises(RetryLater, match="may not bind"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.jobs() == []
+
+
+TERMINATING = NamespaceTerminating(403, "Forbidden", "it is being terminated")
+
+
+@pytest.mark.parametrize(
+    "failure", [ApiError(500, "InternalError", "etcd"), ClusterUnreachable("gone"), TERMINATING]
+)
+async def test_other_failures_are_raised(operator: Operator, failure: Exception) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = failure  # type: ignore[assignment]
+    with pytest.raises(type(failure)):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.status() == {}
+
+
+async def test_a_conflict_means_to_decide_again(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.jobs()
+    await operator.pod_reports(job)
+    (stored,) = operator.cluster.objects("WorkflowRun")
+    await operator.cluster.replace_status({**stored, "status": {"phase": "Running"}})
+    with pytest.raises(RetryLater, match="modified"):
+        await operator.reconciler.reconcile(RUN)
+
+
+async def test_a_run_that_is_gone_is_dropped(operator: Operator) -> None:
+    await started(operator)
+    (job,) = operator.jobs()
+    await operator.pod_reports(job)
+    await operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
+    await operator.work()
+    assert observe_run(operator.cache, NAMESPACE, "run") is None
+    assert "create Event" not in operator.cluster.order
+
+
+async def test_a_status_that_a_crd_of_before_does_not_know_is_no_end_of_its_object(
+    operator: Operator,
+) -> None:
+    operator.cluster.refusals["update Workflow"] = ApiError(404, "NotFound", "no such resource")
+    await operator.user_creates(workflow())
+    with pytest.raises(RetryLater, match="the status of a Workflow cannot be written"):
+        await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+    assert operator.cache.get(WORKFLOW, (NAMESPACE, "flow"))
+
+
+@pytest.mark.parametrize("status", [409, 403])
+async def test_events_never_fail_a_reconcile(
+    operator: Operator, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator.cluster.refusals["create Event"] = ApiError(status, "No", "no")
+    await started(operator)
+    await operator.pod_reports(operator.jobs()[0])
+    await operator.work()
+    assert operator.status()["phase"] == "Succeeded"
+    assert "create Event" in operator.cluster.order
+    assert ("could not be posted" in caplog.text) == (status == 403)
+
+
+async def test_an_event_in_a_terminating_namespace_is_dropped_silently(
+    operator: Operator, caplog: pytest.LogCaptureFixture
+) -> None:
+    operator.cluster.refusals["create Event"] = TERMINATING
+    with caplog.at_level("INFO"):
+        await started(operator)
+        await operator.pod_reports(operator.jobs()[0])
+        await operator.work()
+    assert "create Event" in operator.cluster.order
+    assert caplog.records == []
+
+
+async def test_a_dry_run_in_a_terminating_namespace_says_nothing_of_the_workflow(
+    operator: Operator,
+) -> None:
+    await operator.user_creates(workflow())
+    operator.cluster.refusals["dry-run Job"] = TERMINATING
+    with pytest.raises(NamespaceTerminating):
+        await operator.work()
+    assert "update Workflow" not in operator.cluster.order
+
+
+async def test_a_replay_that_cannot_list_waits(operator: Operator) -> None:
+    await started(operator)
+    await operator.pod_reports(operator.jobs()[0], outcome="Failed")
+    await operator.work()
+    operator.cluster.refusals["list Pod"] = ApiError(500, "InternalError", "etcd")
+    await operator.user_patches({"replay": {"count": 1}})
+    for _ in range(2):
+        with pytest.raises(ApiError, match="etcd"):
+            await operator.reconciler.reconcile(RUN)
+    assert len(operator.jobs()) == 1
+    operator.cluster.refusals.clear()
+    await operator.work()
+    assert len(operator.jobs()) == 2
+
+
+async def test_a_job_that_is_gone_needs_no_deadline(operator: Operator) -> None:
+    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    await children.extend(NAMESPACE, [Extension("gone", 10)])
+    operator.cluster.refusals["patch Job"] = ApiError(403, "Forbidden", "may not")
+    with pytest.raises(ApiError, match="may not"):
+        await children.extend(NAMESPACE, [Extension("gone", 10)])
+
+
+AWAY = 'Internal error occurred: failed calling webhook "guard.example": connection refused'
+
+
+async def test_an_admission_webhook_that_is_away_is_told_and_waited_for(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = ApiError(500, "InternalError", AWAY)
+    with pytest.raises(RetryLater, match="failed calling webhook"):
+        await operator.reconciler.reconcile(RUN)
+    [entry] = operator.status()["tasks"]
+    assert (entry["state"], entry["reason"]) == ("Queued", "Refused")
+    assert AWAY in entry["message"]
+    operator.cluster.refusals.clear()
+    await operator.reconciler.reconcile(RUN)
+    assert len(operator.jobs()) == 1
+
+
+async def test_an_object_that_etcd_cannot_hold_fails_its_task(operator: Operator) -> None:
+    await operator.user_creates(workflow(), run())
+    operator.cluster.refusals["create Job"] = ApiError(500, "Unknown", "request is too large")
+    with pytest.raises(RetryLater, match="413"):
+        await operator.reconciler.reconcile(RUN)
+    assert operator.status()["tasks"][0]["state"] == "Failed"
+
+
+async def test_events_that_may_not_be_read_stop_no_run(operator: Operator) -> None:
+    await started(operator)
+    operator.cluster.refusals["list Event"] = ApiError(403, "Forbidden", "events is forbidden")
+    operator.timers.pass_time(7)
+    await operator.work()
+    operator.timers.pass_time(HOLD_SECONDS + 0.1)
+    await operator.work()
+    assert operator.status()["tasks"][0]["reason"] == "WaitingForPod"
+
+
+@pytest.mark.parametrize(("status", "is_raised"), [(403, False), (422, False), (500, True)])
+async def test_a_pod_that_cannot_be_ended_stops_no_run(
+    operator: Operator, status: int, is_raised: bool
+) -> None:
+    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    operator.cluster.refusals["patch Pod"] = ApiError(status, "No", "no")
+    ended = children.end(NAMESPACE, [PodDeadline("p", 9)])
+    if is_raised:
+        with pytest.raises(ApiError):
+            await ended
+    else:
+        await ended
