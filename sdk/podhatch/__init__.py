@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from podhatch.definitions.options.retrying import TaskDefaults
     from podhatch.definitions.options.workflow_settings import StickyStrategy
     from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
-    from podhatch.definitions.running.input import EmptyModel
     from podhatch.definitions.running.references import TaskRunRef, WorkflowRunRef
     from podhatch.definitions.running.run_options import (
         ScheduleTriggerWorkflowOptions,
@@ -75,6 +74,7 @@ if TYPE_CHECKING:
         is_in_hatchet_serialization_context,
         remove_null_unicode_character,
     )
+    from podhatch.values.input import EmptyModel
     from podhatch.worker import Worker, WorkerStatus
 
 __all__ = [
@@ -164,7 +164,7 @@ _HOMES = {
     "DefaultFilter": "podhatch.definitions.options.default_filter",
     "Depends": "podhatch.task.dependencies",
     "DesiredWorkerLabel": "podhatch.definitions.options.labels",
-    "EmptyModel": "podhatch.definitions.running.input",
+    "EmptyModel": "podhatch.values.input",
     "Event": "podhatch.client.events",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",

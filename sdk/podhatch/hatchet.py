@@ -17,8 +17,8 @@ from podhatch.task import current_context
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.definitions.running.input import EmptyModel
     from podhatch.task import Context
+    from podhatch.values.input import EmptyModel
     from podhatch.worker import Worker
     from podhatch.worker.worker import Lifespan
 

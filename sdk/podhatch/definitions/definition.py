@@ -78,7 +78,7 @@ class Definition(ABC, Generic[Input]):
     ) -> "RunRequest":
         """Return what is asked for, on an input as the caller passes it."""
         refuse_run()
-        from podhatch.definitions.running.input import dump_input
+        from podhatch.values.input import dump_input
 
         return self._request_of(
             dump_input(self.name, self.input_validator, value),

@@ -12,7 +12,7 @@ from podhatch.definitions.standalone import Standalone, standalone_stub
 from podhatch.definitions.workflow import Workflow
 
 if TYPE_CHECKING:
-    from podhatch.definitions.running.input import EmptyModel
+    from podhatch.values.input import EmptyModel
 
 Input = TypeVar("Input")
 R = TypeVar("R")

@@ -98,7 +98,7 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         """The declared type of the input; EmptyModel by default."""
         if self._validator is not None:
             return self._validator
-        from podhatch.definitions.running.input import EmptyModel
+        from podhatch.values.input import EmptyModel
 
         return cast("type[Input]", EmptyModel)
 

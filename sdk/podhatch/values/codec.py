@@ -1,13 +1,15 @@
 """Values to JSON text and back: inputs and outputs of tasks, on both sides of a pod.
 
-Loads pydantic only when a value or a declared type asks for it, since the runner starts without.
+Models and dataclasses are written under the names of their fields, and read under these names and
+their aliases. Loads pydantic only when a value or a declared type needs it, since the runner starts
+without.
 """
 
 import dataclasses
 import json
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
@@ -29,6 +31,7 @@ __all__ = [
     "IllegalTaskOutputError",
     "adapter",
     "describe",
+    "dump",
     "dump_json",
     "dump_output",
     "is_any_object",
@@ -39,8 +42,6 @@ __all__ = [
 
 def dump_json(value: object) -> str:
     """Return compact JSON text of what is JSON, or what pydantic can make JSON of.
-
-    Models and dataclasses anywhere inside are dumped under the names that their validation reads.
 
     Raises:
         TypeError: A value inside cannot be JSON.
@@ -122,11 +123,36 @@ def validated(text: str, declared: object) -> object:
     Raises:
         ValidationError: It does not fit.
     """
-    from podhatch.values.wire_names import by_name
+    return adapter(declared).validate_json(text, context=CONTEXT, by_alias=True, by_name=True)
 
-    return adapter(declared).validate_json(
-        text, context=CONTEXT, by_alias=True, by_name=by_name(declared)
+
+def dump(declared: object, value: object) -> object:
+    """Return a value of a declared type as JSON values, under the names of its fields.
+
+    A secret is dumped as what it holds: it is the user's own data on its way to a task.
+
+    Raises:
+        ValueError: Something inside cannot be JSON.
+    """
+    dumped = adapter(declared).dump_python(
+        value,
+        mode="json",
+        by_alias=False,
+        round_trip=_needs_round_trip(declared),
+        context=dict(CONTEXT),
     )
+    secrets = list(_secrets(value))
+    if not secrets:
+        return dumped
+    reached: set[int] = set()
+    revealed = _revealed(value, dumped, reached)
+    text = json.dumps(revealed)
+    for path, secret in secrets:
+        if id(secret) not in reached and (mask := _mask(secret)) and mask in text:
+            raise ValueError(
+                f"{path_text(path)}this secret would not arrive as it is: pass a string"
+            )
+    return revealed
 
 
 @lru_cache(maxsize=1024)
@@ -160,8 +186,6 @@ def _encoded(value: object) -> str:
 def _dump_part(value: object) -> object:
     """Return what stands for a value that json does not know."""
     if _is_model(value) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
-        from podhatch.values.wire_names import dump
-
         return dump(type(value), value)
     if isinstance(value, (set, frozenset, deque)):
         return list(cast("set[object]", value))
@@ -211,6 +235,111 @@ def _key_text(key: object) -> str:
     return str(_plain_key(key))
 
 
+@lru_cache(maxsize=1024)
+def _needs_round_trip(declared: object) -> bool:
+    """Tell whether validation could not read a plain dump.
+
+    It cannot read the content of a `Json[...]`, nor computed fields of a model that refuses extra
+    fields or keeps them.
+    """
+    known = adapter(declared)
+    # For models with defer_build; a type that cannot be built raises where it is used.
+    known.rebuild(raise_errors=False)
+    schemas = [*_schemas(known.core_schema)]
+    closed = any(
+        each.get("config", {}).get("extra_fields_behavior") in ("forbid", "allow")
+        for each in schemas
+    )
+    return any(
+        each["type"] == "json" or (closed and each.get("computed_fields")) for each in schemas
+    )
+
+
+def _schemas(part: object) -> Iterator[Mapping[str, Any]]:
+    """Yield all parts of a pydantic schema that are schemas, at any depth."""
+    if isinstance(part, Mapping):
+        schema = cast("Mapping[str, Any]", part)
+        if isinstance(schema.get("type"), str):
+            yield schema
+        for key, inner in schema.items():
+            if key not in ("config", "default", "metadata"):
+                yield from _schemas(inner)
+    elif isinstance(part, (list, tuple)):
+        for inner in cast("Iterable[object]", part):
+            yield from _schemas(inner)
+
+
+def _secrets(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Yield the secrets inside, each with its path."""
+    if _is_secret(value):
+        yield path, value
+    else:
+        for part, held in parts_of(value):
+            yield from _secrets(held, (*path, part))
+
+
+def _revealed(value: object, dumped: object, reached: set[int]) -> object:
+    """Return what was dumped of a value, with what secrets hold in place of pydantic's asterisks.
+
+    Args:
+        value: The value.
+        dumped: Its JSON values.
+        reached: Gets the ids of the secrets that were found in them.
+    """
+    if _is_secret(value):
+        reached.add(id(value))
+        return _content(value) if dumped == _mask(value) else dumped  # else by a serializer
+    if _is_model(value) and type(value).__pydantic_root_model__:
+        return _revealed(value.__dict__["root"], dumped, reached)
+    if isinstance(dumped, dict):
+        parts = cast("dict[str, object]", dumped)
+        if not isinstance(value, Mapping):
+            values = [getattr(value, name, None) for name in parts]
+        else:
+            values = list(cast("Mapping[object, object]", value).values())
+        if len(values) != len(parts):  # a serializer has added or dropped entries
+            return parts
+        held = zip(parts.items(), values, strict=True)
+        return {name: _revealed(each, part, reached) for (name, part), each in held}
+    if isinstance(dumped, list) and isinstance(value, Collection):
+        items, each_item = cast("list[object]", dumped), cast("Collection[object]", value)
+        if len(items) == len(each_item):
+            pairs = zip(each_item, items, strict=True)
+            return [_revealed(each, part, reached) for each, part in pairs]
+    return cast("object", dumped)
+
+
+def _is_secret(value: object) -> bool:
+    """Tell whether a value is one that pydantic writes as asterisks."""
+    if "pydantic" not in sys.modules:
+        return False
+    from pydantic import Secret, SecretBytes, SecretStr
+
+    return isinstance(value, (SecretStr, SecretBytes, Secret))
+
+
+def _content(secret: object) -> object:
+    """Return what a secret holds, as JSON.
+
+    Raises:
+        ValueError: It holds bytes that are not UTF-8.
+    """
+    from pydantic_core import to_jsonable_python
+
+    held: object = cast("Any", secret).get_secret_value()
+    try:
+        return to_jsonable_python(held, context=dict(CONTEXT))
+    except ValueError as error:
+        raise ValueError(f"a {type(secret).__name__} cannot be JSON: {error}") from None
+
+
+def _mask(secret: object) -> str:
+    """Return what pydantic writes in place of a secret: asterisks, unless its class says else."""
+    from pydantic_core import to_jsonable_python
+
+    return str(to_jsonable_python(secret))
+
+
 def _is_model(value: object) -> "TypeGuard[BaseModel]":
     if "pydantic" not in sys.modules:  # then it can be none
         return False
@@ -223,11 +352,8 @@ def _plain(value: object) -> object:
     """Return what pydantic makes of a date, Decimal, UUID, Enum and so on."""
     from pydantic_core import to_jsonable_python
 
-    if "pydantic" in sys.modules:  # else it can be no secret
-        from podhatch.values.wire_names import is_secret, reveal
-
-        if is_secret(value):
-            return reveal(value)
+    if _is_secret(value):
+        return _content(value)
     try:
         if not isinstance(value, Iterator):  # it could be read once only
             return to_jsonable_python(value, context=dict(CONTEXT))

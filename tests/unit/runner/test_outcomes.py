@@ -72,7 +72,7 @@ def test_what_pydantic_can_make_json_of_is_an_output(
     assert ended.output == output
 
 
-def test_a_models_aliases_are_those_of_validation(task_pod: Pod) -> None:
+def test_a_models_fields_have_their_own_names(task_pod: Pod) -> None:
     ended = task_pod.run("""
         from pydantic import BaseModel, Field
 
@@ -81,7 +81,7 @@ def test_a_models_aliases_are_those_of_validation(task_pod: Pod) -> None:
 
         def charge(input: Order, ctx): return input
     """)
-    assert ended.output == {"id": 7}
+    assert ended.output == {"number": 7}
 
 
 def test_an_async_function_returns_its_output(task_pod: Pod) -> None:

@@ -1,7 +1,4 @@
-"""Fields with other names in JSON: they come through as inputs and outputs, whichever alias it is.
-
-What travels has the names of validation, which are those of the published schema.
-"""
+"""Fields with aliases: they travel under their own names, and are read under their aliases too."""
 
 import json
 from collections.abc import Callable
@@ -15,10 +12,10 @@ from podhatch.client.json_object import json_object
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.expressions.input_check import fit_problems
-from podhatch.definitions.running.input import check_input, dump_input, input_schema
 from podhatch.local.options import LocalOptions
 from podhatch.local.running import local_runs
 from podhatch.values.codec import dump_output, load_value, validate_input
+from podhatch.values.input import check_input, dump_input, input_schema
 from pydantic import (
     AliasChoices,
     AliasGenerator,
@@ -87,9 +84,8 @@ class NeverByAlias(BaseModel):
     my_field: int = Field(alias="myField")
 
 
-class Swapped(BaseModel):
-    a: int = Field(validation_alias="b")
-    b: int = Field(validation_alias="a")
+class Other(BaseModel):
+    other_field: int = Field(serialization_alias="otherField")
 
 
 class Late(BaseModel):
@@ -104,7 +100,7 @@ class Frozen(BaseModel):
 
 class Nested(BaseModel):
     one: Written = Field(serialization_alias="first")
-    many: "list[Read | Written | Literal['none']]" = Field(alias="all")
+    many: "list[Read | Other | Literal['none']]" = Field(alias="all")
     named: dict[str, Both]
     pair: tuple[Written, int]
     some: frozenset[Frozen]
@@ -188,34 +184,34 @@ def made(declared: Any, **fields: Any) -> Any:
 written = made(Written, my_field=1)
 read = made(Read, myField=2)
 both = made(Both, read=3)
+other = made(Other, other_field=4)
 
 ROWS: list[tuple[Any, dict[str, Any]]] = [
-    (made(Plain, myField=1), {"myField": 1}),
+    (made(Plain, myField=1), {"my_field": 1}),
     (written, {"my_field": 1}),
-    (read, {"myField": 2}),
-    (both, {"read": 3}),
-    (made(Choice, other=4), {"myField": 4}),
+    (read, {"my_field": 2}),
+    (both, {"my_field": 3}),
+    (made(Choice, other=4), {"my_field": 4}),
     (made(Path, a=[5]), {"my_field": 5}),
-    (made(Generated, myField=6), {"myField": 6}),
+    (made(Generated, myField=6), {"my_field": 6}),
     (made(WrittenByGenerator, my_field=7), {"my_field": 7}),
-    (made(ByName, my_field=8), {"myField": 8}),
+    (made(ByName, my_field=8), {"my_field": 8}),
     (made(WrittenByName, my_field=9), {"my_field": 9}),
-    (made(NeverByAlias, my_field=1), {"myField": 1}),
-    (made(Swapped, b=1, a=2), {"b": 1, "a": 2}),
+    (made(NeverByAlias, my_field=1), {"my_field": 1}),
     (made(Late, my_field=1), {"my_field": 1}),
     (
         made(
             Nested,
             one=written,
-            all=[read, "none", written],
+            all=[read, "none", other],
             named={"b": both},
             pair=(written, 2),
             some=frozenset([made(Frozen, my_field=1)]),
         ),
         {
             "one": {"my_field": 1},
-            "all": [{"myField": 2}, "none", {"my_field": 1}],
-            "named": {"b": {"read": 3}},
+            "many": [{"my_field": 2}, "none", {"other_field": 4}],
+            "named": {"b": {"my_field": 3}},
             "pair": [{"my_field": 1}, 2],
             "some": [{"my_field": 1}],
             "none": None,
@@ -223,7 +219,7 @@ ROWS: list[tuple[Any, dict[str, Any]]] = [
     ),
     (
         made(Tree, kids=[made(Tree, kids=[], leaf=written)]),
-        {"kids": [{"kids": [], "leaf": {"my_field": 1}}], "leaf": None},
+        {"children": [{"children": [], "leaf": {"my_field": 1}}], "leaf": None},
     ),
     (
         made(
@@ -232,19 +228,19 @@ ROWS: list[tuple[Any, dict[str, Any]]] = [
             free=[made(Dog, dogField=3)],
         ),
         {
-            "tagged": [{"kind": "dog", "dogField": 1}, {"kind": "cat", "catField": 2}],
-            "free": [{"kind": "dog", "dogField": 3}],
+            "tagged": [{"kind": "dog", "my_field": 1}, {"kind": "cat", "my_field": 2}],
+            "free": [{"kind": "dog", "my_field": 3}],
         },
     ),
-    (made(Box[Read], my_content=read), {"my_content": {"myField": 2}}),
-    (made(Standard, my_field=1, inner=read), {"my_field": 1, "inner": {"myField": 2}}),
+    (made(Box[Read], my_content=read), {"my_content": {"my_field": 2}}),
+    (made(Standard, my_field=1, inner=read), {"my_field": 1, "inner": {"my_field": 2}}),
     (
         made(Pydantics, myField=1, inner=made(Standard, my_field=2)),
-        {"myField": 1, "inner": {"my_field": 2, "inner": None}},
+        {"my_field": 1, "inner": {"my_field": 2, "inner": None}},
     ),
     (
         made(HasTyped, typed=[{"read": 1, "inner": written}, None], plain={"myField": 2}),
-        {"typed": [{"read": 1, "inner": {"my_field": 1}}, None], "plain": {"myField": 2}},
+        {"typed": [{"my_field": 1, "inner": {"my_field": 1}}, None], "plain": {"my_field": 2}},
     ),
 ]
 objects = pytest.mark.parametrize(
@@ -291,15 +287,15 @@ def test_a_run_takes_input_under_its_aliases(value: object, raw: dict[str, Any])
         assert echo.run_many([echo.create_bulk_run_item(value)] * 2) == [value, value]
 
 
-ROOT = RootModel[list[Written | Read]]
+ROOT = RootModel[list[Other | Read]]
 
 
 @pytest.mark.parametrize(
     ("declared", "value", "raw"),
     [
         (list[Written], [written], [{"my_field": 1}]),
-        (dict[str, Read | None], {"a": read, "b": None}, {"a": {"myField": 2}, "b": None}),
-        (ROOT, ROOT([written, read]), [{"my_field": 1}, {"myField": 2}]),
+        (dict[str, Read | None], {"a": read, "b": None}, {"a": {"my_field": 2}, "b": None}),
+        (ROOT, ROOT([other, read]), [{"other_field": 4}, {"my_field": 2}]),
         (Typed, Typed(my_field=1, inner=written), {"my_field": 1, "inner": {"my_field": 1}}),
     ],
 )
@@ -315,7 +311,7 @@ def test_an_output_that_is_not_an_object_has_aliases_too(
 @pytest.mark.parametrize("value", [{"read": 1, "inner": written}, Typed(my_field=1, inner=written)])
 def test_a_typed_dict_may_be_an_input(value: Any) -> None:
     raw = dump_input("orders", Typed, value)
-    assert raw == {"read": 1, "inner": {"my_field": 1}}
+    assert raw == {"my_field": 1, "inner": {"my_field": 1}}
     assert validate_input(raw, Typed) == {"my_field": 1, "inner": written}
 
 
@@ -324,7 +320,32 @@ def test_serializers_of_the_user_have_the_last_word() -> None:
     raw = dump_input("orders", Changed, value)
     assert raw == {
         "my_field": 1,
-        "aList": [{"my_field": 1}] * 2,
+        "a_list": [{"my_field": 1}] * 2,
         "marked": True,
-        "more": {"myField": 5},
+        "more": {"my_field": 5},
     }
+
+
+ALIASED: list[tuple[Any, dict[str, Any], dict[str, Any]]] = [
+    (Plain, {"myField": 1}, {"my_field": 1}),
+    (Read, {"myField": 2}, {"my_field": 2}),
+    (Both, {"read": 3}, {"my_field": 3}),
+    (Generated, {"myField": 6}, {"my_field": 6}),
+    (Tree, {"kids": [{"children": []}]}, {"children": [{"children": [], "leaf": None}]}),
+    (PlainTyped, {"myField": 2}, {"my_field": 2}),
+    (Pydantics, {"myField": 1}, {"my_field": 1, "inner": None}),
+]
+
+
+@pytest.mark.parametrize(("declared", "given", "raw"), ALIASED)
+def test_an_input_is_read_under_its_aliases_too(
+    declared: Any, given: dict[str, Any], raw: dict[str, Any]
+) -> None:
+    schema = input_schema("orders", declared)
+    assert schema is not None
+    assert fit_problems(given, schema, Questions(IN_PROCESS)) == ()
+    assert fit_problems({}, schema, Questions(IN_PROCESS)) != ()
+    assert validate_input(given, declared) == validate_input(raw, declared)
+    dumped = dump_input("orders", declared, given)
+    assert dump_input("orders", declared, dumped) == dumped
+    assert validate_input(dumped, declared) == validate_input(raw, declared)

@@ -10,8 +10,8 @@ from typing import Any, TypedDict
 import pytest
 from podhatch import EmptyModel, InvalidRun
 from podhatch.api.pod import MAX_INPUT_BYTES
-from podhatch.definitions.running.input import dump_input, input_schema
 from podhatch.values.codec import validate_input
+from podhatch.values.input import dump_input, input_schema
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
 
@@ -45,18 +45,18 @@ def test_the_empty_model_takes_anything_and_cannot_be_changed() -> None:
         (EmptyModel, None, {}),
         (EmptyModel, EmptyModel(), {}),
         (EmptyModel, {"name": "Ada", "on": date(2026, 1, 2)}, {"name": "Ada", "on": "2026-01-02"}),
-        (Order, Order(id=7), {"id": 7, "orderDay": None}),
-        (Order, {"id": "7", "orderDay": "2026-01-02"}, {"id": 7, "orderDay": "2026-01-02"}),
+        (Order, Order(id=7), {"id": 7, "day": None}),
+        (Order, {"id": "7", "orderDay": "2026-01-02"}, {"id": 7, "day": "2026-01-02"}),
         (Parcel, Parcel(1.5), {"weight": 1.5}),
         (Parcel, {"weight": 1}, {"weight": 1.0}),
         (dict, None, {}),
         (dict, EmptyModel.model_validate({"a": 1}), {"a": 1}),
-        (dict, {"a": [Order(id=7)]}, {"a": [{"id": 7, "orderDay": None}]}),
+        (dict, {"a": [Order(id=7)]}, {"a": [{"id": 7, "day": None}]}),
         (dict[str, int], {"a": "1"}, {"a": 1}),
         (dict, {"on": date(2026, 1, 2)}, {"on": "2026-01-02"}),
         (EmptyModel, {"days": {date(2026, 1, 2): {1}}}, {"days": {"2026-01-02": [1]}}),
-        (EmptyModel, wishes, {"wants_tea": True}),
-        (Wishes, wishes, {"wants_tea": True}),
+        (EmptyModel, wishes, {"tea": True}),
+        (Wishes, wishes, {"tea": True}),
     ],
 )
 def test_an_input_is_stored_as_json(validator: object, value: object, raw: dict[str, Any]) -> None:
@@ -91,10 +91,10 @@ def test_an_invalid_input_is_refused(validator: object, value: object, words: st
         dump_input("orders", validator, value)
 
 
-def test_a_schema_describes_the_wire_format() -> None:
+def test_the_schema_has_names_and_aliases() -> None:
     schema = input_schema("orders", Order)
     assert schema is not None
-    assert list(schema["properties"]) == ["id", "orderDay"]
+    assert list(schema["properties"]) == ["id", "day", "orderDay"]
     assert schema["required"] == ["id"]
 
 

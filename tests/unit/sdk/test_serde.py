@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from podhatch.definitions.running.input import dump_input
 from podhatch.values.codec import dump_json, dump_output, load_value, validate_input
 from podhatch.values.hooks import is_in_hatchet_serialization_context, remove_null_unicode_character
+from podhatch.values.input import dump_input
 from pydantic import BaseModel, SerializationInfo, ValidationInfo, field_serializer, field_validator
 
 

@@ -35,7 +35,7 @@ _HARMLESS = (
     *("podhatch.values.duration", "podhatch.errors", "podhatch.features.event_options"),
     *(
         "podhatch.definitions.options",
-        "podhatch.definitions.running.input",
+        "podhatch.values.input",
         "podhatch.definitions.task",
     ),
     *("podhatch.definitions.task", "podhatch.values.hooks", "podhatch.values.codec"),

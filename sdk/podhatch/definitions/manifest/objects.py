@@ -27,9 +27,9 @@ from podhatch.definitions.options.default_filter import DefaultFilter
 from podhatch.definitions.options.expressions import check_expressions, check_filters
 from podhatch.definitions.options.labels import DesiredWorkerLabel
 from podhatch.definitions.options.validator import check_output
-from podhatch.definitions.running.input import dump_input, input_schema
 from podhatch.errors import InvalidRun
 from podhatch.values.codec import describe
+from podhatch.values.input import dump_input, input_schema
 
 if TYPE_CHECKING:
     from podhatch.api.pod_settings import PodSettings

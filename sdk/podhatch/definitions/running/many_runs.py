@@ -49,8 +49,8 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         Raises:
             InvalidRun: The input or an option cannot be.
         """
-        from podhatch.definitions.running.input import dump_input
         from podhatch.values.codec import dump_json
+        from podhatch.values.input import dump_input
 
         if key is not None:
             flat = {**flat, "child_key": key}
@@ -238,7 +238,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
 
     def _requests(self, items: Items) -> "tuple[list[RunRequest], Publication]":
         """Check all items before the first run is created."""
-        from podhatch.definitions.running.input import check_input
+        from podhatch.values.input import check_input
 
         items = list(items)  # a generator is over when it was checked
         check_items(self.name, items)

@@ -117,11 +117,11 @@ class _Call:
         """Return input and context as a pod would make them of the same facts."""
         import json
 
-        from podhatch.definitions.running.input import dump_input
         from podhatch.runner.call import arguments_for
         from podhatch.runner.loader import LoadedTask
         from podhatch.task import Context
         from podhatch.values.codec import dump_json
+        from podhatch.values.input import dump_input
 
         task, workflow = self._task, self._task.workflow
         raw = dump_input(workflow.name, workflow.input_validator, input)

@@ -197,7 +197,7 @@ class Triggering(Definition[Input]):
         refuse_run()
         subject = f"workflow {self.name!r}: cron {cron_name!r}"
         from podhatch.client.crons import CronOptions, CronRequest, deadline_of
-        from podhatch.definitions.running.input import dump_input
+        from podhatch.values.input import dump_input
 
         refuse_unknown(subject, cron, CronOptions)
         defaults = self.workflow.settings.default_additional_metadata

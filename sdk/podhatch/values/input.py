@@ -4,7 +4,7 @@ Imports pydantic, so definitions reach for it only when they are run or written 
 """
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError
 
@@ -14,12 +14,12 @@ from podhatch.errors import InvalidRun
 from podhatch.values.codec import (
     adapter,
     describe,
+    dump,
     dump_json,
     is_any_object,
     validate_input,
 )
 from podhatch.values.parsing import check_stored, load_json
-from podhatch.values.wire_names import by_name, dump
 
 
 class EmptyModel(BaseModel):
@@ -71,15 +71,54 @@ def check_input(workflow: str, validator: object, text: str) -> JsonObject:
 def input_schema(workflow: str, validator: object) -> JsonObject | None:
     """Return the JSON schema of a declared input; None when any object will do.
 
+    A field with an alias may come under either name, as when the input is validated.
+
     Raises:
         ValueError: The type has no JSON schema.
     """
     if validator is EmptyModel or is_any_object(validator):
         return None
     try:
-        return adapter(validator).json_schema(mode="validation", by_alias=True)
+        named = adapter(validator).json_schema(mode="validation", by_alias=False)
+        aliased = adapter(validator).json_schema(mode="validation", by_alias=True)
     except PydanticUserError as error:
         raise ValueError(f"workflow {workflow!r}: input_validator: {error.message}") from None
+    return named if named == aliased else _with_both_names(named, aliased)
+
+
+def _with_both_names(named: Any, aliased: Any) -> Any:
+    """Return a schema that takes fields by their names and by their aliases.
+
+    Args:
+        named: The schema, or a part of it, with the names of the fields.
+        aliased: The same with their aliases.
+    """
+    if isinstance(named, list) and isinstance(aliased, list):
+        pairs = zip(cast("list[Any]", named), cast("list[Any]", aliased), strict=False)
+        return [_with_both_names(*pair) for pair in pairs]
+    if not isinstance(named, dict) or not isinstance(aliased, dict):
+        return cast("object", named)
+    schema, other = cast("JsonObject", named), cast("JsonObject", aliased)
+    merged: JsonObject = {
+        key: _with_both_names(part, other.get(key, part)) for key, part in schema.items()
+    }
+    fields: JsonObject = schema.get("properties", {})
+    if schema.get("type") != "object" or not fields:
+        return merged
+    alias_of = dict(zip(fields, other["properties"], strict=True))
+    merged["properties"] = {
+        each: _with_both_names(fields[name], other["properties"][alias])
+        for name, alias in alias_of.items()
+        for each in (name, alias)
+    }
+    required: list[str] = schema.get("required", [])
+    merged["required"] = [name for name in required if alias_of[name] == name]
+    merged["allOf"] = [
+        {"anyOf": [{"required": [name]}, {"required": [alias_of[name]]}]}
+        for name in required
+        if alias_of[name] != name
+    ]
+    return {key: part for key, part in merged.items() if part or key not in ("required", "allOf")}
 
 
 def _json_object(subject: str, text: str) -> JsonObject:
@@ -112,7 +151,7 @@ def _validated(validator: object, value: object) -> object:
             raise TypeError(f"{type(value).__qualname__} is not a dict")
         return dict(cast("Mapping[object, object]", value))
     # The context is for the dump only: what comes from the user's own code was not packed by it.
-    valid = adapter(validator).validate_python(value, by_alias=True, by_name=by_name(validator))
+    valid = adapter(validator).validate_python(value, by_alias=True, by_name=True)
     if validator is EmptyModel:
         return dict(valid) if type(valid) is EmptyModel else valid
     return dump(validator, valid)
