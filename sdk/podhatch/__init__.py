@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from podhatch.client.crons import CronWorkflows
     from podhatch.client.events import Event, V1Event
     from podhatch.client.filters import V1Filter
-    from podhatch.client.listing.run_details import V1WorkflowRunDetails
-    from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
-    from podhatch.client.listing.run_rows import V1TaskSummary
-    from podhatch.client.listing.status import RunStatus, V1TaskStatus
-    from podhatch.client.listing.task_events import V1TaskEventType
+    from podhatch.client.runs.rows import V1TaskEventType, V1TaskSummary, V1WorkflowRunDetails
+    from podhatch.client.runs.selection import (
+        BulkCancelReplayOpts,
+        RunFilter,
+        RunStatus,
+        V1TaskStatus,
+    )
     from podhatch.config import ClientConfig, HealthcheckConfig
     from podhatch.definitions.options.conditions import (
         RUN_START,
@@ -150,7 +152,7 @@ __all__ = [
 
 _HOMES = {
     "RUN_START": "podhatch.definitions.options.conditions",
-    "BulkCancelReplayOpts": "podhatch.client.listing.run_filter",
+    "BulkCancelReplayOpts": "podhatch.client.runs.selection",
     "BulkPushEventOptions": "podhatch.features.event_options",
     "BulkPushEventWithMetadata": "podhatch.features.event_options",
     "CELEvaluationResult": "podhatch.features.cel",
@@ -188,8 +190,8 @@ _HOMES = {
     "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",
     "RunDeleted": "podhatch.errors",
-    "RunFilter": "podhatch.client.listing.run_filter",
-    "RunStatus": "podhatch.client.listing.status",
+    "RunFilter": "podhatch.client.runs.selection",
+    "RunStatus": "podhatch.client.runs.selection",
     "ScheduleTriggerWorkflowOptions": "podhatch.definitions.running.run_options",
     "SleepCondition": "podhatch.definitions.options.conditions",
     "Standalone": "podhatch.definitions.standalone",
@@ -202,10 +204,10 @@ _HOMES = {
     "UserEventCondition": "podhatch.definitions.options.conditions",
     "V1Event": "podhatch.client.events",
     "V1Filter": "podhatch.client.filters",
-    "V1TaskEventType": "podhatch.client.listing.task_events",
-    "V1TaskStatus": "podhatch.client.listing.status",
-    "V1TaskSummary": "podhatch.client.listing.run_rows",
-    "V1WorkflowRunDetails": "podhatch.client.listing.run_details",
+    "V1TaskEventType": "podhatch.client.runs.rows",
+    "V1TaskStatus": "podhatch.client.runs.selection",
+    "V1TaskSummary": "podhatch.client.runs.rows",
+    "V1WorkflowRunDetails": "podhatch.client.runs.rows",
     "Worker": "podhatch.worker",
     "WorkerContext": "podhatch.task",
     "WorkerLabelComparator": "podhatch.definitions.options.labels",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from podhatch.api.model import JsonObject
 from podhatch.api.names import job_name, source_name
-from podhatch.client.starting.children import Child
+from podhatch.client.runs.request import Child
 from podhatch.core.workflow.revision import current_revision
 
 from tests.kube import (

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from podhatch import Context, Hatchet, NonDeterminismError, Standalone, TaskRunRef
 from podhatch.client import background_loop
+from podhatch.client.runs import execution
 from podhatch.client.sessions import session_of
-from podhatch.client.starting import bulk
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
 from podhatch.task import entered
@@ -104,7 +104,7 @@ def test_one_watch_follows_many_runs(far: Far) -> None:
     assert asyncio.run(results()) == list(range(COUNT))
     ending.result()
     assert verbs["watch"] == 1
-    assert verbs["get"] < bulk.PARALLEL  # a run that is older than the watch is looked at
+    assert verbs["get"] < execution.PARALLEL  # a run that is older than the watch is looked at
 
 
 def test_child_is_created_once_and_goes_with_its_parent(

@@ -38,8 +38,8 @@ from podhatch.api.run import WorkflowRun
 from podhatch.client.crons import CronWorkflows
 from podhatch.client.events import Event
 from podhatch.client.filters import V1Filter
-from podhatch.client.listing.run_details import V1WorkflowRunDetails
-from podhatch.client.listing.run_rows import V1TaskSummary
+from podhatch.client.runs.lookup import V1WorkflowRunDetails
+from podhatch.client.runs.rows import V1TaskSummary
 from podhatch.testing import FakeClock, LocalEvent
 from pydantic import BaseModel
 

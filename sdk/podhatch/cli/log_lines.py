@@ -12,7 +12,7 @@ from rich.text import Text
 
 from podhatch.api.stream import decode_chunk
 from podhatch.cli.words import printable
-from podhatch.client.logs.run_log import RunLine
+from podhatch.client.logs import RunLine
 
 COLOURS = (
     "cyan",

@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 
 from podhatch.api.run import TaskStatus
 from podhatch.client import paging
-from podhatch.client.listing.run_filter import RunFilter
-from podhatch.client.listing.run_list import RunSearch, run_query
-from podhatch.client.listing.run_rows import tasks_of
-from podhatch.client.listing.status import STATES, RunStatus
-from podhatch.client.listing.task_ids import resolved
+from podhatch.client.runs.lookup import resolved, run_query
+from podhatch.client.runs.rows import tasks_of
+from podhatch.client.runs.selection import STATES, RunFilter, RunSearch, RunStatus
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target

@@ -10,13 +10,13 @@ from podhatch.api.names import object_name
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.client import objects, paging
 from podhatch.client.bounded import gathered
-from podhatch.client.listing.status import RunStatus, phase_selector
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
+from podhatch.client.runs.execution import create_by_name
+from podhatch.client.runs.request import NamedRun
+from podhatch.client.runs.selection import RunStatus, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
-from podhatch.client.starting import by_name
-from podhatch.client.starting.by_name import NamedRun
 from podhatch.client.target import Target
 from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import WORKFLOW_RUN
@@ -180,7 +180,7 @@ class ScheduleFilters:
 
 async def create(target: Target, asked: NamedRun) -> ScheduledWorkflows:
     """Create a run that starts later."""
-    return schedule_row(await by_name.create(target, asked), asked.workflow_name)
+    return schedule_row(await create_by_name(target, asked), asked.workflow_name)
 
 
 async def get(target: Target, name: str) -> ScheduledWorkflows:

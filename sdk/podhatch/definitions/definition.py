@@ -19,8 +19,7 @@ from podhatch.task.loading import refuse_run
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.client.manifest import Publication
-    from podhatch.client.starting.children import Child
-    from podhatch.client.starting.request import RunRequest
+    from podhatch.client.runs.request import Child, RunRequest
     from podhatch.client.target import Target
     from podhatch.definitions.workflow import Workflow
     from podhatch.task import Context
@@ -100,7 +99,7 @@ class Definition(ABC, Generic[Input]):
         """Return what is asked for; inside a task it is a child run of that task."""
         refuse_run()
         from podhatch.api.names import object_name
-        from podhatch.client.starting.request import RunRequest
+        from podhatch.client.runs.request import RunRequest
 
         parent = _parent()
         wishes = self._wishes(options, flat, parent)
@@ -138,7 +137,7 @@ def _parent() -> "Context | None":
 
 def _child(parent: "Context", key: str | None) -> "Child":
     """Return which child of its task the next run is; without a key it takes the next index."""
-    from podhatch.client.starting.children import Child
+    from podhatch.client.runs.request import Child
 
     return Child(
         run=parent.workflow_run_id,

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from podhatch.client import control
-from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
-from podhatch.client.listing.status import RunStatus
+from podhatch.client.runs import control
+from podhatch.client.runs.selection import BulkCancelReplayOpts, RunFilter, RunStatus
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.definitions.running.references import RunRef
 from podhatch.features.client import FeatureClient

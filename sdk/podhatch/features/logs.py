@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from podhatch.client.logs import task_logs
-from podhatch.client.logs.task_logs import V1LogLineList
+from podhatch.client import logs
+from podhatch.client.logs import V1LogLineList
 from podhatch.client.parameters import bound_in_utc
 from podhatch.features.client import FeatureClient
 
@@ -37,7 +37,7 @@ class LogsClient(FeatureClient):
             ValueError: The limit is less than 1.
         """
         span = bound_in_utc("since", since), bound_in_utc("until", until)
-        return self._wait(task_logs.find, task_run_id, limit, *span)
+        return self._wait(logs.find, task_run_id, limit, *span)
 
     async def aio_list(
         self,
@@ -48,4 +48,4 @@ class LogsClient(FeatureClient):
     ) -> V1LogLineList:
         """Do what `list` does, in an event loop."""
         span = bound_in_utc("since", since), bound_in_utc("until", until)
-        return await self._aio_wait(task_logs.find, task_run_id, limit, *span)
+        return await self._aio_wait(logs.find, task_run_id, limit, *span)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from podhatch.client import metrics
-from podhatch.client.listing.run_list import RunSearch
 from podhatch.client.metrics import TaskMetrics, TaskStat
+from podhatch.client.runs.selection import RunSearch
 from podhatch.features.bulk_runs import run_filter
 from podhatch.features.client import FeatureClient
 

@@ -5,17 +5,13 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
-from podhatch.client import control
-from podhatch.client.background_loop import relayed
+from podhatch.client import logs
 from podhatch.client.json_object import Payload
-from podhatch.client.listing import run_details, run_list
-from podhatch.client.listing.run_details import V1WorkflowRunDetails, WorkflowRunDetail
-from podhatch.client.listing.run_list import RunSearch
-from podhatch.client.listing.run_rows import V1TaskSummary
-from podhatch.client.listing.status import RunStatus
-from podhatch.client.logs import streams
 from podhatch.client.paging import Rows, Window
-from podhatch.client.starting.by_name import NamedRun
+from podhatch.client.runs import control, execution, lookup
+from podhatch.client.runs.request import NamedRun
+from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
+from podhatch.client.runs.selection import RunSearch, RunStatus
 from podhatch.definitions.running.references import WorkflowRunRef
 from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter
 from podhatch.task.loading import refuse_run
@@ -50,11 +46,11 @@ class RunsClient(BulkRuns):
         Raises:
             RequestRefused: There is none of that id, or the cluster does not let you.
         """
-        return self._wait(run_details.get, str(workflow_run_id))
+        return self._wait(lookup.get, str(workflow_run_id))
 
     async def aio_get(self, workflow_run_id: RunId) -> V1WorkflowRunDetails:
         """Do what `get` does, in an event loop."""
-        return await self._aio_wait(run_details.get, str(workflow_run_id))
+        return await self._aio_wait(lookup.get, str(workflow_run_id))
 
     def get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
         """Return where the run stands, and those of its tasks that may have begun.
@@ -65,11 +61,11 @@ class RunsClient(BulkRuns):
         Raises:
             RequestRefused: There is none of that id, or the cluster does not let you.
         """
-        return self._wait(run_details.get_details, str(workflow_run_id))
+        return self._wait(lookup.get_details, str(workflow_run_id))
 
     async def aio_get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
         """Do what `get_details` does, in an event loop."""
-        return await self._aio_wait(run_details.get_details, str(workflow_run_id))
+        return await self._aio_wait(lookup.get_details, str(workflow_run_id))
 
     def get_status(self, workflow_run_id: RunId) -> RunStatus:
         """Return where the run stands.
@@ -80,11 +76,11 @@ class RunsClient(BulkRuns):
         Raises:
             RequestRefused: There is none of that id, or the cluster does not let you.
         """
-        return self._wait(run_details.get_status, str(workflow_run_id))
+        return self._wait(lookup.get_status, str(workflow_run_id))
 
     async def aio_get_status(self, workflow_run_id: RunId) -> RunStatus:
         """Do what `get_status` does, in an event loop."""
-        return await self._aio_wait(run_details.get_status, str(workflow_run_id))
+        return await self._aio_wait(lookup.get_status, str(workflow_run_id))
 
     def get_task_run(self, task_run_id: RunId) -> V1TaskSummary:
         """Return one task.
@@ -93,11 +89,11 @@ class RunsClient(BulkRuns):
             task_run_id: `<run>/<task>` as rows have it, `ctx.task_run_id`, or the name of a run of
                 one task.
         """
-        return self._wait(run_details.get_task, str(task_run_id))
+        return self._wait(lookup.get_task, str(task_run_id))
 
     async def aio_get_task_run(self, task_run_id: RunId) -> V1TaskSummary:
         """Do what `get_task_run` does, in an event loop."""
-        return await self._aio_wait(run_details.get_task, str(task_run_id))
+        return await self._aio_wait(lookup.get_task, str(task_run_id))
 
     def get_result(self, run_id: RunId) -> Any:
         """Return what the run has returned, without waiting: see `V1TaskSummary.output`.
@@ -147,7 +143,7 @@ class RunsClient(BulkRuns):
         """
         search, payloads = _search(since, options)
         window = Window.of(offset, limit)
-        return self._wait(run_list.find, search, window, only_tasks=only_tasks, payloads=payloads)
+        return self._wait(lookup.find, search, window, only_tasks=only_tasks, payloads=payloads)
 
     async def aio_list(
         self,
@@ -161,7 +157,7 @@ class RunsClient(BulkRuns):
         search, payloads = _search(since, options)
         window = Window.of(offset, limit)
         return await self._aio_wait(
-            run_list.find, search, window, only_tasks=only_tasks, payloads=payloads
+            lookup.find, search, window, only_tasks=only_tasks, payloads=payloads
         )
 
     def list_with_pagination(
@@ -184,7 +180,7 @@ class RunsClient(BulkRuns):
         search, payloads = _search(since, options)
         window = Window(limit=EVERYTHING)
         return self._wait(
-            run_list.find, search, window, only_tasks=only_tasks, payloads=payloads
+            lookup.find, search, window, only_tasks=only_tasks, payloads=payloads
         ).rows
 
     async def aio_list_with_pagination(
@@ -197,7 +193,7 @@ class RunsClient(BulkRuns):
         search, payloads = _search(since, options)
         window = Window(limit=EVERYTHING)
         found = await self._aio_wait(
-            run_list.find, search, window, only_tasks=only_tasks, payloads=payloads
+            lookup.find, search, window, only_tasks=only_tasks, payloads=payloads
         )
         return found.rows
 
@@ -221,7 +217,7 @@ class RunsClient(BulkRuns):
             RequestRefused: There is no such workflow.
         """
         asked = NamedRun(workflow_name, input, additional_metadata, priority)
-        return self._wait(run_details.create, asked)
+        return self._wait(execution.create_in_full, asked)
 
     async def aio_create(
         self,
@@ -232,7 +228,7 @@ class RunsClient(BulkRuns):
     ) -> V1WorkflowRunDetails:
         """Do what `create` does, in an event loop."""
         asked = NamedRun(workflow_name, input, additional_metadata, priority)
-        return await self._aio_wait(run_details.create, asked)
+        return await self._aio_wait(execution.create_in_full, asked)
 
     def cancel(self, run_id: RunId) -> None:
         """Cancel the run: its tasks that have not ended end now, and their pods are stopped.
@@ -287,7 +283,7 @@ class RunsClient(BulkRuns):
             RequestRefused: There is no such run, or the cluster does not let you read logs.
         """
         refuse_run()
-        return relayed(streams.chunks(self._target, str(workflow_run_id)))
+        return logs.stream(self._target, str(workflow_run_id))
 
 
 def _search(since: datetime | None, options: RunListOptions) -> tuple[RunSearch, bool]:

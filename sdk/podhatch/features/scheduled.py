@@ -6,9 +6,10 @@ from typing import TypedDict, Unpack
 
 from podhatch.client import schedules
 from podhatch.client.json_object import Payload
-from podhatch.client.listing.status import checked
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import in_utc
+from podhatch.client.runs.request import NamedRun
+from podhatch.client.runs.selection import checked
 from podhatch.client.schedules import (
     ScheduledRunStatus,
     ScheduledWorkflows,
@@ -16,7 +17,6 @@ from podhatch.client.schedules import (
     ScheduledWorkflowsBulkUpdateResponse,
     ScheduleFilters,
 )
-from podhatch.client.starting.by_name import NamedRun
 from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.client import FeatureClient
 from podhatch.values.metadata import metadata_texts

@@ -1,6 +1,6 @@
 from podhatch.api.stream import encode_chunk
 from podhatch.cli.log_lines import COLOURS, colour, shown
-from podhatch.client.logs.run_log import RunLine
+from podhatch.client.logs import RunLine
 
 from tests.unit.cli.runs import at
 

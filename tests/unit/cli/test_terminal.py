@@ -14,7 +14,7 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cli.log_lines import piped, shown
 from podhatch.cli.words import UNPRINTABLE
-from podhatch.client.logs.run_log import RunLine
+from podhatch.client.logs import RunLine
 
 from tests.unit.cli.runs import at
 from tests.unit.cli.test_commands import kubeconfig_for

@@ -7,7 +7,7 @@ import pytest
 from podhatch.api.run import WorkflowRun
 from podhatch.client.background_loop import wait
 from podhatch.client.manifest import Manifest
-from podhatch.client.starting.outcome import raise_unless_succeeded
+from podhatch.client.runs.execution import raise_unless_succeeded
 from podhatch.errors import FailedTaskRunExceptionGroup
 from podhatch.local.options import LocalOptions
 from podhatch.local.running import local_runs

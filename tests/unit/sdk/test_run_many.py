@@ -20,7 +20,7 @@ from podhatch import (
 )
 from podhatch.api.model import JsonObject
 from podhatch.client import background_loop
-from podhatch.client.starting import bulk
+from podhatch.client.runs import execution
 from podhatch.cluster import ApiError
 from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
 from podhatch.definitions.running.run_options import TriggerWorkflowOptions
@@ -314,13 +314,13 @@ def test_creations_have_a_rate_and_a_limit(
         return await create(manifest)
 
     monkeypatch.setattr(stage.cluster, "create", slow)
-    monkeypatch.setattr(bulk, "PARALLEL", 3)
-    monkeypatch.setattr(bulk, "PER_SECOND", 10_000.0)
+    monkeypatch.setattr(execution, "PARALLEL", 3)
+    monkeypatch.setattr(execution, "PER_SECOND", 10_000.0)
     items: list[Any] = [charge.create_bulk_run_item(Order(id=number)) for number in range(12)]
     charge.run_many_no_wait(items)
     assert most == 3
-    monkeypatch.setattr(bulk, "PARALLEL", 12)
-    monkeypatch.setattr(bulk, "PER_SECOND", 50.0)
+    monkeypatch.setattr(execution, "PARALLEL", 12)
+    monkeypatch.setattr(execution, "PER_SECOND", 50.0)
     begun = time.monotonic()
     charge.run_many_no_wait(items)
     assert time.monotonic() - begun > 11 / 50

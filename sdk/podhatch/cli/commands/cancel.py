@@ -13,7 +13,7 @@ from podhatch.cli.console import complain, say
 from podhatch.cli.errors import exit_code, explain
 from podhatch.cli.lookup import find_run
 from podhatch.cli.place import Place
-from podhatch.client import control
+from podhatch.client.runs import control
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.cluster import ApiError, ClusterUnreachable

@@ -16,8 +16,9 @@ from podhatch.cli.log_lines import piped, shown
 from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Run
 from podhatch.cli.place import Place
-from podhatch.client.logs import run_log
-from podhatch.client.logs.run_log import RunLine
+from podhatch.client.logs import RunLine
+from podhatch.client.logs import follow as follow_log
+from podhatch.client.logs import read as read_log
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 
@@ -61,10 +62,10 @@ async def _lines(
     session: Session, raw: JsonObject, task: str | None, *, follow: bool
 ) -> AsyncGenerator[RunLine, None]:
     if not follow:
-        for line in await run_log.read(session, raw, task):
+        for line in await read_log(session, raw, task):
             yield line
         return
-    async with aclosing(run_log.follow(session, raw, task)) as lines:
+    async with aclosing(follow_log(session, raw, task)) as lines:
         async for line in lines:
             yield line
 

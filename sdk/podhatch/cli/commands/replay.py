@@ -12,7 +12,7 @@ from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Run
 from podhatch.cli.place import Place
 from podhatch.cli.show import watch_run
-from podhatch.client import control
+from podhatch.client.runs import control
 from podhatch.client.sessions import session_of
 
 FailedOnly = Annotated[

@@ -22,8 +22,9 @@ from podhatch.cli.publish import manifest, publish_with_others
 from podhatch.cli.run_input import workflow_and_input
 from podhatch.cli.show import watch_run
 from podhatch.cli.values import json_object, pairs
+from podhatch.client.runs import execution
+from podhatch.client.runs.request import NamedRun
 from podhatch.client.sessions import session_of
-from podhatch.client.starting import by_name, runs
 from podhatch.client.target import Target
 from podhatch.client.waiting import states
 
@@ -71,8 +72,8 @@ def run(
         target = own.target if own else place.target
         session = await session_of(target)
         found, values = await workflow_and_input(session, name, given, parameter)
-        asked = by_name.NamedRun(found, values, texts, priority)
-        created = await by_name.create(target, asked)
+        asked = NamedRun(found, values, texts, priority)
+        created = await execution.create_by_name(target, asked)
         return await _finish(target, await session.get_run(created.metadata.name), after)
 
     return start()
@@ -113,7 +114,7 @@ async def _print_outputs(target: Target, run: JsonObject) -> None:
     ended = WorkflowRun.model_validate(run)
     name, status = ended.metadata.name, ended.status
     if status is not None and status.phase == "Succeeded":
-        texts = await runs.outputs(target, name, run)
+        texts = await execution.outputs(target, name, run)
         outputs = {task: json.loads(text) if text else None for task, text in texts.items()}
         print_json(outputs)
     elif status is not None:

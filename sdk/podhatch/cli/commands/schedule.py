@@ -29,9 +29,9 @@ from podhatch.cli.values import json_object, moment, pairs
 from podhatch.cli.words import duration
 from podhatch.cli.words import moment as written
 from podhatch.client import schedules
+from podhatch.client.runs.request import NamedRun
 from podhatch.client.schedules import has_started
 from podhatch.client.sessions import session_of
-from podhatch.client.starting.by_name import NamedRun
 from podhatch.cluster import WORKFLOW_RUN
 
 schedule = group("schedule", "Start workflows at a time.")

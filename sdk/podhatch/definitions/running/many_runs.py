@@ -21,8 +21,8 @@ from podhatch.errors import PodhatchError
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.client.manifest import Publication
-    from podhatch.client.starting.request import RunRequest
-    from podhatch.client.starting.runs import Outputs
+    from podhatch.client.runs.request import RunRequest
+    from podhatch.client.runs.rows import Outputs
 
 Items = Sequence[WorkflowRunTriggerConfig]
 Progress = Callable[[int, int], None]
@@ -132,10 +132,10 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
             TypeError: One is no item.
         """
         from podhatch.client import background_loop
-        from podhatch.client.starting import bulk
+        from podhatch.client.runs import execution
 
         requests, publication = self._requests(workflows)
-        started = bulk.start_many(
+        started = execution.start_many(
             self.target,
             publication,
             requests,
@@ -145,7 +145,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         runs = background_loop.wait(started)
         if not wait_for_result:
             return self._references(runs)
-        ended = bulk.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
+        ended = execution.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
         return self._results(runs, background_loop.wait(ended), return_exceptions)
 
     @overload
@@ -198,10 +198,10 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
     ) -> Sequence[Result_co | BaseException] | Sequence[Ref_co | BaseException]:
         """Do what `run_many` does, in an event loop."""
         from podhatch.client import background_loop
-        from podhatch.client.starting import bulk
+        from podhatch.client.runs import execution
 
         requests, publication = self._requests(workflows)
-        started = bulk.start_many(
+        started = execution.start_many(
             self.target,
             publication,
             requests,
@@ -211,7 +211,7 @@ class RunningMany(Running[Input, Result_co, Ref_co], Generic[Input, Result_co, R
         runs = await background_loop.aio_wait(started)
         if not wait_for_result:
             return self._references(runs)
-        ended = bulk.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
+        ended = execution.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
         return self._results(runs, await background_loop.aio_wait(ended), return_exceptions)
 
     def run_many_no_wait(self, workflows: Items, progress: Progress | None = None) -> list[Ref_co]:

@@ -130,9 +130,9 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
         """
         request = self._request(input, options or NO_OPTIONS, flat)
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import execution
 
-        started = runs.start(self.target, self._publication(), request)
+        started = execution.start(self.target, self._publication(), request)
         return self.get_run_ref(background_loop.wait(started))
 
     async def aio_run_no_wait(
@@ -144,9 +144,9 @@ class Running(Definition[Input], Generic[Input, Result_co, Ref_co]):
         """Do what `run_no_wait` does, in an event loop."""
         request = self._request(input, options or NO_OPTIONS, flat)
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import execution
 
-        started = runs.start(self.target, self._publication(), request)
+        started = execution.start(self.target, self._publication(), request)
         return self.get_run_ref(await background_loop.aio_wait(started))
 
     def get_result(self, run_id: str) -> Result_co:

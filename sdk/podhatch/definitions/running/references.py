@@ -47,17 +47,17 @@ class RunRef(ABC, Generic[R_co]):
             RunDeleted: The run was deleted before its end was seen, or there never was one.
         """
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import execution
 
-        texts = runs.outputs(self._target, self.workflow_run_id, self._take_seen())
+        texts = execution.outputs(self._target, self.workflow_run_id, self._take_seen())
         return self.value_of(background_loop.wait(texts))
 
     async def aio_result(self) -> R_co:
         """Do what `result` does, in an event loop."""
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import execution
 
-        texts = runs.outputs(self._target, self.workflow_run_id, self._take_seen())
+        texts = execution.outputs(self._target, self.workflow_run_id, self._take_seen())
         return self.value_of(await background_loop.aio_wait(texts))
 
     def get(self) -> "WorkflowRun":
@@ -67,24 +67,23 @@ class RunRef(ABC, Generic[R_co]):
             RequestRefused: There is no such run, or the cluster does not let you.
         """
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import lookup
 
-        return background_loop.wait(runs.get(self._target, self.workflow_run_id))
+        return background_loop.wait(lookup.read(self._target, self.workflow_run_id))
 
     async def aio_get(self) -> "WorkflowRun":
         """Do what `get` does, in an event loop."""
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import lookup
 
-        return await background_loop.aio_wait(runs.get(self._target, self.workflow_run_id))
+        return await background_loop.aio_wait(lookup.read(self._target, self.workflow_run_id))
 
     def stream(self) -> "AsyncGenerator[str | bytes, None]":
         """Yield what the tasks of the run put into its stream: see `runs.subscribe_to_stream`."""
         refuse_run()
-        from podhatch.client.background_loop import relayed
-        from podhatch.client.logs import streams
+        from podhatch.client import logs
 
-        return relayed(streams.chunks(self._target, self.workflow_run_id))
+        return logs.stream(self._target, self.workflow_run_id)
 
     @abstractmethod
     def value_of(self, texts: dict[str, str | None]) -> R_co:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from podhatch.client.listing.run_rows import V1TaskSummary
-    from podhatch.client.listing.status import RunStatus
     from podhatch.client.paging import Rows
+    from podhatch.client.runs.rows import V1TaskSummary
+    from podhatch.client.runs.selection import RunStatus
 
 ONE_DAY = timedelta(days=1)
 
@@ -132,9 +132,9 @@ class Stored(Definition[Input]):
     ) -> "Coroutine[Any, Any, Rows[V1TaskSummary]]":
         refuse_run()
         refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
-        from podhatch.client.listing import run_list
-        from podhatch.client.listing.run_filter import RunFilter
         from podhatch.client.paging import Window
+        from podhatch.client.runs import lookup
+        from podhatch.client.runs.selection import RunFilter, RunSearch
 
         runs = RunFilter(
             since=datetime.now(UTC) - ONE_DAY if since is None else since,
@@ -143,7 +143,7 @@ class Stored(Definition[Input]):
             workflow_ids=[self.name],
             additional_metadata=listing.get("additional_metadata"),
         )
-        search = run_list.RunSearch(
+        search = RunSearch(
             runs,
             worker_id=listing.get("worker_id"),
             parent_task_external_id=listing.get("parent_task_external_id"),
@@ -151,4 +151,4 @@ class Stored(Definition[Input]):
         )
         only_tasks = listing.get("only_tasks", False)
         window = Window.of(offset, limit)
-        return run_list.find(self.target, search, window, only_tasks=only_tasks, payloads=True)
+        return lookup.find(self.target, search, window, only_tasks=only_tasks, payloads=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.client.crons import CronOptions, CronRequest, CronWorkflows
     from podhatch.client.filters import V1Filter
-    from podhatch.client.starting.request import RunRequest
+    from podhatch.client.runs.request import RunRequest
 
 
 class Triggering(Definition[Input]):
@@ -60,9 +60,9 @@ class Triggering(Definition[Input]):
         """
         request = self._scheduled(run_at, input, options, starting_deadline, flat)
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import execution
 
-        started = runs.start(self.target, self._publication(), request)
+        started = execution.start(self.target, self._publication(), request)
         return _version(request, background_loop.wait(started))
 
     async def aio_schedule(
@@ -77,9 +77,9 @@ class Triggering(Definition[Input]):
         """Do what `schedule` does, in an event loop."""
         request = self._scheduled(run_at, input, options, starting_deadline, flat)
         from podhatch.client import background_loop
-        from podhatch.client.starting import runs
+        from podhatch.client.runs import execution
 
-        started = runs.start(self.target, self._publication(), request)
+        started = execution.start(self.target, self._publication(), request)
         return _version(request, await background_loop.aio_wait(started))
 
     def create_cron(

@@ -7,8 +7,7 @@ import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject, format_time
 from podhatch.client import background_loop
-from podhatch.client.listing.run_filter import BulkCancelReplayOpts, RunFilter
-from podhatch.client.listing.status import RunStatus
+from podhatch.client.runs.selection import BulkCancelReplayOpts, RunFilter, RunStatus
 
 from tests.unit.sdk.conftest import Stage
 
@@ -214,7 +213,7 @@ class TestMany:
         async def sleep(seconds: float) -> None:
             pauses.append(seconds)
 
-        monkeypatch.setattr("podhatch.client.control.asyncio.sleep", sleep)
+        monkeypatch.setattr("podhatch.client.runs.control.asyncio.sleep", sleep)
         for name in "abcde":
             put(name, "Failed")
         replayed = hatchet.runs.bulk_replay_by_filters_with_pagination(

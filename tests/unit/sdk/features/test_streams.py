@@ -17,8 +17,8 @@ from tests.unit.sdk.features.pods import NOW, RUN, Pods, chunk, line
 
 @pytest.fixture
 def pods(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Pods:
-    for module in ("run_log", "pod_logs"):
-        monkeypatch.setattr(f"podhatch.client.logs.{module}.PAUSE_SECONDS", 0.01)
+    for module in ("logs", "pods"):
+        monkeypatch.setattr(f"podhatch.client.{module}.PAUSE_SECONDS", 0.01)
     return Pods(stage.cluster)
 
 

@@ -1,14 +1,18 @@
-"""A run that a task starts: its name says which child of which task it is, so it is made once.
+"""A run that somebody asks for, checked in full before anything is created.
 
-A task that is tried again asks for the same children, and finds those that are there.
+A run that a task starts is its child: its name says which child of which task it is, so that it is
+created once. A later attempt of the task asks for the same children, and finds those that exist.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject, OwnerReference
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.run import ParentReference, WorkflowRun
+from podhatch.client.json_object import Payload
 from podhatch.errors import NonDeterminismError, RequestRefused
 
 HASH_LENGTH = 12
@@ -100,3 +104,46 @@ def _difference(asked: WorkflowRun, stored: WorkflowRun) -> str | None:
 def _place(run: WorkflowRun) -> tuple[object, ...]:
     parent = run.spec.parent
     return (parent.run, parent.task, parent.index, parent.key) if parent else ()
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run, on what, and when.
+
+    Attributes:
+        workflow: Name of the Workflow object.
+        input: Validated to what the workflow declares.
+        metadata: Texts that travel with the run.
+        priority: 1 to 3; None leaves it to the workflow.
+        child: Whose child the run is; None when no task asks for it.
+        start_at: When it starts, with its time zone; None for at once.
+        starting_deadline_seconds: A run that could not start within so long after `start_at` is
+            cancelled; None starts it however late.
+    """
+
+    workflow: str
+    input: JsonObject
+    metadata: dict[str, str]
+    priority: int | None = None
+    child: Child | None = None
+    start_at: datetime | None = None
+    starting_deadline_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class NamedRun:
+    """A run of a workflow that is known by its name only: the cluster holds the rest.
+
+    Attributes:
+        workflow_name: The workflow's name as its author wrote it.
+        input: A mapping or a model.
+        additional_metadata: Texts, laid over the workflow's own.
+        priority: 1 to 3; None leaves it to the workflow.
+        start_at: When it starts, with its time zone; None for at once.
+    """
+
+    workflow_name: str
+    input: Payload
+    additional_metadata: Mapping[str, object] | None = None
+    priority: int | None = None
+    start_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""The pods of a run's tasks, and what they have printed. Used for streams and logs."""
+"""The pods of a run's tasks, and what they have printed."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from datetime import datetime
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
-from podhatch.client.listing.task_ids import TaskReference
+from podhatch.client.runs.lookup import TaskReference
 from podhatch.client.session import Session
 from podhatch.cluster import POD, ApiError, LogLine
 

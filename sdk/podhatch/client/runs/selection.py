@@ -1,12 +1,71 @@
-"""Which runs are meant, in lists and in changes of many. Standard library only."""
+"""Which runs are meant, in lists and in changes of many. Light: public names live here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
 
-from podhatch.client.listing.status import RunStatus, checked
 from podhatch.client.parameters import bound_in_utc, chosen, in_utc, nothing_passes
 from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import listed
+
+Status = TypeVar("Status", bound=StrEnum)
+
+
+class RunStatus(StrEnum):
+    """Where a run or a task stands.
+
+    A task that was skipped counts as completed.
+    """
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+
+V1TaskStatus = RunStatus
+"""Another name of it."""
+
+PHASES = {
+    "Pending": RunStatus.QUEUED,
+    "Running": RunStatus.RUNNING,
+    "Succeeded": RunStatus.COMPLETED,
+    "Failed": RunStatus.FAILED,
+    "Cancelled": RunStatus.CANCELLED,
+}
+"""Of the phases of a run. One that has none yet is queued."""
+
+STATES = {**PHASES, "Queued": RunStatus.QUEUED, "Skipped": RunStatus.COMPLETED}
+"""Of the states of a task."""
+
+ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
+
+
+def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status]:
+    """Return the statuses, which may be given by their names.
+
+    Raises:
+        ValueError: There is no such status, or they are no list.
+    """
+    given = listed("statuses", statuses)
+    for status in given:
+        if status not in kind.__members__:
+            raise ValueError(f"statuses: there is no {status!r}; there are {', '.join(kind)}")
+    return [kind(status) for status in given]
+
+
+def phase_selector(statuses: Iterable[RunStatus]) -> str:
+    """Return the field selector for runs with one of these statuses.
+
+    It says which phases are not wanted, so that a run without a phase counts as queued.
+    """
+    wanted = set(statuses)
+    return ",".join(
+        f"status.phase!={phase}" for phase, status in PHASES.items() if status not in wanted
+    )
 
 
 @dataclass(frozen=True)
@@ -44,6 +103,23 @@ class RunFilter:
     def lets_nothing_pass(self) -> bool:
         """Whether one of its lists, or the metadata, is empty."""
         return nothing_passes(self.statuses, self.workflow_ids, self.additional_metadata)
+
+
+@dataclass(frozen=True)
+class RunSearch:
+    """Which runs to list, in full.
+
+    Attributes:
+        filter: What bulk changes know too.
+        worker_id: Node on which the last attempt of one of its tasks ran.
+        parent_task_external_id: Id of the task that started them.
+        triggering_event_external_id: Id of the event that started them.
+    """
+
+    filter: RunFilter
+    worker_id: str | None = None
+    parent_task_external_id: str | None = None
+    triggering_event_external_id: str | None = None
 
 
 @dataclass(frozen=True)

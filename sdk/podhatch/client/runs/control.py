@@ -1,19 +1,14 @@
-"""What a user does with runs that exist: a request or two each, for the background loop.
-
-Called by the runs client.
-"""
+"""Cancels and replays runs that exist."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRun
 from podhatch.client import objects
 from podhatch.client.bounded import gathered
-from podhatch.client.listing.run_filter import RunFilter
-from podhatch.client.listing.run_list import find_names
-from podhatch.client.listing.status import ENDED, RunStatus
+from podhatch.client.runs.lookup import find_names
+from podhatch.client.runs.selection import ENDED, RunFilter, RunStatus
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -23,11 +18,6 @@ CHUNK_SIZE = 500
 
 Chosen = Sequence[str] | RunFilter
 """Runs by their names, or by what they have in common."""
-
-
-async def get(target: Target, name: str) -> WorkflowRun:
-    """Return the run as the cluster holds it."""
-    return await objects.read(await session_of(target), WORKFLOW_RUN, WorkflowRun, name)
 
 
 async def cancel(target: Target, name: str) -> None:

@@ -1,6 +1,7 @@
-"""The log of a whole run: what all its pods have written, or write, through retries.
+"""What the tasks of runs print and stream, read from the logs of their pods.
 
-Used by `podhatch logs`, and for streams.
+`read` and `follow` return every line of a run's pods, through retries; `find` what its tasks have
+printed, `stream` what they have streamed (`podhatch.api.stream`).
 """
 
 import asyncio
@@ -11,9 +12,10 @@ from datetime import datetime
 from heapq import merge
 
 from podhatch.api.model import JsonObject
+from podhatch.api.stream import MARK, decode_chunk
+from podhatch.client import background_loop, objects
 from podhatch.client.bounded import gathered
-from podhatch.client.listing.task_ids import TaskReference
-from podhatch.client.logs.pod_logs import (
+from podhatch.client.pods import (
     PAUSE_SECONDS,
     AttemptPod,
     attempt_pod,
@@ -22,9 +24,12 @@ from podhatch.client.logs.pod_logs import (
     log_of,
     pod_selector,
 )
+from podhatch.client.runs.lookup import TaskReference, resolved
 from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.client.waiting import states
-from podhatch.cluster import POD, ApiError, ClusterUnreachable, LogLine
+from podhatch.cluster import POD, WORKFLOW_RUN, ApiError, ClusterUnreachable, LogLine
 
 
 @dataclass(frozen=True)
@@ -207,3 +212,92 @@ class _Reader:
 
 def _of(pod: AttemptPod, line: LogLine) -> RunLine:
     return RunLine(pod.task, pod.attempt, line.time, line.text)
+
+
+@dataclass(frozen=True)
+class V1LogLine:
+    """One line that a task printed.
+
+    Attributes:
+        created_at: When, in UTC by the node's clock.
+        message: The line, without its end.
+        task_external_id: `<run>/<task>`.
+        task_display_name: Name of the task.
+        attempt: Number of the attempt, from 1.
+    """
+
+    created_at: datetime
+    message: str
+    task_external_id: str
+    task_display_name: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class V1LogLineList:
+    """Lines, the oldest first."""
+
+    rows: list[V1LogLine]
+
+
+async def find(
+    target: Target, task_run_id: str, limit: int, since: datetime | None, until: datetime | None
+) -> V1LogLineList:
+    """Return the first `limit` lines from `since` on, attempt after attempt."""
+    if limit < 1:
+        raise ValueError(f"limit: {limit} is less than 1")
+    session = await session_of(target)
+    tasks = await resolved(session, task_run_id)
+    objects.check_name(WORKFLOW_RUN, tasks.run)
+    pods = await find_written_pods(session, await session.get_run(tasks.run), tasks)
+    rows: list[V1LogLine] = []
+    for pod in pods:
+        if len(rows) < limit:
+            rows += await _lines(session, tasks.run, pod, limit - len(rows), since, until)
+    return V1LogLineList(rows)
+
+
+def without_chunk(text: str) -> str | None:
+    """Return what a task printed in a line; None if it only streamed."""
+    if decode_chunk(text) is None:
+        return text
+    return text[: text.rindex(MARK)] or None
+
+
+async def _lines(
+    session: Session,
+    run: str,
+    pod: AttemptPod,
+    limit: int,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[V1LogLine]:
+    found: list[V1LogLine] = []
+    async with aclosing(log_of(session, pod.name, since=since)) as lines:
+        async for line in lines:
+            if len(found) == limit or (until is not None and line.time > until):
+                break
+            text = without_chunk(line.text)
+            if text is not None and (since is None or line.time >= since):
+                task = f"{run}/{pod.task}"
+                found.append(V1LogLine(line.time, text, task, pod.task, pod.attempt))
+    return found
+
+
+def stream(target: Target, name: str) -> AsyncGenerator[str | bytes, None]:
+    """Yield what the run's tasks have streamed and will stream, until it ends.
+
+    The generator may be read in any event loop.
+    """
+    return background_loop.relayed(_chunks(target, name))
+
+
+async def _chunks(target: Target, name: str) -> AsyncGenerator[str | bytes, None]:
+    session = await session_of(target)
+    objects.check_name(WORKFLOW_RUN, name)
+    run = await session.get_run(name)
+    async with aclosing(follow(session, run)) as lines:
+        async for line in lines:
+            chunk = decode_chunk(line.text)
+            if chunk is not None:
+                yield chunk[1]

@@ -1,1 +1,0 @@
-"""What is in the cluster, under the names of the Hatchet SDK. Called by feature clients and CLI."""

@@ -1,0 +1,1 @@
+"""Runs: found, created, awaited, cancelled and replayed."""

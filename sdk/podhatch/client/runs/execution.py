@@ -1,0 +1,295 @@
+"""The path of runs as their callers see it: publish, create, wait for the end, return outputs."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from podhatch.api.labels import API_VERSION, CLIENT, WORKFLOW_GENERATION
+from podhatch.api.model import JsonObject
+from podhatch.api.names import new_run_name, object_name, short_hash
+from podhatch.api.run import ACCEPTED, TaskStatus, WorkflowRun, WorkflowRunSpec
+from podhatch.api.workflow import Workflow
+from podhatch.client import objects
+from podhatch.client.explain import explained
+from podhatch.client.json_object import json_object
+from podhatch.client.manifest import Publication
+from podhatch.client.runs.lookup import details_of, output_text
+from podhatch.client.runs.request import NamedRun, RunRequest, check_same
+from podhatch.client.runs.rows import Outputs, V1WorkflowRunDetails
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
+from podhatch.client.workflows import published
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError
+from podhatch.errors import (
+    FailedTaskRunExceptionGroup,
+    InvalidRun,
+    RunCancelled,
+    RunDeleted,
+    TaskRunError,
+)
+from podhatch.values.codec import describe
+from podhatch.values.metadata import metadata_texts
+
+SUFFIX_LENGTH = 8
+PARALLEL = 16
+"""So many requests create runs at a time."""
+PER_SECOND = 100.0
+"""So many runs are created, so that the API server has room left for others."""
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Called with how many runs are created, and how many there will be; in a thread, one at a time."""
+
+
+async def start(target: Target, publication: Publication, request: RunRequest) -> JsonObject:
+    """Publish the workflow where that is needed, create the run, and return it."""
+    session = await session_of(target)
+    generations = await published(session, publication)
+    return await create(session, request, generations)
+
+
+async def create(session: Session, request: RunRequest, generations: dict[str, int]) -> JsonObject:
+    """Create the run, and return it; a task's child may be there already.
+
+    Raises:
+        NonDeterminismError: It is, and it is of another workflow or has another input.
+        RequestRefused: The API server did not accept it, or a run that is not this child has its
+            name.
+    """
+    manifest = _manifest(request, session.client, generations.get(request.workflow))
+    child = request.child
+    if child is None:
+        return await session.create(manifest)
+    created = await session.create_once(manifest)
+    if created is None:
+        created = await session.get_run(child.name)
+        asked = WorkflowRun.model_validate(manifest)
+        check_same(child, asked, WorkflowRun.model_validate(created))
+    return created
+
+
+async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs:
+    """Wait for the run's end and return its outputs.
+
+    Tasks that were skipped have none, and are left out. Of a run that this process has replayed,
+    the end of the replay is waited for.
+
+    Args:
+        target: Where the run is.
+        name: The run.
+        seen: How the caller saw it last; None for not at all, or too long ago.
+
+    Raises:
+        FailedTaskRunExceptionGroup: The run failed.
+        InvalidRun: The cluster did not accept it.
+        RunCancelled: It was cancelled.
+        RunDeleted: It was deleted meanwhile, or there never was one.
+    """
+    session = await session_of(target)
+    if seen is None or name in session.changed:
+        seen = await _found(session, name)
+    run = WorkflowRun.model_validate(await session.followers.end_of(seen))
+    raise_unless_succeeded(run)
+    entries = run.status.tasks if run.status else []
+    tasks = [task for task in entries if task.state == "Succeeded"]
+    texts = await asyncio.gather(*(output_text(session, run, task) for task in tasks))
+    return {task.name: text for task, text in zip(tasks, texts, strict=True)}
+
+
+def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonObject:
+    child = request.child
+    spec = WorkflowRunSpec(
+        workflow=request.workflow,
+        input=request.input,
+        additional_metadata=request.metadata,
+        priority=request.priority,
+        start_at=request.start_at,
+        starting_deadline_seconds=request.starting_deadline_seconds,
+        parent=child.reference if child else None,
+    )
+    metadata: JsonObject = {
+        "name": child.name if child else _new_name(request.workflow),
+        "labels": {CLIENT: client},
+    }
+    if generation is not None:
+        metadata["annotations"] = {WORKFLOW_GENERATION: str(generation)}
+    if child and request.start_at is None:  # a schedule outlives the run that has made it
+        metadata["ownerReferences"] = [child.owner]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "WorkflowRun",
+        "metadata": metadata,
+        "spec": spec.to_wire(),
+    }
+
+
+def _new_name(workflow: str) -> str:
+    return new_run_name(workflow, short_hash(secrets.token_hex(16), SUFFIX_LENGTH))
+
+
+async def _found(session: Session, name: str) -> JsonObject:
+    with explained("WorkflowRun", session.namespace, name):
+        try:
+            return await session.cluster.get(WORKFLOW_RUN, session.namespace, name)
+        except ApiError as error:
+            if error.status != 404 or f'"{name}"' not in error.message:
+                raise
+            raise RunDeleted(
+                f"there is no run {name!r} in namespace {session.namespace!r}: it was deleted, or "
+                "never was"
+            ) from None
+
+
+async def create_by_name(target: Target, asked: NamedRun) -> WorkflowRun:
+    """Create the run.
+
+    Raises:
+        InvalidRun: It cannot be; the text names the field.
+        RequestRefused: There is no such workflow.
+    """
+    subject = f"workflow {asked.workflow_name!r}"
+    name = object_name(asked.workflow_name)
+    try:
+        values = json_object(f"{subject}: input", asked.input)
+        spec = WorkflowRunSpec(
+            workflow=name,
+            input=values,
+            additional_metadata=metadata_texts(
+                f"{subject}: additional_metadata", asked.additional_metadata
+            ),
+            priority=asked.priority,
+            start_at=asked.start_at,
+        )
+    except ValidationError as error:
+        raise InvalidRun(f"{subject}: {describe(error)}") from None
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
+    session = await session_of(target)
+    workflow = await objects.read(session, WORKFLOW, Workflow, name)
+    metadata = {**workflow.spec.default_additional_metadata, **spec.additional_metadata}
+    request = RunRequest(name, values, metadata, spec.priority, start_at=spec.start_at)
+    created = await create(session, request, {name: workflow.metadata.generation})
+    return WorkflowRun.model_validate(created)
+
+
+async def create_in_full(target: Target, asked: NamedRun) -> V1WorkflowRunDetails:
+    """Create a run of a workflow that is known by its name only, and return it in full."""
+    created = await create_by_name(target, asked)
+    return await details_of(await session_of(target), created)
+
+
+async def start_many(
+    target: Target,
+    publication: Publication,
+    requests: Sequence[RunRequest],
+    *,
+    progress: Progress | None,
+    return_exceptions: bool,
+) -> list[JsonObject | BaseException]:
+    """Create the runs, and return them in the order of the requests.
+
+    With `return_exceptions` an error stands in the place of a run that was refused; without, the
+    first one ends it, as one of `progress` always does; what was created by then goes on.
+    """
+    session = await session_of(target)
+    generations = await published(session, publication)
+    places, telling = asyncio.Semaphore(PARALLEL), asyncio.Lock()
+    begun_at, created = asyncio.get_running_loop().time(), 0
+
+    async def make(number: int, request: RunRequest) -> JsonObject | BaseException:
+        nonlocal created
+        try:
+            async with places:
+                due = begun_at + number / PER_SECOND
+                await asyncio.sleep(due - asyncio.get_running_loop().time())
+                run = await create(session, request, generations)
+        except Exception as error:
+            if return_exceptions:
+                return error
+            raise
+        created += 1
+        if progress is not None:
+            await tell(progress, created)
+        return run
+
+    async def tell(progress: Progress, count: int) -> None:
+        async with telling:  # those who wait come in their order
+            # In a thread, as it may ask podhatch for something: that would wait for this loop.
+            await asyncio.to_thread(progress, count, len(requests))
+
+    making = [make(number, request) for number, request in enumerate(requests)]
+    return await _all(making, return_exceptions=False)
+
+
+async def outputs_of_many(
+    target: Target, runs: Sequence[JsonObject | BaseException], *, return_exceptions: bool
+) -> list[Outputs | BaseException]:
+    """Wait for the end of all, and return their outputs in order; an error stands for itself.
+
+    With `return_exceptions` an error stands in the place of the outputs of a run that did not
+    succeed; without, the first one is raised at once.
+    """
+
+    async def wait(run: JsonObject | BaseException) -> Outputs | BaseException:
+        if isinstance(run, BaseException):
+            return run
+        return await outputs(target, run["metadata"]["name"], run)
+
+    return await _all([wait(run) for run in runs], return_exceptions=return_exceptions)
+
+
+async def _all(
+    coroutines: Sequence[Awaitable[T]], *, return_exceptions: bool
+) -> list[T | BaseException]:
+    """Await all; without `return_exceptions` the first error cancels the others."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        return await asyncio.gather(*tasks, return_exceptions=return_exceptions)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def raise_unless_succeeded(run: WorkflowRun) -> None:
+    """Raise what an ended run that did not succeed means.
+
+    Raises:
+        FailedTaskRunExceptionGroup: Tasks failed.
+        InvalidRun: No task was to blame: the run was not accepted.
+        RunCancelled: It was cancelled.
+    """
+    if run.status is None or run.status.phase == "Succeeded":
+        return
+    name, tasks = run.metadata.name, run.status.tasks
+    if run.status.phase == "Cancelled":
+        raise RunCancelled(name, _why_cancelled(tasks) or run.status.message or "")
+    if failed := [_error(task) for task in tasks if task.state == "Failed"]:
+        raise FailedTaskRunExceptionGroup(f"Workflow run {name} failed.", failed)
+    refused = [each for each in run.status.conditions if each.type == ACCEPTED]
+    reason = f"{refused[0].reason}: {refused[0].message}" if refused else run.status.message
+    raise InvalidRun(f"WorkflowRun {name!r} in namespace {run.metadata.namespace!r}: {reason}")
+
+
+def _error(task: TaskStatus) -> TaskRunError:
+    if task.error is None:  # no code of the user's ran: the image, the node, the pod itself
+        return TaskRunError(
+            task.message or "the task gave no reason",
+            task.reason or "Failed",
+            task_run_external_id=task.job,
+            task=task.name,
+        )
+    error = task.error
+    return TaskRunError(error.message, error.type, error.traceback or "", task.job, task=task.name)
+
+
+def _why_cancelled(tasks: list[TaskStatus]) -> str:
+    return "; ".join(
+        f"task {task.name}: {task.message}"
+        for task in tasks
+        if task.state == "Cancelled" and task.message
+    )

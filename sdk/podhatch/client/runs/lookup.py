@@ -1,0 +1,335 @@
+"""Reads runs and their tasks: one in full, or a list."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from podhatch.api import labels
+from podhatch.api.names import object_name
+from podhatch.api.result import TaskResult
+from podhatch.api.run import TaskStatus, WorkflowRun
+from podhatch.api.workflow import WorkflowSpec
+from podhatch.client import objects, paging
+from podhatch.client.bounded import gathered
+from podhatch.client.explain import explained
+from podhatch.client.paging import Pagination, Query, Rows, Window, metadata_of
+from podhatch.client.parameters import nothing_passes
+from podhatch.client.runs.rows import (
+    Outputs,
+    TaskRunDetail,
+    V1TaskSummary,
+    V1WorkflowRunDetails,
+    WorkflowRunDetail,
+    WorkflowRunShapeItem,
+    error_text,
+    run_row,
+    task_events,
+    task_id,
+    task_output,
+    task_row,
+    tasks_of,
+)
+from podhatch.client.runs.selection import (
+    ENDED,
+    PHASES,
+    STATES,
+    RunFilter,
+    RunSearch,
+    RunStatus,
+    phase_selector,
+)
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
+from podhatch.client.workflows import true_name, true_names
+from podhatch.cluster import CONTROLLER_REVISION, JOB, TASK_RESULT, WORKFLOW, WORKFLOW_RUN, ApiError
+from podhatch.errors import RequestRefused
+from podhatch.values.metadata import metadata_texts
+
+
+@dataclass(frozen=True)
+class TaskReference:
+    """Tasks of one run.
+
+    Attributes:
+        run: Name of the run.
+        task: Name of the task; None for all of the run.
+        attempt: Number of its attempt, from 1; None for all.
+    """
+
+    run: str
+    task: str | None = None
+    attempt: int | None = None
+
+
+async def resolved(session: Session, identity: str) -> TaskReference:
+    """Return what an id stands for.
+
+    Raises:
+        RequestRefused: There is neither a run nor a Job of that name.
+    """
+    run, slash, task = identity.partition("/")
+    if slash:
+        return TaskReference(run, task)
+    try:
+        await objects.read(session, WORKFLOW_RUN, WorkflowRun, run)
+    except RequestRefused:
+        found = await _of_job(session, identity)
+        if found is None:
+            raise
+        return found
+    return TaskReference(run)
+
+
+async def run_and_task(session: Session, identity: str) -> tuple[WorkflowRun, TaskStatus]:
+    """Return the task of an id, and its run.
+
+    Raises:
+        RequestRefused: There is no such task, or it is one of many in a run.
+    """
+    reference = await resolved(session, identity)
+    run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, reference.run)
+    tasks = tasks_of(run)
+    meant = [task for task in tasks if reference.task in (None, task.name)]
+    if len(meant) != 1:
+        ids = ", ".join(f"{run.metadata.name}/{task.name}" for task in tasks) or "none by now"
+        raise RequestRefused(f"{identity!r} is not the id of one task; those of its run are: {ids}")
+    return run, meant[0]
+
+
+async def _of_job(session: Session, name: str) -> TaskReference | None:
+    try:
+        job = await session.cluster.get(JOB, session.namespace, name)
+    except ApiError:
+        return None
+    of_job = job["metadata"].get("labels", {})
+    if labels.RUN not in of_job:
+        return None
+    return TaskReference(of_job[labels.RUN], of_job[labels.TASK], int(of_job[labels.ATTEMPT]))
+
+
+async def outputs_so_far(session: Session, run: WorkflowRun) -> dict[str, str | None]:
+    """Return the JSON text that each task wrote which has succeeded by now, by its name."""
+    done = [task for task in tasks_of(run) if task.state == "Succeeded"]
+    texts = await gathered(output_text(session, run, task) for task in done)
+    return {task.name: text for task, text in zip(done, texts, strict=True)}
+
+
+async def output_text(session: Session, run: WorkflowRun, task: TaskStatus) -> str | None:
+    """Return the JSON text that a task wrote, None if it returned nothing."""
+    if task.output_ref is None:
+        return task.output
+    namespace = run.metadata.namespace
+    async with session.reading:
+        with explained("TaskResult", namespace, task.output_ref):
+            result = await session.cluster.get(TASK_RESULT, namespace, task.output_ref)
+    return TaskResult.model_validate(result).spec.output
+
+
+async def find(
+    target: Target, search: RunSearch, window: Window, *, only_tasks: bool, payloads: bool
+) -> Rows[V1TaskSummary]:
+    """Return rows of runs, or with `only_tasks` of their tasks."""
+    session = await session_of(target)
+    parent = await _parent(session, search)
+    if only_tasks:
+        found, page = await _find_tasks(session, search, parent, window)
+        return Rows(await _rows(session, found, payloads=payloads), page)
+    runs, page = await paging.find(session, run_query(search, parent), window)
+    return Rows(await _rows(session, [(run, None) for run in runs], payloads=payloads), page)
+
+
+async def find_names(target: Target, filter: RunFilter) -> list[str]:
+    """Return the names of all runs that a filter means."""
+    session = await session_of(target)
+    query = run_query(RunSearch(filter), None)
+    return [run.metadata.name async for run in paging.find_all(session, query)]
+
+
+def run_query(search: RunSearch, parent: TaskReference | None) -> Query[WorkflowRun]:
+    """Return how to list the runs: workflow, phase, parent and event ask the API server."""
+    asked = search.filter
+    event = search.triggering_event_external_id
+    common = (
+        phase_selector(asked.statuses) if asked.statuses is not None else "",
+        f"spec.parent.run={parent.run}" if parent else "",
+        f"spec.trigger.event.id={event}" if event is not None else "",
+    )
+    workflows = [""]
+    if asked.workflow_ids is not None:
+        names = {object_name(name) for name in asked.workflow_ids}
+        workflows = [f"spec.workflow={name}" for name in sorted(names)]
+    if asked.lets_nothing_pass or nothing_passes(event):
+        workflows = []
+    selectors = [",".join(filter(None, (*common, workflow))) for workflow in workflows]
+    since = asked.since.replace(microsecond=0)  # runs are dated to the second
+    wanted = metadata_texts("additional_metadata", asked.additional_metadata).items()
+
+    def keep(run: WorkflowRun) -> bool:
+        created_at, tasks = metadata_of(run).created_at, tasks_of(run)
+        return (
+            created_at >= since
+            and (asked.until is None or created_at <= asked.until)
+            and (not wanted or bool(wanted & run.spec.additional_metadata.items()))
+            and (search.worker_id is None or any(each.node == search.worker_id for each in tasks))
+            and (parent is None or _is_child(run, parent))
+        )
+
+    return Query(WORKFLOW_RUN, WorkflowRun, selectors, keep)
+
+
+async def _parent(session: Session, search: RunSearch) -> TaskReference | None:
+    identity = search.parent_task_external_id
+    return None if identity is None else await resolved(session, identity)
+
+
+def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:
+    """Tell whether a task started the run, in whichever attempt."""
+    of = run.spec.parent
+    return of is not None and of.run == parent.run and parent.task in (None, of.task)
+
+
+async def _find_tasks(
+    session: Session, search: RunSearch, parent: TaskReference | None, window: Window
+) -> tuple[list[tuple[WorkflowRun, TaskStatus | None]], Pagination]:
+    """Return the tasks in a window of those that the runs hold; a status is asked of each task."""
+    statuses = search.filter.statuses
+    runs = replace(search, filter=replace(search.filter, statuses=None))
+    found: list[tuple[WorkflowRun, TaskStatus | None]] = []
+    seen = 0
+    async with aclosing(_all_tasks(session, run_query(runs, parent), window.end + 1)) as pairs:
+        async for run, task in pairs:
+            if statuses is not None and STATES[task.state] not in statuses:
+                continue
+            if search.worker_id not in (None, task.node):
+                continue
+            seen += 1
+            if seen > window.end:
+                break
+            if seen > window.offset:
+                found.append((run, task))
+    found.sort(key=lambda pair: metadata_of(pair[0]).created_at, reverse=True)
+    return found, window.page(more=seen > window.end)
+
+
+async def _all_tasks(
+    session: Session, query: Query[WorkflowRun], at_most: int
+) -> AsyncGenerator[tuple[WorkflowRun, TaskStatus], None]:
+    async with aclosing(paging.find_all(session, query, at_most)) as runs:
+        async for run in runs:
+            for task in tasks_of(run):
+                yield run, task
+
+
+async def _rows(
+    session: Session, found: Sequence[tuple[WorkflowRun, TaskStatus | None]], *, payloads: bool
+) -> list[V1TaskSummary]:
+    names = await true_names(session, (run.spec.workflow for run, _ in found))
+    runs = {run.metadata.name: run for run, _ in found}
+    texts = await gathered(outputs_so_far(session, run) for run in runs.values() if payloads)
+    outputs = dict(zip(runs, texts, strict=False)) if payloads else {}
+    return [
+        task_row(run, task, names[run.spec.workflow], outputs.get(run.metadata.name))
+        if task
+        else run_row(run, names[run.spec.workflow], outputs.get(run.metadata.name))
+        for run, task in found
+    ]
+
+
+async def get(target: Target, name: str) -> V1WorkflowRunDetails:
+    """Return the run in full."""
+    session = await session_of(target)
+    return await details_of(session, await objects.read(session, WORKFLOW_RUN, WorkflowRun, name))
+
+
+async def get_details(target: Target, name: str) -> WorkflowRunDetail:
+    """Return the run in short."""
+    session = await session_of(target)
+    run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, name)
+    outputs = await outputs_so_far(session, run)
+    status = _status(run)
+    return WorkflowRunDetail(
+        external_id=run.metadata.name,
+        status=status,
+        input=run.spec.input,
+        additional_metadata=run.spec.additional_metadata,
+        done=status in ENDED,
+        task_runs={
+            task.name: _task_detail(run, task, outputs)
+            for task in tasks_of(run)
+            if task.state != "Pending"
+        },
+    )
+
+
+async def get_status(target: Target, name: str) -> RunStatus:
+    """Return where the run stands."""
+    session = await session_of(target)
+    return _status(await objects.read(session, WORKFLOW_RUN, WorkflowRun, name))
+
+
+async def get_task(target: Target, identity: str) -> V1TaskSummary:
+    """Return one task."""
+    session = await session_of(target)
+    run, task = await run_and_task(session, identity)
+    workflow = await true_name(session, run.spec.workflow)
+    return task_row(run, task, workflow, await outputs_so_far(session, run))
+
+
+async def read(target: Target, name: str) -> WorkflowRun:
+    """Return the run as the cluster holds it."""
+    return await objects.read(await session_of(target), WORKFLOW_RUN, WorkflowRun, name)
+
+
+async def details_of(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails:
+    """Return what `get` returns of the run."""
+    outputs = await outputs_so_far(session, run)
+    workflow = await true_name(session, run.spec.workflow)
+    return V1WorkflowRunDetails(
+        run=run_row(run, workflow, outputs),
+        tasks=[task_row(run, task, workflow, outputs) for task in tasks_of(run)],
+        task_events=task_events(run),
+        shape=await shape_of(session, run),
+        object=run,
+    )
+
+
+def _status(run: WorkflowRun) -> RunStatus:
+    phase = run.status.phase if run.status else None
+    return PHASES.get(phase or "", RunStatus.QUEUED)
+
+
+def _task_detail(run: WorkflowRun, task: TaskStatus, outputs: Outputs) -> TaskRunDetail:
+    return TaskRunDetail(
+        external_id=task_id(run, task),
+        readable_id=task.name,
+        status=STATES[task.state],
+        output=task_output(task, outputs),
+        error=error_text(task) if task.state == "Failed" else None,
+    )
+
+
+async def shape_of(session: Session, run: WorkflowRun) -> list[WorkflowRunShapeItem]:
+    """Return the graph; without the pinned workflow, or the right to read it, tasks alone."""
+    spec = await _spec(session, run)
+    parents = {task.name: task.parents for task in spec.tasks} if spec else {}
+    return [
+        WorkflowRunShapeItem(
+            task_external_id=task_id(run, task),
+            task_name=task.name,
+            step_id=task.name,
+            children_step_ids=[name for name, above in parents.items() if task.name in above],
+            parents=parents.get(task.name, []),
+        )
+        for task in tasks_of(run)
+    ]
+
+
+async def _spec(session: Session, run: WorkflowRun) -> WorkflowSpec | None:
+    revision = run.status.revision if run.status else None
+    kind, name = (CONTROLLER_REVISION, revision) if revision else (WORKFLOW, run.spec.workflow)
+    try:
+        stored = await session.cluster.get(kind, run.metadata.namespace, name)
+    except ApiError:
+        return None
+    return WorkflowSpec.model_validate(stored["data"]["spec"] if revision else stored["spec"])

@@ -1,1 +1,0 @@
-"""From what a caller asks for to runs in the cluster. Called by the run methods and the CLI."""
