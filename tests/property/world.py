@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
-from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Plan
 from podhatch.core.run.plan import plan_run
 
 from tests.fakes.answers import answered

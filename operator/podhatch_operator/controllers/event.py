@@ -55,7 +55,7 @@ class EventReconciler:
             await bench.write_status(WORKFLOW_EVENT, observed.event, plan.status)
         clean_up = expired(observed.event, now)
         await bench.children.delete(key.namespace, clean_up.delete)
-        moments = [each for each in (plan.look_again_at, clean_up.look_again_at) if each]
+        moments = [each for each in (plan.look_again_at, clean_up.requeue_at) if each]
         bench.look_again_at(key, min(moments, default=None))
         for name, refusal in refusals.items():
             if refusal.code == MAY_PASS and not clean_up.delete:

@@ -69,8 +69,8 @@ class Reconciler:
         plan = plan_unreadable(raw, bench.defaults, bench.now())
         if plan.status is not None:
             await bench.write_status(kind, raw, plan.status)
-        await bench.children.delete(key.namespace, plan.clean_up.delete)
-        bench.look_again_at(key, plan.clean_up.look_again_at)
+        await bench.children.delete(key.namespace, plan.delete)
+        bench.look_again_at(key, plan.requeue_at)
 
     async def _tell_failure(self, kind: Kind, key: Key, error: Exception) -> None:
         """Write into the object's status that it cannot be planned, and why.

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.cluster import JOB, WORKFLOW_RUN
-from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.plan import plan_run
 
@@ -57,8 +57,7 @@ class RunReconciler:
         refusals = await bench.children.create(observed.run, plan.create) if plan.create else {}
         if any(manifest["kind"] == JOB.kind for manifest in plan.create):
             self._hops.job_created(result_arrived)
-        await bench.children.extend(key.namespace, plan.extend)
-        await bench.children.end(key.namespace, plan.end)
+        await bench.children.patch(key.namespace, plan.patch)
         if plan.delete:
             await bench.children.delete(key.namespace, plan.delete)
         if refusals:

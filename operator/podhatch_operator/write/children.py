@@ -16,17 +16,14 @@ from podhatch.api.pod import SOURCE_KEY
 from podhatch.cluster import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
-    JOB,
-    POD,
-    WORKFLOW_EVENT,
-    WORKFLOW_RUN,
+    KINDS,
     ApiError,
     Cluster,
     Kind,
     NamespaceTerminating,
     kind_of,
 )
-from podhatch.core.common.decision import Child, Extension, PodDeadline
+from podhatch.core.common.plan import Delete, Patch
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.pod.pods import is_controlled_by
 from podhatch.core.workflow.revision import is_intact
@@ -43,7 +40,7 @@ WEBHOOK_IS_AWAY = "failed calling webhook"
 """What the API server says when an admission webhook does not answer: it may be back soon."""
 MAX_PARALLEL = 16
 """Attempts that are created side by side, of all runs together."""
-_DELETABLE = {kind.kind: kind for kind in (JOB, WORKFLOW_RUN, CONTROLLER_REVISION, WORKFLOW_EVENT)}
+_KINDS = {kind.kind: kind for kind in KINDS.values()}
 
 
 def is_refused(error: ApiError) -> bool:
@@ -99,40 +96,29 @@ class Children:
             return await self._create_in_order(run, attempts[0])
         return await self._create_side_by_side(run, attempts)
 
-    async def extend(self, namespace: str, extensions: Sequence[Extension]) -> None:
-        """Move the deadlines of Jobs that are still there."""
-        for extension in extensions:
-            body = {"spec": {"activeDeadlineSeconds": extension.seconds}}
+    async def patch(self, namespace: str, patches: Sequence[Patch]) -> None:
+        """Change what is still there."""
+        for patch in patches:
+            kind = _KINDS[patch.kind]
             try:
-                job = await self._cluster.merge_patch(JOB, namespace, extension.job, body)
+                changed = await self._cluster.merge_patch(kind, namespace, patch.name, patch.body)
             except ApiError as error:
-                if error.status != 404:
+                if error.status == 404:
+                    continue
+                if not (patch.is_optional and is_refused(error)):
                     raise
+                logger.warning("%s %s cannot be changed: %s", patch.kind, patch.name, error)
             else:
-                self._cache.apply(JOB, job)
+                self._cache.apply(kind, changed)
 
-    async def end(self, namespace: str, pods: Sequence[PodDeadline]) -> None:
-        """Have the kubelet end pods that are still there."""
-        for each in pods:
-            body = {"spec": {"activeDeadlineSeconds": each.seconds}}
-            try:
-                pod = await self._cluster.merge_patch(POD, namespace, each.pod, body)
-            except ApiError as error:
-                if error.status not in (403, 404, 422):
-                    raise
-                if error.status != 404:
-                    logger.warning("pod %s cannot be ended: %s", each.pod, error)
-            else:
-                self._cache.apply(POD, pod)
-
-    async def delete(self, namespace: str, children: Sequence[Child]) -> None:
+    async def delete(self, namespace: str, children: Sequence[Delete]) -> None:
         """Delete what is still there, and never what has taken its name meanwhile."""
         for child in children:
             try:
                 if child.kind == CONFIG_MAP.kind:
                     await self._delete_shipped_source(namespace, child.name)
                 else:
-                    await self._delete(_DELETABLE[child.kind], namespace, child.name)
+                    await self._delete(_KINDS[child.kind], namespace, child.name)
             except ApiError as error:
                 if error.status not in (404, 409):
                     raise

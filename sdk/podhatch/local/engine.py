@@ -15,8 +15,8 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.client import background_loop
 from podhatch.client.waiting import ended
-from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Defaults
+from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
 from podhatch.core.run.plan import plan_run
 from podhatch.errors import RunDeleted
@@ -230,19 +230,19 @@ class Engine:
             stored = self.cluster.put(manifest)
             if stored["kind"] == "Job":
                 self._kubelet.run(stored)
-        for extension in plan.extend:
-            spec = self.cluster.stored("Job")[extension.job]["spec"]
-            spec = {**spec, "activeDeadlineSeconds": extension.seconds}
-            self.cluster.change("Job", extension.job, spec=spec)
-        for each in plan.end:
-            self._kubelet.end(each.pod)
+        for each in plan.patch:
+            if each.kind == "Pod":
+                self._kubelet.end(each.name)
+            else:
+                spec = {**self.cluster.stored(each.kind)[each.name]["spec"], **each.body["spec"]}
+                self.cluster.change(each.kind, each.name, spec=spec)
         if plan.status is not None:
             self.cluster.change("WorkflowRun", name, status=plan.status)
-        for child in plan.delete:
-            if child.kind != "WorkflowRun":  # it is kept as long as the engine, for who asks later
-                self.cluster.remove(child.kind, child.name)
-            if child.kind == "Job":
-                self._kubelet.stop(child.name)
+        for each in plan.delete:
+            if each.kind != "WorkflowRun":  # it is kept as long as the engine, for who asks later
+                self.cluster.remove(each.kind, each.name)
+            if each.kind == "Job":
+                self._kubelet.stop(each.name)
 
 
 def _waits(task: JsonObject) -> bool:

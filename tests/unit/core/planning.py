@@ -6,8 +6,8 @@ from typing import Any
 
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Plan
 from podhatch.core.expressions.evaluation import Answers
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision

@@ -5,12 +5,11 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
-from podhatch.core.common.decision import Child, PodDeadline
 from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.plan import Delete, Plan, pod_deadline
 from podhatch.core.run.clean_up import (
     BESIDE_GRACE,
     JOB_GRACE,
-    CleanUp,
     after_the_end,
     expired,
     given_up_jobs,
@@ -66,22 +65,22 @@ def run_with(*noted: JsonObject, phase: str = "Running", **fields: object) -> Wo
 )
 def test_jobs_of_attempts_that_we_ended_are_deleted(noted: JsonObject, gone: bool) -> None:
     deleted = given_up_jobs(run_with(noted), {NAME: job("a")}, NOW).delete
-    assert deleted == ((Child("Job", NAME),) if gone else ())
+    assert deleted == ((Delete("Job", NAME),) if gone else ())
 
 
 def test_a_lost_attempt_that_its_queue_suspended_does_not_come_back() -> None:
     left = job("a")
     left["spec"]["suspend"] = True
     made = given_up_jobs(run_with(record("PodDeleted")), {NAME: left}, NOW)
-    assert made.delete == (Child("Job", NAME),)
+    assert made.delete == (Delete("Job", NAME),)
 
 
 @pytest.mark.parametrize("condition", ["Failed", "Complete"])
 def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
     ended = {NAME: job("a", conditions={condition: "X"})}
     noted = run_with(entry("Cancelled", "RunCancelled", finishedAt=ago(500)))
-    assert given_up_jobs(noted, ended, NOW) == CleanUp()
-    assert given_up_jobs(WorkflowRun.model_validate(run()), {NAME: job("a")}, NOW) == CleanUp()
+    assert given_up_jobs(noted, ended, NOW) == Plan()
+    assert given_up_jobs(WorkflowRun.model_validate(run()), {NAME: job("a")}, NOW) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -89,8 +88,8 @@ def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
 )
 def test_a_job_that_does_not_end_after_its_attempt_is_deleted(noted: JsonObject) -> None:
     there, end = {NAME: job("a")}, NOW - timedelta(seconds=5) + JOB_GRACE
-    assert given_up_jobs(run_with(noted), there, NOW) == CleanUp(look_again_at=end)
-    assert given_up_jobs(run_with(noted), there, end) == CleanUp((Child("Job", NAME),))
+    assert given_up_jobs(run_with(noted), there, NOW) == Plan(requeue_at=end)
+    assert given_up_jobs(run_with(noted), there, end) == Plan((Delete("Job", NAME),))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_a_job_that_no_status_names_ends_with_its_replay(
     name = attempt_name("a", 2)
     noted = run_with(entry("Failed"), {"name": "b", "state": "Running"}, phase=phase)
     made = given_up_jobs(noted, {name: job("a", number=2, replay=replay)}, NOW)
-    assert made.delete == ((Child("Job", name),) if gone else ())
+    assert made.delete == ((Delete("Job", name),) if gone else ())
 
 
 def test_a_job_that_no_status_names_is_noted_before_it_ends_with_its_run() -> None:
@@ -120,7 +119,7 @@ def test_a_job_that_no_status_names_is_noted_before_it_ends_with_its_run() -> No
     assert noted.status is not None
     assert with_late_attempts(noted.status.tasks, jobs, NOW) == entries
     gone = given_up_jobs(noted, jobs, NOW).delete
-    assert gone == (Child("Job", name), Child("Job", attempt_name("b")))
+    assert gone == (Delete("Job", name), Delete("Job", attempt_name("b")))
 
 
 def test_an_attempts_number_is_stored_before_its_job_is_deleted() -> None:
@@ -131,7 +130,7 @@ def test_an_attempts_number_is_stored_before_its_job_is_deleted() -> None:
     assert made.status is not None
     assert made.status["tasks"][0]["attempt"] == 2
     made = plan(workflow(task("a")), made.status, jobs={name: job("a", number=2)})
-    assert (made.delete, made.status) == ((Child("Job", name),), None)
+    assert (made.delete, made.status) == ((Delete("Job", name),), None)
 
 
 def beside(name: str, state: JsonObject) -> JsonObject:
@@ -141,7 +140,7 @@ def beside(name: str, state: JsonObject) -> JsonObject:
     return made
 
 
-def beside_ended(noted: WorkflowRun, *pods: JsonObject, seconds: float = 5) -> CleanUp:
+def beside_ended(noted: WorkflowRun, *pods: JsonObject, seconds: float = 5) -> Plan:
     observed = Observed(run(), jobs={NAME: job("a")}, pods={NAME: pods})
     return lingering_pods(noted, observed, NOW + timedelta(seconds=seconds))
 
@@ -149,40 +148,40 @@ def beside_ended(noted: WorkflowRun, *pods: JsonObject, seconds: float = 5) -> C
 def test_a_container_beside_the_task_does_not_keep_the_pod() -> None:
     its_pod = beside("proxy", {"running": {}})
     over = run_with(entry("Succeeded", finishedAt=ago(0)), phase="Succeeded")
-    assert beside_ended(over, its_pod, seconds=4) == CleanUp(look_again_at=NOW + BESIDE_GRACE)
-    assert beside_ended(over, its_pod) == CleanUp(end=(PodDeadline("pod", 66),))
+    assert beside_ended(over, its_pod, seconds=4) == Plan(requeue_at=NOW + BESIDE_GRACE)
+    assert beside_ended(over, its_pod) == Plan((pod_deadline("pod", 66),))
     its_pod["spec"]["activeDeadlineSeconds"] = 66
-    assert beside_ended(over, its_pod) == CleanUp()
+    assert beside_ended(over, its_pod) == Plan()
 
 
 def test_a_pod_that_ends_by_itself_or_is_not_ours_is_left_alone() -> None:
     kept = beside("proxy", {"running": {}})
-    assert beside_ended(run_with(entry("Running")), kept) == CleanUp()
-    assert beside_ended(WorkflowRun.model_validate(run()), kept) == CleanUp()
+    assert beside_ended(run_with(entry("Running")), kept) == Plan()
+    assert beside_ended(WorkflowRun.model_validate(run()), kept) == Plan()
     over = run_with(entry("Succeeded", finishedAt=ago(0)))
-    assert beside_ended(over, beside("proxy", {"terminated": {}})) == CleanUp()
+    assert beside_ended(over, beside("proxy", {"terminated": {}})) == Plan()
     kept["metadata"]["ownerReferences"][0]["uid"] = "another-job"
-    assert beside_ended(over, kept) == CleanUp()
+    assert beside_ended(over, kept) == Plan()
 
 
-RUN, JOBS = (Child("WorkflowRun", "r"),), (Child("Job", "j"),)
+RUN, JOBS = (Delete("WorkflowRun", "r"),), (Delete("Job", "j"),)
 
 
 @pytest.mark.parametrize(
     ("run_ttl", "job_ttl", "own", "ended", "jobs", "expected"),
     [
-        (None, None, None, 99, ["j"], CleanUp()),
-        (60, None, None, 10, ["j"], CleanUp(look_again_at=NOW + timedelta(seconds=50))),
-        (60, None, None, 60, ["j"], CleanUp(RUN)),
-        (60, None, 5, 10, ["j"], CleanUp(RUN)),
-        (5, None, 60, 10, ["j"], CleanUp(look_again_at=NOW + timedelta(seconds=50))),
-        (None, None, 0, 0, ["j"], CleanUp(RUN)),
-        (None, 20, None, 10, ["j"], CleanUp(look_again_at=NOW + timedelta(seconds=10))),
-        (None, 20, None, 20, ["j"], CleanUp(JOBS)),
-        (60, 20, None, 20, ["j"], CleanUp(JOBS, NOW + timedelta(seconds=40))),
-        (60, 20, None, 10, ["j"], CleanUp(look_again_at=NOW + timedelta(seconds=10))),
-        (60, 20, None, 30, [], CleanUp(look_again_at=NOW + timedelta(seconds=30))),
-        (None, None, 5, None, ["j"], CleanUp()),
+        (None, None, None, 99, ["j"], Plan()),
+        (60, None, None, 10, ["j"], Plan(requeue_at=NOW + timedelta(seconds=50))),
+        (60, None, None, 60, ["j"], Plan(RUN)),
+        (60, None, 5, 10, ["j"], Plan(RUN)),
+        (5, None, 60, 10, ["j"], Plan(requeue_at=NOW + timedelta(seconds=50))),
+        (None, None, 0, 0, ["j"], Plan(RUN)),
+        (None, 20, None, 10, ["j"], Plan(requeue_at=NOW + timedelta(seconds=10))),
+        (None, 20, None, 20, ["j"], Plan(JOBS)),
+        (60, 20, None, 20, ["j"], Plan(JOBS, requeue_at=NOW + timedelta(seconds=40))),
+        (60, 20, None, 10, ["j"], Plan(requeue_at=NOW + timedelta(seconds=10))),
+        (60, 20, None, 30, [], Plan(requeue_at=NOW + timedelta(seconds=30))),
+        (None, None, 5, None, ["j"], Plan()),
     ],
 )
 def test_a_finished_run_is_cleaned_up_after_its_time(
@@ -191,7 +190,7 @@ def test_a_finished_run_is_cleaned_up_after_its_time(
     own: int | None,
     ended: float | None,
     jobs: list[str],
-    expected: CleanUp,
+    expected: Plan,
 ) -> None:
     finished_at = {} if ended is None else {"finishedAt": ago(ended)}
     status = WorkflowRunStatus.model_validate({"phase": "Succeeded", **finished_at})
@@ -204,7 +203,7 @@ def test_a_finished_run_is_cleaned_up_after_its_time(
 def test_a_run_without_a_revision_has_the_default() -> None:
     status = WorkflowRunStatus.model_validate({"phase": "Failed", "finishedAt": ago(9)})
     defaults = Defaults("runner", run_ttl_seconds=9)
-    assert after_the_end("r", status, [], None, defaults, NOW) == CleanUp(RUN)
+    assert after_the_end("r", status, [], None, defaults, NOW) == Plan(RUN)
 
 
 def pinned(flow: JsonObject) -> dict[str, JsonObject]:
@@ -220,12 +219,12 @@ def test_revisions_that_nobody_uses_go_with_their_sources() -> None:
     revisions = pinned(old) | pinned(used) | pinned(now)
     in_use = {current_revision(used).name}
     assert unused_revisions(now, revisions, in_use) == (
-        Child("ControllerRevision", current_revision(old).name),
-        Child("ConfigMap", "src-old"),
+        Delete("ControllerRevision", current_revision(old).name),
+        Delete("ConfigMap", "src-old"),
     )
     gone = unused_revisions(None, revisions, in_use)
-    assert Child("ConfigMap", "src-now") in gone
-    assert Child("ConfigMap", "src-used") not in gone
+    assert Delete("ConfigMap", "src-now") in gone
+    assert Delete("ConfigMap", "src-used") not in gone
 
 
 def test_a_source_that_another_revision_needs_is_kept() -> None:
@@ -239,7 +238,7 @@ def test_a_source_that_another_revision_needs_is_kept() -> None:
 def test_an_event_has_its_time() -> None:
     raw = event("go", 10, ttlSeconds=20)
     end = NOW + timedelta(seconds=10)
-    assert expired(raw, NOW) == CleanUp(look_again_at=end)
-    assert expired(raw, end) == CleanUp((Child("WorkflowEvent", "go-1"),))
+    assert expired(raw, NOW) == Plan(requeue_at=end)
+    assert expired(raw, end) == Plan((Delete("WorkflowEvent", "go-1"),))
     del raw["metadata"]["creationTimestamp"]
     assert expired(raw, NOW).delete == ()

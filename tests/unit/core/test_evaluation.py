@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Observed, ObservedEvent
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.validity import CheckPlan
 from podhatch.core.event.filter import plan_filter
 from podhatch.core.event.plan import EventPlan, plan_event

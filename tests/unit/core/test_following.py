@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.core.common.decision import Child, PodDeadline
+from podhatch.core.common.plan import Delete, pod_deadline
 
 from tests.fakes.objects import (
     NOW,
@@ -90,28 +90,28 @@ def test_a_pod_that_was_deleted_before_it_started_is_lost_and_not_late() -> None
 def test_the_clock_of_a_container_task_starts_with_its_own_container() -> None:
     made = plan(LIMITED, **children(running(startTime=ago(100))))
     assert made.requeue_at == NOW + timedelta(seconds=21)
-    assert made.end == ()
+    assert made.patch == ()
 
 
 def test_the_kubelet_ends_a_container_task_whose_time_is_over() -> None:
     its_pod = running(startTime=ago(100))
     made = plan(LIMITED, later=21, **children(its_pod))
-    assert made.end == (PodDeadline("pod", 121),)
+    assert made.patch == (pod_deadline("pod", 121),)
     assert made.requeue_at == NOW + timedelta(seconds=21 + 30 + 60)
     its_pod["spec"]["activeDeadlineSeconds"] = 121
-    assert plan(LIMITED, later=21, **children(its_pod)).end == ()
-    assert plan(FLOW, later=2000, **children(its_pod)).end == ()  # its runner keeps the time
+    assert plan(LIMITED, later=21, **children(its_pod)).patch == ()
+    assert plan(FLOW, later=2000, **children(its_pod)).patch == ()  # its runner keeps the time
 
 
 def test_a_pod_whose_start_is_unknown_is_ended_at_once() -> None:
     made = plan(LIMITED, later=21, **children(running()))
-    assert made.end == (PodDeadline("pod", 1),)
+    assert made.patch == (pod_deadline("pod", 1),)
 
 
 def test_a_pod_that_is_deleted_needs_no_other_end() -> None:
     its_pod = running(startTime=ago(100))
     its_pod["metadata"]["deletionTimestamp"] = ago(-30)
-    assert plan(LIMITED, later=21, **children(its_pod)).end == ()
+    assert plan(LIMITED, later=21, **children(its_pod)).patch == ()
 
 
 def test_an_old_output_of_another_replay_is_not_taken() -> None:
@@ -132,7 +132,7 @@ def test_an_old_output_of_another_replay_is_not_taken() -> None:
     after = plan(
         FLOW, made.status, spec=spec, jobs=left | {jobs(made)[0]: job("a", number=3, replay=2)}
     )
-    assert after.delete == (Child("Job", stray),)
+    assert after.delete == (Delete("Job", stray),)
 
 
 def test_a_number_that_left_a_result_behind_is_not_used_again() -> None:
@@ -166,9 +166,9 @@ def test_a_container_beside_the_task_is_ended_while_the_run_goes_on_and_after_it
             {"name": "b", "state": "Pending"},
         ],
     }
-    assert plan(two, status, **children(over)).end == (PodDeadline("pod", 35),)
+    assert plan(two, status, **children(over)).patch == (pod_deadline("pod", 35),)
     finished = {**status, "phase": "Succeeded", "finishedAt": ago(60)}
-    assert plan(two, finished, **children(over)).end == (PodDeadline("pod", 35),)
+    assert plan(two, finished, **children(over)).patch == (pod_deadline("pod", 35),)
 
 
 NOTE: JsonObject = {"reason": "FailedMount", "note": "no such volume", "eventTime": ago(1)}
@@ -206,5 +206,5 @@ def test_a_replay_before_the_first_status_does_not_use_a_number_again() -> None:
     assert entries(made)["a"]["attempt"] == 1
     both = {A: job("a"), attempt_name("z"): job("z", replay=1)}
     after = plan(flow, made.status, spec=spec, jobs=both, results=reported("z"))
-    assert after.delete == (Child("Job", A),)
+    assert after.delete == (Delete("Job", A),)
     assert jobs(after) == [attempt_name("a", 2)]

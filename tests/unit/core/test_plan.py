@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.core.common.decision import Child, Plan
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision
@@ -388,7 +388,7 @@ def test_a_task_that_does_not_start_in_time_is_cancelled_and_its_job_deleted() -
     assert made.status["phase"] == "Cancelled"
     assert made.delete == ()
     after = plan(observe(flow, run(made.status), **children))
-    assert after == Plan(delete=(Child("Job", attempt_name("a")),))
+    assert after == Plan((Delete("Job", attempt_name("a")),))
 
 
 @pytest.mark.parametrize("state", ["gone", "being deleted", "over"])

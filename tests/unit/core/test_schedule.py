@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import MAX_DELAY_SECONDS
-from podhatch.core.common.decision import Plan
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Plan
 from podhatch.core.run.plan import plan_run
 
 from tests.fakes.objects import DEFAULTS, NOW, attempt_name, job, run, task, workflow

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.core.common.decision import Extension
+from podhatch.core.common.plan import job_deadline
 from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import (
@@ -110,9 +110,9 @@ def test_an_attempt_that_moves_its_limit_moves_the_jobs() -> None:
     }
     made = plan(flow, **children)
     assert entries(made)["a"]["state"] == "Running"
-    assert made.extend == (Extension(attempt_name("a"), 300 + 60 + 91 + 60),)
+    assert made.patch == (job_deadline(attempt_name("a"), 300 + 60 + 91 + 60),)
     children["jobs"][attempt_name("a")]["spec"]["activeDeadlineSeconds"] = 511
-    assert plan(flow, **children).extend == ()
+    assert plan(flow, **children).patch == ()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_attempt_moves_its_limit_only_so_far(fields: JsonObject, limit: int) 
         "results": early,
     }
     made = plan(workflow(task("a", **fields)), **children)
-    assert made.extend == (Extension(attempt_name("a"), 300 + 60 + limit + 60),)
+    assert made.patch == (job_deadline(attempt_name("a"), 300 + 60 + limit + 60),)
     entry = entries(made)["a"]
     assert (entry["state"], entry["reason"]) == ("Running", "ExtensionCut")
     assert f"and at most {limit}s are allowed (maxExtensionSeconds" in entry["message"]

@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS
 from podhatch.api.model import UNREADABLE, JsonObject, format_time
-from podhatch.core.common.decision import Child
 from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.common.unreadable import TOO_LARGE, plan_unreadable
-from podhatch.core.run.clean_up import CleanUp
 from podhatch.core.run.plan import plan_run
 
 from tests.fakes.objects import NOW, ago, event, run, task, workflow
@@ -33,8 +32,8 @@ def test_an_event_says_once_that_it_is_too_large_and_expires() -> None:
     end = NOW + timedelta(seconds=DEFAULT_EVENT_TTL_SECONDS)
     told = cut(event(), first.status)
     assert plan_unreadable(told, DEFAULTS, NOW).status is None
-    assert plan_unreadable(told, DEFAULTS, NOW).clean_up == CleanUp(look_again_at=end)
-    assert plan_unreadable(told, DEFAULTS, end).clean_up.delete == (Child("WorkflowEvent", "go-1"),)
+    assert plan_unreadable(told, DEFAULTS, NOW) == Plan(requeue_at=end)
+    assert plan_unreadable(told, DEFAULTS, end).delete == (Delete("WorkflowEvent", "go-1"),)
 
 
 def test_a_run_fails_and_is_deleted_at_its_time() -> None:
@@ -48,15 +47,15 @@ def test_a_run_fails_and_is_deleted_at_its_time() -> None:
     over = cut(run(), first.status)
     assert plan_unreadable(over, DEFAULTS, NOW).status is None
     end = NOW + timedelta(seconds=60)
-    assert plan_unreadable(over, DEFAULTS, NOW).clean_up == CleanUp(look_again_at=end)
+    assert plan_unreadable(over, DEFAULTS, NOW) == Plan(requeue_at=end)
     later = plan_unreadable(over, DEFAULTS, end)
-    assert later.clean_up.delete == (Child("WorkflowRun", "flow-1"),)
+    assert later.delete == (Delete("WorkflowRun", "flow-1"),)
 
 
 def test_a_workflow_is_invalid_until_it_changes() -> None:
     first = plan_unreadable(cut(workflow(task("a"))), DEFAULTS, NOW)
     assert conditions(first.status) == [("Valid", "False", TOO_LARGE, WHY)]
-    assert first.clean_up == CleanUp()
+    assert first == Plan(status=first.status)
     assert plan_unreadable(cut(workflow(), first.status), DEFAULTS, NOW).status is None
     changed = cut(workflow(), first.status)
     changed["metadata"] = {**changed["metadata"], "generation": 2}

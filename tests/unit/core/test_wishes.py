@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from podhatch.api.model import JsonObject
-from podhatch.core.common.decision import Child, Plan
 from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.run.plan import plan_run
 
 from tests.fakes.objects import (
@@ -43,7 +43,7 @@ def test_a_cancel_is_terminal_at_once_and_then_stops_the_pod() -> None:
     assert (made.delete, made.create) == ((), ())
     assert made.urgent
     after = plan(PAIR, made.status, spec=CANCEL, **children)
-    assert after == Plan(delete=(Child("Job", attempt_name("a")),))
+    assert after == Plan((Delete("Job", attempt_name("a")),))
     late = plan(PAIR, made.status, spec=CANCEL, results=reported("a", output="1"))
     assert late == Plan()
 
@@ -126,7 +126,7 @@ def test_the_pod_of_an_attempt_that_was_replayed_away_is_stopped() -> None:
     made = plan(PAIR, begun.status, spec=replay(), **children)
     assert jobs(made) == [attempt_name("a", 2)]
     after = plan(PAIR, made.status, spec=replay(), **children)
-    assert Child("Job", attempt_name("a")) in after.delete
+    assert Delete("Job", attempt_name("a")) in after.delete
 
 
 def test_a_replay_of_a_run_that_cannot_start_ends_too() -> None:
@@ -141,13 +141,13 @@ def test_a_finished_run_is_deleted_after_its_time() -> None:
     flow = workflow(task("a"), ttlSecondsAfterFinished=5)
     done = plan(flow, results=reported("a", finishedAt=ago(0)))
     assert plan(flow, done.status).requeue_at == NOW + timedelta(seconds=5)
-    assert plan(flow, done.status, later=5).delete == (Child("WorkflowRun", "flow-1"),)
+    assert plan(flow, done.status, later=5).delete == (Delete("WorkflowRun", "flow-1"),)
     kept = plan_run(
         Observed(run({"phase": "Failed", "finishedAt": ago(9)})),
         Defaults("runner", run_ttl_seconds=9),
         NOW,
     )
-    assert kept.delete == (Child("WorkflowRun", "flow-1"),)
+    assert kept.delete == (Delete("WorkflowRun", "flow-1"),)
 
 
 def test_large_runs_keep_their_status_small() -> None:

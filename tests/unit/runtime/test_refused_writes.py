@@ -14,7 +14,7 @@ from podhatch.cluster import (
     ClusterUnreachable,
     NamespaceTerminating,
 )
-from podhatch.core.common.decision import Extension, PodDeadline
+from podhatch.core.common.plan import job_deadline, pod_deadline
 from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.observing import observe_run
 from podhatch_operator.controllers.reconcile_context import RetryLater
@@ -206,10 +206,10 @@ async def test_a_replay_that_cannot_list_waits(operator: Operator) -> None:
 
 async def test_a_job_that_is_gone_needs_no_deadline(operator: Operator) -> None:
     children = Children(cast("Cluster", operator.cluster), operator.cache)
-    await children.extend(NAMESPACE, [Extension("gone", 10)])
+    await children.patch(NAMESPACE, [job_deadline("gone", 10)])
     operator.cluster.refusals["patch Job"] = ApiError(403, "Forbidden", "may not")
     with pytest.raises(ApiError, match="may not"):
-        await children.extend(NAMESPACE, [Extension("gone", 10)])
+        await children.patch(NAMESPACE, [job_deadline("gone", 10)])
 
 
 AWAY = 'Internal error occurred: failed calling webhook "guard.example": connection refused'
@@ -252,7 +252,7 @@ async def test_a_pod_that_cannot_be_ended_stops_no_run(
 ) -> None:
     children = Children(cast("Cluster", operator.cluster), operator.cache)
     operator.cluster.refusals["patch Pod"] = ApiError(status, "No", "no")
-    ended = children.end(NAMESPACE, [PodDeadline("p", 9)])
+    ended = children.patch(NAMESPACE, [pod_deadline("p", 9)])
     if is_raised:
         with pytest.raises(ApiError):
             await ended

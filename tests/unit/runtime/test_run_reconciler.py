@@ -9,7 +9,7 @@ from podhatch.cluster import (
     JOB,
     Cluster,
 )
-from podhatch.core.common.decision import PodDeadline
+from podhatch.core.common.plan import pod_deadline
 from podhatch_operator.controllers.observing import observe_run
 from podhatch_operator.queue.keys import run_key, workflow_key
 from podhatch_operator.write.children import Children
@@ -270,6 +270,6 @@ async def test_a_pod_that_keeps_running_beside_its_task_is_given_a_deadline(
         "spec": {"containers": []},
     }
     await operator.cluster.create_as_user(pod)
-    await children.end(NAMESPACE, [PodDeadline("p", 9), PodDeadline("gone", 9)])
+    await children.patch(NAMESPACE, [pod_deadline("p", 9), pod_deadline("gone", 9)])
     (changed,) = operator.cluster.objects("Pod")
     assert changed["spec"]["activeDeadlineSeconds"] == 9

@@ -3,28 +3,20 @@
 Its status says why. It is deleted at the time at which one of its kind is by default.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api.model import UNREADABLE, JsonObject, format_time
 from podhatch.api.run import ACCEPTED, FAILED, TERMINAL_PHASES, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.validity import VALID
-from podhatch.core.run.clean_up import CleanUp, after_the_end, expired
+from podhatch.core.run.clean_up import after_the_end, expired
 
 TOO_LARGE = "ObjectTooLarge"
 
 
-@dataclass(frozen=True)
-class UnreadablePlan:
-    """What follows from an object that cannot be read."""
-
-    status: JsonObject | None
-    """The whole new status; None when the stored one is right."""
-    clean_up: CleanUp
-
-
-def plan_unreadable(raw: JsonObject, defaults: Defaults, now: datetime) -> UnreadablePlan:
+def plan_unreadable(raw: JsonObject, defaults: Defaults, now: datetime) -> Plan:
     """Return what such an object says, and when it is deleted."""
     kind: str = raw["kind"]
     message: str = raw[UNREADABLE]
@@ -32,22 +24,22 @@ def plan_unreadable(raw: JsonObject, defaults: Defaults, now: datetime) -> Unrea
     if kind == "WorkflowEvent":
         new: JsonObject = {"handledAt": format_time(now), "message": message}
         is_told = old.get("message") == message
-        return UnreadablePlan(None if is_told else new, expired(raw, now))
+        return replace(expired(raw, now), status=None if is_told else new)
     if kind == "WorkflowRun":
         if old.get("phase") in TERMINAL_PHASES:
-            return UnreadablePlan(None, _end_of_run(raw, defaults, now))
+            return _end_of_run(raw, defaults, now)
         ends = ((ACCEPTED, "False"), (FAILED, "True"))
         new = _status(raw, ends, message, now)
         new |= {"phase": FAILED, "message": message, "finishedAt": format_time(now)}
-        return UnreadablePlan(new, CleanUp(look_again_at=now))
+        return Plan(status=new, requeue_at=now)
     new = _status(raw, ((VALID, "False"),), message, now)
     old_conditions = [(each["reason"], each["message"]) for each in old.get("conditions", ())]
     is_told = old_conditions == [(TOO_LARGE, message)]
     same = is_told and old.get("observedGeneration") == new["observedGeneration"]
-    return UnreadablePlan(None if same else new, CleanUp())
+    return Plan(status=None if same else new)
 
 
-def _end_of_run(raw: JsonObject, defaults: Defaults, now: datetime) -> CleanUp:
+def _end_of_run(raw: JsonObject, defaults: Defaults, now: datetime) -> Plan:
     status = WorkflowRunStatus.model_validate(raw["status"])
     run_only = replace(defaults, job_ttl_seconds=None)
     return after_the_end(raw["metadata"]["name"], status, (), None, run_only, now)

@@ -54,7 +54,7 @@ def schema_answer(text: str, values: bytes | None) -> Answer:
         problems = [f"spec.inputSchema refers to what is not in it: {error}"]
     except RecursionError:
         problems = ["spec.inputSchema: it is nested, or refers to itself, too deeply"]
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         problems = [f"spec.inputSchema: cannot be evaluated: {error}"]
     return Answer(holds=not problems, problems=tuple(each[:_MAX_PROBLEM] for each in problems))
 

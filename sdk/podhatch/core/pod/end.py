@@ -13,7 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
 from podhatch.api.run import TaskState
 from podhatch.api.task import TaskSpec
-from podhatch.core.common.decision import PodDeadline
+from podhatch.core.common.plan import Patch, pod_deadline
 from podhatch.core.common.text import output_problem
 from podhatch.core.pod.pods import (
     container_spec,
@@ -254,7 +254,7 @@ def overdue_at(deadline: datetime, pod: JsonObject) -> datetime:
     return deadline + timedelta(seconds=grace) + NO_ANSWER
 
 
-def end_of_pod(pod: JsonObject, moment: datetime) -> PodDeadline | None:
+def end_of_pod(pod: JsonObject, moment: datetime) -> Patch | None:
     """Return the deadline by which the kubelet ends a pod's containers and keeps their logs.
 
     None when the pod has that deadline already.
@@ -263,7 +263,7 @@ def end_of_pod(pod: JsonObject, moment: datetime) -> PodDeadline | None:
     seconds = max(math.ceil((moment - started).total_seconds()), 1)
     if pod["spec"].get("activeDeadlineSeconds", seconds + 1) <= seconds:
         return None
-    return PodDeadline(pod["metadata"]["name"], seconds)
+    return pod_deadline(pod["metadata"]["name"], seconds)
 
 
 def lost_with_node(pod: JsonObject, job: JsonObject | None) -> AttemptEnd:

@@ -4,15 +4,14 @@ Called by plan_run for what belongs to a run, and by the reconciler for revision
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS, MAX_EVENT_TTL_SECONDS
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
-from podhatch.core.common.decision import Child, PodDeadline
 from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.plan import Delete, Patch, Plan
 from podhatch.core.pod.end import end_of_pod
 from podhatch.core.pod.pods import (
     attempt_number,
@@ -34,15 +33,6 @@ JOB_GRACE = timedelta(seconds=90)
 """A Job still active so long after its attempt ended has a pod that does not end by itself."""
 
 
-@dataclass(frozen=True)
-class CleanUp:
-    """What to delete now, and when to look again."""
-
-    delete: tuple[Child, ...] = ()
-    look_again_at: datetime | None = None
-    end: tuple[PodDeadline, ...] = ()
-
-
 def with_late_attempts(
     entries: Sequence[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
 ) -> list[TaskStatus]:
@@ -61,7 +51,7 @@ def with_late_attempts(
     return list(noted.values())
 
 
-def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetime) -> CleanUp:
+def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetime) -> Plan:
     """Return the active Jobs of attempts that are over: nothing else stops their pods.
 
     Only the stored status counts, so that the reason is written down before the pod is stopped.
@@ -76,8 +66,8 @@ def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetim
     }
     late = {name for name, end in ends.items() if now >= end}
     waited_for = [end for name, end in ends.items() if name not in given_up | late]
-    delete = tuple(Child("Job", name) for name in active if name in given_up | late)
-    return CleanUp(delete, look_again_at=min(waited_for, default=None))
+    delete = tuple(Delete("Job", name) for name in active if name in given_up | late)
+    return Plan(delete, requeue_at=min(waited_for, default=None))
 
 
 def _is_given_up(
@@ -113,12 +103,12 @@ def _task_of(job: JsonObject) -> str:
     return task
 
 
-def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> CleanUp:
+def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
     """Return the pods whose task has ended, as the status says, and that another container keeps.
 
     The kubelet ends them and keeps their logs. A container that ends by itself is given a moment.
     """
-    ends: list[PodDeadline] = []
+    ends: list[Patch] = []
     moments: list[datetime] = []
     for entry in run.status.tasks if run.status else ():
         job = observed.jobs.get(entry.job or "")
@@ -133,7 +123,7 @@ def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> Clean
                 moments.append(moment)
             elif end := end_of_pod(pod, moment):
                 ends.append(end)
-    return CleanUp(end=tuple(ends), look_again_at=min(moments, default=None))
+    return Plan(tuple(ends), requeue_at=min(moments, default=None))
 
 
 def _active(jobs: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
@@ -153,28 +143,28 @@ def after_the_end(
     revision: Revision | None,
     defaults: Defaults,
     now: datetime,
-) -> CleanUp:
+) -> Plan:
     """Return what of a finished run has lived long enough: first its Jobs, then all of it."""
     if status.finished_at is None:
-        return CleanUp()
+        return Plan()
     own = revision.spec.ttl_seconds_after_finished if revision else None
     run_ttl = defaults.run_ttl_seconds if own is None else own
     run_end = None if run_ttl is None else status.finished_at + timedelta(seconds=run_ttl)
     if run_end and now >= run_end:
-        return CleanUp((Child("WorkflowRun", run_name),))
+        return Plan((Delete("WorkflowRun", run_name),))
     if defaults.job_ttl_seconds is None or not jobs:
-        return CleanUp(look_again_at=run_end)
+        return Plan(requeue_at=run_end)
     jobs_end = status.finished_at + timedelta(seconds=defaults.job_ttl_seconds)
     if now >= jobs_end:
-        return CleanUp(tuple(Child("Job", name) for name in jobs), look_again_at=run_end)
-    return CleanUp(look_again_at=min(jobs_end, run_end) if run_end else jobs_end)
+        return Plan(tuple(Delete("Job", name) for name in jobs), requeue_at=run_end)
+    return Plan(requeue_at=min(jobs_end, run_end) if run_end else jobs_end)
 
 
 def unused_revisions(
     workflow: JsonObject | None,
     revisions: Mapping[str, JsonObject],
     in_use: Collection[str],
-) -> tuple[Child, ...]:
+) -> tuple[Delete, ...]:
     """Return the revisions no run has pinned, and the shipped sources that only they refer to.
 
     What has another content than its name says is not ours to delete.
@@ -193,8 +183,8 @@ def unused_revisions(
     kept = set(_sources(specs))
     sources = set(_sources(revisions[name]["data"]["spec"] for name in unused)) - kept
     return tuple(
-        [Child("ControllerRevision", name) for name in unused]
-        + [Child("ConfigMap", name) for name in sorted(sources)]
+        [Delete("ControllerRevision", name) for name in unused]
+        + [Delete("ConfigMap", name) for name in sorted(sources)]
     )
 
 
@@ -202,7 +192,7 @@ def _sources(specs: Iterable[JsonObject]) -> Iterable[str]:
     return [spec["source"]["configMap"] for spec in specs if "source" in spec]
 
 
-def expired(event: JsonObject, now: datetime) -> CleanUp:
+def expired(event: JsonObject, now: datetime) -> Plan:
     """Return whether an event has outlived its time, or when it will have.
 
     Nothing else of the event is read: one that cannot be understood is deleted too.
@@ -211,5 +201,5 @@ def expired(event: JsonObject, now: datetime) -> CleanUp:
     seconds: int = event.get("spec", {}).get("ttlSeconds", DEFAULT_EVENT_TTL_SECONDS)
     end = created + timedelta(seconds=min(seconds, MAX_EVENT_TTL_SECONDS))
     if now >= end:
-        return CleanUp((Child("WorkflowEvent", event["metadata"]["name"]),))
-    return CleanUp(look_again_at=end)
+        return Plan((Delete("WorkflowEvent", event["metadata"]["name"]),))
+    return Plan(requeue_at=end)

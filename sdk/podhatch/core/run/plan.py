@@ -3,7 +3,7 @@
 The reconciler calls it with one snapshot and the time, and carries out what it returns.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,8 +11,8 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
-from podhatch.core.common.decision import Extension, Plan
 from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.plan import Create, Patch, Plan, first, job_deadline
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.template import extension_limit
@@ -92,14 +92,9 @@ def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: dat
         run.metadata.name, run.status, observed.jobs.keys(), revision, defaults, now
     )
     return Plan(
-        end=lingering.end,
-        delete=given_up.delete or later.delete,
-        requeue_at=_first(each.look_again_at for each in (given_up, lingering, later)),
+        (*lingering.writes, *(given_up.writes or later.writes)),
+        requeue_at=first(each.requeue_at for each in (given_up, lingering, later)),
     )
-
-
-def _first(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment), default=None)
 
 
 def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
@@ -147,7 +142,7 @@ class _Run:
     questions: Questions
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     create: list[JsonObject] = field(default_factory=list[JsonObject])
-    extend: list[Extension] = field(default_factory=list[Extension])
+    extend: list[Patch] = field(default_factory=list[Patch])
 
     def plan(self) -> Plan:
         """Take every task's next step, and say what follows."""
@@ -205,7 +200,7 @@ class _Run:
         limit = extension_limit(task, self.defaults)
         seconds = backstop_seconds(task, min(step.extended_seconds, limit))
         if job["spec"].get("activeDeadlineSeconds", 0) < seconds:
-            self.extend.append(Extension(job["metadata"]["name"], seconds))
+            self.extend.append(job_deadline(job["metadata"]["name"], seconds))
         if step.extended_seconds <= limit:
             return step
         message = (
@@ -264,13 +259,16 @@ class _Run:
         lingering = lingering_pods(self.run, self.observed, self.now)
         moments = [step.look_again_at for step in steps]
         return Plan(
-            create=tuple(self.create),
-            extend=tuple(self.extend),
-            end=(*(step.end for step in steps if step.end), *lingering.end),
-            delete=given_up.delete,
+            writes=(
+                *map(Create, self.create),
+                *self.extend,
+                *(step.end for step in steps if step.end),
+                *lingering.writes,
+                *given_up.writes,
+            ),
             urgent=any(step.urgent for step in steps),
             look_up=tuple(step.look_up for step in steps if step.look_up),
-            requeue_at=_first([*moments, given_up.look_again_at, lingering.look_again_at]),
+            requeue_at=first([*moments, given_up.requeue_at, lingering.requeue_at]),
         )
 
 

@@ -12,8 +12,8 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
-from podhatch.core.common.decision import PodDeadline
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Patch
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.common.text import output_problem
 from podhatch.core.expressions.evaluation import Questions
@@ -74,7 +74,7 @@ class Step:
     """The attempt to be created."""
     extended_seconds: float = 0.0
     """By how much the running attempt has moved its own time limit."""
-    end: PodDeadline | None = None
+    end: Patch | None = None
     """The pod of the running attempt, whose time is over."""
     urgent: bool = False
     """Nothing may follow from this step before the status that holds it is stored."""

@@ -1,0 +1,92 @@
+"""What is decided about an object of any kind: writes, in order, then its status, then Events.
+
+Every plan function returns one `Plan`, and the operator has one executor for it. A plan that has to
+know more first asks for that alone, and is made again once it is known.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from podhatch.api.model import JsonObject
+from podhatch.core.expressions.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create an object. That one of its name exists is success if it is ours."""
+
+    manifest: JsonObject
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Change the fields of an object that `body` names. NotFound is success."""
+
+    kind: str
+    name: str
+    body: JsonObject
+    is_optional: bool = False
+    """A refusal is logged, and nothing else follows from it."""
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete an object. NotFound is success."""
+
+    kind: Literal["Job", "ConfigMap", "WorkflowRun", "ControllerRevision", "WorkflowEvent"]
+    name: str
+
+
+Write = Create | Patch | Delete
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps from what is to what should be."""
+
+    writes: tuple[Write, ...] = ()
+    """In the namespace of the object. What is refused is handed to the next plan, by name."""
+    status: JsonObject | None = None
+    """The whole new status, written after the writes; None when the stored one is right."""
+    urgent: bool = False
+    """False: the status may wait a moment, since more is likely to follow."""
+    events: tuple[JsonObject, ...] = ()
+    """Kubernetes Events to post once the status is written. AlreadyExists is success."""
+    requeue_at: datetime | None = None
+    """When to plan again although nothing changed."""
+    evaluate: tuple[Evaluation, ...] = ()
+    """What has to be evaluated before anything can be decided; then nothing else is planned."""
+    look_up: tuple[str, ...] = ()
+    """Uids of Jobs and pods whose Kubernetes Events may say why a pod does not start."""
+
+    @property
+    def create(self) -> tuple[JsonObject, ...]:
+        """The manifests of the objects to create."""
+        return tuple(each.manifest for each in self.writes if isinstance(each, Create))
+
+    @property
+    def patch(self) -> tuple[Patch, ...]:
+        """The objects to change."""
+        return tuple(each for each in self.writes if isinstance(each, Patch))
+
+    @property
+    def delete(self) -> tuple[Delete, ...]:
+        """The objects to delete."""
+        return tuple(each for each in self.writes if isinstance(each, Delete))
+
+
+def job_deadline(job: str, seconds: int) -> Patch:
+    """Return the write that moves the deadline of a Job."""
+    return Patch("Job", job, {"spec": {"activeDeadlineSeconds": seconds}})
+
+
+def pod_deadline(pod: str, seconds: int) -> Patch:
+    """Return the write by which the kubelet ends a pod and keeps its logs."""
+    return Patch("Pod", pod, {"spec": {"activeDeadlineSeconds": seconds}}, is_optional=True)
+
+
+def first(moments: Iterable[datetime | None]) -> datetime | None:
+    """Return the earliest of the times that are not None."""
+    return min((moment for moment in moments if moment is not None), default=None)
