@@ -12,9 +12,9 @@ from pathlib import Path
 
 import yaml
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.console import new_console
 from podhatch.cli.lookup import find_run
-from podhatch.cli.show import watch_run
+from podhatch.cli.rendering.console import new_console
+from podhatch.cli.rendering.watch import watch_run
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
 from podhatch.errors import PodhatchError
 from rich.console import Console

@@ -65,7 +65,7 @@ def test_exit_codes_tell_failed_from_cancelled(podhatch: Podhatch, namespace: Na
 
     name = podhatch("run", "slow").out.strip()
     eventually(lambda: is_running(namespace, name, "slow"), 60, "the task to run")
-    assert podhatch("cancel", name).out == f"run {name} is cancelled\n"
+    assert podhatch("cancel", name).out == f"run {name} cancelled\n"
     assert podhatch("watch", name).code == 4
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
-from podhatch.cli.lint.rules import broken_rules
+from podhatch.cli.lint.schema import broken_rules
 from podhatch.cluster import kind_of
 from podhatch.cluster.bounded import bounded_object
 from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
-from podhatch.cli.errors import WrongUsage
+from podhatch.cli.errors import UsageError
 from podhatch.cli.values import json_object as option_value
 from podhatch.client.json_object import json_object
 from podhatch.core.expressions.evaluate import IN_PROCESS
@@ -278,7 +278,7 @@ def test_json_arrives_as_it_left_or_is_refused(
         arrived = through_the_api_server(send({"the field": value}))
         assert arrived == {"the field": _with_text_keys(value)}
         return
-    with pytest.raises((ValueError, InvalidRun, WrongUsage), match=r"the field|holds the key"):
+    with pytest.raises((ValueError, InvalidRun, UsageError), match=r"the field|holds the key"):
         send({"the field": value})
 
 
@@ -359,12 +359,12 @@ def test_a_secret_in_a_plain_value_arrives() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"a": {"b": 1, "b": 2}}'])
 def test_a_text_that_is_not_json_is_refused(text: str) -> None:
-    with pytest.raises(WrongUsage, match="this is not JSON"):
+    with pytest.raises(UsageError, match="invalid JSON"):
         option_value("--input", text)
 
 
 def test_a_number_in_an_option_is_refused_with_its_path() -> None:
-    with pytest.raises(WrongUsage, match=r"--input: a\.b: expected a finite number, got inf"):
+    with pytest.raises(UsageError, match=r"--input: a\.b: expected a finite number, got inf"):
         option_value("--input", '{"a": {"b": 1e400}}')
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from podhatch.cli import exits
+from podhatch.cli.errors import ExitCode
 from podhatch.cluster import Cluster, ClusterUnreachable
 
 from tests.isolation import Network, NetworkUsed
@@ -73,7 +73,7 @@ def test_a_child_process_has_no_kubeconfig():
     done = subprocess.run(
         [sys.executable, "-m", "podhatch.cli", "list"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == exits.UNREACHABLE
+    assert done.returncode == ExitCode.UNREACHABLE
     assert "no-kubeconfig" in done.stderr
 
 

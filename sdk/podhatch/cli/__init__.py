@@ -1,1 +1,1 @@
-"""The command `podhatch`: shows runs. Everything it does works through plain kubectl too."""
+"""The command `podhatch`. Everything it does works through plain kubectl too."""

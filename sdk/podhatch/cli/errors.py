@@ -1,45 +1,62 @@
-"""Why a command cannot do what it was asked: sentences for the user, and an exit code."""
+"""The errors of commands: a message for the user and an exit code for scripts."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import IntEnum
 
-from podhatch.cli import exits
 from podhatch.cluster import ApiError, ClusterUnreachable
 from podhatch.errors import PodhatchError
 
 
-class Refused(PodhatchError):  # noqa: N818 - it names a state
-    """The command cannot be carried out; the text says why and what to do."""
+class ExitCode(IntEnum):
+    """The exit codes of `podhatch`. Scripts rely on them, so each has one meaning."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    """The run that the command waited for failed, or `lint` found a problem."""
+    USAGE = 2
+    """The command line is wrong."""
+    UNREACHABLE = 3
+    """The cluster did not answer, or no cluster is configured."""
+    CANCELLED = 4
+    """The run that the command waited for was cancelled."""
+    ERROR = 5
+    """The object does not exist, or the cluster or the workflow's code returned an error."""
+    BUG = 70
+    """podhatch itself failed."""
+    INTERRUPTED = 130
+    """Control-C. A run that was watched continues."""
+    CLOSED = 141
+    """The reader closed the output, as after `| head`."""
 
 
-class NoSuchRun(Refused):
-    """The run is not there."""
+class CommandError(PodhatchError):
+    """The command failed; the message says why and what to do."""
 
 
-class WrongUsage(PodhatchError):  # noqa: N818
-    """The command line does not hold together."""
+class UsageError(PodhatchError):
+    """The command line is wrong."""
 
 
-def exit_code(error: Exception) -> int:
-    """Return the exit code that an error means."""
+def exit_code(error: Exception) -> ExitCode:
+    """Return the exit code for an error."""
     if isinstance(error, ClusterUnreachable):
-        return exits.UNREACHABLE
-    return exits.USAGE if isinstance(error, WrongUsage) else exits.REFUSED
+        return ExitCode.UNREACHABLE
+    return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.ERROR
 
 
-def explain(error: Exception) -> str:
-    """Return the sentences for an error."""
+def error_message(error: Exception) -> str:
+    """Return the message that the user sees for an error."""
     if not isinstance(error, ApiError):
         return str(error)
     if error.status == 404 and '"' not in error.message:
         return (
-            "the cluster does not know the objects of podhatch: install it there first, with "
-            "`podhatch install`"
+            "podhatch is not installed in this cluster: install it first, with `podhatch install`"
         )
-    return f"the API server refused: {error}"
+    return f"the API server refused the request: {error}"
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
-    """Return a question that names what is most like a name, to be added to a sentence."""
+    """Return a question with the most similar name, to append to a message."""
     nearest = get_close_matches(str(name), list(names), n=1, cutoff=0.6)
     return f"; did you mean {nearest[0]}?" if nearest else ""

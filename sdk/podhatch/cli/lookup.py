@@ -1,20 +1,76 @@
-"""Finds runs and the shape of their workflows in the cluster. Called by every command on a run."""
+"""Finds objects by the names that users give, and the shape of a run's workflow.
 
+A name stands alone or with its kind before it, as `-o name` and kubectl write it.
+"""
+
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
+from podhatch.api.names import object_name
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.cli.arrangement import Parents
-from podhatch.cli.errors import NoSuchRun, Refused, did_you_mean
-from podhatch.cli.names import given_name, is_object_name
-from podhatch.cli.newest import age_key, get_runs, newest_refs
-from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
+from podhatch.cli.errors import CommandError, UsageError, did_you_mean
+from podhatch.cli.rendering.graph import Parents
+from podhatch.cli.selection import age_key, get_runs, newest_refs
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    CRON_WORKFLOW,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    ApiError,
+    Cluster,
+    Kind,
+)
+
+SHORT_NAMES = {WORKFLOW: "wf", WORKFLOW_RUN: "wfr", CRON_WORKFLOW: "cwf"}
+"""The short names that kubectl accepts, for the kinds that commands take."""
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def given_name(kind: Kind, given: str) -> str:
+    """Return the name without the kind before it.
+
+    Raises:
+        UsageError: The name is empty.
+    """
+    before, slash, after = given.partition("/")
+    if slash and before.lower().removesuffix(f".{GROUP}") in _words(kind):
+        given = after
+    if not given:
+        raise UsageError(f"expected the name of a {kind.kind}, got an empty string")
+    return given
+
+
+def is_object_name(name: str) -> bool:
+    """Return whether an object can have this name; any other could change the request's path."""
+    return _OBJECT_NAME.fullmatch(name) is not None
+
+
+def check_namespace(name: str | None) -> None:
+    """Check that a namespace can have this name.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if name is not None and not _NAMESPACE.fullmatch(name):
+        raise UsageError(
+            f"--namespace: expected lower-case letters, digits and hyphens, got {name!r}"
+        )
+
+
+def _words(kind: Kind) -> set[str]:
+    """Return the words that may stand before a name: the kind's singular, plural and short name."""
+    return {kind.kind.lower(), kind.plural, SHORT_NAMES.get(kind, kind.plural)}
+
 
 LATEST = "@latest"
 MAX_COMPARED = 1000
-"""A name that is not there is compared with so many, the newest."""
+"""How many names of runs, the newest, are compared with a name that does not exist."""
 
 
 async def find_run(
@@ -22,12 +78,15 @@ async def find_run(
 ) -> JsonObject:
     """Return the run of this name, or the newest one for @latest.
 
-    With `certain` it must be clear which one is the newest.
+    Args:
+        cluster: Where to look.
+        namespace: The run's namespace.
+        given: The name, or @latest.
+        certain: Fail when several runs may be the newest.
 
     Raises:
-        NoSuchRun: There is none; the text names the nearest.
-        Refused: It is not clear which one is meant.
-        WrongUsage: The name is empty.
+        CommandError: There is no such run, or several runs may be the newest.
+        UsageError: The name is empty.
     """
     if given == LATEST:
         return await _latest(cluster, namespace, certain=certain)
@@ -40,11 +99,41 @@ async def find_run(
                 raise
     refs = await newest_refs(cluster, namespace)
     question = did_you_mean(name, (ref.name for ref in refs[:MAX_COMPARED]))
-    raise NoSuchRun(f"there is no WorkflowRun {name} in namespace {namespace}{question}")
+    raise CommandError(f"there is no WorkflowRun {name} in namespace {namespace}{question}")
+
+
+async def find_object(cluster: Cluster, kind: Kind, namespace: str, given: str) -> JsonObject:
+    """Return the object of this name, or the only one whose `spec.name` this is.
+
+    Raises:
+        CommandError: There is no such object, or there are several.
+        UsageError: The name is empty.
+    """
+    name = given_name(kind, given)
+    stored_as = object_name(name) if kind == WORKFLOW else name
+    if is_object_name(stored_as):
+        try:
+            return await cluster.get(kind, namespace, stored_as)
+        except ApiError as error:
+            if error.status != 404 or '"' not in error.message:
+                raise
+    items, _ = await cluster.list(kind, namespace)
+    named = [item for item in items if item["spec"].get("name") == name]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        names = ", ".join(str(item["metadata"]["name"]) for item in named)
+        raise CommandError(
+            f"several {kind.plural} in namespace {namespace} have the name {name}: {names}"
+        )
+    names = [str(item["metadata"]["name"]) for item in items]
+    names += [str(item["spec"]["name"]) for item in items if "name" in item["spec"]]
+    question = did_you_mean(name, names)
+    raise CommandError(f"there is no {kind.kind} {name} in namespace {namespace}{question}")
 
 
 async def find_children(cluster: Cluster, run: WorkflowRun) -> list[WorkflowRun]:
-    """Return the runs that the run's tasks asked for, by task and in the order of their making."""
+    """Return the run's child runs, by task and in the order of their creation."""
     selector = f"spec.parent.run={run.metadata.name}"
     found, _ = await cluster.list(WORKFLOW_RUN, run.metadata.namespace, field_selector=selector)
     children = [WorkflowRun.model_validate(item) for item in found]
@@ -52,10 +141,10 @@ async def find_children(cluster: Cluster, run: WorkflowRun) -> list[WorkflowRun]
 
 
 async def find_parents(cluster: Cluster, run: WorkflowRun) -> Parents:
-    """Return the parents of each task, as the workflow was pinned for the run.
+    """Return the parents of each task, from the revision of the workflow that the run uses.
 
-    Without the pinned workflow, or the right to read it, as the workflow is now; without either,
-    nothing.
+    Without that revision, or permission to read it, use the current workflow; without either,
+    return nothing.
     """
     namespace = run.metadata.namespace
     if run.status and run.status.revision:
@@ -69,7 +158,7 @@ async def find_parents(cluster: Cluster, run: WorkflowRun) -> Parents:
 
 
 def parents_of(workflow: WorkflowSpec) -> Parents:
-    """Return the parents; a failure or success task stands below the tasks that come last."""
+    """Return the parents; the parents of a failure or success task are the tasks that end last."""
     parents = {task.name: task.parents for task in workflow.tasks}
     inner = {parent for above in parents.values() for parent in above}
     last = [name for name in parents if name not in inner]
@@ -78,14 +167,14 @@ def parents_of(workflow: WorkflowSpec) -> Parents:
 
 
 async def _latest(cluster: Cluster, namespace: str, *, certain: bool) -> JsonObject:
-    """Return the run created last; one that waits for its time is passed over."""
+    """Return the run created last, without schedules that have not started."""
     refs = await newest_refs(cluster, namespace)
     for _, tied in groupby(refs, key=lambda ref: ref.created):
         runs = await get_runs(cluster, list(tied))
         if due := [run for run in runs if not _waits(run)]:
             return _newest(due, certain=certain)
-    begun = ", or all wait for their time" if refs else ""
-    raise NoSuchRun(f"there is no WorkflowRun in namespace {namespace}{begun}: start one first")
+    which = " that has started" if refs else ""
+    raise CommandError(f"there is no WorkflowRun{which} in namespace {namespace}: start one first")
 
 
 def _newest(runs: Sequence[JsonObject], *, certain: bool) -> JsonObject:
@@ -94,7 +183,7 @@ def _newest(runs: Sequence[JsonObject], *, certain: bool) -> JsonObject:
     newest = [run for run, age in zip(runs, ages, strict=True) if age == max(ages)]
     if certain and len(newest) > 1:
         names = ", ".join(sorted(str(run["metadata"]["name"]) for run in newest))
-        raise Refused(f"{LATEST}: these were created in the same second, so name one: {names}")
+        raise CommandError(f"{LATEST}: several runs are equally new, name one: {names}")
     return newest[0]
 
 

@@ -1,15 +1,82 @@
-"""The options and arguments that several commands share, as typer reads them."""
+"""Options that commands share, the global options, and the completion of names by the shell.
 
+Global options stand before the command's name or after it, as with kubectl; the one after it wins.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
-from podhatch.cli.completion import complete_run, complete_workflow
+from podhatch.cli.lookup import LATEST
+from podhatch.client import background_loop
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
+from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_RUN, Kind
+
+COMPLETION_SECONDS = 2.0
+"""After this time the shell completes nothing, instead of seeming to hang."""
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """The cluster and the namespace to use, and whether to print colours."""
+
+    target: Target
+    no_color: bool = False
+
+    def defaulting_to(self, outer: "GlobalOptions") -> "GlobalOptions":
+        """Return these options, with those of `outer` where they are unset."""
+        return GlobalOptions(
+            Target(
+                self.target.namespace or outer.target.namespace,
+                self.target.kubeconfig or outer.target.kubeconfig,
+                self.target.context or outer.target.context,
+            ),
+            self.no_color or outer.no_color,
+        )
+
+
+def global_options(ctx: typer.Context, values: Mapping[str, Any]) -> GlobalOptions:
+    """Return the options of the command, then those before its name."""
+    own = GlobalOptions(
+        Target(values.get("namespace"), values.get("kubeconfig"), values.get("context")),
+        bool(values.get("no_color")),
+    )
+    outer = cast("object", ctx.find_root().obj)
+    return own.defaulting_to(outer) if isinstance(outer, GlobalOptions) else own
+
+
+def completion(kind: Kind, *extra: str) -> Callable[[typer.Context, str], list[str]]:
+    """Return a function that completes the names of a kind, the newest first."""
+
+    async def names(target: Target) -> list[str]:
+        session = await session_of(target)
+        rows = await session.cluster.rows(kind, session.namespace)
+        rows.sort(key=lambda row: str(row.get("Created", "")), reverse=True)
+        return [str(row["Name"]) for row in rows]
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        try:
+            target = global_options(ctx, ctx.params).target
+            found = background_loop.wait(asyncio.wait_for(names(target), COMPLETION_SECONDS))
+        except Exception:  # an error message would disturb the shell's prompt
+            found = []
+        return [name for name in (*extra, *found) if name.startswith(incomplete)]
+
+    return complete
+
+
+complete_run = completion(WORKFLOW_RUN, LATEST)
+complete_workflow = completion(WORKFLOW)
+complete_cron = completion(CRON_WORKFLOW)
 
 
 class Format(StrEnum):
-    """How an object is written out for programs."""
+    """How objects are printed for programs."""
 
     JSON = "json"
     YAML = "yaml"
@@ -18,11 +85,7 @@ class Format(StrEnum):
 
 Run = Annotated[
     str,
-    typer.Argument(
-        metavar="RUN",
-        help="Name of a run; @latest for the newest one.",
-        autocompletion=complete_run,
-    ),
+    typer.Argument(metavar="RUN", help="Name of a run, or @latest.", autocompletion=complete_run),
 ]
 Workflow = Annotated[
     str,
@@ -33,25 +96,25 @@ Workflow = Annotated[
 Namespace = Annotated[
     str | None,
     typer.Option(
-        "--namespace", "-n", help="Where to look; by default the namespace of the context."
+        "--namespace", "-n", help="Namespace to use; by default the namespace of the context."
     ),
 ]
 AllNamespaces = Annotated[
-    bool, typer.Option("--all-namespaces", "-A", help="Look in all namespaces.")
+    bool, typer.Option("--all-namespaces", "-A", help="List objects of all namespaces.")
 ]
 Kubeconfig = Annotated[
     str | None,
     typer.Option(help="Path of the kubeconfig; by default $KUBECONFIG or ~/.kube/config."),
 ]
 Context = Annotated[
-    str | None, typer.Option(help="Context in the kubeconfig; by default its current one.")
+    str | None, typer.Option(help="Context in the kubeconfig; by default its current context.")
 ]
 Output = Annotated[
     Format | None,
-    typer.Option("--output", "-o", help="Print whole objects, or names, for programs."),
+    typer.Option("--output", "-o", help="Print whole objects, or their names, for programs."),
 ]
 NoColor = Annotated[
-    bool, typer.Option("--no-color", help="Print without colours; NO_COLOR does the same.")
+    bool, typer.Option("--no-color", help="Do not print colours; NO_COLOR does the same.")
 ]
 Input = Annotated[
     str | None,
@@ -63,7 +126,7 @@ Parameters = Annotated[
         "--parameter",
         "-p",
         metavar="KEY=VALUE",
-        help="One field of the input, as JSON or text; repeatable.",
+        help="One field of the input, as JSON or a string; repeatable.",
     ),
 ]
 Metadata = Annotated[
@@ -72,15 +135,18 @@ Metadata = Annotated[
 ]
 Since = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Only those made since: 30m, 2h, 7d or an ISO time."),
+    typer.Option(metavar="TIME", help="Only objects created since: 30m, 1h30m, 7d or ISO 8601."),
 ]
 DEFAULT_LIMIT = 50
 Limit = Annotated[
     int | None,
     typer.Option(
-        min=1, help=f"At most so many, the newest; by default {DEFAULT_LIMIT}, and all with -o."
+        min=1,
+        help=f"Show at most this many, the newest; by default {DEFAULT_LIMIT}, and all with -o.",
     ),
 ]
 Priority = Annotated[
-    int | None, typer.Option(min=1, max=3, help="1 (low) to 3 (high); by default the workflow's.")
+    int | None,
+    typer.Option(min=1, max=3, help="1 (low) to 3 (high); by default the workflow's priority."),
 ]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Show the run until it ends.")]

@@ -1,59 +1,121 @@
-"""Which runs `podhatch list` shows: the API server selects what it can, we the rest."""
+"""Selects the newest runs and reads only those in full.
 
+The API server returns name and age of all runs as a table. Kubernetes dates objects to the second;
+runs of the same second are ordered by the operator's more exact times in their status.
+"""
+
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import get_args
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import Phase
-from podhatch.cli.newest import age_key, get_runs, newest_refs
-from podhatch.cluster import WORKFLOW_RUN, Cluster
+from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_NOT_YET = datetime.max.replace(tzinfo=UTC)
+_CONCURRENCY = 10
+"""How many runs are read at the same time."""
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """Name and age of a run."""
+
+    namespace: str
+    name: str
+    created: str
+    """RFC 3339 in UTC, to the second; strings of this form sort by time."""
+
+
+async def newest_refs(
+    cluster: Cluster, namespace: str | None, *, field_selector: str = ""
+) -> list[RunRef]:
+    """Return the runs of a namespace, or of all when None, newest first."""
+    rows = await cluster.rows(WORKFLOW_RUN, namespace, field_selector=field_selector)
+    refs = [RunRef(row["Namespace"], row["Name"], row["Created"]) for row in rows]
+    return sorted(refs, key=lambda ref: ref.created, reverse=True)
+
+
+async def get_runs(cluster: Cluster, refs: Sequence[RunRef]) -> list[JsonObject]:
+    """Return the whole runs, without those deleted in the meantime."""
+    free = asyncio.Semaphore(_CONCURRENCY)
+
+    async def get(ref: RunRef) -> JsonObject | None:
+        async with free:
+            try:
+                return await cluster.get(WORKFLOW_RUN, ref.namespace, ref.name)
+            except ApiError as error:
+                if error.status == 404:
+                    return None
+                raise
+
+    found = await asyncio.gather(*(get(ref) for ref in refs))
+    return [run for run in found if run is not None]
+
+
+def age_key(run: JsonObject) -> tuple[datetime, datetime]:
+    """Return a sort key, greater for the newer run: the time of creation, then of start.
+
+    A run that has not started is newer than one that has; one that ended without a start counts
+    from its end.
+    """
+    created = run["metadata"].get("creationTimestamp")
+    status: JsonObject = run.get("status") or {}
+    started = status.get("startedAt") or status.get("finishedAt")
+    return _time(created) or _LONG_AGO, _time(started) or _NOT_YET
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
 
 PHASES: tuple[Phase, ...] = get_args(Phase)
 MAX_TIED = 200
-"""So many runs of one second are read to find out which of them began last."""
+"""How many runs of the same second are read to find which of them started last."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the user wants to see."""
+    """The criteria of `podhatch list`."""
 
     workflow: str | None = None
     """Name of a Workflow object."""
     phases: Sequence[Phase] = ()
-    """One of these; any when empty."""
+    """Any phase when empty."""
     since: datetime | None = None
     """Created at this time or later."""
     metadata: dict[str, str] = field(default_factory=dict[str, str])
-    """What the additional metadata holds, at least."""
+    """Entries that the run's additional metadata must hold."""
 
     @property
     def field_selector(self) -> str:
-        """What the API server selects by."""
+        """The criteria that the API server evaluates."""
         parts = [f"spec.workflow={self.workflow}"] if self.workflow else []
-        if self.phases:  # fields are selected by all of several requirements, never by one of them
+        if self.phases:  # a field selector joins requirements with AND only, so exclude the others
             others = [phase for phase in PHASES if phase not in self.phases]
-            none_yet = [] if "Pending" in self.phases else [""]
-            parts += [f"status.phase!={phase}" for phase in (*others, *none_yet)]
+            unset = [] if "Pending" in self.phases else [""]
+            parts += [f"status.phase!={phase}" for phase in (*others, *unset)]
         return ",".join(parts)
 
     def is_young(self, created: str) -> bool:
-        """Return whether a run of this age is wanted."""
+        """Return whether the run was created late enough."""
         return self.since is None or datetime.fromisoformat(created) >= self.since
 
     def holds(self, run: JsonObject) -> bool:
-        """Return whether the user wants to see this run, which the API server has selected."""
-        told: dict[str, str] = run["spec"].get("additionalMetadata") or {}
+        """Return whether a run that the API server selected meets the other criteria too."""
+        metadata: dict[str, str] = run["spec"].get("additionalMetadata") or {}
         return self.is_young(run["metadata"]["creationTimestamp"]) and (
-            self.metadata.items() <= told.items()
+            self.metadata.items() <= metadata.items()
         )
 
 
 @dataclass(frozen=True)
 class Found:
-    """The newest runs, the newest first, and how many older ones there are besides."""
+    """The newest runs, newest first, and the number of older runs."""
 
     runs: list[JsonObject]
     older: int

@@ -1,69 +1,151 @@
-"""Loads what a user wrote, from `module:name` or `file.py:name`, for run, deploy, render and lint.
+"""Loads workflows from the user's code, `module:name` or `file.py:name`, and publishes them.
 
-A run at the module's top level ends its loading there, as it does in a pod.
+A call at the module's top level that needs the cluster ends the loading there, as it does in a pod.
 """
 
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+import sysconfig
+import traceback
 from contextlib import redirect_stdout
 from importlib.machinery import ModuleSpec
+from itertools import accumulate
 from types import ModuleType
+from typing import Any, Literal, cast
 
-from podhatch.cli.console import complain
-from podhatch.cli.errors import Refused, did_you_mean
-from podhatch.cli.user_code import line_of
+import podhatch
+from podhatch.api.labels import CONTENT_HASH
+from podhatch.cli.errors import CommandError, did_you_mean
+from podhatch.cli.options import GlobalOptions
+from podhatch.cli.rendering.console import print_error
+from podhatch.client.manifest import Manifest
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
+from podhatch.client.workflows import published
+from podhatch.definitions.project import Project
+from podhatch.definitions.standalone import Standalone
+from podhatch.definitions.workflow import Workflow
+from podhatch.hatchet import Hatchet
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
+
+Change = Literal["created", "updated", "unchanged"]
+
+_NOT_USER_CODE = (*podhatch.__path__, sysconfig.get_path("stdlib"))
+
+
+def find_workflow(what: str, options: GlobalOptions) -> Workflow[Any]:
+    """Return the workflow that `module:name` names, or the workflow of a standalone task.
+
+    Raises:
+        CommandError: It names neither.
+    """
+    found = load(what)
+    if isinstance(found, Standalone):
+        found = cast("Standalone[Any, Any]", found).workflow
+    if not isinstance(found, Workflow):
+        raise CommandError(f"{what} is neither a workflow nor a task made by @hatchet.task()")
+    workflow = cast("Workflow[Any]", found)
+    _set_target(workflow.project, options)
+    return workflow
+
+
+def find_workflows(what: str, options: GlobalOptions) -> list[Workflow[Any]]:
+    """Return the workflows of the Hatchet that `module:name` names, or the workflow it names.
+
+    Raises:
+        CommandError: It names neither, or the Hatchet has no workflow.
+    """
+    found = load(what)
+    if not isinstance(found, Hatchet):
+        return [find_workflow(what, options)]
+    workflows = [each for each in found.definitions if each.all_tasks]
+    if not workflows:
+        raise CommandError(f"{what} defines no workflow with a task")
+    _set_target(workflows[0].project, options)
+    return workflows
+
+
+def _set_target(project: Project, options: GlobalOptions) -> None:
+    """Set cluster and namespace of the workflows; options win over the code."""
+    for workflow in project.workflows.values():
+        workflow.target = options.defaulting_to(GlobalOptions(workflow.target)).target
+
+
+def manifest(workflow: Workflow[Any]) -> Manifest:
+    """Return the objects that make up a workflow.
+
+    Raises:
+        CommandError: A field is invalid, or the code cannot be shipped.
+    """
+    try:
+        return workflow.manifest()
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+async def publish_with_others(workflow: Workflow[Any]) -> None:
+    """Publish the workflow and those of the same module, which its tasks may start as children."""
+    session = await session_of(workflow.target)
+    await published(session, workflow.project.publication([workflow]))
+
+
+async def change_of(session: Session, wanted: Manifest) -> Change:
+    """Return what publishing the workflow changes."""
+    stored = await session.stored(wanted)
+    if stored is None:
+        return "created"
+    annotations = stored["metadata"].get("annotations", {})
+    return "unchanged" if annotations.get(CONTENT_HASH) == wanted.content_hash else "updated"
+
+
+async def dry_run(session: Session, wanted: Manifest) -> None:
+    """Let the API server validate the workflow without storing it."""
+    await session.write_workflow(wanted, await session.stored(wanted), dry_run=True)
 
 
 def load(place: str) -> object:
     """Return the object that `module:name` or `file.py:name` names.
 
     Raises:
-        Refused: There is none, or importing the module failed.
+        CommandError: There is no such object, or the module raises an error.
     """
     path, _, name = place.rpartition(":")
     if not path or not name:
-        raise Refused(
-            f"{place!r}: write module:name or file.py:name, such as orders:hatchet, where the name "
-            "is what the module calls it"
+        raise CommandError(
+            f"expected module:name or file.py:name, such as orders:hatchet, got {place!r}"
         )
     module = load_module(path)
     found: object = module
     for part in name.split("."):
         if not hasattr(found, part):
             question = did_you_mean(part, vars(module))
-            raise Refused(f"{path} has nothing named {name}{question}")
+            raise CommandError(f"{path} has nothing named {name}{question}")
         found = getattr(found, part)
     return found
 
 
 def load_module(path: str) -> ModuleType:
-    """Import a module by its name from this folder, or a file as `python file.py` finds it.
+    """Import a module by its name from this folder, or a file as `python file.py` does.
 
     Raises:
-        Refused: There is none, or importing it failed.
+        CommandError: There is no such module, or it raises an error.
     """
     if path.endswith(".py"):
         return _import(path, _spec_of_file(path))
-    _search(os.getcwd())
-    *packages, _ = _prefixes(path.split("."))
+    _add_to_path(os.getcwd())
+    *packages, _ = accumulate(path.split("."), "{}.{}".format)
     for package in packages:
         _import(path, _spec_of_name(path, package))
     return _import(path, _spec_of_name(path, path))
 
 
-def _prefixes(parts: Sequence[str]) -> list[str]:
-    return [".".join(parts[: count + 1]) for count in range(len(parts))]
-
-
 def _spec_of_file(path: str) -> ModuleSpec:
     absolute = os.path.abspath(path)
     if not os.path.isfile(absolute):
-        raise Refused(f"there is no file {path}")
+        raise CommandError(f"there is no file {path}")
     folder, file = os.path.split(absolute)
-    _search(folder)
+    _add_to_path(folder)
     name = file.removesuffix(".py")
     taken = name in sys.stdlib_module_names or name in sys.modules
     spec = importlib.util.spec_from_file_location(f"podhatch_{name}" if taken else name, absolute)
@@ -74,40 +156,51 @@ def _spec_of_file(path: str) -> ModuleSpec:
 def _spec_of_name(path: str, name: str) -> ModuleSpec:
     try:
         spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, ValueError):  # what stands around it is no package
+    except (ModuleNotFoundError, ValueError):  # the parent is not a package
         spec = None
     if spec is None:
-        raise Refused(
-            f"there is no module {path} in {os.getcwd()} or on Python's path; a file is named with "
-            "its .py"
+        raise CommandError(
+            f"there is no module {path} in {os.getcwd()} or on Python's path; name a file with its "
+            ".py"
         )
     return spec
 
 
-def _search(folder: str) -> None:
+def _add_to_path(folder: str) -> None:
     if folder not in sys.path:
         sys.path.insert(0, folder)
 
 
 def _import(path: str, spec: ModuleSpec) -> ModuleType:
-    """Import a module, and keep what it has defined when it comes to a run."""
+    """Import a module; if its top level reaches a run, keep what it has defined until there."""
     if spec.name in sys.modules:
         return sys.modules[spec.name]
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
-        # The command's own output may be read by a program.
+        # A program may read the command's standard output.
         with while_loading(), redirect_stdout(sys.stderr):
             if spec.loader:  # a folder without __init__.py has none
                 spec.loader.exec_module(module)
     except RunReachedWhileLoading as error:
-        complain(
-            f"note: loading {path} ended at {line_of(error)}, which asks the cluster for "
-            "something: what follows is not loaded, so workflows belong above it"
+        print_error(
+            f"note: loading {path} ended at {line_of(error)}, which needs the cluster; workflows "
+            "defined below it are not loaded"
         )
     except (Exception, SystemExit) as error:
         sys.modules.pop(spec.name, None)
         where = f" ({line})" if (line := line_of(error)) else ""
         what = f"{type(error).__name__}: {error}"
-        raise Refused(f"importing {path} failed: {what}{where}") from error
+        raise CommandError(f"importing {path} failed: {what}{where}") from error
     return module
+
+
+def line_of(error: BaseException) -> str:
+    """Return file and line of the innermost call in the user's code; empty if there is none.
+
+    A file below the current folder is named relative to it.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if os.path.isabs(frame.filename) and not frame.filename.startswith(_NOT_USER_CODE):
+            return f"{frame.filename.removeprefix(os.getcwd() + os.sep)}:{frame.lineno}"
+    return ""

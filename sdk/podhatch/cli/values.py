@@ -1,18 +1,17 @@
-"""What a command's words mean: JSON, KEY=VALUE, times. Called by the commands before anything else.
-
-A word that means nothing is wrong usage, named with the option it was given to.
-"""
+"""Parses the values of options: JSON objects, KEY=VALUE pairs, inputs and times."""
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 from podhatch.api.model import JsonObject
-from podhatch.cli.errors import WrongUsage
-from podhatch.cli.field_types import field_types, types_of
+from podhatch.cli.errors import UsageError
+from podhatch.cli.lookup import find_object
+from podhatch.client.session import Session
+from podhatch.cluster import WORKFLOW
 from podhatch.values.parsing import check_stored, load_json
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -20,10 +19,10 @@ _PERIOD = re.compile(r"(\d+)([smhdw])")
 
 
 def json_object(option: str, text: str | None) -> JsonObject:
-    """Return the JSON object that a text is; of the file after an @, or of standard input for -.
+    """Return the JSON object in a text, in the file after @, or in standard input for -.
 
     Raises:
-        WrongUsage: It is none, or there is no such file.
+        UsageError: The text is not a JSON object, or the file cannot be read.
     """
     if text is None:
         return {}
@@ -31,24 +30,24 @@ def json_object(option: str, text: str | None) -> JsonObject:
     try:
         value = load_json(source)
     except ValueError as error:
-        raise WrongUsage(f"{option}: this is not JSON: {error}") from None
+        raise UsageError(f"{option}: invalid JSON: {error}") from None
     _check(option, value)
     if not isinstance(value, dict):
-        raise WrongUsage(f'{option}: a JSON object is needed, such as \'{{"name": "World"}}\'')
+        raise UsageError(f'{option}: expected a JSON object, such as \'{{"name": "World"}}\'')
     return cast("JsonObject", value)
 
 
 def pairs(option: str, words: Sequence[str] | None) -> dict[str, str]:
-    """Return what words of the form KEY=VALUE say.
+    """Return the pairs in words of the form KEY=VALUE.
 
     Raises:
-        WrongUsage: One is not of this form.
+        UsageError: A word does not have this form.
     """
     found: dict[str, str] = {}
     for word in words or ():
         key, equals, value = word.partition("=")
         if not key or not equals:
-            raise WrongUsage(f"{option} {word!r}: it is not of the form KEY=VALUE")
+            raise UsageError(f"{option}: expected KEY=VALUE, got {word!r}")
         found[key] = value
     return found
 
@@ -56,11 +55,11 @@ def pairs(option: str, words: Sequence[str] | None) -> dict[str, str]:
 def parameters(words: Sequence[str] | None, schema: JsonObject | None) -> JsonObject:
     """Return the fields of an input given as KEY=VALUE.
 
-    A value is JSON where it can be, and else a text; it is a text also where the workflow's schema
-    allows a text, and no value of that type.
+    A value that is valid JSON is parsed, unless the workflow's schema allows a string and does not
+    allow a value of that type; any other value is a string.
 
     Raises:
-        WrongUsage: One is not of this form.
+        UsageError: A word does not have this form.
     """
     found = {
         key: _json_or_text(value, field_types(schema or {}, key))
@@ -70,21 +69,37 @@ def parameters(words: Sequence[str] | None, schema: JsonObject | None) -> JsonOb
     return found
 
 
-def moment(option: str, text: str, now: datetime, *, past: bool) -> datetime:
-    """Return the moment that a text is: a period such as 30m before or after now, or ISO 8601.
+async def workflow_and_input(
+    session: Session, workflow: str, given: JsonObject, fields: Sequence[str] | None
+) -> tuple[str, JsonObject]:
+    """Return the name of the workflow's object, and the input of its run.
 
-    A time without a zone is in the reader's own.
+    The fields override those of the same name in the given input.
 
     Raises:
-        WrongUsage: It is neither, or too far away.
+        CommandError: There is no such workflow.
+        UsageError: A field does not have the form KEY=VALUE.
+    """
+    stored = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
+    values = given | parameters(fields, stored["spec"].get("inputSchema"))
+    return str(stored["metadata"]["name"]), values
+
+
+def point_in_time(option: str, text: str, now: datetime, *, past: bool) -> datetime:
+    """Return a time from a period before or after now, such as 30m, or from ISO 8601.
+
+    A time without a zone is in the local time zone.
+
+    Raises:
+        UsageError: The text is neither, or the time is out of range.
     """
     match = _PERIOD.fullmatch(text)
     try:
         found = datetime.fromisoformat(text) if match is None else now
     except ValueError:
-        raise WrongUsage(
-            f"{option} {text!r}: write a period such as 30m, 2h or 7d, or a time such as "
-            "2026-12-24T18:00"
+        raise UsageError(
+            f"{option}: expected a period such as 30m, 2h or 7d, or a time such as "
+            f"2026-12-24T18:00, got {text!r}"
         ) from None
     try:
         if match is None:
@@ -92,7 +107,7 @@ def moment(option: str, text: str, now: datetime, *, past: bool) -> datetime:
         period = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
         return now - period if past else now + period
     except (OverflowError, ValueError):
-        raise WrongUsage(f"{option} {text!r}: this is too far away to be a time") from None
+        raise UsageError(f"{option}: the time {text!r} is out of range") from None
 
 
 def _content(option: str, text: str) -> str:
@@ -103,14 +118,14 @@ def _content(option: str, text: str) -> str:
     try:
         return Path(text[1:]).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"{option}: the file {text[1:]} cannot be read: {error}") from None
+        raise UsageError(f"{option}: cannot read file {text[1:]}: {error}") from None
 
 
 def _check(option: str, value: object) -> None:
     try:
         check_stored(option, value)
     except ValueError as error:
-        raise WrongUsage(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 def _json_or_text(text: str, allowed: frozenset[str]) -> object:
@@ -121,3 +136,68 @@ def _json_or_text(text: str, allowed: frozenset[str]) -> object:
     except ValueError:
         return text
     return text if "string" in allowed and not types_of(value) & allowed else value
+
+
+ANY = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
+
+
+def field_types(schema: JsonObject, field: str) -> frozenset[str]:
+    """Return the JSON types that a schema allows for a field; all types if it names none."""
+    whole = _at(schema, schema["$ref"]) if "$ref" in schema else schema
+    properties: JsonObject = (whole or {}).get("properties", {})
+    return _types(properties.get(field), schema, frozenset())
+
+
+def types_of(value: object) -> frozenset[str]:
+    """Return the JSON types of a value."""
+    match value:
+        case None:
+            return frozenset({"null"})
+        case bool():
+            return frozenset({"boolean"})
+        case int():
+            return frozenset({"integer", "number"})
+        case float():
+            return frozenset({"integer", "number"} if value.is_integer() else {"number"})
+        case str():
+            return frozenset({"string"})
+        case list():
+            return frozenset({"array"})
+        case _:
+            return frozenset({"object"})
+
+
+def _types(part: object, root: JsonObject, seen: frozenset[str]) -> frozenset[str]:
+    """Return the types that all keywords in a part of the schema allow together."""
+    if not isinstance(part, dict):
+        return ANY
+    found, rules = ANY, cast("JsonObject", part)
+    if "type" in rules:
+        names: str | list[str] = rules["type"]
+        found &= frozenset([names] if isinstance(names, str) else names)
+    if "const" in rules:
+        found &= types_of(rules["const"])
+    if "enum" in rules:
+        found &= _union(types_of(value) for value in rules["enum"])
+    for choice in ("anyOf", "oneOf"):
+        if choice in rules:
+            found &= _union(_types(each, root, seen) for each in rules[choice])
+    for each in rules.get("allOf", []):
+        found &= _types(each, root, seen)
+    reference = str(rules.get("$ref", ""))
+    if reference.startswith("#/") and reference not in seen:
+        found &= _types(_at(root, reference), root, seen | {reference})
+    return found
+
+
+def _union(each: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*each)
+
+
+def _at(root: JsonObject, reference: str) -> JsonObject | None:
+    """Return the part of the schema that a reference such as #/$defs/Colour names."""
+    found: JsonObject | None = root
+    for word in reference.removeprefix("#/").split("/"):
+        key = word.replace("~1", "/").replace("~0", "~")
+        found = found.get(key) if isinstance(found, dict) else None
+    return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.cli import exits
+from podhatch.cli.errors import ExitCode
 
 from tests.unit.cli.test_commands import invoke, kubeconfig_for
 from tests.unit.cluster.api_server import Answer, serving, status
@@ -38,9 +38,9 @@ async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp
     ended = a_run("ended", status={"phase": "Succeeded"})
     answers = (missing("nope"), list_of(), ended)
     assert await told(tmp_path, ["cancel", "nope", "wfr/ended"], *answers) == (
-        exits.REFUSED,
+        ExitCode.ERROR,
         [
-            "run ended has ended already: Succeeded",
+            "run ended has already ended: Succeeded",
             "error: there is no WorkflowRun nope in namespace n",
         ],
     )
@@ -49,7 +49,7 @@ async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp
 @pytest.mark.parametrize("command", [["list"], ["cron", "list"]])
 async def test_a_namespace_that_is_not_there_is_no_empty_one(tmp_path: Path, command: list[str]):
     code, lines = await told(tmp_path, command, list_of(), missing("n"))
-    assert (code, lines) == (exits.REFUSED, ["error: there is no namespace n"])
+    assert (code, lines) == (ExitCode.ERROR, ["error: there is no namespace n"])
 
 
 @pytest.mark.parametrize("command", [["list"], ["cron", "list"]])
@@ -58,19 +58,19 @@ async def test_a_namespace_that_is_empty_or_not_ours_to_see_holds_nothing(
     tmp_path: Path, command: list[str], answer: Answer
 ):
     code, [line] = await told(tmp_path, command, list_of(), answer)
-    assert (code, line.split()[0], line[-14:]) == (exits.SUCCEEDED, "no", "in namespace n")
+    assert (code, line.split()[0], line[-14:]) == (ExitCode.SUCCEEDED, "no", "in namespace n")
 
 
 async def test_workflows_are_listed_with_the_names_that_were_written(tmp_path: Path):
     code, [_, row] = await told(tmp_path, ["workflows", "list"], list_of(WRITTEN))
-    assert code == exits.SUCCEEDED
+    assert code == ExitCode.SUCCEEDED
     assert row.split("  ")[:2] == ["word-report-67g68j74", "Word report"]
 
 
 async def test_a_page_from_a_proxy_is_no_answer(tmp_path: Path):
     page = Answer(page="<html>please log in</html>")
     code, [line] = await told(tmp_path, ["list"], page)
-    assert code == exits.UNREACHABLE
+    assert code == ExitCode.UNREACHABLE
     assert " does not answer as an API server does: is there a proxy, " in line
 
 
@@ -86,7 +86,7 @@ async def test_a_workflow_is_missed_by_the_name_that_was_written(
 ):
     answers = (missing("word-reprt-t78fjbdw"), list_of(WRITTEN))
     assert await told(tmp_path, [*command, "Word reprt"], *answers) == (
-        exits.REFUSED,
+        ExitCode.ERROR,
         [
             "error: there is no Workflow Word reprt in namespace n; did you mean Word report?",
         ],

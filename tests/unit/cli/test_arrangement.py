@@ -1,7 +1,7 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
-from podhatch.cli.arrangement import arrange
+from podhatch.cli.rendering.graph import arrange
 
 
 def picture(graph: Mapping[str, Sequence[str]]) -> list[str]:

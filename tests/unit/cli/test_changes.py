@@ -1,4 +1,4 @@
-from podhatch.cli.changes import changes
+from podhatch.cli.rendering.watch import changes
 
 from tests.unit.cli.runs import at, run_of, succeeded, task
 

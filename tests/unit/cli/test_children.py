@@ -2,9 +2,9 @@ from typing import cast
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.children import child_runs
-from podhatch.cli.look import UNICODE
 from podhatch.cli.lookup import find_children
+from podhatch.cli.rendering.format import UNICODE
+from podhatch.cli.rendering.tree import child_runs
 from podhatch.cluster import Cluster
 
 from tests.unit.cli.runs import at, run_of, text_of

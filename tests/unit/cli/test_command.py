@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from podhatch.cli import exits
-from podhatch.cli.command import run_to_exit
+from podhatch.cli.app import run_to_exit
+from podhatch.cli.errors import ExitCode
 
 FLOWS = """
 from podhatch import Context, EmptyModel, Hatchet
@@ -39,16 +39,16 @@ def test_what_nobody_has_foreseen_is_a_sentence_and_no_failed_run(
     def stumble() -> int:
         return {"a": 1}["b"]
 
-    assert run_to_exit(stumble) == exits.BROKEN
+    assert run_to_exit(stumble) == ExitCode.BUG
     told = capsys.readouterr().err
-    assert told.startswith("error: this is a fault in podhatch: KeyError: 'b' (test_command.py:")
+    assert told.startswith("error: this is a bug in podhatch: KeyError: 'b' (test_command.py:")
     assert len(told.splitlines()) == 1
 
 
 def test_an_output_that_is_full_is_a_sentence(tmp_path: Path):
     done = podhatch("version --client > /dev/full", tmp_path)
     assert (done.returncode, done.stderr) == (
-        exits.REFUSED,
+        ExitCode.ERROR,
         "error: [Errno 28] No space left on device\n",
     )
 
@@ -59,7 +59,7 @@ def test_an_output_that_does_not_hold_all_signs_has_their_numbers(
 ):
     (tmp_path / "flows.py").write_text(FLOWS)
     done = podhatch("render flows.py:hatchet", tmp_path, PYTHONIOENCODING=encoding)
-    assert (done.returncode, done.stderr) == (exits.SUCCEEDED, "")
+    assert (done.returncode, done.stderr) == (ExitCode.SUCCEEDED, "")
     assert f"description: {shown}\n" in done.stdout
 
 
@@ -68,7 +68,7 @@ def test_a_line_that_does_not_fit_the_output_is_shown_all_the_same(tmp_path: Pat
         "{apiVersion: podhatch.dev/v1alpha1, kind: Workflow, spec: {caf\u00e9: 1, tasks: []}}\n"
     )
     done = podhatch("lint flows.yaml", tmp_path, PYTHONIOENCODING="ascii")
-    assert done.returncode == exits.FAILED
+    assert done.returncode == ExitCode.FAILED
     assert "caf\\xe9" in done.stdout
 
 
@@ -77,5 +77,5 @@ def test_a_wrong_command_line_is_told_in_colour_unless_that_is_not_wanted(
     tmp_path: Path, option: str, coloured: bool
 ):
     done = podhatch(f"{option} nope", tmp_path, FORCE_COLOR="1", TERM="xterm")
-    assert done.returncode == exits.USAGE
+    assert done.returncode == ExitCode.USAGE
     assert bool(re.search("\x1b\\[[0-9;]*3[0-7]m", done.stderr)) == coloured

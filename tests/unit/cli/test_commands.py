@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from podhatch.cli import __main__, exits
+from podhatch.cli import __main__
 from podhatch.cli.commands import app
+from podhatch.cli.errors import ExitCode
 from typer.testing import CliRunner
 
 COMMANDS = (
@@ -66,14 +67,14 @@ def invoke(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_cluster_that_does_not_answer_is_named(command: list[str], kubeconfig: Path):
     code, output = invoke(*command, "--kubeconfig", str(kubeconfig))
-    assert code == exits.UNREACHABLE
+    assert code == ExitCode.UNREACHABLE
     assert output.startswith("error: the API server http://127.0.0.1:")
     assert len(output.splitlines()) == 1
 
 
 def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path):
     code, output = invoke("list", "--kubeconfig", str(tmp_path / "none"))
-    assert code == exits.UNREACHABLE
+    assert code == ExitCode.UNREACHABLE
     assert str(tmp_path / "none") in output
 
 
@@ -91,37 +92,37 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path):
 )
 def test_wrong_usage_has_its_own_exit_code(arguments: list[str]):
     code, output = invoke(*arguments)
-    assert code == exits.USAGE
+    assert code == ExitCode.USAGE
     assert "Usage: " in output
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run", "a", "-i", "{"], "--input: this is not JSON: "),
-        (["run", "a", "-i", "[1]"], "--input: a JSON object is needed"),
-        (["run", "a", "-i", "@none.json"], "--input: the file none.json cannot be read: "),
-        (["run", "a", "-m", "x"], "--metadata 'x': it is not of the form KEY=VALUE"),
-        (["cron", "create", "a", "@daily", "-i", "7"], "--input: a JSON object is needed"),
-        (["schedule", "create", "a", "2h", "-i", "7"], "--input: a JSON object is needed"),
-        (["events", "push", "a", "--payload", "7"], "--payload: a JSON object is needed"),
-        (["list", "-s", "runing"], "--status 'runing': it is one of Pending, Running,"),
-        (["list", "--since", "soon"], "--since 'soon': write a period such as 30m"),
-        (["schedule", "create", "a", "later"], "TIME 'later': write a period such as 30m"),
-        (["run", "a", "--watch", "-o", "json"], "--watch shows the run, so -o has no place"),
-        (["list", "-n", "a/b"], "--namespace 'a/b': no namespace has such a name"),
-        (["run", ""], "the name of a Workflow is missing"),
-        (["get", ""], "the name of a WorkflowRun is missing"),
-        (["cancel", ""], "the name of a WorkflowRun is missing"),
-        (["schedule", "delete", "wfr/"], "the name of a WorkflowRun is missing"),
-        (["cron", "delete", ""], "the name of a CronWorkflow is missing"),
-        (["list", "--workflow", ""], "the name of a Workflow is missing"),
+        (["run", "a", "-i", "{"], "--input: invalid JSON: "),
+        (["run", "a", "-i", "[1]"], "--input: expected a JSON object"),
+        (["run", "a", "-i", "@none.json"], "--input: cannot read file none.json: "),
+        (["run", "a", "-m", "x"], "--metadata: expected KEY=VALUE, got 'x'"),
+        (["cron", "create", "a", "@daily", "-i", "7"], "--input: expected a JSON object"),
+        (["schedule", "create", "a", "2h", "-i", "7"], "--input: expected a JSON object"),
+        (["events", "push", "a", "--payload", "7"], "--payload: expected a JSON object"),
+        (["list", "-s", "runing"], "--status: expected one of Pending, Running,"),
+        (["list", "--since", "soon"], "--since: expected a period such as 30m"),
+        (["schedule", "create", "a", "later"], "TIME: expected a period such as 30m"),
+        (["run", "a", "--watch", "-o", "json"], "--watch cannot be combined with -o"),
+        (["list", "-n", "a/b"], "--namespace: expected lower-case letters"),
+        (["run", ""], "expected the name of a Workflow, got"),
+        (["get", ""], "expected the name of a WorkflowRun, got"),
+        (["cancel", ""], "expected the name of a WorkflowRun, got"),
+        (["schedule", "delete", "wfr/"], "expected the name of a WorkflowRun, got"),
+        (["cron", "delete", ""], "expected the name of a CronWorkflow, got"),
+        (["list", "--workflow", ""], "expected the name of a Workflow, got"),
     ],
     ids=str,
 )
 def test_words_that_mean_nothing_are_named(arguments: list[str], sentence: str, kubeconfig: Path):
     code, output = invoke(*arguments, "--kubeconfig", str(kubeconfig))
-    assert (code, output[:7]) == (exits.USAGE, "error: ")
+    assert (code, output[:7]) == (ExitCode.USAGE, "error: ")
     assert sentence in output
     assert len(output.splitlines()) == 1
 
@@ -133,7 +134,7 @@ def test_a_typo_in_a_command_names_the_nearest():
 def test_options_may_stand_before_the_command(kubeconfig: Path):
     first = invoke("--kubeconfig", str(kubeconfig), "list")
     assert first == invoke("list", "--kubeconfig", str(kubeconfig))
-    assert first[0] == exits.UNREACHABLE
+    assert first[0] == ExitCode.UNREACHABLE
 
 
 def test_the_shell_completes_names_and_stays_silent_without_a_cluster(kubeconfig: Path):
@@ -149,14 +150,14 @@ def test_the_shell_completes_names_and_stays_silent_without_a_cluster(kubeconfig
 @pytest.mark.parametrize("arguments", [["version", "--client"], ["--version"]], ids=" ".join)
 def test_the_version_is_one_line(arguments: list[str]):
     code, output = invoke(*arguments)
-    assert code == exits.SUCCEEDED
+    assert code == ExitCode.SUCCEEDED
     assert output.startswith("podhatch 0.")
     assert len(output.splitlines()) == 1
 
 
 def test_podhatchs_own_version_is_shown_without_a_cluster(kubeconfig: Path):
     code, output = invoke("version", "--kubeconfig", str(kubeconfig))
-    assert code == exits.UNREACHABLE
+    assert code == ExitCode.UNREACHABLE
     own, error = output.splitlines()
     assert own.startswith("podhatch 0.")
     assert error.startswith("error: the API server http://127")
@@ -174,7 +175,7 @@ def test_installing_is_one_helm_command(
     arguments = ["install", "--set", "operator.replicas=1", "-n", "x", "--context", "c"]
     code, output = invoke(*arguments, "--dry-run")
     words = shlex.split(output)
-    assert code == exits.SUCCEEDED
+    assert code == ExitCode.SUCCEEDED
     assert words[:4] == ["helm", "upgrade", "--install", "podhatch"]
     assert (Path(words[4]) / "values.yaml").is_file()
     assert words[5:] == [
@@ -183,8 +184,8 @@ def test_installing_is_one_helm_command(
     ]
     monkeypatch.setenv("PATH", str(tmp_path))
     code, output = invoke(*arguments)
-    assert code == exits.REFUSED
-    assert "needs helm (https://helm.sh/docs/intro/install), which is not on the PATH; " in output
+    assert code == ExitCode.ERROR
+    assert "helm is not on the PATH: install it (https://helm.sh/docs/intro/install); " in output
     assert shlex.join(words) in output
 
 
@@ -198,7 +199,7 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(
     monkeypatch.setattr(__main__, "find_spec", find_spec)
     with pytest.raises(SystemExit) as exit_info:
         __main__.main()
-    assert exit_info.value.code == exits.USAGE
+    assert exit_info.value.code == ExitCode.USAGE
     assert capsys.readouterr().err == (
-        "the command podhatch needs typer and rich: pip install 'podhatch[cli]'\n"
+        "podhatch needs the packages typer and rich: pip install 'podhatch[cli]'\n"
     )

@@ -1,5 +1,5 @@
 from podhatch.api.stream import encode_chunk
-from podhatch.cli.log_lines import COLOURS, colour, shown
+from podhatch.cli.commands.logs import COLOURS, colour_of, coloured_line
 from podhatch.client.logs import RunLine
 
 from tests.unit.cli.runs import at
@@ -10,7 +10,7 @@ def line(text: str, attempt: int = 1) -> RunLine:
 
 
 def plain(text: str, attempt: int = 1, *, chunks: bool = False) -> str | None:
-    found = shown(line(text, attempt), chunks=chunks)
+    found = coloured_line(line(text, attempt), chunks=chunks)
     return found.plain if found is not None else None
 
 
@@ -30,5 +30,5 @@ def test_a_pod_cannot_steer_the_terminal():
 
 
 def test_a_task_keeps_its_colour_and_not_all_have_the_same():
-    assert colour("charge") == colour("charge")
-    assert len({colour(f"task-{number}") for number in range(50)}) == len(COLOURS)
+    assert colour_of("charge") == colour_of("charge")
+    assert len({colour_of(f"task-{number}") for number in range(50)}) == len(COLOURS)

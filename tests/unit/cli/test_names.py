@@ -1,6 +1,6 @@
 import pytest
-from podhatch.cli.errors import WrongUsage
-from podhatch.cli.names import check_namespace, given_name, is_object_name
+from podhatch.cli.errors import UsageError
+from podhatch.cli.lookup import check_namespace, given_name, is_object_name
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_RUN, Kind
 
 
@@ -25,7 +25,7 @@ def test_a_name_may_have_its_kind_before_it(kind: Kind, given: str, name: str):
 
 @pytest.mark.parametrize("given", ["", "wfr/"])
 def test_a_name_that_is_empty_is_wrong_usage(given: str):
-    with pytest.raises(WrongUsage, match="the name of a WorkflowRun is missing"):
+    with pytest.raises(UsageError, match="expected the name of a WorkflowRun, got an empty"):
         given_name(WORKFLOW_RUN, given)
 
 
@@ -38,5 +38,5 @@ def test_what_would_ask_for_something_else_is_no_name():
 def test_what_can_be_no_namespace_is_wrong_usage(name: str):
     check_namespace(None)
     check_namespace("team-a")
-    with pytest.raises(WrongUsage, match="no namespace has such a name"):
+    with pytest.raises(UsageError, match="expected lower-case letters, digits and hyphens, got"):
         check_namespace(name)

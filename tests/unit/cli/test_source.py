@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 from podhatch import Hatchet
-from podhatch.cli.definitions import find_workflow, find_workflows
-from podhatch.cli.errors import Refused
-from podhatch.cli.place import Place
-from podhatch.cli.source import load
+from podhatch.cli.errors import CommandError
+from podhatch.cli.options import GlobalOptions
+from podhatch.cli.source import find_workflow, find_workflows, load
 from podhatch.client.target import Target
 
 FLOWS = """
@@ -40,11 +39,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_module_is_found_in_this_folder_and_its_runs_do_not_happen(folder: Path):
     (folder / "flows_a.py").write_text(FLOWS.format(name="a"))
-    [workflow] = find_workflows("flows_a:hatchet", Place(Target()))
+    [workflow] = find_workflows("flows_a:hatchet", GlobalOptions(Target()))
     assert workflow.name == "a"
     assert workflow.target.namespace == "from-code"
     assert load("flows_a:inner.value") == 7
-    with pytest.raises(Refused, match="flows_a has nothing named never"):
+    with pytest.raises(CommandError, match="flows_a has nothing named never"):
         load("flows_a:never")
 
 
@@ -53,8 +52,8 @@ def test_where_loading_ends_is_told(folder: Path, capsys: pytest.CaptureFixture[
     (folder / "importing.py").write_text("two = 2\nfrom flows_f import f\nthree = 3\n")
     load("flows_f.py:f")
     assert capsys.readouterr().err == (
-        "note: loading flows_f.py ended at flows_f.py:14, which asks the cluster for something: "
-        "what follows is not loaded, so workflows belong above it\n"
+        "note: loading flows_f.py ended at flows_f.py:14, which needs the cluster; workflows "
+        "defined below it are not loaded\n"
     )
     del sys.modules["flows_f"]
     assert load("importing:two") == 2
@@ -72,7 +71,7 @@ def test_what_a_module_prints_is_kept_out_of_the_output(
 def test_a_file_is_found_by_its_path(folder: Path):
     (folder / "deep").mkdir()
     (folder / "deep" / "flows_b.py").write_text(FLOWS.format(name="b"))
-    found = find_workflow("deep/flows_b.py:b", Place(Target("elsewhere")))
+    found = find_workflow("deep/flows_b.py:b", GlobalOptions(Target("elsewhere")))
     assert found.target.namespace == "elsewhere"
     assert found.manifest().workflow["metadata"]["namespace"] == "elsewhere"
 
@@ -87,8 +86,11 @@ def test_a_package_is_found(folder: Path):
 @pytest.mark.parametrize(
     ("place", "sentence"),
     [
-        ("flows", "'flows': write module:name or file.py:name"),
-        ("flows_d:", "'flows_d:': write module:name"),
+        ("flows", "expected module:name or file.py:name, such as orders:hatchet, got 'flows'"),
+        (
+            "flows_d:",
+            "expected module:name or file.py:name, such as orders:hatchet, got 'flows_d:'",
+        ),
         ("nowhere:x", "there is no module nowhere in "),
         ("nowhere.inner:x", "there is no module nowhere.inner in "),
         ("none.py:x", "there is no file none.py"),
@@ -111,14 +113,14 @@ def test_what_is_not_there_is_a_sentence(folder: Path, place: str, sentence: str
     (folder / "deep.py").write_text("\nimport faulty")
     (folder / "wrong.py").write_text("a b")
     (folder / "ending.py").write_text("import sys; sys.exit(3)")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         load(place)
     assert str(refused.value).startswith(sentence)
 
 
 def test_what_defines_no_workflow_is_refused(folder: Path):
     (folder / "flows_e.py").write_text(FLOWS.format(name="e"))
-    with pytest.raises(Refused, match="flows_e:empty defines no workflow with a task"):
-        find_workflows("flows_e:empty", Place(Target()))
-    with pytest.raises(Refused, match="flows_e:inner is neither a workflow nor a task"):
-        find_workflows("flows_e:inner", Place(Target()))
+    with pytest.raises(CommandError, match="flows_e:empty defines no workflow with a task"):
+        find_workflows("flows_e:empty", GlobalOptions(Target()))
+    with pytest.raises(CommandError, match="flows_e:inner is neither a workflow nor a task"):
+        find_workflows("flows_e:inner", GlobalOptions(Target()))

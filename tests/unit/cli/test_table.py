@@ -1,4 +1,4 @@
-from podhatch.cli.table import RunTable
+from podhatch.cli.rendering.table import RunTable
 
 from tests.unit.cli.runs import at, run_of, text_of
 

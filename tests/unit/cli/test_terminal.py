@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.cli.log_lines import piped, shown
-from podhatch.cli.words import UNPRINTABLE
+from podhatch.cli.commands.logs import coloured_line, plain_line
+from podhatch.cli.rendering.format import UNPRINTABLE
 from podhatch.client.logs import RunLine
 
 from tests.unit.cli.runs import at
@@ -160,8 +160,8 @@ async def test_a_pipe_gets_what_was_written(tmp_path: Path):
 
 def test_a_log_keeps_its_colours_and_no_other_sequence():
     line = RunLine("t", 1, at(0), "\x1b[31mred\x1b[0m plain \x1b[2J\x1b]8;;http://x\x07link")
-    text = shown(line, chunks=False)
+    text = coloured_line(line, chunks=False)
     assert text is not None
     assert text.plain == r"t | red plain \x1b[2J\x1b]8;;http://x\x07link"
     assert "color(1)" in {str(span.style) for span in text.spans}
-    assert piped(line, chunks=False) == f"t | {line.text}"
+    assert plain_line(line, chunks=False) == f"t | {line.text}"

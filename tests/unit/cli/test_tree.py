@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.look import ASCII
-from podhatch.cli.tree import run_picture
+from podhatch.cli.rendering.format import ASCII
+from podhatch.cli.rendering.tree import run_tree
 
 from tests.unit.cli.runs import DIAMOND, at, run_of, succeeded, task, text_of
 
@@ -40,7 +40,7 @@ def test_a_running_diamond_is_drawn_with_its_branches():
         task("publish", "Pending", reason="WaitingForParents", message="waits for report"),
         message="task fraud: image nope:1 cannot be pulled",
     )
-    assert text_of(run_picture(run, DIAMOND, at(4.0))) == golden("running-diamond")
+    assert text_of(run_tree(run, DIAMOND, at(4.0))) == golden("running-diamond")
 
 
 def test_a_failed_run_ends_with_the_traceback_from_the_pod():
@@ -72,7 +72,7 @@ def test_a_failed_run_ends_with_the_traceback_from_the_pod():
         message="task charge: ValueError: no money",
         finishedAt=at(0.9),
     )
-    assert text_of(run_picture(run, {"ship": ["charge"]}, at(99))) == golden("failed")
+    assert text_of(run_tree(run, {"ship": ["charge"]}, at(99))) == golden("failed")
 
 
 def test_branches_and_long_outputs_are_drawn_in_ascii():
@@ -85,30 +85,30 @@ def test_branches_and_long_outputs_are_drawn_in_ascii():
         finishedAt=at(3),
     )
     parents = {"a2": ["a"], "end": ["a2", "b"]}
-    picture = text_of(run_picture(run, parents, at(50), ASCII))
+    picture = text_of(run_tree(run, parents, at(50), ASCII))
     assert picture.isascii()
     assert picture == golden("branches-ascii")
-    assert text_of(run_picture(run, parents, at(50)), width=60) == golden("branches-narrow")
+    assert text_of(run_tree(run, parents, at(50)), width=60) == golden("branches-narrow")
 
 
 def test_a_run_without_status_is_pending():
-    assert text_of(run_picture(run_of(None), {}, at(1))) == golden("pending")
+    assert text_of(run_tree(run_of(None), {}, at(1))) == golden("pending")
 
 
 def test_a_run_that_nobody_serves_says_so():
-    picture = text_of(run_picture(run_of(None), {}, at(11)))
-    assert "Message:    no operator has taken it up: does podhatch serve shop?" in picture
+    picture = text_of(run_tree(run_of(None), {}, at(11)))
+    assert "Message:    no operator has picked up this run: check that podhatch" in picture
 
 
 def test_many_parents_are_counted():
     names = [f"t{number}" for number in range(5)]
     run = run_of("Running", *(task(name, "Pending") for name in names), task("all", "Pending"))
-    assert "◷ all ← 5 tasks" in text_of(run_picture(run, {"all": names}, at(1)))
+    assert "◷ all ← 5 tasks" in text_of(run_tree(run, {"all": names}, at(1)))
 
 
 def test_text_in_brackets_is_no_markup():
     run = run_of("Succeeded", succeeded("a", 0, 1, '["[red]", "[/]"]'), finishedAt=at(1))
-    assert '["[red]", "[/]"]' in text_of(run_picture(run, {}, at(1)))
+    assert '["[red]", "[/]"]' in text_of(run_tree(run, {}, at(1)))
 
 
 def test_retries_lost_pods_and_skipped_tasks_are_shown():
@@ -138,8 +138,8 @@ def test_retries_lost_pods_and_skipped_tasks_are_shown():
         ),
         task("ship", "Pending", reason="WaitingForConditions", message="waits for event paid"),
     )
-    assert text_of(run_picture(run, {"ship": ["charge"]}, at(2))) == golden("retries")
-    assert "(again in" not in text_of(run_picture(run, {}, at(7)))
+    assert text_of(run_tree(run, {"ship": ["charge"]}, at(2))) == golden("retries")
+    assert "(again in" not in text_of(run_tree(run, {}, at(7)))
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_retries_lost_pods_and_skipped_tasks_are_shown():
 def test_what_started_a_run_is_told(spec: dict[str, object], origin: str):
     raw = {"metadata": {"name": "r"}, "spec": {"workflow": "w", **spec}}
     run = WorkflowRun.model_validate(raw)
-    assert f"Started by:  {origin}" in text_of(run_picture(run, {}, at(0)))
+    assert f"Started by:  {origin}" in text_of(run_tree(run, {}, at(0)))
 
 
 def test_the_metadata_of_a_run_is_shown():
     raw = {"spec": {"workflow": "w", "additionalMetadata": {"team": "a", "who": "b c"}}}
-    picture = text_of(run_picture(WorkflowRun.model_validate(raw), {}, at(0)))
+    picture = text_of(run_tree(WorkflowRun.model_validate(raw), {}, at(0)))
     assert "Metadata:  team=a who=b c" in picture

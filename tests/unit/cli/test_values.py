@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from podhatch.cli.errors import WrongUsage
-from podhatch.cli.values import json_object, moment, pairs, parameters
+from podhatch.cli.errors import UsageError
+from podhatch.cli.values import json_object, pairs, parameters, point_in_time
 from pydantic import BaseModel
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -97,7 +97,7 @@ def test_a_schema_may_be_a_reference_as_a_whole():
 
 @pytest.mark.parametrize("word", ["x", "=x"])
 def test_what_is_no_pair_is_named(word: str):
-    with pytest.raises(WrongUsage, match=r"-m '=?x': it is not of the form KEY=VALUE"):
+    with pytest.raises(UsageError, match=r"-m: expected KEY=VALUE, got '=?x'"):
         pairs("-m", [word])
 
 
@@ -112,7 +112,7 @@ def test_what_is_no_pair_is_named(word: str):
     ],
 )
 def test_a_moment_is_a_period_or_a_time(text: str, past: bool, meant: datetime):
-    assert moment("--since", text, NOW, past=past) == meant
+    assert point_in_time("--since", text, NOW, past=past) == meant
 
 
 @pytest.mark.parametrize(
@@ -127,5 +127,5 @@ def test_a_moment_is_a_period_or_a_time(text: str, past: bool, meant: datetime):
     ],
 )
 def test_a_moment_too_far_away_is_named(text: str, past: bool):
-    with pytest.raises(WrongUsage, match=r"^--since '.*': this is too far away to be a time$"):
-        moment("--since", text, NOW, past=past)
+    with pytest.raises(UsageError, match=r"^--since: the time '.*' is out of range$"):
+        point_in_time("--since", text, NOW, past=past)

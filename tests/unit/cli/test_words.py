@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from podhatch.cli.words import duration, printable, shortened
+from podhatch.cli.rendering.format import duration, printable, shortened
 
 EXACT = datetime(2026, 11, 23, 12, 0, 0, 1, UTC)
 

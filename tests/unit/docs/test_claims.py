@@ -1,5 +1,6 @@
 """What the pages say of commands, reasons, sizes and each other is so."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import get_args
@@ -102,7 +103,7 @@ def test_the_options_of_workflows_are_all_described():
 
 
 def test_every_member_of_the_context_is_described():
-    names = {*dir(Context), *Context.__dataclass_fields__}
+    names = set(dir(Context)) | set(inspect.signature(Context).parameters)
     names = {name for name in names if not name.startswith(("_", "aio_"))}
     pages = ("conditions", "from-hatchet", "injection", "tasks")
     texts = [(REPOSITORY / "docs" / "python" / f"{page}.md").read_text() for page in pages]

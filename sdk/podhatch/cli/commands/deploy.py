@@ -1,4 +1,4 @@
-"""`podhatch deploy`: publishes all workflows of a Hatchet, as a pipeline does after the build."""
+"""`podhatch deploy` publishes the workflows of a Hatchet; `podhatch render` prints them as YAML."""
 
 import os
 from collections.abc import Awaitable
@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import app
-from podhatch.cli.console import say
-from podhatch.cli.definitions import find_workflows
-from podhatch.cli.place import Place
-from podhatch.cli.publish import change_of, manifest, try_out
+from podhatch.cli.app import app, command
+from podhatch.cli.options import GlobalOptions
+from podhatch.cli.rendering.console import print_line, print_yaml
+from podhatch.cli.source import change_of, dry_run, find_workflows, manifest
 from podhatch.client.manifest import Manifest
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -21,47 +19,59 @@ What = Annotated[
     str,
     typer.Argument(
         metavar="MODULE:HATCHET",
-        help="Where the Hatchet is, such as orders.main:hatchet or flows.py:hatchet; or one "
-        "workflow.",
+        help="A Hatchet, such as orders.main:hatchet or flows.py:hatchet; or one workflow.",
     ),
 ]
 Image = Annotated[
     str | None,
     typer.Option(
-        help="Image that holds the code, for the workflows that name none; without it the code "
-        "is shipped from here.",
+        help="Image with the code, for workflows that set none; without an image, the local source "
+        "code is shipped.",
         envvar=IMAGE_VARIABLE,
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Have the cluster check all, and change nothing.")
+    bool, typer.Option("--dry-run", help="Let the cluster validate everything, change nothing.")
 ]
 
 
 @command(app)
 def deploy(
-    place: Place, what: What, image: Image = None, dry_run: DryRun = False
+    options: GlobalOptions, what: What, image: Image = None, dry_run: DryRun = False
 ) -> Awaitable[None]:
-    """Publish all workflows of a Hatchet, without running any."""
-    use_image(image)
-    workflows = find_workflows(what, place)
-    made = [(workflow.target, manifest(workflow)) for workflow in workflows]
-    return _deploy(made, dry_run=dry_run)
+    """Publish all workflows of a Hatchet, without starting a run."""
+    _use_image(image)
+    workflows = find_workflows(what, options)
+    return _deploy(
+        [(workflow.target, manifest(workflow)) for workflow in workflows], validate_only=dry_run
+    )
 
 
-async def _deploy(made: list[tuple[Target, Manifest]], *, dry_run: bool) -> None:
-    for target, wanted in made:
+async def _deploy(manifests: list[tuple[Target, Manifest]], *, validate_only: bool) -> None:
+    for target, wanted in manifests:
         session = await session_of(target)
         change = await change_of(session, wanted)
-        if dry_run:
-            await try_out(session, wanted)
+        if validate_only:
+            await dry_run(session, wanted)
         else:
             await session.publish(wanted)
-        tense = " (dry run)" if dry_run else ""
-        say(f"workflow {wanted.name} {change}{tense}")
+        suffix = " (dry run)" if validate_only else ""
+        print_line(f"workflow {wanted.name} {change}{suffix}")
 
 
-def use_image(image: str | None) -> None:
-    """Let workflows that name no image of their own have this one."""
+@command(app)
+def render(options: GlobalOptions, what: What, image: Image = None) -> None:
+    """Print all workflows of a Hatchet as YAML, for `kubectl apply --server-side -f -`.
+
+    Needs no cluster. Workflows of the same code share one ConfigMap with it.
+    """
+    _use_image(image)
+    manifests = [manifest(workflow) for workflow in find_workflows(what, options)]
+    sources = {each.source["metadata"]["name"]: each.source for each in manifests if each.source}
+    print_yaml([*sources.values(), *(each.workflow for each in manifests)])
+
+
+def _use_image(image: str | None) -> None:
+    """Set the default image of workflows."""
     if image:
         os.environ[IMAGE_VARIABLE] = image

@@ -1,4 +1,4 @@
-"""`podhatch events`: things that happened, which start runs and which runs wait for."""
+"""`podhatch events`: pushes and lists events."""
 
 import json
 from collections.abc import Awaitable
@@ -8,20 +8,26 @@ import typer
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import group
-from podhatch.cli.console import now, say
-from podhatch.cli.errors import WrongUsage
-from podhatch.cli.objects import Listing, limit_of, show_list
-from podhatch.cli.options import AllNamespaces, Limit, Metadata, Output, Priority, Since
-from podhatch.cli.place import Place
-from podhatch.cli.values import json_object, moment, pairs
-from podhatch.cli.words import duration, shortened
+from podhatch.cli.app import command, group
+from podhatch.cli.errors import UsageError
+from podhatch.cli.options import (
+    AllNamespaces,
+    GlobalOptions,
+    Limit,
+    Metadata,
+    Output,
+    Priority,
+    Since,
+)
+from podhatch.cli.rendering.console import now, print_line
+from podhatch.cli.rendering.format import duration, shortened
+from podhatch.cli.rendering.table import Listing, limit_of, show_list
+from podhatch.cli.values import json_object, pairs, point_in_time
 from podhatch.client.events import EventFilters, new_event
 from podhatch.client.events import push as push_event
 from podhatch.cluster import WORKFLOW_EVENT
 
-events = group("events", "Push events, which start runs and which runs wait for.")
+events = group("events", "Push and list events, which start runs and which runs wait for.")
 
 MAX_PAYLOAD_WIDTH = 60
 MAX_RUNS = 3
@@ -30,19 +36,19 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="Key of the event, such 
 Payload = Annotated[
     str | None, typer.Option(metavar="JSON", help="A JSON object, @FILE, or - for stdin.")
 ]
-Scope = Annotated[str | None, typer.Option(help="Scope, which filters and waits may name.")]
+Scope = Annotated[str | None, typer.Option(help="Scope, which filters and conditions can match.")]
 OfKey = Annotated[
     list[str] | None, typer.Option("--key", help="Only events of this key; repeatable.")
 ]
 
 
 def _runs(item: JsonObject) -> str:
-    """Return which runs the event started, and what kept others from starting."""
+    """Return the runs that the event started, and why others did not start."""
     status = item.get("status", {})
     names = [str(each["run"]) for each in status.get("triggeredRuns", [])]
     more = f" and {len(names) - MAX_RUNS} more" if len(names) > MAX_RUNS else ""
-    told = [", ".join(names[:MAX_RUNS]) + more, str(status.get("message", ""))]
-    return "; ".join(part for part in told if part)
+    parts = [", ".join(names[:MAX_RUNS]) + more, str(status.get("message", ""))]
+    return "; ".join(part for part in parts if part)
 
 
 EVENTS = Listing(
@@ -61,7 +67,7 @@ EVENTS = Listing(
 
 @command(events)
 def push(
-    place: Place,
+    options: GlobalOptions,
     key: Key,
     payload: Payload = None,
     scope: Scope = None,
@@ -73,29 +79,29 @@ def push(
     try:
         event = new_event(key, values, pairs("--metadata", metadata), priority, scope)
     except ValueError as error:
-        raise WrongUsage(str(error)) from None
+        raise UsageError(str(error)) from None
 
     async def start() -> None:
-        pushed = await push_event(place.target, event)
-        say(pushed.event_id)
+        pushed = await push_event(options.target, event)
+        print_line(pushed.event_id)
 
     return start()
 
 
 @command(events, "list")
 async def list_events(
-    place: Place,
+    options: GlobalOptions,
     key: OfKey = None,
     since: Since = None,
     limit: Limit = None,
     all_namespaces: AllNamespaces = False,
     output: Output = None,
 ) -> None:
-    """Show events and the runs they started, newest first."""
-    begin = moment("--since", since, now(), past=True) if since else None
+    """List events and the runs they started, newest first."""
+    begin = point_in_time("--since", since, now(), past=True) if since else None
     filters = EventFilters(keys=key or None, since=begin)
     await show_list(
-        place,
+        options,
         EVENTS,
         output,
         all_namespaces=all_namespaces,

@@ -1,4 +1,4 @@
-"""`podhatch install`: the one helm command that installs the operator, from the chart beside us."""
+"""`podhatch install` runs helm with the package's chart; `podhatch version` prints versions."""
 
 import asyncio
 import os
@@ -10,52 +10,63 @@ from typing import Annotated
 import typer
 
 import podhatch
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import app
-from podhatch.cli.errors import Refused
-from podhatch.cli.place import Place
+from podhatch.cli.app import app, command, own_version
+from podhatch.cli.errors import CommandError
+from podhatch.cli.options import GlobalOptions
+from podhatch.cli.rendering.console import print_line
+from podhatch.client.sessions import session_of
+from podhatch.cluster import Kind
 
 RELEASE = "podhatch"
 NAMESPACE = "podhatch-system"
+DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
+SELECTOR = "app.kubernetes.io/name=podhatch"
 
 OperatorNamespace = Annotated[
     str | None,
-    typer.Option("--namespace", "-n", help=f"Where the operator runs; by default {NAMESPACE}."),
+    typer.Option("--namespace", "-n", help=f"The operator's namespace; by default {NAMESPACE}."),
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A value of the chart.")
 ]
-Values = Annotated[list[str] | None, typer.Option("--values", "-f", help="A file of values.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the helm command, and do nothing.")]
+Values = Annotated[
+    list[str] | None, typer.Option("--values", "-f", help="A file with values of the chart.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the helm command without running it.")
+]
+ClientOnly = Annotated[
+    bool, typer.Option("--client", help="Print only the version of this command.")
+]
 
 
 @command(app, namespace=OperatorNamespace)
 async def install(
-    place: Place, set: Set = None, values: Values = None, dry_run: DryRun = False
+    options: GlobalOptions, set: Set = None, values: Values = None, dry_run: DryRun = False
 ) -> int | None:
-    """Install the operator with helm, or bring it to this version; by default to podhatch-system.
+    """Install or upgrade the operator with helm; by default in namespace podhatch-system.
 
-    The definitions of Workflow, WorkflowRun and so on come with it.
+    Includes the CustomResourceDefinitions: Workflow, WorkflowRun and so on.
     """
-    words = helm_command(place, set or [], values or [])
+    words = helm_command(options, set or [], values or [])
     if dry_run:
         print(shlex.join(words))
         return None
     if shutil.which(words[0]) is None:
-        raise Refused(
-            "installing needs helm (https://helm.sh/docs/intro/install), which is not on the PATH; "
-            f"with it, this command runs: {shlex.join(words)}"
+        raise CommandError(
+            "helm is not on the PATH: install it (https://helm.sh/docs/intro/install); this "
+            f"command then runs: {shlex.join(words)}"
         )
     process = await asyncio.create_subprocess_exec(*words)
     if await process.wait():
-        raise Refused("helm did not succeed; what it printed above says why")
+        raise CommandError("helm failed; see its output above")
     print("podhatch is installed; start with `podhatch run` or kubectl")
     return None
 
 
-def helm_command(place: Place, sets: list[str], files: list[str]) -> list[str]:
+def helm_command(options: GlobalOptions, sets: list[str], files: list[str]) -> list[str]:
     """Return the words of the command."""
-    target = place.target
+    target = options.target
     context = ["--kube-context", target.context] if target.context else []
     kubeconfig = ["--kubeconfig", target.kubeconfig] if target.kubeconfig else []
     return [
@@ -69,13 +80,33 @@ def helm_command(place: Place, sets: list[str], files: list[str]) -> list[str]:
 
 
 def find_chart() -> Path:
-    """Return the chart in the package, or in the clone it is used from.
+    """Return the chart in the package, or in the repository that the package runs from.
 
     Raises:
-        Refused: It is in neither.
+        CommandError: Neither has the chart.
     """
     package = Path(os.path.abspath(podhatch.__path__[0]))
     for place in (package / "chart", package.parents[1] / "charts" / "podhatch"):
         if (place / "Chart.yaml").is_file():
             return place
-    raise Refused("this installation of podhatch holds no chart: install the package again")
+    raise CommandError("this installation of podhatch has no chart: reinstall the package")
+
+
+@command(app)
+async def version(options: GlobalOptions, client: ClientOnly = False) -> None:
+    """Print the version of this command, and of the operator in the cluster."""
+    print_line(own_version())
+    if not client:
+        print_line(f"operator {await _operator(options)}")
+
+
+async def _operator(options: GlobalOptions) -> str:
+    session = await session_of(options.target)
+    found, _ = await session.cluster.list(DEPLOYMENT, None, label_selector=SELECTOR)
+    versions = [
+        f"{each['metadata']['labels'].get('app.kubernetes.io/version', 'of unknown version')} in "
+        f"namespace {each['metadata']['namespace']} (image "
+        f"{each['spec']['template']['spec']['containers'][0]['image']})"
+        for each in found
+    ]
+    return ", ".join(versions) or "not installed: see `podhatch install --help`"

@@ -10,15 +10,13 @@ import typer
 import yaml
 
 from podhatch.api.model import JsonObject
-from podhatch.cli import exits
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import app
-from podhatch.cli.console import complain, say
-from podhatch.cli.definitions import find_workflows
-from podhatch.cli.errors import Refused
+from podhatch.cli.app import app, command
+from podhatch.cli.errors import CommandError, ExitCode
 from podhatch.cli.lint.check import findings
 from podhatch.cli.lint.document import Document, documents
-from podhatch.cli.place import Place
+from podhatch.cli.options import GlobalOptions
+from podhatch.cli.rendering.console import print_error, print_line
+from podhatch.cli.source import find_workflows
 from podhatch.evaluation.client import is_installed
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -33,43 +31,43 @@ What = Annotated[
 
 @dataclass(frozen=True)
 class _Source:
-    """Where documents come from, or why there are none."""
+    """A file or a module, its documents, and the errors from reading it."""
 
     name: str
     documents: list[Document]
-    flaws: list[tuple[int | None, str]]
-    """Each with its line, where there is one."""
+    errors: list[tuple[int | None, str]]
+    """Each with its line, if it has one."""
 
     def place(self, line: int | None) -> str:
-        """Return what stands at the beginning of a complaint."""
+        """Return file and line, the beginning of each printed problem."""
         return self.name if line is None else f"{self.name}:{line}"
 
 
 @command(app)
-def lint(place: Place, what: What) -> int:
-    """Check YAML files and workflows in code. The exit code is 1 if something is wrong.
+def lint(options: GlobalOptions, what: What) -> int:
+    """Check YAML files and workflows in code. The exit code is 1 if there is a problem.
 
-    Asks no cluster: unknown and impossible fields, graphs, expressions of CEL and of cron.
+    Needs no cluster. Checks fields, types, graphs, CEL expressions and cron expressions.
     """
-    lines = [line for name in what for line in _complaints(_source(name, place))]
+    lines = [line for name in what for line in _problems(_source(name, options))]
     for line in lines:
-        say(line)
+        print_line(line)
     if not is_installed():
-        complain("note: expressions and graphs were not checked: pip install 'podhatch[local]'")
-    return exits.FAILED if lines else exits.SUCCEEDED
+        print_error("note: expressions and graphs are not checked: pip install 'podhatch[local]'")
+    return ExitCode.FAILED if lines else ExitCode.SUCCEEDED
 
 
-def _source(name: str, place: Place) -> _Source:
+def _source(name: str, options: GlobalOptions) -> _Source:
     if name == "-" or name.endswith(SUFFIXES):
         return _read(name)
     if Path(name).exists() and ":" not in name:
-        raise Refused(f"{name}: name a {', '.join(SUFFIXES)} file, or module:hatchet")
+        raise CommandError(f"expected a {', '.join(SUFFIXES)} file or module:hatchet, got {name!r}")
     source = _Source(name, [], [])
-    for workflow in find_workflows(name, place):
+    for workflow in find_workflows(name, options):
         try:
             source.documents.append(Document(workflow.manifest().workflow))
         except ValueError as error:
-            source.flaws.append((None, str(error)))
+            source.errors.append((None, str(error)))
     return source
 
 
@@ -79,18 +77,18 @@ def _read(name: str) -> _Source:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         source.documents.extend(documents(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{source.name} cannot be read: {error}") from None
+        raise CommandError(f"cannot read {source.name}: {error}") from None
     except yaml.MarkedYAMLError as error:
         why = ", ".join(part for part in (error.context, error.problem) if part)
-        source.flaws.append((error.problem_mark.line + 1 if error.problem_mark else None, why))
+        source.errors.append((error.problem_mark.line + 1 if error.problem_mark else None, why))
     except yaml.YAMLError as error:
-        source.flaws.append((None, " ".join(str(error).split())))
+        source.errors.append((None, " ".join(str(error).split())))
     return source
 
 
-def _complaints(source: _Source) -> Iterator[str]:
-    for line, flaw in source.flaws:
-        yield f"{source.place(line)}: {flaw}"
+def _problems(source: _Source) -> Iterator[str]:
+    for line, error in source.errors:
+        yield f"{source.place(line)}: {error}"
     for document in source.documents:
         value = document.value
         metadata = value.get("metadata")

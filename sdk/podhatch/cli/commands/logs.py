@@ -1,60 +1,78 @@
-"""`podhatch logs`: what the pods of a run have written."""
+"""`podhatch logs`: what the pods of a run have written, each task in its own colour.
 
+Colours that a pod wrote are kept, as kubectl and journalctl keep them; no other escape sequence
+reaches the terminal.
+"""
+
+import re
+import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
 import typer
+from rich.ansi import AnsiDecoder
+from rich.text import Text
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import app
-from podhatch.cli.console import complain, new_console
-from podhatch.cli.errors import Refused, did_you_mean
-from podhatch.cli.log_lines import piped, shown
+from podhatch.api.stream import decode_chunk
+from podhatch.cli.app import app, command
+from podhatch.cli.errors import CommandError, did_you_mean
 from podhatch.cli.lookup import find_run
-from podhatch.cli.options import Run
-from podhatch.cli.place import Place
+from podhatch.cli.options import GlobalOptions, Run
+from podhatch.cli.rendering.console import new_console, print_error
+from podhatch.cli.rendering.format import printable
 from podhatch.client.logs import RunLine
 from podhatch.client.logs import follow as follow_log
 from podhatch.client.logs import read as read_log
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 
+COLOURS = (
+    *("cyan", "green", "yellow", "magenta", "blue"),
+    *("bright_red", "bright_cyan", "bright_green"),
+)
+
+_COLOUR_SEQUENCE = re.compile("\x1b\\[[0-9;]{0,64}m")
+
 Follow = Annotated[
-    bool, typer.Option("--follow", "-f", help="Go on until the run ends, retries included.")
+    bool, typer.Option("--follow", "-f", help="Continue until the run ends, retries included.")
 ]
 Task = Annotated[str | None, typer.Option("--task", "-t", help="Only this task.")]
-Chunks = Annotated[bool, typer.Option("--chunks", help="Show also what tasks stream.")]
+Chunks = Annotated[bool, typer.Option("--chunks", help="Include the chunks that tasks stream.")]
 
 
 @command(app)
 async def logs(
-    place: Place, run: Run, follow: Follow = False, task: Task = None, chunks: Chunks = False
+    options: GlobalOptions,
+    run: Run,
+    follow: Follow = False,
+    task: Task = None,
+    chunks: Chunks = False,
 ) -> None:
-    """Show what the pods of a run have written, of all attempts that are left.
+    """Print the logs of a run's pods, of all attempts whose pods still exist.
 
-    Pods, and their logs with them, are deleted an hour after they ended, unless the chart's value
-    cleanUp.jobTTLSeconds says otherwise.
+    Pods, and their logs with them, are deleted an hour after they end, unless the chart's value
+    cleanUp.jobTTLSeconds sets another time.
     """
-    session = await session_of(place.target)
+    session = await session_of(options.target)
     raw = await find_run(session.cluster, session.namespace, run)
     _check_task(raw, task)
-    console = new_console(no_color=place.no_color)
+    console = new_console(no_color=options.no_color)
     count = 0
     async with aclosing(_lines(session, raw, task, follow=follow)) as lines:
         async for line in lines:
             count += 1
-            if not console.steers:
-                if (written := piped(line, chunks=chunks)) is not None:
+            if not console.prints_to_terminal:
+                if (written := plain_line(line, chunks=chunks)) is not None:
                     print(written, flush=True)
-            elif (text := shown(line, chunks=chunks)) is not None:
+            elif (text := coloured_line(line, chunks=chunks)) is not None:
                 console.print(text, soft_wrap=True)
     if not count:
-        complain(
-            "there is no log: no pod has written anything, or all are gone; those of cancelled "
-            "tasks go at once"
+        print_error(
+            "no logs: the pods have written nothing, or are deleted; pods of cancelled tasks are "
+            "deleted at once"
         )
 
 
@@ -75,4 +93,52 @@ def _check_task(raw: JsonObject, task: str | None) -> None:
     names = [each.name for each in status.tasks] if status else []
     if task is not None and names and task not in names:
         name = raw["metadata"]["name"]
-        raise Refused(f"run {name} has no task {task}{did_you_mean(task, names)}")
+        raise CommandError(f"run {name} has no task {task}{did_you_mean(task, names)}")
+
+
+def coloured_line(line: RunLine, *, chunks: bool) -> Text | None:
+    """Return the line with its task, and its attempt after the first; None to leave it out.
+
+    Args:
+        line: The line.
+        chunks: Include what the task streams.
+    """
+    text = _text(line, chunks=chunks)
+    if text is None:
+        return None
+    return Text.assemble((_label(line), colour_of(line.task)), (" | ", "dim"), _coloured(text))
+
+
+def plain_line(line: RunLine, *, chunks: bool) -> str | None:
+    """Return the same line for a file or a pipe, where the text stays unchanged."""
+    text = _text(line, chunks=chunks)
+    return None if text is None else f"{_label(line)} | {text}"
+
+
+def colour_of(task: str) -> str:
+    """Return the colour of a task, the same in every call."""
+    return COLOURS[zlib.crc32(task.encode()) % len(COLOURS)]
+
+
+def _coloured(text: str) -> Text:
+    """Return a pod's text in the colours that the pod set, with all other controls escaped."""
+    parts: list[str] = []
+    end = 0
+    for match in _COLOUR_SEQUENCE.finditer(text):
+        parts += printable(text[end : match.start()]), match[0]
+        end = match.end()
+    return AnsiDecoder().decode_line("".join((*parts, printable(text[end:]))))
+
+
+def _text(line: RunLine, *, chunks: bool) -> str | None:
+    """Return the line's text; None for a streamed chunk unless `chunks`."""
+    if (chunk := decode_chunk(line.text)) is None:
+        return line.text
+    if not chunks:
+        return None
+    data = chunk[1]
+    return data if isinstance(data, str) else f"({len(data)} bytes)"
+
+
+def _label(line: RunLine) -> str:
+    return f"{line.task}#{line.attempt}" if line.attempt > 1 else line.task

@@ -1,36 +1,34 @@
-"""`podhatch workflows`: what there is to run."""
+"""`podhatch workflows`: lists, shows and deletes workflows."""
 
 from rich.text import Text
 
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import Workflow as WorkflowObject
-from podhatch.cli.arrangement import arrange
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import group
-from podhatch.cli.console import look_for, new_console, now, print_raw, say
-from podhatch.cli.lookup import parents_of
-from podhatch.cli.objects import Listing, find_object, show_list
-from podhatch.cli.options import AllNamespaces, Output, Workflow
-from podhatch.cli.place import Place
-from podhatch.cli.words import duration, printable
+from podhatch.cli.app import command, group
+from podhatch.cli.lookup import find_object, parents_of
+from podhatch.cli.options import AllNamespaces, GlobalOptions, Output, Workflow
+from podhatch.cli.rendering.console import new_console, now, print_line, print_raw, symbols_for
+from podhatch.cli.rendering.format import duration, printable
+from podhatch.cli.rendering.graph import arrange
+from podhatch.cli.rendering.table import Listing, show_list
 from podhatch.client import objects
 from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW
 
-workflows = group("workflows", "Show and delete workflows.")
+workflows = group("workflows", "List, show and delete workflows.")
 
 
 def _parsed(item: JsonObject) -> WorkflowObject:
     return WorkflowObject.model_validate(item)
 
 
-def _written(found: WorkflowObject) -> str:
-    """Return the name as the author wrote it, where it is not that of the object."""
+def _given_name(found: WorkflowObject) -> str:
+    """Return the name in `spec.name`, if it differs from the object's name."""
     return found.true_name if found.true_name != found.metadata.name else ""
 
 
 def _starts(found: WorkflowObject) -> str:
-    """Return what starts runs by itself."""
+    """Return the events and crons that start runs."""
     return ", ".join((*found.spec.on_events, *found.spec.on_crons))
 
 
@@ -47,7 +45,7 @@ WORKFLOWS = Listing(
     "workflows",
     (
         ("NAME", lambda item: item["metadata"]["name"]),
-        ("WRITTEN", lambda item: _written(_parsed(item))),
+        ("GIVEN NAME", lambda item: _given_name(_parsed(item))),
         ("TASKS", lambda item: str(len(item["spec"]["tasks"]))),
         ("VERSION", lambda item: item["spec"].get("version", "")),
         ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
@@ -59,49 +57,49 @@ WORKFLOWS = Listing(
 
 @command(workflows, "list")
 async def list_workflows(
-    place: Place, all_namespaces: AllNamespaces = False, output: Output = None
+    options: GlobalOptions, all_namespaces: AllNamespaces = False, output: Output = None
 ) -> None:
-    """Show the workflows, and what starts them."""
-    await show_list(place, WORKFLOWS, output, all_namespaces=all_namespaces)
+    """List the workflows and what starts them."""
+    await show_list(options, WORKFLOWS, output, all_namespaces=all_namespaces)
 
 
 @command(workflows)
-async def get(place: Place, workflow: Workflow, output: Output = None) -> None:
+async def get(options: GlobalOptions, workflow: Workflow, output: Output = None) -> None:
     """Show a workflow and its tasks."""
-    session = await session_of(place.target)
+    session = await session_of(options.target)
     raw = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
     if output is not None:
         print_raw(raw, output)
         return
-    console = new_console(no_color=place.no_color)
-    look = look_for(console)
+    console = new_console(no_color=options.no_color)
+    symbols = symbols_for(console)
     found = _parsed(raw)
-    facts = {
+    fields = {
         "Name": found.metadata.name,
-        "Written": _written(found),
+        "Given name": _given_name(found),
         "Namespace": found.metadata.namespace,
-        "About": found.spec.description or "",
+        "Description": found.spec.description or "",
         "Version": found.spec.version or "",
         "Image": found.spec.image or "",
         "Started by": _starts(found),
         "Valid": _valid(found),
     }
-    for heading, fact in facts.items():
-        if fact:
-            console.print(f"{heading + ':':<12}{printable(fact)}", soft_wrap=True)
+    for heading, text in fields.items():
+        if text:
+            console.print(f"{heading + ':':<13}{printable(text)}", soft_wrap=True)
     console.print()
     parents = parents_of(found.spec)
     for row in arrange(list(parents), parents):
-        guides = "".join(look.guides[guide] for guide in row.guides)
-        joins = f" {look.arrow} {', '.join(row.joins)}" if row.joins else ""
+        guides = "".join(symbols.guides[guide] for guide in row.guides)
+        joins = f" {symbols.arrow} {', '.join(row.joins)}" if row.joins else ""
         console.print(Text.assemble((guides, "dim"), row.name, (joins, "dim")))
 
 
 @command(workflows)
-async def delete(place: Place, workflow: Workflow) -> None:
-    """Delete a workflow. Runs that go on keep the version they started with."""
-    session = await session_of(place.target)
+async def delete(options: GlobalOptions, workflow: Workflow) -> None:
+    """Delete a workflow. Active runs keep the revision they started with."""
+    session = await session_of(options.target)
     found = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
     name = str(found["metadata"]["name"])
     await objects.delete(session, WORKFLOW, name)
-    say(f"workflow {name} deleted")
+    print_line(f"workflow {name} deleted")

@@ -1,1 +1,1 @@
-"""`podhatch lint`: what the API server or the operator would refuse, found without a cluster."""
+"""`podhatch lint`: checks objects as the API server and the operator do, without a cluster."""

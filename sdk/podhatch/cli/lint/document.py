@@ -1,4 +1,4 @@
-"""The documents of a YAML file, as kubectl would send them, and the line of a field."""
+"""Reads the documents of a YAML file as kubectl does, and finds the line of a field."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any, cast
 import yaml
 
 from podhatch.api.model import JsonObject
-from podhatch.cli.lint.finding import Path
+from podhatch.cli.lint.schema import Path
 from podhatch.values.parsing import NOT_FINITE, number_problems, path_text
 
 
@@ -18,10 +18,10 @@ class Document:
 
     value: JsonObject
     node: yaml.Node | None = None
-    """Where it stands; None when it comes from code."""
+    """Where it is in the file; None for an object from code."""
 
     def line(self, path: Path) -> int | None:
-        """Return the line of a field, or of what is nearest above it."""
+        """Return the line of a field, or of the nearest field above it."""
         node = self.node
         if node is None:
             return None
@@ -36,7 +36,7 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves times as texts, as kubectl does."""
+    """Loads times as strings, as kubectl does."""
 
 
 _Loader.add_constructor(
@@ -45,10 +45,10 @@ _Loader.add_constructor(
 
 
 def documents(text: str) -> Iterator[Document]:
-    """Yield the objects of a file, and of the lists in it; what is no mapping is left out.
+    """Yield the objects of a file and of its lists; values that are not mappings are skipped.
 
     Raises:
-        yaml.YAMLError: It is not YAML, or nothing that could be sent as JSON.
+        yaml.YAMLError: The text is not YAML, or has no equivalent in JSON.
     """
     loader: Any = _Loader(text)  # its stubs do not know these methods
     while loader.check_node():
@@ -57,7 +57,7 @@ def documents(text: str) -> Iterator[Document]:
         try:
             value = json.loads(json.dumps(loader.construct_document(node)))
             for path, problem in number_problems(value):
-                if problem.startswith(NOT_FINITE):  # which is no JSON at all
+                if problem.startswith(NOT_FINITE):  # JSON has no such number
                     raise ValueError(f"{path_text(path)}{problem}")
         except (TypeError, ValueError) as error:
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
@@ -65,19 +65,19 @@ def documents(text: str) -> Iterator[Document]:
 
 
 def _check_keys(root: yaml.Node) -> None:
-    """Refuse what kubectl refuses: a key that stands twice in one mapping."""
+    """Raise an error for a duplicate key, as kubectl does."""
     for pairs in _mappings(root):
         keys = set[str]()
         for key in (key for key, _ in pairs if isinstance(key, yaml.ScalarNode)):
             text = str(cast("Any", key).value)
             if text in keys:
-                problem = f"the key {text} stands in this mapping already"
+                problem = f"duplicate key {text}"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             keys.add(text)
 
 
 def _mappings(root: yaml.Node) -> Iterator[list[tuple[yaml.Node, yaml.Node]]]:
-    """Yield each mapping once; aliases may lead in circles."""
+    """Yield each mapping once, although aliases may form a cycle."""
     waiting, seen = [root], set[int]()
     while waiting:
         node = waiting.pop()
@@ -93,7 +93,7 @@ def _mappings(root: yaml.Node) -> Iterator[list[tuple[yaml.Node, yaml.Node]]]:
 
 
 def _objects(value: Any, node: yaml.Node) -> Iterator[Document]:
-    """Yield an object, or those in a list as kubectl and podhatch print it."""
+    """Yield an object, or the items of a List as kubectl and podhatch print it."""
     if not isinstance(value, dict):
         return
     found = cast("JsonObject", value)
@@ -107,10 +107,10 @@ def _objects(value: Any, node: yaml.Node) -> Iterator[Document]:
 
 
 def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    """Return where a field or entry begins, and the node it holds. Tasks are found by name too."""
+    """Return the node where a field or entry begins, and its value; find entries by name too."""
     value: Any = node.value
     if isinstance(node, yaml.MappingNode):
-        # what a mapping takes from another by `<<` comes before its own
+        # entries that `<<` merges from another mapping come before the mapping's own
         return next(((key, held) for key, held in reversed(value) if key.value == part), None)
     if isinstance(node, yaml.SequenceNode):
         if isinstance(part, int):

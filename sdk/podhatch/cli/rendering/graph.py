@@ -1,7 +1,7 @@
-"""Where each task stands in the picture of a run: what is below waits, what is beside goes along.
+"""Arranges the tasks of a run in lines: a task stands below those it waits for.
 
-Tasks in sequence stand at one indentation; where the graph forks, the branches are indented; where
-they join, the picture returns. Pure; called by the tree.
+Tasks in sequence have the same indentation; where the graph forks, the branches are indented; where
+they join, the indentation ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ class Row:
     guides: str
     """One of `│`, `├`, `└` or a space for each level of indentation."""
     joins: tuple[str, ...] = ()
-    """The parents, where they are more than one, so that position alone does not tell them."""
+    """The parents, if there are several, because the position cannot show them."""
 
 
 def arrange(names: Sequence[str], parents: Parents) -> list[Row]:
-    """Return the lines of a picture of these tasks, top to bottom."""
+    """Return a row for each task, top to bottom."""
     graph = _clean(names, parents)
     below = _stages(names, graph)
     rows: list[Row] = []
@@ -40,7 +40,7 @@ def arrange(names: Sequence[str], parents: Parents) -> list[Row]:
 
 
 def _clean(names: Sequence[str], parents: Parents) -> dict[str, tuple[str, ...]]:
-    """Return the graph of these tasks alone; without any edge if it is no graph one can order."""
+    """Return the graph of these tasks only; without edges if it has a cycle."""
     known = set(names)
     graph = {name: tuple(p for p in parents.get(name, ()) if p in known) for name in names}
     try:
@@ -51,7 +51,7 @@ def _clean(names: Sequence[str], parents: Parents) -> dict[str, tuple[str, ...]]
 
 
 def _lines(stages: Sequence[Sequence[str]], outside: str) -> list[tuple[str, str, str]]:
-    """Return name, guides, and guides of what follows inside, for each task; the first one last."""
+    """Return name, guides, and guides of the tasks inside, for each task, in reverse order."""
     lines: list[tuple[str, str, str]] = []
     for stage in stages:
         if len(stage) == 1:
@@ -63,9 +63,9 @@ def _lines(stages: Sequence[Sequence[str]], outside: str) -> list[tuple[str, str
 
 
 def _stages(names: Sequence[str], graph: Parents) -> dict[str, list[list[str]]]:
-    """Return for each task, and for the whole, what follows within it: stages of parallel tasks.
+    """Return the stages of parallel tasks within each task, and within the whole graph.
 
-    A task stands within its nearest dominator, the last task through which every path to it leads.
+    A task stands within its nearest dominator, the last task on every path to it.
     """
     order = tuple(TopologicalSorter(graph).static_order())
     chain: dict[str, tuple[str, ...]] = {_ROOT: ()}
@@ -83,7 +83,7 @@ def _stages(names: Sequence[str], graph: Parents) -> dict[str, list[list[str]]]:
 
 
 def _common(chains: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the beginning that all chains share."""
+    """Return the common prefix of the chains."""
     shared: list[str] = []
     for names in zip(*chains, strict=False):
         if len(set(names)) > 1:
@@ -95,7 +95,7 @@ def _common(chains: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 def _level(
     name: str, graph: Parents, chain: Mapping[str, tuple[str, ...]], level: Mapping[str, int]
 ) -> int:
-    """Return in which stage within its dominator a task stands: after all that lead to it."""
+    """Return the stage of a task within its dominator: after all tasks that lead to it."""
     depth = len(chain[name])
     before = ((*chain[parent], parent) for parent in graph[name])
     return max((level[path[depth]] + 1 for path in before if len(path) > depth), default=0)

@@ -1,4 +1,4 @@
-"""`podhatch cron`: workflows that start by the clock."""
+"""`podhatch cron`: workflows that start by a cron expression."""
 
 from collections.abc import Awaitable
 from typing import Annotated
@@ -7,30 +7,29 @@ import typer
 
 from podhatch.api.cron import DEFAULT_TIME_ZONE, ConcurrencyPolicy, CronWorkflow
 from podhatch.api.model import JsonObject
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import group
-from podhatch.cli.completion import complete_cron
-from podhatch.cli.console import now, say
-from podhatch.cli.errors import WrongUsage
-from podhatch.cli.objects import Listing, find_object, show_list
+from podhatch.cli.app import command, group
+from podhatch.cli.errors import UsageError
+from podhatch.cli.lookup import find_object
 from podhatch.cli.options import (
     AllNamespaces,
+    GlobalOptions,
     Input,
     Metadata,
     Output,
     Parameters,
     Priority,
     Workflow,
+    complete_cron,
 )
-from podhatch.cli.place import Place
-from podhatch.cli.run_input import workflow_and_input
-from podhatch.cli.values import json_object, pairs
-from podhatch.cli.words import duration, moment
+from podhatch.cli.rendering.console import now, print_line
+from podhatch.cli.rendering.format import duration, local_time
+from podhatch.cli.rendering.table import Listing, show_list
+from podhatch.cli.values import json_object, pairs, workflow_and_input
 from podhatch.client import crons
 from podhatch.client.sessions import session_of
 from podhatch.cluster import CRON_WORKFLOW
 
-cron = group("cron", "Start workflows by the clock.")
+cron = group("cron", "Start workflows by a cron expression.")
 
 Cron = Annotated[
     str,
@@ -40,12 +39,12 @@ Expression = Annotated[
     str, typer.Argument(help="Minute, hour, day, month, weekday, such as '0 9 * * MON-FRI'.")
 ]
 Name = Annotated[
-    str | None, typer.Option(help="Name of the cron; by default its expression makes one.")
+    str | None, typer.Option(help="Name of the cron; by default derived from the expression.")
 ]
-TimeZone = Annotated[str, typer.Option(help="Of the expression, such as Europe/Paris.")]
+TimeZone = Annotated[str, typer.Option(help="Time zone of the expression, such as Europe/Paris.")]
 Policy = Annotated[
     ConcurrencyPolicy,
-    typer.Option(help="What a tick does while an earlier run goes on."),
+    typer.Option(help="What to do at a tick while an earlier run is active."),
 ]
 
 
@@ -58,7 +57,7 @@ def _next(item: JsonObject) -> str:
     if found.spec.suspend:
         return "suspended"
     times = found.status.next_run_times if found.status else []
-    return moment(next((time for time in times if time > now()), None))
+    return local_time(next((time for time in times if time > now()), None))
 
 
 def _last(item: JsonObject) -> str:
@@ -84,15 +83,15 @@ CRONS = Listing(
 
 @command(cron, "list")
 async def list_crons(
-    place: Place, all_namespaces: AllNamespaces = False, output: Output = None
+    options: GlobalOptions, all_namespaces: AllNamespaces = False, output: Output = None
 ) -> None:
-    """Show the crons, and when they tick next."""
-    await show_list(place, CRONS, output, all_namespaces=all_namespaces)
+    """List the crons and their next ticks."""
+    await show_list(options, CRONS, output, all_namespaces=all_namespaces)
 
 
 @command(cron)
 def create(
-    place: Place,
+    options: GlobalOptions,
     workflow: Workflow,
     expression: Expression,
     name: Name = None,
@@ -103,14 +102,14 @@ def create(
     metadata: Metadata = None,
     priority: Priority = None,
 ) -> Awaitable[None]:
-    """Run a workflow at each tick of a cron expression."""
+    """Create a cron, which starts a run of a workflow at each tick of an expression."""
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> None:
-        session = await session_of(place.target)
+        session = await session_of(options.target)
         found, values = await workflow_and_input(session, workflow, given, parameter)
         request = crons.CronRequest(
-            target=place.target,
+            target=options.target,
             workflow_name=found,
             cron_name=name or expression,
             expression=expression,
@@ -123,37 +122,37 @@ def create(
         try:
             created = await crons.create(request)
         except ValueError as error:
-            raise WrongUsage(str(error)) from None
-        say(f"cron {created.metadata.id} created")
+            raise UsageError(str(error)) from None
+        print_line(f"cron {created.metadata.id} created")
 
     return start()
 
 
 @command(cron)
-async def delete(place: Place, cron: Cron) -> None:
-    """Delete a cron. Its runs stay."""
-    name = await _name(place, cron)
-    await crons.delete(place.target, name)
-    say(f"cron {name} deleted")
+async def delete(options: GlobalOptions, cron: Cron) -> None:
+    """Delete a cron. Its runs are kept."""
+    name = await _name(options, cron)
+    await crons.delete(options.target, name)
+    print_line(f"cron {name} deleted")
 
 
 @command(cron)
-async def suspend(place: Place, cron: Cron) -> None:
-    """Let a cron start no further run."""
-    name = await _name(place, cron)
-    await crons.suspend(place.target, name, suspended=True)
-    say(f"cron {name} suspended")
+async def suspend(options: GlobalOptions, cron: Cron) -> None:
+    """Suspend a cron: it starts no more runs."""
+    name = await _name(options, cron)
+    await crons.suspend(options.target, name, suspended=True)
+    print_line(f"cron {name} suspended")
 
 
 @command(cron)
-async def resume(place: Place, cron: Cron) -> None:
-    """Let a suspended cron start runs again."""
-    name = await _name(place, cron)
-    await crons.suspend(place.target, name, suspended=False)
-    say(f"cron {name} resumed")
+async def resume(options: GlobalOptions, cron: Cron) -> None:
+    """Resume a suspended cron."""
+    name = await _name(options, cron)
+    await crons.suspend(options.target, name, suspended=False)
+    print_line(f"cron {name} resumed")
 
 
-async def _name(place: Place, given: str) -> str:
-    session = await session_of(place.target)
+async def _name(options: GlobalOptions, given: str) -> str:
+    session = await session_of(options.target)
     found = await find_object(session.cluster, CRON_WORKFLOW, session.namespace, given)
     return str(found["metadata"]["name"])

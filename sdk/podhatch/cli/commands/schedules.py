@@ -1,4 +1,4 @@
-"""`podhatch schedule`: runs that start at a time."""
+"""`podhatch schedule`: runs that start at a given time."""
 
 from collections.abc import Awaitable
 from typing import Annotated
@@ -7,13 +7,11 @@ import typer
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
-from podhatch.cli.command import command
-from podhatch.cli.commands.app import group
-from podhatch.cli.console import now, say
+from podhatch.cli.app import command, group
 from podhatch.cli.lookup import find_run
-from podhatch.cli.objects import Listing, limit_of, show_list
 from podhatch.cli.options import (
     AllNamespaces,
+    GlobalOptions,
     Input,
     Limit,
     Metadata,
@@ -23,23 +21,26 @@ from podhatch.cli.options import (
     Run,
     Workflow,
 )
-from podhatch.cli.place import Place
-from podhatch.cli.run_input import workflow_and_input
-from podhatch.cli.values import json_object, moment, pairs
-from podhatch.cli.words import duration
-from podhatch.cli.words import moment as written
+from podhatch.cli.rendering.console import now, print_line
+from podhatch.cli.rendering.format import duration, local_time
+from podhatch.cli.rendering.table import Listing, limit_of, show_list
+from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client import schedules
 from podhatch.client.runs.request import NamedRun
 from podhatch.client.schedules import has_started
 from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW_RUN
 
-schedule = group("schedule", "Start workflows at a time.")
+schedule = group("schedule", "Start runs at a given time.")
 
 At = Annotated[
-    str, typer.Argument(metavar="TIME", help="A period from now such as 2h, or 2026-12-24T18:00.")
+    str,
+    typer.Argument(
+        metavar="TIME",
+        help="A period from now such as 1h30m, or 2026-12-24T18:00.",
+    ),
 ]
-All = Annotated[bool, typer.Option("--all", "-a", help="Also those whose run has started.")]
+All = Annotated[bool, typer.Option("--all", "-a", help="Include schedules whose run has started.")]
 
 
 def _parsed(item: JsonObject) -> WorkflowRun:
@@ -56,7 +57,7 @@ def _in(item: JsonObject) -> str:
     start = run.spec.start_at
     if not _waiting(item) or start is None:
         return (run.status.phase if run.status else None) or "Pending"
-    return f"in {duration(now(), start)}" if start > now() else "is due"
+    return f"in {duration(now(), start)}" if start > now() else "now"
 
 
 NOT_ENDED = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
@@ -67,7 +68,7 @@ SCHEDULES = Listing(
     (
         ("NAME", lambda item: item["metadata"]["name"]),
         ("WORKFLOW", lambda item: item["spec"]["workflow"]),
-        ("TIME", lambda item: written(_parsed(item).spec.start_at)),
+        ("TIME", lambda item: local_time(_parsed(item).spec.start_at)),
         ("STARTS", _in),
     ),
 )
@@ -75,15 +76,15 @@ SCHEDULES = Listing(
 
 @command(schedule, "list")
 async def list_schedules(
-    place: Place,
+    options: GlobalOptions,
     all: All = False,
     limit: Limit = None,
     all_namespaces: AllNamespaces = False,
     output: Output = None,
 ) -> None:
-    """Show the runs that are to start."""
+    """List the schedules whose runs have not started."""
     await show_list(
-        place,
+        options,
         SCHEDULES,
         output,
         all_namespaces=all_namespaces,
@@ -95,7 +96,7 @@ async def list_schedules(
 
 @command(schedule)
 def create(
-    place: Place,
+    options: GlobalOptions,
     workflow: Workflow,
     at: At,
     input: Input = None,
@@ -103,25 +104,25 @@ def create(
     metadata: Metadata = None,
     priority: Priority = None,
 ) -> Awaitable[None]:
-    """Let a run of a workflow start at a time."""
-    start_at = moment("TIME", at, now(), past=False)
+    """Start a run of a workflow at a given time."""
+    start_at = point_in_time("TIME", at, now(), past=False)
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> None:
-        session = await session_of(place.target)
+        session = await session_of(options.target)
         name, values = await workflow_and_input(session, workflow, given, parameter)
         asked = NamedRun(name, values, texts, priority, start_at)
-        created = await schedules.create(place.target, asked)
-        say(f"schedule {created.metadata.id} created")
+        created = await schedules.create(options.target, asked)
+        print_line(f"schedule {created.metadata.id} created")
 
     return start()
 
 
 @command(schedule)
-async def delete(place: Place, run: Run) -> None:
-    """Delete a run that has not started. One that has is cancelled by `podhatch cancel`."""
-    session = await session_of(place.target)
+async def delete(options: GlobalOptions, run: Run) -> None:
+    """Delete a schedule whose run has not started. To end a run, use `podhatch cancel`."""
+    session = await session_of(options.target)
     found = await find_run(session.cluster, session.namespace, run)
     name = str(found["metadata"]["name"])
-    await schedules.delete(place.target, name)
-    say(f"schedule {name} deleted")
+    await schedules.delete(options.target, name)
+    print_line(f"schedule {name} deleted")

@@ -1,7 +1,7 @@
-"""The terminal, the moment, and the formats for programs. Used by every command that prints.
+"""Prints lines, tables, JSON and YAML.
 
-Text that users and pods wrote becomes printable here, where a terminal would obey it; lines that go
-into a file or a pipe stay as they are.
+Control characters in text from users and pods are escaped where a terminal would obey them; text
+for a file or a pipe stays unchanged.
 """
 
 import json
@@ -14,47 +14,51 @@ from typing import TextIO
 import yaml
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
-from podhatch.cli.look import ASCII, UNICODE, Look
 from podhatch.cli.options import Format
-from podhatch.cli.words import UNPRINTABLE, escaped, printable
+from podhatch.cli.rendering.format import (
+    ASCII,
+    UNICODE,
+    UNPRINTABLE,
+    Symbols,
+    escaped,
+    new_table,
+    printable,
+)
 
 PIPE_WIDTH = 200
-"""Characters a line where no terminal sets a limit, so that names are whole."""
-
-
+"""Columns of output that is not a terminal, so that names are not cut."""
 YAML_WIDTH = 100
 
 
-class _Output(Console):
-    """The console of all tables, trees and log lines; it writes no escape sequence of a text."""
+class SafeConsole(Console):
+    """Prints tables, trees and log lines, without any escape sequence that a text holds."""
 
     def on_broken_pipe(self) -> None:
-        """Let the command end the process; rich would do it here."""
+        """Raise, so that the command sets the exit code; rich would end the process here."""
         raise BrokenPipeError
 
     @property
-    def steers(self) -> bool:
-        """Whether what is printed reaches a terminal."""
+    def prints_to_terminal(self) -> bool:
+        """Whether a terminal reads the output."""
         return self.is_terminal or self.file.isatty()
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render a text with its escape sequences made visible."""
-        if self.steers and isinstance(renderable, str):
+        """Render a text with its control characters escaped."""
+        if self.prints_to_terminal and isinstance(renderable, str):
             renderable = printable(renderable)
-        elif self.steers and isinstance(renderable, Text):
+        elif self.prints_to_terminal and isinstance(renderable, Text):
             renderable = _printable_text(renderable)
         return super().render(renderable, options)
 
 
 def _printable_text(text: Text) -> Text:
-    """Return the text with escaped characters in the style of what they stand for."""
+    """Return the text with control characters escaped, each in its own style."""
     places = [match.start() for match in UNPRINTABLE.finditer(text.plain)]
     if not places:
         return text
@@ -66,12 +70,12 @@ def _printable_text(text: Text) -> Text:
     return shown
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line on standard output."""
     _print(text, sys.stdout)
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Print a line on standard error."""
     _print(text, sys.stderr)
 
@@ -80,31 +84,31 @@ def _print(text: str, stream: TextIO) -> None:
     print(printable(text) if stream.isatty() else text, file=stream)
 
 
-def new_console(*, no_color: bool = False) -> _Output:
+def new_console(*, no_color: bool = False) -> SafeConsole:
     """Return the console for standard output."""
-    console = _Output(no_color=no_color or None, highlight=False, emoji=False, markup=False)
+    console = SafeConsole(no_color=no_color or None, highlight=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
 
 
-def look_for(console: Console) -> Look:
-    """Return the signs that the console's encoding has."""
+def symbols_for(console: Console) -> Symbols:
+    """Return the symbols that the console's encoding has."""
     return ASCII if console.options.ascii_only else UNICODE
 
 
 def now() -> datetime:
-    """Return this moment."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 def list_object(items: Iterable[JsonObject]) -> JsonObject:
-    """Return the objects as kubectl writes several of them."""
+    """Return the objects as a List, as kubectl prints several of them."""
     return {"apiVersion": "v1", "kind": "List", "items": list(items)}
 
 
 def print_raw(value: JsonObject, output: Format) -> None:
-    """Print an object, or a list of them, for programs."""
+    """Print an object, or a List, for programs."""
     items: list[JsonObject] = value.get("items", [value])
     for item in items:
         item["metadata"].pop("managedFields", None)
@@ -118,29 +122,30 @@ def print_raw(value: JsonObject, output: Format) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, in ASCII where the output holds no more."""
-    text = json.dumps(value, indent=2, ensure_ascii=not _holds_unicode())
+    """Print a value as JSON, in ASCII if the output's encoding is not Unicode."""
+    text = json.dumps(value, indent=2, ensure_ascii=not _is_unicode())
     if sys.stdout.isatty():  # the same value: only strings hold such characters
         text = UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     print(text)
 
 
 def print_yaml(values: Sequence[JsonObject]) -> None:
-    """Print YAML documents, in ASCII where the output holds no more."""
-    unicode = _holds_unicode()
-    text = yaml.safe_dump_all(values, sort_keys=False, allow_unicode=unicode, width=YAML_WIDTH)
+    """Print YAML documents, in ASCII if the output's encoding is not Unicode."""
+    text = yaml.safe_dump_all(
+        values, sort_keys=False, allow_unicode=_is_unicode(), width=YAML_WIDTH
+    )
     if sys.stdout.isatty() and UNPRINTABLE.search(text):
         text = yaml.safe_dump_all(values, sort_keys=False, width=YAML_WIDTH)
     print(text, end="")
 
 
-def _holds_unicode() -> bool:
+def _is_unicode() -> bool:
     return (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def print_table(console: Console, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print texts in columns; the last column may take more lines than one."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    """Print texts in columns; only the last column wraps."""
+    table = new_table()
     for heading in headings:
         table.add_column(heading, no_wrap=heading != headings[-1], overflow="fold")
     for row in rows:

@@ -1,0 +1,286 @@
+"""The commands on runs: run, list, get, watch, cancel and replay."""
+
+import json
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from podhatch.api.model import JsonObject
+from podhatch.api.names import object_name
+from podhatch.api.run import Phase, WorkflowRun
+from podhatch.cli.app import app, command
+from podhatch.cli.errors import (
+    ExitCode,
+    UsageError,
+    did_you_mean,
+    error_message,
+    exit_code,
+)
+from podhatch.cli.lookup import find_run, given_name
+from podhatch.cli.options import (
+    AllNamespaces,
+    Format,
+    GlobalOptions,
+    Input,
+    Limit,
+    Metadata,
+    Output,
+    Parameters,
+    Priority,
+    Run,
+    Since,
+    Watch,
+    complete_run,
+    complete_workflow,
+)
+from podhatch.cli.rendering.console import (
+    list_object,
+    new_console,
+    now,
+    print_error,
+    print_json,
+    print_line,
+    print_raw,
+    symbols_for,
+)
+from podhatch.cli.rendering.table import RunTable, limit_of, print_none, print_older
+from podhatch.cli.rendering.watch import print_run, watch_run
+from podhatch.cli.selection import PHASES, Selection, find_runs
+from podhatch.cli.source import find_workflow, manifest, publish_with_others
+from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
+from podhatch.client.runs import control, execution
+from podhatch.client.runs.request import NamedRun
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
+from podhatch.client.waiting import states
+from podhatch.cluster import WORKFLOW, ApiError, ClusterUnreachable
+from podhatch.errors import PodhatchError
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKFLOW",
+        help="Name of a workflow in the cluster; or module:workflow or file.py:workflow, which is "
+        "published first.",
+        autocompletion=complete_workflow,
+    ),
+]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait/--no-wait", help="Wait until the run ends; print the outputs as JSON."),
+]
+OfWorkflow = Annotated[
+    str | None,
+    typer.Option(
+        "--workflow", help="Only runs of this workflow.", autocompletion=complete_workflow
+    ),
+]
+Status = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--status", "-s", help=f"Only runs in this phase; repeatable: {', '.join(PHASES)}."
+    ),
+]
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...", help="Names of runs, or @latest.", autocompletion=complete_run
+    ),
+]
+FailedOnly = Annotated[
+    bool, typer.Option("--failed-only", help="Keep the outputs of tasks that succeeded.")
+]
+
+
+@command(app)
+def run(
+    options: GlobalOptions,
+    workflow: What,
+    input: Input = None,
+    parameter: Parameters = None,
+    metadata: Metadata = None,
+    priority: Priority = None,
+    wait: Wait = False,
+    watch: Watch = False,
+    output: Output = None,
+) -> Awaitable[int | None]:
+    """Start a run, and print its name.
+
+    With --wait or --watch, the exit code is 1 if the run failed, and 4 if it was cancelled.
+    """
+    if watch and output is not None:
+        raise UsageError("--watch cannot be combined with -o: use --wait -o")
+    after = _After(wait, watch, output, options.no_color)
+    own = find_workflow(workflow, options) if ":" in workflow else None
+    name = manifest(own).name if own else workflow
+    given, texts = json_object("--input", input), pairs("--metadata", metadata)
+
+    async def start() -> int | None:
+        if own is not None:
+            await publish_with_others(own)
+        target = own.target if own else options.target
+        session = await session_of(target)
+        found, values = await workflow_and_input(session, name, given, parameter)
+        created = await execution.create_by_name(target, NamedRun(found, values, texts, priority))
+        return await _finish(target, await session.get_run(created.metadata.name), after)
+
+    return start()
+
+
+@dataclass(frozen=True)
+class _After:
+    """What to do once the run has started."""
+
+    wait: bool
+    watch: bool
+    output: Format | None
+    no_color: bool
+
+
+async def _finish(target: Target, run: JsonObject, after: _After) -> int | None:
+    """Wait, show and print as requested, and return the exit code."""
+    session = await session_of(target)
+    if after.watch:
+        console = new_console(no_color=after.no_color)
+        return _exit_code_of(await watch_run(console, session.cluster, run))
+    if after.wait:
+        # The name is known even if the user interrupts the command or the connection is lost.
+        print_error(f"run {run['metadata']['name']} started")
+        async for state in states(session.cluster, run):
+            run = state
+    if after.output is not None:
+        print_raw(run, after.output)
+    elif after.wait:
+        await _print_outputs(target, run)
+    else:
+        print_line(run["metadata"]["name"])
+    return _exit_code_of(WorkflowRun.model_validate(run)) if after.wait else None
+
+
+async def _print_outputs(target: Target, run: JsonObject) -> None:
+    """Print the outputs of a run that succeeded, or why it did not."""
+    ended = WorkflowRun.model_validate(run)
+    name, status = ended.metadata.name, ended.status
+    if status is not None and status.phase == "Succeeded":
+        texts = await execution.outputs(target, name, run)
+        print_json({task: json.loads(text) if text else None for task, text in texts.items()})
+    elif status is not None:
+        why = f"run {name} is {status.phase}: {status.message} (see `podhatch get {name}`)"
+        print_error(f"error: {why}")
+
+
+def _exit_code_of(run: WorkflowRun) -> ExitCode:
+    phase = run.status.phase if run.status else None
+    if phase == "Succeeded":
+        return ExitCode.SUCCEEDED
+    return ExitCode.CANCELLED if phase == "Cancelled" else ExitCode.FAILED
+
+
+@command(app, "list")
+async def list_runs(
+    options: GlobalOptions,
+    workflow: OfWorkflow = None,
+    status: Status = None,
+    since: Since = None,
+    metadata: Metadata = None,
+    limit: Limit = None,
+    all_namespaces: AllNamespaces = False,
+    output: Output = None,
+) -> None:
+    """List runs, newest first: the last 50, or all of them with -o."""
+    selection = Selection(
+        workflow=None if workflow is None else object_name(given_name(WORKFLOW, workflow)),
+        phases=tuple(_phase(text) for text in status or ()),
+        since=point_in_time("--since", since, now(), past=True) if since else None,
+        metadata=pairs("--metadata", metadata),
+    )
+    session = await session_of(options.target)
+    namespace = None if all_namespaces else session.namespace
+    found = await find_runs(session.cluster, namespace, selection, limit_of(limit, output))
+    if output is not None:
+        print_raw(list_object(found.runs), output)
+    elif found.runs:
+        console = new_console(no_color=options.no_color)
+        rows = [WorkflowRun.model_validate(run) for run in found.runs]
+        console.print(RunTable(rows, now(), symbols_for(console), with_namespace=all_namespaces))
+        print_older(found.older, len(rows))
+    else:
+        such = "no matching runs" if selection != Selection() else "no runs"
+        await print_none(session, such, all_namespaces=all_namespaces)
+
+
+def _phase(text: str) -> Phase:
+    for phase in PHASES:
+        if phase.lower() == text.lower():
+            return phase
+    raise UsageError(
+        f"--status: expected one of {', '.join(PHASES)}, got {text!r}{did_you_mean(text, PHASES)}"
+    )
+
+
+@command(app)
+async def get(options: GlobalOptions, run: Run, output: Output = None) -> None:
+    """Show a run: its tasks with states, times and reasons, and its child runs."""
+    session = await session_of(options.target)
+    raw = await find_run(session.cluster, session.namespace, run)
+    if output is not None:
+        print_raw(raw, output)
+        return
+    console = new_console(no_color=options.no_color)
+    await print_run(console, session.cluster, WorkflowRun.model_validate(raw))
+
+
+@command(app)
+async def watch(options: GlobalOptions, run: Run) -> int:
+    """Show a run until it ends. The exit code is 1 if it failed, 4 if it was cancelled."""
+    session = await session_of(options.target)
+    raw = await find_run(session.cluster, session.namespace, run)
+    console = new_console(no_color=options.no_color)
+    return _exit_code_of(await watch_run(console, session.cluster, raw))
+
+
+@command(app)
+async def cancel(options: GlobalOptions, runs: Runs) -> int:
+    """Cancel runs. A run that has ended does not change."""
+    session = await session_of(options.target)
+    problems: list[ApiError | PodhatchError] = []
+    for given in runs:
+        try:
+            print_line(await _cancel(options, session, given))
+        except ClusterUnreachable:
+            raise
+        except (ApiError, PodhatchError) as error:  # cancel the other runs all the same
+            problems.append(error)
+    for problem in problems:
+        print_error(f"error: {error_message(problem)}")
+    return exit_code(problems[0]) if problems else ExitCode.SUCCEEDED
+
+
+async def _cancel(options: GlobalOptions, session: Session, given: str) -> str:
+    """Cancel a run, and return the line to print."""
+    found = await find_run(session.cluster, session.namespace, given, certain=True)
+    run = WorkflowRun.model_validate(found)
+    name = run.metadata.name
+    if run.finished and run.status is not None:
+        return f"run {name} has already ended: {run.status.phase}"
+    await control.cancel(options.target, name)
+    return f"run {name} cancelled"
+
+
+@command(app)
+async def replay(
+    options: GlobalOptions, run: Run, failed_only: FailedOnly = False, watch: Watch = False
+) -> int | None:
+    """Start a run again, under the same name, with the same input and workflow revision."""
+    session = await session_of(options.target)
+    found = await find_run(session.cluster, session.namespace, run, certain=True)
+    name = str(found["metadata"]["name"])
+    started = await control.replay(options.target, name, failed_only=failed_only)
+    if not watch:
+        print_line(f"run {name} replayed")
+        return None
+    console = new_console(no_color=options.no_color)
+    return _exit_code_of(await watch_run(console, session.cluster, started))

@@ -1,0 +1,1 @@
+"""What commands print: trees, tables, logs, and JSON or YAML for programs."""

@@ -1,0 +1,123 @@
+"""How times, texts and states look in a terminal.
+
+Tables and trees are laid out from printable text, and the console prints no other text to a
+terminal.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import OverflowMethod
+from rich.table import Table
+
+WIDE = 100
+"""Terminals with at least this many columns show all columns of a table."""
+
+STYLES = {
+    "Pending": "dim",
+    "Queued": "yellow",
+    "Running": "cyan",
+    "Succeeded": "green",
+    "Skipped": "dim",
+    "Failed": "red",
+    "Cancelled": "magenta",
+}
+"""The colour of each phase of a run and each state of a task."""
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The symbols that a terminal's encoding has."""
+
+    icons: Mapping[str, str]
+    """By state or phase."""
+    guides: Mapping[str, str]
+    """What is drawn for `│`, `├`, `└` and a space."""
+    arrow: str
+    ellipsis: str
+    overflow: OverflowMethod
+    """How a line that is too long for its column ends."""
+
+
+UNICODE = Symbols(
+    icons=dict(zip(STYLES, "◷◌●✔↷✖○", strict=True)),
+    guides={"│": "│  ", "├": "├─ ", "└": "└─ ", " ": "   "},
+    arrow="←",
+    ellipsis="…",
+    overflow="ellipsis",
+)
+
+ASCII = Symbols(
+    icons=dict(zip(STYLES, ".o>+~x-", strict=True)),
+    guides={"│": "|  ", "├": "|- ", "└": "`- ", " ": "   "},
+    arrow="<-",
+    ellipsis="...",
+    overflow="crop",
+)
+
+
+def new_table(title: str | None = None) -> Table:
+    """Return an empty table without lines, as kubectl prints tables."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+    )
+
+
+def duration(begin: datetime | None, end: datetime) -> str:
+    """Return the time between two moments, such as 1.2s, 3m05s or 2h10m; empty without a begin.
+
+    Times from the kubelet are whole seconds: between two such times, tenths are not shown.
+    """
+    if begin is None:
+        return ""
+    exact = bool(begin.microsecond or end.microsecond)
+    # Clocks of two machines differ: a time from the cluster may be in our future.
+    seconds = max(0.0, (end - begin).total_seconds())
+    whole = round(seconds)
+    if exact and seconds < 9.95:
+        return f"{seconds:.1f}s"
+    if whole == 0:
+        return "<1s"
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d"
+
+
+def local_time(time: datetime | None) -> str:
+    """Return a time in the local time zone, to the second."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that control a terminal or change the direction of text."""
+
+
+def printable(text: str) -> str:
+    """Return the text with each character that controls a terminal written as its escape."""
+    return UNPRINTABLE.sub(lambda match: escaped(match[0]), text)
+
+
+def escaped(character: str) -> str:
+    r"""Return the character's number, such as \x1b."""
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def shortened(text: str, length: int, ellipsis: str = "…") -> str:
+    """Return the text on one line of at most `length` characters."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= length else line[: length - len(ellipsis)] + ellipsis

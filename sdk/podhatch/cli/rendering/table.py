@@ -1,0 +1,145 @@
+"""Tables of runs and of other objects."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from podhatch.api.model import JsonObject
+from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.cli.errors import CommandError
+from podhatch.cli.options import DEFAULT_LIMIT, Format, GlobalOptions
+from podhatch.cli.rendering.console import (
+    list_object,
+    new_console,
+    print_error,
+    print_raw,
+    print_table,
+)
+from podhatch.cli.rendering.format import (
+    STYLES,
+    UNICODE,
+    WIDE,
+    Symbols,
+    duration,
+    new_table,
+    shortened,
+)
+from podhatch.client.session import Session
+from podhatch.client.sessions import session_of
+from podhatch.cluster import ApiError, Kind
+
+MAX_MESSAGE_WIDTH = 120
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces")
+
+Column = tuple[str, Callable[[JsonObject], str]]
+NAMESPACE_COLUMN: Column = ("NAMESPACE", lambda item: str(item["metadata"]["namespace"]))
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """A line for each run; a narrow terminal shows no workflows."""
+
+    runs: Iterable[WorkflowRun]
+    now: datetime
+    symbols: Symbols = UNICODE
+    with_namespace: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE
+        table = new_table()
+        where = ("NAMESPACE",) if self.with_namespace else ()
+        more = ("WORKFLOW",) if wide else ()
+        for heading in (*where, "NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
+            table.add_column(heading, no_wrap=True, overflow=self.symbols.overflow)
+        table.add_column("MESSAGE")
+        for run in self.runs:
+            status = run.status or WorkflowRunStatus()
+            phase = status.phase or "Pending"
+            message = shortened(status.message or "", MAX_MESSAGE_WIDTH, self.symbols.ellipsis)
+            table.add_row(
+                *((run.metadata.namespace,) if self.with_namespace else ()),
+                run.metadata.name,
+                *((run.spec.workflow,) if wide else ()),
+                Text(f"{self.symbols.icons[phase]} {phase}", STYLES[phase]),
+                status.progress or "",
+                duration(run.metadata.creation_timestamp, self.now),
+                duration(status.started_at, status.finished_at or self.now),
+                Text(message, no_wrap=True, overflow=self.symbols.overflow),
+            )
+        yield table
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How the objects of a kind are listed.
+
+    Attributes:
+        kind: The kind.
+        plural: The plural in messages.
+        columns: Heading and text of each column.
+    """
+
+    kind: Kind
+    plural: str
+    columns: Sequence[Column]
+
+
+async def show_list(
+    options: GlobalOptions,
+    listing: Listing,
+    output: Format | None,
+    *,
+    all_namespaces: bool = False,
+    field_selector: str = "",
+    keep: Callable[[JsonObject], bool] = lambda _: True,
+    limit: int | None = None,
+) -> None:
+    """Print the objects of a kind, newest first."""
+    session = await session_of(options.target)
+    namespace = None if all_namespaces else session.namespace
+    found, _ = await session.cluster.list(listing.kind, namespace, field_selector=field_selector)
+    found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
+    kept = [item for item in found if keep(item)]
+    items = kept[:limit]
+    if output is not None:
+        print_raw(list_object(items), output)
+    elif items:
+        columns = list(listing.columns)
+        if all_namespaces:
+            columns = [NAMESPACE_COLUMN, *columns]
+        rows = [[text(item) for _, text in columns] for item in items]
+        console = new_console(no_color=options.no_color)
+        print_table(console, [heading for heading, _ in columns], rows)
+        print_older(len(kept) - len(items), len(items))
+    else:
+        await print_none(session, f"no {listing.plural}", all_namespaces=all_namespaces)
+
+
+def limit_of(given: int | None, output: Format | None) -> int | None:
+    """Return how many objects to print: for programs, all unless a limit is given."""
+    return given if output is not None else given or DEFAULT_LIMIT
+
+
+def print_older(older: int, shown: int) -> None:
+    """Print how many older objects are not shown, if any, and how to show them."""
+    if older:
+        print_error(f"{older} older not shown: `--limit {older + shown}` shows all")
+
+
+async def print_none(session: Session, what: str, *, all_namespaces: bool) -> None:
+    """Print that a list is empty.
+
+    Raises:
+        CommandError: The namespace does not exist.
+    """
+    where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
+    if not all_namespaces:
+        try:
+            await session.cluster.get(NAMESPACE, "", session.namespace)
+        except ApiError as error:
+            if error.status == 404:
+                raise CommandError(f"there is no {where}") from None
+    print_error(f"{what} in {where}")

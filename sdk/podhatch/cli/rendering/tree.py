@@ -1,0 +1,206 @@
+"""Renders a run: its fields, the tree of its tasks, earlier attempts, tracebacks and child runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
+from podhatch.cli.rendering.format import (
+    STYLES,
+    UNICODE,
+    WIDE,
+    Symbols,
+    duration,
+    local_time,
+    new_table,
+    printable,
+    shortened,
+)
+from podhatch.cli.rendering.graph import Parents, Row, arrange
+
+MAX_OUTPUT_WIDTH = 200
+MAX_JOINS = 3
+"""More parents than this are counted, not named."""
+UNSEEN_AFTER = timedelta(seconds=10)
+"""No operator serves a run that has no status at this age."""
+
+
+def run_tree(
+    run: WorkflowRun, parents: Parents, now: datetime, symbols: Symbols = UNICODE
+) -> RenderableType:
+    """Return the picture of a run at `now`."""
+    status = run.status or WorkflowRunStatus()
+    parts: list[RenderableType] = [_fields(run, status, now, symbols)]
+    if status.tasks:
+        parts += [Text(), _Tasks(status.tasks, parents, now, symbols)]
+    if any(task.attempts for task in status.tasks):
+        parts += [Text("\nEarlier attempts:", "bold"), _earlier_attempts(status.tasks)]
+    if run.finished:
+        parts += [part for task in status.tasks for part in _traceback(task)]
+    return Group(*parts)
+
+
+def _fields(
+    run: WorkflowRun, status: WorkflowRunStatus, now: datetime, symbols: Symbols
+) -> RenderableType:
+    phase = status.phase or "Pending"
+    fields = {
+        "Name": run.metadata.name,
+        "Namespace": run.metadata.namespace,
+        "Workflow": run.spec.workflow,
+        "Started by": _origin(run.spec),
+        "Metadata": _metadata(run.spec),
+        "Phase": f"{symbols.icons[phase]} {phase}",
+        "Started": local_time(status.started_at),
+        "Duration": duration(status.started_at, status.finished_at or now),
+        "Progress": status.progress or "",
+        "Message": _message(run, status, now),
+    }
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        if value:
+            table.add_row(f"{name}:", Text(value, STYLES[phase] if name == "Phase" else ""))
+    return table
+
+
+def _origin(spec: WorkflowRunSpec) -> str:
+    """Return what started the run, unless a user did."""
+    if spec.parent is not None:
+        return f"task {spec.parent.task} of run {spec.parent.run}"
+    if spec.trigger is not None and spec.trigger.event is not None:
+        return printable(f"event {spec.trigger.event.key} ({spec.trigger.event.id})")
+    if spec.trigger is not None and spec.trigger.cron is not None:
+        return f"cron {spec.trigger.cron.cron}"
+    return ""
+
+
+def _metadata(spec: WorkflowRunSpec) -> str:
+    pairs = (f"{key}={value}" for key, value in spec.additional_metadata.items())
+    return printable(" ".join(pairs))
+
+
+def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:
+    """Return why the run waits, or how it ended."""
+    created = run.metadata.creation_timestamp
+    if run.status is None and created and now - created > UNSEEN_AFTER:
+        return (
+            "no operator has picked up this run: check that podhatch serves namespace "
+            f"{run.metadata.namespace}"
+        )
+    return "" if status.phase == "Running" else printable(status.message or "")
+
+
+@dataclass(frozen=True)
+class _Tasks:
+    """The tree of tasks; a narrow terminal shows neither nodes nor attempts."""
+
+    tasks: list[TaskStatus]
+    parents: Parents
+    now: datetime
+    symbols: Symbols
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE
+        table = new_table()
+        for heading in ("TASK", "STATE", "DURATION", *(("ATTEMPT", "NODE") if wide else ())):
+            table.add_column(heading, no_wrap=True, overflow=self.symbols.overflow)
+        table.add_column("OUTPUT OR MESSAGE", overflow="fold")
+        by_name = {task.name: task for task in self.tasks}
+        for row in arrange(list(by_name), self.parents):
+            task = by_name[row.name]
+            table.add_row(
+                _label(row, task, self.symbols),
+                Text(task.state, STYLES[task.state]),
+                _time(task, self.now),
+                *((_attempt_number(task), task.node or "") if wide else ()),
+                _detail(task, self.now, self.symbols),
+            )
+        yield table
+
+
+def _label(row: Row, task: TaskStatus, symbols: Symbols) -> Text:
+    guides = "".join(symbols.guides[guide] for guide in row.guides)
+    label = Text.assemble((guides, "dim"), (symbols.icons[task.state], STYLES[task.state]))
+    label.append(f" {task.name}")
+    if row.joins:
+        named = ", ".join(row.joins) if len(row.joins) <= MAX_JOINS else f"{len(row.joins)} tasks"
+        label.append(f" {symbols.arrow} {named}", "dim")
+    return label
+
+
+def _time(task: TaskStatus, now: datetime) -> str:
+    """Return how long the task's code ran, or how long the task has waited for its pod."""
+    if task.state == "Queued":
+        return duration(task.queued_at, now)
+    return duration(task.started_at, task.finished_at or now)
+
+
+def _attempt_number(task: TaskStatus) -> str:
+    """Return the number of the last attempt, and how many attempts were lost to disruptions."""
+    lost = f" ({task.disruptions} lost)" if task.disruptions else ""
+    return f"{task.attempt}{lost}" if task.attempt else ""
+
+
+def _detail(task: TaskStatus, now: datetime, symbols: Symbols) -> Text:
+    if task.output_ref:
+        return Text(f"see tres/{task.output_ref}", "dim")
+    if task.output is not None:
+        output = shortened(task.output, MAX_OUTPUT_WIDTH, symbols.ellipsis)
+        return Text(output, no_wrap=True, overflow=symbols.overflow)
+    if task.state in ("Pending", "Skipped"):
+        return Text(printable(task.message or task.reason or ""), "dim")
+    words = printable(": ".join(part for part in (task.reason, task.message) if part))
+    if task.next_attempt_at and task.next_attempt_at > now:
+        words += f" (again in {duration(now, task.next_attempt_at)})"
+    return Text(words)
+
+
+def _earlier_attempts(tasks: Sequence[TaskStatus]) -> Table:
+    """Return a table of the attempts that ended and were followed by another."""
+    table = new_table()
+    for heading in ("TASK", "ATTEMPT", "DURATION", "NODE"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("HOW IT ENDED", overflow="fold")
+    for task in tasks:
+        for record in task.attempts:
+            took = duration(record.started_at, record.finished_at) if record.finished_at else ""
+            code = f"exit code {record.exit_code}" if record.exit_code else ""
+            words = ": ".join(part for part in (record.reason, record.message or code) if part)
+            table.add_row(
+                task.name, str(record.attempt), took, record.node or "", Text(printable(words))
+            )
+    return table
+
+
+def _traceback(task: TaskStatus) -> list[RenderableType]:
+    if task.error is None or not task.error.traceback:
+        return []
+    title = Text(f"\nTraceback of task {task.name}, from its pod:", "bold")
+    return [title, Text(printable(task.error.traceback.rstrip()))]
+
+
+def child_runs(children: Sequence[WorkflowRun], now: datetime, symbols: Symbols) -> Table:
+    """Return a table of child runs, in the given order."""
+    table = new_table("Child runs:")
+    for heading in ("TASK", "CHILD", "NAME", "WORKFLOW", "PHASE", "PROGRESS", "DURATION"):
+        table.add_column(heading, no_wrap=True, overflow=symbols.overflow)
+    for child in children:
+        parent, status = child.spec.parent, child.status or WorkflowRunStatus()
+        assert parent is not None, "a child run has a parent"
+        phase = status.phase or "Pending"
+        table.add_row(
+            parent.task,
+            parent.key or str(parent.index),
+            child.metadata.name,
+            child.spec.workflow,
+            Text(f"{symbols.icons[phase]} {phase}", STYLES[phase]),
+            status.progress or "",
+            duration(status.started_at, status.finished_at or now),
+        )
+    return table
