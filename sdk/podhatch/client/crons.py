@@ -197,7 +197,7 @@ async def create(request: CronRequest) -> CronWorkflows:
     """
     asked = request.object()
     session = await session_of(request.target)
-    stored = await _created(session, asked)
+    stored = await objects.create_or_read(session, CRON_WORKFLOW, asked)
     if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
         raise RequestRefused(
             f"cron {request.cron_name!r} of workflow {request.workflow_name!r} is there already, "
@@ -260,13 +260,6 @@ async def delete(target: Target, name: str) -> None:
             "there, or suspend it"
         )
     await objects.delete(await session_of(target), CRON_WORKFLOW, name)
-
-
-async def _created(session: Session, asked: CronWorkflow) -> CronWorkflow:
-    created = await session.create_once(asked.to_wire())
-    if created is None:
-        return await objects.read(session, CRON_WORKFLOW, CronWorkflow, asked.metadata.name)
-    return CronWorkflow.model_validate(created)
 
 
 async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:

@@ -12,8 +12,8 @@ from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec, Wo
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import new_run_name, object_name, short_hash
 from podhatch.client import objects, paging
-from podhatch.client.bounded import gathered
 from podhatch.client.json_object import Payload, json_object
+from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.session import Session
@@ -236,7 +236,7 @@ async def _push(session: Session, event: WorkflowEvent) -> Event:
         source = EventSource(user=user, job=job)
         spec = event.spec.model_copy(update={"pushed_by": source})
         event = event.model_copy(update={"spec": spec})
-    return pushed_event(WorkflowEvent.model_validate(await session.create(event.to_wire())))
+    return pushed_event(await objects.create(session, event))
 
 
 def _source() -> dict[str, str]:

@@ -66,8 +66,7 @@ async def create(
         raise ValueError(f"{subject}: {describe(error)}") from None
     suffix = short_hash(secrets.token_hex(16), 8)
     wanted = EventFilter(metadata=ObjectMeta(name=new_run_name(name, suffix)), spec=spec)
-    session = await session_of(target)
-    return _row(EventFilter.model_validate(await session.create(wanted.to_wire())))
+    return _row(await objects.create(await session_of(target), wanted))
 
 
 async def get(target: Target, name: str) -> V1Filter:

@@ -14,7 +14,7 @@ from heapq import merge
 from podhatch.api.model import JsonObject
 from podhatch.api.stream import MARK, decode_chunk
 from podhatch.client import background_loop, objects
-from podhatch.client.bounded import gathered
+from podhatch.client.objects import gathered
 from podhatch.client.pods import (
     PAUSE_SECONDS,
     AttemptPod,

@@ -1,7 +1,8 @@
-"""One object by its name: read, changed, deleted. Used by every feature client."""
+"""One object by its name: created, read, changed, deleted; and many at a bounded rate."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar, cast
 
 from podhatch.api.model import ApiObject, JsonObject
@@ -13,14 +14,28 @@ from podhatch.errors import RequestRefused
 Model = TypeVar("Model", bound=ApiObject)
 T = TypeVar("T")
 
+AT_ONCE = 10
 CONFLICTS = 10
 """How often a change is tried while somebody else changes the object."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
+async def create(session: Session, wanted: Model) -> Model:
+    """Create the object, and return it as the cluster holds it."""
+    return type(wanted).model_validate(await session.create(wanted.to_wire()))
+
+
+async def create_or_read(session: Session, kind: Kind, wanted: Model) -> Model:
+    """Create the object, or return the one of its name, which may be another's."""
+    created = await session.create_once(wanted.to_wire())
+    if created is None:
+        return await read(session, kind, type(wanted), wanted.metadata.name)
+    return type(wanted).model_validate(created)
+
+
 async def read(session: Session, kind: Kind, model: type[Model], name: str) -> Model:
-    """Return the object as it stands."""
+    """Return the object."""
     check_name(kind, name)
     with explained(kind.kind, session.namespace, name):
         return model.model_validate(await session.cluster.get(kind, session.namespace, name))
@@ -29,7 +44,7 @@ async def read(session: Session, kind: Kind, model: type[Model], name: str) -> M
 async def patch(
     session: Session, kind: Kind, model: type[Model], name: str, body: JsonObject
 ) -> Model:
-    """Lay `body` over the object, and return it."""
+    """Merge `body` into the object, and return it."""
     check_name(kind, name)
     with explained(kind.kind, session.namespace, name):
         stored = await session.cluster.merge_patch(kind, session.namespace, name, body)
@@ -43,8 +58,10 @@ async def delete(session: Session, kind: Kind, name: str) -> None:
         await session.cluster.delete(kind, session.namespace, name)
 
 
-async def insist(session: Session, kind: Kind, name: str, change: Callable[[], Awaitable[T]]) -> T:
-    """Return what `change` returns; while somebody else is faster it is called again.
+async def retry_on_conflict(
+    session: Session, kind: Kind, name: str, change: Callable[[], Awaitable[T]]
+) -> T:
+    """Return what `change` returns; it is called again while it ends in a conflict.
 
     It reads the object, decides, and writes with the resourceVersion it has read.
     """
@@ -60,7 +77,7 @@ async def insist(session: Session, kind: Kind, name: str, change: Callable[[], A
 
 
 def patch_to(old: JsonObject, new: JsonObject) -> JsonObject:
-    """Return the merge patch that turns one object into another; it takes away what is None."""
+    """Return the merge patch that turns one object into another; None removes a field."""
     changed: JsonObject = dict.fromkeys(old.keys() - new.keys())
     for name, value in new.items():
         before = old.get(name)
@@ -72,13 +89,33 @@ def patch_to(old: JsonObject, new: JsonObject) -> JsonObject:
 
 
 def check_name(kind: Kind, name: str) -> None:
-    """Refuse what can be no object's name, and so would ask for something else.
+    """Refuse a text that cannot be an object's name, since its URL would name something else.
 
     Raises:
-        RequestRefused: It cannot.
+        RequestRefused: The text is not a valid name.
     """
     if not _NAME.fullmatch(name):
         raise RequestRefused(
             f"{kind.kind} {name!r}: there is none of such a name; an id is what create or list "
             "returned as metadata.id"
         )
+
+
+async def gathered(requests: Iterable[Awaitable[T]]) -> list[T]:
+    """Return the results in the order of the requests, of which ten are under way at a time.
+
+    The first error is raised once all requests have ended.
+    """
+    semaphore = asyncio.Semaphore(AT_ONCE)
+
+    async def bounded(request: Awaitable[T]) -> T:
+        async with semaphore:
+            return await request
+
+    results = await asyncio.gather(*map(bounded, requests), return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done

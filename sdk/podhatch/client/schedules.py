@@ -9,7 +9,7 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import object_name
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.client import objects, paging
-from podhatch.client.bounded import gathered
+from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.runs.execution import create_by_name
@@ -220,7 +220,7 @@ async def update(target: Target, name: str, trigger_at: datetime) -> ScheduledWo
         }
         return await session.cluster.merge_patch(WORKFLOW_RUN, session.namespace, name, body)
 
-    moved = await objects.insist(session, WORKFLOW_RUN, name, move)
+    moved = await objects.retry_on_conflict(session, WORKFLOW_RUN, name, move)
     run = WorkflowRun.model_validate(moved)
     return schedule_row(run, await true_name(session, run.spec.workflow))
 
@@ -240,7 +240,7 @@ async def delete(target: Target, name: str) -> None:
             WORKFLOW_RUN, session.namespace, name, resource_version=version
         )
 
-    await objects.insist(session, WORKFLOW_RUN, name, remove)
+    await objects.retry_on_conflict(session, WORKFLOW_RUN, name, remove)
 
 
 async def delete_all(target: Target, names: Sequence[str]) -> ScheduledWorkflowsBulkDeleteResponse:

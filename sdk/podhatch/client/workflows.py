@@ -11,9 +11,9 @@ from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.client import objects, paging
-from podhatch.client.bounded import gathered
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest, Publication
+from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of

@@ -7,13 +7,13 @@ from podhatch.client.target import Target
 
 if TYPE_CHECKING:
     from podhatch.features.cel import CELClient
-    from podhatch.features.cron import CronClient
-    from podhatch.features.event import EventClient
+    from podhatch.features.crons import CronClient
+    from podhatch.features.events import EventClient
     from podhatch.features.filters import FiltersClient
     from podhatch.features.logs import LogsClient
     from podhatch.features.metrics import MetricsClient
     from podhatch.features.runs import RunsClient
-    from podhatch.features.scheduled import ScheduledClient
+    from podhatch.features.schedules import ScheduledClient
     from podhatch.features.workers import WorkersClient
     from podhatch.features.workflows import WorkflowsClient
 
@@ -34,14 +34,14 @@ class FeatureClients:
     @cached_property
     def cron(self) -> "CronClient":
         """Creates, lists, suspends and deletes crons."""
-        from podhatch.features.cron import CronClient
+        from podhatch.features.crons import CronClient
 
         return CronClient(self._target)
 
     @cached_property
     def event(self) -> "EventClient":
         """Pushes events, which start runs and which runs wait for, and lists them."""
-        from podhatch.features.event import EventClient
+        from podhatch.features.events import EventClient
 
         return EventClient(self._target)
 
@@ -76,7 +76,7 @@ class FeatureClients:
     @cached_property
     def scheduled(self) -> "ScheduledClient":
         """Creates, lists, moves and deletes runs that start later."""
-        from podhatch.features.scheduled import ScheduledClient
+        from podhatch.features.schedules import ScheduledClient
 
         return ScheduledClient(self._target)
 

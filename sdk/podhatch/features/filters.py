@@ -7,7 +7,7 @@ from podhatch.client import filters
 from podhatch.client.filters import FilterUpdate, V1Filter
 from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 
 NOTHING: Final[Mapping[str, Any]] = {}
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from podhatch.client import logs
 from podhatch.client.logs import V1LogLineList
 from podhatch.client.parameters import bound_in_utc
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 
 DEFAULT_LIMIT = 1000
 

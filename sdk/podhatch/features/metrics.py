@@ -6,8 +6,8 @@ from datetime import datetime
 from podhatch.client import metrics
 from podhatch.client.metrics import TaskMetrics, TaskStat
 from podhatch.client.runs.selection import RunSearch
-from podhatch.features.bulk_runs import run_filter
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
+from podhatch.features.runs import run_filter
 
 
 class MetricsClient(FeatureClient):

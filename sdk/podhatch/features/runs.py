@@ -1,9 +1,9 @@
-"""`hatchet.runs`: what may be done with runs that exist, by their names."""
+"""`hatchet.runs`: runs of one namespace, by their names."""
 
 import builtins
-from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime
-from typing import Any, Unpack
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypedDict, Unpack
 
 from podhatch.client import logs
 from podhatch.client.json_object import Payload
@@ -11,12 +11,54 @@ from podhatch.client.paging import Rows, Window
 from podhatch.client.runs import control, execution, lookup
 from podhatch.client.runs.request import NamedRun
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
-from podhatch.client.runs.selection import RunSearch, RunStatus
-from podhatch.definitions.running.references import WorkflowRunRef
-from podhatch.features.bulk_runs import BulkRuns, RunFilterOptions, RunId, run_filter
+from podhatch.client.runs.selection import BulkCancelReplayOpts, RunFilter, RunSearch, RunStatus
+from podhatch.definitions.options.keywords import refuse_unknown
+from podhatch.definitions.running.references import RunRef, WorkflowRunRef
+from podhatch.features.base import FeatureClient
 from podhatch.task.loading import refuse_run
 
+RunId = str | RunRef[Any]
+"""The name of a run (`workflow_run_id`), or a reference to it."""
+
+ONE_DAY = timedelta(days=1)
 EVERYTHING = 2**31
+
+
+class RunFilterOptions(TypedDict, total=False):
+    """Which runs are meant. What is None asks for nothing, what is empty lets no run pass."""
+
+    until: datetime | None
+    """Created at this time or earlier."""
+    statuses: Sequence[RunStatus] | None
+    """Where they stand."""
+    workflow_ids: Sequence[str] | None
+    """Of one of these workflows, by name."""
+    additional_metadata: Mapping[str, object] | None
+    """With any of these pairs."""
+
+
+def run_filter(
+    since: datetime | None, options: RunFilterOptions, known: type = RunFilterOptions
+) -> RunFilter:
+    """Return the filter of what a caller says; without `since` it goes back a day.
+
+    Args:
+        since: Runs created before are left out.
+        options: What was given by keyword.
+        known: What may be.
+
+    Raises:
+        TypeError: There is no such option, or a time is no datetime.
+        ValueError: There is no such status, a list is none, or the metadata is no mapping.
+    """
+    refuse_unknown("hatchet.runs", options, known)
+    return RunFilter(
+        datetime.now(UTC) - ONE_DAY if since is None else since,
+        options.get("until"),
+        options.get("statuses"),
+        options.get("workflow_ids"),
+        options.get("additional_metadata"),
+    )
 
 
 class RunListOptions(RunFilterOptions, total=False):
@@ -32,7 +74,7 @@ class RunListOptions(RunFilterOptions, total=False):
     """Whether rows hold input and outputs; True by default."""
 
 
-class RunsClient(BulkRuns):
+class RunsClient(FeatureClient):
     """Runs of one namespace. Each is named by its `workflow_run_id`, or by a reference to it."""
 
     def get(self, workflow_run_id: RunId) -> V1WorkflowRunDetails:
@@ -284,6 +326,108 @@ class RunsClient(BulkRuns):
         """
         refuse_run()
         return logs.stream(self._target, str(workflow_run_id))
+
+    def bulk_cancel(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
+        """Cancel the runs as `cancel` does; of those that a filter means, what has not ended.
+
+        Args:
+            opts: The runs, by their ids or by what they have in common.
+
+        Returns:
+            The ids of these runs.
+
+        Raises:
+            RequestRefused: One of the ids is no run's; others may be cancelled by then.
+        """
+        return self._wait(control.cancel_many, opts.chosen)
+
+    async def aio_bulk_cancel(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
+        """Do what `bulk_cancel` does, in an event loop."""
+        return await self._aio_wait(control.cancel_many, opts.chosen)
+
+    def bulk_replay(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
+        """Let the runs start over as `replay` does.
+
+        Args:
+            opts: The runs, by their ids or by what they have in common.
+
+        Returns:
+            The ids of these runs.
+
+        Raises:
+            RequestRefused: One of the ids is no run's; others may have started over by then.
+        """
+        return self._wait(control.replay_many, opts.chosen)
+
+    async def aio_bulk_replay(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
+        """Do what `bulk_replay` does, in an event loop."""
+        return await self._aio_wait(control.replay_many, opts.chosen)
+
+    def bulk_cancel_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> builtins.list[str]:
+        """Cancel runs chunk by chunk, with a pause between.
+
+        Args:
+            sleep_time: Seconds between two chunks.
+            chunk_size: So many runs in each.
+            since: Runs created before are left alone; by default a day ago.
+            options: See `RunFilterOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+        """
+        meant = run_filter(since, options)
+        return self._wait(control.cancel_many, meant, chunk_size, sleep_time)
+
+    async def aio_bulk_cancel_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> builtins.list[str]:
+        """Do what `bulk_cancel_by_filters_with_pagination` does, in an event loop."""
+        meant = run_filter(since, options)
+        return await self._aio_wait(control.cancel_many, meant, chunk_size, sleep_time)
+
+    def bulk_replay_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> builtins.list[str]:
+        """Let runs start over chunk by chunk, with a pause between.
+
+        Args:
+            sleep_time: Seconds between two chunks.
+            chunk_size: So many runs in each.
+            since: Runs created before are left alone; by default a day ago.
+            options: See `RunFilterOptions`.
+
+        Raises:
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+        """
+        meant = run_filter(since, options)
+        return self._wait(control.replay_many, meant, chunk_size, sleep_time)
+
+    async def aio_bulk_replay_by_filters_with_pagination(
+        self,
+        sleep_time: float = 3,
+        chunk_size: int = 500,
+        since: datetime | None = None,
+        **options: Unpack[RunFilterOptions],
+    ) -> builtins.list[str]:
+        """Do what `bulk_replay_by_filters_with_pagination` does, in an event loop."""
+        meant = run_filter(since, options)
+        return await self._aio_wait(control.replay_many, meant, chunk_size, sleep_time)
 
 
 def _search(since: datetime | None, options: RunListOptions) -> tuple[RunSearch, bool]:

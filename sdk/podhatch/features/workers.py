@@ -3,7 +3,7 @@
 from podhatch.client import workers
 from podhatch.client.paging import Rows, Window
 from podhatch.client.workers import WorkerRow
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 
 
 class WorkersClient(FeatureClient):

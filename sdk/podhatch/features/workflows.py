@@ -3,7 +3,7 @@
 from podhatch.client import workflows
 from podhatch.client.paging import Rows, Window
 from podhatch.client.workflows import StoredWorkflow, StoredWorkflowVersion
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 
 
 class WorkflowsClient(FeatureClient):

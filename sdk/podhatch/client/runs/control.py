@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from podhatch.api.model import JsonObject
 from podhatch.client import objects
-from podhatch.client.bounded import gathered
+from podhatch.client.objects import gathered
 from podhatch.client.runs.lookup import find_names
 from podhatch.client.runs.selection import ENDED, RunFilter, RunStatus
 from podhatch.client.session import Session
@@ -25,7 +25,9 @@ async def cancel(target: Target, name: str) -> None:
     session = await session_of(target)
     objects.check_name(WORKFLOW_RUN, name)
     body: JsonObject = {"spec": {"desiredState": "Cancelled"}}
-    await objects.insist(session, WORKFLOW_RUN, name, lambda: _change(session, name, body))
+    await objects.retry_on_conflict(
+        session, WORKFLOW_RUN, name, lambda: _change(session, name, body)
+    )
 
 
 async def replay(target: Target, name: str, *, failed_only: bool = False) -> JsonObject:
@@ -40,7 +42,7 @@ async def replay(target: Target, name: str, *, failed_only: bool = False) -> Jso
         version = {"resourceVersion": run["metadata"]["resourceVersion"]}
         return await _change(session, name, {"metadata": version, "spec": spec})
 
-    return await objects.insist(session, WORKFLOW_RUN, name, ask)
+    return await objects.retry_on_conflict(session, WORKFLOW_RUN, name, ask)
 
 
 async def cancel_many(

@@ -10,8 +10,8 @@ from podhatch.api.result import TaskResult
 from podhatch.api.run import TaskStatus, WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.client import objects, paging
-from podhatch.client.bounded import gathered
 from podhatch.client.explain import explained
+from podhatch.client.objects import gathered
 from podhatch.client.paging import Pagination, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.runs.rows import (

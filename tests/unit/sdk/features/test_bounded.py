@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from podhatch.client.bounded import AT_ONCE, gathered
+from podhatch.client.objects import AT_ONCE, gathered
 
 
 async def test_so_many_at_once_and_results_in_order() -> None:

@@ -18,7 +18,7 @@ from podhatch.client.schedules import (
     ScheduleFilters,
 )
 from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import listed
 

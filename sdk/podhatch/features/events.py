@@ -1,4 +1,4 @@
-"""`hatchet.event`: tells of something that starts runs, or that runs wait for."""
+"""`hatchet.event`: events of one namespace, which start runs or end the waits of runs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import bound_in_utc, chosen
 from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 from podhatch.features.event_options import (
     BulkPushEventOptions,
     BulkPushEventWithMetadata,

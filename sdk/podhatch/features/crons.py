@@ -10,7 +10,7 @@ from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Rows, Window
 from podhatch.client.target import Target
 from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.features.client import FeatureClient
+from podhatch.features.base import FeatureClient
 from podhatch.values.metadata import metadata_texts
 
 

@@ -1,4 +1,4 @@
-"""What all feature clients have in common: two ways to wait for the background loop."""
+"""What all feature clients have in common: they wait for a coroutine of the client in two ways."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar

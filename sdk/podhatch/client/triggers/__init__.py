@@ -1,1 +1,0 @@
-"""What lets runs start by themselves: crons, schedules, events and their filters."""
