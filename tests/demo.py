@@ -45,7 +45,7 @@ class Stage:
     cluster: Cluster
     kubectl: str
 
-    def announce(self, command: str, what: str) -> None:
+    def record(self, command: str, what: str) -> None:
         """Print a command before it runs, and what it does."""
         self.console.print()
         self.console.print(what, style="dim", soft_wrap=True)
@@ -119,17 +119,17 @@ async def play() -> None:
     cluster = await Cluster.connect()
     try:
         stage = Stage(new_console(), cluster, kubectl())
-        stage.announce(
+        stage.record(
             "python examples/orders.py",
             "A workflow in Python: five tasks, each in a pod of its own, two of them side by side.",
         )
         await run_script(stage, "examples/orders.py", "orders")
-        stage.announce(
+        stage.record(
             "kubectl apply -f examples/containers.yaml",
             "A workflow of containers: no Python needed, kubectl is enough.",
         )
         await apply(stage, "examples/containers.yaml")
-        stage.announce(
+        stage.record(
             "kubectl apply -f examples/mixed.yaml",
             "Python functions and containers in one workflow.",
         )

@@ -17,7 +17,7 @@ from podhatch.cluster import Cluster, ClusterUnreachable, Connection
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.key_mapping import all_keys
-from podhatch_operator.controllers.reconcile_context import Workbench
+from podhatch_operator.controllers.reconcile_context import ReconcileContext
 from podhatch_operator.controllers.reconciler import Reconciler
 from podhatch_operator.evaluation.evaluator import Evaluator
 from podhatch_operator.ops.fault import BadFault, Fault, FaultyCluster
@@ -123,10 +123,10 @@ class Operator:
         logger.info("listed everything: %d objects to look at", len(keys))
 
     async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
-        bench = Workbench(
+        context = ReconcileContext(
             self.cluster, self.cache, self.queue, self.settings.defaults, self.evaluator
         )
-        reconciler = Reconciler(bench, self.hops)
+        reconciler = Reconciler(context, self.hops)
         workers = Workers(self.queue, reconciler.reconcile, self.metrics, self.settings.workers)
         beside = [
             asyncio.create_task(self.resync.run(), name="resync"),
@@ -140,7 +140,7 @@ class Operator:
             logger.error("%s ended by itself", task.get_name(), exc_info=task.exception())
         self.queue.close()
         await workers.finish(STOP_SECONDS)
-        await bench.announcer.finish(STOP_SECONDS)
+        await context.recorder.finish(STOP_SECONDS)
         for task in beside:
             task.cancel()
         self.stop_kopf.set()

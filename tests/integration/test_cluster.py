@@ -17,7 +17,7 @@ from podhatch.cluster import (
 from podhatch.cluster import client as client_module
 
 from tests.fakes.contract import run_in
-from tests.unit.runtime.listing import check_pages
+from tests.unit.operator.listing import check_pages
 
 
 def config_map(namespace: str, name: str = "map", **data: str) -> JsonObject:

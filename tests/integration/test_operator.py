@@ -22,7 +22,7 @@ from podhatch_operator.__main__ import Operator
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import is_finished
-from podhatch_operator.controllers.reconcile_context import Workbench
+from podhatch_operator.controllers.reconcile_context import ReconcileContext
 from podhatch_operator.controllers.reconciler import Reconciler
 from podhatch_operator.ops.metrics import Hops, Metrics
 from podhatch_operator.queue.keys import Key, run_key
@@ -161,8 +161,8 @@ async def _reconciled(operator: Operator, key: Key) -> str | None:
     """Return the result that one worker counts for a key."""
     cluster, queue, metrics = operator.cluster, operator.queue, operator.metrics
     defaults, evaluator = operator.settings.defaults, operator.evaluator
-    bench = Workbench(cluster, operator.cache, queue, defaults, evaluator)
-    workers = Workers(queue, Reconciler(bench, operator.hops).reconcile, metrics, count=1)
+    context = ReconcileContext(cluster, operator.cache, queue, defaults, evaluator)
+    workers = Workers(queue, Reconciler(context, operator.hops).reconcile, metrics, count=1)
     try:
         queue.add(key)
         await until(lambda: _result(metrics, key) is not None)

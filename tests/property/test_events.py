@@ -14,9 +14,9 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
 
 from tests.property.test_runs import thorough
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import Operator
-from tests.unit.runtime.test_events import PAID, Killed, MortalCluster, manifest
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import Operator
+from tests.unit.operator.test_events import PAID, Killed, MortalCluster, manifest
 
 SCOPES = ("eu", "us")
 EXPRESSIONS = {"true": True, "false": False, "input.n == 1": True, "input.missing": False}

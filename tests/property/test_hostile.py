@@ -14,8 +14,8 @@ from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLat
 
 from tests.property.hostile import SCHEMAS, Hostile
 from tests.property.test_runs import thorough
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import Operator
 
 WITH_STATUS = ("Workflow", "WorkflowRun", "WorkflowEvent", "EventFilter", "CronWorkflow")
 OBJECTS = 12

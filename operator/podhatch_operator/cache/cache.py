@@ -22,7 +22,7 @@ from podhatch.cluster import (
 )
 from podhatch.core.pod.pods import controller_uid
 
-from podhatch_operator.cache.deleted_versions import Tombstones
+from podhatch_operator.cache.deleted_versions import DeletedVersions
 from podhatch_operator.cache.index import GROUPS, run_of, workflow_of
 from podhatch_operator.cache.pins import Pins
 from podhatch_operator.cache.store import Place, Store, place_of, version_of
@@ -44,7 +44,7 @@ class Cache:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._stores = {kind: Store(groups_of) for kind, groups_of in GROUPS.items()}
-        self._tombstones = Tombstones(clock)
+        self._deleted = DeletedVersions(clock)
         self._awoken: set[Place] = set()
         self.pins = Pins()
 
@@ -79,7 +79,7 @@ class Cache:
 
     def remove(self, kind: Kind, place: Place, version: int) -> bool:
         """Forget the object that ended at `version`. Return whether it was known."""
-        self._tombstones.bury((kind.kind, place), version)
+        self._deleted.record((kind.kind, place), version)
         store = self._stores[kind.kind]
         if not 0 < store.version(place) <= version:
             return False
@@ -100,7 +100,7 @@ class Cache:
     def version(self, kind: Kind, place: Place) -> int:
         """Return the newest version known of an object, also of its end; 0 when none is."""
         held = self._stores[kind.kind].version(place)
-        return max(held, self._tombstones.version((kind.kind, place)))
+        return max(held, self._deleted.version((kind.kind, place)))
 
     def places(self, kind: Kind) -> Iterator[Place]:
         """Yield where all objects of a kind are."""

@@ -15,7 +15,7 @@ from podhatch.core.pod.pods import is_controlled_by
 from podhatch_operator.cache.store import Place, place_of, version_of
 from podhatch_operator.cache.trimming import label
 from podhatch_operator.controllers.observing import observe_cron
-from podhatch_operator.controllers.reconcile_context import RetryLater, Workbench
+from podhatch_operator.controllers.reconcile_context import ReconcileContext, RetryLater
 from podhatch_operator.queue.keys import Key, run_key
 from podhatch_operator.write.children import is_refused
 
@@ -23,14 +23,14 @@ from podhatch_operator.write.children import is_refused
 class CronReconciler:
     """Brings a cron and its ticks a step further."""
 
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
+    def __init__(self, context: ReconcileContext) -> None:
+        self._context = context
 
     async def reconcile(self, key: Key) -> None:
         """Do what there is to do for this cron now."""
-        bench = self._bench
-        observed = observe_cron(bench.cache, key.namespace, key.name)
-        now = bench.now()
+        context = self._context
+        observed = observe_cron(context.cache, key.namespace, key.name)
+        now = context.now()
         plan = plan_cron(observed, now)
         refused = await self._bring_in_line(key, observed, plan)
         for manifest in plan.runs:
@@ -43,8 +43,8 @@ class CronReconciler:
         if refused:
             plan = plan_cron(observed, now, refused)
         if observed.cron is not None and plan.status is not None:
-            await bench.write_status(CRON_WORKFLOW, observed.cron, plan.status)
-        bench.look_again_at(key, plan.requeue_at)
+            await context.write_status(CRON_WORKFLOW, observed.cron, plan.status)
+        context.look_again_at(key, plan.requeue_at)
         for kind, refusal in refused.items():
             raise RetryLater(f"a {kind} was refused ({refusal.code}): {refusal.message}")
 
@@ -52,15 +52,15 @@ class CronReconciler:
         self, key: Key, observed: ObservedCron, plan: CronPlan
     ) -> dict[str, ApiRefusal]:
         """Create or change the CronJob."""
-        bench = self._bench
+        context = self._context
         try:
             if plan.create is not None and observed.cron is not None:
                 return await self._create_cron_job(observed.cron, plan.create)
             if plan.patch is not None:
-                patched = await bench.cluster.merge_patch(
+                patched = await context.cluster.merge_patch(
                     CRON_JOB, key.namespace, key.name, plan.patch
                 )
-                bench.cache.apply(CRON_JOB, patched)
+                context.cache.apply(CRON_JOB, patched)
         except ApiError as error:
             if error.status == 404:
                 raise RetryLater(str(error)) from None  # its deletion is on its way to us
@@ -70,23 +70,23 @@ class CronReconciler:
     async def _create_cron_job(
         self, cron: JsonObject, manifest: JsonObject
     ) -> dict[str, ApiRefusal]:
-        bench = self._bench
+        context = self._context
         spec = {name: value for name, value in manifest["spec"].items() if value is not None}
         try:
-            created = await bench.cluster.create({**manifest, "spec": spec})
+            created = await context.cluster.create({**manifest, "spec": spec})
         except ApiError as error:
             if error.status != 409:
                 raise
             return await self._adopt_cron_job(cron, manifest)
-        bench.cache.apply(CRON_JOB, created)
+        context.cache.apply(CRON_JOB, created)
         return {}
 
     async def _adopt_cron_job(
         self, cron: JsonObject, manifest: JsonObject
     ) -> dict[str, ApiRefusal]:
         """Take the CronJob that is there for ours if it is: somebody may have taken its label."""
-        bench, place = self._bench, place_of(manifest)
-        existing = await bench.cluster.get(CRON_JOB, *place)
+        context, place = self._context, place_of(manifest)
+        existing = await context.cluster.get(CRON_JOB, *place)
         if not is_controlled_by(existing, cron):
             message = "one of this name exists that is not this cron's: delete or rename either"
             return {CRON_JOB.kind: ApiRefusal(409, message)}
@@ -94,7 +94,7 @@ class CronReconciler:
             "metadata": {"labels": manifest["metadata"]["labels"]},
             "spec": manifest["spec"],
         }
-        bench.cache.apply(CRON_JOB, await bench.cluster.merge_patch(CRON_JOB, *place, parts))
+        context.cache.apply(CRON_JOB, await context.cluster.merge_patch(CRON_JOB, *place, parts))
         return {}
 
     async def _is_there(self, job: JsonObject) -> bool:
@@ -104,15 +104,15 @@ class CronReconciler:
 
     async def _start(self, key: Key, manifest: JsonObject) -> dict[str, ApiRefusal]:
         """Create the run of a tick, if it is not there; the tick's Job is told of it next."""
-        bench = self._bench
+        context = self._context
         try:
-            run = await bench.cluster.create(manifest)
+            run = await context.cluster.create(manifest)
         except ApiError as error:
             if error.status != 409:
                 return {WORKFLOW_RUN.kind: _refusal(error)}
-            run = await bench.cluster.get(WORKFLOW_RUN, *place_of(manifest))
+            run = await context.cluster.get(WORKFLOW_RUN, *place_of(manifest))
         self._learn_run(run)
-        bench.queue.add(key)
+        context.queue.add(key)
         return {}
 
     async def _cancel(self, key: Key, observed: ObservedCron, name: str) -> None:
@@ -120,7 +120,7 @@ class CronReconciler:
 
         The tick is asked for first: it goes after its cron, so then we know which went.
         """
-        bench, run = self._bench, observed.runs[name]
+        context, run = self._context, observed.runs[name]
         job = await self._found(JOB, (key.namespace, name))
         if job is not None and is_live(job):
             await self._take_back(key, job)
@@ -134,7 +134,7 @@ class CronReconciler:
         body = {"metadata": {"resourceVersion": version}, "spec": {"desiredState": "Cancelled"}}
         try:
             self._learn_run(
-                await bench.cluster.merge_patch(WORKFLOW_RUN, key.namespace, name, body)
+                await context.cluster.merge_patch(WORKFLOW_RUN, key.namespace, name, body)
             )
         except ApiError as error:
             if error.status == 409:
@@ -144,18 +144,18 @@ class CronReconciler:
 
     async def _take_back(self, key: Key, job: JsonObject) -> None:
         """Label a tick's Job again: to the watch of our labels, one that lost them is gone."""
-        bench = self._bench
+        context = self._context
         if (label(job, labels.CRON) or key.name) != key.name:
             return  # somebody made it another cron's
         names = {labels.CRON: key.name, labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
         body = {"metadata": {"labels": names, "uid": job["metadata"]["uid"]}}
-        job = await bench.cluster.merge_patch(JOB, *place_of(job), body)
-        if bench.cache.apply(JOB, job):
-            bench.queue.add(key)
+        job = await context.cluster.merge_patch(JOB, *place_of(job), body)
+        if context.cache.apply(JOB, job):
+            context.queue.add(key)
 
     async def _found(self, kind: Kind, place: Place) -> JsonObject | None:
         try:
-            return await self._bench.cluster.get(kind, *place)
+            return await self._context.cluster.get(kind, *place)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -163,20 +163,20 @@ class CronReconciler:
 
     async def _write(self, kind: Kind, raw: JsonObject) -> None:
         """Write the status of an object that is not ours alone: all of it as it was observed."""
-        bench = self._bench
+        context = self._context
         try:
-            bench.cache.apply(kind, await bench.cluster.replace_status(raw))
+            context.cache.apply(kind, await context.cluster.replace_status(raw))
         except ApiError as error:
             if error.status == 409:
                 raise RetryLater(str(error)) from None
             if error.status != 404:
                 raise
-            bench.cache.remove(kind, place_of(raw), version_of(raw))
+            context.cache.remove(kind, place_of(raw), version_of(raw))
 
     def _learn_run(self, run: JsonObject) -> None:
         """What we wrote ourselves is no news when the watch tells it."""
-        self._bench.cache.apply(WORKFLOW_RUN, run)
-        self._bench.queue.add(run_key(*place_of(run)))
+        self._context.cache.apply(WORKFLOW_RUN, run)
+        self._context.queue.add(run_key(*place_of(run)))
 
 
 def _is_same(one: JsonObject, other: JsonObject | None) -> bool:

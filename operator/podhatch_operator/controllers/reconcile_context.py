@@ -18,8 +18,8 @@ from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of, version_of
 from podhatch_operator.queue.keys import Key
 from podhatch_operator.queue.work_queue import Queue
-from podhatch_operator.write.announcer import Announcer
 from podhatch_operator.write.children import Children
+from podhatch_operator.write.event_recorder import EventRecorder
 
 
 class RetryLater(Exception):  # noqa: N818 - nothing is wrong; the worker counts it as a retry
@@ -57,7 +57,7 @@ class Evaluating(Protocol):
 
 
 @dataclass
-class Workbench:
+class ReconcileContext:
     """Shared by the reconcilers of all kinds."""
 
     cluster: Cluster
@@ -69,7 +69,7 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.children = Children(self.cluster, self.cache)
-        self.announcer = Announcer(self.cluster)
+        self.recorder = EventRecorder(self.cluster)
 
     def now(self) -> datetime:
         """Return the time."""

@@ -23,7 +23,7 @@ from podhatch.core.common.unreadable import plan_unreadable
 from podhatch_operator.controllers.cron import CronReconciler
 from podhatch_operator.controllers.event import EventReconciler
 from podhatch_operator.controllers.filter import FilterReconciler
-from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater, Workbench
+from podhatch_operator.controllers.reconcile_context import PlanFailed, ReconcileContext, RetryLater
 from podhatch_operator.controllers.run import RunReconciler
 from podhatch_operator.controllers.workflow import WorkflowReconciler
 from podhatch_operator.ops.metrics import Hops
@@ -33,14 +33,14 @@ from podhatch_operator.queue.keys import Key
 class Reconciler:
     """Calls the reconciler of a key's kind."""
 
-    def __init__(self, bench: Workbench, hops: Hops) -> None:
-        self._bench = bench
+    def __init__(self, context: ReconcileContext, hops: Hops) -> None:
+        self._context = context
         self._of_kind = {
-            WORKFLOW_RUN.kind: (WORKFLOW_RUN, RunReconciler(bench, hops).reconcile),
-            WORKFLOW.kind: (WORKFLOW, WorkflowReconciler(bench).reconcile),
-            WORKFLOW_EVENT.kind: (WORKFLOW_EVENT, EventReconciler(bench).reconcile),
-            EVENT_FILTER.kind: (EVENT_FILTER, FilterReconciler(bench).reconcile),
-            CRON_WORKFLOW.kind: (CRON_WORKFLOW, CronReconciler(bench).reconcile),
+            WORKFLOW_RUN.kind: (WORKFLOW_RUN, RunReconciler(context, hops).reconcile),
+            WORKFLOW.kind: (WORKFLOW, WorkflowReconciler(context).reconcile),
+            WORKFLOW_EVENT.kind: (WORKFLOW_EVENT, EventReconciler(context).reconcile),
+            EVENT_FILTER.kind: (EVENT_FILTER, FilterReconciler(context).reconcile),
+            CRON_WORKFLOW.kind: (CRON_WORKFLOW, CronReconciler(context).reconcile),
         }
 
     async def reconcile(self, key: Key) -> None:
@@ -52,7 +52,7 @@ class Reconciler:
             ApiError, ClusterUnreachable: a request failed.
         """
         kind, reconcile = self._of_kind[key.kind]
-        raw = self._bench.cache.get(kind, (key.namespace, key.name))
+        raw = self._context.cache.get(kind, (key.namespace, key.name))
         if raw is not None and UNREADABLE in raw:
             await self._tell_unreadable(kind, key, raw)
             return
@@ -65,12 +65,12 @@ class Reconciler:
 
     async def _tell_unreadable(self, kind: Kind, key: Key, raw: JsonObject) -> None:
         """Say of an object that it is too large, and delete it in time."""
-        bench = self._bench
-        plan = plan_unreadable(raw, bench.defaults, bench.now())
+        context = self._context
+        plan = plan_unreadable(raw, context.defaults, context.now())
         if plan.status is not None:
-            await bench.write_status(kind, raw, plan.status)
-        await bench.children.delete(key.namespace, plan.delete)
-        bench.look_again_at(key, plan.requeue_at)
+            await context.write_status(kind, raw, plan.status)
+        await context.children.delete(key.namespace, plan.delete)
+        context.look_again_at(key, plan.requeue_at)
 
     async def _tell_failure(self, kind: Kind, key: Key, error: Exception) -> None:
         """Write into the object's status that it cannot be planned, and why.
@@ -78,13 +78,13 @@ class Reconciler:
         Raises:
             PlanFailed: always.
         """
-        bench = self._bench
+        context = self._context
         summary = f"{failure_summary(error)} (at {_place(error)})"
-        raw = bench.cache.get(kind, (key.namespace, key.name))
-        status = failure_status(raw, error, bench.now()) if raw else None
+        raw = context.cache.get(kind, (key.namespace, key.name))
+        status = failure_status(raw, error, context.now()) if raw else None
         if raw is not None and status is not None:
             try:
-                await bench.write_status(kind, raw, status)
+                await context.write_status(kind, raw, status)
             except ApiError as refusal:
                 summary += f"; its status was refused: {failure_summary(refusal)}"
         raise PlanFailed(f"cannot plan: {summary}") from None

@@ -17,61 +17,61 @@ from podhatch_operator.cache.cache import CHILDREN
 from podhatch_operator.controllers.event_lookup import EventLookup
 from podhatch_operator.controllers.key_mapping import keys_beside_run
 from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.controllers.reconcile_context import RetryLater, Workbench
+from podhatch_operator.controllers.reconcile_context import ReconcileContext, RetryLater
 from podhatch_operator.ops.metrics import Hops
 from podhatch_operator.queue.keys import Key
-from podhatch_operator.write.status_debouncer import HeldStatuses
+from podhatch_operator.write.status_debouncer import StatusDebouncer
 
 
 class RunReconciler:
     """Brings a run a step further."""
 
-    def __init__(self, bench: Workbench, hops: Hops) -> None:
-        self._bench = bench
+    def __init__(self, context: ReconcileContext, hops: Hops) -> None:
+        self._context = context
         self._hops = hops
-        self._held = HeldStatuses(bench.clocks.monotonic)
-        self._events = EventLookup(bench.cluster, bench.clocks.monotonic)
+        self._held = StatusDebouncer(context.clocks.monotonic)
+        self._events = EventLookup(context.cluster, context.clocks.monotonic)
 
     async def reconcile(self, key: Key) -> None:
         """Do what there is to do for this run now."""
-        bench = self._bench
+        context = self._context
         result_arrived = self._hops.take(key)
-        if bench.cache.lacks_children((key.namespace, key.name)):
+        if context.cache.lacks_children((key.namespace, key.name)):
             await self._fetch_children(key)
         observed = self._observe(key)
         if observed is None:
             self._held.release(key)
-            bench.queue.cancel_appointment(key)
+            context.queue.cancel_appointment(key)
             return
-        now = bench.now()
-        plan = plan_run(observed, bench.defaults, now)
+        now = context.now()
+        plan = plan_run(observed, context.defaults, now)
         if plan.look_up:
             notes = await self._events.find(key.namespace, plan.look_up)
             observed = replace(observed, notes=notes)
-            plan = plan_run(observed, bench.defaults, now)
+            plan = plan_run(observed, context.defaults, now)
         if plan.evaluate:
             if result_arrived is not None:
                 self._hops.result_arrived(key, result_arrived)
-            bench.evaluator.request(key, plan.evaluate)
+            context.evaluator.request(key, plan.evaluate)
             return
-        refusals = await bench.children.create(observed.run, plan.create) if plan.create else {}
+        refusals = await context.children.create(observed.run, plan.create) if plan.create else {}
         if any(manifest["kind"] == JOB.kind for manifest in plan.create):
             self._hops.job_created(result_arrived)
-        await bench.children.patch(key.namespace, plan.patch)
+        await context.children.patch(key.namespace, plan.patch)
         if plan.delete:
-            await bench.children.delete(key.namespace, plan.delete)
+            await context.children.delete(key.namespace, plan.delete)
         if refusals:
             await self._tell_refusals(key, observed, refusals)
         await self._finish(key, observed, plan, now)
 
     def _observe(self, key: Key) -> Observed | None:
-        bench = self._bench
-        return observe_run(bench.cache, key.namespace, key.name, bench.evaluator.answers)
+        context = self._context
+        return observe_run(context.cache, key.namespace, key.name, context.evaluator.answers)
 
     async def _fetch_children(self, key: Key) -> None:
         """A finished run starts over: learn again what the cache has let go."""
         place = (key.namespace, key.name)
-        cache, cluster = self._bench.cache, self._bench.cluster
+        cache, cluster = self._context.cache, self._context.cluster
         for kind in CHILDREN:
             selector = f"{labels.RUN}={key.name}"
             children, _ = await cluster.list(kind, key.namespace, label_selector=selector)
@@ -82,21 +82,21 @@ class RunReconciler:
         self, key: Key, observed: Observed, refusals: dict[str, ApiRefusal]
     ) -> None:
         """Decide again knowing of the refusals, write that down, and come back later."""
-        bench = self._bench
+        context = self._context
         fresh = self._observe(key) or observed
-        now = bench.now()
-        plan = plan_run(replace(fresh, refusals=refusals), bench.defaults, now)
-        if plan.status is not None and await bench.write_status(
+        now = context.now()
+        plan = plan_run(replace(fresh, refusals=refusals), context.defaults, now)
+        if plan.status is not None and await context.write_status(
             WORKFLOW_RUN, fresh.run, plan.status
         ):
-            bench.announcer.announce(plan.events)
+            context.recorder.record(plan.events)
         name, refusal = next(iter(refusals.items()))
         within = (plan.requeue_at - now).total_seconds() if plan.requeue_at else None
         raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}", within)
 
     async def _finish(self, key: Key, observed: Observed, plan: Plan, now: datetime) -> None:
         """Write the status unless it is held back, and see to it that we come back in time."""
-        bench = self._bench
+        context = self._context
         waits = [] if plan.requeue_at is None else [(plan.requeue_at - now).total_seconds()]
         if plan.status is None:
             self._held.release(key)
@@ -104,12 +104,12 @@ class RunReconciler:
             waits.append(wait)
         else:
             self._held.release(key)
-            if await bench.write_status(WORKFLOW_RUN, observed.run, plan.status):
-                bench.queue.add(key)  # what follows from the new status, such as deletions
+            if await context.write_status(WORKFLOW_RUN, observed.run, plan.status):
+                context.queue.add(key)  # what follows from the new status, such as deletions
                 for other in keys_beside_run(key.namespace, observed.run):
-                    bench.queue.add(other)
-                bench.announcer.announce(plan.events)
+                    context.queue.add(other)
+                context.recorder.record(plan.events)
         if waits:
-            bench.queue.add_after(key, min(waits))
+            context.queue.add_after(key, min(waits))
         else:
-            bench.queue.cancel_appointment(key)
+            context.queue.cancel_appointment(key)

@@ -14,7 +14,7 @@ from podhatch.core.workflow.validate import needs_dry_run, plan_workflow
 
 from podhatch_operator.cache.pins import UNDECIDED
 from podhatch_operator.controllers.declared_crons import declare_crons
-from podhatch_operator.controllers.reconcile_context import RetryLater, Workbench
+from podhatch_operator.controllers.reconcile_context import ReconcileContext, RetryLater
 from podhatch_operator.queue.keys import Key
 
 CLEAN_UP_AGAIN_SECONDS = 30.0
@@ -24,14 +24,14 @@ CLEAN_UP_AGAIN_SECONDS = 30.0
 class WorkflowReconciler:
     """Checks workflows, and cleans up after them."""
 
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
+    def __init__(self, context: ReconcileContext) -> None:
+        self._context = context
 
     async def reconcile(self, key: Key) -> None:
         """Do what there is to do for this workflow now."""
-        bench = self._bench
-        workflow = bench.cache.get(WORKFLOW, (key.namespace, key.name))
-        refused = await declare_crons(bench, workflow) if workflow else {}
+        context = self._context
+        workflow = context.cache.get(WORKFLOW, (key.namespace, key.name))
+        refused = await declare_crons(context, workflow) if workflow else {}
         if workflow is not None:
             await self._check(key, workflow, refused)
         await self._let_go_of_revisions(key, workflow)
@@ -41,27 +41,27 @@ class WorkflowReconciler:
     async def _check(
         self, key: Key, workflow: JsonObject, refused: Mapping[str, ApiRefusal]
     ) -> None:
-        bench, answers = self._bench, self._bench.evaluator.answers
-        access = bench.defaults.max_cluster_access
-        plan = plan_workflow(workflow, bench.now(), refused, None, access, answers)
+        context, answers = self._context, self._context.evaluator.answers
+        access = context.defaults.max_cluster_access
+        plan = plan_workflow(workflow, context.now(), refused, None, access, answers)
         if plan.evaluate:
-            bench.evaluator.request(key, plan.evaluate)
+            context.evaluator.request(key, plan.evaluate)
             return
         if needs_dry_run(workflow, answers):
             pods = await self._dry_run(workflow)
-            plan = plan_workflow(workflow, bench.now(), refused, pods, access, answers)
+            plan = plan_workflow(workflow, context.now(), refused, pods, access, answers)
         if plan.status is not None:
-            await bench.write_status(WORKFLOW, workflow, plan.status)
+            await context.write_status(WORKFLOW, workflow, plan.status)
 
     async def _dry_run(self, workflow: JsonObject) -> dict[str, ApiRefusal]:
         """Ask the API server for its opinion of the workflow's pods, without making any.
 
         An answer that is not about the pods, such as an exceeded quota, is left to the runs.
         """
-        bench, refused = self._bench, dict[str, ApiRefusal]()
-        for place, job in dry_run_jobs(workflow, bench.defaults).items():
+        context, refused = self._context, dict[str, ApiRefusal]()
+        for place, job in dry_run_jobs(workflow, context.defaults).items():
             try:
-                await bench.cluster.create(job, dry_run=True)
+                await context.cluster.create(job, dry_run=True)
             except NamespaceTerminating:
                 raise
             except ApiError as error:
@@ -73,17 +73,17 @@ class WorkflowReconciler:
 
         Sources go first: once its revision is gone, nothing tells of a source any more.
         """
-        bench = self._bench
-        revisions = bench.cache.revisions(key.namespace, key.name)
-        held = bench.cache.pins.held(key.namespace, key.name, bench.now())
+        context = self._context
+        revisions = context.cache.revisions(key.namespace, key.name)
+        held = context.cache.pins.held(key.namespace, key.name, context.now())
         unused = unused_revisions(workflow, revisions, held)
         if unused and UNDECIDED in held:
-            bench.queue.add_after(key, CLEAN_UP_AGAIN_SECONDS)
+            context.queue.add_after(key, CLEAN_UP_AGAIN_SECONDS)
             return
-        bench.queue.cancel_appointment(key)
+        context.queue.cancel_appointment(key)
         if unused:
-            shared = bench.cache.sources(key.namespace, without=key.name)
+            shared = context.cache.sources(key.namespace, without=key.name)
             sources = [child for child in unused if child.kind == CONFIG_MAP.kind]
             delete = [child for child in sources if child.name not in shared]
             delete += [child for child in unused if child not in sources]
-            await bench.children.delete(key.namespace, delete)
+            await context.children.delete(key.namespace, delete)

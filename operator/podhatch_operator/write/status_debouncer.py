@@ -14,7 +14,7 @@ HOLD_SECONDS_A_RUN = 0.02
 MAX_HOLD_SECONDS = 5.0
 
 
-class HeldStatuses:
+class StatusDebouncer:
     """Since when a run's status is held back. Losing it only means to write sooner."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -17,8 +17,8 @@ from podhatch_operator.ops.health import Watches
 from podhatch_operator.settings import KOPF_IDENTITY, NoMemories, kopf_settings
 from podhatch_operator.watch.handlers import registry_of_handlers
 
-from tests.unit.runtime.objects import NAMESPACE, metadata
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.objects import NAMESPACE, metadata
+from tests.unit.operator.operator import Operator
 
 PLURAL = "/apis/podhatch.dev/v1alpha1/workflowevents"
 VERBS = ["list", "watch", "patch"]

@@ -13,9 +13,9 @@ from podhatch_operator.ops.metrics import Hops, Metrics
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.intake import Intake
 
-from tests.unit.runtime.objects import NAMESPACE, child, replayed, run
-from tests.unit.runtime.operator import RUN
-from tests.unit.runtime.timers import FakeTimers
+from tests.unit.operator.objects import NAMESPACE, child, replayed, run
+from tests.unit.operator.operator import RUN
+from tests.unit.operator.timers import FakeTimers
 
 KINDS = {"job": JOB, "pod": POD, "result": TASK_RESULT}
 Step = tuple[str, int]

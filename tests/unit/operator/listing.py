@@ -3,7 +3,7 @@
 from podhatch.cluster import WORKFLOW_RUN, Cluster
 
 from tests.fakes.contract import run_in
-from tests.unit.runtime.operator_cluster import OperatorCluster
+from tests.unit.operator.operator_cluster import OperatorCluster
 
 
 async def check_pages(cluster: Cluster | OperatorCluster) -> None:

@@ -15,7 +15,7 @@ MAX_WAITING = 10_000
 """When more Events wait than this, the oldest are left out."""
 
 
-class Announcer:
+class EventRecorder:
     """Events to post, in order, and the few tasks that post them while there are any."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -23,7 +23,7 @@ class Announcer:
         self._waiting: deque[JsonObject] = deque(maxlen=MAX_WAITING)
         self._posters: set[asyncio.Task[None]] = set()
 
-    def announce(self, events: Sequence[JsonObject]) -> None:
+    def record(self, events: Sequence[JsonObject]) -> None:
         """Have the Events posted soon."""
         self._waiting.extend(events)
         for _ in range(min(MAX_POSTERS - len(self._posters), len(events))):

@@ -9,7 +9,7 @@ from podhatch_operator.controllers.key_mapping import all_keys, keys_for, keys_w
 from podhatch_operator.controllers.observing import crons_of, observe_cron, observe_run
 from podhatch_operator.queue.keys import Key, cron_key, run_key, workflow_key
 
-from tests.unit.runtime.objects import (
+from tests.unit.operator.objects import (
     NAMESPACE,
     child,
     cron,

@@ -15,8 +15,8 @@ from podhatch_operator.controllers.reconcile_context import PlanFailed
 from podhatch_operator.ops.logs import MAX_MESSAGE, MAX_TRACEBACK, JsonFormatter
 from podhatch_operator.queue.keys import Key
 
-from tests.unit.runtime.objects import NAMESPACE, metadata, run, workflow
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.objects import NAMESPACE, metadata, run, workflow
+from tests.unit.operator.operator import Operator
 
 SPECS: dict[str, JsonObject] = {
     "WorkflowEvent": {"key": "paid", "ttlSeconds": 60},

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from podhatch.api.model import JsonObject, format_time
 
-from tests.unit.runtime.manifests import run, workflow
-from tests.unit.runtime.operator import RUN, START, Operator
+from tests.unit.operator.manifests import run, workflow
+from tests.unit.operator.operator import RUN, START, Operator
 
 
 def scheduled(seconds: float) -> JsonObject:

@@ -11,7 +11,7 @@ from podhatch_operator.ops.metrics import Metrics
 from podhatch_operator.queue.keys import Key, run_key
 from podhatch_operator.queue.work_queue import LAST_RETRY_SECONDS, Queue
 
-from tests.unit.runtime.timers import FakeTimers
+from tests.unit.operator.timers import FakeTimers
 
 A, B, C = (run_key("team", name) for name in "abc")
 

@@ -18,15 +18,15 @@ from podhatch.cluster import (
 )
 from podhatch.core.common.observed import Observed
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.cache.deleted_versions import TOMBSTONE_SECONDS
+from podhatch_operator.cache.deleted_versions import REMEMBERED_SECONDS
 from podhatch_operator.cache.pins import UNDECIDED
 from podhatch_operator.cache.trimming import ended_job
 from podhatch_operator.controllers.key_mapping import all_keys, keys_for, keys_without
 from podhatch_operator.controllers.observing import observe_run
 from podhatch_operator.queue.keys import event_key, run_key, workflow_key
 
-from tests.unit.runtime.objects import NAMESPACE, child, event, replayed, revision, run, workflow
-from tests.unit.runtime.timers import FakeTimers
+from tests.unit.operator.objects import NAMESPACE, child, event, replayed, revision, run, workflow
+from tests.unit.operator.timers import FakeTimers
 
 PLACE = (NAMESPACE, "run")
 
@@ -82,7 +82,7 @@ def test_tombstones_are_forgotten_in_time() -> None:
     timers = FakeTimers()
     cache = Cache(timers.time)
     cache.remove(WORKFLOW_RUN, PLACE, 8)
-    timers.pass_time(TOMBSTONE_SECONDS + 1)
+    timers.pass_time(REMEMBERED_SECONDS + 1)
     cache.remove(WORKFLOW_RUN, (NAMESPACE, "other"), 9)
     assert cache.version(WORKFLOW_RUN, PLACE) == 0
     assert cache.version(WORKFLOW_RUN, (NAMESPACE, "other")) == 9

@@ -5,8 +5,8 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
 )
 
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import Operator
 
 API = WORKFLOW_RUN.api_version
 

@@ -13,10 +13,10 @@ from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.reconcile_context import RetryLater
 from podhatch_operator.queue.keys import event_key, filter_key
 
-from tests.unit.runtime.manifests import python
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import Operator
-from tests.unit.runtime.operator_cluster import OperatorCluster
+from tests.unit.operator.manifests import python
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import Operator
+from tests.unit.operator.operator_cluster import OperatorCluster
 
 PAID = event_key(NAMESPACE, "paid-1")
 

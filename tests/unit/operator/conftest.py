@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.operator import Operator
 
 
 @pytest.fixture

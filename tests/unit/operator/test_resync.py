@@ -11,11 +11,11 @@ from podhatch_operator.ops.leader import Leadership
 from podhatch_operator.watch.resync import PATIENCE_SECONDS, Resync
 from podhatch_operator.watch.watched import WATCHED
 
-from tests.unit.runtime.listing import check_pages
-from tests.unit.runtime.manifests import run, workflow
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import RUN, Operator
-from tests.unit.runtime.operator_cluster import OperatorCluster
+from tests.unit.operator.listing import check_pages
+from tests.unit.operator.manifests import run, workflow
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import RUN, Operator
+from tests.unit.operator.operator_cluster import OperatorCluster
 
 LEADS = Leadership(leads=True)
 

@@ -18,8 +18,8 @@ from podhatch_operator.queue.keys import Key
 from podhatch_operator.watch.handlers import BoundedLines
 from podhatch_operator.watch.resync import Resync
 
-from tests.unit.runtime.objects import NAMESPACE, child, metadata, revision, run
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.objects import NAMESPACE, child, metadata, revision, run
+from tests.unit.operator.operator import Operator
 
 WHY = "the object has 1400000 bytes"
 DAY = 86_400
@@ -117,7 +117,7 @@ def test_of_an_object_without_a_status_the_version_alone_is_held() -> None:
 
 
 async def test_what_the_list_cuts_is_held_as_cut(operator: Operator) -> None:
-    resync = Resync(operator.bench.cluster, operator.cache, operator.intake, operator.metrics)
+    resync = Resync(operator.context.cluster, operator.cache, operator.intake, operator.metrics)
     await operator.cluster.create_as_user(event(1))
     await resync.list_all()
     assert operator.cache.count(WORKFLOW_EVENT) == 1

@@ -12,9 +12,9 @@ from podhatch.core.common.observed import Defaults
 from podhatch_operator.controllers.workflow import CLEAN_UP_AGAIN_SECONDS
 from podhatch_operator.queue.keys import event_key, workflow_key
 
-from tests.unit.runtime.manifests import python, run, workflow
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import RUN, Operator
+from tests.unit.operator.manifests import python, run, workflow
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import RUN, Operator
 
 JOB_TTL, RUN_TTL = 3600, 7 * 86400
 FLOW = workflow_key(NAMESPACE, "flow")

@@ -13,11 +13,11 @@ from podhatch.core.common.plan import pod_deadline
 from podhatch_operator.controllers.observing import observe_run
 from podhatch_operator.queue.keys import run_key, workflow_key
 from podhatch_operator.write.children import Children
-from podhatch_operator.write.status_debouncer import HOLD_SECONDS, MAX_HOLD_SECONDS, HeldStatuses
+from podhatch_operator.write.status_debouncer import HOLD_SECONDS, MAX_HOLD_SECONDS, StatusDebouncer
 
-from tests.unit.runtime.manifests import API, python, run, started, workflow
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import RUN, Operator
+from tests.unit.operator.manifests import API, python, run, started, workflow
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import RUN, Operator
 
 
 async def test_children_come_before_status_and_events(operator: Operator) -> None:
@@ -63,7 +63,7 @@ async def test_a_job_whose_counters_change_is_not_looked_at_again(operator: Oper
 
 async def test_the_more_runs_there_are_the_longer_a_status_may_wait() -> None:
     now = 0.0
-    held = HeldStatuses(lambda: now)
+    held = StatusDebouncer(lambda: now)
     assert held.wait(RUN) == HOLD_SECONDS
     for number in range(1000):
         held.wait(run_key("team", f"other-{number}"))

@@ -10,7 +10,7 @@ from podhatch_operator.queue.keys import Key, run_key
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import Workers
 
-from tests.unit.runtime.timers import FakeTimers
+from tests.unit.operator.timers import FakeTimers
 
 KEY = run_key("team", "run")
 

@@ -8,8 +8,8 @@ from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.reconcile_context import RetryLater
 from podhatch_operator.queue.keys import cron_key, run_key, workflow_key
 
-from tests.unit.runtime.objects import NAMESPACE, revision
-from tests.unit.runtime.operator import Operator
+from tests.unit.operator.objects import NAMESPACE, revision
+from tests.unit.operator.operator import Operator
 
 CRON = cron_key(NAMESPACE, "nightly")
 WORKFLOW: JsonObject = {

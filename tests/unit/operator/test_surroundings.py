@@ -20,8 +20,8 @@ from podhatch_operator.settings import BadSetting, EndlessBackoffs, Settings, ko
 from podhatch_operator.watch.handlers import taking_in
 from podhatch_operator.watch.resync import Resync
 
-from tests.unit.runtime.objects import NAMESPACE, run
-from tests.unit.runtime.operator import RUN, Operator
+from tests.unit.operator.objects import NAMESPACE, run
+from tests.unit.operator.operator import RUN, Operator
 
 
 def test_a_setting_has_a_default() -> None:

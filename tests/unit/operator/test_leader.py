@@ -17,7 +17,7 @@ from podhatch_operator.ops.leader import (
     Pace,
 )
 
-from tests.unit.runtime.operator_cluster import OperatorCluster
+from tests.unit.operator.operator_cluster import OperatorCluster
 
 
 class TooLong(Exception):  # noqa: N818

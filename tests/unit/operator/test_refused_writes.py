@@ -22,9 +22,9 @@ from podhatch_operator.queue.keys import workflow_key
 from podhatch_operator.write.children import Children
 from podhatch_operator.write.status_debouncer import HOLD_SECONDS
 
-from tests.unit.runtime.manifests import python, run, started, workflow
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator import RUN, Operator
+from tests.unit.operator.manifests import python, run, started, workflow
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import RUN, Operator
 
 
 async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator) -> None:

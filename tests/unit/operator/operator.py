@@ -21,16 +21,16 @@ from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Answer, Evaluation
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.controllers.reconcile_context import Clocks, Workbench
+from podhatch_operator.controllers.reconcile_context import Clocks, ReconcileContext
 from podhatch_operator.controllers.reconciler import Reconciler
 from podhatch_operator.ops.metrics import Hops, Metrics
 from podhatch_operator.queue.keys import Key, run_key
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.intake import Intake
 
-from tests.unit.runtime.objects import NAMESPACE
-from tests.unit.runtime.operator_cluster import OperatorCluster
-from tests.unit.runtime.timers import FakeTimers
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator_cluster import OperatorCluster
+from tests.unit.operator.timers import FakeTimers
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 RUN = run_key(NAMESPACE, "run")
@@ -70,7 +70,7 @@ class Operator:
     def restarted(self) -> Reconciler:
         self.begun = self.timers.now
         self.evaluated = Evaluated(self.queue)
-        self.bench = Workbench(
+        self.context = ReconcileContext(
             cast("Cluster", self.cluster),
             self.cache,
             self.queue,
@@ -81,7 +81,7 @@ class Operator:
                 monotonic=self.timers.time,
             ),
         )
-        return Reconciler(self.bench, self.hops)
+        return Reconciler(self.context, self.hops)
 
     async def user_creates(self, *manifests: JsonObject) -> None:
         """Create objects, and let the operator see them."""
@@ -145,7 +145,7 @@ class Operator:
             await self.reconciler.reconcile(key)
             self.queue.done(key)
             worked.append(key)
-        await self.bench.announcer.finish(5)
+        await self.context.recorder.finish(5)
         return worked
 
     def status(self) -> JsonObject:
