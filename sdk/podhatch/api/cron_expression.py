@@ -37,12 +37,29 @@ class _Field:
         """Return the values that a field's text stands for."""
         return {value for part in text.split(",") for value in self._part(part)}
 
+    def rewritten(self, text: str) -> str:
+        """Return a field's text without what croniter misreads."""
+        parts = text.replace("?", "*").split(",")
+        if self.is_of_days:
+            if {"*", "*/1"} & set(parts):
+                return "*"
+            parts = [part.replace("*", f"{self.low}-{self.high}") for part in parts]
+        return ",".join(self._rewritten(part) for part in parts)
+
+    def _rewritten(self, part: str) -> str:
+        values = self._part(part)
+        return str(values[0]) if len(values) == 1 else part
+
+    @property
+    def is_of_days(self) -> bool:
+        return self.name.startswith("day")
+
     def _part(self, part: str) -> range:
         span, slash, step = part.partition("/")
         if slash and not _STEP.fullmatch(step):
             raise ValueError(f"{self.name} {part!r}: {step!r} is not a step of 1 or more")
         first, dash, last = span.partition("-")
-        if span == "*" or (span == "?" and self.name.startswith("day")):
+        if span == "*" or (span == "?" and self.is_of_days):
             low, high = self.low, self.high
         else:
             low = self._value(first)
@@ -61,28 +78,6 @@ class _Field:
             sunday = "; Sunday is 0" if text == "7" and self.names == _DAYS else ""
             raise ValueError(f"{self.name} {text} is not within {self.low}-{self.high}{sunday}")
         return int(text)
-
-
-@dataclass(frozen=True)
-class CronFields:
-    """The values that the five fields of an expression stand for.
-
-    Attributes:
-        minutes: 0 to 59.
-        hours: 0 to 23.
-        days: Of the month, 1 to 31.
-        months: 1 to 12.
-        weekdays: 0 (Sunday) to 6.
-        either_day: Both fields of days say something: a day needs to match only one of them, as
-            for the CronJob controller.
-    """
-
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    either_day: bool
 
 
 _FIELDS = (
@@ -120,16 +115,33 @@ def checked_cron(expression: str) -> str:
     return " ".join(fields)
 
 
-def cron_fields(expression: str) -> CronFields:
-    """Return what the fields of an expression stand for; that of a name such as @daily, too.
+def for_croniter(expression: str) -> str:
+    """Return the expression in a form that croniter reads as the CronJob controller does.
+
+    croniter reads a range of one value, such as 6-6, as all values; it takes no step after `?`; and
+    in fields of days it judges by other rules than the controller whether `*` restricts them, so
+    that it is enough for one of both fields to match.
 
     Raises:
         ValueError: See `checked_cron`.
     """
     checked = checked_cron(expression)
     texts = ALIASES.get(checked, checked).split()
-    values = [frozenset(field.values(text)) for field, text in zip(_FIELDS, texts, strict=True)]
-    return CronFields(*values, either_day=not _is_open(texts[2]) and not _is_open(texts[4]))
+    return " ".join(field.rewritten(text) for field, text in zip(_FIELDS, texts, strict=True))
+
+
+def schedule_problem(schedule: str, time_zone: str) -> str | None:
+    """Return why the operator cannot make a CronJob of these, or None."""
+    try:
+        checked_cron(schedule)
+    except ValueError as error:
+        return f"spec.schedule: {error}"
+    if not is_time_zone(time_zone):
+        return (
+            f"spec.timeZone: {time_zone!r} is not a time zone: use an IANA name such as "
+            "Europe/Paris or Etc/UTC"
+        )
+    return None
 
 
 def is_time_zone(name: str) -> bool:
@@ -141,11 +153,6 @@ def is_time_zone(name: str) -> bool:
             continue
         return each == name
     return True
-
-
-def _is_open(text: str) -> bool:
-    """Whether a field of days says nothing. By its text: 1-31 says something, and so does */2."""
-    return any(part in ("*", "?", "*/1", "?/1") for part in text.split(","))
 
 
 def _alias(expression: str, fields: list[str]) -> str:

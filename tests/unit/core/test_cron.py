@@ -134,7 +134,7 @@ def test_a_schedule_that_cannot_be_is_told_and_stops_the_ticks() -> None:
 
 def test_a_zone_that_is_none_is_told() -> None:
     message = valid(planned(cron(timeZone="Europe/Lutetia")))["message"]
-    assert "spec.timeZone: 'Europe/Lutetia' is no time zone" in message
+    assert "spec.timeZone: 'Europe/Lutetia' is not a time zone" in message
 
 
 def test_a_missing_workflow_is_told_and_ticks_make_runs_that_wait() -> None:

@@ -1,7 +1,7 @@
 """Which cron expressions definitions take, and what is said of the others."""
 
 import pytest
-from podhatch.api.cron_expression import checked_cron
+from podhatch.api.cron_expression import checked_cron, for_croniter
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,21 @@ def test_an_invalid_expression_is_refused(expression: str, words: str) -> None:
     with pytest.raises(ValueError, match="cron") as refusal:
         checked_cron(expression)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "rewritten"),
+    [
+        ("@daily", "0 0 * * *"),
+        ("5/15 4 1-31 * MON-FRI", "5/15 4 1-31 * MON-FRI"),
+        ("0 22-23 * * 6-SAT", "0 22-23 * * 6"),
+        ("7-7/3 20-21/15 * * *", "7 20 * * *"),
+        ("0 0 */1 * TUE,?/3", "0 0 * * 2,0-6/3"),
+        ("0 0 */5 * 0-6", "0 0 1-31/5 * 0-6"),
+        ("*/1 */2 ? * *", "*/1 */2 * * *"),
+    ],
+)
+def test_croniter_gets_an_expression_that_it_reads_as_the_controller_does(
+    expression: str, rewritten: str
+) -> None:
+    assert for_croniter(expression) == rewritten

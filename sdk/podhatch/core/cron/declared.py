@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from podhatch.api import labels
 from podhatch.api.cron import DEFAULT_TIME_ZONE, MAX_CRON_NAME
+from podhatch.api.cron_expression import schedule_problem
 from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash, slug
 from podhatch.api.workflow import Workflow, WorkflowSpec
-from podhatch.core.cron.schedule import schedule_problem
 
 _DECLARED = ("workflow", "schedule", "input")
 """What the workflow decides; the rest, such as suspend, is the user's until the cron goes."""

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
+from podhatch.api.cron_expression import schedule_problem
 from podhatch.api.model import JsonObject
 from podhatch.core.common.observed import ObservedCron
 from podhatch.core.common.refusal import ApiRefusal, Refusal
 from podhatch.core.common.validity import checked_status
 from podhatch.core.cron.cron_job import cron_job_manifest, cron_job_patch, is_suspended
-from podhatch.core.cron.schedule import next_ticks, schedule_problem
+from podhatch.core.cron.schedule import next_ticks
 from podhatch.core.cron.tick import NAME_TAKEN, is_abandoned, is_live, plan_tick, taken_name
 from podhatch.core.cron.tick_run import Cause, scheduled_at
 

@@ -1,33 +1,28 @@
-"""When a cron ticks next, as the CronJob controller sees it. Called by plan_cron.
+"""When a cron ticks next, as the CronJob controller computes it; tests/cron holds its answers.
 
-Held to the controller's own library by tests/cron. Where clocks go forward, ticks in the hour that
-is left out do not take place; where they go back, those in the hour that comes twice do so twice.
+croniter parses the expression and steps on a clock that is never changed. Our own code is the rest,
+in which croniter differs from the controller:
+
+- Where clocks change, croniter moves some ticks and drops others. For the controller, ticks in an
+  hour that is skipped do not take place, and ticks in an hour that comes twice do so twice.
+- croniter takes expressions that the API server refuses, and reads a few in another way:
+  `api/cron_expression.py` checks and rewrites them.
+
+Only the operator computes ticks, so croniter is a dependency of the operator alone: a pod, a local
+run or `lint` that checks an expression does not load it.
 """
 
+from bisect import bisect
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from podhatch.api.cron_expression import CronFields, checked_cron, cron_fields
+from croniter import CroniterBadDateError, croniter
+
+from podhatch.api.cron_expression import for_croniter
 
 HORIZON = timedelta(days=5 * 366)
 """The CronJob controller looks no further ahead, either."""
-_MINUTE = timedelta(minutes=1)
-
-
-def schedule_problem(schedule: str, time_zone: str) -> str | None:
-    """Say what keeps these from being the schedule and time zone of a CronJob, or return None."""
-    try:
-        checked_cron(schedule)
-    except ValueError as error:
-        return f"spec.schedule: {error}"
-    try:
-        ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return (
-            f"spec.timeZone: {time_zone!r} is no time zone: use an IANA name such as Europe/Paris "
-            "or Etc/UTC"
-        )
-    return None
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 def next_ticks(schedule: str, time_zone: str, after: datetime, count: int) -> list[datetime]:
@@ -36,34 +31,49 @@ def next_ticks(schedule: str, time_zone: str, after: datetime, count: int) -> li
     Raises:
         ValueError, ZoneInfoNotFoundError: see `schedule_problem`.
     """
-    fields, zone = cron_fields(schedule), ZoneInfo(time_zone)
-    found: list[datetime] = []
-    while len(found) < count and (tick := _next(fields, zone, after)) is not None:
+    steps = croniter(for_croniter(schedule), after, max_years_between_matches=6)
+    zone, found = ZoneInfo(time_zone), list[datetime]()
+    while len(found) < count and (tick := _next(steps, zone, after)) is not None:
         found.append(tick)
         after = tick
     return found
 
 
-def _next(fields: CronFields, zone: ZoneInfo, after: datetime) -> datetime | None:
-    """Go forward in real time, by days, hours or minutes, until the clock on the wall matches."""
-    moment = after.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
+def _next(steps: croniter, zone: ZoneInfo, after: datetime) -> datetime | None:
+    """Step on the clock on the wall, and again from each change of the clock in between."""
+    moment = after.astimezone(UTC).replace(second=0, microsecond=0, tzinfo=None) + _MINUTE
     last = moment + HORIZON
     while moment < last:
-        wall = moment.astimezone(zone)
-        if not _is_day(fields, wall):
-            midnight = wall.replace(hour=0, minute=0, fold=0) + timedelta(days=1)
-            moment = midnight.astimezone(UTC)
-        elif wall.hour not in fields.hours:
-            moment += _MINUTE * (60 - wall.minute)
-        elif wall.minute not in fields.minutes:
-            moment += _MINUTE
-        else:
-            return moment
+        offset = _offset(zone, moment)
+        try:
+            wall: datetime = steps.get_next(datetime, moment + offset - _MINUTE)
+        except CroniterBadDateError:
+            return None
+        tick = wall - offset
+        change = _change(zone, moment, min(tick, last))
+        if change is None:
+            return tick.replace(tzinfo=UTC) if tick < last else None
+        moment = change
     return None
 
 
-def _is_day(fields: CronFields, wall: datetime) -> bool:
-    if wall.month not in fields.months:
-        return False
-    matches = wall.day in fields.days, wall.isoweekday() % 7 in fields.weekdays
-    return any(matches) if fields.either_day else all(matches)
+def _change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
+    """Return the first minute after the start, up to the end, with another offset from UTC."""
+    offset = _offset(zone, start)
+    while start < end:
+        day = min(start + _DAY, end)
+        if _offset(zone, day) != offset:
+            minutes = range((day - start) // _MINUTE + 1)
+            changed = bisect(
+                minutes, False, key=lambda each: _offset(zone, start + each * _MINUTE) != offset
+            )
+            return start + changed * _MINUTE
+        start = day
+    return None
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    """Return the zone's offset at a moment in UTC."""
+    offset = moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
+    assert offset is not None
+    return offset
