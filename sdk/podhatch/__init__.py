@@ -28,18 +28,16 @@ if TYPE_CHECKING:
         UserEventCondition,
         or_,
     )
-    from podhatch.definitions.options.default_filter import DefaultFilter
-    from podhatch.definitions.options.labels import DesiredWorkerLabel, WorkerLabelComparator
-    from podhatch.definitions.options.pod import Pod
-    from podhatch.definitions.options.priority import Priority
-    from podhatch.definitions.options.retrying import TaskDefaults
-    from podhatch.definitions.options.workflow_settings import StickyStrategy
-    from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
-    from podhatch.definitions.running.references import TaskRunRef, WorkflowRunRef
-    from podhatch.definitions.running.run_options import (
+    from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod, WorkerLabelComparator
+    from podhatch.definitions.options.run_options import (
+        Priority,
         ScheduleTriggerWorkflowOptions,
         TriggerWorkflowOptions,
     )
+    from podhatch.definitions.options.task_options import TaskDefaults
+    from podhatch.definitions.options.workflow_options import DefaultFilter, StickyStrategy
+    from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
+    from podhatch.definitions.running.references import TaskRunRef, WorkflowRunRef
     from podhatch.definitions.running.scheduling import WorkflowVersion
     from podhatch.definitions.standalone import Standalone
     from podhatch.definitions.task import Task
@@ -163,9 +161,9 @@ _HOMES = {
     "Condition": "podhatch.definitions.options.conditions",
     "Context": "podhatch.task",
     "CronWorkflows": "podhatch.client.crons",
-    "DefaultFilter": "podhatch.definitions.options.default_filter",
+    "DefaultFilter": "podhatch.definitions.options.workflow_options",
     "Depends": "podhatch.task.dependencies",
-    "DesiredWorkerLabel": "podhatch.definitions.options.labels",
+    "DesiredWorkerLabel": "podhatch.definitions.options.pod",
     "EmptyModel": "podhatch.values.input",
     "Event": "podhatch.client.events",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
@@ -184,7 +182,7 @@ _HOMES = {
     "ParentCondition": "podhatch.definitions.options.conditions",
     "Pod": "podhatch.definitions.options.pod",
     "PodhatchError": "podhatch.errors",
-    "Priority": "podhatch.definitions.options.priority",
+    "Priority": "podhatch.definitions.options.run_options",
     "PushEventOptions": "podhatch.features.event_options",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
@@ -192,15 +190,15 @@ _HOMES = {
     "RunDeleted": "podhatch.errors",
     "RunFilter": "podhatch.client.runs.selection",
     "RunStatus": "podhatch.client.runs.selection",
-    "ScheduleTriggerWorkflowOptions": "podhatch.definitions.running.run_options",
+    "ScheduleTriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "SleepCondition": "podhatch.definitions.options.conditions",
     "Standalone": "podhatch.definitions.standalone",
-    "StickyStrategy": "podhatch.definitions.options.workflow_settings",
+    "StickyStrategy": "podhatch.definitions.options.workflow_options",
     "Task": "podhatch.definitions.task",
-    "TaskDefaults": "podhatch.definitions.options.retrying",
+    "TaskDefaults": "podhatch.definitions.options.task_options",
     "TaskRunError": "podhatch.errors",
     "TaskRunRef": "podhatch.definitions.running.references",
-    "TriggerWorkflowOptions": "podhatch.definitions.running.run_options",
+    "TriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "UserEventCondition": "podhatch.definitions.options.conditions",
     "V1Event": "podhatch.client.events",
     "V1Filter": "podhatch.client.filters",
@@ -210,7 +208,7 @@ _HOMES = {
     "V1WorkflowRunDetails": "podhatch.client.runs.rows",
     "Worker": "podhatch.worker",
     "WorkerContext": "podhatch.task",
-    "WorkerLabelComparator": "podhatch.definitions.options.labels",
+    "WorkerLabelComparator": "podhatch.definitions.options.pod",
     "WorkerStatus": "podhatch.worker",
     "Workflow": "podhatch.definitions.workflow",
     "WorkflowRunRef": "podhatch.definitions.running.references",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
-from podhatch.definitions.options.workflow_settings import StandaloneOptions, WorkflowOptions
+from podhatch.definitions.options.workflow_options import StandaloneOptions, WorkflowOptions
 from podhatch.definitions.origin import origin_of_call
 from podhatch.definitions.project import Project
 from podhatch.definitions.standalone import Standalone, standalone

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic
 
-from podhatch.definitions.running.run_options import (
+from podhatch.definitions.options.run_options import (
     ScheduleOptions,
     ScheduleTriggerWorkflowOptions,
     Wishes,

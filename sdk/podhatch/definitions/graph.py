@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from podhatch.definitions.definition import Definition
 from podhatch.definitions.options.conditions import check_conditions
-from podhatch.definitions.options.task_settings import (
+from podhatch.definitions.options.task_options import (
     GraphTaskOptions,
     HookOptions,
     TaskSettings,
     task_settings,
 )
-from podhatch.definitions.options.workflow_settings import WorkflowSettings
+from podhatch.definitions.options.workflow_options import WorkflowSettings
 from podhatch.definitions.registry import register_task
 from podhatch.definitions.task import (
     Input,

@@ -6,8 +6,8 @@ Made by `Hatchet.task()`.
 from typing import TYPE_CHECKING, Generic
 
 from podhatch.api.names import object_name
-from podhatch.definitions.options.task_settings import task_settings
-from podhatch.definitions.options.workflow_settings import StandaloneOptions, WorkflowOptions, split
+from podhatch.definitions.options.task_options import task_settings
+from podhatch.definitions.options.workflow_options import StandaloneOptions, WorkflowOptions, split
 from podhatch.definitions.origin import Origin
 from podhatch.definitions.project import Project
 from podhatch.definitions.runnable import Runnable

@@ -23,7 +23,7 @@ from typing import (
 )
 
 from podhatch.api.names import TASK_NAME_PATTERN
-from podhatch.definitions.options.task_settings import TaskSettings
+from podhatch.definitions.options.task_options import TaskSettings
 from podhatch.definitions.running.mock import Mockable
 from podhatch.task.dependencies import check_dependencies, parameters_of
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.config import ClientConfig
 from podhatch.definitions.graph import TaskGraph
-from podhatch.definitions.options.validator import check_validator
-from podhatch.definitions.options.workflow_settings import WorkflowOptions, workflow_settings
+from podhatch.definitions.options.workflow_options import (
+    WorkflowOptions,
+    check_validator,
+    workflow_settings,
+)
 from podhatch.definitions.origin import Origin
 from podhatch.definitions.project import Project
 from podhatch.definitions.registry import register_stub, register_task

@@ -9,9 +9,9 @@ from podhatch.client.crons import CronOptions, CronRequest, CronWorkflows, deadl
 from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Rows, Window
 from podhatch.client.target import Target
-from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.base import FeatureClient
 from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import refuse_unknown
 
 
 class CronFilters(TypedDict, total=False):

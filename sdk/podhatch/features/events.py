@@ -10,7 +10,6 @@ from podhatch.client.events import Event, EventFilters, V1Event
 from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import bound_in_utc, chosen
-from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.base import FeatureClient
 from podhatch.features.event_options import (
     BulkPushEventOptions,
@@ -18,6 +17,7 @@ from podhatch.features.event_options import (
     PushEventOptions,
 )
 from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import refuse_unknown
 
 
 class EventListOptions(TypedDict, total=False):

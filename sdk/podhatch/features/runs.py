@@ -12,10 +12,10 @@ from podhatch.client.runs import control, execution, lookup
 from podhatch.client.runs.request import NamedRun
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
 from podhatch.client.runs.selection import BulkCancelReplayOpts, RunFilter, RunSearch, RunStatus
-from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.definitions.running.references import RunRef, WorkflowRunRef
 from podhatch.features.base import FeatureClient
 from podhatch.task.loading import refuse_run
+from podhatch.values.parsing import refuse_unknown
 
 RunId = str | RunRef[Any]
 """The name of a run (`workflow_run_id`), or a reference to it."""

@@ -17,10 +17,9 @@ from podhatch.client.schedules import (
     ScheduledWorkflowsBulkUpdateResponse,
     ScheduleFilters,
 )
-from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.features.base import FeatureClient
 from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import listed
+from podhatch.values.parsing import listed, refuse_unknown
 
 SUBJECT = "hatchet.scheduled"
 

@@ -1,4 +1,4 @@
-"""Checks values that users pass: JSON as the API server stores it, and lists.
+"""Checks values that users pass: JSON as the API server stores it, lists, and keywords.
 
 The API server reads the numbers of inputs and payloads into 64-bit integers, or else into floats,
 which rounds whole numbers outside that range. So they are refused before they are sent, with their
@@ -7,7 +7,7 @@ path. The API server drops all but one of an object's equal keys; these are refu
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -68,6 +68,21 @@ def listed(place: str, values: Iterable[T]) -> list[T]:
     if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{place}: expected a list, got {values!r}")
     return list(values)
+
+
+def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
+    """Refuse options that a function does not take: silently left out, they would mislead.
+
+    Args:
+        subject: What is named in the error.
+        options: What was given.
+        known: The TypedDict that lists the options.
+
+    Raises:
+        TypeError: There is no such option; `subject` and the option are named.
+    """
+    for name in options.keys() - known.__annotations__.keys():
+        raise TypeError(f"{subject}: there is no option {name!r}")
 
 
 def path_text(path: Path) -> str:

@@ -18,7 +18,7 @@ from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW
-from podhatch.definitions.manifest.location import is_installed, locate
+from podhatch.definitions.manifest.source import is_installed, locate
 from podhatch.definitions.workflow import Workflow
 
 

@@ -11,8 +11,7 @@ from podhatch.api import condition, names, pod, run, task, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.definitions.manifest import source
-from podhatch.definitions.options import task_settings, workflow_settings
-from podhatch.definitions.running import run_options
+from podhatch.definitions.options import run_options, task_settings, workflow_settings
 from podhatch.task import Context
 from typer.main import get_command
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from podhatch import Context, DesiredWorkerLabel, Hatchet, WorkerLabelComparator
-from podhatch.definitions.manifest.location import locate
+from podhatch.definitions.manifest.source import locate
 from pydantic import BaseModel
 
 GOLDEN = """\

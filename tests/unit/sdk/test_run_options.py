@@ -7,8 +7,13 @@ from podhatch import (
     InvalidRun,
     TriggerWorkflowOptions,
 )
-from podhatch.definitions.options.priority import Priority
-from podhatch.definitions.running.run_options import NO_OPTIONS, RunOptions, Wishes, wishes_of
+from podhatch.definitions.options.run_options import (
+    NO_OPTIONS,
+    Priority,
+    RunOptions,
+    Wishes,
+    wishes_of,
+)
 
 
 def test_a_keyword_option_wins_over_an_options_object() -> None:

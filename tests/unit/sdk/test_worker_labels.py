@@ -7,7 +7,7 @@ from podhatch import (
     DesiredWorkerLabel,
     WorkerLabelComparator,
 )
-from podhatch.definitions.options.labels import labels_of
+from podhatch.definitions.options.pod import labels_of
 
 NOTHING: Any = None
 

@@ -1,30 +1,39 @@
 """How much access to the cluster a task's code needs: read from the code when it is published.
 
-All that the code reaches is looked at, and nothing of it is called: globals, attributes of modules,
-closures, methods, imports inside functions. What can be run, a `Hatchet` or a client among it needs
-`spawn`, and so does code that cannot be followed. A task that reaches none of these only reports.
+Follows everything that the code refers to, without calling it: globals, attributes of modules,
+closures, methods, imports inside functions. A workflow, a `Hatchet` or a client among it needs
+`spawn`, and so does code that cannot be followed. A task that refers to none of these only reports.
 """
 
 import builtins
+import dis
 import functools
 import importlib.util
 import inspect
 import sys
 import sysconfig
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import (
+    BuiltinMethodType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import TYPE_CHECKING, Any, cast
 
-from podhatch.definitions.manifest.code_names import CodeNames, Import, names_of
 from podhatch.definitions.task import Task
 from podhatch.task.dependencies import all_dependencies
 
 if TYPE_CHECKING:
-    from podhatch.definitions.options.task_settings import ClusterAccess
+    from podhatch.definitions.options.task_options import ClusterAccess
+
 
 MAX_OBJECTS = 100_000
 """Code that reaches more cannot be followed."""
@@ -51,9 +60,74 @@ _IMPORTERS = {
 _READ_NAMESPACES = frozenset({"getattr", "vars", "dir"})
 _HOLDERS = ("collections", "contextlib", "enum", "functools", "types")
 """Modules of the standard library whose objects hold what users put into them."""
+_IN_CLASSES = ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _PLAIN = (str, bytes, int, float, complex, type(None))
 _scanned: dict[tuple[str, int], bool] = {}
 """Whether an installed package uses podhatch, by its name and the number of modules loaded."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """An import statement inside a function."""
+
+    level: int
+    """How many dots stand before the module."""
+    module: str
+    names: tuple[str, ...]
+    """What is taken from it; empty for `import module`."""
+
+
+@dataclass(frozen=True)
+class CodeNames:
+    """What code names."""
+
+    variables: frozenset[str]
+    """Of the module around it, or built in."""
+    certain: frozenset[str]
+    """Those of them that cannot be local to a class's body."""
+    attributes: frozenset[str]
+    imports: tuple[Import, ...]
+
+
+@lru_cache(maxsize=4096)
+def names_of(code: CodeType) -> CodeNames:
+    """Return what the code and all code inside it names."""
+    variables, certain, attributes = set[str](), set[str](), set[str]()
+    imports: list[Import] = []
+    for each in _with_inner(code):
+        constants: list[object] = []
+        for step in dis.get_instructions(each):
+            if step.opname == "LOAD_GLOBAL":
+                certain.add(step.argval)
+            elif step.opname in _IN_CLASSES:
+                variables.add(step.argval)
+            elif step.opname == "IMPORT_NAME":
+                imports.append(_import(step.argval, constants))
+            elif step.opname in _ATTRIBUTES:
+                attributes.add(step.argval)
+            if step.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
+                constants.append(step.argval)
+    return CodeNames(
+        frozenset(variables | certain), frozenset(certain), frozenset(attributes), tuple(imports)
+    )
+
+
+def _import(module: str, constants: list[object]) -> Import:
+    """Return the import whose dots and names were the last two constants."""
+    level, names = constants[-2:]
+    return Import(
+        level if isinstance(level, int) else 0,
+        module,
+        tuple(map(str, cast("tuple[object, ...]", names))) if isinstance(names, tuple) else (),
+    )
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _with_inner(constant)
 
 
 def needed_access(task: "Task[Any, Any]") -> "ClusterAccess":

@@ -1,11 +1,13 @@
 """A workflow as objects of the cluster: what the client applies and `to_yaml()` prints.
 
-Pure but for the source tree it reads. Imports pydantic, so only runs and `to_yaml()` import it.
+Pure but for the source tree it reads. The wire models check what is made here, so that errors name
+the field within its task. Imports pydantic, so only runs and `to_yaml()` import it.
 """
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -13,28 +15,41 @@ from pydantic import ValidationError
 
 from podhatch.api.event_filter import FilterRule
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
 from podhatch.client.json_object import json_object
 from podhatch.client.manifest import Manifest
 from podhatch.definitions.manifest.access import needed_access
-from podhatch.definitions.manifest.location import Location, is_installed, locate, locate_here
-from podhatch.definitions.manifest.parts import conditions_of, pod_settings
-from podhatch.definitions.manifest.source import source_config_map
-from podhatch.definitions.options.default_filter import DefaultFilter
-from podhatch.definitions.options.expressions import check_expressions, check_filters
-from podhatch.definitions.options.labels import DesiredWorkerLabel
-from podhatch.definitions.options.validator import check_output
+from podhatch.definitions.manifest.source import (
+    Location,
+    is_installed,
+    locate,
+    locate_here,
+    source_config_map,
+)
+from podhatch.definitions.options.conditions import (
+    Condition,
+    OrGroup,
+    ParentCondition,
+    SleepCondition,
+    UserEventCondition,
+    leaves,
+)
+from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod
+from podhatch.definitions.options.workflow_options import DefaultFilter
 from podhatch.errors import InvalidRun
+from podhatch.evaluation.client import expression_problem
 from podhatch.values.codec import describe
+from podhatch.values.duration import seconds
 from podhatch.values.input import dump_input, input_schema
 
 if TYPE_CHECKING:
     from podhatch.api.pod_settings import PodSettings
     from podhatch.definitions.task import Task
     from podhatch.definitions.workflow import Workflow
+
 
 Spec = TypeVar("Spec", TaskSpec, HookSpec)
 IMAGE_VARIABLE = "PODHATCH_IMAGE"
@@ -53,10 +68,10 @@ def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
     where = locate if ship else locate_here
     locations = {task.name: where(task.subject, task.fn) for task in workflow.all_tasks}
     for task in workflow.tasks:
-        check_expressions(task)
+        _check_expressions(task)
     for task in workflow.all_tasks:
-        check_output(task.subject, task.output_validator)
-    check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
+        _check_output(task.subject, task.output_validator)
+    _check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
     source = None
     if ship and image is None and not all(task.settings.image for task in workflow.all_tasks):
         source = source_config_map(_root(workflow.name, [*locations.values()]))
@@ -184,3 +199,100 @@ def _root(workflow: str, locations: Sequence[Location]) -> Path:
             "which is not shipped: build an image that holds it, and pass image="
         )
     return root
+
+
+def _check_expressions(task: "Task[Any, Any]") -> None:
+    """Refuse a condition of this task whose expression does not compile.
+
+    Raises:
+        ValueError: One does not; the text names its place, and where in it the fault is.
+    """
+    for option in ("wait_for", "skip_if", "cancel_if"):
+        for place, leaf in leaves(getattr(task.settings, option)):
+            asked = isinstance(leaf, (ParentCondition, UserEventCondition))
+            if asked and leaf.expression and (problem := expression_problem(leaf.expression)):
+                raise ValueError(f"{task.subject}: {option}{place}.expression: {problem}")
+
+
+def _check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
+    """Refuse a filter whose expression does not compile.
+
+    Raises:
+        ValueError: One does not; `subject` and its place are named.
+    """
+    for index, each in enumerate(filters):
+        if problem := expression_problem(each.expression, "Filter"):
+            raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
+
+
+def _check_output(subject: str, declared: object) -> None:
+    """Refuse a return type that no output could be validated to; None stands for any JSON.
+
+    Raises:
+        ValueError: pydantic does not know such a type; `subject` is named.
+    """
+    if declared is None:
+        return
+    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+    from podhatch.values.codec import adapter
+
+    try:
+        adapter(declared)
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        told = error.message.partition(". Set `arbitrary")[0].rstrip(".")
+        raise ValueError(
+            f"{subject}: its return type {declared!r} is none that an output could be: {told}. "
+            "Return JSON values, a pydantic model or a dataclass, or declare Any"
+        ) from None
+
+
+def conditions_of(conditions: Sequence[Condition | OrGroup]) -> list[JsonObject]:
+    """Return the conditions of one list as they stand in the Workflow."""
+    return [
+        {"or": [_leaf(leaf) for leaf in condition.conditions]}
+        if isinstance(condition, OrGroup)
+        else _leaf(condition)
+        for condition in conditions
+    ]
+
+
+def pod_settings(pod: Pod | None) -> JsonObject | None:
+    """Return the pod's settings as they stand in the Workflow."""
+    if pod is None:
+        return None
+    fields: JsonObject = {**vars(pod)}
+    resources = {"requests": fields.pop("requests"), "limits": fields.pop("limits")}
+    if any(resources.values()):
+        fields["resources"] = resources
+    fields["env"] = [
+        {"name": name, "value": value}
+        if isinstance(value, str)
+        else {"name": name, "valueFrom": value}
+        for name, value in pod.env.items()
+    ]
+    fields["image_pull_secrets"] = [{"name": name} for name in pod.image_pull_secrets]
+    return fields
+
+
+def _leaf(condition: Condition) -> JsonObject:
+    return {"readableDataKey": condition.readable_data_key, **_kind(condition)}
+
+
+def _kind(condition: Condition) -> JsonObject:
+    if isinstance(condition, SleepCondition):
+        return {"sleepSeconds": seconds(condition.duration)}
+    if isinstance(condition, UserEventCondition):
+        return {"event": _event(condition)}
+    return {"parent": {"name": condition.parent.name, "expression": condition.expression}}
+
+
+def _event(condition: UserEventCondition) -> JsonObject:
+    since = condition.consider_events_since
+    return {
+        "key": condition.event_key,
+        "expression": condition.expression,
+        "scope": condition.scope,
+        "fromPeople": condition.from_people,
+        "considerEventsSince": format_time(since) if isinstance(since, datetime) else since,
+    }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from podhatch.definitions.running.run_options import NO_OPTIONS, TriggerWorkflowOptions
+from podhatch.definitions.options.run_options import NO_OPTIONS, TriggerWorkflowOptions
 from podhatch.errors import InvalidRun
 
 if TYPE_CHECKING:

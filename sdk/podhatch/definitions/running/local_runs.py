@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
+from podhatch.definitions.options.run_options import RunOptions
 from podhatch.definitions.running.one_run import Ref_co, Result_co, Running
-from podhatch.definitions.running.run_options import RunOptions
 from podhatch.definitions.task import Input
 
 if TYPE_CHECKING:

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, Literal, Unpack, overload
 
+from podhatch.definitions.options.run_options import (
+    NO_OPTIONS,
+    RunOptions,
+    TriggerWorkflowOptions,
+    wishes_of,
+)
 from podhatch.definitions.running.bulk_item import (
     WorkflowRunTriggerConfig,
     check_items,
     workflow_of,
 )
 from podhatch.definitions.running.one_run import Ref_co, Result_co, Running
-from podhatch.definitions.running.run_options import (
-    NO_OPTIONS,
-    RunOptions,
-    TriggerWorkflowOptions,
-    wishes_of,
-)
 from podhatch.definitions.task import Input
 from podhatch.errors import PodhatchError
 

@@ -4,8 +4,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
 from podhatch.definitions.definition import Definition
+from podhatch.definitions.options.run_options import NO_OPTIONS, RunOptions, TriggerWorkflowOptions
 from podhatch.definitions.running.references import RunRef
-from podhatch.definitions.running.run_options import NO_OPTIONS, RunOptions, TriggerWorkflowOptions
 from podhatch.definitions.task import Input
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from podhatch.definitions.definition import Definition
-from podhatch.definitions.options.keywords import refuse_unknown
 from podhatch.definitions.task import Input
 from podhatch.errors import RequestRefused
 from podhatch.task.loading import refuse_run
+from podhatch.values.parsing import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from podhatch.client.parameters import in_utc
 from podhatch.definitions.definition import Definition
-from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.definitions.options.priority import Priority
-from podhatch.definitions.running.run_options import (
+from podhatch.definitions.options.run_options import (
     NO_SCHEDULE_OPTIONS,
+    Priority,
     ScheduleOptions,
     ScheduleTriggerWorkflowOptions,
     wishes_of,
@@ -18,6 +17,7 @@ from podhatch.definitions.running.scheduling import ScheduledWorkflow, WorkflowV
 from podhatch.definitions.task import Input
 from podhatch.task.loading import refuse_run
 from podhatch.values.duration import Duration, whole_seconds
+from podhatch.values.parsing import refuse_unknown
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject

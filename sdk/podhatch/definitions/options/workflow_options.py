@@ -1,20 +1,38 @@
-"""Options of workflows: as users write them, and checked. Used by `Hatchet`."""
+"""What `Hatchet.workflow()` and `Hatchet.task()` take: the options, their docs and their checks."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast, get_origin
 
 from podhatch.api.cron_expression import checked_cron
-from podhatch.definitions.options.default_filter import DefaultFilter
-from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.definitions.options.kinds import check_kinds
 from podhatch.definitions.options.pod import Pod
-from podhatch.definitions.options.priority import Priority, check_priority
-from podhatch.definitions.options.retrying import TaskDefaults
-from podhatch.definitions.options.task_settings import TaskOptions, checked_image
-from podhatch.definitions.running.run_options import checked_metadata
-from podhatch.values.parsing import listed
+from podhatch.definitions.options.run_options import Priority, check_priority, checked_metadata
+from podhatch.definitions.options.task_options import (
+    TaskDefaults,
+    TaskOptions,
+    check_kinds,
+    checked_image,
+)
+from podhatch.values.parsing import listed, refuse_unknown
+
+
+@dataclass(frozen=True)
+class DefaultFilter:
+    """Lets those events of one scope start a run for which the expression is true.
+
+    Attributes:
+        expression: CEL over `input` (the event's payload), `payload` (this filter's),
+            `additional_metadata`, `event_id` and `event_key`.
+        scope: Of the events it is asked for.
+        payload: For the expression, and for tasks, which read it as `ctx.filter_payload`.
+    """
+
+    expression: str
+    scope: str
+    payload: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MAX_TTL_SECONDS = 315_360_000
@@ -177,3 +195,26 @@ def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
     if sticky is None or isinstance(sticky, StickyStrategy):
         return sticky
     raise ValueError(f"{subject}: sticky: {sticky!r} is no StickyStrategy")
+
+
+def check_validator(subject: str, validator: object) -> None:
+    """Refuse a type whose values are no JSON objects; None stands for EmptyModel.
+
+    Raises:
+        ValueError: It is no pydantic model, dataclass, dict or TypedDict; `subject` is named.
+    """
+    declared: object = get_origin(validator) or validator
+    fits = validator is None or (
+        isinstance(declared, type)
+        and (
+            issubclass(declared, dict)  # a TypedDict too
+            or dataclasses.is_dataclass(cast("object", declared))
+            or hasattr(cast("object", declared), "model_validate")
+        )
+    )
+    if fits:
+        return
+    raise ValueError(
+        f"{subject}: input_validator: {validator!r} is no pydantic model, dataclass, dict or "
+        "TypedDict"
+    )

@@ -1,16 +1,38 @@
-"""What a caller may say about a run beside its input. Used by every method that starts runs."""
+"""What a caller can set for a run beside its input: metadata, priority and a child's key."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Final, TypedDict
 
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
-from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.definitions.options.labels import DesiredWorkerLabels
-from podhatch.definitions.options.priority import Priority, check_priority
+from podhatch.definitions.options.pod import DesiredWorkerLabels
 from podhatch.errors import InvalidRun
 from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import refuse_unknown
+
+
+class Priority(IntEnum):
+    """Of a run's pods; where it is given, the plain number will do as well."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+
+def check_priority(subject: str, priority: object) -> int | None:
+    """Return the priority as a number; None stays None.
+
+    Raises:
+        ValueError: It is none from 1 to 3; `subject` names the option.
+    """
+    if priority is None:
+        return None
+    if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= 3:
+        raise ValueError(f"{subject}: {priority!r} is not a priority from 1 (low) to 3 (high)")
+    return int(priority)
+
 
 MAX_METADATA_ENTRIES = 64
 MAX_METADATA_VALUE = 4096

@@ -1,18 +1,89 @@
-"""Options of tasks: as users write them, and checked. Used by the decorators."""
+"""What a task's decorators take: each option, its documentation and its check.
+
+Definitions are loaded in every pod, so modules of options import the standard library alone.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Literal, TypedDict, cast
 
 from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
-from podhatch.definitions.options.keywords import refuse_unknown
-from podhatch.definitions.options.kinds import check_kinds
-from podhatch.definitions.options.labels import DesiredWorkerLabel, DesiredWorkerLabels, labels_of
-from podhatch.definitions.options.pod import Pod
-from podhatch.definitions.options.retrying import RetryOptions, TaskDefaults, check_retries
+from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
 from podhatch.values.duration import Duration, seconds
-from podhatch.values.parsing import listed
+from podhatch.values.parsing import listed, refuse_unknown
+
+MAX_RETRIES = 100
+MAX_BACKOFF_FACTOR = 1000
+MAX_BACKOFF_SECONDS = 86_400
+
+
+class RetryOptions(TypedDict, total=False):
+    """What every decorator of a task takes about trying again."""
+
+    retries: int
+    """How often it is tried again after a failure of its own, 0 to 100; 0 by default. Pods that
+    were evicted or lost are made again without counting."""
+    backoff_factor: float | None
+    """Retry n starts `factor ** n` seconds after the failure, 1 to 1000; by default at once."""
+    backoff_max_seconds: int | None
+    """The longest wait between two attempts, 1 to 86400 (a day), which is the default."""
+    backoff_jitter: float | None
+    """Takes up to this part, 0 to 1, off each wait, differently each time; nothing by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDefaults:
+    """What the tasks of a workflow have where they do not say otherwise themselves.
+
+    Attributes:
+        schedule_timeout: See `TaskOptions`, as for the others.
+        execution_timeout: How long one attempt may run.
+        retries: How often a task is tried again.
+        backoff_factor: Base of the waits between two attempts.
+        backoff_max_seconds: The longest of them.
+        backoff_jitter: Part of them that is left to chance.
+        priority: Has no meaning: a priority belongs to whole runs.
+    """
+
+    schedule_timeout: Duration | None = None
+    execution_timeout: Duration | None = None
+    retries: int | None = None
+    backoff_factor: float | None = None
+    backoff_max_seconds: int | None = None
+    backoff_jitter: float | None = None
+    priority: int | None = None
+
+
+def check_retries(subject: str, options: RetryOptions) -> None:
+    """Refuse numbers that are out of range.
+
+    Raises:
+        ValueError: One is; `subject`, the option and its range are named.
+    """
+    _check(subject, "retries", options.get("retries"), 0, MAX_RETRIES, whole=True)
+    _check(subject, "backoff_factor", options.get("backoff_factor"), 1, MAX_BACKOFF_FACTOR)
+    _check(
+        subject,
+        "backoff_max_seconds",
+        options.get("backoff_max_seconds"),
+        1,
+        MAX_BACKOFF_SECONDS,
+        whole=True,
+    )
+    _check(subject, "backoff_jitter", options.get("backoff_jitter"), 0, 1)
+
+
+def _check(
+    subject: str, name: str, value: object, low: int, high: int, *, whole: bool = False
+) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # pyright: ignore[reportOperatorIssue]
+        kind = "a whole number" if whole else "a number"
+        raise ValueError(f"{subject}: {name}: {value!r} is not {kind} from {low} to {high}")
+
 
 ClusterAccess = Literal["none", "report", "spawn"]
 CLUSTER_ACCESS: tuple[ClusterAccess, ...] = ("none", "report", "spawn")
@@ -185,3 +256,40 @@ def checked_image(subject: str, image: str | None) -> str | None:
     if image is not None and not image.strip():
         raise ValueError(f"{subject}: image: it is empty; leave it out to ship the source")
     return image
+
+
+@dataclass(frozen=True)
+class _Kind:
+    type: type
+    otherwise: str
+    """What is said of a value that is none of it."""
+
+    def holds(self, value: object) -> bool:
+        # A bool is an int too, but nobody means a number by it.
+        return isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
+
+
+_TEXT = _Kind(str, "is no text")
+_NUMBER = _Kind(int, "is no whole number")
+_KINDS: Mapping[str, _Kind] = {
+    "description": _TEXT,
+    "image": _TEXT,
+    "pod": _Kind(Pod, "is no Pod: write pod=Pod(...)"),
+    "run_as_user": _NUMBER,
+    "slot_cost": _NUMBER,
+    "task_defaults": _Kind(TaskDefaults, "is no TaskDefaults: write task_defaults=TaskDefaults()"),
+    "ttl_seconds_after_finished": _Kind(int, "is no whole number of seconds"),
+    "version": _TEXT,
+}
+
+
+def check_kinds(subject: str, options: Mapping[str, object]) -> None:
+    """Refuse options whose values are of another kind; None stands for the default.
+
+    Raises:
+        ValueError: One is; `subject`, the option and its value are named.
+    """
+    for name, kind in _KINDS.items():
+        value = options.get(name)
+        if value is not None and not kind.holds(value):
+            raise ValueError(f"{subject}: {name}: {value!r} {kind.otherwise}")
