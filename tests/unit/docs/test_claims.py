@@ -11,7 +11,7 @@ from podhatch.api import condition, names, pod, run, task, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.definitions.manifest import source
-from podhatch.definitions.options import run_options, task_settings, workflow_settings
+from podhatch.definitions.options import run_options, task_options, workflow_options
 from podhatch.task import Context
 from typer.main import get_command
 
@@ -92,13 +92,13 @@ def first_column(page: str, header: str) -> set[str]:
 
 def test_the_options_of_tasks_are_all_described():
     described = first_column("workflows.md", "of a task")
-    assert described == {"name", "parents", *task_settings.GraphTaskOptions.__annotations__}
+    assert described == {"name", "parents", *task_options.GraphTaskOptions.__annotations__}
 
 
 def test_the_options_of_workflows_are_all_described():
     described = first_column("workflows.md", "of a workflow")
     mine = {"name", "input_validator", "cron_input"}
-    assert described == {*mine, *workflow_settings.WorkflowOptions.__annotations__}
+    assert described == {*mine, *workflow_options.WorkflowOptions.__annotations__}
 
 
 def test_every_member_of_the_context_is_described():
