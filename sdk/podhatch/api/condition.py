@@ -1,4 +1,4 @@
-"""What a task may wait for, or be skipped or cancelled by: sleeps, events, its parents' outputs.
+"""Conditions of a task: sleeps, events, and expressions on its parents' outputs.
 
 A list of conditions is a conjunction of groups; a group (`or`) is a disjunction of conditions.
 """
@@ -13,28 +13,30 @@ from podhatch.api.names import MAX_LABEL_VALUE
 MAX_CONDITIONS = 16
 MAX_EXPRESSION = 1024
 RUN_START = "RunStart"
-"""considerEventsSince: every event since the run was created counts."""
+"""The value of considerEventsSince for all events since the run was created."""
 
 Expression = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)]
 
 
 class EventCondition(WireModel):
-    """Holds once a WorkflowEvent with this key was pushed."""
+    """A condition that holds once a WorkflowEvent with this key is pushed."""
 
     key: Annotated[str, Field(min_length=1, max_length=253, description="key of the event.")]
     expression: Annotated[
         Expression | None,
-        Field(description="expression in CEL over the event's payload, which is called input."),
+        Field(description="expression in CEL over the event's payload, the variable input."),
     ] = None
     scope: Annotated[
         str | None,
-        Field(max_length=253, description="scope: only events of this scope count."),
+        Field(
+            max_length=253, description="scope of the event. By default events of any scope match."
+        ),
     ] = None
     from_people: Annotated[
         bool,
         Field(
-            description="fromPeople: only events count that a person pushed, and no task or other "
-            "program with a service account. Their pushedBy.user must say who."
+            description="fromPeople matches only events that a person pushed, not a task or other "
+            "program with a service account. The event must name the person in pushedBy.user."
         ),
     ] = False
     consider_events_since: Annotated[
@@ -42,14 +44,14 @@ class EventCondition(WireModel):
         Field(
             max_length=64,
             pattern=r"^(RunStart|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))$",
-            description="considerEventsSince is RunStart or a time: events from then on count. By "
-            "default those that were pushed after all parents had ended.",
+            description="considerEventsSince is RunStart or a time; events from then on match. By "
+            "default, events match that are pushed after all parents have ended.",
         ),
     ] = None
 
 
 class ParentOutputCondition(WireModel):
-    """Holds if the expression is true of a parent's output."""
+    """A condition that holds if the expression is true for a parent's output."""
 
     name: Annotated[
         str, Field(min_length=1, max_length=MAX_LABEL_VALUE, description="name of the parent.")
@@ -61,13 +63,13 @@ class ParentOutputCondition(WireModel):
 
 
 class LeafCondition(WireModel):
-    """One condition: exactly one of sleepSeconds, event and parent."""
+    """A condition: exactly one of sleepSeconds, event and parent."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             "(has(self.sleepSeconds) ? 1 : 0) + (has(self.event) ? 1 : 0) + "
             "(has(self.parent) ? 1 : 0) == 1",
-            "a condition is exactly one of sleepSeconds, event and parent",
+            "a condition needs exactly one of sleepSeconds, event and parent",
         ),
     ]
 
@@ -76,7 +78,7 @@ class LeafCondition(WireModel):
         Field(
             min_length=1,
             max_length=253,
-            description="readableDataKey names the condition, uniquely in its task.",
+            description="readableDataKey is the name of the condition, unique in its task.",
         ),
     ] = None
     sleep_seconds: Annotated[
@@ -84,17 +86,19 @@ class LeafCondition(WireModel):
         Field(
             gt=0,
             le=31_536_000,
-            description="sleepSeconds holds so long after all parents have ended.",
+            description="sleepSeconds is the time after the end of all parents at which the "
+            "condition holds.",
         ),
     ] = None
-    event: Annotated[EventCondition | None, Field(description="event that is waited for.")] = None
+    event: Annotated[EventCondition | None, Field(description="event to wait for.")] = None
     parent: Annotated[
-        ParentOutputCondition | None, Field(description="parent whose output decides.")
+        ParentOutputCondition | None,
+        Field(description="parent is an expression on a parent's output."),
     ] = None
 
     @property
     def data_key(self) -> str:
-        """The condition's name: as given, or made of what it waits for."""
+        """The name of the condition: the given one, or one derived from its content."""
         if self.readable_data_key:
             return self.readable_data_key
         if self.event:
@@ -105,13 +109,13 @@ class LeafCondition(WireModel):
 
 
 class Condition(LeafCondition):
-    """A condition, or a group of which one is enough."""
+    """A condition, or a group of alternatives."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             "(has(self.sleepSeconds) ? 1 : 0) + (has(self.event) ? 1 : 0) + "
             "(has(self.parent) ? 1 : 0) + (has(self.or) ? 1 : 0) == 1",
-            "a condition is exactly one of sleepSeconds, event, parent and or",
+            "a condition needs exactly one of sleepSeconds, event, parent and or",
         ),
     ]
 
@@ -121,11 +125,11 @@ class Condition(LeafCondition):
             alias="or",
             min_length=1,
             max_length=MAX_CONDITIONS,
-            description="or: it is enough that one of these holds.",
+            description="or lists alternatives; one of them must hold.",
         ),
     ] = None
 
     @property
     def group(self) -> list[LeafCondition]:
-        """The conditions of which one is enough."""
+        """The alternatives, of which one must hold."""
         return self.any_of or [self]

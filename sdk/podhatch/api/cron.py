@@ -1,7 +1,7 @@
-"""The CronWorkflow object: starts a run at each tick. The operator makes a native CronJob of it.
+"""The CronWorkflow object: starts a run at each tick. The operator creates a CronJob for it.
 
-Both have the same name. A tick is a Job of the CronJob that starts no pod, and has a run of its
-own name.
+Both have the same name. A tick is a Job of the CronJob that starts no pod; the run of the tick has
+the name of the Job.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -22,7 +22,7 @@ from podhatch.api.names import MAX_LABEL_VALUE
 from podhatch.api.task import Priority
 
 MAX_CRON_NAME = 52
-"""What Kubernetes allows a CronJob."""
+"""The limit of Kubernetes for CronJobs."""
 CRON_FIELDS = 5
 DEFAULT_TIME_ZONE = "Etc/UTC"
 
@@ -30,18 +30,18 @@ ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
 
 
 class CronWorkflowSpec(WireModel):
-    """When to run a workflow, and on what."""
+    """When to run a workflow, and with which input."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             "self.schedule.matches('^@(hourly|daily|midnight|weekly|monthly|yearly|annually)$') || "
             "self.schedule.matches('^ *([^ @]+ +){4}[^ @]+ *$')",
             "schedule has five fields (minute, hour, day of month, month, day of week) or is one "
-            "of @hourly, @daily, @weekly, @monthly, @yearly: a CronJob knows no seconds",
+            "of @hourly, @daily, @weekly, @monthly, @yearly: CronJobs do not support seconds",
         ),
         Rule(
             "!self.schedule.contains('TZ')",
-            "schedule holds no TZ: set timeZone instead",
+            "schedule cannot contain TZ: set timeZone instead",
         ),
     ]
 
@@ -59,7 +59,7 @@ class CronWorkflowSpec(WireModel):
         Field(
             min_length=1,
             max_length=253,
-            description="name as the author wrote it; by default metadata.name.",
+            description="name that the author gave. Defaults to metadata.name.",
         ),
     ] = None
     schedule: Annotated[
@@ -71,21 +71,21 @@ class CronWorkflowSpec(WireModel):
         Field(
             min_length=1,
             max_length=64,
-            description="timeZone of the schedule, by its IANA name such as Europe/Paris.",
+            description="timeZone of the schedule, an IANA name such as Europe/Paris.",
         ),
     ] = DEFAULT_TIME_ZONE
     suspend: Annotated[
         bool,
         Field(
-            description="suspend: no further run is started. When that ends, the last tick that "
-            "was missed is made up for, unless it is past startingDeadlineSeconds."
+            description="suspend stops the start of runs. When it is reset, a run starts for the "
+            "last missed tick, unless startingDeadlineSeconds has passed."
         ),
     ] = False
     concurrency_policy: Annotated[
         ConcurrencyPolicy,
         Field(
-            description="concurrencyPolicy: what a tick does while an earlier run goes on: Allow "
-            "starts another, Forbid skips the tick, Replace cancels the earlier run.",
+            description="concurrencyPolicy applies at a tick while an earlier run is active: Allow "
+            "starts another run, Forbid skips the tick, Replace cancels the earlier run.",
         ),
     ] = "Allow"
     starting_deadline_seconds: Annotated[
@@ -93,7 +93,8 @@ class CronWorkflowSpec(WireModel):
         Field(
             ge=0,
             le=315_360_000,
-            description="startingDeadlineSeconds: a tick that was missed by more is left out.",
+            description="startingDeadlineSeconds is the maximum delay of a tick; a later tick is "
+            "skipped.",
         ),
     ] = None
     input: Annotated[JsonObject, PreserveUnknown(), Field(description="input of the runs.")] = (
@@ -112,8 +113,8 @@ class CronWorkflowSpec(WireModel):
         Field(
             ge=0,
             le=1000,
-            description="successfulRunsHistoryLimit: of how many runs that succeeded "
-            "`kubectl get jobs` shows the tick; 3 by default. Runs themselves stay for their TTL.",
+            description="successfulRunsHistoryLimit is the number of ticks of succeeded runs that "
+            "are kept as Jobs. Defaults to 3. Runs themselves are kept for their TTL.",
         ),
     ] = None
     failed_runs_history_limit: Annotated[
@@ -121,20 +122,21 @@ class CronWorkflowSpec(WireModel):
         Field(
             ge=0,
             le=1000,
-            description="failedRunsHistoryLimit: of how many runs that did not succeed; 1 by "
-            "default.",
+            description="failedRunsHistoryLimit is the number of ticks of failed runs that are "
+            "kept as Jobs. Defaults to 1.",
         ),
     ] = None
 
 
 class CronWorkflowStatus(CheckedStatus):
-    """What the operator says of a cron."""
+    """The state of a cron."""
 
     last_tick_at: Annotated[
         WholeSecond | None, Field(description="lastTickAt is the time of the last tick.")
     ] = None
     last_run: Annotated[
-        str | None, Field(max_length=63, description="lastRun is the run of the last tick.")
+        str | None,
+        Field(max_length=63, description="lastRun is the name of the run of the last tick."),
     ] = None
     next_run_times: Annotated[
         list[WholeSecond],
@@ -149,18 +151,18 @@ class CronWorkflow(ApiObject):
         Rule(
             f"size(self.metadata.name) <= {MAX_CRON_NAME}",
             f"metadata.name of a CronWorkflow has at most {MAX_CRON_NAME} characters: shorten it "
-            "and put the whole name into spec.name",
+            "and set spec.name to the whole name",
         ),
     ]
 
     kind: Literal["CronWorkflow"] = "CronWorkflow"
-    spec: Annotated[CronWorkflowSpec, Field(description="spec is when to run what.")]
+    spec: Annotated[CronWorkflowSpec, Field(description="spec is the schedule and the workflow.")]
     status: Annotated[
         CronWorkflowStatus | None,
-        Field(description="status is what the operator says of the cron."),
+        Field(description="status is the state of the cron."),
     ] = None
 
     @property
     def true_name(self) -> str:
-        """The name as the author wrote it."""
+        """The name that the author gave."""
         return self.spec.name or self.metadata.name

@@ -1,7 +1,4 @@
-"""The WorkflowEvent object: something happened that starts runs, or that runs wait for.
-
-It expires by itself.
-"""
+"""The WorkflowEvent object: an event that starts runs, or that runs wait for. It expires."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -24,33 +21,33 @@ from podhatch.api.task import Priority
 
 DEFAULT_EVENT_TTL_SECONDS = 86_400
 MAX_EVENT_TTL_SECONDS = 30 * 86_400
-"""An event that was stored when more was allowed is deleted after this time too."""
+"""Events with a longer TTL, stored by an earlier version, are deleted after this time too."""
 
 
 NOT_PEOPLE = ("system:serviceaccount:", "system:node:", "system:anonymous")
-"""How the names of users begin that are no people."""
+"""Prefixes of user names that do not belong to a person."""
 
 
 class EventSource(WireModel):
-    """Who pushed an event. An admission policy refuses what is not so."""
+    """Who pushed an event. An admission policy rejects false claims."""
 
     user: Annotated[
         str,
-        Field(max_length=1024, description="user: name by which the API server knows the pusher."),
+        Field(max_length=1024, description="user is the user name at the API server."),
     ] = ""
     job: Annotated[
         str | None,
-        Field(max_length=63, description="job of the task that pushed the event, if one did."),
+        Field(max_length=63, description="job of the task that pushed the event, if a task did."),
     ] = None
 
     @property
     def is_person(self) -> bool:
-        """Whether a person pushed it: neither a task nor another program with an account."""
+        """Whether a person pushed the event, not a task or another program with an account."""
         return bool(self.user) and self.job is None and not self.user.startswith(NOT_PEOPLE)
 
 
 class WorkflowEventSpec(WireModel):
-    """What happened. It cannot change."""
+    """The event. It cannot change."""
 
     rules: ClassVar[list[Rule]] = [Rule("self == oldSelf", "an event cannot change")]
 
@@ -58,36 +55,39 @@ class WorkflowEventSpec(WireModel):
     payload: Annotated[
         JsonObject,
         PreserveUnknown(),
-        Field(description="payload of the event, an object."),
+        Field(description="payload of the event, a JSON object."),
     ] = Field(default_factory=dict[str, object])
     scope: Annotated[
         str | None,
-        Field(max_length=253, description="scope that waits may name."),
+        Field(
+            max_length=253,
+            description="scope of the event, which filters and conditions can match.",
+        ),
     ] = None
     additional_metadata: Annotated[
         AdditionalMetadata,
-        Field(
-            description="additionalMetadata goes into the metadata of the runs the event starts."
-        ),
+        Field(description="additionalMetadata of the runs that it starts."),
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[
         Priority | None,
-        Field(description="priority 1 (low) to 3 (high) of the runs the event starts."),
+        Field(description="priority 1 (low) to 3 (high) of the runs that it starts."),
     ] = None
     pushed_by: Annotated[
         EventSource | None,
-        Field(description="pushedBy is who pushed the event; absent when that is not known."),
+        Field(description="pushedBy is who pushed the event, if known."),
     ] = None
     seen_at: Annotated[
         GivenTime | None,
-        Field(description="seenAt is when it happened; by default when the object was created."),
+        Field(description="seenAt is when it happened. Defaults to the time of creation."),
     ] = None
     ttl_seconds: Annotated[
         int,
         AtMost(MAX_EVENT_TTL_SECONDS),
         Field(
             ge=1,
-            description="ttlSeconds after its creation, the event is deleted; at most 30 days.",
+            description="ttlSeconds is the time from creation until the event is deleted; at "
+            "most 30 "
+            "days.",
         ),
     ] = DEFAULT_EVENT_TTL_SECONDS
 
@@ -95,24 +95,24 @@ class WorkflowEventSpec(WireModel):
 class TriggeredRun(WireModel):
     """A run that an event started."""
 
-    run: Annotated[str, Field(min_length=1, max_length=63, description="run: its name.")]
-    workflow: Annotated[
-        str, Field(min_length=1, max_length=63, description="workflow it is a run of.")
+    run: Annotated[
+        str, Field(min_length=1, max_length=63, description="run is the name of the run.")
     ]
+    workflow: Annotated[str, Field(min_length=1, max_length=63, description="workflow of the run.")]
 
 
 class AnsweredWorkflow(WireModel):
-    """A workflow that was asked whether an event starts runs of it: its answer stays."""
+    """The result of matching an event against a workflow."""
 
     workflow: Annotated[
-        str, Field(min_length=1, max_length=63, description="workflow that was asked.")
+        str, Field(min_length=1, max_length=63, description="workflow that was matched.")
     ]
     filters: Annotated[
         list[Annotated[str, Field(max_length=253)]],
         ListSet(),
         Field(
             max_length=1000,
-            description="filters: its EventFilters that have let the event in or kept it out.",
+            description="filters lists its EventFilters that were evaluated for the event.",
         ),
     ] = Field(default_factory=list[str])
     pending: Annotated[
@@ -120,56 +120,56 @@ class AnsweredWorkflow(WireModel):
         ListSet(),
         Field(
             max_length=1000,
-            description="pending: its runs that could not be made yet, or not be asked about.",
+            description="pending lists its runs that could not be created, or not be decided, yet.",
         ),
     ] = Field(default_factory=list[str])
 
 
 class WorkflowEventStatus(WireModel):
-    """What the operator made of an event."""
+    """The result of handling an event."""
 
     handled_at: Annotated[
         Timestamp | None,
-        Field(description="handledAt is when every run that the event starts was made."),
+        Field(description="handledAt is when the last run of the event was created."),
     ] = None
     triggered_runs: Annotated[
         list[TriggeredRun],
         ListMap("run"),
-        Field(max_length=1000, description="triggeredRuns: the runs that the event started."),
+        Field(max_length=1000, description="triggeredRuns lists the runs that the event started."),
     ] = Field(default_factory=list[TriggeredRun])
     answered: Annotated[
         list[AnsweredWorkflow],
         ListMap("workflow"),
         Field(
             max_length=1000,
-            description="answered: the workflows that were asked, until the event is handled. "
-            "Changes of their filters count for later events.",
+            description="answered lists the workflows that were matched, until the event is "
+            "handled. Later changes of their filters apply to later events.",
         ),
     ] = Field(default_factory=list[AnsweredWorkflow])
     first_version: Annotated[
         str | None,
         Field(
             max_length=64,
-            description="firstVersion: resourceVersion that the event had before it was answered. "
-            "What has a lower one is older than the event.",
+            description="firstVersion is the first resourceVersion of the event. Objects with a "
+            "lower one are older than the event.",
         ),
     ] = None
     message: Annotated[
         str | None,
         Field(
             max_length=2048,
-            description="message: which filter could not be asked or which run not be made, "
-            "and why.",
+            description="message explains which filter could not be evaluated or which run could "
+            "not be created, and why.",
         ),
     ] = None
 
 
 class WorkflowEvent(ApiObject):
-    """A user event: it starts runs in its namespace, and satisfies waits of others."""
+    """A user event. It starts runs in its namespace, and satisfies conditions of active runs."""
 
     kind: Literal["WorkflowEvent"] = "WorkflowEvent"
-    spec: Annotated[WorkflowEventSpec, Field(description="spec is what happened.")]
+    spec: Annotated[WorkflowEventSpec, Field(description="spec is the event.")]
     status: Annotated[
         WorkflowEventStatus | None,
-        Field(description="status is what the operator made of the event."),
+        Field(description="status is the result of handling the event."),
     ] = None

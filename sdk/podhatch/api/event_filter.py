@@ -1,7 +1,7 @@
-"""The EventFilter object, and the same rule inside a Workflow: which events start a run.
+"""The EventFilter object, and the same rule in a Workflow: which events start a run.
 
-A workflow without any filter takes every event of its onEvents; one with filters takes only those
-of their scopes.
+Every event of onEvents starts a run of a workflow without filters. With filters, only events of
+their scopes do.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -20,11 +20,11 @@ from podhatch.api.model import (
 from podhatch.api.names import MAX_LABEL_VALUE
 
 EventKeyPattern = Annotated[str, Field(min_length=1, max_length=253)]
-"""A key of events, in which * stands for any text."""
+"""A key of events, in which * matches any text."""
 
 
 class FilterRule(WireModel):
-    """Lets those events of one scope through for which the expression is true."""
+    """A filter that passes events of one scope for which the expression is true."""
 
     expression: Annotated[
         Expression,
@@ -34,22 +34,22 @@ class FilterRule(WireModel):
         ),
     ]
     scope: Annotated[
-        str, Field(min_length=1, max_length=253, description="scope of the events it is asked for.")
+        str, Field(min_length=1, max_length=253, description="scope of the events to filter.")
     ]
     payload: Annotated[
         JsonObject,
         PreserveUnknown(),
-        Field(description="payload that the expression may ask, and the run's tasks may read."),
+        Field(description="payload that the expression and the tasks of the run can read."),
     ] = Field(default_factory=dict[str, object])
 
 
 class EventFilterSpec(FilterRule):
-    """A filter, and the workflow it belongs to."""
+    """A filter and its workflow."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             "self.workflow == oldSelf.workflow",
-            "workflow of an EventFilter cannot change: create another one",
+            "workflow of an EventFilter cannot change: create another EventFilter",
         )
     ]
 
@@ -58,17 +58,17 @@ class EventFilterSpec(FilterRule):
         Field(
             min_length=1,
             max_length=MAX_LABEL_VALUE,
-            description="workflow: name of a Workflow object in the same namespace.",
+            description="workflow is the name of a Workflow object in the same namespace.",
         ),
     ]
 
 
 class EventFilter(ApiObject):
-    """Which events start a run of a workflow: one run for each filter that lets an event in."""
+    """A filter of the events that start runs of a workflow. Each match starts a run."""
 
     kind: Literal["EventFilter"] = "EventFilter"
     spec: Annotated[EventFilterSpec, Field(description="spec is the filter.")]
     status: Annotated[
         CheckedStatus | None,
-        Field(description="status is what the operator says of the filter."),
+        Field(description="status is the result of the validation."),
     ] = None

@@ -1,4 +1,4 @@
-"""Group, version, and the labels and annotations podhatch puts on objects. Used everywhere."""
+"""API group and version, and the labels and annotations that podhatch sets on objects."""
 
 from typing import Final, Literal
 
@@ -14,24 +14,24 @@ TASK = f"{GROUP}/task"
 ATTEMPT = f"{GROUP}/attempt"
 WORKFLOW = f"{GROUP}/workflow"
 REVISION = f"{GROUP}/revision"
-"""On a Job: the ControllerRevision the attempt was made from."""
+"""On a Job: the ControllerRevision of the attempt."""
 CONTENT_HASH = f"{GROUP}/content-hash"
-"""On a Workflow: hash of what the SDK applied last; an unchanged one is not applied again."""
+"""On a Workflow: a hash of what the SDK applied last, to skip an unchanged one."""
 WORKFLOW_GENERATION = f"{GROUP}/workflow-generation"
-"""On a WorkflowRun: the generation of the Workflow that its creator had applied just before."""
+"""On a WorkflowRun: the generation of the Workflow that its creator applied before it."""
 
 CLIENT = f"{GROUP}/client"
-"""On a WorkflowRun: the process that created it, so that one watch follows all of its runs."""
+"""On a WorkflowRun: the process that created it, so that one watch covers all its runs."""
 REPLAY = f"{GROUP}/replay"
-"""Annotation of a Job: the replay of its run that it was made for; absent before the first."""
+"""Annotation of a Job: the replay that it belongs to; absent before the first."""
 CRON = f"{GROUP}/cron"
 """On the Job of a tick: its CronWorkflow."""
 MANAGED_BY_OPERATOR = f"{GROUP}/operator"
-"""In a tick's Job, spec.managedBy: the Job controller starts no pod, the operator reports on it."""
+"""spec.managedBy of a tick's Job: the operator, not the Job controller, sets its status."""
 
 PRIORITY_CLASSES = {1: "podhatch-low", 2: "podhatch-medium", 3: "podhatch-high"}
 
 REPORT_ACCOUNT = "podhatch-report"
-"""ServiceAccount of pods that write their own result; also its RoleBinding and ClusterRole."""
+"""ServiceAccount, RoleBinding and ClusterRole of pods that write their own result."""
 SPAWN_ACCOUNT = "podhatch-spawn"
-"""ServiceAccount of pods that start child runs too; also its RoleBinding and ClusterRole."""
+"""ServiceAccount, RoleBinding and ClusterRole of pods that also start child runs."""

@@ -1,6 +1,6 @@
-"""Base of the wire models, and the marks from which the CRDs take what types cannot say.
+"""The base of the wire models, and marks for parts of a CRD schema that types cannot express.
 
-Models are frozen: reading an object and deciding about it never changes it.
+Models are frozen: reading an object never changes it.
 """
 
 from abc import ABC, abstractmethod
@@ -15,22 +15,22 @@ from pydantic_core import CoreSchema
 from podhatch.api.labels import API_VERSION
 
 JsonObject: TypeAlias = dict[str, Any]
-"""An object as it crosses the border to the API server: the one place where values have no type."""
+"""An object as JSON, as the API server sends and receives it."""
 
 UNREADABLE = "podhatch.dev/unreadable"
-"""In an object that was too large to be held, beside its metadata: why the rest is not there."""
+"""A key of an object that is too large to cache: why only its metadata is kept."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A CEL rule the API server checks; `message` tells the user what to do."""
+    """A CEL rule that the API server checks; `message` is its error message."""
 
     rule: str
     message: str
 
 
 class Mark(ABC):
-    """What a field's schema says beyond its type. Stands in the field's Annotated."""
+    """An addition to a field's schema, in the field's Annotated."""
 
     @abstractmethod
     def extensions(self) -> JsonObject:
@@ -44,7 +44,7 @@ class Mark(ABC):
 
 @dataclass(frozen=True)
 class ListMap(Mark):
-    """The list is a map: entries are told apart by this field."""
+    """The list is a map, with this field as its key."""
 
     key: str
 
@@ -55,7 +55,7 @@ class ListMap(Mark):
 
 @dataclass(frozen=True)
 class ListSet(Mark):
-    """The list holds no value twice."""
+    """The values of the list are unique."""
 
     def extensions(self) -> JsonObject:
         """Return the list type."""
@@ -64,7 +64,7 @@ class ListSet(Mark):
 
 @dataclass(frozen=True)
 class PreserveUnknown(Mark):
-    """Any JSON object may stand here."""
+    """The field accepts any JSON object."""
 
     def extensions(self) -> JsonObject:
         """Return the key that keeps the API server from pruning."""
@@ -73,7 +73,7 @@ class PreserveUnknown(Mark):
 
 @dataclass(frozen=True)
 class AtMost(Mark):
-    """The API server takes no higher number; one that was stored before can still be read."""
+    """The API server rejects a higher number; one that is already stored can still be read."""
 
     maximum: int
 
@@ -84,9 +84,9 @@ class AtMost(Mark):
 
 @dataclass(frozen=True)
 class Readable(Mark):
-    """A time that each of our programs can read and reckon with: from 1970 to 2999.
+    """A time from 1970 to 2999, which every program of podhatch can parse and compute with.
 
-    The API server's own check of a `date-time` lets through what Python's datetime cannot hold.
+    The API server's check of `date-time` accepts times that Python's datetime does not.
     """
 
     def extensions(self) -> JsonObject:
@@ -97,14 +97,14 @@ class Readable(Mark):
 
 
 class WireModel(BaseModel):
-    """A part of an object as the API server holds it: camelCase, unknown fields ignored."""
+    """A part of an object as the API server stores it: camelCase; unknown fields are ignored."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
     )
 
     rules: ClassVar[list[Rule]] = []
-    """What the API server checks of every object of this class."""
+    """The CEL rules that the API server checks for this class."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -138,13 +138,13 @@ AdditionalMetadata = Annotated[
 ]
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
 WholeSecond = Annotated[datetime, PlainSerializer(_format_seconds, when_used="json")]
-"""A time that nothing is ordered by: people read it, so it has no fractions."""
+"""A time for people, without fractions of a second; nothing is ordered by it."""
 GivenTime = Annotated[Timestamp, Readable()]
-"""One that somebody else than the operator writes."""
+"""A time that clients of the API server write."""
 
 
 class OwnerReference(WireModel):
-    """Whose object this is: the garbage collector deletes it with its owner."""
+    """The owner of an object; the garbage collector deletes the object with its owner."""
 
     api_version: str
     kind: str
@@ -169,13 +169,13 @@ class ObjectMeta(WireModel):
 
 
 class ApiObject(WireModel):
-    """A whole object. Its class is named as its kind."""
+    """A whole object. The name of its class is its kind."""
 
     api_version: Literal["podhatch.dev/v1alpha1"] = API_VERSION
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
 
     def to_wire(self) -> JsonObject:
-        """Return the manifest, with apiVersion and kind although they are defaults."""
+        """Return the manifest, including apiVersion and kind."""
         return {
             "apiVersion": self.api_version,
             "kind": type(self).__name__,
@@ -184,43 +184,44 @@ class ApiObject(WireModel):
 
 
 class Condition(WireModel):
-    """One truth about an object, as metav1.Condition."""
+    """One aspect of the state of an object, as metav1.Condition."""
 
-    type: Annotated[
-        str, Field(max_length=316, description="type names what the condition is about.")
-    ]
+    type: Annotated[str, Field(max_length=316, description="type of the condition, such as Valid.")]
     status: Annotated[str, Field(max_length=7, description="status is True, False or Unknown.")]
     reason: Annotated[
         str,
-        Field(
-            max_length=1024, description="reason is one word, for programs: why the status is so."
-        ),
+        Field(max_length=1024, description="reason for the status, as one word for programs."),
     ]
     message: Annotated[
         str,
-        Field(max_length=32768, description="message is for people: why, and what to do."),
+        Field(
+            max_length=32768, description="message explains the reason, and what to do about it."
+        ),
     ] = ""
     last_transition_time: Annotated[
-        WholeSecond, Field(description="lastTransitionTime is when the status changed last.")
+        WholeSecond,
+        Field(description="lastTransitionTime is the time of the last change of status."),
     ]
     observed_generation: Annotated[
         int | None,
-        Field(ge=0, description="observedGeneration is the generation this was said of."),
+        Field(
+            ge=0, description="observedGeneration is the generation that the condition is based on."
+        ),
     ] = None
 
 
 class CheckedStatus(WireModel):
-    """What the operator says of an object that users write and that may be wrong."""
+    """The result of the operator's validation of an object."""
 
     observed_generation: Annotated[
         int | None,
-        Field(ge=0, description="observedGeneration is the generation last checked."),
+        Field(ge=0, description="observedGeneration is the last generation that was validated."),
     ] = None
     conditions: Annotated[
         list[Condition],
         ListMap("type"),
         Field(
             max_length=16,
-            description="conditions: Valid tells whether the object can do what it is there for.",
+            description="conditions of the object. Valid is True if the object can be used.",
         ),
     ] = Field(default_factory=list[Condition])

@@ -1,6 +1,6 @@
-"""Names of Kubernetes objects from true names: pure, deterministic, and never longer than allowed.
+"""Names of Kubernetes objects, derived from the names that users give.
 
-A true name that already is a short DNS label stays as it is; any other becomes slug and hash.
+A given name that is a short DNS label is used unchanged; any other becomes a slug and a hash.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _SOURCE_NAME = re.compile(f"src-[{_HASH_ALPHABET}]{{{SOURCE_HASH_LENGTH}}}")
 
 
 def short_hash(text: str, length: int = 8) -> str:
-    """Return `length` lower-case letters and digits, without vowels, that stand for `text`."""
+    """Return a hash of `text`: `length` lower-case letters and digits, without vowels."""
     number = int.from_bytes(hashlib.sha256(text.encode()).digest())
     digits: list[str] = []
     for _ in range(length):
@@ -37,7 +37,7 @@ def slug(text: str, length: int) -> str:
 
 
 def object_name(true_name: str, length: int = MAX_WORKFLOW_NAME) -> str:
-    """Return the name of the Kubernetes object that stands for `true_name`."""
+    """Return the name of the Kubernetes object for `true_name`."""
     if len(true_name) <= length and _DNS_LABEL.fullmatch(true_name):
         return true_name
     start = slug(true_name, length - 9)
@@ -47,24 +47,24 @@ def object_name(true_name: str, length: int = MAX_WORKFLOW_NAME) -> str:
 def job_name(run: str, run_uid: str, task: str, attempt: int) -> str:
     """Return the name of an attempt's Job, its TaskResult and its ConfigMap: at most 57 characters.
 
-    Run and task are there to be read; the hash of the run's uid and the task makes the name unique,
-    also against a run of the same name that was deleted a moment ago. It is too long for somebody
-    to find another task whose pods could then report in the name of this one.
+    Run and task make the name readable; the hash of the run's uid and the task makes it unique,
+    also if a run of the same name was deleted a moment ago. The hash is long enough that nobody can
+    find another task with the same one, whose pods could then report for this task.
     """
     readable = "-".join(part for part in (slug(run, 22), slug(task, 16)) if part)
     return f"{readable}-{short_hash(f'{run_uid}/{task}', JOB_HASH_LENGTH)}-{attempt}"
 
 
 def source_name(packed: bytes) -> str:
-    """Return the name of the ConfigMap that ships a source tree: its content decides."""
+    """Return the name of the ConfigMap that ships a source tree, from a hash of its content."""
     return f"src-{short_hash(hashlib.sha256(packed).hexdigest(), SOURCE_HASH_LENGTH)}"
 
 
 def is_source_name(name: str) -> bool:
-    """Return whether a ConfigMap is named as those that ship a source tree."""
+    """Return whether this is the name of a ConfigMap that ships a source tree."""
     return _SOURCE_NAME.fullmatch(name) is not None
 
 
 def new_run_name(workflow: str, suffix: str) -> str:
-    """Return a run's name: the workflow's object name, cut, and a suffix that makes it unique."""
+    """Return a run's name: the workflow's object name, shortened, and a unique suffix."""
     return f"{slug(workflow, MAX_RUN_NAME - 1 - len(suffix))}-{suffix}"

@@ -1,7 +1,7 @@
-"""As what and where a task's pod runs: set for one task, or for all tasks of a workflow.
+"""Settings of the pods of one task, or of all tasks of a workflow.
 
-Where both are set, a task's single values replace the workflow's, and its maps and named lists are
-laid over the workflow's entry by entry.
+The settings of a task are merged over those of the workflow: single values replace the workflow's,
+maps and named lists are merged by entry.
 """
 
 from typing import Annotated
@@ -11,18 +11,18 @@ from pydantic import Field
 from podhatch.api.model import JsonObject, ListMap, PreserveUnknown, WireModel
 
 KubernetesObject = Annotated[JsonObject, PreserveUnknown()]
-"""A part of a pod, in Kubernetes' own words; the API server checks it when the Job is made."""
+"""A part of a pod in the Kubernetes API; the API server validates it with the Job."""
 Text = Annotated[str, Field(max_length=4096)]
 
 
 class NamedObject(WireModel):
-    """A part of a pod in Kubernetes' own words, told from the others by its name."""
+    """A reference to an object by its name."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253, description="name of the part.")]
+    name: Annotated[str, Field(min_length=1, max_length=253, description="name of the object.")]
 
 
 class Resources(WireModel):
-    """What the container asks of its node."""
+    """The compute resources of the container."""
 
     requests: Annotated[
         dict[str, Annotated[str, Field(max_length=64)]],
@@ -35,12 +35,12 @@ class Resources(WireModel):
 
 
 class PodSettings(WireModel):
-    """As what and where a pod runs."""
+    """Settings of a pod."""
 
     resources: Annotated[Resources | None, Field(description="resources of the container.")] = None
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]],
-        Field(max_length=50, description="nodeSelector: labels that the node must have."),
+        Field(max_length=50, description="nodeSelector holds labels that the node must have."),
     ] = Field(default_factory=dict[str, str])
     tolerations: Annotated[
         list[KubernetesObject],
@@ -50,17 +50,22 @@ class PodSettings(WireModel):
         str | None,
         Field(
             max_length=253,
-            description="serviceAccountName of the pod, for tasks that use the cluster themselves. "
-            "A python task then reports by its termination message, which holds about 4000 bytes.",
+            description="serviceAccountName of the pod, for tasks that access the cluster "
+            "themselves. A python task then reports by its termination message, which is limited "
+            "to about 4000 bytes.",
         ),
     ] = None
     env: Annotated[
         list[KubernetesObject],
-        Field(max_length=256, description="env: variables, as in Kubernetes, also from Secrets."),
+        Field(
+            max_length=256, description="env lists variables as in Kubernetes, also from Secrets."
+        ),
     ] = Field(default_factory=list[JsonObject])
     env_from: Annotated[
         list[KubernetesObject],
-        Field(max_length=50, description="envFrom: whole ConfigMaps and Secrets as variables."),
+        Field(
+            max_length=50, description="envFrom lists ConfigMaps and Secrets to use as variables."
+        ),
     ] = Field(default_factory=list[JsonObject])
     volumes: Annotated[
         list[KubernetesObject],
@@ -73,7 +78,7 @@ class PodSettings(WireModel):
     image_pull_secrets: Annotated[
         list[NamedObject],
         ListMap("name"),
-        Field(max_length=20, description="imagePullSecrets: names of Secrets of the namespace."),
+        Field(max_length=20, description="imagePullSecrets lists Secrets in the namespace."),
     ] = Field(default_factory=list[NamedObject])
     job_labels: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]],
@@ -84,13 +89,13 @@ class PodSettings(WireModel):
     ] = Field(default_factory=dict[str, str])
     suspend: Annotated[
         bool,
-        Field(description="suspend: the Jobs are made suspended, for a queue to release them."),
+        Field(description="suspend creates the Jobs suspended, for a queue to start them."),
     ] = False
     pod_template: Annotated[
         JsonObject | None,
         PreserveUnknown(),
         Field(
-            description="podTemplate is laid over the pod's template (metadata, spec), for all "
-            "that has no field of its own. Maps are joined, named lists by name.",
+            description="podTemplate is merged over the pod's template (metadata, spec), for "
+            "settings without a field here. Maps are merged by key, named lists by name.",
         ),
     ] = None

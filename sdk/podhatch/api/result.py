@@ -1,4 +1,4 @@
-"""The TaskResult object: what an attempt's own pod says of it. Named as the attempt's Job."""
+"""The TaskResult object: the report of an attempt by its own pod. Its name is that of the Job."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -24,11 +24,11 @@ class ResultError(WireModel):
 class TaskResultSpec(WireModel):
     """Output or error of one attempt."""
 
-    run: Annotated[
-        str, Field(min_length=1, max_length=63, description="run the attempt belongs to.")
+    run: Annotated[str, Field(min_length=1, max_length=63, description="run of the attempt.")]
+    task: Annotated[TaskName, Field(description="task of the attempt.")]
+    attempt: Annotated[
+        int, Field(ge=1, description="attempt is the number of the attempt, from 1.")
     ]
-    task: Annotated[TaskName, Field(description="task that was attempted.")]
-    attempt: Annotated[int, Field(ge=1, description="attempt, counted from 1.")]
     outcome: Annotated[
         Outcome | None,
         Field(description="outcome of the attempt; absent while it runs."),
@@ -38,30 +38,30 @@ class TaskResultSpec(WireModel):
         Field(
             ge=0,
             le=31_536_000,
-            description="extendedSeconds were added by the task to its own time limit.",
+            description="extendedSeconds is the time by which the task extended its own timeout.",
         ),
     ] = 0.0
     retryable: Annotated[
-        bool, Field(description="retryable: false if the task said that trying again is no use.")
+        bool, Field(description="retryable is false if the task raised NonRetryableException.")
     ] = True
     retry_after_seconds: Annotated[
         float | None,
         Field(
             ge=0,
             le=86_400,
-            description="retryAfterSeconds: how long the task asked to wait, if it did.",
+            description="retryAfterSeconds is the delay of the retry that the task requested.",
         ),
     ] = None
     output: Annotated[
         str | None,
         Field(
             max_length=MAX_OUTPUT_BYTES,
-            description="output as JSON text; absent when the task returned nothing.",
+            description="output as JSON; absent if the task returned nothing.",
         ),
     ] = None
-    error: Annotated[ResultError | None, Field(description="error, when it did not succeed.")] = (
-        None
-    )
+    error: Annotated[
+        ResultError | None, Field(description="error of the attempt, if it did not succeed.")
+    ] = None
     started_at: Annotated[
         GivenTime | None, Field(description="startedAt is when user code started.")
     ] = None
@@ -71,7 +71,7 @@ class TaskResultSpec(WireModel):
 
 
 class TaskResult(ApiObject):
-    """The report of one attempt, written by its own pod and by nobody else."""
+    """The report of an attempt. Only the pod of the attempt can write it."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
@@ -82,5 +82,5 @@ class TaskResult(ApiObject):
 
     kind: Literal["TaskResult"] = "TaskResult"
     spec: Annotated[
-        TaskResultSpec, Field(description="spec is what the attempt's pod reported; it is final.")
+        TaskResultSpec, Field(description="spec is the report of the pod. It is final.")
     ]

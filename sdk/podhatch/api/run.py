@@ -1,4 +1,4 @@
-"""The WorkflowRun object: one execution of a workflow. Its spec is the user's, its status ours."""
+"""The WorkflowRun object: one run of a workflow. Users write its spec, the operator its status."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -27,14 +27,14 @@ TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed", "Cancelled"}
 TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled"})
 
 MAX_INLINE_OUTPUT_BYTES = 4096
-"""A longer output of a task stays in its TaskResult, to which the status refers."""
+"""A longer output of a task is kept in its TaskResult; the status has a reference."""
 MAX_ERROR_MESSAGE = 2048
 MAX_TRACEBACK = 8192
 MAX_RECORD_MESSAGE = 300
 MAX_ATTEMPT_RECORDS = 10
 MAX_DELAY_SECONDS = 3_153_600_000
 MAX_DISRUPTIONS = 10
-"""An attempt that is lost once more than this fails the task."""
+"""A task fails when it loses more attempts than this to disruptions."""
 
 # Condition types of a run.
 ACCEPTED = "Accepted"
@@ -44,77 +44,79 @@ CANCELLED = "Cancelled"
 
 
 class Replay(WireModel):
-    """How often the run was asked to start over, and with which tasks."""
+    """A request to run tasks of this run again."""
 
     count: Annotated[
-        int, Field(ge=1, le=1000, description="count: each higher one starts over once more.")
+        int, Field(ge=1, le=1000, description="count of replays; a higher count starts another.")
     ]
     failed_only: Annotated[
         bool,
-        Field(description="failedOnly: tasks that succeeded keep their outputs."),
+        Field(description="failedOnly keeps the outputs of tasks that succeeded."),
     ] = False
 
 
 class ParentReference(WireModel):
-    """The task that asked for this run, and which of its child runs this is."""
+    """The task that started this run, and the index or key of this run among its child runs."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             "has(self.index) != has(self.key)",
-            "a child run is told from its siblings by either index or key",
+            "a child run needs either index or key",
         ),
     ]
 
     run: Annotated[
         str, Field(min_length=1, max_length=MAX_RUN_NAME, description="run of the parent task.")
     ]
-    task: Annotated[TaskName, Field(description="task that asked for this run.")]
+    task: Annotated[TaskName, Field(description="task that started this run.")]
     job: Annotated[
         str,
-        Field(
-            min_length=1, max_length=63, description="job of the attempt that asked for this run."
-        ),
+        Field(min_length=1, max_length=63, description="job of the attempt that started this run."),
     ]
     index: Annotated[
-        int | None, Field(ge=0, description="index among the runs the task asked for, from 0.")
+        int | None, Field(ge=0, description="index among the child runs of the task, from 0.")
     ] = None
     key: Annotated[
         str | None,
-        Field(min_length=1, max_length=253, description="key the task gave, in place of an index."),
+        Field(
+            min_length=1, max_length=253, description="key that the task gave, instead of an index."
+        ),
     ] = None
 
 
 class TriggeringEvent(WireModel):
-    """The WorkflowEvent that started a run. It may be gone by now."""
+    """The WorkflowEvent that started a run. The object may be deleted."""
 
-    id: Annotated[str, Field(min_length=1, max_length=253, description="id: name of the event.")]
+    id: Annotated[
+        str, Field(min_length=1, max_length=253, description="id is the name of the event object.")
+    ]
     key: Annotated[str, Field(min_length=1, max_length=253, description="key of the event.")]
     filter_payload: Annotated[
         JsonObject | None,
         PreserveUnknown(),
-        Field(description="filterPayload of the filter that let the event through."),
+        Field(description="filterPayload is the payload of the filter that passed the event."),
     ] = None
 
 
 class TriggeringTick(WireModel):
     """The tick of a CronWorkflow that started a run."""
 
-    cron: Annotated[str, Field(min_length=1, max_length=52, description="cron: its name.")]
-    job: Annotated[
-        str, Field(min_length=1, max_length=63, description="job that stands for the tick.")
+    cron: Annotated[
+        str, Field(min_length=1, max_length=52, description="cron is the name of the CronWorkflow.")
     ]
+    job: Annotated[str, Field(min_length=1, max_length=63, description="job of the tick.")]
     job_uid: Annotated[
         str | None,
         Field(
             max_length=63,
-            description="jobUid is the uid of that Job; a run with another is not of its tick.",
+            description="jobUid is the uid of that Job. A Job with another uid is another tick.",
         ),
     ] = None
     scheduled_at: Annotated[GivenTime, Field(description="scheduledAt is the time of the tick.")]
 
 
 class Trigger(WireModel):
-    """What started a run, when nobody created it by hand."""
+    """The event or cron tick that started a run."""
 
     event: Annotated[TriggeringEvent | None, Field(description="event that started the run.")] = (
         None
@@ -125,7 +127,7 @@ class Trigger(WireModel):
 
 
 class WorkflowRunSpec(WireModel):
-    """What to run, and on what; it cannot change. And what should become of the run; it can."""
+    """The workflow and input of the run, which cannot change, and its desired state, which can."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
@@ -149,46 +151,48 @@ class WorkflowRunSpec(WireModel):
         JsonObject,
         PreserveUnknown(),
         Field(
-            description="input of the run, an object of at most 256 KiB as JSON.",
+            description="input of the run, a JSON object of at most 256 KiB.",
         ),
     ] = Field(default_factory=dict[str, object])
     additional_metadata: Annotated[
         AdditionalMetadata,
-        Field(description="additionalMetadata travels with the run to every task; at most 32 KiB."),
+        Field(
+            description="additionalMetadata of the run, which all tasks can read; at most 32 KiB."
+        ),
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[
         Priority | None,
-        Field(
-            description="priority 1 (low) to 3 (high) of the run's pods; by default the workflow's."
-        ),
+        Field(description="priority 1 (low) to 3 (high) of the pods. Defaults to the workflow's."),
     ] = None
     start_at: Annotated[
         GivenTime | None,
-        Field(description="startAt: the run starts at this time, or as soon after as possible."),
+        Field(
+            description="startAt is the time at which the run starts. By default it starts at once."
+        ),
     ] = None
     starting_deadline_seconds: Annotated[
         int | None,
         Field(
             ge=0,
             le=315_360_000,
-            description="startingDeadlineSeconds: a run that could not start within this time "
-            "after startAt is cancelled; by default it starts however late.",
+            description="startingDeadlineSeconds is the maximum delay after startAt; a run that "
+            "has not started by then is cancelled. By default there is no limit.",
         ),
     ] = None
     parent: Annotated[
         ParentReference | None,
-        Field(description="parent is the task that asked for this run, if one did."),
+        Field(description="parent is the task that started this run as a child run, if any."),
     ] = None
     trigger: Annotated[
-        Trigger | None, Field(description="trigger: the event or cron tick that started the run.")
+        Trigger | None, Field(description="trigger is the event or cron tick that started the run.")
     ] = None
     desired_state: Annotated[
         DesiredState,
-        Field(description="desiredState: set it to Cancelled to cancel the run."),
+        Field(description="desiredState of the run. Set it to Cancelled to cancel the run."),
     ] = "Running"
     replay: Annotated[
         Replay | None,
-        Field(description="replay: raise its count to run tasks of this run again."),
+        Field(description="replay requests to run tasks again; increase its count."),
     ] = None
 
 
@@ -206,33 +210,37 @@ class TaskError(WireModel):
         str | None,
         Field(
             max_length=MAX_TRACEBACK,
-            description="traceback from the pod; its last part when it is long.",
+            description="traceback from the pod; only the end of a long one.",
         ),
     ] = None
 
 
 class AttemptRecord(WireModel):
-    """An attempt that ended and was followed by another. It does not change any more."""
+    """An attempt that ended and was followed by another. It does not change again."""
 
-    attempt: Annotated[int, Field(ge=1, description="attempt is its number, from 1.")]
-    reason: Annotated[str, Field(max_length=128, description="reason it ended, in one word.")]
+    attempt: Annotated[
+        int, Field(ge=1, description="attempt is the number of the attempt, from 1.")
+    ]
+    reason: Annotated[
+        str, Field(max_length=128, description="reason for the end, as one word for programs.")
+    ]
     message: Annotated[
-        str, Field(max_length=MAX_RECORD_MESSAGE, description="message says how it ended.")
+        str, Field(max_length=MAX_RECORD_MESSAGE, description="message explains how it ended.")
     ] = ""
-    node: Annotated[str | None, Field(max_length=253, description="node it ran on.")] = None
+    node: Annotated[str | None, Field(max_length=253, description="node that it ran on.")] = None
     started_at: Annotated[
         Timestamp | None, Field(description="startedAt is when its code started.")
     ] = None
     finished_at: Annotated[Timestamp | None, Field(description="finishedAt is when it ended.")] = (
         None
     )
-    exit_code: Annotated[
-        int | None, Field(description="exitCode of its container, when it is known.")
-    ] = None
+    exit_code: Annotated[int | None, Field(description="exitCode of the container, if known.")] = (
+        None
+    )
 
 
 class TaskStatus(WireModel):
-    """Where one task of a run stands."""
+    """The state of a task in a run."""
 
     name: Annotated[TaskName, Field(description="name of the task.")]
     state: Annotated[TaskState, Field(description="state of the task.")]
@@ -240,12 +248,12 @@ class TaskStatus(WireModel):
         str | None,
         Field(
             max_length=128,
-            description="reason is one word for the state, for programs.",
+            description="reason for the state, as one word for programs.",
         ),
     ] = None
     message: Annotated[
         str | None,
-        Field(max_length=2048, description="message says why the task is in this state."),
+        Field(max_length=2048, description="message explains why the task is in this state."),
     ] = None
     attempt: Annotated[
         int,
@@ -253,24 +261,28 @@ class TaskStatus(WireModel):
     ] = 0
     retries: Annotated[
         int,
-        Field(ge=0, description="retries that failures of the task's own have used."),
+        Field(ge=0, description="retries that failures of the task have used."),
     ] = 0
     disruptions: Annotated[
         int,
-        Field(ge=0, description="disruptions: attempts that were lost through no fault of theirs."),
+        Field(
+            ge=0,
+            description="disruptions is the number of attempts that were lost, such as by "
+            "eviction.",
+        ),
     ] = 0
     next_attempt_at: Annotated[
-        Timestamp | None, Field(description="nextAttemptAt is when the backoff ends.")
+        Timestamp | None, Field(description="nextAttemptAt is the time at which the backoff ends.")
     ] = None
     met: Annotated[
         list[Annotated[str, Field(max_length=1200)]],
-        Field(max_length=200, description="met: the events that were waited for and came."),
+        Field(max_length=200, description="met lists the event conditions that hold."),
     ] = Field(default_factory=list[str])
     attempts: Annotated[
         list[AttemptRecord],
         Field(
             max_length=MAX_ATTEMPT_RECORDS,
-            description="attempts that ended before the last one; the oldest are left out.",
+            description="attempts before the last one; only the latest are kept.",
         ),
     ] = Field(default_factory=list[AttemptRecord])
     job: Annotated[
@@ -279,11 +291,11 @@ class TaskStatus(WireModel):
     ] = None
     node: Annotated[
         str | None,
-        Field(max_length=253, description="node the last attempt ran on."),
+        Field(max_length=253, description="node that the last attempt ran on."),
     ] = None
     queued_at: Annotated[
         Timestamp | None,
-        Field(description="queuedAt is when the attempt's job was made."),
+        Field(description="queuedAt is when the attempt's Job was created."),
     ] = None
     started_at: Annotated[
         Timestamp | None,
@@ -292,62 +304,65 @@ class TaskStatus(WireModel):
     finished_at: Annotated[
         Timestamp | None, Field(description="finishedAt is when the task ended.")
     ] = None
-    exit_code: Annotated[
-        int | None, Field(description="exitCode of the container, when it is known.")
-    ] = None
+    exit_code: Annotated[int | None, Field(description="exitCode of the container, if known.")] = (
+        None
+    )
     output: Annotated[
         str | None,
         Field(
             max_length=MAX_INLINE_OUTPUT_BYTES,
-            description="output as JSON text, when it has at most 4096 bytes.",
+            description="output as JSON, if it has at most 4096 bytes.",
         ),
     ] = None
     output_ref: Annotated[
         str | None,
         Field(
             max_length=63,
-            description="outputRef is the TaskResult that holds a longer output.",
+            description="outputRef is the name of the TaskResult with a longer output.",
         ),
     ] = None
     error: Annotated[TaskError | None, Field(description="error of the last attempt.")] = None
 
 
 class WorkflowRunStatus(WireModel):
-    """Where a run stands. The conditions are the truth; phase and progress are derived from it."""
+    """The state of a run. Phase and progress are derived from the conditions."""
 
     observed_generation: Annotated[
         int | None,
-        Field(ge=0, description="observedGeneration is the generation last acted on."),
+        Field(
+            ge=0, description="observedGeneration is the last generation that the operator handled."
+        ),
     ] = None
     phase: Annotated[
         Phase | None,
-        Field(description="phase in one word, derived from the conditions."),
+        Field(description="phase of the run, derived from the conditions."),
     ] = None
     message: Annotated[
         str | None,
-        Field(max_length=2048, description="message: why the run is in this phase."),
+        Field(max_length=2048, description="message explains why the run is in this phase."),
     ] = None
     progress: Annotated[
         str | None,
-        Field(max_length=16, description="progress: tasks that ended / all tasks."),
+        Field(max_length=16, description="progress is the number of ended tasks / all tasks."),
     ] = None
     revision: Annotated[
         str | None,
         Field(
             max_length=253,
-            description="revision is the ControllerRevision that pins the workflow for this run.",
+            description="revision is the ControllerRevision of the workflow that this run uses.",
         ),
     ] = None
     replays: Annotated[
         int,
-        Field(ge=0, description="replays that were carried out: the spec's replay.count, then."),
+        Field(
+            ge=0, description="replays is the last replay.count of the spec that was carried out."
+        ),
     ] = 0
     depth: Annotated[
         int | None,
         Field(
             ge=1,
-            description="depth: how many runs are above this one, if a task of another run asked "
-            "for it.",
+            description="depth of a child run: the number of its ancestors.",
         ),
     ] = None
     started_at: Annotated[
@@ -358,7 +373,7 @@ class WorkflowRunStatus(WireModel):
         Field(
             ge=0,
             le=MAX_DELAY_SECONDS,
-            description="startDelaySeconds: how much later than spec.startAt the run started.",
+            description="startDelaySeconds is the delay of the start after spec.startAt.",
         ),
     ] = None
     finished_at: Annotated[
@@ -369,7 +384,7 @@ class WorkflowRunStatus(WireModel):
         ListMap("type"),
         Field(
             max_length=16,
-            description="conditions: Accepted, Succeeded, Failed, Cancelled.",
+            description="conditions of the run: Accepted, Succeeded, Failed, Cancelled.",
         ),
     ] = Field(default_factory=list[Condition])
     tasks: Annotated[
@@ -383,7 +398,7 @@ class WorkflowRunStatus(WireModel):
 
 
 class WorkflowRun(ApiObject):
-    """One run of a workflow: its input, and where each task stands."""
+    """A run of a workflow: its input, and the state of each task."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
@@ -395,19 +410,19 @@ class WorkflowRun(ApiObject):
     kind: Literal["WorkflowRun"] = "WorkflowRun"
     spec: Annotated[
         WorkflowRunSpec,
-        Field(description="spec is what to run, on what, and what should become of it."),
+        Field(description="spec is the workflow, its input, and the desired state of the run."),
     ]
     status: Annotated[
         WorkflowRunStatus | None,
-        Field(description="status is where the run stands, as the operator says."),
+        Field(description="status is the state of the run, written by the operator."),
     ] = None
 
     @property
     def finished(self) -> bool:
-        """Whether nothing will happen in this run any more."""
+        """Whether the run has ended."""
         return self.status is not None and self.status.phase in TERMINAL_PHASES
 
     @property
     def asked_replays(self) -> int:
-        """How many replays were asked for so far."""
+        """The number of replays requested so far."""
         return self.spec.replay.count if self.spec.replay else 0

@@ -1,7 +1,7 @@
-"""Turns a wire model into the structural OpenAPI v3 schema that a CRD needs.
+"""Converts a wire model to the structural OpenAPI v3 schema of a CRD.
 
-Called by `crds`. Pydantic speaks JSON Schema 2020-12; the API server wants everything in place, one
-type per node, and knows neither null nor references. What cannot be said that way is an error here.
+Pydantic generates JSON Schema 2020-12. The API server requires one type per node, and supports
+neither null nor references. A type that cannot be converted is an error.
 """
 
 from collections.abc import Mapping
@@ -22,36 +22,36 @@ _OBJECT_FIELDS: JsonObject = {
 
 
 class UnsupportedTypeError(Exception):
-    """The model holds a type that a CRD cannot express; the message says where."""
+    """A CRD cannot express a type of the model; the message names the field."""
 
 
 def crd_schema(model: type[ApiObject]) -> JsonObject:
     """Return the `openAPIV3Schema` of a CRD for `model`.
 
     Raises:
-        UnsupportedTypeError: the API server could not hold one of the model's types.
+        UnsupportedTypeError: A CRD cannot express one of the model's types.
     """
     raw = model.model_json_schema()
     schema = _Structural(raw.pop("$defs", {})).convert(raw, model.__name__)
-    # The API server itself owns these three, whatever the model takes of them.
+    # The API server defines these three fields, whatever the model says.
     schema["properties"] = {**schema["properties"], **_OBJECT_FIELDS}
     return schema
 
 
 class _Structural:
-    """The conversion of one model: knows its definitions, and which of them it is inside of."""
+    """The conversion of one model, with its definitions and those that enclose the current node."""
 
     def __init__(self, definitions: Mapping[str, JsonObject], inside: tuple[str, ...] = ()) -> None:
         self._definitions = definitions
         self._inside = inside
 
     def convert(self, node: JsonObject, path: str) -> JsonObject:
-        """Return the structural form of `node`, which stands at `path`."""
+        """Return the structural form of the node at `path`."""
         node = _without_null(node, path)
         if "$ref" in node:
             return self._inline(node, path)
         if found := [key for key in _UNSUPPORTED if key in node]:
-            raise UnsupportedTypeError(f"{path}: a CRD cannot hold {', '.join(found)}")
+            raise UnsupportedTypeError(f"{path}: a CRD does not support {', '.join(found)}")
         result = {key: value for key, value in node.items() if key not in ("title", "default")}
         if "const" in result:
             result["enum"] = [result.pop("const")]
@@ -61,13 +61,15 @@ class _Structural:
         _set_bounds(result)
         self._convert_children(result, path)
         if "type" not in result:
-            raise UnsupportedTypeError(f"{path}: every node of a CRD needs one type")
+            raise UnsupportedTypeError(f"{path}: a node of a CRD needs a type")
         return result
 
     def _inline(self, node: JsonObject, path: str) -> JsonObject:
         name = node["$ref"].removeprefix("#/$defs/")
         if name in self._inside:
-            raise UnsupportedTypeError(f"{path}: {name} contains itself, which a CRD cannot hold")
+            raise UnsupportedTypeError(
+                f"{path}: {name} contains itself, which a CRD does not support"
+            )
         beside = {key: value for key, value in node.items() if key != "$ref"}
         deeper = _Structural(self._definitions, (*self._inside, name))
         return deeper.convert({**self._definitions[name], **beside}, path)
@@ -84,21 +86,21 @@ class _Structural:
         if isinstance(values, dict):
             node["additionalProperties"] = self.convert(cast("JsonObject", values), f"{path}{{}}")
         elif values is True and not node.get("x-kubernetes-preserve-unknown-fields"):
-            raise UnsupportedTypeError(f"{path}: any value may stand here: mark it PreserveUnknown")
+            raise UnsupportedTypeError(f"{path}: mark a field of any type as PreserveUnknown")
 
 
 def _without_null(node: JsonObject, path: str) -> JsonObject:
-    """Return `X` for `X | None`: an absent field is how Kubernetes says null."""
+    """Return `X` for `X | None`: in Kubernetes, a null field is absent."""
     if "anyOf" not in node:
         return node
     choices = [choice for choice in node["anyOf"] if choice != {"type": "null"}]
     if len(choices) != 1:
-        raise UnsupportedTypeError(f"{path}: a CRD's field has one type, not {len(choices)}")
+        raise UnsupportedTypeError(f"{path}: a field of a CRD has one type, got {len(choices)}")
     return {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
 
 
 def _set_default(result: JsonObject, node: JsonObject) -> None:
-    """Keep the defaults that say something: an absent field already means empty, zero or false."""
+    """Keep defaults other than empty, zero and false, the values of an absent field."""
     default: Any = node.get("default")
     if isinstance(default, float) and default.is_integer():
         default = int(default)
@@ -107,7 +109,7 @@ def _set_default(result: JsonObject, node: JsonObject) -> None:
 
 
 def _set_bounds(node: JsonObject) -> None:
-    """OpenAPI 3.0 marks a bound as exclusive by a boolean, and tells the widths of integers."""
+    """Write exclusive bounds and integer formats as OpenAPI 3.0 does."""
     for bound in ("minimum", "maximum"):
         exclusive = f"exclusive{bound.capitalize()}"
         if exclusive in node:

@@ -1,7 +1,7 @@
-"""How chunks that a task streams stand in its pod's log, one line each. Standard library only.
+"""The format of streamed chunks in the log of a task's pod, one line for each chunk.
 
 `Context.put_stream` writes them, `runs.subscribe_to_stream` and the logs read them. The log keeps
-their order, and a subscriber that comes late finds all of them.
+their order, so a late subscriber receives all of them.
 """
 
 import binascii
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 MARK = "\x02podhatch-stream:"
-"""What a chunk in a line of a log begins with. (No character that `str.splitlines` splits at.)"""
+"""The prefix of a chunk in a log line, without any character at which `str.splitlines` splits."""
 MAX_TEXT = 1_300
 MAX_BYTES = 11_000
-"""Characters and bytes of a chunk, whose line then stays below 16 KiB: container runtimes cut up
-longer ones, and lines of stderr can come in between."""
+"""The maximum characters and bytes of a chunk. Its line stays below 16 KiB, because container
+runtimes split longer lines, and lines of stderr may come between the parts."""
 
 
 class Chunk(TypedDict, total=False):
@@ -23,15 +23,15 @@ class Chunk(TypedDict, total=False):
     number: int
     text: str
     bytes: str
-    """Base64, in place of `text`."""
+    """Base64, instead of `text`."""
 
 
 def chunk_lines(number: int, data: str | bytes) -> Iterator[str]:
-    """Yield the lines of some data: one, or as many as a long one is cut into.
+    """Yield the lines for some data: one, or several for long data.
 
     Args:
         number: Number of the first chunk.
-        data: What is streamed; empty data is a chunk too.
+        data: The data to stream; empty data is one chunk.
     """
     size = MAX_TEXT if isinstance(data, str) else MAX_BYTES
     for start in range(0, len(data) or 1, size):
@@ -40,7 +40,7 @@ def chunk_lines(number: int, data: str | bytes) -> Iterator[str]:
 
 
 def encode_chunk(number: int, data: str | bytes) -> str:
-    """Return the line of a chunk, without its end."""
+    """Return the line of a chunk, without a newline."""
     chunk: Chunk = {"number": number}
     if isinstance(data, str):
         chunk["text"] = data
@@ -52,14 +52,14 @@ def encode_chunk(number: int, data: str | bytes) -> str:
 def decode_chunk(line: str) -> tuple[int, str | bytes] | None:
     """Return number and data of a chunk; None for any other line of a log.
 
-    A text that the task printed without an end of line may stand before the chunk.
+    Text that the task printed without a newline may precede the chunk.
     """
     _, mark, text = line.rpartition(MARK)
     if not mark:
         return None
     try:
         chunk: Chunk = json.loads(text)
-    except ValueError:  # cut off when its process was killed
+    except ValueError:  # truncated because the process was killed
         return None
     number = chunk.get("number", 0)
     if "bytes" in chunk:

@@ -1,7 +1,4 @@
-"""One task of a workflow: what runs, how often it is tried, and what it waits for.
-
-Part of the Workflow object; the operator's planning reads it from the pinned revision.
-"""
+"""A task of a Workflow: its code or container, its retries, and its conditions."""
 
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -22,7 +19,7 @@ Comparator = Literal[
     "Equal", "NotEqual", "GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"
 ]
 ClusterAccess = Literal["none", "report", "spawn"]
-"""What a task's pod may do in the cluster; each includes what stands before it."""
+"""The permissions of a task's pod in the cluster; each level includes the levels before it."""
 CLUSTER_ACCESS: Final[tuple[ClusterAccess, ...]] = ("none", "report", "spawn")
 Priority = Annotated[int, Field(ge=1, le=3)]
 """1 is low, 2 medium, 3 high: a PriorityClass each."""
@@ -30,7 +27,7 @@ TaskName = Annotated[str, Field(min_length=1, max_length=63, pattern=TASK_NAME_P
 
 
 def cluster_access_of(value: object) -> object:
-    """Return what a boolean stands for, which this field was once; anything else as it is."""
+    """Return the level for a boolean, the former type of this field; other values unchanged."""
     return {True: "spawn", False: "none"}[value] if isinstance(value, bool) else value
 
 
@@ -42,10 +39,10 @@ class EnvironmentVariable(WireModel):
 
 
 class Container(WireModel):
-    """Any image and command as a task.
+    """A container that runs any image and command.
 
-    It finds the run's input as JSON in $PODHATCH_INPUT, its parents' outputs in $PODHATCH_PARENTS,
-    and may write its own output as JSON, up to 4096 bytes, to the file $PODHATCH_OUTPUT.
+    $PODHATCH_INPUT holds the run's input as JSON, $PODHATCH_PARENTS the outputs of the parents. The
+    container may write its output as JSON, up to 4096 bytes, to the file $PODHATCH_OUTPUT.
     """
 
     image: Annotated[str, Field(min_length=1, max_length=1024, description="image to run.")]
@@ -73,31 +70,31 @@ class Container(WireModel):
     ] = Field(default_factory=list[EnvironmentVariable])
     working_dir: Annotated[
         str | None,
-        Field(max_length=4096, description="workingDir is where the command starts."),
+        Field(max_length=4096, description="workingDir is the working directory of the command."),
     ] = None
 
 
 class DesiredWorkerLabel(WireModel):
-    """A label that the task's node should or must have."""
+    """A label that the task's node must have or preferably has."""
 
     key: Annotated[str, Field(min_length=1, max_length=317, description="key of the node's label.")]
     value: Annotated[
         str,
         Field(
             max_length=63,
-            description="value the label is compared with; a whole number where order is compared.",
+            description="value to compare the label with; an integer for comparators of order.",
         ),
     ]
     comparator: Annotated[
         Comparator,
         Field(
-            description="comparator between the node's value, on the left, and this value.",
+            description="comparator of the node's value, on the left, with this value.",
         ),
     ] = "Equal"
     required: Annotated[
         bool,
         Field(
-            description="required: nodes that do not match are out; otherwise they are less liked.",
+            description="required excludes nodes that do not match; otherwise they score lower.",
         ),
     ] = False
     weight: Annotated[
@@ -105,7 +102,7 @@ class DesiredWorkerLabel(WireModel):
         Field(
             ge=1,
             le=100,
-            description="weight of this wish against the task's others, when it is not required.",
+            description="weight of this label among the task's labels that are not required.",
         ),
     ] = 100
 
@@ -113,21 +110,21 @@ class DesiredWorkerLabel(WireModel):
 TASK_RULES = [
     Rule(
         "has(self.python) != has(self.container)",
-        "a task needs either python or container, and not both",
+        "a task needs either python or container, not both",
     ),
     Rule(
         "!has(self.container) || !has(self.image)",
-        "image belongs to python tasks: set container.image instead",
+        "image is for python tasks: set container.image instead",
     ),
 ]
 
 
 class TaskBase(WireModel):
-    """What every task has: its code or container, its timeouts, its retries, its pod."""
+    """The fields of every task: code or container, timeouts, retries, pod."""
 
     name: Annotated[
         TaskName,
-        Field(description="name of the task, unique in its workflow; also a label's value."),
+        Field(description="name of the task, unique in its workflow. It is also a label value."),
     ]
     python: Annotated[
         str | None,
@@ -139,14 +136,14 @@ class TaskBase(WireModel):
         ),
     ] = None
     container: Annotated[
-        Container | None, Field(description="container runs any image and command.")
+        Container | None, Field(description="container runs any image and command as the task.")
     ] = None
     image: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=1024,
-            description="image for this python task; by default the workflow's.",
+            description="image of this python task. Defaults to the image of the workflow.",
         ),
     ] = None
     schedule_timeout_seconds: Annotated[
@@ -155,7 +152,7 @@ class TaskBase(WireModel):
             gt=0,
             le=31_536_000,
             description="scheduleTimeoutSeconds is how long the task may wait for its pod to "
-            "start; then the task is cancelled. Pulling the image counts.",
+            "start, including the image pull, before it is cancelled.",
         ),
     ] = DEFAULT_SCHEDULE_TIMEOUT_SECONDS
     execution_timeout_seconds: Annotated[
@@ -163,7 +160,7 @@ class TaskBase(WireModel):
         Field(
             gt=0,
             le=31_536_000,
-            description="executionTimeoutSeconds is how long one attempt may run; then it fails.",
+            description="executionTimeoutSeconds is how long an attempt may run before it fails.",
         ),
     ] = DEFAULT_EXECUTION_TIMEOUT_SECONDS
     max_extension_seconds: Annotated[
@@ -171,18 +168,19 @@ class TaskBase(WireModel):
         Field(
             ge=0,
             le=31_536_000,
-            description="maxExtensionSeconds is by how much an attempt of a python task may move "
-            "its own time limit, in all; by default, and at most, by what the chart allows.",
+            description="maxExtensionSeconds is the total time by which an attempt of a python "
+            "task may extend its own timeout. Defaults to, and is limited by, the value of the "
+            "chart.",
         ),
     ] = None
     cluster_access: Annotated[
         ClusterAccess,
         BeforeValidator(cluster_access_of),
         Field(
-            description="clusterAccess of a python task's pod: report lets it write its own "
-            "result; spawn lets it also start child runs, wait for them, and push events; none "
-            "gives it no token: the pod starts sooner, and its output has at most about 4000 "
-            "bytes.",
+            description="clusterAccess of a python task's pod. With report, it can write its own "
+            "result. With spawn, it can also start child runs, wait for them, and push events. "
+            "With none, it has no token: the pod starts sooner, and its output is limited to about "
+            "4000 bytes.",
         ),
     ] = "report"
     run_as_user: Annotated[
@@ -190,8 +188,8 @@ class TaskBase(WireModel):
         Field(
             ge=0,
             le=2_147_483_647,
-            description="runAsUser is the user id of the process: 65532 by default; 0 is root, "
-            "which a namespace with the restricted pod security level refuses.",
+            description="runAsUser is the user ID of the process. Defaults to 65532. 0 is root, "
+            "which the restricted Pod Security Standard does not allow.",
         ),
     ] = None
     retries: Annotated[
@@ -199,7 +197,7 @@ class TaskBase(WireModel):
         Field(
             ge=0,
             le=MAX_RETRIES,
-            description="retries after a failure of the task's own; lost pods are not counted.",
+            description="retries after failures of the task. Lost pods do not count.",
         ),
     ] = 0
     backoff_factor: Annotated[
@@ -207,8 +205,8 @@ class TaskBase(WireModel):
         Field(
             ge=1,
             le=1000,
-            description="backoffFactor: retry n starts factor to the power of n seconds after the "
-            "failure; by default at once.",
+            description="backoffFactor delays retry n by backoffFactor to the power of n seconds. "
+            "By default a retry starts at once.",
         ),
     ] = None
     backoff_max_seconds: Annotated[
@@ -216,7 +214,7 @@ class TaskBase(WireModel):
         Field(
             ge=1,
             le=MAX_BACKOFF_SECONDS,
-            description="backoffMaxSeconds is the longest wait between two attempts.",
+            description="backoffMaxSeconds is the maximum delay of a retry.",
         ),
     ] = None
     backoff_jitter: Annotated[
@@ -224,23 +222,25 @@ class TaskBase(WireModel):
         Field(
             ge=0,
             le=1,
-            description="backoffJitter takes up to this part off each wait, differently each time.",
+            description="backoffJitter reduces each delay by a random part, up to this fraction.",
         ),
     ] = None
     pod: Annotated[
         PodSettings | None,
-        Field(description="pod: resources, placement, variables and volumes of the task's pod."),
+        Field(
+            description="pod holds resources, placement, variables and volumes of the task's pod."
+        ),
     ] = None
 
 
 class TaskSpec(TaskBase):
-    """One task: a Python function or a container, run in a pod of its own."""
+    """A task: a Python function or a container, which runs in its own pod."""
 
     rules: ClassVar[list[Rule]] = [
         *TASK_RULES,
         Rule(
             "!has(self.parents) || !(self.name in self.parents)",
-            "a task cannot be its own parent: take its name out of parents",
+            "a task cannot be its own parent: remove its name from parents",
         ),
     ]
 
@@ -249,40 +249,42 @@ class TaskSpec(TaskBase):
         ListSet(),
         Field(
             max_length=MAX_TASKS,
-            description="parents are the tasks that must succeed before this one starts.",
+            description="parents are the tasks that must succeed before this task starts.",
         ),
     ] = Field(default_factory=list[str])
     desired_worker_labels: Annotated[
         list[DesiredWorkerLabel],
         Field(
             max_length=50,
-            description="desiredWorkerLabels choose the node by its labels.",
+            description="desiredWorkerLabels select the node by its labels.",
         ),
     ] = Field(default_factory=list[DesiredWorkerLabel])
     wait_for: Annotated[
         list[Condition],
         Field(
             max_length=MAX_CONDITIONS,
-            description="waitFor: all of these must hold before the task starts.",
+            description="waitFor lists conditions that must all hold before the task starts.",
         ),
     ] = Field(default_factory=list[Condition])
     skip_if: Annotated[
         list[Condition],
         Field(
             max_length=MAX_CONDITIONS,
-            description="skipIf: the task is skipped once all of these hold.",
+            description="skipIf lists conditions; once all of them hold, the task is skipped.",
         ),
     ] = Field(default_factory=list[Condition])
     cancel_if: Annotated[
         list[Condition],
         Field(
             max_length=MAX_CONDITIONS,
-            description="cancelIf: the task is cancelled once all of these hold; looked at first.",
+            description="cancelIf lists conditions; once all of them hold, the task is "
+            "cancelled. It "
+            "takes precedence over waitFor and skipIf.",
         ),
     ] = Field(default_factory=list[Condition])
 
 
 class HookSpec(TaskBase):
-    """A task that runs at the end of a run: after a failure, or after success."""
+    """A task that runs at the end of a run, after a failure or after success."""
 
     rules: ClassVar[list[Rule]] = [*TASK_RULES]

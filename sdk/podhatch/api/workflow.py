@@ -1,6 +1,6 @@
-"""The Workflow object: what to run. Written by users, the SDK and Helm; never by the operator.
+"""The Workflow object: a graph of tasks. Users, the SDK and Helm write its spec.
 
-The operator reads it, pins each generation as a ControllerRevision, and writes its status.
+The operator stores each generation as a ControllerRevision, and writes the status.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -28,49 +28,52 @@ Sticky = Literal["Soft", "Hard"]
 
 
 class Source(WireModel):
-    """The user's source tree, shipped beside the workflow for development."""
+    """The user's source tree, shipped with the workflow for development."""
 
     config_map: Annotated[
         str,
         Field(
             min_length=1,
             max_length=253,
-            description="configMap that holds the tree as source.zip; new content has a new name.",
+            description="configMap with the tree as source.zip. Its name changes with the content.",
         ),
     ]
 
 
 class WorkflowSpec(WireModel):
-    """A directed acyclic graph of tasks, and what they share."""
+    """A directed acyclic graph of tasks, and their common settings."""
 
     name: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=253,
-            description="name as the author wrote it, with capitals, spaces and dots; by default "
-            "metadata.name.",
+            description="name that the author gave, which may contain capitals, spaces and dots. "
+            "Defaults to metadata.name.",
         ),
     ] = None
     description: Annotated[
         str | None,
-        Field(max_length=4096, description="description for people."),
+        Field(max_length=4096, description="description of the workflow."),
     ] = None
     version: Annotated[
         str | None,
-        Field(max_length=256, description="version is a label the author gives."),
+        Field(
+            max_length=256,
+            description="version that the author gave. podhatch does not interpret it.",
+        ),
     ] = None
     image: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=1024,
-            description="image of the python tasks; by default the operator's stock runner image.",
+            description="image of the python tasks. Defaults to the runner image of the operator.",
         ),
     ] = None
     image_pull_policy: Annotated[
         PullPolicy | None,
-        Field(description="imagePullPolicy of all tasks; by default Kubernetes' own."),
+        Field(description="imagePullPolicy of all tasks. Defaults to that of Kubernetes."),
     ] = None
     source: Annotated[
         Source | None,
@@ -80,7 +83,8 @@ class WorkflowSpec(WireModel):
         JsonObject | None,
         PreserveUnknown(),
         Field(
-            description="inputSchema is a JSON Schema; a run with other input fails at once.",
+            description="inputSchema is a JSON Schema. A run whose input does not match fails at "
+            "once.",
         ),
     ] = None
     tasks: Annotated[
@@ -94,26 +98,26 @@ class WorkflowSpec(WireModel):
     ]
     on_failure_task: Annotated[
         HookSpec | None,
-        Field(description="onFailureTask runs as soon as a task has failed for good."),
+        Field(description="onFailureTask runs once a task has failed and has no retries left."),
     ] = None
     on_success_task: Annotated[
         HookSpec | None,
-        Field(description="onSuccessTask runs after all others, if none failed."),
+        Field(description="onSuccessTask runs after all other tasks, if none failed."),
     ] = None
     on_events: Annotated[
         list[EventKeyPattern],
         ListSet(),
         Field(
             max_length=64,
-            description="onEvents: keys of the events that start a run; * stands for any text.",
+            description="onEvents lists keys of events that start a run; * matches any text.",
         ),
     ] = Field(default_factory=list[str])
     default_filters: Annotated[
         list[FilterRule],
         Field(
             max_length=64,
-            description="defaultFilters: which of these events start a run. Objects of the kind "
-            "EventFilter may add more.",
+            description="defaultFilters select the events that start a run. EventFilter objects "
+            "can add more filters.",
         ),
     ] = Field(default_factory=list[FilterRule])
     on_crons: Annotated[
@@ -121,7 +125,8 @@ class WorkflowSpec(WireModel):
         ListSet(),
         Field(
             max_length=32,
-            description="onCrons: cron expressions, in UTC, each of which becomes a CronWorkflow.",
+            description="onCrons lists cron expressions in UTC. A CronWorkflow is created for "
+            "each.",
         ),
     ] = Field(default_factory=list[str])
     cron_input: Annotated[
@@ -132,14 +137,13 @@ class WorkflowSpec(WireModel):
     default_additional_metadata: Annotated[
         AdditionalMetadata,
         Field(
-            description="defaultAdditionalMetadata of every run, under what the run says itself."
+            description="defaultAdditionalMetadata of every run. The metadata of the run takes "
+            "precedence."
         ),
     ] = Field(default_factory=dict[str, str])
     default_priority: Annotated[
         Priority | None,
-        Field(
-            description="defaultPriority 1 (low) to 3 (high) of runs that have none of their own."
-        ),
+        Field(description="defaultPriority 1 (low) to 3 (high) of runs that set no priority."),
     ] = None
     lifespan: Annotated[
         str | None,
@@ -147,19 +151,20 @@ class WorkflowSpec(WireModel):
             min_length=3,
             max_length=512,
             pattern=r"^[^:]+:[^:]+$",
-            description="lifespan is an async generator function, named as a python task: each pod "
-            "of a python task runs it up to its yield before the task, and the rest after it.",
+            description="lifespan is an async generator function, in the form of a python task. "
+            "Each pod of a python task runs it up to its yield before the task, and the rest "
+            "after it.",
         ),
     ] = None
     pod: Annotated[
         PodSettings | None,
-        Field(description="pod: what the tasks' pods have in common."),
+        Field(description="pod holds the common settings of the tasks' pods."),
     ] = None
     sticky: Annotated[
         Sticky | None,
         Field(
-            description="sticky: later tasks of a run prefer (Soft) or need (Hard) the node of the "
-            "first one that started.",
+            description="sticky makes later tasks of a run prefer (Soft) or require (Hard) the "
+            "node of the first task that started.",
         ),
     ] = None
     ttl_seconds_after_finished: Annotated[
@@ -167,20 +172,20 @@ class WorkflowSpec(WireModel):
         Field(
             ge=0,
             le=315_360_000,
-            description="ttlSecondsAfterFinished: a run is deleted so long after its end; by "
-            "default what the chart says.",
+            description="ttlSecondsAfterFinished is the time from the end of a run until it is "
+            "deleted. Defaults to the value of the chart.",
         ),
     ] = None
 
 
 class Workflow(ApiObject):
-    """A workflow: tasks, each of which becomes a pod, and the order between them."""
+    """A workflow: a graph of tasks, each of which runs in its own pod."""
 
     rules: ClassVar[list[Rule]] = [
         Rule(
             f"size(self.metadata.name) <= {MAX_LABEL_VALUE}",
             f"metadata.name of a Workflow has at most {MAX_LABEL_VALUE} characters: shorten it and "
-            "put the whole name into spec.name",
+            "set spec.name to the whole name",
         ),
     ]
 
@@ -188,10 +193,10 @@ class Workflow(ApiObject):
     spec: Annotated[WorkflowSpec, Field(description="spec is a directed acyclic graph of tasks.")]
     status: Annotated[
         CheckedStatus | None,
-        Field(description="status is what the operator says of the workflow."),
+        Field(description="status is the result of the validation."),
     ] = None
 
     @property
     def true_name(self) -> str:
-        """The name as the author wrote it."""
+        """The name that the author gave."""
         return self.spec.name or self.metadata.name

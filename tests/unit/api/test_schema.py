@@ -129,11 +129,11 @@ def test_defaults_that_equal_absence_are_dropped(annotation: Any, default: objec
 @pytest.mark.parametrize(
     ("annotation", "words"),
     [
-        (int | str, "one type, not 2"),
+        (int | str, "one type, got 2"),
         (tuple[int, str], "prefixItems"),
         (set[str], "uniqueItems"),
         (dict[str, Any], "PreserveUnknown"),
-        (Any, "needs one type"),
+        (Any, "needs a type"),
         (Tree, "contains itself"),
         (Decimal, "one type"),
     ],
