@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from podhatch.api.limits import MAX_CONDITIONS, MAX_SECONDS
 from podhatch.api.model import Rule, WireModel
 from podhatch.api.names import MAX_LABEL_VALUE
 
-MAX_CONDITIONS = 16
 MAX_EXPRESSION = 1024
 RUN_START = "RunStart"
 """The value of considerEventsSince for all events since the run was created."""
@@ -85,7 +85,7 @@ class LeafCondition(WireModel):
         float | None,
         Field(
             gt=0,
-            le=31_536_000,
+            le=MAX_SECONDS,
             description="sleepSeconds is the time after the end of all parents at which the "
             "condition holds.",
         ),

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.limits import MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -92,7 +93,7 @@ class CronWorkflowSpec(WireModel):
         int | None,
         Field(
             ge=0,
-            le=315_360_000,
+            le=MAX_STORED_SECONDS,
             description="startingDeadlineSeconds is the maximum delay of a tick; a later tick is "
             "skipped.",
         ),

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
 from podhatch.api.labels import API_VERSION
+from podhatch.api.limits import MAX_METADATA_ENTRIES, MAX_METADATA_VALUE
 
 JsonObject: TypeAlias = dict[str, Any]
 """An object as JSON, as the API server sends and receives it."""
@@ -132,9 +133,9 @@ def _format_seconds(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-MAX_METADATA_ENTRIES = 64
 AdditionalMetadata = Annotated[
-    dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=MAX_METADATA_ENTRIES)
+    dict[str, Annotated[str, Field(max_length=MAX_METADATA_VALUE)]],
+    Field(max_length=MAX_METADATA_ENTRIES),
 ]
 Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
 WholeSecond = Annotated[datetime, PlainSerializer(_format_seconds, when_used="json")]

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.limits import MAX_BACKOFF_SECONDS, MAX_SECONDS
 from podhatch.api.model import ApiObject, GivenTime, Rule, WireModel
 from podhatch.api.pod import MAX_OUTPUT_BYTES, Outcome
 from podhatch.api.task import TaskName
@@ -37,7 +38,7 @@ class TaskResultSpec(WireModel):
         float,
         Field(
             ge=0,
-            le=31_536_000,
+            le=MAX_SECONDS,
             description="extendedSeconds is the time by which the task extended its own timeout.",
         ),
     ] = 0.0
@@ -48,7 +49,7 @@ class TaskResultSpec(WireModel):
         float | None,
         Field(
             ge=0,
-            le=86_400,
+            le=MAX_BACKOFF_SECONDS,
             description="retryAfterSeconds is the delay of the retry that the task requested.",
         ),
     ] = None

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.limits import MAX_CHILD_KEY, MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -79,7 +80,9 @@ class ParentReference(WireModel):
     key: Annotated[
         str | None,
         Field(
-            min_length=1, max_length=253, description="key that the task gave, instead of an index."
+            min_length=1,
+            max_length=MAX_CHILD_KEY,
+            description="key that the task gave, instead of an index.",
         ),
     ] = None
 
@@ -174,7 +177,7 @@ class WorkflowRunSpec(WireModel):
         int | None,
         Field(
             ge=0,
-            le=315_360_000,
+            le=MAX_STORED_SECONDS,
             description="startingDeadlineSeconds is the maximum delay after startAt; a run that "
             "has not started by then is cancelled. By default there is no limit.",
         ),

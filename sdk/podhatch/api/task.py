@@ -4,14 +4,19 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from podhatch.api.condition import MAX_CONDITIONS, Condition
+from podhatch.api.condition import Condition
+from podhatch.api.limits import (
+    MAX_BACKOFF_FACTOR,
+    MAX_BACKOFF_SECONDS,
+    MAX_CONDITIONS,
+    MAX_RETRIES,
+    MAX_SECONDS,
+)
 from podhatch.api.model import ListMap, ListSet, Rule, WireModel
 from podhatch.api.names import TASK_NAME_PATTERN
 from podhatch.api.pod_settings import PodSettings
 
 MAX_TASKS = 1000
-MAX_RETRIES = 100
-MAX_BACKOFF_SECONDS = 86_400
 DEFAULT_SCHEDULE_TIMEOUT_SECONDS = 300.0
 DEFAULT_EXECUTION_TIMEOUT_SECONDS = 60.0
 
@@ -150,7 +155,7 @@ class TaskBase(WireModel):
         float,
         Field(
             gt=0,
-            le=31_536_000,
+            le=MAX_SECONDS,
             description="scheduleTimeoutSeconds is how long the task may wait for its pod to "
             "start, including the image pull, before it is cancelled.",
         ),
@@ -159,7 +164,7 @@ class TaskBase(WireModel):
         float,
         Field(
             gt=0,
-            le=31_536_000,
+            le=MAX_SECONDS,
             description="executionTimeoutSeconds is how long an attempt may run before it fails.",
         ),
     ] = DEFAULT_EXECUTION_TIMEOUT_SECONDS
@@ -167,7 +172,7 @@ class TaskBase(WireModel):
         float | None,
         Field(
             ge=0,
-            le=31_536_000,
+            le=MAX_SECONDS,
             description="maxExtensionSeconds is the total time by which an attempt of a python "
             "task may extend its own timeout. Defaults to, and is limited by, the value of the "
             "chart.",
@@ -204,7 +209,7 @@ class TaskBase(WireModel):
         float | None,
         Field(
             ge=1,
-            le=1000,
+            le=MAX_BACKOFF_FACTOR,
             description="backoffFactor delays retry n by backoffFactor to the power of n seconds. "
             "By default a retry starts at once.",
         ),

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.event_filter import EventKeyPattern, FilterRule
+from podhatch.api.limits import MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -171,7 +172,7 @@ class WorkflowSpec(WireModel):
         int | None,
         Field(
             ge=0,
-            le=315_360_000,
+            le=MAX_STORED_SECONDS,
             description="ttlSecondsAfterFinished is the time from the end of a run until it is "
             "deleted. Defaults to the value of the chart.",
         ),

@@ -1,6 +1,5 @@
 """Parses the values of options: JSON objects, KEY=VALUE pairs, inputs and times."""
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,10 +11,8 @@ from podhatch.cli.errors import UsageError
 from podhatch.cli.lookup import find_object
 from podhatch.client.session import Session
 from podhatch.cluster import WORKFLOW
+from podhatch.values.duration import parse_duration
 from podhatch.values.parsing import check_stored, load_json
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_PERIOD = re.compile(r"(\d+)([smhdw])")
 
 
 def json_object(option: str, text: str | None) -> JsonObject:
@@ -93,19 +90,19 @@ def point_in_time(option: str, text: str, now: datetime, *, past: bool) -> datet
     Raises:
         UsageError: The text is neither, or the time is out of range.
     """
-    match = _PERIOD.fullmatch(text)
+    period = parse_duration(text)
     try:
-        found = datetime.fromisoformat(text) if match is None else now
+        found = datetime.fromisoformat(text) if period is None else now
     except ValueError:
         raise UsageError(
-            f"{option}: expected a period such as 30m, 2h or 7d, or a time such as "
+            f"{option}: expected a period such as 30m, 1h30m or 7d, or a time such as "
             f"2026-12-24T18:00, got {text!r}"
         ) from None
     try:
-        if match is None:
+        if period is None:
             return found.astimezone(UTC)
-        period = timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-        return now - period if past else now + period
+        distance = timedelta(seconds=period)
+        return now - distance if past else now + distance
     except (OverflowError, ValueError):
         raise UsageError(f"{option}: the time {text!r} is out of range") from None
 

@@ -51,7 +51,7 @@ def deadline_of(subject: str, options: CronOptions) -> int | None:
     """Return the starting deadline in seconds, whichever way it is given.
 
     Raises:
-        ValueError: It is given twice, or is no duration.
+        ValueError: It is given twice, or is not a duration.
     """
     deadline = options.get("starting_deadline")
     in_seconds = options.get("starting_deadline_seconds")

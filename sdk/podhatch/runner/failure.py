@@ -9,15 +9,16 @@ from datetime import timedelta
 from types import FrameType
 from typing import Any, TypedDict
 
+from podhatch.api.limits import MAX_BACKOFF_SECONDS
 from podhatch.api.pod import ErrorReport
 from podhatch.errors import NonRetryableException
 from podhatch.runner.report import TaskFailure, error_report
 
-MAX_RETRY_SECONDS = 86_400.0
-"""No retry waits longer than a day."""
-
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_OURS = tuple(_PACKAGE + part for part in (f"runner{os.sep}", f"local{os.sep}", "dependencies.py"))
+_OURS = tuple(
+    _PACKAGE + part
+    for part in (f"runner{os.sep}", f"local{os.sep}", f"task{os.sep}dependencies.py")
+)
 _ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
 _THREADING = threading.__file__
 _FROZEN = "<frozen "
@@ -120,4 +121,4 @@ def _retry_after(error: BaseException) -> float | None:
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(min(value, MAX_RETRY_SECONDS)) if value >= 0 else None
+    return float(min(value, MAX_BACKOFF_SECONDS)) if value >= 0 else None

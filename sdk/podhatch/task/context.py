@@ -328,7 +328,7 @@ class Context:
             increment_by: A timedelta, or a text such as `1h30m`.
 
         Raises:
-            ValueError: It is no duration.
+            ValueError: It is not a duration.
         """
         from podhatch.values.duration import seconds
 

@@ -1,34 +1,42 @@
-"""Durations as users write them, in seconds. Used for every timeout."""
+"""Durations as users write them: in options of the SDK, and in flags of the CLI."""
 
 import math
 import re
 from datetime import timedelta
 from typing import TypeAlias
 
-Duration: TypeAlias = timedelta | str
-"""A timedelta, or a sum of `ms`, `s`, `m` and `h` such as `1h30m`, `10s`, `500ms`."""
+from podhatch.api.limits import MAX_SECONDS
 
-MAX_SECONDS = 31_536_000.0
+Duration: TypeAlias = timedelta | str
+"""A timedelta, or a sum of `ms`, `s`, `m`, `h`, `d` and `w` such as `1h30m`, `7d`, `500ms`."""
+
 MIN_SECONDS = 0.001
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_PART = re.compile(rf"(\d+(?:\.\d+)?)({'|'.join(_UNITS)})", re.ASCII)
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+
+
+def parse_duration(text: str) -> float | None:
+    """Return the seconds of a duration such as `1h30m`; None if the text is not one."""
+    if not _WHOLE.fullmatch(text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def seconds(duration: Duration) -> float:
     """Return the duration in seconds, exact to the millisecond.
 
     Raises:
-        ValueError: It is no duration, or not between 1 ms and 365 days.
+        ValueError: It is not a duration, or not between 1 ms and 365 days.
     """
     if isinstance(duration, timedelta):
         total = duration.total_seconds()
-    elif isinstance(duration, str) and _WHOLE.fullmatch(duration):  # pyright: ignore[reportUnnecessaryIsInstance]
-        total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
     else:
+        total = parse_duration(duration) if isinstance(duration, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    if total is None:
         raise ValueError(
-            f"{duration!r} is no duration: write a timedelta or a text such as '1m30s'"
+            f"expected a timedelta or a duration such as '1h30m' or '7d', got {duration!r}"
         )
     total = round(total, 3)
     if not MIN_SECONDS <= total <= MAX_SECONDS:

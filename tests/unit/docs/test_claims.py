@@ -7,11 +7,11 @@ from typing import get_args
 
 import pytest
 import yaml
-from podhatch.api import condition, names, pod, run, task, workflow
+from podhatch.api import limits, names, pod, run, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.definitions.manifest import source
-from podhatch.definitions.options import run_options, task_options, workflow_options
+from podhatch.definitions.options import task_options, workflow_options
 from podhatch.task import Context
 from typer.main import get_command
 
@@ -71,11 +71,11 @@ def test_the_sizes_are_those_of_the_code():
     assert rows["source tree that the SDK ships, packed"] == (
         f"{source.MAX_SOURCE_BYTES // kib // kib} MiB"
     )
-    assert rows["retries of a task"] == str(task.MAX_RETRIES)
+    assert rows["retries of a task"] == str(limits.MAX_RETRIES)
     assert rows["attempts made again because a pod was lost"] == str(run.MAX_DISRUPTIONS)
-    assert rows["conditions in a list, or in a group"] == str(condition.MAX_CONDITIONS)
+    assert rows["conditions in a list, or in a group"] == str(limits.MAX_CONDITIONS)
     assert rows["additional metadata of a run, its workflow's included"] == (
-        f"{run_options.MAX_METADATA_ENTRIES} texts of {run_options.MAX_METADATA_VALUE} "
+        f"{limits.MAX_METADATA_ENTRIES} texts of {limits.MAX_METADATA_VALUE} "
         f"characters, {pod.MAX_ENVIRONMENT_BYTES // kib} KiB as JSON"
     )
     assert rows["name of a run, or of a `Workflow` object"].startswith(str(names.MAX_RUN_NAME))

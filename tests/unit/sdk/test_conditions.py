@@ -100,7 +100,7 @@ def test_the_names_of_conditions_are_those_of_the_wire(
 @pytest.mark.parametrize(
     ("condition", "words"),
     [
-        (SleepCondition("soon"), ".duration: 'soon' is no duration"),
+        (SleepCondition("soon"), ".duration: expected a timedelta or a duration such as"),
         (UserEventCondition(""), ".event_key: it is empty"),
         (UserEventCondition("paid", ""), ".expression: it is empty"),
         (

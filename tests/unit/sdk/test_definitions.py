@@ -351,8 +351,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("option", "value", "words"),
         [
-            ("schedule_timeout", "5 minutes", "'5 minutes' is no duration"),
-            ("execution_timeout", 60, "60 is no duration"),
+            ("schedule_timeout", "5 minutes", "or '7d', got '5 minutes'"),
+            ("execution_timeout", 60, "or '7d', got 60"),
             ("execution_timeout", "0s", "out of range"),
             ("desired_worker_labels", {"gpu": "a b"}, "label 'gpu': value 'a b' is not"),
             ("image", " ", "it is empty"),

@@ -242,7 +242,7 @@ class TestSchedule:
         with pytest.raises(InvalidRun):
             orders.schedule(datetime.now(UTC), {"id": "x"})
         message = refusal(lambda: orders.schedule(LATER, Order(id=7), starting_deadline="0"))
-        assert message.startswith("workflow 'orders': starting_deadline: '0' is no duration")
+        assert message.startswith("workflow 'orders': starting_deadline: expected a timedelta or")
         placed: Any = {"sticky": True}
         assert "no option 'sticky'" in refusal(
             lambda: orders.schedule(LATER, Order(id=7), **placed), TypeError
@@ -300,7 +300,7 @@ class TestCron:
             assert "cron 'c': give either starting_deadline or" in refusal(create)
         wrong: Any = {"starting_deadline": 60}
         message = refusal(lambda: hatchet.cron.create("orders", "c", "@daily", {}, **wrong))
-        assert message.startswith("cron 'c': starting_deadline: 60 is no duration")
+        assert message.startswith("cron 'c': starting_deadline: expected a timedelta or a duration")
 
     async def test_an_invalid_cron_creates_nothing(
         self, stage: Stage, orders: Workflow[Order]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from podhatch.api.cron import CronWorkflow
-from podhatch.api.model import MAX_METADATA_ENTRIES, JsonObject, ObjectMeta
+from podhatch.api.limits import MAX_METADATA_ENTRIES
+from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.run import Trigger, TriggeringTick, WorkflowRun, WorkflowRunSpec
 from podhatch.core.expressions.input_check import depth_problem
 from podhatch.core.pod.pods import read_time

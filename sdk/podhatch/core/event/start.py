@@ -12,7 +12,8 @@ from itertools import islice
 from podhatch.api import labels
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.event_filter import EventFilter, FilterRule
-from podhatch.api.model import MAX_METADATA_ENTRIES, JsonObject
+from podhatch.api.limits import MAX_METADATA_ENTRIES
+from podhatch.api.model import JsonObject
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.core.expressions.input_check import input_text
 from podhatch.core.workflow.revision import Revision, current_revision

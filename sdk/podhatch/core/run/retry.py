@@ -8,8 +8,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from podhatch.api.limits import MAX_BACKOFF_SECONDS
 from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus
-from podhatch.api.task import MAX_BACKOFF_SECONDS, TaskSpec
+from podhatch.api.task import TaskSpec
 from podhatch.core.pod.end import AttemptEnd
 
 MAX_DISRUPTION_WAIT = 60.0

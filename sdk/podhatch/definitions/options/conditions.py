@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from podhatch.api.limits import MAX_CONDITIONS
 from podhatch.values.duration import Duration, seconds
 
 if TYPE_CHECKING:
     from podhatch.definitions.task import Task
 
-MAX_CONDITIONS = 16
 RUN_START: Final = "RunStart"
 """`consider_events_since`: every event since the run was created counts."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, TypedDict
 
+from podhatch.api.limits import MAX_CHILD_KEY, MAX_METADATA_ENTRIES, MAX_METADATA_VALUE
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
 from podhatch.definitions.options.pod import DesiredWorkerLabels
 from podhatch.errors import InvalidRun
@@ -32,11 +33,6 @@ def check_priority(subject: str, priority: object) -> int | None:
     if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= 3:
         raise ValueError(f"{subject}: {priority!r} is not a priority from 1 (low) to 3 (high)")
     return int(priority)
-
-
-MAX_METADATA_ENTRIES = 64
-MAX_METADATA_VALUE = 4096
-MAX_CHILD_KEY = 253
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,11 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Literal, TypedDict, cast
 
+from podhatch.api.limits import MAX_BACKOFF_FACTOR, MAX_BACKOFF_SECONDS, MAX_RETRIES
 from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
 from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
 from podhatch.values.duration import Duration, seconds
 from podhatch.values.parsing import listed, refuse_unknown
-
-MAX_RETRIES = 100
-MAX_BACKOFF_FACTOR = 1000
-MAX_BACKOFF_SECONDS = 86_400
 
 
 class RetryOptions(TypedDict, total=False):

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Literal, TypedDict, cast, get_origin
 
 from podhatch.api.cron_expression import checked_cron
+from podhatch.api.limits import MAX_STORED_SECONDS
 from podhatch.definitions.options.pod import Pod
 from podhatch.definitions.options.run_options import Priority, check_priority, checked_metadata
 from podhatch.definitions.options.task_options import (
@@ -35,7 +36,6 @@ class DefaultFilter:
 
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-MAX_TTL_SECONDS = 315_360_000
 
 
 class StickyStrategy(Enum):
@@ -184,9 +184,10 @@ def _pull_policy(
 
 
 def _ttl(subject: str, ttl: int | None) -> int | None:
-    if ttl is not None and not 0 <= ttl <= MAX_TTL_SECONDS:
+    if ttl is not None and not 0 <= ttl <= MAX_STORED_SECONDS:
         raise ValueError(
-            f"{subject}: ttl_seconds_after_finished: {ttl} is not between 0 and {MAX_TTL_SECONDS}"
+            f"{subject}: ttl_seconds_after_finished: {ttl} is not between 0 and "
+            f"{MAX_STORED_SECONDS}"
         )
     return ttl
 

@@ -56,7 +56,7 @@ class Triggering(Definition[Input]):
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: The API server did not accept the run.
             TypeError: `run_at` is no datetime, or there is no such option.
-            ValueError: `starting_deadline` is no duration.
+            ValueError: `starting_deadline` is not a duration.
         """
         request = self._scheduled(run_at, input, options, starting_deadline, flat)
         from podhatch.client import background_loop

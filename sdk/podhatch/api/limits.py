@@ -1,0 +1,18 @@
+"""Limits of the wire models that the SDK checks too, before anything is sent.
+
+A pod that runs a task imports the SDK's checks, and should not wait for the models and pydantic.
+"""
+
+MAX_SECONDS = 31_536_000
+"""A year: for timeouts, sleeps and extensions of an attempt."""
+MAX_STORED_SECONDS = 315_360_000
+"""Ten years: for how long runs are kept, and for deadlines of their start."""
+MAX_RETRIES = 100
+MAX_BACKOFF_FACTOR = 1000
+MAX_BACKOFF_SECONDS = 86_400
+MAX_CONDITIONS = 16
+"""In a list of conditions, and in a group of them."""
+MAX_CHILD_KEY = 253
+MAX_METADATA_ENTRIES = 64
+MAX_METADATA_VALUE = 4096
+"""Characters of one entry."""
