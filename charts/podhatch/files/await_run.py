@@ -1,6 +1,7 @@
-"""Waits for a WorkflowRun to end and tells how it did. The pod of `helm test` runs this.
+"""Waits until a WorkflowRun ends and prints its status. The pod of `helm test` runs this.
 
-Standard library only, as it runs in the runner's image. Exits 1 unless the run succeeded.
+It runs in the runner image, so it imports the standard library only. Exits 1 unless the run
+succeeded.
 """
 
 import json
@@ -12,12 +13,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-PATIENCE_SECONDS = 120
+ACCOUNT = Path(os.environ.get("ACCOUNT", "/var/run/secrets/kubernetes.io/serviceaccount"))
+TIMEOUT_SECONDS = float(os.environ.get("TIMEOUT_SECONDS", "120"))
+POLL_SECONDS = 0.5
 
 
 def read_status(namespace: str, run: str) -> dict[str, Any]:
-    """Return the run's status; empty while the operator has not seen the run."""
+    """Return the run's status; empty until the operator has handled the run."""
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     host = f"[{host}]" if ":" in host else host
     path = f"apis/podhatch.dev/v1alpha1/namespaces/{namespace}/workflowruns/{run}"
@@ -31,16 +33,16 @@ def read_status(namespace: str, run: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Poll until the run ends or patience does."""
+    """Poll until the run ends or the timeout has passed."""
     namespace, run = sys.argv[1:]
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     status: dict[str, Any] = {}
     while time.monotonic() < deadline:
         status = read_status(namespace, run)
         if status.get("phase") in ("Succeeded", "Failed", "Cancelled"):
             break
-        time.sleep(0.5)
-    phase = status.get("phase", "Pending: does the operator run?")
+        time.sleep(POLL_SECONDS)
+    phase = status.get("phase", "Pending: check that the operator is running")
     sys.stdout.write(f"WorkflowRun {namespace}/{run} is {phase}\n{json.dumps(status, indent=2)}\n")
     sys.exit(phase != "Succeeded")
 

@@ -140,6 +140,9 @@ class TaskGraph(Definition[Input]):
     def add_task(self, standalone: "Standalone[Input, R]") -> Task[Input, R]:
         """Copy a standalone task into this workflow, with its options and image, and return it.
 
+        Args:
+            standalone: The task.
+
         Raises:
             TypeError: It is no task made by `@hatchet.task()`.
             ValueError: The name is taken, or the task is a stub.

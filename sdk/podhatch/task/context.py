@@ -73,7 +73,11 @@ class WorkerContext:
         return {}
 
     def upsert_labels(self, labels: Mapping[str, str | int]) -> None:
-        """Do nothing: `labels` would be those of a worker, and a pod serves one task."""
+        """Do nothing: a pod runs one task, so no other task selects it by labels.
+
+        Args:
+            labels: Ignored.
+        """
 
     async def async_upsert_labels(self, labels: Mapping[str, str | int]) -> None:
         """Do what `upsert_labels` does."""
@@ -253,9 +257,12 @@ class Context:
         return self.task_output(task)
 
     def was_skipped(self, task: "Task[Any, Any] | Standalone[Any, Any] | str") -> bool:
-        """Tell whether a parent was skipped, and so has no output.
+        """Return whether a parent was skipped, and so has no output.
 
-        A parent that returns `{"skipped": True}` itself cannot be told from one that was.
+        A parent that returns `{"skipped": True}` counts as skipped too.
+
+        Args:
+            task: The parent, or its name.
 
         Raises:
             ValueError: The task is not a parent of this one.
@@ -272,7 +279,10 @@ class Context:
     ) -> TaskRunError | None:
         """Return, in a failure task, why a task failed; None if it did not.
 
-        Its `task_run_external_id` is the id of the task that failed, as `runs.get` has it.
+        The error's `task_run_external_id` is the id of the failed task, as in `runs.get`.
+
+        Args:
+            task: The task, or its name.
         """
         text = self.errors.get(_name(task))
         if text is None:
@@ -389,10 +399,14 @@ class Context:
         """Do nothing: a pod is nobody else's slot."""
 
     def upsert_worker_labels(self, labels: Mapping[str, str | int]) -> None:
-        """Do nothing: a pod serves one task, so it has no labels to choose it by."""
+        """Do nothing: a pod runs one task, so no other task selects it by labels.
+
+        Args:
+            labels: Ignored.
+        """
 
     async def aio_upsert_worker_labels(self, labels: Mapping[str, str | int]) -> None:
-        """Do nothing: a pod serves one task, so it has no labels to choose it by."""
+        """Do what `upsert_worker_labels` does."""
 
     def next_child_index(self) -> int:
         """Count the child runs that this attempt starts: 0, 1, and so on. For the run methods.

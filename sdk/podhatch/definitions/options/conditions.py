@@ -99,7 +99,11 @@ Conditions: TypeAlias = Sequence[Condition | OrGroup]
 
 
 def or_(*conditions: Condition) -> OrGroup:
-    """Return the group of these conditions, of which one is enough."""
+    """Return a group of alternatives, of which one must hold.
+
+    Args:
+        conditions: The alternatives.
+    """
     return OrGroup(conditions)
 
 

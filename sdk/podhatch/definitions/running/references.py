@@ -109,7 +109,11 @@ class WorkflowRunRef(RunRef[dict[str, Any]]):
     """A run of a workflow."""
 
     def value_of(self, texts: dict[str, str | None]) -> dict[str, Any]:
-        """Return each task's output by task name: the JSON of `texts`."""
+        """Return each task's output by task name.
+
+        Args:
+            texts: The tasks' outputs, JSON by task name.
+        """
         return {task: None if text is None else json.loads(text) for task, text in texts.items()}
 
 
@@ -121,7 +125,11 @@ class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
         self._task = task
 
     def value_of(self, texts: dict[str, str | None]) -> R_co:
-        """Return the task's output among `texts`, as what it declares to return."""
+        """Return the task's output, as the type that the task returns.
+
+        Args:
+            texts: The tasks' outputs, JSON by task name.
+        """
         text = texts.get(self._task.name)
         if len(texts) == 1 and self._task.name not in texts:  # a stub knows no task's name
             [text] = texts.values()
