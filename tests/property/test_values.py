@@ -23,13 +23,12 @@ from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
 from podhatch.cli.errors import UsageError
 from podhatch.cli.values import json_object as option_value
-from podhatch.client.json_object import json_object
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.expressions.input_check import fit_problems
 from podhatch.errors import IllegalTaskOutputError, InvalidRun
 from podhatch.values.codec import dump_output, load_value, validate_input
-from podhatch.values.input import check_input, dump_input, input_schema
+from podhatch.values.input import check_input, dump_input, input_schema, json_object
 from podhatch.values.metadata import metadata_texts
 from pydantic import (
     AfterValidator,

@@ -12,7 +12,6 @@ from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec, Wo
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import new_run_name, object_name, short_hash
 from podhatch.client import objects, paging
-from podhatch.client.json_object import Payload, json_object
 from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
@@ -22,6 +21,7 @@ from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_EVENT
 from podhatch.task import current_context
 from podhatch.values.codec import describe
+from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
 
 

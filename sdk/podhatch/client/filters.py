@@ -10,13 +10,13 @@ from podhatch.api.event_filter import EventFilter, EventFilterSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import new_run_name, object_name, short_hash
 from podhatch.client import objects, paging
-from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import EVENT_FILTER
 from podhatch.evaluation.client import expression_problem
 from podhatch.values.codec import describe
+from podhatch.values.input import Payload, json_object
 
 
 @dataclass(frozen=True)

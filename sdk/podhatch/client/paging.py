@@ -75,6 +75,7 @@ SCANNED_PAGE_SIZE = 100
 """What is read at once where only a few may pass the filter."""
 
 Model = TypeVar("Model", bound=ApiObject)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,23 @@ class Window:
         return window
 
     @property
-    def end(self) -> int:
-        """Where the next window begins."""
-        return self.offset + self.limit
+    def reach(self) -> int:
+        """How many items are read: those of the window and the next one, if there is one."""
+        return self.offset + self.limit + 1
 
-    def page(self, *, more: bool) -> Pagination:
-        """Return where this window stands as a page."""
-        number = self.offset // self.limit + 1
-        return Pagination(number, number + 1 if more else None, number + more)
+    async def of_all(self, items: AsyncGenerator[T, None]) -> tuple[list[T], Pagination]:
+        """Return the items in the window, and where the window stands; the rest is not read."""
+        found: list[T] = []
+        seen = 0
+        async with aclosing(items):
+            async for each in items:
+                seen += 1
+                if seen == self.reach:
+                    break
+                if seen > self.offset:
+                    found.append(each)
+        number, more = self.offset // self.limit + 1, seen == self.reach
+        return found, Pagination(number, number + 1 if more else None, number + more)
 
 
 @dataclass(frozen=True)
@@ -135,17 +145,9 @@ async def find(
     session: Session, query: Query[Model], window: Window
 ) -> tuple[list[Model], Pagination]:
     """Return the objects in a window of a list, the newest first, and where the window stands."""
-    found: list[Model] = []
-    seen = 0
-    async with aclosing(find_all(session, query, window.end + 1)) as objects:
-        async for each in objects:
-            seen += 1
-            if seen > window.end:
-                break
-            if seen > window.offset:
-                found.append(each)
+    found, page = await window.of_all(find_all(session, query, window.reach))
     found.sort(key=_age)
-    return found, window.page(more=seen > window.end)
+    return found, page
 
 
 async def find_all(

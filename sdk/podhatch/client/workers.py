@@ -62,16 +62,8 @@ async def find(target: Target, window: Window) -> Rows[WorkerRow]:
         RequestRefused: The cluster does not let us look at nodes.
     """
     session = await session_of(target)
-    rows: list[WorkerRow] = []
-    seen = 0
-    async with aclosing(_nodes(session.cluster, window.end + 1)) as nodes:
-        async for node in nodes:
-            seen += 1
-            if window.offset < seen <= window.end:
-                rows.append(_row(node))
-            if seen > window.end:
-                break
-    return Rows(rows, window.page(more=seen > window.end))
+    nodes, page = await window.of_all(_nodes(session.cluster, window.reach))
+    return Rows([_row(node) for node in nodes], page)
 
 
 async def get(target: Target, name: str) -> WorkerRow:

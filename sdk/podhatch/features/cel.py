@@ -12,8 +12,8 @@ from podhatch.errors import PodhatchError
 from podhatch.values.metadata import metadata_texts
 
 if TYPE_CHECKING:
-    from podhatch.client.json_object import Payload
     from podhatch.core.expressions.cel import FilterVariables
+    from podhatch.values.input import Payload
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class CELClient:
             PodhatchError: The library that evaluates CEL is not installed.
             ValueError: A payload is not a JSON object.
         """
-        from podhatch.client.json_object import json_object
         from podhatch.core.expressions.cel import FilterVariables
+        from podhatch.values.input import json_object
 
         variables = FilterVariables(
             input=json_object("input", input),

@@ -6,10 +6,10 @@ from typing import TypedDict, Unpack
 from podhatch.api.cron import DEFAULT_TIME_ZONE
 from podhatch.client import crons
 from podhatch.client.crons import CronOptions, CronRequest, CronWorkflows, deadline_of
-from podhatch.client.json_object import Payload, json_object
 from podhatch.client.paging import Rows, Window
 from podhatch.client.target import Target
 from podhatch.features.base import FeatureClient
+from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import refuse_unknown
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from podhatch.client.json_object import Payload
+    from podhatch.values.input import Payload
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from typing import TypedDict, Unpack
 from podhatch.api.event import WorkflowEvent
 from podhatch.client import events as client_events
 from podhatch.client.events import Event, EventFilters, V1Event
-from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import bound_in_utc, chosen
 from podhatch.features.base import FeatureClient
@@ -16,6 +15,7 @@ from podhatch.features.event_options import (
     BulkPushEventWithMetadata,
     PushEventOptions,
 )
+from podhatch.values.input import Payload
 from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import refuse_unknown
 

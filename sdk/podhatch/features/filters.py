@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from podhatch.client import filters
 from podhatch.client.filters import FilterUpdate, V1Filter
-from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
 from podhatch.features.base import FeatureClient
+from podhatch.values.input import Payload
 
 NOTHING: Final[Mapping[str, Any]] = {}
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from podhatch.client import logs
-from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
 from podhatch.client.runs import control, execution, lookup
 from podhatch.client.runs.request import NamedRun
@@ -15,6 +14,7 @@ from podhatch.client.runs.selection import BulkCancelReplayOpts, RunFilter, RunS
 from podhatch.definitions.running.references import RunRef, WorkflowRunRef
 from podhatch.features.base import FeatureClient
 from podhatch.task.loading import refuse_run
+from podhatch.values.input import Payload
 from podhatch.values.parsing import refuse_unknown
 
 RunId = str | RunRef[Any]

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import TypedDict, Unpack
 
 from podhatch.client import schedules
-from podhatch.client.json_object import Payload
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import in_utc
 from podhatch.client.runs.request import NamedRun
@@ -18,6 +17,7 @@ from podhatch.client.schedules import (
     ScheduleFilters,
 )
 from podhatch.features.base import FeatureClient
+from podhatch.values.input import Payload
 from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import listed, refuse_unknown
 

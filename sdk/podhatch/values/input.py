@@ -4,7 +4,7 @@ Imports pydantic, so definitions reach for it only when they are run or written 
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError
 
@@ -20,6 +20,9 @@ from podhatch.values.codec import (
     validate_input,
 )
 from podhatch.values.parsing import check_stored, load_json
+
+Payload: TypeAlias = Mapping[str, Any] | BaseModel
+"""A JSON object as callers pass it."""
 
 
 class EmptyModel(BaseModel):
@@ -121,23 +124,45 @@ def _with_both_names(named: Any, aliased: Any) -> Any:
     return {key: part for key, part in merged.items() if part or key not in ("required", "allOf")}
 
 
+def json_object(subject: str, value: Payload) -> JsonObject:
+    """Return a caller's mapping or model as the JSON object that the cluster stores.
+
+    Args:
+        subject: What it is, for errors.
+        value: A mapping, or a model, dumped under the names that its validation reads.
+
+    Raises:
+        ValueError: It is not a JSON object, has more than 256 KiB, or holds a number that the API
+            server would round; the text says where.
+    """
+    try:
+        text = dump_json(dict(value) if isinstance(value, Mapping) else value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{subject} is not JSON: {error}") from None
+    return _parsed(subject, text)
+
+
 def _json_object(subject: str, text: str) -> JsonObject:
+    try:
+        return _parsed(subject, text)
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
+
+
+def _parsed(subject: str, text: str) -> JsonObject:
     try:
         value: object = load_json(text)
     except ValueError as error:
-        raise InvalidRun(f"{subject} is not JSON: {error}") from None
+        raise ValueError(f"{subject} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise InvalidRun(f"{subject} is not a JSON object")
+        raise ValueError(f"{subject} is not a JSON object")
     if (size := len(text.encode())) > MAX_INPUT_BYTES:
-        raise InvalidRun(
+        raise ValueError(
             f"{subject} has {size:,} bytes as JSON, {MAX_INPUT_BYTES:,} are allowed: put the data "
             "where tasks can read it, and pass its address"
         )
     found = cast("JsonObject", value)
-    try:
-        check_stored(subject, found)
-    except ValueError as error:
-        raise InvalidRun(str(error)) from None
+    check_stored(subject, found)
     return found
 
 

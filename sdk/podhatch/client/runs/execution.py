@@ -14,7 +14,6 @@ from podhatch.api.run import ACCEPTED, TaskStatus, WorkflowRun, WorkflowRunSpec
 from podhatch.api.workflow import Workflow
 from podhatch.client import objects
 from podhatch.client.explain import explained
-from podhatch.client.json_object import json_object
 from podhatch.client.manifest import Publication
 from podhatch.client.runs.lookup import details_of, output_text
 from podhatch.client.runs.request import NamedRun, RunRequest, check_same
@@ -32,6 +31,7 @@ from podhatch.errors import (
     TaskRunError,
 )
 from podhatch.values.codec import describe
+from podhatch.values.input import json_object
 from podhatch.values.metadata import metadata_texts
 
 SUFFIX_LENGTH = 8

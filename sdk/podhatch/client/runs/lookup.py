@@ -194,31 +194,19 @@ async def _find_tasks(
 ) -> tuple[list[tuple[WorkflowRun, TaskStatus | None]], Pagination]:
     """Return the tasks in a window of those that the runs hold; a status is asked of each task."""
     statuses = search.filter.statuses
-    runs = replace(search, filter=replace(search.filter, statuses=None))
-    found: list[tuple[WorkflowRun, TaskStatus | None]] = []
-    seen = 0
-    async with aclosing(_all_tasks(session, run_query(runs, parent), window.end + 1)) as pairs:
-        async for run, task in pairs:
-            if statuses is not None and STATES[task.state] not in statuses:
-                continue
-            if search.worker_id not in (None, task.node):
-                continue
-            seen += 1
-            if seen > window.end:
-                break
-            if seen > window.offset:
-                found.append((run, task))
+    query = run_query(replace(search, filter=replace(search.filter, statuses=None)), parent)
+
+    async def tasks() -> AsyncGenerator[tuple[WorkflowRun, TaskStatus | None], None]:
+        async with aclosing(paging.find_all(session, query, window.reach)) as runs:
+            async for run in runs:
+                for task in tasks_of(run):
+                    stands = statuses is None or STATES[task.state] in statuses
+                    if stands and search.worker_id in (None, task.node):
+                        yield run, task
+
+    found, page = await window.of_all(tasks())
     found.sort(key=lambda pair: metadata_of(pair[0]).created_at, reverse=True)
-    return found, window.page(more=seen > window.end)
-
-
-async def _all_tasks(
-    session: Session, query: Query[WorkflowRun], at_most: int
-) -> AsyncGenerator[tuple[WorkflowRun, TaskStatus], None]:
-    async with aclosing(paging.find_all(session, query, at_most)) as runs:
-        async for run in runs:
-            for task in tasks_of(run):
-                yield run, task
+    return found, page
 
 
 async def _rows(

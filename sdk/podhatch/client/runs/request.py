@@ -12,8 +12,8 @@ from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject, OwnerReference
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.run import ParentReference, WorkflowRun
-from podhatch.client.json_object import Payload
 from podhatch.errors import NonDeterminismError, RequestRefused
+from podhatch.values.input import Payload
 
 HASH_LENGTH = 12
 

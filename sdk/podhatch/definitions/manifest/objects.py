@@ -19,7 +19,6 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
-from podhatch.client.json_object import json_object
 from podhatch.client.manifest import Manifest
 from podhatch.definitions.manifest.access import needed_access
 from podhatch.definitions.manifest.source import (
@@ -43,7 +42,7 @@ from podhatch.errors import InvalidRun
 from podhatch.evaluation.client import expression_problem
 from podhatch.values.codec import describe
 from podhatch.values.duration import seconds
-from podhatch.values.input import dump_input, input_schema
+from podhatch.values.input import dump_input, input_schema, json_object
 
 if TYPE_CHECKING:
     from podhatch.api.pod_settings import PodSettings

@@ -97,7 +97,7 @@ def test_a_declared_cron_is_its_workflows(stage: Stage, hatchet: Hatchet) -> Non
     [
         ("0 * * * * *", {}, "cron 'x' of workflow 'flow': expression: .*seconds are not supported"),
         ("@daily", {"priority": 4}, "cron 'x' of workflow 'flow': priority: "),
-        ("@daily", {"input": {"at": object()}}, "cron 'x': input: it is not JSON"),
+        ("@daily", {"input": {"at": object()}}, "cron 'x': input is not JSON"),
         ("@daily", {"starting_deadline_seconds": -1}, "starting_deadline_seconds: "),
     ],
 )
@@ -111,7 +111,7 @@ def test_an_invalid_cron_is_refused(
 
 
 def test_invalid_runs_and_filters_are_refused(hatchet: Hatchet) -> None:
-    with pytest.raises(InvalidRun, match="workflow 'flow': input: it is not a JSON object"):
+    with pytest.raises(InvalidRun, match="workflow 'flow': input is not a JSON object"):
         hatchet.runs.create("flow", [1])  # pyright: ignore[reportArgumentType]
     with pytest.raises(InvalidRun, match="workflow 'flow': additional_metadata"):
         hatchet.runs.create("flow", {}, {"by": "x" * 5000})
