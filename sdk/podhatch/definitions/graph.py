@@ -14,7 +14,6 @@ from podhatch.definitions.options.task_options import (
     task_settings,
 )
 from podhatch.definitions.options.workflow_options import WorkflowSettings
-from podhatch.definitions.registry import register_task
 from podhatch.definitions.task import (
     Input,
     R,
@@ -25,6 +24,7 @@ from podhatch.definitions.task import (
     check_parentheses,
     name_of,
 )
+from podhatch.task.handle import register_task
 from podhatch.values.parsing import listed
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ Users hold it to name parents and to read outputs: `parents=[charge]`, `ctx.task
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import cached_property
 from types import SimpleNamespace
 from typing import (
     TYPE_CHECKING,
@@ -90,7 +89,7 @@ class Task(Mockable[Input, R_co], Generic[Input, R_co]):
         """Whether calling `fn` gives a coroutine."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.fn))
 
-    @cached_property
+    @property
     def output_validator(self) -> type[R_co] | None:
         """The declared return type; None when there is none, or it is Any.
 

@@ -15,10 +15,10 @@ from podhatch.definitions.options.workflow_options import (
 )
 from podhatch.definitions.origin import Origin
 from podhatch.definitions.project import Project
-from podhatch.definitions.registry import register_stub, register_task
 from podhatch.definitions.runnable import Runnable
 from podhatch.definitions.running.references import WorkflowRunRef
 from podhatch.definitions.task import Input
+from podhatch.task.handle import register_stub, register_task
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from logging import Logger
     from zipfile import ZipFile
 
-    from podhatch.definitions.task import Task
+    from podhatch.task.handle import TaskHandle
 
 
 class LoadedTask(NamedTuple):
@@ -54,20 +54,20 @@ def load(assignment: Assignment) -> LoadedTask:
 
 def find_defined(assignment: Assignment) -> LoadedTask | None:
     """Return the assigned task if code that this process has loaded defined it with podhatch."""
-    registry = sys.modules.get("podhatch.definitions.registry")
+    registry = sys.modules.get("podhatch.task.handle")
     if registry is None:
         return None
-    task: Task[Any, Any] | None = registry.find_task(assignment.workflow, assignment.task)
+    task: TaskHandle[Any] | None = registry.find_task(assignment.workflow, assignment.task)
     return _loaded(task) if task is not None else None
 
 
 def is_known(name: str) -> bool:
     """Tell whether code that this process has loaded defined a task, or a stub, of this name."""
-    registry = sys.modules.get("podhatch.definitions.registry")
+    registry = sys.modules.get("podhatch.task.handle")
     return registry is not None and registry.is_known(name)
 
 
-def _loaded(task: "Task[Any, Any]") -> LoadedTask:
+def _loaded(task: "TaskHandle[Any]") -> LoadedTask:
     workflow = task.workflow
     logger = None if workflow.config.disable_log_capture else workflow.config.logger
     return LoadedTask(task.fn, workflow.input_validator, workflow.lifespan, logger)
@@ -175,7 +175,7 @@ def _function(
     )
 
 
-def _task_of(found: object) -> "Task[Any, Any] | None":
+def _task_of(found: object) -> "TaskHandle[Any] | None":
     """Return the task that an object is, or holds as its only one."""
     definitions = sys.modules.get("podhatch.definitions.task")
     task: Any = getattr(found, "task", found)

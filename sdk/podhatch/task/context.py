@@ -17,8 +17,7 @@ from podhatch.errors import InvalidRun, TaskRunError
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.api.pod import TriggerReport
-    from podhatch.definitions.standalone import Standalone
-    from podhatch.definitions.task import Task
+    from podhatch.task.handle import StandaloneHandle, TaskHandle
     from podhatch.values.duration import Duration
 
 R = TypeVar("R")
@@ -228,10 +227,10 @@ class Context:
         return {"filter_payload": payload} if payload else {}
 
     @overload
-    def task_output(self, task: "Task[Any, R] | Standalone[Any, R]") -> R: ...
+    def task_output(self, task: "TaskHandle[R] | StandaloneHandle[R]") -> R: ...
     @overload
     def task_output(self, task: str) -> Any: ...
-    def task_output(self, task: "Task[Any, R] | Standalone[Any, R] | str") -> Any:
+    def task_output(self, task: "TaskHandle[R] | StandaloneHandle[R] | str") -> Any:
         """Return a parent's output, validated to what the parent declares to return.
 
         Args:
@@ -249,14 +248,14 @@ class Context:
             return self._output_of(task)
         from podhatch.values.codec import load_value
 
-        parent = cast("Task[Any, R]", getattr(task, "task", task))
+        parent = cast("TaskHandle[R]", getattr(task, "task", task))
         return load_value(json.dumps(self._output_of(parent.name)), parent.output_validator)
 
-    async def aio_task_output(self, task: "Task[Any, R] | Standalone[Any, R]") -> R:
+    async def aio_task_output(self, task: "TaskHandle[R] | StandaloneHandle[R]") -> R:
         """Do what `task_output` does; the older SDK's name."""
         return self.task_output(task)
 
-    def was_skipped(self, task: "Task[Any, Any] | Standalone[Any, Any] | str") -> bool:
+    def was_skipped(self, task: "TaskHandle[Any] | StandaloneHandle[Any] | str") -> bool:
         """Return whether a parent was skipped, and so has no output.
 
         A parent that returns `{"skipped": True}` counts as skipped too.
@@ -275,7 +274,7 @@ class Context:
         return dict(self.errors)
 
     def get_task_run_error(
-        self, task: "Task[Any, Any] | Standalone[Any, Any] | str"
+        self, task: "TaskHandle[Any] | StandaloneHandle[Any] | str"
     ) -> TaskRunError | None:
         """Return, in a failure task, why a task failed; None if it did not.
 
@@ -434,6 +433,8 @@ class Context:
         )
 
 
-def _name(task: "Task[Any, Any] | Standalone[Any, Any] | str") -> str:
+def _name(task: "TaskHandle[Any] | StandaloneHandle[Any] | str") -> str:
     """Return the name of a task; a standalone task's may differ from its workflow's."""
-    return task if isinstance(task, str) else str(getattr(task, "task", task).name)
+    if isinstance(task, str):
+        return task
+    return cast("TaskHandle[Any]", getattr(task, "task", task)).name

@@ -1,7 +1,6 @@
 """Runs that a task starts: linked to it, made once, and the same in every attempt."""
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -23,20 +22,18 @@ from podhatch.task import entered
 
 from tests.unit.sdk.conftest import Stage
 
-PARENT = Context(
-    workflow_run_id="orders-1",
-    run_uid="uid-1",
-    task_run_id="orders-1-charge-abc-1",
-    workflow_name="orders",
-    task_name="charge",
-    additional_metadata={"tenant": "acme", "by": "parent"},
-)
 
-
-def attempt(number: int = 1) -> Context:
+def attempt(number: int = 1, run_uid: str = "uid-1", task_name: str = "charge") -> Context:
     """Return the context of the parent task's attempt, which has started no child yet."""
-    job = f"orders-1-charge-abc-{number}"
-    return dataclasses.replace(PARENT, attempt_number=number, retry_count=-1, task_run_id=job)
+    return Context(
+        workflow_run_id="orders-1",
+        run_uid=run_uid,
+        task_run_id=f"orders-1-charge-abc-{number}",
+        workflow_name="orders",
+        task_name=task_name,
+        attempt_number=number,
+        additional_metadata={"tenant": "acme", "by": "parent"},
+    )
 
 
 @pytest.fixture
@@ -106,7 +103,7 @@ def test_a_run_started_outside_of_a_task_is_an_ordinary_one(
 def test_a_task_that_belongs_to_no_run_has_no_children(
     stage: Stage, child: Standalone[EmptyModel, int]
 ) -> None:
-    with entered(dataclasses.replace(PARENT, run_uid="")):
+    with entered(attempt(run_uid="")):
         child.run_no_wait()
     assert "parent" not in stage.run["spec"]
     assert len(stage.cluster.objects("Workflow")) == 1
@@ -223,9 +220,9 @@ def test_the_same_place_in_another_run_is_another_child(
 ) -> None:
     with entered(attempt()):
         child.run_no_wait()
-    with entered(dataclasses.replace(PARENT, run_uid="uid-2")):
+    with entered(attempt(run_uid="uid-2")):
         child.run_no_wait()
-    with entered(dataclasses.replace(PARENT, task_name="ship")):
+    with entered(attempt(task_name="ship")):
         child.run_no_wait()
     assert len(set(names(stage))) == 3
 

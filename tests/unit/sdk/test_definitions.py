@@ -17,8 +17,8 @@ from podhatch import (
     WorkerLabelComparator,
     or_,
 )
-from podhatch.definitions.registry import find_task
 from podhatch.definitions.task import Task
+from podhatch.task.handle import find_task
 from pydantic import BaseModel
 
 

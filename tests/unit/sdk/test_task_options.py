@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from podhatch import Context, Hatchet, Pod, StickyStrategy, TaskDefaults, Workflow
-from podhatch.definitions.registry import find_task
+from podhatch.task.handle import find_task
 
 
 def work(input: Any, ctx: Context) -> None: ...

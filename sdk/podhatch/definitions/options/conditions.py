@@ -6,13 +6,11 @@ As users write them, and checked. Standard library only, since definitions are l
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from podhatch.api.limits import MAX_CONDITIONS
+from podhatch.task.handle import TaskHandle
 from podhatch.values.duration import Duration, seconds
-
-if TYPE_CHECKING:
-    from podhatch.definitions.task import Task
 
 RUN_START: Final = "RunStart"
 """`consider_events_since`: every event since the run was created counts."""
@@ -74,7 +72,7 @@ class ParentCondition:
         readable_data_key: Name of the condition, unique in its task.
     """
 
-    parent: "Task[Any, Any]"
+    parent: TaskHandle[Any]
     expression: str
     readable_data_key: str | None = None
 
@@ -118,7 +116,7 @@ def leaves(conditions: Conditions) -> Iterator[tuple[str, Condition]]:
 
 
 def check_conditions(
-    subject: str, parents: "Sequence[Task[Any, Any]]", lists: Mapping[str, Conditions]
+    subject: str, parents: Sequence[TaskHandle[Any]], lists: Mapping[str, Conditions]
 ) -> None:
     """Refuse what can never hold, and names that are used twice.
 
@@ -152,7 +150,7 @@ def _check_sizes(place: str, conditions: Conditions) -> None:
             raise ValueError(f"{place}[{index}]: a group has 1 to {MAX_CONDITIONS} conditions")
 
 
-def _problem(leaf: object, parents: "Sequence[Task[Any, Any]]") -> str:
+def _problem(leaf: object, parents: Sequence[TaskHandle[Any]]) -> str:
     """Say what is wrong with a condition, after the name of its field; or return nothing."""
     if isinstance(leaf, SleepCondition):
         return _sleep_problem(leaf)

@@ -4,7 +4,7 @@ Base of tasks and standalone tasks. Nothing of a run is there: no cluster, no re
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from podhatch.values.metadata import metadata_texts
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from podhatch.api.model import JsonObject
-    from podhatch.definitions.task import Task
     from podhatch.runner.call import Arguments
+    from podhatch.task.handle import TaskHandle
 
 Input = TypeVar("Input")
 R_co = TypeVar("R_co", covariant=True)
@@ -28,7 +28,7 @@ class Mockable(ABC, Generic[Input, R_co]):
 
     @property
     @abstractmethod
-    def _mocked(self) -> "Task[Input, R_co]":
+    def _mocked(self) -> "TaskHandle[R_co]":
         """The task whose function is called."""
 
     def mock_run(
@@ -96,7 +96,7 @@ class Mockable(ABC, Generic[Input, R_co]):
 class _Call:
     """One call of a task's function."""
 
-    def __init__(self, task: "Task[Any, Any]", dependencies: Mapping[str, Any]) -> None:
+    def __init__(self, task: "TaskHandle[Any]", dependencies: Mapping[str, Any]) -> None:
         from podhatch.task.dependencies import parameters_of
 
         self._task = task
@@ -131,7 +131,7 @@ class _Call:
             workflow_name=workflow.name,
             task_name=task.name,
             attempt_number=retry_count + 1,
-            max_attempts=task.settings.retries + 1,
+            max_attempts=task.retries + 1,
             additional_metadata=metadata_texts("additional_metadata", metadata),
             input=raw,
             parents=json.loads(dump_json(dict(parent_outputs or {}))),
@@ -173,7 +173,7 @@ class _Call:
 
         from podhatch.task import entered
 
-        function = cast("Callable[..., object]", self._task.fn)
+        function = self._task.fn
         error: BaseException | None = None
         with entered(arguments.context):
             async with AsyncExitStack() as stack:
