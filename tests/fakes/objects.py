@@ -5,13 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRun
-from podhatch.api.task import TaskSpec
+from podhatch.api.names import job_name
 from podhatch.core.common.observed import Defaults
-from podhatch.core.run.job import AttemptSpec
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 JOB_UID = "job-uid"
+RUN_UID = "run-uid"
 DEFAULTS = Defaults(runner_image="runner:test")
 
 
@@ -51,7 +50,7 @@ def run(status: JsonObject | None = None, **spec: object) -> JsonObject:
         "metadata": {
             "name": "flow-1",
             "namespace": "team",
-            "uid": "run-uid",
+            "uid": RUN_UID,
             "generation": 1,
             "resourceVersion": "1",
             "creationTimestamp": ago(1),
@@ -62,8 +61,7 @@ def run(status: JsonObject | None = None, **spec: object) -> JsonObject:
 
 
 def attempt_name(task_name: str, number: int = 1) -> str:
-    spec = TaskSpec.model_validate({"name": task_name, "python": "m:f"})
-    return AttemptSpec(WorkflowRun.model_validate(run()), spec, number).name
+    return job_name("flow-1", RUN_UID, task_name, number)
 
 
 def job(
@@ -90,6 +88,7 @@ def job(
                 labels.TASK: task_name,
                 labels.ATTEMPT: str(number),
             },
+            "ownerReferences": [{"kind": "WorkflowRun", "uid": RUN_UID, "controller": True}],
             "annotations": {labels.REPLAY: str(replay)} if replay else {},
         },
         "spec": {"activeDeadlineSeconds": 420},

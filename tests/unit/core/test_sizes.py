@@ -12,8 +12,8 @@ from podhatch.api.task import TaskSpec
 from podhatch.core.common.text import cut, json_size
 from podhatch.core.run.job import MAX_ERRORS_BYTES
 from podhatch.core.run.outcome import AttemptEnd, read_outcome
-from podhatch.core.run.progress import Step
-from podhatch.core.run.status_size import SHORT, with_outputs
+from podhatch.core.run.position import Ended
+from podhatch.core.run.status import SHORT, with_outputs
 from podhatch.core.run.transition import Transition, event_manifest
 
 from tests.fakes.objects import (
@@ -63,7 +63,7 @@ def test_a_short_message_is_short_in_bytes() -> None:
         TaskStatus(name=f"t{number}", state="Failed", message=FACE * 2000, error=error)
         for number in range(1000)
     ]
-    short = with_outputs([Step(entry) for entry in entries], ())[-1]
+    short = with_outputs([Ended(entry) for entry in entries], ())[-1]
     assert short.error is not None
     for text in (short.message, short.error.type, short.error.message):
         assert text is not None

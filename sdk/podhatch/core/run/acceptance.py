@@ -26,20 +26,10 @@ from podhatch.core.expressions.input_check import (
 )
 from podhatch.core.pod.pods import controller_uid, read_time
 from podhatch.core.run.job import effective_metadata
-from podhatch.core.workflow.revision import (
-    Revision,
-    current_revision,
-    find_revision,
-    pinned_revision_name,
-)
+from podhatch.core.workflow.revision import Revision, current_revision
 from podhatch.core.workflow.validate import invalid_reason, workflow_problems
 
 WORKFLOW_GRACE = timedelta(seconds=3)
-
-
-def has_started(run: WorkflowRun, observed: Observed) -> bool:
-    """Whether the run is bound to a revision of its workflow: then nothing keeps it any more."""
-    return pinned_revision_name(run, observed.jobs.values()) is not None
 
 
 def start_refusal(
@@ -100,23 +90,10 @@ def _is_younger(workflow: JsonObject, run: WorkflowRun) -> bool:
     return bool(made and run_made.creation_timestamp and made > run_made.creation_timestamp)
 
 
-def revision_of(
+def first_revision(
     run: WorkflowRun, observed: Observed, defaults: Defaults, questions: Questions
 ) -> Revision | RunRefusal:
-    """Return the workflow as this run has started with it, or starts with it now."""
-    name = pinned_revision_name(run, observed.jobs.values())
-    if name is None:
-        return _first_revision(run, observed, defaults, questions)
-    return find_revision(name, observed) or RunRefusal(
-        "RevisionLost",
-        f"the ControllerRevision {name} that pins the workflow of this run was deleted",
-        end="Failed",
-    )
-
-
-def _first_revision(
-    run: WorkflowRun, observed: Observed, defaults: Defaults, questions: Questions
-) -> Revision | RunRefusal:
+    """Return the workflow as this run starts with it now."""
     if observed.workflow is None:
         return RunRefusal(
             "WorkflowNotFound",

@@ -1,27 +1,16 @@
-"""What is to be deleted: Jobs that were given up, and what is left of runs that ended long ago.
-
-Called by plan_run for what belongs to a run, and by the reconciler for revisions and events.
-"""
+"""What is to be deleted: Jobs that were given up, and what is left of runs that ended long ago."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from podhatch.api import labels
 from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS, MAX_EVENT_TTL_SECONDS
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
-from podhatch.core.common.observed import Defaults, Observed
+from podhatch.api.run import AttemptRecord, TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.core.common.observed import Defaults
 from podhatch.core.common.plan import Delete, Patch, Plan
 from podhatch.core.pod.end import end_of_pod
-from podhatch.core.pod.pods import (
-    attempt_number,
-    container_state,
-    is_controlled_by,
-    outlives_task,
-    read_time,
-    replay_number,
-    true_condition,
-)
+from podhatch.core.pod.pods import container_state, outlives_task, read_time
+from podhatch.core.run.attempts import Attempts, AttemptView
 from podhatch.core.run.run_requests import RUN_CANCELLED, replay_due
 from podhatch.core.run.task_status import REPLAYED, cancelled
 from podhatch.core.workflow.revision import Revision, current_revision, is_intact
@@ -34,89 +23,85 @@ JOB_GRACE = timedelta(seconds=90)
 
 
 def with_late_attempts(
-    entries: Sequence[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
+    entries: Sequence[TaskStatus], attempts: Attempts, now: datetime
 ) -> list[TaskStatus]:
     """Return the entries of a run that is over, with the attempts that were made and not noted.
 
     The operator ended between making such a Job and writing the status. How the tasks ended stays.
     """
     noted = {entry.name: entry for entry in entries}
-    for name, job in _active(jobs).items():
-        task, number = _task_of(job), attempt_number(job)
-        if (old := noted.get(task)) is None:
-            made = TaskStatus(name=task, state="Queued", attempt=number, job=name)
-            noted[task] = cancelled(made, RUN_CANCELLED, "the run was over", now)
-        elif number > old.attempt:
+    for attempt in attempts.values():
+        task, number = attempt.key
+        old = noted.get(task)
+        if not attempt.is_active or (old and number <= old.attempt):
+            continue
+        if old:
             noted[task] = old.model_copy(update={"attempt": number})
+        else:
+            made = TaskStatus(name=task, state="Queued", attempt=number, job=attempt.name)
+            noted[task] = cancelled(made, RUN_CANCELLED, "the run was over", now)
     return list(noted.values())
 
 
-def given_up_jobs(run: WorkflowRun, jobs: Mapping[str, JsonObject], now: datetime) -> Plan:
+def given_up_jobs(run: WorkflowRun, attempts: Attempts, now: datetime) -> Plan:
     """Return the active Jobs of attempts that are over: nothing else stops their pods.
 
     Only the stored status counts, so that the reason is written down before the pod is stopped.
     """
+    delete: list[Delete] = []
+    waited_for: list[datetime] = []
     entries = {entry.name: entry for entry in run.status.tasks} if run.status else {}
-    active = _active(jobs)
-    given_up = {name for name, job in active.items() if _is_given_up(run, entries, name, job)}
-    ends = {
-        name: end + JOB_GRACE
-        for name, job in active.items()
-        if (end := _end_of_attempt(entries.get(_task_of(job)), name, job))
-    }
-    late = {name for name, end in ends.items() if now >= end}
-    waited_for = [end for name, end in ends.items() if name not in given_up | late]
-    delete = tuple(Delete("Job", name) for name in active if name in given_up | late)
-    return Plan(delete, requeue_at=min(waited_for, default=None))
+    for attempt in attempts.values():
+        if not attempt.is_active:
+            continue
+        entry = entries.get(attempt.task)
+        ended_at = _end_of(attempt, entry) if entry else None
+        is_late = ended_at is not None and now >= ended_at + JOB_GRACE
+        if is_late or _is_given_up(run, entry, attempt):
+            delete.append(Delete("Job", attempt.name))
+        elif ended_at:
+            waited_for.append(ended_at + JOB_GRACE)
+    return Plan(tuple(delete), requeue_at=min(waited_for, default=None))
 
 
-def _is_given_up(
-    run: WorkflowRun, entries: Mapping[str, TaskStatus], name: str, job: JsonObject
-) -> bool:
-    entry, number = entries.get(_task_of(job)), attempt_number(job)
+def _is_given_up(run: WorkflowRun, entry: TaskStatus | None, attempt: AttemptView) -> bool:
     # Until the replay is stored, the Job keeps its name from being used again.
-    is_of_other_replay = replay_number(job) != run.asked_replays and not replay_due(run)
-    if entry is None or number > entry.attempt:
+    is_of_other_replay = attempt.replay != run.asked_replays and not replay_due(run)
+    if entry is None or attempt.number > entry.attempt:
         return is_of_other_replay
-    if entry.job == name:
+    if entry.job == attempt.name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
-    reasons = [record.reason for record in entry.attempts if record.attempt == number]
+    reasons = [record.reason for record in _records(attempt, entry)]
     if not reasons:
         return is_of_other_replay or (run.finished and not replay_due(run))
     # A queue that takes a pod back suspends the Job, which would run again beside its successor.
-    return job["spec"].get("suspend", False) or not _GIVEN_UP.isdisjoint(reasons)
+    return attempt.job["spec"].get("suspend", False) or not _GIVEN_UP.isdisjoint(reasons)
 
 
-def _end_of_attempt(entry: TaskStatus | None, name: str, job: JsonObject) -> datetime | None:
+def _end_of(attempt: AttemptView, entry: TaskStatus) -> datetime | None:
     """Return when the attempt ended, as the status has it; None while it is under way."""
-    if entry is None:
-        return None
-    if entry.job == name:
+    if entry.job == attempt.name:
         return entry.finished_at
-    number = attempt_number(job)
-    ends = (record.finished_at for record in entry.attempts if record.attempt == number)
-    return next(ends, None)
+    return next((record.finished_at for record in _records(attempt, entry)), None)
 
 
-def _task_of(job: JsonObject) -> str:
-    task: str = job["metadata"]["labels"][labels.TASK]
-    return task
+def _records(attempt: AttemptView, entry: TaskStatus) -> Iterable[AttemptRecord]:
+    return [record for record in entry.attempts if record.attempt == attempt.number]
 
 
-def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
+def lingering_pods(run: WorkflowRun, attempts: Attempts, now: datetime) -> Plan:
     """Return the pods whose task has ended, as the status says, and that another container keeps.
 
     The kubelet ends them and keeps their logs. A container that ends by itself is given a moment.
     """
     ends: list[Patch] = []
     moments: list[datetime] = []
-    for entry in run.status.tasks if run.status else ():
-        job = observed.jobs.get(entry.job or "")
-        if job is None or entry.finished_at is None or not _is_active(job):
+    entries = {entry.job: entry for entry in run.status.tasks} if run.status else {}
+    for attempt in attempts.values():
+        entry = entries.get(attempt.name) if attempt.is_active else None
+        if entry is None or entry.finished_at is None:
             continue
-        for pod in observed.pods.get(job["metadata"]["name"], ()):
-            if not (is_controlled_by(pod, job) and outlives_task(pod)):
-                continue
+        for pod in filter(outlives_task, attempt.pods):
             finished = read_time(container_state(pod)["terminated"].get("finishedAt"))
             moment = (finished or now) + BESIDE_GRACE
             if now < moment:
@@ -124,16 +109,6 @@ def lingering_pods(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
             elif end := end_of_pod(pod, moment):
                 ends.append(end)
     return Plan(tuple(ends), requeue_at=min(moments, default=None))
-
-
-def _active(jobs: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
-    return {name: job for name, job in jobs.items() if _is_active(job)}
-
-
-def _is_active(job: JsonObject) -> bool:
-    if job["metadata"].get("deletionTimestamp"):
-        return False
-    return not (true_condition(job, "Failed") or true_condition(job, "Complete"))
 
 
 def after_the_end(

@@ -1,7 +1,6 @@
-"""One attempt of a task: its Job, its assignment, and the ConfigMap of a large input.
+"""What is created for an attempt: its Job with its assignment, and the ConfigMap of a large input.
 
-Called by plan_run when a task is ready. Everything is named by run, task and attempt, so that
-making it twice is refused by the API server.
+Everything is named by run, task and attempt, so that the API server refuses a second one.
 """
 
 import json
@@ -35,38 +34,22 @@ BACKSTOP_GRACE_SECONDS = 60
 MAX_ERRORS_BYTES = 96 * 1024
 """Linux takes no variable of 128 KiB or more."""
 _DATA_VOLUME = "data"
-_name = lru_cache(maxsize=65_536)(job_name)
+attempt_name = lru_cache(maxsize=65_536)(job_name)
 
 
 @dataclass(frozen=True)
 class AttemptSpec:
-    """What tells one attempt from all others."""
+    """An attempt to be made."""
 
     run: WorkflowRun
     task: TaskSpec
     number: int
-    job: str | None = None
-    """The Job that the status names, once there is one."""
 
     @property
     def name(self) -> str:
         """Name of the attempt's Job, ConfigMap and TaskResult."""
-        if self.job is not None:
-            return self.job
         metadata = self.run.metadata
-        return _name(metadata.name, metadata.uid, self.task.name, self.number)
-
-    def is_made_by(self, job: JsonObject) -> bool:
-        """Return whether a Job of the run is labelled as this attempt."""
-        names: JsonObject = job["metadata"].get("labels", {})
-        marks = names.get(labels.TASK), names.get(labels.ATTEMPT)
-        return marks == (self.task.name, str(self.number))
-
-    def is_reported_in(self, result: JsonObject) -> bool:
-        """Return whether a TaskResult says that it is of this attempt."""
-        spec: JsonObject = result["spec"]
-        of = spec.get("run"), spec.get("task"), spec.get("attempt")
-        return of == (self.run.metadata.name, self.task.name, self.number)
+        return attempt_name(metadata.name, metadata.uid, self.task.name, self.number)
 
 
 @dataclass(frozen=True)

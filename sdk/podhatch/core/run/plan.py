@@ -1,10 +1,13 @@
 """The one decision of the operator: from a run and all the cluster holds of it, what to do next.
 
-The reconciler calls it with one snapshot and the time, and carries out what it returns.
+A run that may start is planned in phases, each of which needs what the one before has found for all
+tasks: judge where they stand, place the attempts of those that are ready, build them, and summarise
+it all in the status. What holds back ready tasks, such as a limit on concurrency, comes between
+judging and placing; what uses a pod that is there already is part of building.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from podhatch.api.event import WorkflowEvent
@@ -12,264 +15,328 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.observed import Defaults, Observed
-from podhatch.core.common.plan import Create, Patch, Plan, first, job_deadline
+from podhatch.core.common.plan import Create, Plan, first
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.pod.template import extension_limit
 from podhatch.core.run.acceptance import (
     depth_of,
-    has_started,
+    first_revision,
     latest_start,
-    revision_of,
     start_refusal,
     workflow_awaited_until,
 )
+from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.clean_up import (
     after_the_end,
     given_up_jobs,
     lingering_pods,
     with_late_attempts,
 )
-from podhatch.core.run.job import AttemptInput, attempt_manifests, backstop_seconds
-from podhatch.core.run.progress import Step, TaskContext, advance, lost_output, output_text
-from podhatch.core.run.run_requests import (
-    is_cancelled,
-    replay_due,
-    with_cancellation,
-    with_replay,
+from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
+from podhatch.core.run.memo import PlanMemo
+from podhatch.core.run.position import (
+    Ended,
+    Position,
+    Ready,
+    Running,
+    Settled,
+    TaskContext,
+    Waiting,
+    judge_failure_task,
+    judge_task,
+    lose_output,
+    output_text,
+    start,
 )
-from podhatch.core.run.status import accepted_status, cancelled_status, rejected_status
-from podhatch.core.run.status_size import with_outputs
+from podhatch.core.run.run_requests import is_cancelled, replay_due, with_cancellation, with_replay
+from podhatch.core.run.status import (
+    accepted_status,
+    cancelled_status,
+    rejected_status,
+    with_outputs,
+)
 from podhatch.core.run.transition import event_manifest, transitions
-from podhatch.core.workflow.hooks import as_task, rest_of_failure_task
-from podhatch.core.workflow.revision import (
-    Revision,
-    find_revision,
-    pinned_revision,
-    pinned_revision_name,
-    revision_manifest,
-)
-
-EXTENSION_CUT = "ExtensionCut"
+from podhatch.core.workflow.revision import Revision, revision_manifest
 
 
-def plan_run(observed: Observed, defaults: Defaults, now: datetime) -> Plan:
-    """Return what to do for a run: children to make, its new status, and when to look again."""
+def plan_run(
+    observed: Observed, defaults: Defaults, now: datetime, memo: PlanMemo | None = None
+) -> Plan:
+    """Return what to do for a run: children to make, its new status, and when to look again.
+
+    Args:
+        observed: the run and all that belongs to it.
+        defaults: what the chart decides.
+        now: the time.
+        memo: what earlier plans of this run found out. It saves time and changes nothing else.
+    """
     questions = Questions(observed.answers)
-    plan = _plan(observed, defaults, now, questions)
+    planning = _Planning(observed, defaults, now, questions, memo or PlanMemo())
+    plan = planning.plan()
     return Plan(evaluate=questions.missing) if questions.missing else plan
 
 
-def _plan(observed: Observed, defaults: Defaults, now: datetime, questions: Questions) -> Plan:
-    run = WorkflowRun.model_validate(observed.run)
-    if run.metadata.deletion_timestamp:
-        return Plan()
-    if run.finished and not replay_due(run):
-        return _finished(run, observed, defaults, now)
-    if is_cancelled(run):
-        return _cancelled(run, observed, now)
-    if not has_started(run, observed) and (refusal := start_refusal(run, observed, defaults, now)):
-        return _rejected(run, refusal, observed, now)
-    if until := workflow_awaited_until(run, observed, now):
-        return Plan(requeue_at=until)
-    revision = revision_of(run, observed, defaults, questions)
-    if isinstance(revision, RunRefusal):
-        return _rejected(run, revision, observed, now)
-    return _Run(run, revision, observed, defaults, now, questions).plan()
+@dataclass(frozen=True)
+class _Planning:
+    """One plan of a run."""
 
-
-def _finished(run: WorkflowRun, observed: Observed, defaults: Defaults, now: datetime) -> Plan:
-    assert run.status is not None
-    entries = with_late_attempts(run.status.tasks, observed.jobs, now)
-    if entries != run.status.tasks:  # stored before a Job goes, or its number would be used again
-        status = run.status.model_copy(update={"tasks": entries})
-        return Plan(status=status.to_wire(), urgent=True)
-    given_up = given_up_jobs(run, observed.jobs, now)
-    lingering = lingering_pods(run, observed, now)
-    name = pinned_revision_name(run, ())
-    revision = find_revision(name, observed) if name else None
-    later = after_the_end(
-        run.metadata.name, run.status, observed.jobs.keys(), revision, defaults, now
-    )
-    return Plan(
-        (*lingering.writes, *(given_up.writes or later.writes)),
-        requeue_at=first(each.requeue_at for each in (given_up, lingering, later)),
-    )
-
-
-def _cancelled(run: WorkflowRun, observed: Observed, now: datetime) -> Plan:
-    old = run.status.tasks if run.status else ()
-    entries = with_cancellation(old, observed.jobs, now)
-    return _conclude(run, cancelled_status(run, entries, now), Plan(), observed, now)
-
-
-def _rejected(run: WorkflowRun, rejection: RunRefusal, observed: Observed, now: datetime) -> Plan:
-    again = rejection.look_again_at
-    if again is None and rejection.end is None:
-        again = latest_start(run)
-    status = rejected_status(run, rejection, now)
-    return _conclude(run, status, Plan(requeue_at=again), observed, now)
-
-
-def _conclude(
-    run: WorkflowRun, status: WorkflowRunStatus, plan: Plan, observed: Observed, now: datetime
-) -> Plan:
-    """Add to a plan the status, if it is a new one, and the events that tell of it."""
-    old = run.status
-    status = status.model_copy(update={"depth": depth_of(run, observed)})
-    if status == old:
-        return plan
-    events = transitions(old, status)
-    return replace(
-        plan,
-        status=status.to_wire(),
-        urgent=plan.urgent
-        or status.finished_at is not None
-        or any(item.type == "Warning" for item in events),
-        events=tuple(event_manifest(run, item, now) for item in events),
-    )
-
-
-@dataclass
-class _Run:
-    """One pass over the tasks of a run that is under way."""
-
-    run: WorkflowRun
-    revision: Revision
     observed: Observed
     defaults: Defaults
     now: datetime
     questions: Questions
-    steps: dict[str, Step] = field(default_factory=dict[str, Step])
-    create: list[JsonObject] = field(default_factory=list[JsonObject])
-    extend: list[Patch] = field(default_factory=list[Patch])
+    memo: PlanMemo
 
     def plan(self) -> Plan:
-        """Take every task's next step, and say what follows."""
-        observed, tasks = self.observed, self.revision.order
-        if observed.workflow is not None and not pinned_revision(self.revision.name, observed):
-            self.create.append(revision_manifest(self.revision, observed.workflow))
-        entries = self._entries(tasks)
-        scene = TaskContext(self.run, observed, self._events(), self.now, self.questions)
-        for task in tasks:
-            old = entries.get(task.name) or TaskStatus(name=task.name, state="Pending")
-            parents = {name: self.steps[name] for name in task.parents}
-            self.steps[task.name] = advance(task, old, parents, scene)
-        failure_task = self._judge_failure_task(entries, scene)
-        first_node = self._first_node()
-        for task in [*tasks, *failure_task]:
-            self._take(task, first_node)
-        return _conclude(self.run, self._status(), self._writes(), observed, self.now)
+        """Return what follows: for a run that is over, is cancelled, cannot start, or goes on."""
+        observed, now = self.observed, self.now
+        run = self.memo.read_run(observed.run)
+        if run.metadata.deletion_timestamp:
+            return Plan()
+        attempts = self.memo.attempts(run, observed)
+        if run.finished and not replay_due(run):
+            return self._finished(run, attempts)
+        if is_cancelled(run):
+            return self._cancelled(run, attempts)
+        name = _pinned_name(run, attempts)
+        if name is None and (refusal := start_refusal(run, observed, self.defaults, now)):
+            return self._rejected(run, refusal)
+        if until := workflow_awaited_until(run, observed, now):
+            return Plan(requeue_at=until)
+        revision = self._revision(run, name)
+        if isinstance(revision, RunRefusal):
+            return self._rejected(run, revision)
+        return self._under_way(run, revision, attempts)
 
-    def _events(self) -> tuple[WorkflowEvent, ...]:
-        """Return the events that some task of the workflow waits for."""
-        keys = self.revision.event_keys
-        return tuple(
-            WorkflowEvent.model_validate(event)
-            for event in self.observed.events
-            if event["spec"]["key"] in keys
+    def _revision(self, run: WorkflowRun, name: str | None) -> Revision | RunRefusal:
+        """Return the workflow as this run has started with it, or starts with it now."""
+        if name is None:
+            return first_revision(run, self.observed, self.defaults, self.questions)
+        return self.memo.find_revision(name, self.observed) or RunRefusal(
+            "RevisionLost",
+            f"the ControllerRevision {name} that pins the workflow of this run was deleted",
+            end="Failed",
         )
 
-    def _entries(self, tasks: list[TaskSpec]) -> Mapping[str, TaskStatus]:
-        old = {entry.name: entry for entry in self.run.status.tasks} if self.run.status else {}
-        if not replay_due(self.run):
-            return old
-        return with_replay(self.run, old, tasks, self.observed.jobs, self.now)
-
-    def _take(self, task: TaskSpec, first_node: str | None) -> None:
-        step = self.steps[task.name]
-        if step.start is not None:
-            step = self._create(task, step, first_node)
-        if step.extended_seconds:
-            step = self._extended(task, step)
-        self.steps[task.name] = step
-
-    def _create(self, task: TaskSpec, step: Step, first_node: str | None) -> Step:
-        assert step.start is not None
-        try:
-            outputs = {name: output_text(self.steps[name], self.observed) for name in task.parents}
-        except KeyError as error:
-            return Step(lost_output(step.status, str(error.args[0]), self.now))
-        around = AttemptInput(outputs, self._errors(task), first_node)
-        self.create.extend(attempt_manifests(step.start, self.revision, self.defaults, around))
-        return step
-
-    def _extended(self, task: TaskSpec, step: Step) -> Step:
-        """Move the Job's deadline with the time limit that the task has moved, within limits."""
-        job = self.observed.jobs[step.status.job or ""]
-        limit = extension_limit(task, self.defaults)
-        seconds = backstop_seconds(task, min(step.extended_seconds, limit))
-        if job["spec"].get("activeDeadlineSeconds", 0) < seconds:
-            self.extend.append(job_deadline(job["metadata"]["name"], seconds))
-        if step.extended_seconds <= limit:
-            return step
-        message = (
-            f"extended its execution timeout by {step.extended_seconds:g}s, and at most {limit:g}s "
-            "are allowed (maxExtensionSeconds of the task, or of the chart): it is stopped then"
+    def _finished(self, run: WorkflowRun, attempts: Attempts) -> Plan:
+        assert run.status is not None
+        observed, now = self.observed, self.now
+        entries = with_late_attempts(run.status.tasks, attempts, now)
+        if entries != run.status.tasks:  # stored before a Job goes, or its number is used again
+            status = run.status.model_copy(update={"tasks": entries})
+            return Plan(status=self._wire(status), urgent=True)
+        given_up = given_up_jobs(run, attempts, now)
+        lingering = lingering_pods(run, attempts, now)
+        name = run.status.revision
+        revision = self.memo.find_revision(name, observed) if name else None
+        later = after_the_end(
+            run.metadata.name, run.status, observed.jobs.keys(), revision, self.defaults, now
         )
-        told = {"reason": EXTENSION_CUT, "message": message}
-        return replace(step, status=step.status.model_copy(update=told))
-
-    def _judge_failure_task(
-        self, entries: Mapping[str, TaskStatus], scene: TaskContext
-    ) -> tuple[TaskSpec, ...]:
-        hook = self.revision.spec.on_failure_task
-        if hook is None:
-            return ()
-        old = entries.get(hook.name) or TaskStatus(name=hook.name, state="Pending")
-        others = [step.status for step in self.steps.values()]
-        rest = rest_of_failure_task(old, others, self.now)
-        task = as_task(hook)
-        if rest is not None and old.job is None:
-            self.steps[hook.name] = Step(rest)
-        else:
-            self.steps[hook.name] = advance(task, old, {}, scene)
-        return (task,)
-
-    def _errors(self, task: TaskSpec) -> dict[str, str]:
-        """Return the errors of all tasks that failed, for the failure task."""
-        hook = self.revision.spec.on_failure_task
-        if hook is None or task.name != hook.name:
-            return {}
-        return {
-            name: _error_text(step.status)
-            for name, step in self.steps.items()
-            if step.status.state == "Failed"
-        }
-
-    def _first_node(self) -> str | None:
-        """Return the node of the task that started first, for a run that stays there."""
-        placed = [
-            (step.status.started_at or self.now, step.status.node)
-            for step in self.steps.values()
-            if step.status.node and step.status.job
-        ]
-        return min(placed)[1] if placed and self.revision.spec.sticky else None
-
-    def _status(self) -> WorkflowRunStatus:
-        names = [task.name for task in self.revision.graph]
-        names += [hook.name] if (hook := self.revision.spec.on_failure_task) else []
-        stored = self.run.status.tasks if self.run.status else ()
-        entries = with_outputs((self.steps[name] for name in names), stored)
-        return accepted_status(self.run, self.revision.name, entries, self.now)
-
-    def _writes(self) -> Plan:
-        steps = self.steps.values()
-        given_up = given_up_jobs(self.run, self.observed.jobs, self.now)
-        lingering = lingering_pods(self.run, self.observed, self.now)
-        moments = [step.look_again_at for step in steps]
         return Plan(
-            writes=(
-                *map(Create, self.create),
-                *self.extend,
-                *(step.end for step in steps if step.end),
-                *lingering.writes,
-                *given_up.writes,
-            ),
-            urgent=any(step.urgent for step in steps),
-            look_up=tuple(step.look_up for step in steps if step.look_up),
-            requeue_at=first([*moments, given_up.requeue_at, lingering.requeue_at]),
+            writes=(*lingering.writes, *(given_up.writes or later.writes)),
+            requeue_at=first(each.requeue_at for each in (given_up, lingering, later)),
         )
+
+    def _cancelled(self, run: WorkflowRun, attempts: Attempts) -> Plan:
+        old = run.status.tasks if run.status else ()
+        entries = with_cancellation(old, attempts, self.now)
+        return self._conclude(run, cancelled_status(run, entries, self.now), Plan())
+
+    def _rejected(self, run: WorkflowRun, refusal: RunRefusal) -> Plan:
+        again = refusal.look_again_at
+        if again is None and refusal.end is None:
+            again = latest_start(run)
+        status = rejected_status(run, refusal, self.now)
+        return self._conclude(run, status, Plan(requeue_at=again))
+
+    def _under_way(self, run: WorkflowRun, revision: Revision, attempts: Attempts) -> Plan:
+        context = TaskContext(
+            run,
+            self.observed,
+            attempts,
+            _events(revision, self.observed),
+            self.defaults,
+            self.now,
+            self.questions,
+        )
+        positions = judge(revision, _entries(context, revision), context, self.memo)
+        node = place(revision, positions)
+        built = build(revision, positions, node, context)
+        plan = summarise(built, context)
+        workflow = self.observed.workflow
+        if workflow is not None and not self.memo.pinned_revision(revision.name, self.observed):
+            pin = Create(revision_manifest(revision, workflow))
+            plan = replace(plan, writes=(pin, *plan.writes))
+        stored = run.status.tasks if run.status else ()
+        entries = with_outputs(
+            map(built.positions.__getitem__, revision.names), stored, self.memo.entry_size
+        )
+        return self._conclude(run, accepted_status(run, revision.name, entries, self.now), plan)
+
+    def _conclude(self, run: WorkflowRun, status: WorkflowRunStatus, plan: Plan) -> Plan:
+        """Add the status to a plan, if it is a new one, and the events that announce it."""
+        old = run.status
+        status = status.model_copy(update={"depth": depth_of(run, self.observed)})
+        if status == old:
+            return plan
+        events = transitions(old, status)
+        return replace(
+            plan,
+            status=self._wire(status),
+            urgent=plan.urgent
+            or status.finished_at is not None
+            or any(item.type == "Warning" for item in events),
+            events=tuple(event_manifest(run, item, self.now) for item in events),
+        )
+
+    def _wire(self, status: WorkflowRunStatus) -> JsonObject:
+        wire = status.model_copy(update={"tasks": []}).to_wire()
+        tasks = [self.memo.wire(entry) for entry in status.tasks]
+        return wire | ({"tasks": tasks} if tasks else {})
+
+
+def judge(
+    revision: Revision, entries: Mapping[str, TaskStatus], context: TaskContext, memo: PlanMemo
+) -> dict[str, Position]:
+    """Return where every task stands, by its name."""
+    memo.begin_judging(context.run, context.defaults)
+    positions: dict[str, Position] = {}
+    for task in revision.order:
+        old = entries.get(task.name)
+        position = memo.position(task, old, context.now)
+        if position is None:
+            parents = {name: positions[name] for name in task.parents}
+            position = _as_stored(judge_task(task, old or _pending(task), parents, context), old)
+            memo.note(task, old, context.now, position)
+        positions[task.name] = position
+    memo.end_judging()
+    if task := revision.failure_task:
+        old = entries.get(task.name)
+        judged = judge_failure_task(task, old or _pending(task), positions.values(), context)
+        positions[task.name] = _as_stored(judged, old)
+    return positions
+
+
+def place(revision: Revision, positions: Mapping[str, Position]) -> str | None:
+    """Return the node on which new attempts are to run: in a sticky run, where it has begun."""
+    if not revision.spec.sticky:
+        return None
+    begun = [
+        (status.started_at is None, status.started_at, status.node)
+        for status in (position.status for position in positions.values())
+        if status.node and status.job
+    ]
+    return min(begun)[-1] if begun else None
+
+
+@dataclass(frozen=True)
+class Built:
+    """Where the tasks stand with the attempts that are made for those that were ready."""
+
+    positions: Mapping[str, Settled]
+    manifests: tuple[JsonObject, ...]
+
+
+def build(
+    revision: Revision, positions: Mapping[str, Position], node: str | None, context: TaskContext
+) -> Built:
+    """Return the attempts of all tasks that are ready."""
+    settled: dict[str, Settled] = {}
+    manifests: list[JsonObject] = []
+    for task in revision.all_tasks:
+        position = positions[task.name]
+        if isinstance(position, Ready):
+            position, made = _build_attempt(revision, task, position, positions, node, context)
+            manifests += made
+        settled[task.name] = position
+    return Built(settled, tuple(manifests))
+
+
+def _build_attempt(
+    revision: Revision,
+    task: TaskSpec,
+    ready: Ready,
+    positions: Mapping[str, Position],
+    node: str | None,
+    context: TaskContext,
+) -> tuple[Settled, list[JsonObject]]:
+    try:
+        outputs = {name: output_text(positions[name], context.observed) for name in task.parents}
+    except KeyError as error:
+        return lose_output(ready.status, str(error.args[0]), context.now), []
+    attempt = AttemptSpec(context.run, task, ready.number)
+    errors = _errors(positions) if task is revision.failure_task else {}
+    around = AttemptInput(outputs, errors, node)
+    manifests = attempt_manifests(attempt, revision, context.defaults, around)
+    return start(task, ready, attempt.name), manifests
+
+
+def summarise(built: Built, context: TaskContext) -> Plan:
+    """Return all that follows from where the tasks stand, but for the status."""
+    positions = built.positions.values()
+    running = [each for each in positions if isinstance(each, Running)]
+    given_up = given_up_jobs(context.run, context.attempts, context.now)
+    lingering = lingering_pods(context.run, context.attempts, context.now)
+    moments = [each.look_again_at for each in positions]
+    return Plan(
+        writes=(
+            *map(Create, built.manifests),
+            *(each.extension for each in running if each.extension),
+            *(each.end for each in running if each.end),
+            *lingering.writes,
+            *given_up.writes,
+        ),
+        urgent=any(each.urgent for each in positions if isinstance(each, Waiting)),
+        look_up=tuple(
+            each.look_up for each in positions if isinstance(each, Running | Ended) and each.look_up
+        ),
+        requeue_at=first([*moments, given_up.requeue_at, lingering.requeue_at]),
+    )
+
+
+def _pinned_name(run: WorkflowRun, attempts: Attempts) -> str | None:
+    """Return the revision that the run has started with, by its status or else any attempt.
+
+    The operator may end after creating an attempt and before writing the status.
+    """
+    if run.status and run.status.revision:
+        return run.status.revision
+    return next((each.revision for each in attempts.values() if each.revision), None)
+
+
+def _events(revision: Revision, observed: Observed) -> tuple[WorkflowEvent, ...]:
+    """Return the events that some task of the workflow waits for."""
+    keys = revision.event_keys
+    return tuple(
+        WorkflowEvent.model_validate(event)
+        for event in observed.events
+        if event["spec"]["key"] in keys
+    )
+
+
+def _entries(context: TaskContext, revision: Revision) -> Mapping[str, TaskStatus]:
+    """Return the entries that the tasks go on from: the stored ones, or those of a new replay."""
+    run = context.run
+    old = {entry.name: entry for entry in run.status.tasks} if run.status else {}
+    if not replay_due(run):
+        return old
+    return with_replay(run, old, revision.order, context.attempts, context.now)
+
+
+def _pending(task: TaskSpec) -> TaskStatus:
+    return TaskStatus(name=task.name, state="Pending")
+
+
+def _as_stored(position: Position, stored: TaskStatus | None) -> Position:
+    """Give a position whose entry is as it was the stored entry: it need not be written again."""
+    if position.status is stored or position.status != stored:
+        return position
+    return replace(position, status=stored)
+
+
+def _errors(positions: Mapping[str, Position]) -> dict[str, str]:
+    """Return the errors of all tasks that failed, for the failure task."""
+    statuses = (position.status for position in positions.values())
+    return {status.name: _error_text(status) for status in statuses if status.state == "Failed"}
 
 
 def _error_text(entry: TaskStatus) -> str:

@@ -1,13 +1,11 @@
-"""What the user wants of a run that exists: to cancel it, or to replay it. Called by plan_run."""
+"""What the user asks of a run that exists: to cancel it, or to replay it."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from podhatch.api import labels
-from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
-from podhatch.core.pod.pods import attempt_number, replay_number
+from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.task_status import cancelled, kept, replayed
 
 RUN_CANCELLED = "RunCancelled"
@@ -26,18 +24,17 @@ def replay_due(run: WorkflowRun) -> bool:
 
 
 def with_cancellation(
-    entries: Iterable[TaskStatus], jobs: Mapping[str, JsonObject], now: datetime
+    entries: Iterable[TaskStatus], attempts: Attempts, now: datetime
 ) -> list[TaskStatus]:
     """Return the entries after a cancel: what has not ended ends now.
 
     Attempts that were made and not noted yet are noted, or nothing would stop their pods.
     """
     noted = {entry.name: entry for entry in entries}
-    for name, job in jobs.items():
-        task, number = job["metadata"]["labels"][labels.TASK], attempt_number(job)
+    for (task, number), attempt in attempts.items():
         old = noted.get(task) or TaskStatus(name=task, state="Pending")
         if number > old.attempt and old.state not in TERMINAL_STATES:
-            noted[task] = kept(old, state="Queued", attempt=number, job=name)
+            noted[task] = kept(old, state="Queued", attempt=number, job=attempt.name)
     return [
         entry
         if entry.state in TERMINAL_STATES
@@ -50,7 +47,7 @@ def with_replay(
     run: WorkflowRun,
     old: Mapping[str, TaskStatus],
     tasks: Iterable[TaskSpec],
-    jobs: Mapping[str, JsonObject],
+    attempts: Attempts,
     now: datetime,
 ) -> dict[str, TaskStatus]:
     """Return the entries after a replay: all tasks start over, or those that failed and below.
@@ -68,9 +65,8 @@ def with_replay(
     entries = {
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
-    for job in jobs.values():  # those made before and not noted: their numbers are taken
-        task, number = job["metadata"]["labels"][labels.TASK], attempt_number(job)
+    for (task, number), attempt in attempts.items():  # their numbers are taken, noted or not
         entry = entries.get(task) or TaskStatus(name=task, state="Pending")
-        if replay_number(job) != run.asked_replays and number > entry.attempt:
+        if attempt.replay != run.asked_replays and number > entry.attempt:
             entries[task] = entry.model_copy(update={"attempt": number})
     return entries

@@ -1,13 +1,26 @@
-"""The run as a whole, from its tasks: phase, progress, conditions, times. Called by plan_run."""
+"""The status of a run, from where its tasks stand: phase, progress, conditions, times, entries.
 
-from collections.abc import Sequence
+It has room for 256 KiB: outputs that do not fit stay in their TaskResults, and texts are cut.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from podhatch.api import run as api
-from podhatch.api.run import TERMINAL_STATES, Phase, TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import (
+    MAX_INLINE_OUTPUT_BYTES,
+    TERMINAL_STATES,
+    Phase,
+    TaskError,
+    TaskStatus,
+    WorkflowRun,
+    WorkflowRunStatus,
+)
 from podhatch.core.common.condition import with_condition
 from podhatch.core.common.refusal import RunRefusal
+from podhatch.core.common.text import cut, json_size
 from podhatch.core.run.acceptance import start_delay, start_moment
+from podhatch.core.run.position import Ended, Settled
 
 MAX_RUN_MESSAGE = 2000
 
@@ -136,3 +149,94 @@ def _first_moment(tasks: Sequence[TaskStatus]) -> datetime | None:
 
 def _last_moment(tasks: Sequence[TaskStatus], now: datetime) -> datetime:
     return max((task.finished_at for task in tasks if task.finished_at), default=now)
+
+
+STATUS_BUDGET_BYTES = 236 * 1024
+"""For the tasks; the rest of the 256 KiB is for the run's own conditions and message."""
+FRAME_BYTES = 340
+"""An entry's names, counters and times."""
+RECORD_BYTES = 230
+SHORT = 40
+"""So many bytes of JSON are left of a message for which there is no room."""
+
+
+def with_outputs(
+    positions: Iterable[Settled],
+    stored: Collection[TaskStatus],
+    size: Callable[[TaskStatus], int] | None = None,
+) -> list[TaskStatus]:
+    """Return the tasks' entries, whole while room is left.
+
+    Entries that are stored already stay as they are: they are given their room first.
+
+    Args:
+        positions: where the tasks stand, in the order of their entries.
+        stored: the entries of the stored status.
+        size: `entry_size`, or what remembers it.
+    """
+    size = size or entry_size
+    before = {entry.name: entry for entry in stored}
+    taken = [(each, _is_same(each.status, before.get(each.status.name))) for each in positions]
+    least = FRAME_BYTES + 2 * SHORT
+    room = STATUS_BUDGET_BYTES
+    room -= sum(size(each.status) if is_stored else least for each, is_stored in taken)
+    entries: list[TaskStatus] = []
+    for position, is_stored in taken:
+        entry = position.status
+        if not is_stored:
+            entry = _fitting(entry, room + least)
+            room -= size(entry) - least
+            entry = _with_output(position, entry, room)
+            room -= _text_size(entry.output)
+        entries.append(entry)
+    return entries
+
+
+def _is_same(entry: TaskStatus, stored: TaskStatus | None) -> bool:
+    return entry is stored or entry == stored
+
+
+def _with_output(position: Settled, entry: TaskStatus, room: int) -> TaskStatus:
+    if not isinstance(position, Ended) or position.output is None:
+        return entry
+    small = len(position.output.encode()) <= MAX_INLINE_OUTPUT_BYTES
+    if (small and _text_size(position.output) <= room) or not position.output_in_result:
+        return entry.model_copy(update={"output": position.output})
+    return entry.model_copy(update={"output_ref": entry.job})
+
+
+def _fitting(entry: TaskStatus, room: int) -> TaskStatus:
+    """Return the entry without its traceback if that is too much, and with few words if all is."""
+    if entry_size(entry) <= room:
+        return entry
+    error = entry.error
+    if error and error.traceback:
+        error = error.model_copy(update={"traceback": None})
+        return _fitting(entry.model_copy(update={"error": error}), room)
+    changes: dict[str, object] = {
+        "message": entry.message and _short(entry.message),
+        "error": error and TaskError(type=_short(error.type), message=_short(error.message)),
+        "attempts": [],
+    }
+    return entry.model_copy(update=changes)
+
+
+def _short(text: str) -> str:
+    kept = cut(text, SHORT)
+    return text if kept == text else f"{cut(text, SHORT - _text_size('…'))}…"
+
+
+def entry_size(entry: TaskStatus) -> int:
+    """Return the bytes of an entry as JSON, nearly."""
+    error = entry.error
+    words = _text_size(entry.message) + _text_size(entry.output)
+    if error:
+        words += _text_size(error.type) + _text_size(error.message) + _text_size(error.traceback)
+    words += sum(map(_text_size, entry.met))
+    records = sum(RECORD_BYTES + _text_size(record.message) for record in entry.attempts)
+    return FRAME_BYTES + words + records
+
+
+def _text_size(text: str | None) -> int:
+    """Return the bytes of a text as JSON."""
+    return json_size(text) if text else 0

@@ -37,7 +37,10 @@ def transitions(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> list[T
     """Return what happened between two statuses of a run, tasks first."""
     before = {task.name: task for task in old.tasks} if old else {}
     found = [
-        transition for task in new.tasks for transition in _of_task(before.get(task.name), task)
+        transition
+        for task in new.tasks
+        if task is not (stored := before.get(task.name))
+        for transition in _of_task(stored, task)
     ]
     if len(new.tasks) == 1 and new.phase in TERMINAL_STATES:
         # The run's own event says it all.

@@ -1,16 +1,13 @@
 """Failure and success tasks as tasks of the graph: who their parents are, and when they run.
 
-Called by plan_run. A success task is an ordinary task below all leaves; a failure task stands
+A success task is an ordinary task below all leaves; a failure task stands
 apart: it runs once some task has failed for good, and is skipped when none did.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from podhatch.api.run import TERMINAL_STATES, TaskStatus
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.run.task_status import kept, skipped
 
 
 def graph_of(spec: WorkflowSpec) -> list[TaskSpec]:
@@ -25,15 +22,3 @@ def graph_of(spec: WorkflowSpec) -> list[TaskSpec]:
 def as_task(hook: HookSpec, parents: Iterable[str] = ()) -> TaskSpec:
     """Return a hook as a task with these parents."""
     return TaskSpec.model_validate({**hook.model_dump(), "parents": [*parents]})
-
-
-def rest_of_failure_task(
-    old: TaskStatus, others: Iterable[TaskStatus], now: datetime
-) -> TaskStatus | None:
-    """Return the failure task's entry while it does not run; None when it is to run."""
-    states = {other.state for other in others}
-    if "Failed" in states:
-        return None
-    if states <= TERMINAL_STATES:
-        return skipped(kept(old), "NothingFailed", "no task failed", now)
-    return kept(old, state="Pending", reason="WaitingForFailure")

@@ -4,19 +4,17 @@ Each content of a Workflow's spec is kept as a ControllerRevision. Called by pla
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash, slug
-from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import Observed
 from podhatch.core.workflow.dag import leaves_of, topological_order
-from podhatch.core.workflow.hooks import graph_of
+from podhatch.core.workflow.hooks import as_task, graph_of
 
 HASH_LENGTH = 12
 
@@ -41,9 +39,29 @@ class Revision:
         return graph_of(self.spec)
 
     @cached_property
+    def failure_task(self) -> TaskSpec | None:
+        """The task that runs once another has failed: it stands apart from the graph."""
+        hook = self.spec.on_failure_task
+        return as_task(hook) if hook else None
+
+    @cached_property
     def order(self) -> list[TaskSpec]:
         """The tasks of the graph, parents before children."""
         return topological_order(self.graph)
+
+    @cached_property
+    def all_tasks(self) -> list[TaskSpec]:
+        """The tasks in this order, and the failure task."""
+        return [*self.order, *self._apart]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of all tasks as a status lists them: in the workflow's order."""
+        return [task.name for task in (*self.graph, *self._apart)]
+
+    @property
+    def _apart(self) -> list[TaskSpec]:
+        return [self.failure_task] if self.failure_task else []
 
     @cached_property
     def event_keys(self) -> frozenset[str]:
@@ -72,16 +90,6 @@ def _content(spec: JsonObject) -> str:
 def _parsed(name: str, workflow: str, content: str) -> Revision:
     """Read a revision's content; the many runs of a workflow share it."""
     return Revision(name, workflow, WorkflowSpec.model_validate(json.loads(content)))
-
-
-def pinned_revision_name(run: WorkflowRun, jobs: Iterable[JsonObject]) -> str | None:
-    """Return the revision the run has started with: from its status, else from any Job of it.
-
-    The Jobs tell when the operator ended after creating one and before writing the status.
-    """
-    if run.status and run.status.revision:
-        return run.status.revision
-    return next((job["metadata"]["labels"][labels.REVISION] for job in jobs), None)
 
 
 def pinned_revision(name: str, observed: Observed) -> Revision | None:

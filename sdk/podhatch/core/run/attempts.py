@@ -1,0 +1,119 @@
+"""The attempts of a run that exist: each a Job of ours with its pods and its report.
+
+They are indexed once for each plan. Names and labels are anybody's to choose, so a Job counts only
+if this very run controls it, a pod only if that Job controls it, and a report only if it has the
+Job's name and says that it is of this attempt.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.api.run import WorkflowRun
+from podhatch.core.common.observed import Observed
+from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest, true_condition
+
+AttemptKey = tuple[str, int]
+"""The name of the task and the number of the attempt."""
+Seen = tuple[JsonObject, tuple[JsonObject, ...], JsonObject | None]
+"""A Job, the pods that carry its name, and the report that does."""
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """What is observed of an attempt."""
+
+    key: AttemptKey
+    name: str
+    """Name of its Job."""
+    job: JsonObject
+    pods: tuple[JsonObject, ...] = ()
+    """Those that the Job has made: more than one where a queue took one back."""
+    result: JsonObject | None = None
+    """Its TaskResult."""
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.key[0]
+
+    @property
+    def number(self) -> int:
+        """Which attempt of the task this is, from 1."""
+        return self.key[1]
+
+    @property
+    def revision(self) -> str | None:
+        """The revision of the workflow that it was made from."""
+        return _labels(self.job).get(labels.REVISION)
+
+    @cached_property
+    def pod(self) -> JsonObject | None:
+        """Its newest pod."""
+        return newest(self.pods)
+
+    @cached_property
+    def replay(self) -> int:
+        """Which replay of the run it was made for; 0 for the first time."""
+        annotations: dict[str, str] = self.job["metadata"].get("annotations") or {}
+        return _number(annotations.get(labels.REPLAY, "")) or 0
+
+    @cached_property
+    def is_active(self) -> bool:
+        """Whether the Job has not ended and is not being deleted."""
+        if self.job["metadata"].get("deletionTimestamp"):
+            return False
+        return not (true_condition(self.job, "Failed") or true_condition(self.job, "Complete"))
+
+
+Attempts = Mapping[AttemptKey, AttemptView]
+
+
+def index_attempts(run: WorkflowRun, observed: Observed) -> Attempts:
+    """Return the run's attempts by task and number."""
+    views = (view_attempt(run, name, seen_of(name, observed)) for name in observed.jobs)
+    return by_key(view for view in views if view)
+
+
+def seen_of(name: str, observed: Observed) -> Seen:
+    """Return all that is observed under the name of a Job."""
+    pods, result = tuple(observed.pods.get(name, ())), observed.results.get(name)
+    return observed.jobs[name], pods, result
+
+
+def view_attempt(run: WorkflowRun, name: str, seen: Seen) -> AttemptView | None:
+    """Return the attempt that a Job is; None if it is none of this run's."""
+    job, pods, result = seen
+    task, number = (_labels(job).get(label, "") for label in (labels.TASK, labels.ATTEMPT))
+    if not task or not (parsed := _number(number)) or controller_uid(job) != run.metadata.uid:
+        return None
+    of_result = (run.metadata.name, task, parsed)
+    mine = result is not None and of_result == tuple(
+        result["spec"].get(field) for field in ("run", "task", "attempt")
+    )
+    own_pods = tuple(pod for pod in pods if is_controlled_by(pod, job))
+    return AttemptView((task, parsed), name, job, own_pods, result if mine else None)
+
+
+def by_key(views: Iterable[AttemptView]) -> dict[AttemptKey, AttemptView]:
+    """Index attempts. Of two Jobs that say they are the same attempt, the older one is."""
+    index: dict[AttemptKey, AttemptView] = {}
+    for view in views:
+        other = index.setdefault(view.key, view)
+        if other is not view:
+            index[view.key] = min((other, view), key=_age)
+    return index
+
+
+def _age(view: AttemptView) -> tuple[str, str]:
+    return view.job["metadata"].get("creationTimestamp", ""), view.name
+
+
+def _labels(job: JsonObject) -> dict[str, str]:
+    return job["metadata"].get("labels") or {}
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 10 else None
