@@ -65,7 +65,7 @@ class FeatureContract:
         hatchet.cron.suspend(first.metadata.id)
         again = hatchet.cron.create("flow", "daily", "@daily", {})
         assert (again.metadata.id, again.enabled) == (first.metadata.id, False)
-        with pytest.raises(RequestRefused, match="'daily' of workflow 'flow' is there already"):
+        with pytest.raises(RequestRefused, match="'daily' of workflow 'flow' exists already"):
             hatchet.cron.create("flow", "daily", "@hourly", {})
 
     def test_lists_of_crons(self, hatchet: Hatchet) -> None:
@@ -146,7 +146,7 @@ class FeatureContract:
         create(manifest("WorkflowRun", "now", workflow="no-such"))
         moved = hatchet.scheduled.bulk_update([("now", LATER), ("gone", LATER)])
         assert moved.updated_ids == []
-        assert "is no schedule" in moved.errors[0].error
+        assert "is not a schedule" in moved.errors[0].error
         assert "there is no WorkflowRun" in moved.errors[1].error
         assert hatchet.scheduled.list().rows == []
         with pytest.raises(RequestRefused, match="Workflow 'no-such'"):

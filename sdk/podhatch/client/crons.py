@@ -127,7 +127,7 @@ def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
 
 @dataclass(frozen=True)
 class CronRequest:
-    """A cron that somebody asks for.
+    """A cron to create.
 
     Attributes:
         target: Where.
@@ -158,7 +158,7 @@ class CronRequest:
         """Return the object to create.
 
         Raises:
-            ValueError: It cannot be; the text names the field.
+            ValueError: A field is invalid; the text names it.
         """
         subject = f"cron {self.cron_name!r} of workflow {self.workflow_name!r}"
         workflow = object_name(self.workflow_name)
@@ -180,7 +180,8 @@ class CronRequest:
             raise ValueError(f"{subject}: expression: {error}") from None
         if not is_time_zone(self.time_zone):
             raise ValueError(
-                f"{subject}: time_zone: {self.time_zone!r} is no IANA time zone, as Europe/Paris is"
+                f"{subject}: time_zone: expected an IANA name such as Europe/Paris, got "
+                f"{self.time_zone!r}"
             )
         name = object_name(f"{workflow}-{self.cron_name}", MAX_CRON_NAME)
         return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
@@ -193,15 +194,15 @@ async def create(request: CronRequest) -> CronWorkflows:
 
     Raises:
         RequestRefused: There is another one of that name.
-        ValueError: The cron cannot be.
+        ValueError: A field is invalid; the text names it.
     """
     asked = request.object()
     session = await session_of(request.target)
     stored = await objects.create_or_read(session, CRON_WORKFLOW, asked)
     if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
         raise RequestRefused(
-            f"cron {request.cron_name!r} of workflow {request.workflow_name!r} is there already, "
-            f"and differs (schedule {stored.spec.schedule!r}, time zone "
+            f"cron {request.cron_name!r} of workflow {request.workflow_name!r} exists "
+            f"already and differs (schedule {stored.spec.schedule!r}, time zone "
             f"{stored.spec.time_zone!r}): delete it first, or choose another name"
         )
     return cron_of(stored, request.workflow_name)
@@ -220,7 +221,7 @@ async def find(
     cron_name: str | None = None,
     additional_metadata: Mapping[str, object] | None = None,
 ) -> Rows[CronWorkflows]:
-    """Return crons: of a workflow, of a name, with all of this metadata. None asks for nothing."""
+    """Return crons: of a workflow, of a name, with all of this metadata. None means any."""
     session = await session_of(target)
     wanted = metadata_texts("additional_metadata", additional_metadata).items()
 
@@ -251,12 +252,12 @@ async def delete(target: Target, name: str) -> None:
     """Delete the cron; its runs stay.
 
     Raises:
-        RequestRefused: There is none, or it belongs to its workflow, which would make it anew.
+        RequestRefused: There is none, or its workflow declares it and would create it again.
     """
     cron = await get(target, name)
     if cron.method is CronWorkflowsMethod.DEFAULT:
         raise RequestRefused(
-            f"cron {name!r} comes from on_crons of workflow {cron.workflow_name!r}: take it out "
+            f"cron {name!r} comes from on_crons of workflow {cron.workflow_name!r}: remove it "
             "there, or suspend it"
         )
     await objects.delete(await session_of(target), CRON_WORKFLOW, name)

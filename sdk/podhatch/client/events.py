@@ -136,7 +136,7 @@ SOURCE_TASK = "hatchet__source_step_run_id"
 
 @dataclass(frozen=True)
 class EventFilters:
-    """Which events to list. What is None asks for nothing, what is empty lets no event pass."""
+    """Which events to list. None means any; an empty list matches no event."""
 
     keys: Sequence[str] | None = None
     scopes: Sequence[str] | None = None
@@ -157,7 +157,7 @@ class EventFilters:
         return [""]
 
     def keep(self, event: WorkflowEvent) -> bool:
-        """Tell whether the event is one of them."""
+        """Return whether the event is one of them."""
         spec, moment = event.spec, seen_at(event)
         status = event.status or WorkflowEventStatus()
         started = {each.workflow for each in status.triggered_runs}
@@ -181,10 +181,10 @@ def new_event(
     priority: int | None = None,
     scope: str | None = None,
 ) -> WorkflowEvent:
-    """Return an event that happens now. One that a task pushes says in its metadata which.
+    """Return an event that happens now. Its metadata names the task that pushes it.
 
     Raises:
-        ValueError: It cannot be; the text names the field.
+        ValueError: A field is invalid; the text names it.
     """
     subject = f"event {key!r}"
     values = json_object(f"{subject}: payload", payload)

@@ -1,4 +1,4 @@
-"""What the API server refused, as a sentence for the user. Used around every request of the SDK."""
+"""Errors of the API server as sentences for the user."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -24,12 +24,12 @@ def only_reports(subject: str) -> str:
 
 @contextmanager
 def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
-    """Turn an error of the API server about an object into one that says what to do.
+    """Raise errors of the API server about an object as errors that say what to do.
 
     Args:
         kind: Kind of the object.
         namespace: Where it is.
-        name: Of the object; nothing for a list of them.
+        name: Of the object; empty for a list.
 
     Raises:
         NotInstalled: The cluster does not know the kind.

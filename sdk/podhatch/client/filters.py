@@ -54,7 +54,7 @@ async def create(
     """Create the filter; the workflow need not be there yet.
 
     Raises:
-        ValueError: It cannot be; the text names the field.
+        ValueError: A field is invalid; the text names it.
     """
     subject = f"filter of workflow {workflow!r}"
     values = json_object(f"{subject}: payload", payload)
@@ -98,7 +98,7 @@ async def update(target: Target, name: str, updates: FilterUpdate) -> V1Filter:
     """Change the filter, and return it.
 
     Raises:
-        ValueError: It cannot be so; the text names the field.
+        ValueError: A field is invalid; the text names it.
     """
     spec: JsonObject = {}
     if updates.expression is not None:
@@ -122,10 +122,10 @@ async def delete(target: Target, name: str) -> V1Filter:
 
 
 def _check(subject: str, expression: str) -> None:
-    """Refuse what is no CEL, where the library is there that knows.
+    """Refuse an invalid CEL expression, if the CEL library is installed.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The expression is invalid.
     """
     if problem := expression_problem(expression, "Filter"):
         raise ValueError(f"{subject}: expression: {problem}")

@@ -158,9 +158,9 @@ class _Reader:
                 group.create_task(self._follow(pod))
 
     def _claims(self, pod: AttemptPod) -> bool:
-        """Tell whether a pod's log is to be read from now on: once, and not before it is there.
+        """Return whether to read a pod's log from now on: once, as soon as it exists.
 
-        A pod that is older than the run is of another run of the same name.
+        A pod that is older than the run belongs to an earlier run of the same name.
         """
         created_at: str = self._run["metadata"]["creationTimestamp"]
         if not pod.started or pod.name in self._positions or pod.created_at < created_at:
@@ -177,7 +177,7 @@ class _Reader:
                 async with aclosing(self._unread(pod, follow=not ended)) as lines:
                     async for line in lines:
                         self.lines.put_nowait(line)
-            except ClusterUnreachable:  # for how long may be borne, those who watch the run know
+            except ClusterUnreachable:  # the watch of the run gives up in time
                 ended = False
             if not ended:
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -245,7 +245,7 @@ async def find(
 ) -> V1LogLineList:
     """Return the first `limit` lines from `since` on, attempt after attempt."""
     if limit < 1:
-        raise ValueError(f"limit: {limit} is less than 1")
+        raise ValueError(f"limit: expected at least 1, got {limit}")
     session = await session_of(target)
     tasks = await resolved(session, task_run_id)
     objects.check_name(WORKFLOW_RUN, tasks.run)

@@ -57,7 +57,7 @@ class TaskStat:
 
 
 async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
-    """Count the tasks of the runs that are meant."""
+    """Count the tasks of the runs that match."""
     session = await session_of(target)
     parent = search.parent_task_external_id
     query = run_query(search, None if parent is None else await resolved(session, parent))

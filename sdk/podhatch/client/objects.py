@@ -96,8 +96,8 @@ def check_name(kind: Kind, name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise RequestRefused(
-            f"{kind.kind} {name!r}: there is none of such a name; an id is what create or list "
-            "returned as metadata.id"
+            f"{kind.kind} {name!r}: the name is invalid: pass the metadata.id that create or "
+            "list returned"
         )
 
 

@@ -80,11 +80,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of a list is wanted.
+    """The part of a list that is returned.
 
     Attributes:
-        offset: So many are left out at the beginning.
-        limit: At most so many are returned.
+        offset: Number of items to skip.
+        limit: Maximum number of items.
     """
 
     offset: int = 0
@@ -92,16 +92,16 @@ class Window:
 
     @classmethod
     def of(cls, offset: int | None, limit: int | None) -> "Window":
-        """Return the window that a caller asks for, who may have no wish.
+        """Return the window of a caller's arguments; None means the default.
 
         Raises:
-            ValueError: It is none.
+            ValueError: An argument is too small.
         """
         window = cls(offset or 0, DEFAULT_LIMIT if limit is None else limit)
         if window.offset < 0:
-            raise ValueError(f"offset: {offset} is less than 0")
+            raise ValueError(f"offset: expected at least 0, got {offset}")
         if window.limit < 1:
-            raise ValueError(f"limit: {limit} is less than 1")
+            raise ValueError(f"limit: expected at least 1, got {limit}")
         return window
 
     @property

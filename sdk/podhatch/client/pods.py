@@ -103,7 +103,7 @@ async def log_of(
     """Yield the lines of a pod's log; nothing if there is none, or none any more.
 
     Raises:
-        RequestRefused: The cluster does not let us read it.
+        RequestRefused: Access is denied.
     """
     lines = session.cluster.log(
         session.namespace, pod, container=CONTAINER, follow=follow, since=since

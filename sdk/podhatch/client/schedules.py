@@ -113,7 +113,7 @@ class ScheduledWorkflowsBulkUpdateResponse:
 
 
 def has_started(run: WorkflowRun) -> bool:
-    """Tell whether a schedule's run has been let go."""
+    """Return whether a schedule's run has started."""
     return run.status is not None and run.status.started_at is not None
 
 
@@ -146,7 +146,7 @@ def schedule_row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
 
 @dataclass(frozen=True)
 class ScheduleFilters:
-    """Which schedules are meant. What is None asks for nothing, what is empty lets none pass."""
+    """Selects schedules. None means any; an empty list matches none."""
 
     workflow_id: str | None = None
     parent_workflow_run_id: str | None = None
@@ -166,7 +166,7 @@ class ScheduleFilters:
         return [",".join(filter(None, parts))]
 
     def keep(self, run: WorkflowRun) -> bool:
-        """Tell whether the run is a schedule, and one of them."""
+        """Return whether the run is a schedule, and one of them."""
         if run.spec.start_at is None:
             return False
         meant = self.statuses or list(ScheduledRunStatus)
@@ -187,7 +187,7 @@ async def get(target: Target, name: str) -> ScheduledWorkflows:
     """Return the schedule.
 
     Raises:
-        RequestRefused: There is none, or the run is no schedule.
+        RequestRefused: There is none, or the run is not a schedule.
     """
     session = await session_of(target)
     run = await _read(session, name)
@@ -252,7 +252,7 @@ async def delete_all(target: Target, names: Sequence[str]) -> ScheduledWorkflows
 async def delete_matching(
     target: Target, filters: ScheduleFilters
 ) -> ScheduledWorkflowsBulkDeleteResponse:
-    """Delete those that have not started of what the filters mean."""
+    """Delete the schedules that match the filters and have not started."""
     session = await session_of(target)
     names = [
         run.metadata.name
@@ -274,7 +274,7 @@ async def _read(session: Session, name: str) -> WorkflowRun:
     run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, name)
     if run.spec.start_at is None:
         raise RequestRefused(
-            f"WorkflowRun {name!r} in namespace {session.namespace!r} is no schedule: it has no "
+            f"WorkflowRun {name!r} in namespace {session.namespace!r} is not a schedule: it has no "
             "startAt"
         )
     return run
@@ -284,7 +284,7 @@ async def _waiting(session: Session, name: str, what: str) -> WorkflowRun:
     """Return the schedule if its run has not started.
 
     Raises:
-        RequestRefused: It has; the text says that it cannot be `what`.
+        RequestRefused: It has started; the text says that it cannot be `what`.
     """
     run = await _read(session, name)
     if has_started(run) or run.finished:

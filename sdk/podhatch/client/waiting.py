@@ -51,7 +51,7 @@ class Outage:
             raise error
         if self._since is None:
             self._since = now
-            _logger.warning("connection lost, trying again: %s", error)
+            _logger.warning("connection lost, retrying: %s", error)
         if now - self._since > OUTAGE_SECONDS:
             raise error
         await asyncio.sleep(RETRY_SECONDS)
@@ -147,7 +147,7 @@ class StallWarning:
         accepted = _acceptance(run)
         if accepted is None:
             text = (
-                "no operator has taken up run %s in namespace %s: does podhatch serve this "
+                "no operator has accepted run %s in namespace %s: does an operator watch this "
                 "namespace? (chart value watchNamespaces)"
             )
             self._log(text, text, name, namespace)

@@ -59,7 +59,7 @@ async def find(target: Target, window: Window) -> Rows[WorkerRow]:
     """Return the nodes, by name.
 
     Raises:
-        RequestRefused: The cluster does not let us look at nodes.
+        RequestRefused: Access to nodes is denied.
     """
     session = await session_of(target)
     nodes, page = await window.of_all(_nodes(session.cluster, window.reach))
@@ -70,7 +70,7 @@ async def get(target: Target, name: str) -> WorkerRow:
     """Return the node.
 
     Raises:
-        RequestRefused: There is none, or the cluster does not let us look.
+        RequestRefused: There is no such node, or access is denied.
     """
     session = await session_of(target)
     objects.check_name(NODE, name)
@@ -94,8 +94,8 @@ def _explained(name: str = "") -> Generator[None]:
     except ApiError as error:
         if error.status == 403:
             raise RequestRefused(
-                "hatchet.workers looks at the nodes of the cluster, and you may not: ask for the "
-                f"verbs get and list on nodes, in a ClusterRole ({error.message})"
+                "hatchet.workers may not read the nodes of the cluster: ask for a ClusterRole with "
+                f"the verbs get and list on nodes ({error.message})"
             ) from None
         if error.status == 404 and name:
             raise RequestRefused(f"there is no node {name!r} in the cluster") from None

@@ -37,7 +37,7 @@ class StoredWorkflow:
     Attributes:
         metadata: Its id is the name of the Workflow object.
         name: The name as its author wrote it.
-        description: What the author says of it; None for nothing.
+        description: The author's description; None if there is none.
         version: The label the author gave; None for none.
         tasks: Names of the tasks.
         valid: Whether its runs can start; None before the operator has looked.
@@ -179,7 +179,7 @@ async def true_name(session: Session, workflow: str) -> str:
 async def _true_name(session: Session, name: str) -> str | None:
     try:
         stored = await session.cluster.get(WORKFLOW, session.namespace, name)
-    except ApiError:  # gone, or not for our eyes: its object's name must do
+    except ApiError:  # deleted, or access is denied: use the object's name
         return None
     return Workflow.model_validate(stored).true_name
 

@@ -18,7 +18,7 @@ class FeatureClient:
     """Objects of one namespace. Every method has a twin for event loops, named `aio_...`.
 
     They raise `ClusterUnreachable`, `NotInstalled`, and `RequestRefused` where there is no such
-    object or the cluster does not let you.
+    object or access is denied.
     """
 
     def __init__(self, target: Target) -> None:

@@ -15,12 +15,12 @@ from podhatch.values.parsing import refuse_unknown
 
 
 class CronFilters(TypedDict, total=False):
-    """Which crons to list. What is None asks for nothing, what is empty lets no cron pass."""
+    """Which crons to list. None means any; an empty text matches no cron."""
 
     offset: int | None
-    """So many are left out at the beginning."""
+    """Number of items to skip."""
     limit: int | None
-    """At most so many are returned; 100 by default."""
+    """Maximum number of items; 100 by default."""
     workflow_id: str | None
     """Of a workflow: another name of `workflow_name`."""
     workflow_name: str | None
@@ -57,8 +57,8 @@ class CronClient(FeatureClient):
 
         Raises:
             RequestRefused: There is another one of that name.
-            TypeError: There is no such option.
-            ValueError: It cannot be; the text names the field.
+            TypeError: An option is unknown.
+            ValueError: A field is invalid; the text names it.
         """
         request = self._request(
             workflow_name, cron_name, expression, input, additional_metadata, priority, options
@@ -88,7 +88,7 @@ class CronClient(FeatureClient):
             cron_id: Its id, the name of the CronWorkflow object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(crons.get, cron_id)
 
@@ -103,8 +103,8 @@ class CronClient(FeatureClient):
             filters: See `CronFilters`.
 
         Raises:
-            TypeError: There is no such option.
-            ValueError: The metadata is no mapping of JSON values.
+            TypeError: An option is unknown.
+            ValueError: The metadata is not a mapping of JSON values.
         """
         return self._wait(_find, _checked(filters))
 
@@ -122,7 +122,7 @@ class CronClient(FeatureClient):
             The cron as it is now.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(crons.suspend, cron_id, suspended=True)
 
@@ -140,7 +140,7 @@ class CronClient(FeatureClient):
             The cron as it is now.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(crons.suspend, cron_id, suspended=False)
 

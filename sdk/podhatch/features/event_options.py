@@ -1,4 +1,4 @@
-"""What may be said of an event that is pushed. Standard library only."""
+"""Options of events that are pushed. Light, since tasks create them in their pods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PushEventOptions:
-    """What an event may have beside its payload.
+    """Options of an event.
 
     Attributes:
         additional_metadata: Goes into the metadata of the runs it starts.

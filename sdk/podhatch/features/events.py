@@ -21,12 +21,12 @@ from podhatch.values.parsing import refuse_unknown
 
 
 class EventListOptions(TypedDict, total=False):
-    """Which events to list. What is None asks for nothing, what is empty lets no event pass."""
+    """Which events to list. None means any; an empty list matches no event."""
 
     offset: int | None
-    """So many are left out at the beginning."""
+    """Number of items to skip."""
     limit: int | None
-    """At most so many are returned; 100 by default."""
+    """Maximum number of items; 100 by default."""
     keys: Sequence[str] | None
     """With one of these keys."""
     since: datetime | None
@@ -58,7 +58,7 @@ class EventClient(FeatureClient):
         """Push an event, seen now by this machine's clock.
 
         It starts a run of each workflow whose `on_events` it matches and whose filters let it in,
-        and goes to the runs that wait for it. Inside a task, its metadata says which pushed it.
+        and goes to the runs that wait for it. Inside a task, its metadata names the task.
 
         Args:
             event_key: What `on_events` and `UserEventCondition` name.
@@ -71,7 +71,7 @@ class EventClient(FeatureClient):
 
         Raises:
             TypeError: `options` is something else.
-            ValueError: The event cannot be; the text names the field.
+            ValueError: A field is invalid; the text names it.
         """
         event = _event(event_key, payload, options, additional_metadata, priority, scope)
         return self._wait(client_events.push, event)
@@ -94,7 +94,7 @@ class EventClient(FeatureClient):
         events: Sequence[BulkPushEventWithMetadata],
         options: BulkPushEventOptions | None = None,
     ) -> list[Event]:
-        """Push many events, ten at a time; none is pushed if one of them cannot be.
+        """Push many events, ten at a time; none is pushed if one of them is invalid.
 
         Args:
             events: The events.
@@ -104,7 +104,7 @@ class EventClient(FeatureClient):
             The events in the same order.
 
         Raises:
-            ValueError: An event cannot be; the text names it, and the field.
+            ValueError: An event is invalid; the text names it and the field.
         """
         return self._wait(client_events.push_all, _events(events, options))
 
@@ -123,7 +123,7 @@ class EventClient(FeatureClient):
             event_id: Its id, the name of the WorkflowEvent object.
 
         Raises:
-            RequestRefused: There is none of that id: events are deleted a day after they came.
+            RequestRefused: There is no such event: events are deleted a day after they were pushed.
         """
         return self._wait(client_events.get, event_id)
 
@@ -138,8 +138,8 @@ class EventClient(FeatureClient):
             options: See `EventListOptions`.
 
         Raises:
-            TypeError: There is no such option, or a time is no datetime.
-            ValueError: A list is none, or the metadata is no mapping of JSON values.
+            TypeError: An option is unknown, or a time is not a datetime.
+            ValueError: A list is not a list, or the metadata is not a mapping of JSON values.
         """
         return self._wait(client_events.find, *_search(options))
 
@@ -158,7 +158,7 @@ def _event(
 ) -> WorkflowEvent:
     given = options or PushEventOptions()
     if not isinstance(given, PushEventOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"event {key!r}: options: {given!r} is no PushEventOptions")
+        raise TypeError(f"event {key!r}: options: expected PushEventOptions, got {given!r}")
     subject = f"event {key!r}: additional_metadata"
     return client_events.new_event(
         key,

@@ -28,7 +28,7 @@ class FiltersClient(FeatureClient):
             payload: What the expression may ask, and tasks read as `ctx.filter_payload`.
 
         Raises:
-            ValueError: It cannot be; the text names the field.
+            ValueError: A field is invalid; the text names it.
         """
         return self._wait(filters.create, workflow_id, expression, scope, payload)
 
@@ -45,7 +45,7 @@ class FiltersClient(FeatureClient):
             filter_id: Its id, the name of the EventFilter object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(filters.get, filter_id)
 
@@ -62,8 +62,8 @@ class FiltersClient(FeatureClient):
         """Return filters; those that workflows declare (`default_filters`) are not among them.
 
         Args:
-            limit: At most so many are returned; 100 by default.
-            offset: So many are left out at the beginning.
+            limit: Maximum number of items; 100 by default.
+            offset: Number of items to skip.
             workflow_id_scope_pairs: Of any of these workflows (by name or id) and scopes.
         """
         window = Window.of(offset, limit)
@@ -99,7 +99,7 @@ class FiltersClient(FeatureClient):
             filter_id: Its id, the name of the EventFilter object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(filters.delete, filter_id)
 

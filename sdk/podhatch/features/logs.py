@@ -27,13 +27,13 @@ class LogsClient(FeatureClient):
         Args:
             task_run_id: `<run>/<task>` for all attempts of a task, `ctx.task_run_id` for one of
                 them, or a run's name for all of its tasks, one after the other.
-            limit: At most so many.
+            limit: Maximum number of lines.
             since: Printed at this time or later.
             until: Printed at this time or earlier.
 
         Raises:
-            RequestRefused: There is no such task, or the cluster does not let you read its log.
-            TypeError: A time is no datetime.
+            RequestRefused: There is no such task, or access to logs is denied.
+            TypeError: A time is not a datetime.
             ValueError: The limit is less than 1.
         """
         span = bound_in_utc("since", since), bound_in_utc("until", until)

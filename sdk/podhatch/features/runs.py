@@ -25,7 +25,7 @@ EVERYTHING = 2**31
 
 
 class RunFilterOptions(TypedDict, total=False):
-    """Which runs are meant. What is None asks for nothing, what is empty lets no run pass."""
+    """Selects runs. None means any; an empty list matches no run."""
 
     until: datetime | None
     """Created at this time or earlier."""
@@ -40,16 +40,16 @@ class RunFilterOptions(TypedDict, total=False):
 def run_filter(
     since: datetime | None, options: RunFilterOptions, known: type = RunFilterOptions
 ) -> RunFilter:
-    """Return the filter of what a caller says; without `since` it goes back a day.
+    """Return the filter of a caller's options; by default it goes back one day.
 
     Args:
         since: Runs created before are left out.
-        options: What was given by keyword.
-        known: What may be.
+        options: The keyword arguments.
+        known: The TypedDict of the options.
 
     Raises:
-        TypeError: There is no such option, or a time is no datetime.
-        ValueError: There is no such status, a list is none, or the metadata is no mapping.
+        TypeError: An option is unknown, or a time is not a datetime.
+        ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
     """
     refuse_unknown("hatchet.runs", options, known)
     return RunFilter(
@@ -86,7 +86,7 @@ class RunsClient(FeatureClient):
             workflow_run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(lookup.get, str(workflow_run_id))
 
@@ -101,7 +101,7 @@ class RunsClient(FeatureClient):
             workflow_run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(lookup.get_details, str(workflow_run_id))
 
@@ -116,7 +116,7 @@ class RunsClient(FeatureClient):
             workflow_run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(lookup.get_status, str(workflow_run_id))
 
@@ -146,7 +146,7 @@ class RunsClient(FeatureClient):
             run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self.get(run_id).run.output
 
@@ -175,13 +175,13 @@ class RunsClient(FeatureClient):
         Args:
             since: Runs created before are left out; by default a day ago.
             only_tasks: Return a row for each task, in place of one for each run.
-            offset: So many are left out at the beginning.
-            limit: At most so many are returned; 100 by default.
+            offset: Number of items to skip.
+            limit: Maximum number of items; 100 by default.
             options: See `RunListOptions`.
 
         Raises:
-            TypeError: There is no such option, or a time is no datetime.
-            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+            TypeError: An option is unknown, or a time is not a datetime.
+            ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
         search, payloads = _search(since, options)
         window = Window.of(offset, limit)
@@ -216,8 +216,8 @@ class RunsClient(FeatureClient):
             options: See `RunListOptions`.
 
         Raises:
-            TypeError: There is no such option, or a time is no datetime.
-            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+            TypeError: An option is unknown, or a time is not a datetime.
+            ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
         search, payloads = _search(since, options)
         window = Window(limit=EVERYTHING)
@@ -255,7 +255,7 @@ class RunsClient(FeatureClient):
             priority: 1 (low) to 3 (high); None leaves it to the workflow.
 
         Raises:
-            InvalidRun: It cannot be; the text names the field.
+            InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
         """
         asked = NamedRun(workflow_name, input, additional_metadata, priority)
@@ -281,7 +281,7 @@ class RunsClient(FeatureClient):
             run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         self._wait(control.cancel, str(run_id))
 
@@ -322,13 +322,13 @@ class RunsClient(FeatureClient):
             workflow_run_id: The run's id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is no such run, or the cluster does not let you read logs.
+            RequestRefused: There is no such run, or access to logs is denied.
         """
         refuse_run()
         return logs.stream(self._target, str(workflow_run_id))
 
     def bulk_cancel(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
-        """Cancel the runs as `cancel` does; of those that a filter means, what has not ended.
+        """Cancel the runs as `cancel` does; a filter matches only runs that have not ended.
 
         Args:
             opts: The runs, by their ids or by what they have in common.
@@ -337,7 +337,7 @@ class RunsClient(FeatureClient):
             The ids of these runs.
 
         Raises:
-            RequestRefused: One of the ids is no run's; others may be cancelled by then.
+            RequestRefused: There is no run of one of the ids; others may be cancelled by then.
         """
         return self._wait(control.cancel_many, opts.chosen)
 
@@ -355,7 +355,7 @@ class RunsClient(FeatureClient):
             The ids of these runs.
 
         Raises:
-            RequestRefused: One of the ids is no run's; others may have started over by then.
+            RequestRefused: There is no run of one of the ids; others may have started over by then.
         """
         return self._wait(control.replay_many, opts.chosen)
 
@@ -379,8 +379,8 @@ class RunsClient(FeatureClient):
             options: See `RunFilterOptions`.
 
         Raises:
-            TypeError: There is no such option, or a time is no datetime.
-            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+            TypeError: An option is unknown, or a time is not a datetime.
+            ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
         meant = run_filter(since, options)
         return self._wait(control.cancel_many, meant, chunk_size, sleep_time)
@@ -412,8 +412,8 @@ class RunsClient(FeatureClient):
             options: See `RunFilterOptions`.
 
         Raises:
-            TypeError: There is no such option, or a time is no datetime.
-            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+            TypeError: An option is unknown, or a time is not a datetime.
+            ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
         meant = run_filter(since, options)
         return self._wait(control.replay_many, meant, chunk_size, sleep_time)

@@ -25,7 +25,7 @@ SUBJECT = "hatchet.scheduled"
 
 
 class ScheduleFilterOptions(TypedDict, total=False):
-    """Which schedules are meant. What is None asks for nothing, what is empty lets none pass."""
+    """Selects schedules. None means any; an empty list matches none."""
 
     workflow_id: str | None
     """Of a workflow, by its name or that of its object."""
@@ -55,15 +55,15 @@ class ScheduledClient(FeatureClient):
 
         Args:
             workflow_name: The workflow's name.
-            trigger_at: When; a time without a time zone is taken for UTC, with a warning.
+            trigger_at: When; a time without a time zone is read as UTC, with a warning.
             input: Checked by the operator, not here.
             additional_metadata: Texts that travel with the run to every task.
             priority: 1 (low) to 3 (high); None leaves it to the workflow.
 
         Raises:
-            InvalidRun: It cannot be; the text names the field.
+            InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
-            TypeError: `trigger_at` is no datetime.
+            TypeError: `trigger_at` is not a datetime.
         """
         asked = NamedRun(
             workflow_name, input, additional_metadata, priority, in_utc("trigger_at", trigger_at)
@@ -91,7 +91,7 @@ class ScheduledClient(FeatureClient):
             scheduled_id: Its id, the name of the WorkflowRun object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(schedules.get, scheduled_id)
 
@@ -108,13 +108,13 @@ class ScheduledClient(FeatureClient):
         """Return schedules, also those whose runs have started.
 
         Args:
-            offset: So many are left out at the beginning.
-            limit: At most so many are returned; 100 by default.
+            offset: Number of items to skip.
+            limit: Maximum number of items; 100 by default.
             options: See `ScheduleFilterOptions`.
 
         Raises:
-            TypeError: There is no such option.
-            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+            TypeError: An option is unknown.
+            ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
         return self._wait(schedules.find, Window.of(offset, limit), _filters(options))
 
@@ -169,7 +169,7 @@ class ScheduledClient(FeatureClient):
         scheduled_ids: Sequence[str] | None = None,
         **options: Unpack[ScheduleFilterOptions],
     ) -> ScheduledWorkflowsBulkDeleteResponse:
-        """Delete schedules by their ids, or those that the options mean and that wait still.
+        """Delete schedules by their ids, or those that match the options and have not started.
 
         Args:
             scheduled_ids: Their ids.
@@ -179,8 +179,8 @@ class ScheduledClient(FeatureClient):
             The ids of those deleted, and why others were not.
 
         Raises:
-            TypeError: There is no such option.
-            ValueError: Neither ids nor options are given, or both; or one cannot be.
+            TypeError: An option is unknown.
+            ValueError: Neither ids nor options are given, or both; or an option is invalid.
         """
         if _by_ids(scheduled_ids, options):
             return self._wait(schedules.delete_all, listed("scheduled_ids", scheduled_ids or ()))
@@ -228,8 +228,8 @@ def _by_ids(ids: Sequence[str] | None, options: ScheduleFilterOptions) -> bool:
     """Tell which of both ways is taken.
 
     Raises:
-        TypeError: There is no such option.
-        ValueError: None is, or both are.
+        TypeError: An option is unknown.
+        ValueError: Neither is given, or both are.
     """
     refuse_unknown(SUBJECT, options, ScheduleFilterOptions)
     by_filter = any(value is not None for value in options.values())

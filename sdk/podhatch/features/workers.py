@@ -16,8 +16,8 @@ class WorkersClient(FeatureClient):
         """Return the nodes, by name.
 
         Args:
-            offset: So many are left out at the beginning.
-            limit: At most so many are returned; 100 by default.
+            offset: Number of items to skip.
+            limit: Maximum number of items; 100 by default.
         """
         return self._wait(workers.find, Window.of(offset, limit))
 
@@ -34,7 +34,7 @@ class WorkersClient(FeatureClient):
             worker_id: Name of the Node.
 
         Raises:
-            RequestRefused: There is none, or the cluster does not let you read nodes.
+            RequestRefused: There is no such node, or access is denied.
         """
         return self._wait(workers.get, worker_id)
 

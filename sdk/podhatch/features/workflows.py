@@ -19,8 +19,8 @@ class WorkflowsClient(FeatureClient):
 
         Args:
             workflow_name: The one of this name.
-            limit: At most so many are returned; 100 by default.
-            offset: So many are left out at the beginning.
+            limit: Maximum number of items; 100 by default.
+            offset: Number of items to skip.
         """
         return self._wait(workflows.find, Window.of(offset, limit), workflow_name)
 
@@ -40,7 +40,7 @@ class WorkflowsClient(FeatureClient):
             workflow_id: Its name, or that of the Workflow object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         return self._wait(workflows.get, workflow_id)
 
@@ -73,7 +73,7 @@ class WorkflowsClient(FeatureClient):
             workflow_id: Its name, or that of the Workflow object.
 
         Raises:
-            RequestRefused: There is none of that id, or the cluster does not let you.
+            RequestRefused: There is no such object, or access is denied.
         """
         self._wait(workflows.delete, workflow_id)
 

@@ -120,7 +120,7 @@ async def test_an_outage_begins_with_its_first_failure(
 async def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture):
     cluster = ScriptedCluster([[AWAY], [STARTING], [0.0], [AWAY], [run(2, "Succeeded")]])
     await phases(cluster, run(1, "Pending"))
-    assert caplog.messages == ["connection lost, trying again: away"] * 2
+    assert caplog.messages == ["connection lost, retrying: away"] * 2
 
 
 async def test_a_refusal_is_final():

@@ -121,7 +121,7 @@ class TestWaiting:
     @pytest.mark.parametrize(
         ("status", "warning"),
         [
-            ({}, "no operator has taken up run orders-"),
+            ({}, "no operator has accepted run orders-"),
             (
                 {
                     "phase": "Pending",

@@ -248,7 +248,7 @@ class TestSchedule:
             lambda: orders.schedule(LATER, Order(id=7), **placed), TypeError
         )
         text: Any = "2030-01-01"
-        with pytest.raises(TypeError, match="run_at: '2030-01-01' is no datetime"):
+        with pytest.raises(TypeError, match="run_at: expected a datetime, got '2030-01-01'"):
             orders.schedule(text, Order(id=7))
         assert not stage.connects
 
@@ -310,7 +310,7 @@ class TestCron:
         with pytest.raises(InvalidRun, match="id: Field required"):
             orders.create_cron("often", "* * * * *")
         for zone in ("Europe/Pari", "Europe", "../x"):
-            with pytest.raises(ValueError, match=r"time_zone: .* is no IANA time zone"):
+            with pytest.raises(ValueError, match=r"time_zone: expected an IANA name"):
                 orders.create_cron("often", "* * * * *", Order(id=7), time_zone=zone)
         assert not stage.connects
 

@@ -21,7 +21,7 @@ Chosen = Sequence[str] | RunFilter
 
 
 async def cancel(target: Target, name: str) -> None:
-    """Ask for the run to be cancelled."""
+    """Request that the run is cancelled."""
     session = await session_of(target)
     objects.check_name(WORKFLOW_RUN, name)
     body: JsonObject = {"spec": {"desiredState": "Cancelled"}}
@@ -31,7 +31,7 @@ async def cancel(target: Target, name: str) -> None:
 
 
 async def replay(target: Target, name: str, *, failed_only: bool = False) -> JsonObject:
-    """Ask for the run to start over, and return it: its status is still that of before."""
+    """Request that the run starts over, and return it with its status of before."""
     session = await session_of(target)
     objects.check_name(WORKFLOW_RUN, name)
 
@@ -51,7 +51,7 @@ async def cancel_many(
     chunk_size: int = CHUNK_SIZE,
     sleep_seconds: float = 0,
 ) -> list[str]:
-    """Cancel runs; of those that a filter means, what has not ended. Return their names."""
+    """Cancel runs; a filter matches only runs that have not ended. Return their names."""
     if isinstance(chosen, RunFilter):
         meant = RunStatus if chosen.statuses is None else chosen.statuses
         statuses = sorted(set(meant) - ENDED)
@@ -67,7 +67,7 @@ async def replay_many(
     chunk_size: int = CHUNK_SIZE,
     sleep_seconds: float = 0,
 ) -> list[str]:
-    """Let runs start over, and return their names."""
+    """Replay runs, and return their names."""
     if isinstance(chosen, RunFilter):
         chosen = await find_names(target, chosen)
     await _in_chunks(lambda name: replay(target, name), chosen, chunk_size, sleep_seconds)
@@ -80,7 +80,7 @@ async def _in_chunks(
     chunk_size: int,
     sleep_seconds: float,
 ) -> None:
-    """Do something with many runs, ten at a time, with a pause after each chunk of them."""
+    """Change many runs, ten at a time, with a pause after each chunk."""
     for start in range(0, len(names), chunk_size):
         if start:
             await asyncio.sleep(sleep_seconds)

@@ -139,8 +139,8 @@ async def _found(session: Session, name: str) -> JsonObject:
             if error.status != 404 or f'"{name}"' not in error.message:
                 raise
             raise RunDeleted(
-                f"there is no run {name!r} in namespace {session.namespace!r}: it was deleted, or "
-                "never was"
+                f"there is no run {name!r} in namespace {session.namespace!r}: it was deleted or "
+                "never created"
             ) from None
 
 
@@ -148,7 +148,7 @@ async def create_by_name(target: Target, asked: NamedRun) -> WorkflowRun:
     """Create the run.
 
     Raises:
-        InvalidRun: It cannot be; the text names the field.
+        InvalidRun: A field is invalid; the text names it.
         RequestRefused: There is no such workflow.
     """
     subject = f"workflow {asked.workflow_name!r}"

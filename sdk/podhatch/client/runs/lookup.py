@@ -140,7 +140,7 @@ async def find(
 
 
 async def find_names(target: Target, filter: RunFilter) -> list[str]:
-    """Return the names of all runs that a filter means."""
+    """Return the names of all runs that a filter matches."""
     session = await session_of(target)
     query = run_query(RunSearch(filter), None)
     return [run.metadata.name async for run in paging.find_all(session, query)]
@@ -184,7 +184,7 @@ async def _parent(session: Session, search: RunSearch) -> TaskReference | None:
 
 
 def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:
-    """Tell whether a task started the run, in whichever attempt."""
+    """Return whether a task started the run, in whichever attempt."""
     of = run.spec.parent
     return of is not None and of.run == parent.run and parent.task in (None, of.task)
 

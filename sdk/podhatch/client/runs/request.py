@@ -1,4 +1,4 @@
-"""A run that somebody asks for, checked in full before anything is created.
+"""A run to create, checked in full before anything is created.
 
 A run that a task starts is its child: its name says which child of which task it is, so that it is
 created once. A later attempt of the task asks for the same children, and finds those that exist.

@@ -125,7 +125,7 @@ class V1TaskEvent:
         timestamp: When, in UTC; None where it is not known.
         attempt: In which attempt, from 1; 0 before there was one.
         retry_count: Attempts before that.
-        message: What the operator says of it.
+        message: The operator's message.
         error_message: Why it failed; None if it did not.
         worker_id: Node of the attempt; None where there is none.
     """
@@ -207,7 +207,7 @@ class WorkflowRunDetail:
         external_id: Name of the run.
         status: Where it stands.
         input: What it was started with.
-        additional_metadata: What it was started with beside that.
+        additional_metadata: Its metadata.
         done: Whether it has ended.
         task_runs: The tasks by name; those whose parents have not ended are left out.
     """

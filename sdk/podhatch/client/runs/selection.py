@@ -1,4 +1,4 @@
-"""Which runs are meant, in lists and in changes of many. Light: public names live here."""
+"""Selects runs, in lists and in changes of many. Light: public names live here."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,19 +48,19 @@ def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status
     """Return the statuses, which may be given by their names.
 
     Raises:
-        ValueError: There is no such status, or they are no list.
+        ValueError: A status is unknown, or `statuses` is not a list.
     """
     given = listed("statuses", statuses)
     for status in given:
         if status not in kind.__members__:
-            raise ValueError(f"statuses: there is no {status!r}; there are {', '.join(kind)}")
+            raise ValueError(f"statuses: expected one of {', '.join(kind)}, got {status!r}")
     return [kind(status) for status in given]
 
 
 def phase_selector(statuses: Iterable[RunStatus]) -> str:
     """Return the field selector for runs with one of these statuses.
 
-    It says which phases are not wanted, so that a run without a phase counts as queued.
+    It excludes the other phases, so that a run without a phase counts as queued.
     """
     wanted = set(statuses)
     return ",".join(
@@ -70,7 +70,7 @@ def phase_selector(statuses: Iterable[RunStatus]) -> str:
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs are meant. What is None asks for nothing, what is empty lets no run pass.
+    """Selects runs. None means any; an empty list matches no run.
 
     Attributes:
         since: Runs created before are left out.
@@ -80,8 +80,8 @@ class RunFilter:
         additional_metadata: A run with any of these pairs will do.
 
     Raises:
-        TypeError: A time is no datetime.
-        ValueError: There is no such status, a list is none, or the metadata is no mapping.
+        TypeError: A time is not a datetime.
+        ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
     """
 
     since: datetime
@@ -135,10 +135,10 @@ class BulkCancelReplayOpts:
     filters: RunFilter | None = None
 
     def __post_init__(self) -> None:
-        """Check that one of both is there.
+        """Check that exactly one is given.
 
         Raises:
-            ValueError: None is, or both are; or the ids are no list.
+            ValueError: Neither is given, or both are; or the ids are not a list.
         """
         if (self.ids is None) == (self.filters is None):
             raise ValueError("BulkCancelReplayOpts: give either ids or filters")
@@ -146,7 +146,7 @@ class BulkCancelReplayOpts:
 
     @property
     def chosen(self) -> Sequence[str] | RunFilter:
-        """Whichever of both is there."""
+        """The one that is given."""
         if self.ids is not None:
             return self.ids
         assert self.filters is not None, "either ids or filters are there"

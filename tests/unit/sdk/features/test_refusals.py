@@ -66,10 +66,10 @@ def test_a_schedule_that_starts_in_the_same_moment_is_not_deleted(
 
 
 def test_a_time_without_zone_is_taken_for_utc(hatchet: Hatchet, schedule: str) -> None:
-    with pytest.warns(UserWarning, match="taken for UTC") as warned:
+    with pytest.warns(UserWarning, match="read as UTC") as warned:
         moved = hatchet.scheduled.update(schedule, datetime(2030, 1, 1))  # noqa: DTZ001
     assert [warning.filename for warning in warned] == [__file__]
-    with pytest.warns(UserWarning, match="taken for UTC") as warned:
+    with pytest.warns(UserWarning, match="read as UTC") as warned:
         hatchet.runs.list(since=datetime(2030, 1, 1))  # noqa: DTZ001
     assert [warning.filename for warning in warned] == [__file__]
     assert moved.trigger_at == datetime(2030, 1, 1, tzinfo=UTC)
@@ -124,9 +124,11 @@ def test_invalid_runs_and_filters_are_refused(hatchet: Hatchet) -> None:
         with pytest.raises(ValueError, match="cron 'x': additional_metadata: "):
             hatchet.cron.create("flow", "x", "@daily", {}, wrong)
     tomorrow: Any = "tomorrow"
-    with pytest.raises(TypeError, match="trigger_at: 'tomorrow' is no datetime"):
+    with pytest.raises(TypeError, match="trigger_at: expected a datetime, got 'tomorrow'"):
         hatchet.scheduled.create("flow", tomorrow, {})
-    with pytest.raises(TypeError, match="schedule 'a': trigger_at: 'tomorrow' is no datetime"):
+    with pytest.raises(
+        TypeError, match="schedule 'a': trigger_at: expected a datetime, got 'tomorrow'"
+    ):
         hatchet.scheduled.bulk_update([("a", tomorrow)])
     with pytest.raises(ValueError, match="filter of workflow 'flow': scope"):
         hatchet.filters.create("flow", "true", "")

@@ -175,6 +175,6 @@ class TestLogs:
     def test_logs_of_a_missing_run_are_an_error(self, hatchet: Hatchet) -> None:
         with pytest.raises(RequestRefused, match="there is no WorkflowRun"):
             hatchet.logs.list("no-such")
-        with pytest.raises(RequestRefused, match="there is none of such a name"):
+        with pytest.raises(RequestRefused, match="the name is invalid"):
             hatchet.logs.list("../pods/a")
         assert hatchet.logs.list(f"{RUN}/c").rows == []

@@ -53,5 +53,5 @@ def test_a_user_who_may_not_list_nodes_is_told(
         raise ApiError(403, "Forbidden", "nodes is forbidden")
 
     monkeypatch.setattr(stage.cluster, "get", refuse)
-    with pytest.raises(RequestRefused, match="get and list on nodes, in a ClusterRole"):
+    with pytest.raises(RequestRefused, match="a ClusterRole with the verbs get and list on nodes"):
         hatchet.workers.get("a")
