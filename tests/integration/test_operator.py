@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.run import has_ended
 from podhatch.cluster import (
     CONFIG_MAP,
     JOB,
@@ -21,7 +22,6 @@ from podhatch.cluster import (
 from podhatch_operator.__main__ import Operator
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.cache.trimming import is_finished
 from podhatch_operator.controllers.reconcile_context import ReconcileContext
 from podhatch_operator.controllers.reconciler import Reconciler
 from podhatch_operator.ops.metrics import Hops, Metrics
@@ -84,7 +84,7 @@ async def test_the_operator_outlives_an_outage(cluster: Cluster, unused_tcp_port
             await line.connect()
             await succeeded(cluster, created)
             place = place_of(created)
-            await until(lambda: is_finished(operator.cache.get(WORKFLOW_RUN, place) or {}))
+            await until(lambda: has_ended(operator.cache.get(WORKFLOW_RUN, place) or {}))
 
 
 async def test_the_operator_stops_while_it_waits_for_the_definitions(

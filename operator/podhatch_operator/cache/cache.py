@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from podhatch.api.model import UNREADABLE, JsonObject
+from podhatch.api.run import is_over
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_WORKFLOW,
@@ -29,7 +30,6 @@ from podhatch_operator.cache.store import Place, Store, place_of, version_of
 from podhatch_operator.cache.trimming import (
     as_held,
     is_active_job,
-    is_over,
     may_linger,
     without_managed_fields,
 )

@@ -6,10 +6,10 @@ Asked by `observing`, and by `affected` for each event.
 from collections.abc import Iterable, Iterator
 
 from podhatch.api.model import JsonObject
+from podhatch.api.run import is_over
 from podhatch.cluster import WORKFLOW
 
 from podhatch_operator.cache.cache import Cache, pinned_spec
-from podhatch_operator.cache.trimming import is_over
 
 _CONDITIONS = ("waitFor", "skipIf", "cancelIf")
 

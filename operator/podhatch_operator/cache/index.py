@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.run import is_over
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_JOB,
@@ -20,7 +21,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
 )
 
-from podhatch_operator.cache.trimming import is_over, label
+from podhatch_operator.cache.trimming import label
 
 STARTED_BY_EVENTS = "/events"
 """Group of the workflows with onEvents."""

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from podhatch.api.model import JsonObject
+from podhatch.api.run import is_over
 
 from podhatch_operator.cache.store import Place
-from podhatch_operator.cache.trimming import is_over
 
 UNDECIDED = ""
 """In place of a revision: the run is under way, and its status does not name one yet."""

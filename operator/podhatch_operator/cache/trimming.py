@@ -5,7 +5,7 @@ import zlib
 
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
-from podhatch.api.run import TERMINAL_PHASES
+from podhatch.api.run import is_over
 from podhatch.cluster import JOB, POD, WORKFLOW_EVENT, WORKFLOW_RUN, Kind
 
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -15,19 +15,6 @@ def label(raw: JsonObject, name: str) -> str | None:
     """Return the value of an object's label."""
     value: str | None = raw["metadata"].get("labels", {}).get(name)
     return value
-
-
-def is_finished(run: JsonObject) -> bool:
-    """Return whether the run has ended, as its status says."""
-    return run.get("status", {}).get("phase") in TERMINAL_PHASES
-
-
-def is_over(run: JsonObject) -> bool:
-    """Return whether nothing will happen in this run any more: finished, no replay wanted."""
-    spec = run["spec"]
-    wanted: int = spec.get("replay", {}).get("count", 0)
-    replay_due = wanted > run["status"].get("replays", 0) if is_finished(run) else False
-    return is_finished(run) and (not replay_due or spec.get("desiredState") == "Cancelled")
 
 
 def ended_job(name: str) -> JsonObject:

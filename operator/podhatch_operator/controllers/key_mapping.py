@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from podhatch.api.model import JsonObject
+from podhatch.api.run import has_ended, is_over
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_JOB,
@@ -28,7 +29,6 @@ from podhatch_operator.cache.index import (
     workflow_of,
 )
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.cache.trimming import is_finished, is_over
 from podhatch_operator.queue.keys import (
     Key,
     cron_key,
@@ -87,7 +87,7 @@ def all_keys(cache: Cache) -> list[Key]:
     """Return everything there is to reconcile, finished runs last."""
 
     def is_last(key: Key) -> bool:
-        return is_finished(cache.get(WORKFLOW_RUN, (key.namespace, key.name)) or {})
+        return has_ended(cache.get(WORKFLOW_RUN, (key.namespace, key.name)) or {})
 
     runs = [run_key(*place) for place in cache.places(WORKFLOW_RUN)]
     return [

@@ -73,6 +73,9 @@ MAX_INPUT_BYTES = 256 * 1024
 MAX_ENVIRONMENT_BYTES = 32 * 1024
 """Input and parents' outputs are passed in the environment up to this total, else in files."""
 
+SKIPPED_OUTPUT = {"skipped": True}
+"""The output of a skipped task, for its children and for those who read the run."""
+
 Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled"]
 
 

@@ -27,6 +27,25 @@ DesiredState = Literal["Running", "Cancelled"]
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed", "Cancelled"})
 TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled"})
 
+
+def has_ended(run: JsonObject) -> bool:
+    """Return whether the run has ended, according to its status."""
+    return run.get("status", {}).get("phase") in TERMINAL_PHASES
+
+
+def is_over(run: JsonObject) -> bool:
+    """Return whether nothing happens in this run any more: it has ended, and no replay is due."""
+    spec, status = run["spec"], run.get("status", {})
+    asked: int = spec.get("replay", {}).get("count", 0)
+    is_due = _is_replay_due(asked, status.get("replays", 0), spec.get("desiredState"))
+    return has_ended(run) and not is_due
+
+
+def _is_replay_due(asked: int, carried_out: int, desired_state: str | None) -> bool:
+    """Return whether a run starts over. A cancelled one does so once it should run again."""
+    return asked > carried_out and desired_state != "Cancelled"
+
+
 MAX_INLINE_OUTPUT_BYTES = 4096
 """A longer output of a task is kept in its TaskResult; the status has a reference."""
 MAX_ERROR_MESSAGE = 2048
@@ -429,3 +448,9 @@ class WorkflowRun(ApiObject):
     def asked_replays(self) -> int:
         """The number of replays requested so far."""
         return self.spec.replay.count if self.spec.replay else 0
+
+    @property
+    def replay_due(self) -> bool:
+        """Whether a replay is requested that is not carried out yet."""
+        carried_out = self.status.replays if self.status else 0
+        return _is_replay_due(self.asked_replays, carried_out, self.spec.desired_state)

@@ -10,7 +10,7 @@ from itertools import groupby
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
-from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
+from podhatch.api.run import WorkflowRun, has_ended
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.errors import CommandError, UsageError, did_you_mean
 from podhatch.cli.rendering.graph import Parents
@@ -191,7 +191,7 @@ def _waits(run: JsonObject) -> bool:
     """Return whether the run is a schedule that has neither started nor ended."""
     status = run.get("status", {})
     scheduled = "startAt" in run["spec"] and not status.get("startedAt")
-    return scheduled and status.get("phase") not in TERMINAL_PHASES
+    return scheduled and not has_ended(run)
 
 
 async def _try_get(

@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
-from podhatch.api.run import ACCEPTED, TERMINAL_PHASES
+from podhatch.api.run import ACCEPTED, is_over
 from podhatch.client.explain import explained
 from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
 from podhatch.errors import RunDeleted
@@ -57,15 +57,6 @@ class Outage:
         await asyncio.sleep(RETRY_SECONDS)
 
 
-def ended(run: JsonObject) -> bool:
-    """Return whether the run is over, with no requested replay still to come."""
-    spec, status = run["spec"], run.get("status", {})
-    revived = spec.get("replay", {}).get("count", 0) > status.get("replays", 0)
-    if revived and spec.get("desiredState") != "Cancelled":
-        return False
-    return status.get("phase") in TERMINAL_PHASES
-
-
 def key_of(run: JsonObject) -> tuple[str, str]:
     """Return the run's namespace and name."""
     return run["metadata"]["namespace"], run["metadata"]["name"]
@@ -81,13 +72,13 @@ async def states(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObject
     """
     outage = Outage()
     yield run
-    while not ended(run):
+    while not is_over(run):
         try:
             async with aclosing(_changes(cluster, run)) as changes:
                 async for run in changes:
                     outage.end()
                     yield run
-                    if ended(run):
+                    if is_over(run):
                         return
             outage.end()
         except (ApiError, ClusterUnreachable) as error:
@@ -187,7 +178,7 @@ class Waiter:
         elif accepted is not None and self._timer.cancelled() and not self.end.done():
             # It was accepted before, and is stalled now.
             self._timer = self._loop.call_later(PATIENCE_SECONDS, self._warn)
-        if ended(run) and not self.end.done():
+        if is_over(run) and not self.end.done():
             self.end.set_result(run)
 
     def fail(self, error: BaseException) -> None:
@@ -258,7 +249,7 @@ class Follower:
 
     async def end_of(self, run: JsonObject) -> JsonObject:
         """Return the run as it is at its end; `run` is how the caller knows it."""
-        if ended(run):
+        if is_over(run):
             return run
         waiter = Waiter(run, self._warning)
         missed = self._join(waiter)

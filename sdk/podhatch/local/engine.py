@@ -13,8 +13,8 @@ from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.run import is_over
 from podhatch.client import background_loop
-from podhatch.client.waiting import ended
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
@@ -95,7 +95,7 @@ class Engine:
                 stored = self.cluster.find("WorkflowRun", name)
                 if stored is None:
                     raise RunDeleted(f"run {name!r} was deleted before it ended")
-                if ended(stored):
+                if is_over(stored):
                     return stored
                 future = self._loop.create_future()
                 self._waiters[name].append(future)
@@ -131,12 +131,12 @@ class Engine:
             if kind == "WorkflowEvent" and "status" not in stored:
                 self._events.append(name)
             runs = self.cluster.stored("WorkflowRun")
-            self._dirty.update(dict.fromkeys(name for name in runs if not ended(runs[name])))
+            self._dirty.update(dict.fromkeys(name for name in runs if not is_over(runs[name])))
         self._wake.set()
 
     def _tell(self, run: str) -> None:
         stored = self.cluster.find("WorkflowRun", run)
-        if stored is None or ended(stored) or self._failure is not None:
+        if stored is None or is_over(stored) or self._failure is not None:
             for future in self._waiters.pop(run, []):
                 if not future.done():
                     future.set_result(None)
@@ -188,7 +188,7 @@ class Engine:
         """Say once what is waited for, when only somebody else can make it happen."""
         self._warned = True
         for name, run in self.cluster.stored("WorkflowRun").items():
-            if not ended(run):
+            if not is_over(run):
                 tasks: list[JsonObject] = run.get("status", {}).get("tasks", [])
                 told = [f"task {each['name']} {each['message']}" for each in tasks if _waits(each)]
                 _logger.warning(
@@ -222,7 +222,7 @@ class Engine:
         plan = plan_run(observe_run(self.cluster, run), _DEFAULTS, self.clock.now())
         self._carry_out(name, plan)
         stored = self.cluster.find("WorkflowRun", name)
-        if plan.requeue_at and stored and not ended(stored):
+        if plan.requeue_at and stored and not is_over(stored):
             self._due[name] = plan.requeue_at
 
     def _carry_out(self, name: str, plan: Plan) -> None:

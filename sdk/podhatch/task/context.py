@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from podhatch.api.pod import SKIPPED_OUTPUT
 from podhatch.errors import InvalidRun, TaskRunError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-SKIPPED = {"skipped": True}
-"""What stands in the place of a skipped parent's output."""
 MAX_LINE = 10_000
 """Characters of a line of the log; what comes after them is cut, as Hatchet does."""
 _NO_TRIGGER: "TriggerReport" = {}
@@ -266,7 +265,7 @@ class Context:
         Raises:
             ValueError: The task is not a parent of this one.
         """
-        return self._output_of(_name(task)) == SKIPPED
+        return self._output_of(_name(task)) == SKIPPED_OUTPUT
 
     @property
     def task_run_errors(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from podhatch import Context, Hatchet
-from podhatch.local import extra
+from podhatch.evaluation import client
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(
@@ -18,7 +18,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     def any_task(input: Any, ctx: Context) -> None:
         return None
 
-    monkeypatch.setattr(extra, "_MODULES", ("no_such_module",))
+    monkeypatch.setattr(client, "_LIBRARIES", ("no_such_module",))
     with pytest.raises(ImportError, match=r"pip install 'podhatch\[local\]'$"):
         any_task.run_local()
 

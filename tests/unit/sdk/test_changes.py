@@ -7,8 +7,9 @@ from typing import cast
 
 import pytest
 from podhatch.api.model import JsonObject
+from podhatch.api.run import is_over
 from podhatch.client import waiting
-from podhatch.client.waiting import ended, states
+from podhatch.client.waiting import states
 from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, WatchEvent
 from podhatch.errors import RequestRefused, RunDeleted
 
@@ -138,10 +139,10 @@ async def test_a_run_that_is_gone_is_named(found: JsonObject | Exception):
 
 def test_a_run_whose_replay_is_asked_for_has_not_ended():
     replayed = run(1, "Failed")
-    assert ended(replayed)
+    assert is_over(replayed)
     replayed["spec"]["replay"] = {"count": 1}
-    assert not ended(replayed)
+    assert not is_over(replayed)
     replayed["status"]["replays"] = 1
-    assert ended(replayed)
+    assert is_over(replayed)
     replayed["spec"] |= {"replay": {"count": 2}, "desiredState": "Cancelled"}
-    assert ended(replayed)
+    assert is_over(replayed)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from podhatch.api.model import JsonObject
+from podhatch.api.pod import SKIPPED_OUTPUT
 from podhatch.api.run import AttemptRecord, TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.client.paging import Metadata, metadata_of
 from podhatch.client.runs.selection import PHASES, STATES, RunStatus
@@ -23,9 +24,6 @@ _OWN_FAILURES = frozenset(
     {"TaskFailed", "ExitCode", "NoReport", "OOMKilled", "OutputTooLarge", "OutputNotJSON"}
 )
 """Reasons of attempts that failed by themselves; for any other the pod was lost."""
-
-SKIPPED = {"skipped": True}
-"""The output of a task that was skipped."""
 
 Outputs = dict[str, str | None]
 """JSON texts by task name; None of a task that returned nothing."""
@@ -293,7 +291,7 @@ def task_row(
 
 def task_output(task: TaskStatus, outputs: Outputs) -> Any:
     """Return what a task returned."""
-    return SKIPPED if task.state == "Skipped" else _loaded(outputs).get(task.name)
+    return SKIPPED_OUTPUT if task.state == "Skipped" else _loaded(outputs).get(task.name)
 
 
 def error_text(task: TaskStatus) -> str | None:

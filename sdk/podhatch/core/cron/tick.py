@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
+from podhatch.api.run import WorkflowRun
 from podhatch.core.cron.tick_run import SCHEDULED_AT, Cause, run_manifest
 from podhatch.core.pod.pods import true_condition
 
@@ -95,12 +95,11 @@ def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
     if not _is_of(run, job):
         message = f"WorkflowRun {name} exists and is not of this tick, which made no run: delete it"
         return TickStep(status=_failed(job, now, NAME_TAKEN, message, now))
-    phase = run.status.phase if run.status else None
-    if run.status is None or phase not in TERMINAL_PHASES:
+    if run.status is None or not run.finished:
         if "startTime" in job.get("status", {}):
             return TickStep()
         return TickStep(status={**job.get("status", {}), **_since(started), "active": 1})
-    ended = run.status.finished_at or now
+    ended, phase = run.status.finished_at or now, run.status.phase
     if phase == "Succeeded":
         return TickStep(status=_complete(job, started, f"WorkflowRun {name} succeeded", ended))
     because = f": {run.status.message}" if run.status.message else ""
@@ -132,14 +131,13 @@ def is_abandoned(run: JsonObject, cron: CronWorkflow) -> bool:
     an earlier cron of this name.
     """
     parsed = WorkflowRun.model_validate(run)
-    phase = parsed.status.phase if parsed.status else None
     tick = parsed.spec.trigger.cron if parsed.spec.trigger else None
     name = parsed.metadata.name
     created, since = parsed.metadata.creation_timestamp, cron.metadata.creation_timestamp
     is_of_earlier = created is not None and since is not None and created < since
     is_ours = tick is not None and (tick.cron, tick.job) == (cron.metadata.name, name)
     wanted = parsed.spec.desired_state == "Running" and parsed.spec.replay is None
-    return is_ours and not is_of_earlier and wanted and phase not in TERMINAL_PHASES
+    return is_ours and not is_of_earlier and wanted and not parsed.finished
 
 
 def _created(job: JsonObject) -> datetime:

@@ -11,7 +11,7 @@ from podhatch.core.common.plan import Delete, Patch, Plan
 from podhatch.core.pod.end import end_of_pod
 from podhatch.core.pod.pods import container_state, outlives_task, read_time
 from podhatch.core.run.attempts import Attempts, AttemptView
-from podhatch.core.run.run_requests import RUN_CANCELLED, replay_due
+from podhatch.core.run.run_requests import RUN_CANCELLED
 from podhatch.core.run.task_status import REPLAYED, cancelled
 from podhatch.core.workflow.revision import Revision, current_revision, is_intact
 
@@ -66,14 +66,14 @@ def given_up_jobs(run: WorkflowRun, attempts: Attempts, now: datetime) -> Plan:
 
 def _is_given_up(run: WorkflowRun, entry: TaskStatus | None, attempt: AttemptView) -> bool:
     # Until the replay is stored, the Job keeps its name from being used again.
-    is_of_other_replay = attempt.replay != run.asked_replays and not replay_due(run)
+    is_of_other_replay = attempt.replay != run.asked_replays and not run.replay_due
     if entry is None or attempt.number > entry.attempt:
         return is_of_other_replay
     if entry.job == attempt.name:
         return entry.state == "Cancelled" and entry.reason in _GIVEN_UP
     reasons = [record.reason for record in _records(attempt, entry)]
     if not reasons:
-        return is_of_other_replay or (run.finished and not replay_due(run))
+        return is_of_other_replay or (run.finished and not run.replay_due)
     # A queue that takes a pod back suspends the Job, which would run again beside its successor.
     return attempt.job["spec"].get("suspend", False) or not _GIVEN_UP.isdisjoint(reasons)
 

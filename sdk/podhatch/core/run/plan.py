@@ -48,7 +48,7 @@ from podhatch.core.run.position import (
     output_text,
     start,
 )
-from podhatch.core.run.run_requests import is_cancelled, replay_due, with_cancellation, with_replay
+from podhatch.core.run.run_requests import is_cancelled, with_cancellation, with_replay
 from podhatch.core.run.status import (
     accepted_status,
     cancelled_status,
@@ -93,7 +93,7 @@ class _Planning:
         if run.metadata.deletion_timestamp:
             return Plan()
         attempts = self.memo.attempts(run, observed)
-        if run.finished and not replay_due(run):
+        if run.finished and not run.replay_due:
             return self._finished(run, attempts)
         if is_cancelled(run):
             return self._cancelled(run, attempts)
@@ -317,7 +317,7 @@ def _entries(context: TaskContext, revision: Revision) -> Mapping[str, TaskStatu
     """Return the entries that the tasks go on from: the stored ones, or those of a new replay."""
     run = context.run
     old = {entry.name: entry for entry in run.status.tasks} if run.status else {}
-    if not replay_due(run):
+    if not run.replay_due:
         return old
     return with_replay(run, old, revision.order, context.attempts, context.now)
 

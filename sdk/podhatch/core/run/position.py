@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from podhatch.api.event import WorkflowEvent
+from podhatch.api.pod import SKIPPED_OUTPUT
 from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.observed import Defaults, Observed
@@ -17,6 +18,7 @@ from podhatch.core.common.plan import Patch, job_deadline
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.common.text import output_problem
 from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.expressions.input_check import input_text
 from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
 from podhatch.core.pod.end import AttemptEnd, end_of_pod, execution_deadline, overdue_at
 from podhatch.core.pod.pods import container_state, had_a_pod, has_started, node_name, read_time
@@ -39,8 +41,6 @@ from podhatch.core.run.task_status import (
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
 EXTENSION_CUT = "ExtensionCut"
-SKIPPED_OUTPUT = '{"skipped":true}'
-"""What children find as the output of a parent that was skipped."""
 UNSEEN_POD_PAUSE = timedelta(seconds=5)
 """When to look again for a pod that the Job controller knows of and we do not see."""
 
@@ -146,7 +146,7 @@ def output_text(position: Position, observed: Observed) -> str | None:
     """
     status = position.status
     if status.state == "Skipped":
-        return SKIPPED_OUTPUT
+        return input_text(SKIPPED_OUTPUT)
     if isinstance(position, Ended) and position.output is not None:
         return position.output
     if status.output_ref is None:

@@ -17,12 +17,6 @@ def is_cancelled(run: WorkflowRun) -> bool:
     return run.spec.desired_state == "Cancelled"
 
 
-def replay_due(run: WorkflowRun) -> bool:
-    """Whether the run is to start over and has not yet. A cancelled run has to be revived too."""
-    done = run.status.replays if run.status else 0
-    return run.asked_replays > done and not is_cancelled(run)
-
-
 def with_cancellation(
     entries: Iterable[TaskStatus], attempts: Attempts, now: datetime
 ) -> list[TaskStatus]:
