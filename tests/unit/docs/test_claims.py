@@ -72,7 +72,7 @@ def test_the_sizes_are_those_of_the_code():
         f"{source.MAX_SOURCE_BYTES // kib // kib} MiB"
     )
     assert rows["retries of a task"] == str(limits.MAX_RETRIES)
-    assert rows["attempts made again because a pod was lost"] == str(run.MAX_DISRUPTIONS)
+    assert rows["replacements of lost pods"] == str(run.MAX_DISRUPTIONS)
     assert rows["conditions in a list, or in a group"] == str(limits.MAX_CONDITIONS)
     assert rows["additional metadata of a run, its workflow's included"] == (
         f"{limits.MAX_METADATA_ENTRIES} texts of {limits.MAX_METADATA_VALUE} "
