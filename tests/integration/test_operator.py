@@ -153,7 +153,12 @@ async def test_a_run_in_a_terminating_namespace_is_not_tried_again(
 
 def _stored(manifest: JsonObject) -> JsonObject:
     """Return a manifest with the metadata that the API server adds."""
-    added = {"uid": "uid", "resourceVersion": "1", "creationTimestamp": "2026-11-23T12:00:00Z"}
+    added = {
+        "uid": "uid",
+        "resourceVersion": "1",
+        "generation": 1,
+        "creationTimestamp": "2026-11-23T12:00:00Z",
+    }
     return {**manifest, "metadata": {**manifest["metadata"], **added}}
 
 
