@@ -13,10 +13,11 @@ from podhatch.api.names import short_hash, slug
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import Observed
-from podhatch.core.workflow.dag import leaves_of, topological_order
+from podhatch.core.workflow.dag import topological_order
 from podhatch.core.workflow.hooks import as_task, graph_of
 
 HASH_LENGTH = 12
+_CONDITIONS = ("waitFor", "skipIf", "cancelIf")
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,22 @@ class Revision:
     @cached_property
     def event_keys(self) -> frozenset[str]:
         """Keys of all events that some task waits for."""
-        leaves = (leaf for task in self.graph for _, leaf in leaves_of(task))
-        return frozenset(leaf.event.key for leaf in leaves if leaf.event)
+        return event_keys(self.spec.to_wire())
+
+
+def event_keys(spec: JsonObject) -> frozenset[str]:
+    """Return the keys of all events that some task of a workflow waits for.
+
+    Reads the stored spec: the operator asks for each run when an event comes.
+    """
+    return frozenset(
+        leaf["event"]["key"]
+        for task in spec.get("tasks", ())
+        for field in _CONDITIONS
+        for condition in task.get(field, ())
+        for leaf in (condition, *condition.get("or", ()))
+        if "event" in leaf
+    )
 
 
 def current_revision(workflow: JsonObject) -> Revision:
