@@ -33,15 +33,13 @@ if TYPE_CHECKING:
         Priority,
         ScheduleTriggerWorkflowOptions,
         TriggerWorkflowOptions,
+        WorkflowRunTriggerConfig,
     )
     from podhatch.definitions.options.task_options import TaskDefaults
     from podhatch.definitions.options.workflow_options import DefaultFilter, StickyStrategy
-    from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
-    from podhatch.definitions.running.references import TaskRunRef, WorkflowRunRef
-    from podhatch.definitions.running.scheduling import WorkflowVersion
-    from podhatch.definitions.standalone import Standalone
+    from podhatch.definitions.references import TaskRunRef, WorkflowRunRef, WorkflowVersion
     from podhatch.definitions.task import Task
-    from podhatch.definitions.workflow import Workflow
+    from podhatch.definitions.workflow import Standalone, Workflow
     from podhatch.errors import (
         ClusterUnreachable,
         FailedTaskRunExceptionGroup,
@@ -192,12 +190,12 @@ _HOMES = {
     "RunStatus": "podhatch.client.runs.selection",
     "ScheduleTriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "SleepCondition": "podhatch.definitions.options.conditions",
-    "Standalone": "podhatch.definitions.standalone",
+    "Standalone": "podhatch.definitions.workflow",
     "StickyStrategy": "podhatch.definitions.options.workflow_options",
     "Task": "podhatch.definitions.task",
     "TaskDefaults": "podhatch.definitions.options.task_options",
     "TaskRunError": "podhatch.errors",
-    "TaskRunRef": "podhatch.definitions.running.references",
+    "TaskRunRef": "podhatch.definitions.references",
     "TriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "UserEventCondition": "podhatch.definitions.options.conditions",
     "V1Event": "podhatch.client.events",
@@ -211,9 +209,9 @@ _HOMES = {
     "WorkerLabelComparator": "podhatch.definitions.options.pod",
     "WorkerStatus": "podhatch.worker",
     "Workflow": "podhatch.definitions.workflow",
-    "WorkflowRunRef": "podhatch.definitions.running.references",
-    "WorkflowRunTriggerConfig": "podhatch.definitions.running.bulk_item",
-    "WorkflowVersion": "podhatch.definitions.running.scheduling",
+    "WorkflowRunRef": "podhatch.definitions.references",
+    "WorkflowRunTriggerConfig": "podhatch.definitions.options.run_options",
+    "WorkflowVersion": "podhatch.definitions.references",
     "is_in_hatchet_serialization_context": "podhatch.values.hooks",
     "or_": "podhatch.definitions.options.conditions",
     "remove_null_unicode_character": "podhatch.values.hooks",

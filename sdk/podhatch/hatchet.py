@@ -1,17 +1,15 @@
 """The entry point: `Hatchet` defines workflows and tasks, and says in which cluster they run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
+from podhatch.definitions.graph import Project, origin_of_call
 from podhatch.definitions.options.workflow_options import StandaloneOptions, WorkflowOptions
-from podhatch.definitions.origin import origin_of_call
-from podhatch.definitions.project import Project
-from podhatch.definitions.standalone import Standalone, standalone
 from podhatch.definitions.stubs import Stubs
 from podhatch.definitions.task import Input, R, TaskFunction, check_parentheses
-from podhatch.definitions.workflow import Workflow
+from podhatch.definitions.workflow import Standalone, Workflow, standalone
 from podhatch.features.clients import FeatureClients
 from podhatch.task import current_context
 
@@ -68,7 +66,7 @@ class Hatchet(FeatureClients):
     @property
     def definitions(self) -> list[Workflow[Any]]:
         """The workflows that are defined here, those of standalone tasks too; no stubs."""
-        return list(self._project.workflows.values())
+        return cast("list[Workflow[Any]]", list(self._project.workflows.values()))
 
     @property
     def namespace(self) -> str | None:

@@ -23,9 +23,8 @@ from podhatch.client.manifest import Manifest
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.workflows import published
-from podhatch.definitions.project import Project
-from podhatch.definitions.standalone import Standalone
-from podhatch.definitions.workflow import Workflow
+from podhatch.definitions.graph import Project
+from podhatch.definitions.workflow import Standalone, Workflow
 from podhatch.hatchet import Hatchet
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
 

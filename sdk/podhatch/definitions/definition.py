@@ -1,28 +1,56 @@
-"""What a workflow and a standalone task have in common: how a run of either is asked for.
-
-Base of all that can be run. Checks whatever can be checked before a cluster is touched.
-"""
+"""A workflow as the cluster knows it: by name, with its runs, schedules, crons and filters."""
 
 from abc import ABC, abstractmethod
-from datetime import datetime
-from typing import TYPE_CHECKING, Generic
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack
 
+from podhatch.client.parameters import in_utc
 from podhatch.definitions.options.run_options import (
+    NO_SCHEDULE_OPTIONS,
+    Priority,
     ScheduleOptions,
     ScheduleTriggerWorkflowOptions,
-    Wishes,
-    wishes_of,
 )
+from podhatch.definitions.prepare import PreparedRun, prepare_cron, prepare_run
+from podhatch.definitions.references import ScheduledWorkflow, WorkflowVersion
 from podhatch.definitions.task import Input
+from podhatch.errors import RequestRefused
 from podhatch.task.loading import refuse_run
+from podhatch.values.duration import Duration, whole_seconds
+from podhatch.values.parsing import refuse_unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from podhatch.api.model import JsonObject
-    from podhatch.client.manifest import Publication
-    from podhatch.client.runs.request import Child, RunRequest
+    from podhatch.client.crons import CronOptions, CronWorkflows
+    from podhatch.client.filters import V1Filter
+    from podhatch.client.paging import Rows
+    from podhatch.client.runs.rows import V1TaskSummary
+    from podhatch.client.runs.selection import RunStatus
     from podhatch.client.target import Target
-    from podhatch.definitions.workflow import Workflow
-    from podhatch.task import Context
+    from podhatch.definitions.graph import TaskGraph
+
+
+ONE_DAY = timedelta(days=1)
+
+
+class RunListing(TypedDict, total=False):
+    """Which runs to list. What is None asks for nothing, what is empty lets no run pass."""
+
+    statuses: "Sequence[RunStatus] | None"
+    """Where they stand."""
+    additional_metadata: Mapping[str, object] | None
+    """With any of these pairs."""
+    worker_id: str | None
+    """Of which a task ran on this node."""
+    parent_task_external_id: str | None
+    """Started by this task."""
+    triggering_event_external_id: str | None
+    """Started by this event."""
+    only_tasks: bool
+    """Return a row for each task, in place of one for each run."""
 
 
 class Definition(ABC, Generic[Input]):
@@ -33,10 +61,11 @@ class Definition(ABC, Generic[Input]):
     """
 
     name: str
+    _id: str | None = None
 
     @property
     @abstractmethod
-    def workflow(self) -> "Workflow[Input]":
+    def workflow(self) -> "TaskGraph[Input]":
         """The workflow that a run is of; a workflow's own is itself."""
 
     @property
@@ -66,84 +95,275 @@ class Definition(ABC, Generic[Input]):
         """
         return self.workflow.manifest().to_yaml()
 
-    def _request(
+    def schedule(
         self,
-        value: object,
-        options: ScheduleTriggerWorkflowOptions,
-        flat: ScheduleOptions,
+        run_at: datetime,
+        input: "Input | JsonObject | None" = None,
+        options: ScheduleTriggerWorkflowOptions | None = NO_SCHEDULE_OPTIONS,
         *,
-        start_at: datetime | None = None,
-        starting_deadline_seconds: int | None = None,
-    ) -> "RunRequest":
-        """Return what is asked for, on an input as the caller passes it."""
-        refuse_run()
-        from podhatch.values.input import dump_input
+        starting_deadline: Duration | None = None,
+        **flat: Unpack[ScheduleOptions],
+    ) -> WorkflowVersion:
+        """Create a run that starts at a time. It needs no process of yours to be there then.
 
-        return self._request_of(
-            dump_input(self.name, self.input_validator, value),
-            options,
+        Args:
+            run_at: When; without a time zone it is taken as UTC, with a warning. A time that has
+                passed is now.
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            options: Metadata and so on.
+            starting_deadline: A run that could not start within so long after `run_at`, as the
+                operator was away, is cancelled. By default it starts however late.
+            flat: The same options by keyword, which count first: see `ScheduleOptions`.
+
+        Returns:
+            An object whose `scheduled_workflows[0].id` is the run's name.
+
+        Raises:
+            InvalidRun: The input does not fit; nothing was created.
+            RequestRefused: The API server did not accept the run.
+            TypeError: `run_at` is no datetime, or there is no such option.
+            ValueError: `starting_deadline` is not a duration.
+        """
+        prepared = self._scheduled(run_at, input, options, starting_deadline, flat)
+        from podhatch.client import background_loop
+        from podhatch.client.runs import execution
+
+        return _version(prepared, background_loop.wait(execution.start(*prepared)))
+
+    async def aio_schedule(
+        self,
+        run_at: datetime,
+        input: "Input | JsonObject | None" = None,
+        options: ScheduleTriggerWorkflowOptions | None = NO_SCHEDULE_OPTIONS,
+        *,
+        starting_deadline: Duration | None = None,
+        **flat: Unpack[ScheduleOptions],
+    ) -> WorkflowVersion:
+        """Do what `schedule` does, in an event loop."""
+        prepared = self._scheduled(run_at, input, options, starting_deadline, flat)
+        from podhatch.client import background_loop
+        from podhatch.client.runs import execution
+
+        return _version(prepared, await background_loop.aio_wait(execution.start(*prepared)))
+
+    def create_cron(
+        self,
+        cron_name: str,
+        expression: str,
+        input: "Input | JsonObject | None" = None,
+        additional_metadata: Mapping[str, object] | None = None,
+        priority: Priority | int | None = None,
+        **cron: "Unpack[CronOptions]",
+    ) -> "CronWorkflows":
+        """Create a cron, at each tick of which a run starts. The same one again is that one.
+
+        Args:
+            cron_name: Its name, unique among the crons of the workflow.
+            expression: Five fields (minute, hour, day of month, month, day of week), or one of
+                @hourly, @daily, @weekly, @monthly, @yearly.
+            input: Of each run: what is declared, or a dict that fits it.
+            additional_metadata: Texts that travel with each run to every task.
+            priority: 1 (low) to 3 (high) of each run; by default the workflow's.
+            cron: See `CronOptions`.
+
+        Raises:
+            InvalidRun: The input does not fit; nothing was created.
+            RequestRefused: Another cron has this name, or the cluster does not let you.
+            TypeError: There is no such option.
+            ValueError: The expression or an option cannot be.
+        """
+        own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
+        request, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
+        from podhatch.client import background_loop, crons, workflows
+
+        background_loop.wait(workflows.publish(self.target, publication))
+        return background_loop.wait(crons.create(request))
+
+    async def aio_create_cron(
+        self,
+        cron_name: str,
+        expression: str,
+        input: "Input | JsonObject | None" = None,
+        additional_metadata: Mapping[str, object] | None = None,
+        priority: Priority | int | None = None,
+        **cron: "Unpack[CronOptions]",
+    ) -> "CronWorkflows":
+        """Do what `create_cron` does, in an event loop."""
+        own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
+        request, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
+        from podhatch.client import background_loop, crons, workflows
+
+        await background_loop.aio_wait(workflows.publish(self.target, publication))
+        return await background_loop.aio_wait(crons.create(request))
+
+    def create_filter(
+        self, expression: str, scope: str, payload: Mapping[str, Any] | None = None
+    ) -> "V1Filter":
+        """Create a filter: events of `on_events` and this scope start a run if it lets them.
+
+        Args:
+            expression: CEL over `input` (the event's payload), `payload` (the filter's),
+                `additional_metadata`, `event_id` and `event_key`.
+            scope: Of the events it is asked for.
+            payload: For the expression, and for tasks, which read it as `ctx.filter_payload`.
+
+        Raises:
+            RequestRefused: The cluster does not let you.
+            ValueError: It cannot be; the text names the field.
+        """
+        refuse_run()
+        from podhatch.client import background_loop, filters
+
+        return background_loop.wait(
+            filters.create(self.target, self.name, expression, scope, payload or {})
+        )
+
+    async def aio_create_filter(
+        self, expression: str, scope: str, payload: Mapping[str, Any] | None = None
+    ) -> "V1Filter":
+        """Do what `create_filter` does, in an event loop."""
+        refuse_run()
+        from podhatch.client import background_loop, filters
+
+        return await background_loop.aio_wait(
+            filters.create(self.target, self.name, expression, scope, payload or {})
+        )
+
+    @property
+    def id(self) -> str:
+        """Name of the Workflow object, once the cluster holds it.
+
+        Raises:
+            ValueError: It does not: nothing has published the workflow yet.
+        """
+        if self._id is None:
+            refuse_run()
+            from podhatch.client import background_loop, workflows
+
+            try:
+                stored = background_loop.wait(workflows.get(self.target, self.name))
+            except RequestRefused as error:
+                raise ValueError(f"workflow {self.name!r} is not registered: {error}") from None
+            self._id = stored.metadata.id
+        return self._id
+
+    def list_runs(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        offset: int | None = None,
+        **listing: Unpack[RunListing],
+    ) -> "list[V1TaskSummary]":
+        """Return runs of this, the newest first.
+
+        Args:
+            since: Runs created before are left out; by default a day ago.
+            until: Runs created later are left out.
+            limit: At most so many are returned.
+            offset: So many are left out at the beginning.
+            listing: See `RunListing`.
+
+        Raises:
+            RequestRefused: The cluster does not let you.
+            TypeError: There is no such option, or a time is no datetime.
+            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+        """
+        found = self._found(since, until, limit, offset, listing)
+        from podhatch.client import background_loop
+
+        return background_loop.wait(found).rows
+
+    async def aio_list_runs(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        offset: int | None = None,
+        **listing: Unpack[RunListing],
+    ) -> "list[V1TaskSummary]":
+        """Do what `list_runs` does, in an event loop."""
+        found = self._found(since, until, limit, offset, listing)
+        from podhatch.client import background_loop
+
+        return (await background_loop.aio_wait(found)).rows
+
+    def delete(self) -> None:
+        """Delete the workflow from the cluster, and with it its crons, filters and runs.
+
+        Raises:
+            RequestRefused: The cluster does not hold it, or does not let you.
+        """
+        refuse_run()
+        from podhatch.client import background_loop, workflows
+
+        self._id = None
+        background_loop.wait(workflows.delete(self.target, self.name))
+
+    async def aio_delete(self) -> None:
+        """Do what `delete` does, in an event loop."""
+        refuse_run()
+        from podhatch.client import background_loop, workflows
+
+        self._id = None
+        await background_loop.aio_wait(workflows.delete(self.target, self.name))
+
+    def _scheduled(
+        self,
+        run_at: datetime,
+        input: object,
+        options: ScheduleTriggerWorkflowOptions | None,
+        starting_deadline: Duration | None,
+        flat: ScheduleOptions,
+    ) -> PreparedRun:
+        subject = f"workflow {self.name!r}"
+        refuse_unknown(subject, flat, ScheduleOptions)
+        deadline = None
+        if starting_deadline is not None:
+            deadline = whole_seconds(f"{subject}: starting_deadline", starting_deadline)
+        return prepare_run(
+            self.workflow,
+            input,
+            options or NO_SCHEDULE_OPTIONS,
             flat,
-            start_at=start_at,
-            starting_deadline_seconds=starting_deadline_seconds,
+            start_at=in_utc(f"{subject}: run_at", run_at),
+            starting_deadline_seconds=deadline,
         )
 
-    def _request_of(
+    def _found(
         self,
-        input: "JsonObject",
-        options: ScheduleTriggerWorkflowOptions,
-        flat: ScheduleOptions,
-        *,
-        start_at: datetime | None = None,
-        starting_deadline_seconds: int | None = None,
-    ) -> "RunRequest":
-        """Return what is asked for; inside a task it is a child run of that task."""
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        offset: int | None,
+        listing: RunListing,
+    ) -> "Coroutine[Any, Any, Rows[V1TaskSummary]]":
         refuse_run()
-        from podhatch.api.names import object_name
-        from podhatch.client.runs.request import RunRequest
+        refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
+        from podhatch.client.paging import Window
+        from podhatch.client.runs import lookup
+        from podhatch.client.runs.selection import RunFilter, RunSearch
 
-        parent = _parent()
-        wishes = self._wishes(options, flat, parent)
-        return RunRequest(
-            workflow=object_name(self.name),
-            input=input,
-            metadata=wishes.metadata,
-            priority=wishes.priority,
-            child=_child(parent, wishes.child_key) if parent else None,
-            start_at=start_at,
-            starting_deadline_seconds=starting_deadline_seconds,
+        runs = RunFilter(
+            since=datetime.now(UTC) - ONE_DAY if since is None else since,
+            until=until,
+            statuses=listing.get("statuses"),
+            workflow_ids=[self.name],
+            additional_metadata=listing.get("additional_metadata"),
         )
-
-    def _wishes(
-        self,
-        options: ScheduleTriggerWorkflowOptions,
-        flat: ScheduleOptions,
-        parent: "Context | None",
-    ) -> Wishes:
-        inherited = parent.additional_metadata if parent else {}
-        defaults = {**self.workflow.settings.default_additional_metadata, **inherited}
-        return wishes_of(self.name, defaults, options, flat)
-
-    def _publication(self) -> "Publication":
-        return self.workflow.project.publication([self.workflow])
+        search = RunSearch(
+            runs,
+            worker_id=listing.get("worker_id"),
+            parent_task_external_id=listing.get("parent_task_external_id"),
+            triggering_event_external_id=listing.get("triggering_event_external_id"),
+        )
+        only_tasks = listing.get("only_tasks", False)
+        window = Window.of(offset, limit)
+        return lookup.find(self.target, search, window, only_tasks=only_tasks, payloads=True)
 
 
-def _parent() -> "Context | None":
-    """Return the context of the task this code runs in, if the task belongs to a run."""
-    from podhatch.task import current_context
-
-    context = current_context()
-    return context if context is not None and context.run_uid else None
-
-
-def _child(parent: "Context", key: str | None) -> "Child":
-    """Return which child of its task the next run is; without a key it takes the next index."""
-    from podhatch.client.runs.request import Child
-
-    return Child(
-        run=parent.workflow_run_id,
-        run_uid=parent.run_uid,
-        task=parent.task_name,
-        job=parent.task_run_id,
-        index=parent.next_child_index() if key is None else None,
-        key=key,
-    )
+def _version(prepared: PreparedRun, run: "JsonObject") -> WorkflowVersion:
+    request = prepared.request
+    assert request.start_at is not None, "a schedule has a time"
+    scheduled = ScheduledWorkflow(str(run["metadata"]["name"]), request.start_at)
+    return WorkflowVersion(request.workflow, (scheduled,))

@@ -1,11 +1,20 @@
-"""The decorators that give a workflow its tasks, and the order between them."""
+"""What one `Hatchet` defines: workflows, which are graphs of tasks, and what they share.
 
-from abc import abstractmethod
+Touches no cluster. A workflow that is defined again by the same code, as by a notebook cell that is
+run twice or a module that is reloaded, takes the place of the one before.
+"""
+
+import inspect
+import logging
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from dataclasses import dataclass
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
 
-from podhatch.definitions.definition import Definition
+from podhatch.client.target import Target
+from podhatch.config import ClientConfig
 from podhatch.definitions.options.conditions import check_conditions
 from podhatch.definitions.options.task_options import (
     GraphTaskOptions,
@@ -13,7 +22,11 @@ from podhatch.definitions.options.task_options import (
     TaskSettings,
     task_settings,
 )
-from podhatch.definitions.options.workflow_options import WorkflowSettings
+from podhatch.definitions.options.workflow_options import (
+    WorkflowOptions,
+    check_validator,
+    workflow_settings,
+)
 from podhatch.definitions.task import (
     Input,
     R,
@@ -24,33 +37,217 @@ from podhatch.definitions.task import (
     check_parentheses,
     name_of,
 )
-from podhatch.task.handle import register_task
+from podhatch.task.handle import register_stub, register_task
 from podhatch.values.parsing import listed
 
 if TYPE_CHECKING:
-    from podhatch.definitions.standalone import Standalone
+    from podhatch.api.model import JsonObject
+    from podhatch.client.manifest import Manifest, Publication
 
 
-class TaskGraph(Definition[Input]):
+MAX_NAME = 253
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What defines a workflow.
+
+    Attributes:
+        file: Of the code.
+        module: Its name; `__main__` for all cells of a notebook.
+        qualified_name: Of the standalone task's function, or of the code around the definition.
+        code: What called podhatch: a new object each time a cell or a module is run.
+        line: Where in it.
+    """
+
+    file: str
+    module: str
+    qualified_name: str
+    code: CodeType
+    line: int
+
+    def is_again(self, other: "Origin") -> bool:
+        """Tell whether both are one definition that was run twice."""
+        if self.code is other.code and self.line != other.line:
+            return False
+        near = self.file == other.file or self.module == other.module
+        return near and self.qualified_name == other.qualified_name
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def origin_of_call(fn: Callable[..., object] | None = None) -> Origin:
+    """Return where the function that asks this was called.
+
+    Args:
+        fn: The standalone task's function, in a decorator: it names the definition.
+    """
+    caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+    code, line = caller.f_code, caller.f_lineno
+    if fn is None:
+        module = str(caller.f_globals.get("__name__"))
+        return Origin(code.co_filename, module, code.co_qualname, code, line)
+    plain = inspect.unwrap(fn)
+    file = getattr(getattr(plain, "__code__", code), "co_filename", code.co_filename)
+    module = str(getattr(plain, "__module__", None))
+    return Origin(file, module, getattr(plain, "__qualname__", repr(plain)), code, line)
+
+
+class Project:
+    """The workflows of one `Hatchet`, and what they share.
+
+    Attributes:
+        target: The cluster and namespace they run in.
+        config: As it was passed.
+        workflows: By name, stubs left out; of one that is defined again, as by a notebook cell run
+            twice, the later counts.
+    """
+
+    def __init__(self, target: Target, config: ClientConfig) -> None:
+        self.target = target
+        self.config = config
+        self.workflows: dict[str, TaskGraph[Any]] = {}
+        self._origins: dict[str, Origin] = {}
+        self._flawed: dict[str, int] = {}
+        """Workflows that cannot be published, and how many tasks they had when it was said."""
+
+    def add(self, workflow: "TaskGraph[Any]", origin: Origin) -> None:
+        """Add a workflow, in the place of what the same code has defined before.
+
+        Raises:
+            ValueError: Other code has defined one of its name.
+        """
+        before = self._origins.get(workflow.name)
+        if before is not None and not origin.is_again(before):
+            raise ValueError(
+                f"workflow {workflow.name!r}: name: this Hatchet has a workflow or task of this "
+                f"name already, from {before}: pass another name"
+            )
+        self._origins[workflow.name] = origin
+        self.workflows[workflow.name] = workflow
+
+    def publication(self, needed: "list[TaskGraph[Any]]") -> "Publication":
+        """Return what is to be in the cluster before these run: they, and all others.
+
+        Inside a pod it is nothing: who started the run has published it all.
+
+        Raises:
+            ValueError: One that is needed cannot be published.
+        """
+        from podhatch.client import session_override
+        from podhatch.client.manifest import NOTHING, Publication
+        from podhatch.task import current_context
+
+        task = current_context()
+        if task is not None and task.run_uid and session_override.current() is None:
+            return NOTHING
+        defined = [each for each in needed if not each.is_stub]
+        names = {each.name for each in defined}
+        others = [
+            each
+            for each in self.workflows.values()
+            if each.all_tasks
+            and each.name not in names
+            and any(each.target == workflow.target for workflow in defined)
+        ]
+        found = [self._tried(each) for each in others]
+        return Publication(
+            needed=tuple(each.manifest() for each in defined),
+            others=tuple(each for each in found if each is not None),
+        )
+
+    def _tried(self, workflow: "TaskGraph[Any]") -> "Manifest | None":
+        tasks = len(workflow.all_tasks)
+        if self._flawed.get(workflow.name) == tasks:
+            return None
+        try:
+            return workflow.manifest()
+        except ValueError as error:
+            self._flawed[workflow.name] = tasks
+            _logger.warning("a workflow beside the one that runs is not published: %s", error)
+            return None
+
+
+class TaskGraph(ABC, Generic[Input]):
     """Tasks, and the order between them: a directed acyclic graph.
 
     Attributes:
+        name: As the author wrote it; the object's name in the cluster is made from it.
         tasks: In the order of their definition; the two below are not among them.
         failure_task: What runs when a task has failed; None if nothing does.
         success_task: What runs when all tasks succeeded; None if nothing does.
-        settings: What the tasks have in common.
-        is_stub: Whether the code is elsewhere.
+        settings: Its image, description and so on.
+        project: What it shares with the other workflows of its `Hatchet`.
+        cron_input: Input of the runs that `on_crons` start.
+        is_stub: Whether its code is elsewhere, and somebody else publishes it.
+        lifespan: The worker's, where there is one; in a pod the cluster's word counts.
     """
 
     tasks: list[Task[Input, Any]]
     failure_task: Task[Input, Any] | None
     success_task: Task[Input, Any] | None
-    settings: WorkflowSettings
-    is_stub: bool
+
+    def __init__(
+        self,
+        name: str,
+        validator: type[Input] | None,
+        options: WorkflowOptions,
+        project: Project,
+        *,
+        origin: Origin | None,
+        cron_input: "Input | JsonObject | None" = None,
+    ) -> None:
+        subject = f"workflow {name!r}"
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{subject}: name: it is no text")
+        if not 1 <= len(name) <= MAX_NAME:
+            raise ValueError(f"{subject}: name: it needs 1 to {MAX_NAME} characters")
+        check_validator(subject, validator)
+        self.name = name
+        self.settings = workflow_settings(subject, options)
+        self.project = project
+        self.cron_input = cron_input
+        self.is_stub = origin is None
+        self.lifespan: Callable[..., object] | None = None
+        self.tasks = []
+        self.failure_task = None
+        self.success_task = None
+        self._validator = validator
+        self._target = project.target
+        self._manifest: Manifest | None = None
+        if origin is None:
+            register_stub(name)
+        else:
+            project.add(self, origin)
+
+    @property
+    def target(self) -> "Target":
+        """The cluster and namespace it runs in."""
+        return self._target
+
+    @target.setter
+    def target(self, target: "Target") -> None:
+        self._target = target
+        self._manifest = None
+
+    @property
+    def config(self) -> ClientConfig:
+        """What its `Hatchet` was told."""
+        return self.project.config
+
+    @property
+    def input_validator(self) -> type[Input]:
+        """The declared type of the input; EmptyModel by default."""
+        if self._validator is not None:
+            return self._validator
+        from podhatch.values.input import EmptyModel
+
+        return cast("type[Input]", EmptyModel)
 
     @abstractmethod
-    def _changed(self) -> None:
-        """Take notice of a new task."""
+    def manifest(self) -> "Manifest":
+        """Return what a run would apply."""
 
     def task(
         self,
@@ -137,34 +334,6 @@ class TaskGraph(Definition[Input]):
         hooks = (self.failure_task, self.success_task)
         return [*self.tasks, *(hook for hook in hooks if hook is not None)]
 
-    def add_task(self, standalone: "Standalone[Input, R]") -> Task[Input, R]:
-        """Copy a standalone task into this workflow, with its options and image, and return it.
-
-        Args:
-            standalone: The task.
-
-        Raises:
-            TypeError: It is no task made by `@hatchet.task()`.
-            ValueError: The name is taken, or the task is a stub.
-        """
-        from podhatch.definitions.standalone import Standalone
-
-        if not isinstance(standalone, Standalone):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(
-                f"workflow {self.name!r}: add_task: {standalone!r} is no task made by "
-                "@hatchet.task()"
-            )
-        if standalone.workflow.is_stub:
-            raise ValueError(f"workflow {self.name!r}: add_task: {standalone!r} is a stub")
-        copied, own = standalone.task, standalone.workflow.settings
-        self._new_subject(copied.fn, copied.name)
-        settings = replace(
-            copied.settings,
-            image=copied.settings.image or own.image,
-            pod=copied.settings.pod or own.pod,
-        )
-        return self._place(Task(copied.fn, copied.name, self.workflow, (), settings))
-
     def _add(
         self,
         fn: TaskFunction[Input, R],
@@ -180,7 +349,7 @@ class TaskGraph(Definition[Input]):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
         settings = task_settings(subject, options, self.settings.task_defaults)
         _check_conditions(subject, parents, settings)
-        return self._place(Task(fn, name, self.workflow, parents, settings))
+        return self._place(Task(fn, name, self, parents, settings))
 
     def _place(self, task: Task[Input, R]) -> Task[Input, R]:
         self.tasks.append(task)
@@ -193,7 +362,7 @@ class TaskGraph(Definition[Input]):
         subject = self._new_subject(fn, name)
         defaults = self.settings.task_defaults
         settings = task_settings(subject, cast("GraphTaskOptions", options), defaults, HookOptions)
-        return self._added(Task(fn, name, self.workflow, (), settings))
+        return self._added(Task(fn, name, self, (), settings))
 
     def _new_subject(self, fn: TaskFunction[Input, R], name: str) -> str:
         """Return how errors name a task to be, once its name and its function can be."""
@@ -207,7 +376,7 @@ class TaskGraph(Definition[Input]):
         return subject
 
     def _added(self, task: Task[Input, R]) -> Task[Input, R]:
-        self._changed()
+        self._manifest = None
         register_task(task)
         return task
 
@@ -217,3 +386,6 @@ def _check_conditions(
 ) -> None:
     options = ("wait_for", "skip_if", "cancel_if")
     check_conditions(subject, parents, {option: getattr(settings, option) for option in options})
+
+
+_logger = logging.getLogger("podhatch")

@@ -1,23 +1,520 @@
-"""All that can be done with a workflow or a standalone task by name.
+"""All that can be run: once, many times at once, or without a cluster.
 
-Both are made of it: what differs between them is the result of a run, and the reference to one.
+`run()` is three steps: prepare what to create, execute it (publish, create, wait), and decode the
+outputs. A sync method waits in the background loop for what its async twin awaits.
 """
 
-from typing import Generic
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
-from podhatch.definitions.running.local_runs import RunningLocally
-from podhatch.definitions.running.many_runs import RunningMany
-from podhatch.definitions.running.one_run import Ref_co, Result_co
-from podhatch.definitions.running.stored import Stored
-from podhatch.definitions.running.triggers import Triggering
+from podhatch.definitions.definition import Definition
+from podhatch.definitions.options.run_options import (
+    NO_OPTIONS,
+    RunOptions,
+    TriggerWorkflowOptions,
+    WorkflowRunTriggerConfig,
+    run_settings,
+)
+from podhatch.definitions.prepare import PreparedRun, prepare_run, prepare_runs
+from podhatch.definitions.references import RunRef
 from podhatch.definitions.task import Input
+from podhatch.errors import PodhatchError
+
+if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
+    from podhatch.client.runs.rows import Outputs
+    from podhatch.local.clock import Clock
+    from podhatch.local.options import LocalEvent, LocalOptions
 
 
-class Runnable(
-    RunningMany[Input, Result_co, Ref_co],
-    RunningLocally[Input, Result_co, Ref_co],
-    Triggering[Input],
-    Stored[Input],
-    Generic[Input, Result_co, Ref_co],
-):
-    """Can be run once, many times, later and by events, and is known to the cluster by its name."""
+Result_co = TypeVar("Result_co", covariant=True)
+Ref_co = TypeVar("Ref_co", bound=RunRef[Any], covariant=True)
+
+
+Items = Sequence[WorkflowRunTriggerConfig]
+Progress = Callable[[int, int], None]
+
+
+class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
+    """Has runs with a result of its own type, and references to them of its own type."""
+
+    _runs_others = True
+    """Whether `run_many` takes items of other workflows."""
+
+    @abstractmethod
+    def get_run_ref(self, run_id: "JsonObject | str") -> Ref_co:
+        """Return a reference to a run of this. Touches no cluster.
+
+        Args:
+            run_id: The run's name, or the WorkflowRun object.
+        """
+
+    @overload
+    def run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        *,
+        wait_for_result: Literal[True] = True,
+        **flat: Unpack[RunOptions],
+    ) -> Result_co: ...
+    @overload
+    def run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        *,
+        wait_for_result: Literal[False],
+        **flat: Unpack[RunOptions],
+    ) -> Ref_co: ...
+    def run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        *,
+        wait_for_result: bool = True,
+        **flat: Unpack[RunOptions],
+    ) -> Result_co | Ref_co:
+        """Run it, wait for its end, and return the result.
+
+        A workflow returns each task's output as JSON by task name, without those that were
+        skipped; a standalone task its output, as what it declares to return. Inside a task the run
+        is a child of it: a later attempt of the task that asks in the same order, or with the same
+        `child_key`, gets the same run and its result.
+
+        Args:
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            options: Metadata and so on.
+            wait_for_result: False: return a reference as soon as the run is created.
+            flat: The same options by keyword, which count first: see `RunOptions`.
+
+        Raises:
+            FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
+            IllegalTaskOutputError: The output is not what a standalone task declares to return.
+            InvalidRun: The input does not fit; nothing was created.
+            NonDeterminismError: An earlier attempt started a run of another workflow here.
+            RequestRefused: The API server did not accept the run.
+            RunCancelled: The run was cancelled.
+            TypeError: There is no such option.
+        """
+        prepared = self._prepared(input, options, flat)
+        from podhatch.client import background_loop
+        from podhatch.client.runs import execution
+
+        if not wait_for_result:
+            return self.get_run_ref(background_loop.wait(execution.start(*prepared)))
+        run, outputs = background_loop.wait(execution.execute(*prepared))
+        return self.get_run_ref(run).value_of(outputs)
+
+    @overload
+    async def aio_run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        *,
+        wait_for_result: Literal[True] = True,
+        **flat: Unpack[RunOptions],
+    ) -> Result_co: ...
+    @overload
+    async def aio_run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        *,
+        wait_for_result: Literal[False],
+        **flat: Unpack[RunOptions],
+    ) -> Ref_co: ...
+    async def aio_run(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        *,
+        wait_for_result: bool = True,
+        **flat: Unpack[RunOptions],
+    ) -> Result_co | Ref_co:
+        """Do what `run` does, in an event loop."""
+        prepared = self._prepared(input, options, flat)
+        from podhatch.client import background_loop
+        from podhatch.client.runs import execution
+
+        if not wait_for_result:
+            return self.get_run_ref(await background_loop.aio_wait(execution.start(*prepared)))
+        run, outputs = await background_loop.aio_wait(execution.execute(*prepared))
+        return self.get_run_ref(run).value_of(outputs)
+
+    def run_no_wait(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        **flat: Unpack[RunOptions],
+    ) -> Ref_co:
+        """Start it and return a reference to the run, whose `result()` waits for it.
+
+        The run is created when this returns; it needs no process of yours to go on.
+
+        Args:
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            options: Metadata and so on.
+            flat: The same options by keyword, which count first: see `RunOptions`.
+
+        Raises:
+            InvalidRun: The input does not fit; nothing was created.
+            NonDeterminismError: An earlier attempt started a run of another workflow here.
+            RequestRefused: The API server did not accept the run.
+            TypeError: There is no such option.
+        """
+        return self.run(input, options, wait_for_result=False, **flat)
+
+    async def aio_run_no_wait(
+        self,
+        input: "Input | JsonObject | None" = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        **flat: Unpack[RunOptions],
+    ) -> Ref_co:
+        """Do what `run_no_wait` does, in an event loop."""
+        return await self.aio_run(input, options, wait_for_result=False, **flat)
+
+    def get_result(self, run_id: str) -> Result_co:
+        """Wait for a run of this to end, and return its result as `run` does.
+
+        Args:
+            run_id: The run's name.
+
+        Raises:
+            RunDeleted: There is no such run.
+            PodhatchError: What `run` raises.
+        """
+        return self.get_run_ref(run_id).result()
+
+    async def aio_get_result(self, run_id: str) -> Result_co:
+        """Do what `get_result` does, in an event loop."""
+        return await self.get_run_ref(run_id).aio_result()
+
+    def create_bulk_run_item(
+        self,
+        input: "Input | JsonObject | None" = None,
+        key: str | None = None,
+        options: TriggerWorkflowOptions | None = NO_OPTIONS,
+        **flat: Unpack[RunOptions],
+    ) -> WorkflowRunTriggerConfig:
+        """Return an item for `run_many`, checked in full.
+
+        Args:
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            key: In a task: tells this child run from the task's others, in place of an index.
+            options: Metadata and so on.
+            flat: The same options by keyword, which count first: see `RunOptions`.
+
+        Raises:
+            InvalidRun: The input or an option cannot be.
+        """
+        from podhatch.values.codec import dump_json
+        from podhatch.values.input import dump_input
+
+        if key is not None:
+            flat = {**flat, "child_key": key}
+        settings = run_settings(self.name, {}, options or NO_OPTIONS, flat)
+        return WorkflowRunTriggerConfig(
+            workflow_name=self.name,
+            input=dump_json(dump_input(self.name, self.input_validator, input)),
+            options=TriggerWorkflowOptions(
+                additional_metadata=settings.metadata, priority=settings.priority
+            ),
+            key=settings.child_key,
+        )
+
+    @overload
+    def run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[False] = False,
+        wait_for_result: Literal[True] = True,
+        progress: Progress | None = None,
+    ) -> list[Result_co]: ...
+    @overload
+    def run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[True],
+        wait_for_result: Literal[True] = True,
+        progress: Progress | None = None,
+    ) -> list[Result_co | BaseException]: ...
+    @overload
+    def run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[False] = False,
+        *,
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co]: ...
+    @overload
+    def run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[False],
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co]: ...
+    @overload
+    def run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[True],
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co | BaseException]: ...
+    def run_many(
+        self,
+        workflows: Items,
+        return_exceptions: bool = False,
+        wait_for_result: bool = True,
+        progress: Progress | None = None,
+    ) -> Sequence[Result_co | BaseException] | Sequence[Ref_co | BaseException]:
+        """Run it once for each item, and return the results in the order of the items.
+
+        At most 100 runs are created in a second, 16 at a time, and one watch waits for all.
+
+        Args:
+            workflows: Made by `create_bulk_run_item`. Those of a Workflow's run_many may be of
+                other workflows of the same `Hatchet`, those of a standalone task's of itself only.
+            return_exceptions: True: an error stands in the place of a run's result. False: the
+                first one is raised at once; runs that are created by then go on.
+            wait_for_result: False: return references as soon as the runs are created.
+            progress: Called after each creation with the number of runs created and of all items,
+                one call at a time, in a thread of podhatch's own. What it raises is raised at once;
+                runs that are created by then go on.
+
+        Raises:
+            InvalidRun: An item cannot be; nothing was created.
+            PodhatchError: What `run` raises.
+            TypeError: One is no item.
+        """
+        from podhatch.client import background_loop
+        from podhatch.client.runs import execution
+
+        requests, publication = prepare_runs(
+            self.workflow, workflows, only_own=not self._runs_others
+        )
+        started = execution.start_many(
+            self.target,
+            publication,
+            requests,
+            progress=progress,
+            return_exceptions=return_exceptions,
+        )
+        runs = background_loop.wait(started)
+        if not wait_for_result:
+            return self._references(runs)
+        ended = execution.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
+        return self._results(runs, background_loop.wait(ended), return_exceptions)
+
+    @overload
+    async def aio_run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[False] = False,
+        wait_for_result: Literal[True] = True,
+        progress: Progress | None = None,
+    ) -> list[Result_co]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[True],
+        wait_for_result: Literal[True] = True,
+        progress: Progress | None = None,
+    ) -> list[Result_co | BaseException]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[False] = False,
+        *,
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[False],
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co]: ...
+    @overload
+    async def aio_run_many(
+        self,
+        workflows: Items,
+        return_exceptions: Literal[True],
+        wait_for_result: Literal[False],
+        progress: Progress | None = None,
+    ) -> list[Ref_co | BaseException]: ...
+    async def aio_run_many(
+        self,
+        workflows: Items,
+        return_exceptions: bool = False,
+        wait_for_result: bool = True,
+        progress: Progress | None = None,
+    ) -> Sequence[Result_co | BaseException] | Sequence[Ref_co | BaseException]:
+        """Do what `run_many` does, in an event loop."""
+        from podhatch.client import background_loop
+        from podhatch.client.runs import execution
+
+        requests, publication = prepare_runs(
+            self.workflow, workflows, only_own=not self._runs_others
+        )
+        started = execution.start_many(
+            self.target,
+            publication,
+            requests,
+            progress=progress,
+            return_exceptions=return_exceptions,
+        )
+        runs = await background_loop.aio_wait(started)
+        if not wait_for_result:
+            return self._references(runs)
+        ended = execution.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
+        return self._results(runs, await background_loop.aio_wait(ended), return_exceptions)
+
+    def run_many_no_wait(self, workflows: Items, progress: Progress | None = None) -> list[Ref_co]:
+        """Start it once for each item, and return references in the order of the items.
+
+        Args:
+            workflows: Made by `create_bulk_run_item`.
+            progress: Called after each creation with the number of runs created and of all items,
+                one call at a time, in a thread of podhatch's own. What it raises is raised at once;
+                runs that are created by then go on.
+
+        Raises:
+            InvalidRun: An item cannot be; nothing was created.
+            RequestRefused: The API server did not accept a run; others may be created by then.
+            TypeError: One is no item.
+        """
+        return self.run_many(workflows, wait_for_result=False, progress=progress)
+
+    async def aio_run_many_no_wait(
+        self, workflows: Items, progress: Progress | None = None
+    ) -> list[Ref_co]:
+        """Do what `run_many_no_wait` does, in an event loop."""
+        return await self.aio_run_many(workflows, wait_for_result=False, progress=progress)
+
+    def run_local(
+        self,
+        input: "Input | JsonObject | None" = None,
+        *,
+        processes: bool = False,
+        clock: "Clock | None" = None,
+        mocks: Mapping[str, Any] | None = None,
+        events: "Sequence[LocalEvent]" = (),
+        **flat: Unpack[RunOptions],
+    ) -> Result_co:
+        """Run it without a cluster, and return or raise what `run` would.
+
+        The operator's own code decides: order, conditions, retries and backoff, time limits,
+        failure and success tasks. What a pod sees in its variables, a task finds in its context.
+        Runs that tasks start are local too; of threads that a task starts itself, in those with a
+        copied context (`contextvars.copy_context()`), as `asyncio.to_thread` makes it. Needs
+        `pip install 'podhatch[local]'`.
+
+        In threads (the default), all tasks share this process: `os.environ` and the working folder
+        are its own, and `Pod` settings have no effect. A function that is not async goes on in the
+        background when its time is over or its run is cancelled: a thread cannot be killed. Child
+        processes get the variables of `Pod(env=...)` that are plain texts, and are killed.
+
+        Args:
+            input: What is declared, or a dict that fits it; by default an EmptyModel.
+            processes: Run each attempt in a process of its own, as a pod does. Its code is found as
+                this process finds it; runs that it starts are run by it, anew in each attempt.
+            clock: The time by which waits are measured, such as a `podhatch.testing.FakeClock`; by
+                default the machine's.
+            mocks: What stands in for tasks, by their names: a value that the task returns, or a
+                function of `(input, ctx)` that is run in its place, in this process. By the name of
+                a stub, for which the input is a dict.
+            events: Pushed while the run is under way, for those who wait for events.
+            flat: Metadata and so on, as for `run`.
+
+        Raises:
+            ExtraMissing: The extra is not installed.
+            FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
+            IllegalTaskOutputError: The output is not what a standalone task declares to return.
+            InvalidRun: The input does not fit, the code is not in this process, or a name in
+                `mocks` is that of no task or stub.
+            RunCancelled: The run was cancelled.
+        """
+        options = _options(processes, clock, mocks, events)
+        from podhatch.local.running import local_runs
+
+        with local_runs(options):
+            return self.run(input, **flat)
+
+    async def aio_run_local(
+        self,
+        input: "Input | JsonObject | None" = None,
+        *,
+        processes: bool = False,
+        clock: "Clock | None" = None,
+        mocks: Mapping[str, Any] | None = None,
+        events: "Sequence[LocalEvent]" = (),
+        **flat: Unpack[RunOptions],
+    ) -> Result_co:
+        """Do what `run_local` does, in an event loop; tasks do not run in that loop."""
+        options = _options(processes, clock, mocks, events)
+        from podhatch.local.running import aio_local_runs
+
+        async with aio_local_runs(options):
+            return await self.aio_run(input, **flat)
+
+    def _prepared(
+        self,
+        input: object,
+        options: TriggerWorkflowOptions | None,
+        flat: RunOptions,
+    ) -> PreparedRun:
+        return prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
+
+    def _references(
+        self, runs: "Sequence[JsonObject | BaseException]"
+    ) -> "list[Ref_co | BaseException]":
+        return [run if isinstance(run, BaseException) else self.get_run_ref(run) for run in runs]
+
+    def _results(
+        self,
+        runs: "Sequence[JsonObject | BaseException]",
+        outputs: "Sequence[Outputs | BaseException]",
+        return_exceptions: bool,
+    ) -> list[Result_co | BaseException]:
+        results: list[Result_co | BaseException] = []
+        for run, texts in zip(runs, outputs, strict=True):
+            if isinstance(run, BaseException):
+                results.append(run)
+            elif isinstance(texts, BaseException):
+                results.append(texts)
+            else:
+                results.append(self._result(run, texts, return_exceptions))
+        return results
+
+    def _result(
+        self, run: "JsonObject", texts: "Outputs", return_exceptions: bool
+    ) -> Result_co | BaseException:
+        try:
+            return self.get_run_ref(run).value_of(texts)
+        except PodhatchError as error:
+            if return_exceptions:
+                return error
+            raise
+
+
+def _options(
+    processes: bool,
+    clock: "Clock | None",
+    mocks: Mapping[str, Any] | None,
+    events: "Sequence[LocalEvent]",
+) -> "LocalOptions":
+    from podhatch.local.extra import require_extra
+
+    require_extra()
+    from podhatch.local.options import LocalOptions
+
+    return LocalOptions(processes=processes, clock=clock, mocks=mocks or {}, events=events)

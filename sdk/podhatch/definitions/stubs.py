@@ -6,10 +6,9 @@ They can be run from here, and from other tasks as children; their code may be i
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from podhatch.definitions.graph import Project
 from podhatch.definitions.options.workflow_options import WorkflowOptions
-from podhatch.definitions.project import Project
-from podhatch.definitions.standalone import Standalone, standalone_stub
-from podhatch.definitions.workflow import Workflow
+from podhatch.definitions.workflow import Standalone, Workflow, standalone_stub
 
 if TYPE_CHECKING:
     from podhatch.values.input import EmptyModel

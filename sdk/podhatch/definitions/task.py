@@ -22,13 +22,13 @@ from typing import (
 )
 
 from podhatch.api.names import TASK_NAME_PATTERN
+from podhatch.definitions.mock import Mockable
 from podhatch.definitions.options.task_options import TaskSettings
-from podhatch.definitions.running.mock import Mockable
 from podhatch.task.dependencies import check_dependencies, parameters_of
 
 if TYPE_CHECKING:
-    from podhatch.definitions.workflow import Workflow
     from podhatch.task import Context
+    from podhatch.task.handle import WorkflowHandle
 
 Input = TypeVar("Input")
 R = TypeVar("R")
@@ -57,7 +57,7 @@ class Task(Mockable[Input, R_co], Generic[Input, R_co]):
         self,
         fn: "TaskFunction[Input, R_co]",
         name: str,
-        workflow: "Workflow[Input]",
+        workflow: "WorkflowHandle",
         parents: "Sequence[Task[Input, object]]",
         settings: TaskSettings,
         *,

@@ -1,34 +1,38 @@
-"""A workflow: tasks and the order between them.
+"""What users define and run: a workflow of tasks, and a task that is a workflow of its own.
 
-Made by `Hatchet.workflow()`. Touches no cluster until a run method is called.
+Made by `Hatchet.workflow()` and `Hatchet.task()`. They touch no cluster until a run method is
+called.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic
 
-from podhatch.config import ClientConfig
-from podhatch.definitions.graph import TaskGraph
+from podhatch.api.names import object_name
+from podhatch.definitions.graph import Origin, Project, TaskGraph
+from podhatch.definitions.mock import Mockable
+from podhatch.definitions.options.task_options import task_settings
 from podhatch.definitions.options.workflow_options import (
+    StandaloneOptions,
     WorkflowOptions,
-    check_validator,
-    workflow_settings,
+    split,
 )
-from podhatch.definitions.origin import Origin
-from podhatch.definitions.project import Project
+from podhatch.definitions.references import TaskRunRef, WorkflowRunRef
 from podhatch.definitions.runnable import Runnable
-from podhatch.definitions.running.references import WorkflowRunRef
-from podhatch.definitions.task import Input
-from podhatch.task.handle import register_stub, register_task
+from podhatch.definitions.task import Input, R, R_co, Task, TaskFunction, is_task_name, name_of
+from podhatch.task.handle import register_task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from podhatch.api.model import JsonObject
     from podhatch.client.manifest import Manifest
-    from podhatch.client.target import Target
-
-MAX_NAME = 253
+    from podhatch.task import Context
 
 
-class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]):
+MAX_TASK_NAME = 63
+
+
+class Workflow(TaskGraph[Input], Runnable[Input, dict[str, Any], WorkflowRunRef]):
     """A directed acyclic graph of tasks, each of which runs in a pod of its own.
 
     Attributes:
@@ -43,67 +47,10 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         lifespan: The worker's, where there is one; in a pod the cluster's word counts.
     """
 
-    def __init__(
-        self,
-        name: str,
-        validator: type[Input] | None,
-        options: WorkflowOptions,
-        project: Project,
-        *,
-        origin: Origin | None,
-        cron_input: "Input | JsonObject | None" = None,
-    ) -> None:
-        subject = f"workflow {name!r}"
-        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{subject}: name: it is no text")
-        if not 1 <= len(name) <= MAX_NAME:
-            raise ValueError(f"{subject}: name: it needs 1 to {MAX_NAME} characters")
-        check_validator(subject, validator)
-        self.name = name
-        self.settings = workflow_settings(subject, options)
-        self.project = project
-        self.cron_input = cron_input
-        self.is_stub = origin is None
-        self.lifespan: Callable[..., object] | None = None
-        self.tasks = []
-        self.failure_task = None
-        self.success_task = None
-        self._validator = validator
-        self._target = project.target
-        self._manifest: Manifest | None = None
-        if origin is None:
-            register_stub(name)
-        else:
-            project.add(self, origin)
-
     @property
     def workflow(self) -> "Workflow[Input]":
         """The workflow itself."""
         return self
-
-    @property
-    def target(self) -> "Target":
-        """The cluster and namespace it runs in."""
-        return self._target
-
-    @target.setter
-    def target(self, target: "Target") -> None:
-        self._target = target
-        self._manifest = None
-
-    @property
-    def config(self) -> ClientConfig:
-        """What its `Hatchet` was told."""
-        return self.project.config
-
-    @property
-    def input_validator(self) -> type[Input]:
-        """The declared type of the input; EmptyModel by default."""
-        if self._validator is not None:
-            return self._validator
-        from podhatch.values.input import EmptyModel
-
-        return cast("type[Input]", EmptyModel)
 
     def manifest(self) -> "Manifest":
         """Return what a run would apply. Touches no cluster.
@@ -132,8 +79,127 @@ class Workflow(Runnable[Input, dict[str, Any], WorkflowRunRef], TaskGraph[Input]
         """
         return WorkflowRunRef(self.target, run_id)
 
+    def add_task(self, standalone: "Standalone[Input, R]") -> Task[Input, R]:
+        """Copy a standalone task into this workflow, with its options and image, and return it.
+
+        Args:
+            standalone: The task.
+
+        Raises:
+            TypeError: It is no task made by `@hatchet.task()`.
+            ValueError: The name is taken, or the task is a stub.
+        """
+        if not isinstance(standalone, Standalone):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"workflow {self.name!r}: add_task: {standalone!r} is no task made by "
+                "@hatchet.task()"
+            )
+        if standalone.workflow.is_stub:
+            raise ValueError(f"workflow {self.name!r}: add_task: {standalone!r} is a stub")
+        copied, own = standalone.task, standalone.workflow.settings
+        self._new_subject(copied.fn, copied.name)
+        settings = replace(
+            copied.settings,
+            image=copied.settings.image or own.image,
+            pod=copied.settings.pod or own.pod,
+        )
+        return self._place(Task(copied.fn, copied.name, self, (), settings))
+
     def __repr__(self) -> str:
         return f"<Workflow {self.name}: {', '.join(task.name for task in self.tasks) or 'no task'}>"
 
-    def _changed(self) -> None:
-        self._manifest = None
+
+class Standalone(
+    Runnable[Input, R_co, TaskRunRef[Input, R_co]], Mockable[Input, R_co], Generic[Input, R_co]
+):
+    """One task, run by itself.
+
+    Attributes:
+        name: Name of its workflow.
+        task: The one task of that workflow.
+    """
+
+    _runs_others = False
+
+    def __init__(self, workflow: Workflow[Input], task: Task[Input, R_co]) -> None:
+        self.name = workflow.name
+        self.task = task
+        self._workflow = workflow
+
+    @property
+    def workflow(self) -> Workflow[Input]:
+        """The workflow that holds the one task."""
+        return self._workflow
+
+    @property
+    def _mocked(self) -> Task[Input, R_co]:
+        return self.task
+
+    @property
+    def output_validator(self) -> type[R_co] | None:
+        """The declared return type; None when there is none."""
+        return self.task.output_validator
+
+    @property
+    def output_validator_type(self) -> type[R_co] | None:
+        """Another name of `output_validator`."""
+        return self.output_validator
+
+    @property
+    def is_async_function(self) -> bool:
+        """Whether the function is async."""
+        return self.task.is_async_function
+
+    def get_run_ref(self, run_id: "JsonObject | str") -> TaskRunRef[Input, R_co]:
+        """Return a reference to a run of this. Touches no cluster.
+
+        Args:
+            run_id: The run's name, or the WorkflowRun object.
+        """
+        return TaskRunRef(self.task, self.target, run_id)
+
+    def __repr__(self) -> str:
+        return f"<Standalone {self.name}>"
+
+
+def standalone(
+    fn: TaskFunction[Input, R_co],
+    name: str | None,
+    validator: type[Input] | None,
+    options: StandaloneOptions,
+    project: Project,
+    origin: Origin,
+    cron_input: "Input | JsonObject | None",
+) -> Standalone[Input, R_co]:
+    """Return the standalone task that a function becomes."""
+    workflow_options, task_options = split(options)
+    name = name_of("a standalone task", fn, name)
+    workflow = Workflow(
+        name, validator, workflow_options, project, origin=origin, cron_input=cron_input
+    )
+    return Standalone(workflow, workflow.task(_task_name(name), **task_options)(fn))
+
+
+def standalone_stub(
+    name: str,
+    validator: type[Input] | None,
+    output: type[R_co] | None,
+    metadata: "Mapping[str, object] | None",
+    project: Project,
+) -> Standalone[Input, R_co]:
+    """Return a standalone task whose code is elsewhere."""
+    options: WorkflowOptions = {"default_additional_metadata": metadata}
+    workflow = Workflow(name, validator, options, project, origin=None)
+    settings = task_settings(f"workflow {name!r}", {}, workflow.settings.task_defaults)
+
+    def elsewhere(input: Input, ctx: "Context") -> R_co:
+        raise NotImplementedError(f"{name} is a stub: its code is elsewhere")
+
+    task = Task(elsewhere, _task_name(name), workflow, (), settings, returns=output)
+    return Standalone(workflow, task)
+
+
+def _task_name(workflow: str) -> str:
+    """Return the one task's name: the workflow's where it can be, else its object's."""
+    name = workflow.lower()
+    return name if is_task_name(name) else object_name(workflow, MAX_TASK_NAME)

@@ -11,7 +11,7 @@ from podhatch.client.runs import control, execution, lookup
 from podhatch.client.runs.request import NamedRun
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
 from podhatch.client.runs.selection import BulkCancelReplayOpts, RunFilter, RunSearch, RunStatus
-from podhatch.definitions.running.references import RunRef, WorkflowRunRef
+from podhatch.definitions.references import RunRef, WorkflowRunRef
 from podhatch.features.base import FeatureClient
 from podhatch.task.loading import refuse_run
 from podhatch.values.input import Payload

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.config import HealthcheckConfig
-from podhatch.definitions.standalone import Standalone
-from podhatch.definitions.workflow import Workflow
+from podhatch.definitions.workflow import Standalone, Workflow
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
 from podhatch.task.loading import refuse_run
 from podhatch.values.parsing import listed

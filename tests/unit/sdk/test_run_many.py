@@ -22,8 +22,10 @@ from podhatch.api.model import JsonObject
 from podhatch.client import background_loop
 from podhatch.client.runs import execution
 from podhatch.cluster import ApiError
-from podhatch.definitions.options.run_options import TriggerWorkflowOptions
-from podhatch.definitions.running.bulk_item import WorkflowRunTriggerConfig
+from podhatch.definitions.options.run_options import (
+    TriggerWorkflowOptions,
+    WorkflowRunTriggerConfig,
+)
 from pydantic import BaseModel, SerializationInfo, ValidationInfo, field_serializer, field_validator
 
 from tests.unit.sdk.conftest import Stage

@@ -11,8 +11,8 @@ from podhatch.definitions.options.run_options import (
     NO_OPTIONS,
     Priority,
     RunOptions,
-    Wishes,
-    wishes_of,
+    RunSettings,
+    run_settings,
 )
 
 
@@ -21,16 +21,16 @@ def test_a_keyword_option_wins_over_an_options_object() -> None:
         additional_metadata={"a": "1", "b": "1"}, priority=1, child_key="options"
     )
     flat: RunOptions = {"additional_metadata": {"b": "2"}, "priority": Priority.HIGH}
-    assert wishes_of("orders", {"a": "0", "z": "0"}, options, flat) == Wishes(
+    assert run_settings("orders", {"a": "0", "z": "0"}, options, flat) == RunSettings(
         metadata={"a": "1", "b": "2", "z": "0"}, priority=3, child_key="options"
     )
-    assert wishes_of("orders", {}, TriggerWorkflowOptions(key="k"), {}).child_key == "k"
+    assert run_settings("orders", {}, TriggerWorkflowOptions(key="k"), {}).child_key == "k"
 
 
 def test_an_unknown_option_of_a_run_is_refused() -> None:
     flat: Any = {"metadata": {}}
     with pytest.raises(TypeError, match="workflow 'orders': there is no option 'metadata'"):
-        wishes_of("orders", {}, NO_OPTIONS, flat)
+        run_settings("orders", {}, NO_OPTIONS, flat)
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_an_unknown_option_of_a_run_is_refused() -> None:
 )
 def test_an_invalid_option_of_a_run_is_refused(flat: Any, problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': {problem}"):
-        wishes_of("orders", {}, NO_OPTIONS, flat)
+        run_settings("orders", {}, NO_OPTIONS, flat)
 
 
 @pytest.mark.parametrize("fields", [{"priority": 0}, {"child_key": ""}, {"key": ""}])
 def test_an_invalid_field_of_an_options_object_is_refused(fields: Any) -> None:
     with pytest.raises(InvalidRun, match=r"workflow 'orders': (priority|child_key): "):
-        wishes_of("orders", {}, TriggerWorkflowOptions(**fields), {})
+        run_settings("orders", {}, TriggerWorkflowOptions(**fields), {})
 
 
 def test_a_dict_is_not_an_options_object() -> None:
     options: Any = {"priority": 3}
     with pytest.raises(TypeError, match=r"workflow 'orders': options: .* by keyword, as in run"):
-        wishes_of("orders", {}, options, {})
+        run_settings("orders", {}, options, {})
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_a_dict_is_not_an_options_object() -> None:
 )
 def test_too_much_metadata_is_refused(metadata: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidRun, match=f"workflow 'orders': additional_metadata.*{problem}"):
-        wishes_of("orders", {}, TriggerWorkflowOptions(additional_metadata=metadata), {})
+        run_settings("orders", {}, TriggerWorkflowOptions(additional_metadata=metadata), {})

@@ -14,7 +14,7 @@ from podhatch import EmptyModel, Hatchet
 from podhatch.client import background_loop
 from podhatch.cluster import WORKFLOW, ClusterUnreachable
 from podhatch.config import ClientConfig, HealthcheckConfig
-from podhatch.definitions.standalone import Standalone
+from podhatch.definitions.workflow import Standalone
 from podhatch.errors import LoopAlreadyRunningError
 from podhatch.task import Context
 from podhatch.task.loading import RunReachedWhileLoading, while_loading

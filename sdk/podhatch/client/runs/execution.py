@@ -52,6 +52,18 @@ async def start(target: Target, publication: Publication, request: RunRequest) -
     return await create(session, request, generations)
 
 
+async def execute(
+    target: Target, publication: Publication, request: RunRequest
+) -> tuple[JsonObject, Outputs]:
+    """Publish the workflow, create the run, wait for its end, and return it with its outputs.
+
+    Raises:
+        PodhatchError: What `start` and `outputs` raise.
+    """
+    run = await start(target, publication, request)
+    return run, await outputs(target, str(run["metadata"]["name"]), run)
+
+
 async def create(session: Session, request: RunRequest, generations: dict[str, int]) -> JsonObject:
     """Create the run, and return it; a task's child may be there already.
 

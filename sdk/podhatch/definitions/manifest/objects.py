@@ -46,15 +46,15 @@ from podhatch.values.input import dump_input, input_schema, json_object
 
 if TYPE_CHECKING:
     from podhatch.api.pod_settings import PodSettings
+    from podhatch.definitions.graph import TaskGraph
     from podhatch.definitions.task import Task
-    from podhatch.definitions.workflow import Workflow
 
 
 Spec = TypeVar("Spec", TaskSpec, HookSpec)
 IMAGE_VARIABLE = "PODHATCH_IMAGE"
 
 
-def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
+def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
     """Return the objects that make a workflow; without its source where nothing is shipped.
 
     Raises:
@@ -95,7 +95,7 @@ def manifest_of(workflow: "Workflow[Any]", *, ship: bool = True) -> Manifest:
 
 
 def _spec(
-    workflow: "Workflow[Any]",
+    workflow: "TaskGraph[Any]",
     image: str | None,
     source: JsonObject | None,
     locations: Mapping[str, Location],
@@ -132,7 +132,7 @@ def _filter_rule(subject: str, each: DefaultFilter) -> FilterRule:
     return FilterRule(expression=each.expression, scope=each.scope, payload=payload)
 
 
-def _cron_input(workflow: "Workflow[Any]") -> JsonObject | None:
+def _cron_input(workflow: "TaskGraph[Any]") -> JsonObject | None:
     """Return the input of what `on_crons` start; without any it must do without."""
     if not workflow.settings.on_crons:
         return None

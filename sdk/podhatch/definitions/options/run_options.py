@@ -102,7 +102,7 @@ NO_SCHEDULE_OPTIONS: Final = ScheduleTriggerWorkflowOptions()
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RunSettings:
     """What was said about a run, wherever it was said, checked."""
 
     metadata: dict[str, str]
@@ -110,12 +110,12 @@ class Wishes:
     child_key: str | None
 
 
-def wishes_of(
+def run_settings(
     workflow: str,
     defaults: Mapping[str, str],
     options: ScheduleTriggerWorkflowOptions,
     flat: ScheduleOptions,
-) -> Wishes:
+) -> RunSettings:
     """Bring together what was said about a run.
 
     Args:
@@ -150,7 +150,7 @@ def wishes_of(
         raise InvalidRun(
             f"{subject}: child_key: {key!r} is no text of 1 to {MAX_CHILD_KEY} characters"
         )
-    return Wishes(metadata, priority, key)
+    return RunSettings(metadata, priority, key)
 
 
 def _metadata(subject: str, *layers: Mapping[str, object] | None) -> dict[str, str]:
@@ -188,3 +188,20 @@ def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, 
             "input"
         )
     return texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowRunTriggerConfig:
+    """What to run, on what.
+
+    Attributes:
+        workflow_name: The workflow's name as its author wrote it.
+        input: JSON text of the input.
+        options: Metadata and so on.
+        key: In a task: tells this child run from the task's others, in place of an index.
+    """
+
+    workflow_name: str
+    input: str
+    options: TriggerWorkflowOptions = NO_OPTIONS
+    key: str | None = None

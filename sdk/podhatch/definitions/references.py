@@ -1,7 +1,9 @@
-"""References to runs: what `run_no_wait` returns, and how its caller comes by the result."""
+"""References to runs: what `run_no_wait` and `schedule` return, and how outputs are decoded."""
 
 import json
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from podhatch.client.target import Target
@@ -135,3 +137,29 @@ class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
             [text] = texts.values()
         value = load_value("null" if text is None else text, self._task.output_validator)
         return cast("R_co", value)
+
+
+@dataclass(frozen=True)
+class ScheduledWorkflow:
+    """One scheduled run.
+
+    Attributes:
+        id: Name of the WorkflowRun object: the run's, and the schedule's.
+        trigger_at: When it starts, in UTC.
+    """
+
+    id: str
+    trigger_at: datetime
+
+
+@dataclass(frozen=True)
+class WorkflowVersion:
+    """What `schedule` returns, as the Hatchet SDK does.
+
+    Attributes:
+        id: Name of the Workflow object.
+        scheduled_workflows: The run, as the only one.
+    """
+
+    id: str
+    scheduled_workflows: tuple[ScheduledWorkflow, ...]

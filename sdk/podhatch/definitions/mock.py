@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from podhatch.runner.call import Arguments
     from podhatch.task.handle import TaskHandle
 
+
 Input = TypeVar("Input")
 R_co = TypeVar("R_co", covariant=True)
 

@@ -1,1 +1,0 @@
-"""The methods of workflows and standalone tasks: run them now, many times, later, locally."""
