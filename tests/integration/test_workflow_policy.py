@@ -112,9 +112,12 @@ FORBIDDEN: list[tuple[JsonObject, str]] = [
         },
         "may not be privileged or add capabilities",
     ),
-    ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "volumes of these kinds only"),
+    ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "only have volumes of these kinds"),
     ({"volumes": [{"name": "v", "nfs": {"server": "s", "path": "/"}}]}, "these kinds only"),
-    ({"volumes": [{"name": "v", "projected": TOKEN}]}, "get a token by their serviceAccountName"),
+    (
+        {"volumes": [{"name": "v", "projected": TOKEN}]},
+        "cannot have a projected service account token",
+    ),
     (
         {"serviceAccountName": "deployer", "automountServiceAccountToken": True},
         "may not run as ServiceAccount deployer",

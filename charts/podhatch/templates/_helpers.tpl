@@ -58,7 +58,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- /* A number of seconds as a variable; nothing where it is empty. */}}
+{{- /* A number of seconds as the value of a variable; empty if the value is empty. */}}
 {{- define "podhatch.seconds" -}}
 {{- if or (kindIs "invalid" .) (kindIs "string" .) }}{{ "" | quote }}{{ else }}{{ int64 . | quote }}{{ end }}
 {{- end }}
@@ -78,7 +78,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{- /* Where helm test runs its workflow: a namespace that the operator serves. */}}
+{{- /* The namespace of helm test's workflow: one that the operator serves. */}}
 {{- define "podhatch.testNamespace" -}}
 {{- if or (empty .Values.watchNamespaces) (has .Release.Namespace .Values.watchNamespaces) }}
 {{- .Release.Namespace }}
@@ -87,13 +87,13 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{- /* For whom the policies on what tasks write do not hold, as an expression. */}}
+{{- /* The users who are exempt from the policies on what tasks write, as an expression. */}}
 {{- define "podhatch.isTrusted" -}}
 {{- $operator := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "podhatch.serviceAccountName" .) -}}
 request.userInfo.username in ['{{ prepend .Values.trustedIdentities $operator | join "', '" }}']
 {{- end }}
 
-{{- /* Variables of the policies on what tasks write: whose token it is. */}}
+{{- /* Variables of the policies on what tasks write: the owner of the token. */}}
 {{- define "podhatch.whoVariables" -}}
 - name: pod
   expression: >-

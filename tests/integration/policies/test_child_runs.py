@@ -44,10 +44,16 @@ def test_a_pod_does_not_name_another_run_as_its_own(runner: Kubectl, namespace: 
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
-        ({"finalizers": ["evil.example/stay"]}, "a child run has none"),
-        ({"ownerReferences": [owner("another-run")]}, "a child run has no owner but"),
-        ({"ownerReferences": [owner(), owner(kind="Workflow")]}, "a child run has no owner but"),
-        ({"ownerReferences": [owner(blockOwnerDeletion=True)]}, "a child run has no owner but"),
+        ({"finalizers": ["evil.example/stay"]}, "a child run cannot have finalizers"),
+        ({"ownerReferences": [owner("another-run")]}, "a child run can only have the owner"),
+        (
+            {"ownerReferences": [owner(), owner(kind="Workflow")]},
+            "a child run can only have the owner",
+        ),
+        (
+            {"ownerReferences": [owner(blockOwnerDeletion=True)]},
+            "a child run can only have the owner",
+        ),
     ],
 )
 def test_a_child_run_belongs_to_its_parent_and_keeps_nothing_from_being_deleted(
@@ -69,7 +75,7 @@ def test_a_pod_does_not_say_that_an_event_started_a_run(
 ) -> None:
     pretender = child(namespace)
     pretender["spec"]["trigger"] = {"event": {"id": "paid-1", "key": "paid"}}
-    assert "only the operator says which event" in refusal(runner, pretender)
+    assert "only the operator can set the event" in refusal(runner, pretender)
     del pretender["spec"]["parent"]
     bridge = pods.enter_as("bridge-1", "bridge")
-    assert "only the operator says which event" in refusal(bridge, pretender)
+    assert "only the operator can set the event" in refusal(bridge, pretender)

@@ -31,9 +31,9 @@ def test_a_task_pushes_no_event_in_another_name(
 def test_the_event_of_a_task_has_no_finalizer_and_no_owner(runner: Kubectl, namespace: str) -> None:
     pushed = event(namespace, user=user(namespace), job=JOB)
     pushed["metadata"]["finalizers"] = ["evil.example/stay"]
-    assert "the event of a task has none" in refusal(runner, pushed)
+    assert "an event of a task cannot have finalizers" in refusal(runner, pushed)
     pushed["metadata"] |= {"finalizers": [], "ownerReferences": [owner()]}
-    assert "the event of a task has no owner" in refusal(runner, pushed)
+    assert "an event of a task cannot have owners" in refusal(runner, pushed)
 
 
 def test_people_and_programs_push_events_in_their_own_name_or_in_none(

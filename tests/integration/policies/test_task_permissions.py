@@ -26,7 +26,7 @@ def test_a_token_that_is_no_pods_writes_nothing_of_tasks(
     assert "is not bound to one" in refusal(loose, result(namespace, JOB))
     if account != REPORT_ACCOUNT:
         assert "is not bound to one" in refusal(loose, child(namespace))
-        assert "not pushed by a pod of the Job" in refusal(
+        assert "not pushed by a pod of Job" in refusal(
             loose, event(namespace, user=user(namespace, account), job=JOB)
         )
 
@@ -63,7 +63,7 @@ def test_a_pod_writes_in_its_own_namespace_only(
         # Even where somebody bound the role to the account of another namespace.
         apply_all(kubectl, [role_binding(other, SPAWN_ACCOUNT, subject_namespace=namespace)])
         wait_until(
-            lambda: "the namespace of the task's own pod" in refusal(runner, result(other, JOB)),
+            lambda: "TaskResult in its own namespace only" in refusal(runner, result(other, JOB)),
             30,
             "the refusal by policy",
         )

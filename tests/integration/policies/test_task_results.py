@@ -44,15 +44,15 @@ def test_a_pod_writes_no_other_result(runner: Kubectl, namespace: str, name: str
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
-        ({"finalizers": ["evil.example/stay"]}, "a TaskResult has none"),
-        ({"finalizers": ["orphan"]}, "a TaskResult has none"),
-        ({"ownerReferences": []}, "has one owner"),
-        ({"ownerReferences": [owner(), owner(uid="another")]}, "has one owner"),
-        ({"ownerReferences": [owner("another-run")]}, "has one owner"),
-        ({"ownerReferences": [owner(controller=True)]}, "has one owner"),
-        ({"ownerReferences": [owner(blockOwnerDeletion=True)]}, "has one owner"),
-        ({"ownerReferences": [owner(kind="Workflow")]}, "has one owner"),
-        ({"ownerReferences": [owner(apiVersion="v1")]}, "has one owner"),
+        ({"finalizers": ["evil.example/stay"]}, "a TaskResult cannot have finalizers"),
+        ({"finalizers": ["orphan"]}, "a TaskResult cannot have finalizers"),
+        ({"ownerReferences": []}, "must have one owner"),
+        ({"ownerReferences": [owner(), owner(uid="another")]}, "must have one owner"),
+        ({"ownerReferences": [owner("another-run")]}, "must have one owner"),
+        ({"ownerReferences": [owner(controller=True)]}, "must have one owner"),
+        ({"ownerReferences": [owner(blockOwnerDeletion=True)]}, "must have one owner"),
+        ({"ownerReferences": [owner(kind="Workflow")]}, "must have one owner"),
+        ({"ownerReferences": [owner(apiVersion="v1")]}, "must have one owner"),
         (
             {"labels": {"podhatch.dev/run": "another", "podhatch.dev/task": "ship"}},
             "metadata.labels",
@@ -103,9 +103,9 @@ def test_a_pod_gives_its_result_no_finalizer_later(
     runner: Kubectl, stored: str, namespace: str
 ) -> None:
     stays = {"finalizers": ["evil.example/stay"]}
-    assert "a TaskResult has none" in patch_refused(runner, stored, namespace, stays)
+    assert "a TaskResult cannot have finalizers" in patch_refused(runner, stored, namespace, stays)
     foreign = {"ownerReferences": [owner(kind="Node", apiVersion="v1")]}
-    assert "has one owner" in patch_refused(runner, stored, namespace, foreign)
+    assert "must have one owner" in patch_refused(runner, stored, namespace, foreign)
 
 
 @pytest.mark.parametrize(
