@@ -1,6 +1,6 @@
-"""What the SDK's client relies on in a cluster. Held to by the fake and by the real API server.
+"""What podhatch relies on in a cluster. The in-memory one and the real API server are held to it.
 
-Subclass it with a fixture `cluster`, a `FakeCluster` or a `Cluster`, whose `namespace` is empty.
+Subclass it with a fixture `cluster` whose `namespace` is empty.
 """
 
 from contextlib import aclosing
@@ -8,11 +8,8 @@ from contextlib import aclosing
 import pytest
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
-from podhatch.cluster import CONFIG_MAP, WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
+from podhatch.cluster import CONFIG_MAP, WORKFLOW, WORKFLOW_RUN, ApiError, ClusterApi
 
-from tests.fakes.cluster import FakeCluster
-
-AnyCluster = Cluster | FakeCluster
 VERSION = "resourceVersion"
 MINE = "written by the contract"
 
@@ -35,7 +32,7 @@ def run_in(namespace: str, name: str = "orders-1") -> JsonObject:
     }
 
 
-async def write(cluster: AnyCluster, phase: str) -> JsonObject:
+async def write(cluster: ClusterApi, phase: str) -> JsonObject:
     """Write the run's status; again where an operator that is there too was faster."""
     while True:
         run = await cluster.get(WORKFLOW_RUN, cluster.namespace, "orders-1")
@@ -49,7 +46,7 @@ async def write(cluster: AnyCluster, phase: str) -> JsonObject:
 
 
 class ClusterContract:
-    async def test_create_gives_identity_and_keeps_the_spec(self, cluster: AnyCluster) -> None:
+    async def test_create_gives_identity_and_keeps_the_spec(self, cluster: ClusterApi) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         assert created["metadata"]["uid"]
         assert created["metadata"]["creationTimestamp"].endswith("Z")
@@ -58,24 +55,24 @@ class ClusterContract:
         stored = await cluster.get(WORKFLOW_RUN, cluster.namespace, "orders-1")
         assert stored["metadata"]["resourceVersion"] == created["metadata"]["resourceVersion"]
 
-    async def test_second_create_is_refused(self, cluster: AnyCluster) -> None:
+    async def test_second_create_is_refused(self, cluster: ClusterApi) -> None:
         await cluster.create(run_in(cluster.namespace))
         with pytest.raises(ApiError) as refusal:
             await cluster.create(run_in(cluster.namespace))
         assert (refusal.value.status, refusal.value.reason) == (409, "AlreadyExists")
 
-    async def test_what_is_not_there_is_named(self, cluster: AnyCluster) -> None:
+    async def test_what_is_not_there_is_named(self, cluster: ClusterApi) -> None:
         with pytest.raises(ApiError, match='"orders"') as refusal:
             await cluster.get(WORKFLOW, cluster.namespace, "orders")
         assert refusal.value.status == 404
 
-    async def test_namespace_that_is_not_there_is_named(self, cluster: AnyCluster) -> None:
+    async def test_namespace_that_is_not_there_is_named(self, cluster: ClusterApi) -> None:
         with pytest.raises(ApiError) as refusal:
             await cluster.create(run_in("no-such-namespace"))
         assert refusal.value.status == 404
         assert refusal.value.message.startswith('namespaces "no-such-namespace"')
 
-    async def test_apply_counts_generations_of_the_spec(self, cluster: AnyCluster) -> None:
+    async def test_apply_counts_generations_of_the_spec(self, cluster: ClusterApi) -> None:
         async def apply(image: str) -> int:
             manifest = workflow_in(cluster.namespace, image)
             stored = await cluster.apply(manifest, field_manager="podhatch-sdk")
@@ -83,7 +80,23 @@ class ClusterContract:
 
         assert [await apply(image) for image in ("one", "one", "two")] == [1, 1, 2]
 
-    async def test_replace_leaves_nothing_of_what_was_there(self, cluster: AnyCluster) -> None:
+    async def test_apply_keeps_what_others_wrote_and_removes_its_own(
+        self, cluster: ClusterApi
+    ) -> None:
+        await cluster.create(workflow_in(cluster.namespace))
+
+        async def apply(**spec: str) -> JsonObject:
+            manifest = {**workflow_in(cluster.namespace), "spec": spec}
+            await cluster.apply(manifest, field_manager="podhatch-worker")
+            stored = await cluster.get(WORKFLOW, cluster.namespace, "orders")
+            return stored["spec"]
+
+        spec = await apply(lifespan="orders:pool")
+        assert (spec["lifespan"], spec["image"]) == ("orders:pool", "one")
+        assert [task["name"] for task in spec["tasks"]] == ["charge"]
+        assert "lifespan" not in await apply()
+
+    async def test_replace_leaves_nothing_of_what_was_there(self, cluster: ClusterApi) -> None:
         """Of a ConfigMap, since nobody else writes to it meanwhile."""
 
         def settings(**data: str) -> JsonObject:
@@ -101,7 +114,7 @@ class ClusterContract:
             await cluster.replace(ours, field_manager="podhatch-sdk")
         assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
 
-    async def test_status_is_written_against_the_latest_version(self, cluster: AnyCluster) -> None:
+    async def test_status_is_written_against_the_latest_version(self, cluster: ClusterApi) -> None:
         created = await cluster.create({**run_in(cluster.namespace), "status": {"phase": "Failed"}})
         assert "status" not in created
         running = await write(cluster, "Running")
@@ -111,7 +124,7 @@ class ClusterContract:
             await cluster.replace_status({**created, "status": {"phase": "Failed"}})
         assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
 
-    async def test_patch_is_laid_over_what_is_there(self, cluster: AnyCluster) -> None:
+    async def test_patch_is_laid_over_what_is_there(self, cluster: ClusterApi) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         body = {"spec": {"replay": {"count": 1}}}
         patched = await cluster.merge_patch(WORKFLOW_RUN, cluster.namespace, "orders-1", body)
@@ -127,7 +140,7 @@ class ClusterContract:
         patched = await cluster.merge_patch(WORKFLOW_RUN, cluster.namespace, "orders-1", removal)
         assert "replay" not in patched["spec"]
 
-    async def test_watch_replays_one_object_after_a_version(self, cluster: AnyCluster) -> None:
+    async def test_watch_replays_one_object_after_a_version(self, cluster: ClusterApi) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         await cluster.create(run_in(cluster.namespace, "orders-2"))
         await write(cluster, "Running")
@@ -151,7 +164,7 @@ class ClusterContract:
         ]
 
     async def test_pages_are_of_the_size_asked_and_in_the_order_of_names(
-        self, cluster: AnyCluster
+        self, cluster: ClusterApi
     ) -> None:
         for name in ("run-c", "run-a", "run-b"):
             await cluster.create(run_in(cluster.namespace, name))
@@ -162,7 +175,7 @@ class ClusterContract:
         assert pages == [["run-a", "run-b"], ["run-c"]]
 
     async def test_rows_tell_name_namespace_and_age_of_each_object(
-        self, cluster: AnyCluster
+        self, cluster: ClusterApi
     ) -> None:
         made = [await cluster.create(run_in(cluster.namespace, name)) for name in ("a", "b")]
         expected = [
@@ -179,7 +192,7 @@ class ClusterContract:
         for found in (rows, own):
             assert [{name: row[name] for name in expected[0]} for row in found] == expected
 
-    async def test_selectors_hold_all_at_once(self, cluster: AnyCluster) -> None:
+    async def test_selectors_hold_all_at_once(self, cluster: ClusterApi) -> None:
         for name, workflow, label in (("one", "a", "x"), ("two", "b", "x"), ("three", "a", "y")):
             manifest = run_in(cluster.namespace, name)
             manifest["metadata"]["labels"] = {"kind": label}
@@ -200,7 +213,7 @@ class ClusterContract:
         with pytest.raises(ApiError, match="field label not supported"):
             await names("spec.input=a")
 
-    async def test_delete_may_expect_a_version(self, cluster: AnyCluster) -> None:
+    async def test_delete_may_expect_a_version(self, cluster: ClusterApi) -> None:
         created = await cluster.create(run_in(cluster.namespace))
         version = created["metadata"]["resourceVersion"]
         await write(cluster, "Failed")
@@ -211,7 +224,7 @@ class ClusterContract:
         assert (refusal.value.status, refusal.value.reason) == (409, "Conflict")
         await cluster.delete(WORKFLOW_RUN, cluster.namespace, "orders-1")
 
-    async def test_labels_select_what_is_listed_and_watched(self, cluster: AnyCluster) -> None:
+    async def test_labels_select_what_is_listed_and_watched(self, cluster: ClusterApi) -> None:
         def labelled(name: str, client: str) -> JsonObject:
             run = run_in(cluster.namespace, name)
             return {**run, "metadata": {**run["metadata"], "labels": {CLIENT: client}}}
@@ -233,7 +246,7 @@ class ClusterContract:
                 if name == "orders-4":
                     break
 
-    async def test_versions_grow(self, cluster: AnyCluster) -> None:
+    async def test_versions_grow(self, cluster: ClusterApi) -> None:
         versions = [
             int((await cluster.create(run_in(cluster.namespace, name)))["metadata"][VERSION])
             for name in ("orders-1", "orders-2")
@@ -241,7 +254,7 @@ class ClusterContract:
         _, listed = await cluster.list(WORKFLOW_RUN, cluster.namespace)
         assert versions[0] < versions[1] <= int(listed)
 
-    async def test_config_map_holds_bytes(self, cluster: AnyCluster) -> None:
+    async def test_config_map_holds_bytes(self, cluster: ClusterApi) -> None:
         await cluster.create(
             {
                 "apiVersion": "v1",

@@ -69,6 +69,7 @@ def requests(far: Far) -> Counter[str]:
 
     async def listen(target: Target) -> None:
         session = await session_of(target)
+        assert isinstance(session.cluster, Cluster)
         session.cluster.on_request = heard
 
     background_loop.wait(listen(far.target))

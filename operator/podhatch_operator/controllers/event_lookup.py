@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import EVENT, ApiError, Cluster
+from podhatch.cluster import EVENT, ApiError, ClusterApi
 from podhatch.core.common.observed import Notes
 from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN
 
@@ -21,7 +21,7 @@ MAX_NOTES = 50
 class EventLookup:
     """Finds what controllers and kubelets say of an object."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float]) -> None:
+    def __init__(self, cluster: ClusterApi, clock: Callable[[], float]) -> None:
         self._cluster = cluster
         self._clock = clock
         self._found: dict[str, tuple[float, Sequence[JsonObject]]] = {}

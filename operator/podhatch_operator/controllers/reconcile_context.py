@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from podhatch.api.model import UNREADABLE, JsonObject
-from podhatch.cluster import ApiError, Cluster, Kind
+from podhatch.cluster import ApiError, ClusterApi, Kind
 from podhatch.core.common.observed import Defaults
 from podhatch.core.expressions.evaluation import Answers, Evaluation
 
@@ -60,7 +60,7 @@ class Evaluating(Protocol):
 class ReconcileContext:
     """Shared by the reconcilers of all kinds."""
 
-    cluster: Cluster
+    cluster: ClusterApi
     cache: Cache
     queue: Queue
     defaults: Defaults

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import LEASE, ApiError, Cluster, ClusterUnreachable
+from podhatch.cluster import LEASE, ApiError, ClusterApi, ClusterUnreachable
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Elector:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ClusterApi,
         *,
         namespace: str,
         name: str,

@@ -11,7 +11,7 @@ import kopf
 from podhatch.cluster import Connection, Kind
 from podhatch.cluster.bounded import bounded_line
 from podhatch.cluster.client import METADATA_ONLY
-from podhatch.cluster.watch import lines
+from podhatch.cluster.streams import lines
 
 from podhatch_operator.ops.health import Watches
 from podhatch_operator.ops.metrics import Metrics

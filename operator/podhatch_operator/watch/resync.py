@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, Kind
+from podhatch.cluster import ApiError, ClusterApi, ClusterUnreachable, Kind
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import Place, place_of, version_of
@@ -48,7 +48,7 @@ class Resync:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: ClusterApi,
         cache: Cache,
         intake: Intake,
         metrics: Metrics,

@@ -18,7 +18,7 @@ from podhatch.cluster import (
     CONTROLLER_REVISION,
     KINDS,
     ApiError,
-    Cluster,
+    ClusterApi,
     Kind,
     NamespaceTerminating,
     kind_of,
@@ -70,7 +70,7 @@ def _refusal(error: ApiError) -> ApiRefusal:
 class Children:
     """Writes children to the cluster, and what the cluster answers to the cache."""
 
-    def __init__(self, cluster: Cluster, cache: Cache) -> None:
+    def __init__(self, cluster: ClusterApi, cache: Cache) -> None:
         self._cluster = cluster
         self._cache = cache
         self._account = RunnerAccount(cluster)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import ApiError, Cluster, ClusterUnreachable, NamespaceTerminating
+from podhatch.cluster import ApiError, ClusterApi, ClusterUnreachable, NamespaceTerminating
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ MAX_WAITING = 10_000
 class EventRecorder:
     """Events to post, in order, and the few tasks that post them while there are any."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ClusterApi) -> None:
         self._cluster = cluster
         self._waiting: deque[JsonObject] = deque(maxlen=MAX_WAITING)
         self._posters: set[asyncio.Task[None]] = set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, ApiError, Cluster
+from podhatch.cluster import JOB, ApiError, ClusterApi
 
 REMEMBERED_SECONDS = 300.0
 """Someone may delete it: so often it is made sure again."""
@@ -17,7 +17,7 @@ OURS = (labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT)
 class RunnerAccount:
     """Makes sure that a namespace has an account, before the first pod that needs it."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cluster: ClusterApi, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
         self._ensured_at: dict[_Account, float] = {}

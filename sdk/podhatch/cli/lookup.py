@@ -21,7 +21,7 @@ from podhatch.cluster import (
     WORKFLOW,
     WORKFLOW_RUN,
     ApiError,
-    Cluster,
+    ClusterApi,
     Kind,
 )
 
@@ -74,7 +74,7 @@ MAX_COMPARED = 1000
 
 
 async def find_run(
-    cluster: Cluster, namespace: str, given: str, *, certain: bool = False
+    cluster: ClusterApi, namespace: str, given: str, *, certain: bool = False
 ) -> JsonObject:
     """Return the run of this name, or the newest one for @latest.
 
@@ -102,7 +102,7 @@ async def find_run(
     raise CommandError(f"there is no WorkflowRun {name} in namespace {namespace}{question}")
 
 
-async def find_object(cluster: Cluster, kind: Kind, namespace: str, given: str) -> JsonObject:
+async def find_object(cluster: ClusterApi, kind: Kind, namespace: str, given: str) -> JsonObject:
     """Return the object of this name, or the only one whose `spec.name` this is.
 
     Raises:
@@ -132,7 +132,7 @@ async def find_object(cluster: Cluster, kind: Kind, namespace: str, given: str) 
     raise CommandError(f"there is no {kind.kind} {name} in namespace {namespace}{question}")
 
 
-async def find_children(cluster: Cluster, run: WorkflowRun) -> list[WorkflowRun]:
+async def find_children(cluster: ClusterApi, run: WorkflowRun) -> list[WorkflowRun]:
     """Return the run's child runs, by task and in the order of their creation."""
     selector = f"spec.parent.run={run.metadata.name}"
     found, _ = await cluster.list(WORKFLOW_RUN, run.metadata.namespace, field_selector=selector)
@@ -140,7 +140,7 @@ async def find_children(cluster: Cluster, run: WorkflowRun) -> list[WorkflowRun]
     return sorted(children, key=_child_key)
 
 
-async def find_parents(cluster: Cluster, run: WorkflowRun) -> Parents:
+async def find_parents(cluster: ClusterApi, run: WorkflowRun) -> Parents:
     """Return the parents of each task, from the revision of the workflow that the run uses.
 
     Without that revision, or permission to read it, use the current workflow; without either,
@@ -166,7 +166,7 @@ def parents_of(workflow: WorkflowSpec) -> Parents:
     return parents | {hook.name: last for hook in hooks if hook is not None}
 
 
-async def _latest(cluster: Cluster, namespace: str, *, certain: bool) -> JsonObject:
+async def _latest(cluster: ClusterApi, namespace: str, *, certain: bool) -> JsonObject:
     """Return the run created last, without schedules that have not started."""
     refs = await newest_refs(cluster, namespace)
     for _, tied in groupby(refs, key=lambda ref: ref.created):
@@ -195,7 +195,7 @@ def _waits(run: JsonObject) -> bool:
 
 
 async def _try_get(
-    cluster: Cluster, namespace: str, name: str, *, pinned: bool
+    cluster: ClusterApi, namespace: str, name: str, *, pinned: bool
 ) -> JsonObject | None:
     try:
         return await cluster.get(CONTROLLER_REVISION if pinned else WORKFLOW, namespace, name)

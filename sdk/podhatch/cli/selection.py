@@ -13,7 +13,7 @@ from typing import get_args
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import Phase
-from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster
+from podhatch.cluster import WORKFLOW_RUN, ApiError, ClusterApi
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NOT_YET = datetime.max.replace(tzinfo=UTC)
@@ -32,7 +32,7 @@ class RunRef:
 
 
 async def newest_refs(
-    cluster: Cluster, namespace: str | None, *, field_selector: str = ""
+    cluster: ClusterApi, namespace: str | None, *, field_selector: str = ""
 ) -> list[RunRef]:
     """Return the runs of a namespace, or of all when None, newest first."""
     rows = await cluster.rows(WORKFLOW_RUN, namespace, field_selector=field_selector)
@@ -40,7 +40,7 @@ async def newest_refs(
     return sorted(refs, key=lambda ref: ref.created, reverse=True)
 
 
-async def get_runs(cluster: Cluster, refs: Sequence[RunRef]) -> list[JsonObject]:
+async def get_runs(cluster: ClusterApi, refs: Sequence[RunRef]) -> list[JsonObject]:
     """Return the whole runs, without those deleted in the meantime."""
     free = asyncio.Semaphore(_CONCURRENCY)
 
@@ -122,7 +122,7 @@ class Found:
 
 
 async def find_runs(
-    cluster: Cluster, namespace: str | None, selection: Selection, limit: int | None
+    cluster: ClusterApi, namespace: str | None, selection: Selection, limit: int | None
 ) -> Found:
     """Return the newest runs of a selection, at most `limit`."""
     if limit is None or selection.metadata:
@@ -139,7 +139,7 @@ async def find_runs(
 
 
 async def _read_all(
-    cluster: Cluster, namespace: str | None, selection: Selection
+    cluster: ClusterApi, namespace: str | None, selection: Selection
 ) -> list[JsonObject]:
     runs: list[JsonObject] = []
     pages = cluster.pages(WORKFLOW_RUN, namespace, field_selector=selection.field_selector)

@@ -16,7 +16,7 @@ from podhatch.api.pod import RUN_UID, TASK
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest
 from podhatch.client.waiting import Followers
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, Cluster
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, ClusterApi
 
 FIELD_MANAGER = "podhatch-sdk"
 WORKER_FIELD_MANAGER = "podhatch-worker"
@@ -42,7 +42,7 @@ class Session:
         reading: Held by those who fetch a long output: so many at a time.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(self, cluster: ClusterApi, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
         self.client = _client()

@@ -13,7 +13,7 @@ from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
 from podhatch.api.run import ACCEPTED, is_over
 from podhatch.client.explain import explained
-from podhatch.cluster import WORKFLOW_RUN, ApiError, Cluster, ClusterUnreachable
+from podhatch.cluster import WORKFLOW_RUN, ApiError, ClusterApi, ClusterUnreachable
 from podhatch.errors import RunDeleted
 
 OUTAGE_SECONDS = 120.0
@@ -62,7 +62,7 @@ def key_of(run: JsonObject) -> tuple[str, str]:
     return run["metadata"]["namespace"], run["metadata"]["name"]
 
 
-async def states(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObject, None]:
+async def states(cluster: ClusterApi, run: JsonObject) -> AsyncGenerator[JsonObject, None]:
     """Yield the run as given, and after each change, until it has ended.
 
     Raises:
@@ -86,7 +86,7 @@ async def states(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObject
                 await outage.wait_or_raise(error)
 
 
-async def _changes(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObject, None]:
+async def _changes(cluster: ClusterApi, run: JsonObject) -> AsyncGenerator[JsonObject, None]:
     """Yield the run after each change, until the API server ends the watch."""
     version = run["metadata"]["resourceVersion"]
     try:
@@ -104,7 +104,7 @@ async def _changes(cluster: Cluster, run: JsonObject) -> AsyncGenerator[JsonObje
 
 
 async def _watch(
-    cluster: Cluster, run: JsonObject, version: str
+    cluster: ClusterApi, run: JsonObject, version: str
 ) -> AsyncGenerator[JsonObject, None]:
     namespace, name = key_of(run)
     stream = cluster.watch(WORKFLOW_RUN, namespace, name=name, resource_version=version)
@@ -115,7 +115,7 @@ async def _watch(
             yield event.object
 
 
-async def _check_there(cluster: Cluster, run: JsonObject) -> None:
+async def _check_there(cluster: ClusterApi, run: JsonObject) -> None:
     try:
         found = await cluster.get(WORKFLOW_RUN, *key_of(run))
     except ApiError as error:
@@ -203,7 +203,7 @@ def _acceptance(run: JsonObject) -> JsonObject | None:
 class Followers:
     """Everything that is waited for in one session."""
 
-    def __init__(self, cluster: Cluster, namespace: str, client: str) -> None:
+    def __init__(self, cluster: ClusterApi, namespace: str, client: str) -> None:
         self._cluster = cluster
         self._client = client
         self._warning = StallWarning()
@@ -233,7 +233,7 @@ class Follower:
     """One watch for all who wait for runs that it selects."""
 
     def __init__(
-        self, cluster: Cluster, namespace: str, label_selector: str, warning: StallWarning
+        self, cluster: ClusterApi, namespace: str, label_selector: str, warning: StallWarning
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace

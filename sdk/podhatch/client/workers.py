@@ -10,7 +10,7 @@ from podhatch.client import objects
 from podhatch.client.paging import MAX_PAGE_SIZE, Metadata, Rows, Window, metadata_of
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
-from podhatch.cluster import NODE, ApiError, Cluster
+from podhatch.cluster import NODE, ApiError, ClusterApi
 from podhatch.errors import RequestRefused
 
 
@@ -78,7 +78,7 @@ async def get(target: Target, name: str) -> WorkerRow:
         return _row(await session.cluster.get(NODE, "", name))
 
 
-async def _nodes(cluster: Cluster, at_most: int) -> AsyncGenerator[JsonObject, None]:
+async def _nodes(cluster: ClusterApi, at_most: int) -> AsyncGenerator[JsonObject, None]:
     pages = cluster.pages(NODE, page_size=min(at_most, MAX_PAGE_SIZE))
     with _explained():
         async with aclosing(pages):

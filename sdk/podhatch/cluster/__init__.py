@@ -27,8 +27,7 @@ from podhatch.cluster.kinds import (
     Kind,
     kind_of,
 )
-from podhatch.cluster.log import LogLine
-from podhatch.cluster.watch import WatchEvent
+from podhatch.cluster.protocol import ClusterApi, LogLine, WatchEvent
 
 __all__ = [
     "CONFIG_MAP",
@@ -50,6 +49,7 @@ __all__ = [
     "WORKFLOW_RUN",
     "ApiError",
     "Cluster",
+    "ClusterApi",
     "ClusterUnreachable",
     "Connection",
     "Kind",

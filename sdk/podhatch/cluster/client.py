@@ -9,7 +9,7 @@ import json
 import time
 from asyncio import sleep
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -28,8 +28,8 @@ from podhatch.cluster.bounded import (
 from podhatch.cluster.connection import Connection
 from podhatch.cluster.errors import ApiError, ClusterUnreachable
 from podhatch.cluster.kinds import POD, SELF_SUBJECT_REVIEW, Kind, kind_of
-from podhatch.cluster.log import LogLine, log_lines
-from podhatch.cluster.watch import WatchEvent, decode, lines
+from podhatch.cluster.protocol import ClusterApi, LogLine, WatchEvent
+from podhatch.cluster.streams import decode, lines, log_lines
 
 PAGE_SIZE = 500
 ROWS_PAGE_SIZE = 5000
@@ -76,7 +76,7 @@ class _Request:
         return {"Accept": self.accept, "Content-Type": self.content_type}
 
 
-class Cluster:
+class Cluster(ClusterApi):
     """A connection to the API server. Every verb raises ApiError and ClusterUnreachable."""
 
     def __init__(self, connection: Connection) -> None:
@@ -114,7 +114,7 @@ class Cluster:
     ) -> JsonObject:
         """Return the object; with `bounded`, one that is too large is cut as in `bounded`."""
         request = _Request("get", "GET", self._url(kind, namespace, name))
-        return await self._send(request, decode=bounded_object if bounded else json.loads)
+        return await self._send(request, bounded_object if bounded else json.loads)
 
     async def pages(
         self,
@@ -185,7 +185,10 @@ class Cluster:
             request = _Request("list", "GET", url, accept=accept)
             page_size = int(query["limit"])
             try:
-                page = await (self._send_bounded if bounded else self._send)(request)
+                if bounded:
+                    page = await self._send_page(request, page_size)
+                else:
+                    page = await self._send(request)
             except ListTooLargeError:
                 query["limit"] = str(max(page_size // 8, LEAST_PAGE_SIZE))
                 continue
@@ -194,32 +197,6 @@ class Cluster:
             if not page["metadata"].get("continue"):
                 return
             query["continue"] = page["metadata"]["continue"]
-
-    async def list(
-        self,
-        kind: Kind,
-        namespace: str | None = None,
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        metadata_only: bool = False,
-    ) -> tuple[list[JsonObject], str]:
-        """Return all objects, of all namespaces when `namespace` is None, and the list's version.
-
-        With `metadata_only` the objects hold nothing but their metadata.
-        """
-        items: list[JsonObject] = []
-        version = ""
-        pages = self.pages(
-            kind,
-            namespace,
-            label_selector=label_selector,
-            field_selector=field_selector,
-            metadata_only=metadata_only,
-        )
-        async for page, version in pages:  # noqa: B007 - the last version is the list's
-            items += page
-        return items, version
 
     async def apply(
         self,
@@ -392,26 +369,24 @@ class Cluster:
     async def _send(
         self, request: _Request, decode: Callable[[str], JsonObject] = json.loads
     ) -> JsonObject:
-        response = await self._open(request)
-        try:
+        async with self._answer(request) as response:
             return decode((await response.read()).decode())
-        except (*_LOST, TimeoutError) as error:
-            raise self._unreachable(error) from error
-        except ValueError:
-            raise self._no_api_server() from None
-        finally:
-            response.release()
 
-    async def _send_bounded(self, request: _Request) -> JsonObject:
-        """Send a list request.
+    async def _send_page(self, request: _Request, page_size: int) -> JsonObject:
+        """Send a list request, and read its answer within bounds.
 
         Raises:
             ListTooLargeError: a page with fewer objects has to be asked for.
         """
-        response = await self._open(request)
-        page_size = int(request.url.query["limit"])
-        try:
+        async with self._answer(request) as response:
             return bounded_list(await bounded_text(response.content.iter_any(), page_size))
+
+    @asynccontextmanager
+    async def _answer(self, request: _Request) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Yield the response to read, and raise what may happen meanwhile as errors of ours."""
+        response = await self._open(request)
+        try:
+            yield response
         except ListTooLargeError:
             response.close()
             raise

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from hypothesis import given
 from hypothesis import strategies as st
-from podhatch.cluster.watch import lines
+from podhatch.cluster.streams import lines
 
 
 @given(st.lists(st.binary().filter(lambda line: b"\n" not in line)), st.data())

@@ -1,90 +1,38 @@
-"""The fake cluster, with what the operator needs beyond the SDK: lists, and refusals on demand."""
-
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
-from typing import Unpack
+"""The fake cluster, with refusals on demand and a record of what the operator writes."""
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import ApiError, Kind
 
-from tests.fakes.cluster import FakeCluster, Selection
+from tests.fakes.cluster import FakeCluster
+
+_READS = ("get", "list", "watch")
 
 
-@dataclass
 class OperatorCluster(FakeCluster):
-    refusals: dict[str, ApiError] = field(default_factory=dict[str, ApiError])
-    """By kind: what the next requests about objects of it are answered."""
-    order: list[str] = field(default_factory=list[str])
-    """Verb and kind of each write, as they came."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: dict[str, ApiError] = {}
+        """By verb and kind: what the next requests are answered."""
+        self.order: list[str] = []
+        """Verb and kind of each write, as they came."""
+        self._as_user = False
 
     async def create_as_user(self, manifest: JsonObject) -> JsonObject:
         """Create past the record of the operator's own writes."""
-        return await super().create(_with_creation_time(manifest))
+        self._as_user = True
+        try:
+            return await super().create(manifest)
+        finally:
+            self._as_user = False
 
-    async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        self._write("dry-run" if dry_run else "create", manifest["kind"])
-        return await super().create(_with_creation_time(manifest), dry_run=dry_run)
+    def requested(self, verb: str, kind: Kind, *, dry_run: bool = False) -> None:
+        if not self._as_user:
+            request = f"{'dry-run' if dry_run else verb} {kind.kind}"
+            if verb not in _READS:
+                self.order.append(request)
+            if refusal := self.refusals.get(request):
+                raise refusal
+        super().requested(verb, kind, dry_run=dry_run)
 
-    async def get(
-        self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
-    ) -> JsonObject:
-        return await super().get(kind, namespace, name)
-
-    async def replace_status(
-        self, manifest: JsonObject, *, metadata_only: bool = False
-    ) -> JsonObject:
-        self._write("update", manifest["kind"])
-        return await super().replace_status(manifest)
-
-    async def apply(self, manifest: JsonObject, *, field_manager: str) -> JsonObject:
-        self._write("apply", manifest["kind"])
-        return await super().apply(manifest, field_manager=field_manager)
-
-    async def merge_patch(
-        self, kind: Kind, namespace: str, name: str, body: JsonObject
-    ) -> JsonObject:
-        self._write("patch", kind.kind)
-        stored = self._found(kind, namespace, name)
-        metadata = body.get("metadata", {})
-        version = stored["metadata"]["resourceVersion"]
-        if metadata.get("resourceVersion", version) != version:
-            raise ApiError(409, "Conflict", "the object has been modified")
-        labels = {**stored["metadata"].get("labels", {}), **metadata.get("labels", {})}
-        changed = {
-            **stored,
-            "metadata": {**stored["metadata"], "labels": labels},
-            "spec": {**stored.get("spec", {}), **body.get("spec", {})},
-        }
-        key = (kind.kind, namespace, name)
-        generation = stored["metadata"]["generation"] + (changed["spec"] != stored.get("spec"))
-        return await self._store("MODIFIED", key, changed, generation=generation)
-
-    async def delete(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        *,
-        uid: str | None = None,
-        resource_version: str | None = None,
-    ) -> None:
-        self._write("delete", kind.kind)
-        await super().delete(kind, namespace, name, uid=uid, resource_version=resource_version)
-
-    async def pages(
-        self, kind: Kind, namespace: str | None = None, **selection: Unpack[Selection]
-    ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
-        if refusal := self.refusals.get(f"list {kind.kind}"):
-            raise refusal
-        async for page in super().pages(kind, namespace, **selection):
-            yield page
-
-    def _write(self, verb: str, kind: str) -> None:
-        self.order.append(f"{verb} {kind}")
-        if refusal := self.refusals.get(f"{verb} {kind}"):
-            raise refusal
-
-
-def _with_creation_time(manifest: JsonObject) -> JsonObject:
-    metadata = {"creationTimestamp": "2026-11-23T12:00:00Z", **manifest["metadata"]}
-    return {**manifest, "metadata": metadata}
+    def timestamp(self) -> str:
+        return "2026-11-23T12:00:00Z"

@@ -1,7 +1,6 @@
 """Events start runs, each once, whatever comes late, is refused or ends the operator."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 from podhatch.api import labels
@@ -257,12 +256,13 @@ async def test_another_failure_is_raised(operator: Operator) -> None:
         await operator.reconciler.reconcile(PAID)
 
 
-@dataclass
 class MortalCluster(OperatorCluster):
     """Ends the operator before or after one of its writes."""
 
-    writes_left: int = 0
-    after: bool = False
+    def __init__(self, writes_left: int, *, after: bool) -> None:
+        super().__init__()
+        self.writes_left = writes_left
+        self.after = after
 
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         return await self._mortal(super().create, manifest)
@@ -297,7 +297,7 @@ async def test_an_operator_that_dies_between_two_writes_doubles_and_loses_nothin
     write: int, after: bool
 ) -> None:
     """Three runs, the status that names them, and the one that says that all is done."""
-    operator = Operator(MortalCluster(writes_left=write, after=after))
+    operator = Operator(MortalCluster(write, after=after))
     await operator.user_creates(
         workflow(), workflow("other"), event_filter("one"), event_filter("two"), paid(scope="eu")
     )

@@ -109,7 +109,7 @@ def test_a_run_holds_input_metadata_and_generation(stage: Stage, orders: Workflo
 
 
 def test_the_users_namespace_and_kubeconfig_count(stage: Stage) -> None:
-    stage.cluster.namespaces = ("shop",)
+    stage.cluster.namespaces = {"shop"}
     hatchet = Hatchet("shop", kubeconfig="/k", context="test")
 
     @hatchet.task()
@@ -356,7 +356,7 @@ class TestFailure:
         assert not stage.cluster.objects("ConfigMap")
 
     def test_a_missing_namespace_is_named(self, stage: Stage, orders: Workflow[Order]) -> None:
-        stage.cluster.namespaces = ("shop",)
+        stage.cluster.namespaces = {"shop"}
         with pytest.raises(RequestRefused, match="no such namespace; create it, or name another"):
             orders.run(Order(id=7))
 

@@ -1,6 +1,7 @@
 """A worker publishes, answers probes and stops; on the fake cluster."""
 
 import asyncio
+import contextvars
 import http.client
 import json
 import socket
@@ -18,6 +19,8 @@ from podhatch.definitions.workflow import Standalone
 from podhatch.errors import LoopAlreadyRunningError
 from podhatch.task import Context
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
+from podhatch.testing import LocalRuns
+from podhatch.testing.plugin import podhatch_local
 from podhatch.worker import Worker, WorkerStatus
 from podhatch.worker import worker as module
 from podhatch.worker.health import configured
@@ -25,7 +28,7 @@ from podhatch.worker.health import configured
 from tests.kube import eventually
 from tests.unit.sdk.conftest import Stage, hatchet, stage
 
-__all__ = ["hatchet", "stage"]
+__all__ = ["hatchet", "podhatch_local", "stage"]
 
 
 @pytest.fixture
@@ -42,6 +45,14 @@ def greeting(input: EmptyModel, ctx: Context) -> str:
     return "hello"
 
 
+async def connections() -> AsyncGenerator[str]:
+    yield "pool"
+
+
+def borrowing(input: EmptyModel, ctx: Context) -> str:
+    return ctx.lifespan
+
+
 @pytest.fixture
 def greet(hatchet: Hatchet) -> Standalone[EmptyModel, str]:
     return hatchet.task(name="greet")(greeting)
@@ -50,7 +61,8 @@ def greet(hatchet: Hatchet) -> Standalone[EmptyModel, str]:
 @contextmanager
 def started(worker: Worker) -> Generator[None]:
     """Run the worker in a thread, as a test program would."""
-    thread = threading.Thread(target=worker.start)
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(worker.start,))
     thread.start()
     try:
         yield
@@ -232,3 +244,14 @@ def test_a_cluster_that_does_not_answer_makes_it_unhealthy_until_it_does(
         assert health(port) == (200, {"status": "UNHEALTHY"})
         monkeypatch.setattr(stage.cluster, "list", listed)
         eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "it to notice")
+
+
+def test_a_worker_with_a_lifespan_starts_while_runs_are_local(
+    podhatch_local: LocalRuns, hatchet: Hatchet, port: int
+):
+    borrow = hatchet.task(name="borrow")(borrowing)
+    worker = hatchet.worker("w", workflows=[borrow], lifespan=connections)
+    with started(worker):
+        eventually(lambda: worker.status is WorkerStatus.HEALTHY, 10, "the worker to be healthy")
+        assert borrow.run(EmptyModel()) == "pool"
+    assert podhatch_local.states() == {"borrow": "Succeeded"}

@@ -17,12 +17,12 @@ from podhatch.cli.rendering.console import now, symbols_for
 from podhatch.cli.rendering.format import duration, printable, shortened
 from podhatch.cli.rendering.tree import MAX_OUTPUT_WIDTH, child_runs, run_tree
 from podhatch.client.waiting import states
-from podhatch.cluster import Cluster
+from podhatch.cluster import ClusterApi
 
 REFRESHES_PER_SECOND = 5
 
 
-async def print_run(console: Console, cluster: Cluster, run: WorkflowRun) -> None:
+async def print_run(console: Console, cluster: ClusterApi, run: WorkflowRun) -> None:
     """Print the picture of a run, and its child runs."""
     parents = await find_parents(cluster, run)
     symbols = symbols_for(console)
@@ -32,7 +32,7 @@ async def print_run(console: Console, cluster: Cluster, run: WorkflowRun) -> Non
         console.print(child_runs(children, now(), symbols))
 
 
-async def watch_run(console: Console, cluster: Cluster, run: JsonObject) -> WorkflowRun:
+async def watch_run(console: Console, cluster: ClusterApi, run: JsonObject) -> WorkflowRun:
     """Show a run until it ends, and return its last state."""
     async with aclosing(states(cluster, run)) as seen:
         runs = (WorkflowRun.model_validate(state) async for state in seen)
@@ -42,7 +42,7 @@ async def watch_run(console: Console, cluster: Cluster, run: JsonObject) -> Work
 
 
 async def _watch_live(
-    console: Console, cluster: Cluster, runs: AsyncIterator[WorkflowRun]
+    console: Console, cluster: ClusterApi, runs: AsyncIterator[WorkflowRun]
 ) -> WorkflowRun:
     run = await anext(runs)
     parents = await find_parents(cluster, run)

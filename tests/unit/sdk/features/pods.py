@@ -36,7 +36,7 @@ class Pods:
     ) -> FakeLog:
         """Create a pod that runs or has ended; None: of which its kubelet has told nothing."""
         name = f"{RUN}-{task}-{attempt}"
-        log = self.cluster.logs[name] = FakeLog(*lines, ended=bool(ended))
+        log = self.cluster.container_logs[name] = FakeLog(*lines, ended=bool(ended))
         pod = await self.cluster.create(
             {
                 "apiVersion": "v1",
@@ -60,7 +60,7 @@ class Pods:
         name = f"{RUN}-{task}-{attempt}"
         pod = await self.cluster.get(POD, "default", name)
         await self.cluster.replace_status({**pod, "status": _status(ended=True)})
-        await self.cluster.logs[name].end()
+        await self.cluster.container_logs[name].end()
 
     async def aio_run(self, phase: str) -> None:
         """Create the run if there is none, and write its phase."""

@@ -1,7 +1,7 @@
 """Label and field selectors of the local cluster."""
 
 import pytest
-from podhatch.local.selectors import matches
+from podhatch.cluster.in_memory import matches
 
 POD = {
     "metadata": {"name": "p", "labels": {"app": "shop", "tier": "a"}},
