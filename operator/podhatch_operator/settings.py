@@ -78,8 +78,10 @@ class Settings:
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
             max_cluster_access=_access(environment, "PODHATCH_MAX_CLUSTER_ACCESS"),
             priority_classes=_yes(environment, "PODHATCH_PRIORITY_CLASSES"),
-            max_extension_seconds=_positive(environment, "PODHATCH_MAX_EXTENSION_SECONDS", 86_400),
-            max_depth=_positive(environment, "PODHATCH_MAX_DEPTH", 16),
+            max_extension_seconds=_positive(
+                environment, "PODHATCH_MAX_EXTENSION_SECONDS", Defaults.max_extension_seconds
+            ),
+            max_depth=_positive(environment, "PODHATCH_MAX_DEPTH", Defaults.max_depth),
             lease=environment.get("PODHATCH_LEASE", "podhatch"),
             identity=environment.get("PODHATCH_IDENTITY") or socket.gethostname(),
         )

@@ -1,7 +1,7 @@
-"""Has evaluations done, one namespace after the other, and keeps the answers.
+"""Queues evaluations by namespace, sends them to the workers in turn, and keeps the answers.
 
-Who needs answers names a key, and leaves: once the answers are there, the key is in the work queue
-again. So nothing of the operator waits for what users wrote.
+A reconciler requests evaluations for its key and returns. Once they are answered, the key is put
+back into the work queue. So no part of the operator waits for what users write.
 """
 
 import asyncio
@@ -14,29 +14,29 @@ from itertools import islice
 from podhatch.core.expressions.evaluation import Answer, Evaluation
 from podhatch.evaluation.protocol import MAX_LOST, NO_REPLY
 
-from podhatch_operator.evaluation.process import Server, ServerLost, Worker
+from podhatch_operator.evaluation.process import EvaluationServer, EvaluationWorker, ServerLost
 from podhatch_operator.ops.metrics import EvaluationMetrics
 from podhatch_operator.queue.keys import Key
 
 WORKERS = 2
 MAX_KEPT_BYTES = 16 * 1024 * 1024
-"""Of answers."""
+"""Memory for answers."""
 MAX_WAITING_BYTES = 4 * 1024 * 1024
-"""Of a namespace's evaluations; keys that need more come back when there is room."""
+"""Size of a namespace's evaluations that wait; keys that need more come back when there is room."""
 AGAIN_SECONDS, AGAIN_AT_ONCE = 0.1, 16
-"""How often, and how many of them."""
+"""How often such keys come back, and how many at once."""
 MAX_AT_ONCE = 256
-"""Evaluations for one key; it asks for the others next."""
+"""Evaluations for one key at once; it requests the others next."""
 MAX_BATCH = 32
 RESTART_SECONDS = 0.5
 _ANSWER_BYTES = 300
-"""That an answer takes without its problems."""
+"""Memory for an answer without its problems."""
 
 logger = logging.getLogger(__name__)
 
 
 class KeptAnswers:
-    """The answers of late, by the evaluation; those used least make room."""
+    """Recent answers by evaluation. The least recently used ones are dropped first."""
 
     def __init__(self, max_bytes: int = MAX_KEPT_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -51,7 +51,7 @@ class KeptAnswers:
         return answer
 
     def keep(self, evaluation: Evaluation, answer: Answer) -> None:
-        """Remember an answer."""
+        """Keep an answer."""
         old = self._answers.pop(evaluation.key, None)
         self._answers[evaluation.key] = answer
         self.size += _cost(answer) - (_cost(old) if old else 0)
@@ -66,7 +66,7 @@ def _cost(answer: Answer) -> int:
 
 @dataclass
 class _Wanted:
-    """An evaluation that waits, and for whom."""
+    """An evaluation that waits, and the keys that need it."""
 
     evaluation: Evaluation
     keys: dict[Key, None] = field(default_factory=dict[Key, None])
@@ -75,17 +75,17 @@ class _Wanted:
 
 @dataclass
 class _Line:
-    """A namespace's evaluations. One worker at a time serves it."""
+    """The queue of a namespace's evaluations. One worker at a time serves it."""
 
     waiting: OrderedDict[bytes, _Wanted] = field(default_factory=OrderedDict[bytes, _Wanted])
     size: int = 0
     turned_away: dict[Key, None] = field(default_factory=dict[Key, None])
-    """Keys for whose evaluations there was no room."""
+    """Keys for whose evaluations there is no room."""
     is_served: bool = False
 
 
 class Evaluator:
-    """Evaluations of all namespaces."""
+    """Runs the evaluations of all namespaces."""
 
     def __init__(self, come_back: Callable[[Key], None], metrics: EvaluationMetrics) -> None:
         self.answers = KeptAnswers()
@@ -96,10 +96,10 @@ class Evaluator:
         """Namespaces whose turn it is, in order."""
         self._some_wait = asyncio.Event()
         self._left: dict[Key, int] = {}
-        """How many answers a key waits for."""
+        """Number of answers that a key still waits for."""
 
     def request(self, key: Key, evaluations: Sequence[Evaluation]) -> None:
-        """Have these evaluated; the key comes back then."""
+        """Queue evaluations; the key comes back when they are answered."""
         line = self._lines.setdefault(key.namespace, _Line())
         for evaluation in evaluations[:MAX_AT_ONCE]:
             wanted = line.waiting.get(evaluation.key)
@@ -115,9 +115,9 @@ class Evaluator:
         self._give_turn(key.namespace, line)
 
     async def run(self) -> None:
-        """Evaluate what is requested, for ever."""
+        """Evaluate requests until cancelled."""
         while True:
-            server = await Server.start(WORKERS)
+            server = await EvaluationServer.start(WORKERS)
             try:
                 async with asyncio.TaskGroup() as group:
                     for worker in server.workers:
@@ -128,7 +128,7 @@ class Evaluator:
                 await server.stop()
             await asyncio.sleep(RESTART_SECONDS)
 
-    async def _serve(self, worker: Worker) -> None:
+    async def _serve(self, worker: EvaluationWorker) -> None:
         while True:
             namespace, line, batch = await self._next_batch()
             try:
@@ -138,7 +138,7 @@ class Evaluator:
                 self._give_turn(namespace, line)
 
     async def _next_batch(self) -> tuple[str, _Line, list[_Wanted]]:
-        """Wait for a namespace whose turn it is; return what it wants to know of some values."""
+        """Wait for a namespace's turn; return its next evaluations that share their values."""
         while not self._turns:
             self._some_wait.clear()
             await self._some_wait.wait()
@@ -153,7 +153,7 @@ class Evaluator:
         ]
         return namespace, line, batch
 
-    async def _evaluate(self, worker: Worker, line: _Line, batch: list[_Wanted]) -> None:
+    async def _evaluate(self, worker: EvaluationWorker, line: _Line, batch: list[_Wanted]) -> None:
         with self._metrics.seconds.time():
             try:
                 answers = await worker.evaluate([wanted.evaluation for wanted in batch])
@@ -183,7 +183,7 @@ class Evaluator:
         line.turned_away[key] = None
 
     def _let_in(self, line: _Line) -> None:
-        """Have a few of the keys come back that were turned away, if there is room now."""
+        """Let some keys come back that were turned away, if there is room now."""
         if line.size <= MAX_WAITING_BYTES / 2:
             for key in list(islice(line.turned_away, AGAIN_AT_ONCE)):
                 del line.turned_away[key]

@@ -23,7 +23,7 @@ class ServerLost(Exception):  # noqa: N818 - the evaluation may be fine
     """The server or one of its workers does not answer as it should."""
 
 
-class Worker:
+class EvaluationWorker:
     """One worker's end of its socket."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,15 +63,15 @@ class Worker:
         self._writer.close()
 
 
-class Server:
+class EvaluationServer:
     """The server process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], workers: list[Worker]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], workers: list[EvaluationWorker]) -> None:
         self._process = process
         self.workers = workers
 
     @classmethod
-    async def start(cls, count: int) -> "Server":
+    async def start(cls, count: int) -> "EvaluationServer":
         """Start the server with so many workers. They answer once it has loaded its libraries."""
         pairs = [socket.socketpair() for _ in range(count)]
         theirs = [pair[1].fileno() for pair in pairs]
@@ -86,7 +86,7 @@ class Server:
             for _, their in pairs:
                 their.close()
         streams = [await asyncio.open_connection(sock=mine, limit=MAX_LINE) for mine, _ in pairs]
-        return cls(process, [Worker(*each) for each in streams])
+        return cls(process, [EvaluationWorker(*each) for each in streams])
 
     async def stop(self) -> None:
         """End the server and its workers."""

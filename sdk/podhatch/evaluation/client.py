@@ -21,10 +21,10 @@ from podhatch.evaluation.protocol import (
     MAX_LOST,
     NO_REPLY,
     PATIENCE_SECONDS,
+    SERVER,
     decode_answer,
     encode_request,
 )
-from podhatch.evaluation.protocol import SERVER as SERVER_MODULE
 
 _LIBRARIES = ("cel_expr_python", "jsonschema")
 
@@ -48,14 +48,14 @@ class WithinLimits:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._server: _Server | None = None
+        self._server: _ServerProcess | None = None
 
     def get(self, evaluation: Evaluation, /) -> Answer:
         """Evaluate."""
         with self._lock:
             for _ in range(MAX_LOST):
                 if self._server is None or self._server.owner != os.getpid():
-                    self._server = _Server()
+                    self._server = _ServerProcess()
                 try:
                     return self._server.evaluate(evaluation)
                 except (OSError, ValueError, KeyError, TypeError):
@@ -67,7 +67,7 @@ class WithinLimits:
 WITHIN_LIMITS = WithinLimits()
 
 
-class _Server:
+class _ServerProcess:
     def __init__(self) -> None:
         self.owner = os.getpid()
         """The process that may use and stop the server: not one that is forked from it."""
@@ -76,7 +76,7 @@ class _Server:
         self._socket.settimeout(PATIENCE_SECONDS)
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", SERVER_MODULE, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", SERVER, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,

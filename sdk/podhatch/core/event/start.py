@@ -15,7 +15,7 @@ from podhatch.api.event_filter import EventFilter, FilterRule
 from podhatch.api.limits import MAX_METADATA_ENTRIES
 from podhatch.api.model import JsonObject
 from podhatch.api.names import new_run_name, short_hash
-from podhatch.core.expressions.input_check import input_text
+from podhatch.core.expressions.evaluation import json_text
 from podhatch.core.workflow.revision import Revision, current_revision
 
 EVENT_ID = "hatchet__event_id"
@@ -113,7 +113,7 @@ def default_filters(workflow: JsonObject) -> Iterator[Filter]:
     version = version_of(workflow["metadata"].get("resourceVersion"))
     seen: Counter[str] = Counter()
     for index, rule in enumerate(revision.spec.default_filters):
-        content = input_text(
+        content = json_text(
             {"expression": rule.expression, "scope": rule.scope, "payload": rule.payload}
         )
         seen[content] += 1

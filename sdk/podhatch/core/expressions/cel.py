@@ -15,7 +15,7 @@ from podhatch.core.expressions.evaluation import (
     Evaluation,
     Questions,
     Value,
-    json_text,
+    json_bytes,
 )
 from podhatch.core.expressions.input_check import depth_problem, size_problem
 
@@ -104,7 +104,7 @@ class Variables:
 
     def _add(self, name: str, value: object) -> None:
         problem = depth_problem(value, name) if name in _UNBOUNDED else None
-        text = b"null" if problem else json_text(value)
+        text = b"null" if problem else json_bytes(value)
         if name in _UNBOUNDED:
             problem = problem or size_problem(len(text), name)
         self._values[name] = Value.of(text)

@@ -1,8 +1,8 @@
-"""What a plan asks of expressions and schemas that users wrote: the core never runs these itself.
+"""Evaluations that a plan needs of expressions and schemas: the core does not evaluate these.
 
 A plan asks through its `Questions`, which know some answers already. Any other question gets a
-placeholder, and the plan comes to nothing but a list of the evaluations it needs. Whoever asked for
-the plan has them done elsewhere, within limits, and plans again.
+placeholder, and the plan consists of the list of evaluations that it needs. The caller has these
+done elsewhere, within limits, and plans again.
 """
 
 import hashlib
@@ -18,20 +18,20 @@ TOO_EXPENSIVE = "ExpressionTooExpensive"
 
 @dataclass(frozen=True)
 class Value:
-    """JSON that an expression or a schema is evaluated on: one of its variables."""
+    """The JSON text of a variable that an expression or a schema is evaluated on."""
 
     text: bytes = field(compare=False, repr=False)
     digest: bytes
 
     @classmethod
     def of(cls, text: bytes) -> "Value":
-        """Return the value that this JSON text is."""
+        """Return the value of a JSON text."""
         return cls(text, hashlib.sha256(text).digest())
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One question: is this code valid or, given values, what does it say of them?"""
+    """One question: is this code valid or, given values, what is its result?"""
 
     check: Check
     code: str
@@ -40,7 +40,7 @@ class Evaluation:
 
     @cached_property
     def key(self) -> bytes:
-        """The same for the same question, and short."""
+        """A short hash that is equal for equal questions."""
         names = None if self.values is None else [name for name, _ in self.values]
         parts = [f"{self.check} {names}".encode()]
         parts += [value.digest for _, value in self.values or ()]
@@ -49,7 +49,7 @@ class Evaluation:
 
     @property
     def text(self) -> bytes | None:
-        """The JSON object of the values; None where there are none."""
+        """The JSON object of the values; None without values."""
         if self.values is None:
             return None
         members = (b'"%b":%b' % (name.encode(), value.text) for name, value in self.values)
@@ -57,20 +57,20 @@ class Evaluation:
 
     @property
     def size(self) -> int:
-        """Bytes that it holds."""
+        """The bytes of its code and values."""
         return len(self.code) + sum(len(value.text) for _, value in self.values or ())
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an evaluation."""
+    """The result of an evaluation."""
 
     holds: bool = False
     """Whether the expression is true."""
     problems: tuple[str, ...] = ()
     """Why there is no answer, or how the input differs from its schema."""
     too_expensive: bool = False
-    """The evaluation was stopped; the problem says by which limit."""
+    """Whether a limit stopped the evaluation; the problem names the limit."""
 
 
 class Answers(Protocol):
@@ -83,7 +83,7 @@ class Answers(Protocol):
 
 class _NoAnswers:
     def get(self, evaluation: Evaluation, /) -> Answer | None:
-        """Know nothing."""
+        """Return None."""
         del evaluation
 
 
@@ -102,7 +102,7 @@ class Questions:
 
     @property
     def missing(self) -> tuple[Evaluation, ...]:
-        """The evaluations that the plan waits for; while there are any, it must not be used."""
+        """The evaluations that the plan waits for. A plan that misses any must not be used."""
         return tuple(self._missing)
 
     def ask(self, evaluation: Evaluation) -> Answer:
@@ -115,7 +115,11 @@ class Questions:
         return answer
 
 
-def json_text(value: object) -> bytes:
+def json_text(value: object) -> str:
+    """Return a value as compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def json_bytes(value: object) -> bytes:
     """Return a value as compact JSON in UTF-8. Half surrogate pairs are kept as they are."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="surrogatepass")
+    return json_text(value).encode(errors="surrogatepass")

@@ -1,24 +1,18 @@
-"""Does a run's input fit its workflow? `json_schema.py` evaluates the schemas."""
+"""Limits of what users pass to runs, and whether an input fits the schema of its workflow."""
 
-import json
 from collections.abc import Iterable
 from typing import cast
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES, MAX_INPUT_BYTES
 from podhatch.api.run import WorkflowRun
-from podhatch.core.expressions.evaluation import Evaluation, Questions, Value, json_text
+from podhatch.core.expressions.evaluation import Evaluation, Questions, Value, json_bytes, json_text
 
 MAX_DEPTH = 200
 
 
-def input_text(value: object) -> str:
-    """Return the input, or another JSON value, as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def depth_problem(value: object, subject: str = "spec.input") -> str | None:
-    """Say that a value is nested too deeply for what reads it after us, or return None."""
+    """Return a problem if a value is nested too deeply for those who read it later, else None."""
     level: list[object] = [value]
     for _ in range(MAX_DEPTH):
         level = [inner for item in level for inner in _inside(item)]
@@ -34,7 +28,7 @@ def _inside(item: object) -> Iterable[object]:
 
 
 def size_problem(size: int, subject: str = "spec.input") -> str | None:
-    """Say that a value of this size, in bytes as JSON, is too large, or return None."""
+    """Return a problem if a value of this size, in bytes as JSON, is too large, else None."""
     if size <= MAX_INPUT_BYTES:
         return None
     return (
@@ -44,9 +38,9 @@ def size_problem(size: int, subject: str = "spec.input") -> str | None:
 
 
 def payload_problem(run: WorkflowRun) -> str | None:
-    """Say that a filter's payload is too large for a variable of the pods, or return None."""
+    """Return a problem if a filter's payload is too large for a variable of the pods, else None."""
     event = run.spec.trigger.event if run.spec.trigger else None
-    size = len(input_text(event.filter_payload or {}).encode()) if event else 0
+    size = len(json_text(event.filter_payload or {}).encode()) if event else 0
     if size <= MAX_ENVIRONMENT_BYTES:
         return None
     return (
@@ -56,8 +50,8 @@ def payload_problem(run: WorkflowRun) -> str | None:
 
 
 def metadata_problem(metadata: dict[str, str]) -> str | None:
-    """Say that a run's metadata is too large for a variable of the pods, or return None."""
-    size = len(input_text(metadata).encode())
+    """Return a problem if a run's metadata is too large for a variable of the pods, else None."""
+    size = len(json_text(metadata).encode())
     if size <= MAX_ENVIRONMENT_BYTES:
         return None
     return (
@@ -67,29 +61,25 @@ def metadata_problem(metadata: dict[str, str]) -> str | None:
 
 
 def schema_problem(schema: JsonObject, questions: Questions) -> str | None:
-    """Say why this is not a JSON Schema, or return None."""
+    """Return why this is not a JSON Schema, or None."""
     if problem := depth_problem(schema, "spec.inputSchema"):
         return problem
-    answer = questions.ask(Evaluation("Schema", _schema_text(schema)))
+    answer = questions.ask(Evaluation("Schema", json_text(schema)))
     if answer.too_expensive:
         return f"spec.inputSchema: too expensive to check: {answer.problems[0]}: simplify it"
     return answer.problems[0] if answer.problems else None
 
 
 def fit_problems(value: JsonObject, schema: JsonObject, questions: Questions) -> tuple[str, ...]:
-    """Say where the input does not fit the schema: at most five sentences, each with its field.
+    """Return where the input does not fit the schema: at most five sentences, each with its field.
 
-    Both must be without a problem of their own.
+    The input and the schema have been checked on their own.
     """
-    values = (("input", Value.of(json_text(value))),)
-    answer = questions.ask(Evaluation("Input", _schema_text(schema), values))
+    values = (("input", Value.of(json_bytes(value))),)
+    answer = questions.ask(Evaluation("Input", json_text(schema), values))
     if answer.too_expensive:
         return (
             "spec.input: too expensive to check against the workflow's inputSchema: "
             f"{answer.problems[0]}: simplify the schema, or pass less",
         )
     return answer.problems
-
-
-def _schema_text(schema: JsonObject) -> str:
-    return json_text(schema).decode(errors="surrogatepass")

@@ -1,7 +1,7 @@
-"""Checks JSON Schemas and the inputs of runs against them, in this process: see `cel.py`.
+"""Checks JSON Schemas, and inputs of runs against them, in this process: see `evaluate.py`.
 
-Nothing that a schema refers to is fetched, and its regular expressions are not evaluated: the
-task's pod checks these again.
+A schema's references to other documents are not followed, and its regular expressions are not
+evaluated: the task's pod checks the input again.
 """
 
 import json
@@ -24,21 +24,21 @@ _MAX_MESSAGE = 300
 _MAX_PROBLEM = 600
 _ONE_IN_PLACE = ("not", "if", "then", "else")
 _MANY_IN_PLACE = ("allOf", "anyOf", "oneOf")
-"""Keywords whose schemas are of the very same value, not of a part of it."""
+"""Keywords whose schemas apply to the same value, not to a part of it."""
 
 
 def _pass(*_: object) -> Iterator[ValidationError]:
     return iter(())
 
 
-# The library's types do not say what `extend` returns; it is the class it was given, but for this.
+# The library does not say what `extend` returns: the given class with these keywords replaced.
 _validator_class = cast(
     "type[Any]", extend(Draft202012Validator, {"pattern": _pass, "patternProperties": _pass})
 )
 
 
 def schema_answer(text: str, values: bytes | None) -> Answer:
-    """Say why this is not a JSON Schema or, of an input, where it does not fit the schema.
+    """Return why this is not a JSON Schema or, for an input, where it does not fit the schema.
 
     Args:
         text: the schema as JSON.
@@ -51,7 +51,7 @@ def schema_answer(text: str, values: bytes | None) -> Answer:
         else:
             problems = _misfits(json.loads(values.decode(errors="surrogatepass"))["input"], schema)
     except Unresolvable as error:
-        problems = [f"spec.inputSchema refers to what is not in it: {error}"]
+        problems = [f"spec.inputSchema: a reference leads out of the schema: {error}"]
     except RecursionError:
         problems = ["spec.inputSchema: it is nested, or refers to itself, too deeply"]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -82,9 +82,9 @@ def _path(error: ValidationError | SchemaError) -> str:
 
 
 def _endless_reference(schema: JsonObject) -> str | None:
-    """Say which reference leads back to itself without going into a part of the value, if any.
+    """Return a problem if a reference leads back to itself within the same value.
 
-    A schema of trees refers to itself too, but for the branches: it ends where the value does.
+    A schema of trees refers to itself for parts of the value, and ends where the value ends.
     """
     references = _References()
     resource = Resource[Any](contents=schema, specification=DRAFT202012)
@@ -103,7 +103,7 @@ class _References:
 
     def __init__(self) -> None:
         self.parts: list[tuple[Any, Any]] = []
-        """Schemas of parts of the value, to be looked at next, each with its resolver."""
+        """Schemas of parts of the value that are checked next, each with its resolver."""
         self._open: set[int] = set()
         self._done: set[int] = set()
 
@@ -129,7 +129,7 @@ class _References:
                 try:
                     found = resolver.lookup(reference)
                 except Unresolvable:
-                    continue  # said of the inputs that come this far
+                    continue  # reported for inputs that are checked against it
                 yield found.contents, found.resolver, reference
         schemas = [schema.get(name) for name in _ONE_IN_PLACE]
         schemas += [each for name in _MANY_IN_PLACE for each in schema.get(name, ())]

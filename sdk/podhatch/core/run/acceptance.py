@@ -16,7 +16,7 @@ from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.refusal import RunRefusal
-from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions, json_text
+from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions, json_bytes
 from podhatch.core.expressions.input_check import (
     depth_problem,
     fit_problems,
@@ -117,7 +117,7 @@ def first_revision(
         )
     if problem := depth_problem(run.spec.input):
         return RunRefusal("InputInvalid", problem, end="Failed")
-    if problem := size_problem(len(json_text(run.spec.input))):
+    if problem := size_problem(len(json_bytes(run.spec.input))):
         return RunRefusal("InputTooLarge", problem, end="Failed")
     if problem := metadata_problem(effective_metadata(run, revision.spec)):
         return RunRefusal("MetadataTooLarge", problem, end="Failed")

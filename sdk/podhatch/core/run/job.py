@@ -18,7 +18,7 @@ from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.text import cut, json_size
-from podhatch.core.expressions.input_check import input_text
+from podhatch.core.expressions.evaluation import json_text
 from podhatch.core.pod.pods import message_bytes
 from podhatch.core.pod.template import (
     account_of,
@@ -73,7 +73,7 @@ def attempt_manifests(
         template["spec"].setdefault("priorityClassName", labels.PRIORITY_CLASSES[priority])
     if around.first_node and revision.spec.sticky:
         stay_on(template["spec"], around.first_node, revision.spec.sticky)
-    input_json = input_text(attempt.run.spec.input)
+    input_json = json_text(attempt.run.spec.input)
     parents_json = _object_text(around.outputs)
     variables = _identity(attempt, revision, defaults) | _errors(around.errors)
     before: list[JsonObject] = []

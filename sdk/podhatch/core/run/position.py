@@ -17,8 +17,7 @@ from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Patch, job_deadline
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.common.text import output_problem
-from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.expressions.input_check import input_text
+from podhatch.core.expressions.evaluation import Questions, json_text
 from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
 from podhatch.core.pod.end import AttemptEnd, end_of_pod, execution_deadline, overdue_at
 from podhatch.core.pod.pods import container_state, had_a_pod, has_started, node_name, read_time
@@ -146,7 +145,7 @@ def output_text(position: Position, observed: Observed) -> str | None:
     """
     status = position.status
     if status.state == "Skipped":
-        return input_text(SKIPPED_OUTPUT)
+        return json_text(SKIPPED_OUTPUT)
     if isinstance(position, Ended) and position.output is not None:
         return position.output
     if status.output_ref is None:
