@@ -1,4 +1,4 @@
-# Every command the README names. Each target installs what it needs into .venv and the cache.
+# The commands of the README. Each target installs what it needs into .venv and the cache.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 CLUSTER := $(BIN)/python -m tests.cluster
-# Tests and demo talk to the cluster of this folder, never to the user's own.
+# Tests and demo use the cluster of this folder, never the user's own.
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
 .PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e hostile \
@@ -17,7 +17,7 @@ export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-check-machine: # before anything is installed
+check-machine: # before the installation
 	@scripts/check-python "$(PYTHON)"
 	@$(PYTHON) -m tests.cluster check
 
@@ -27,17 +27,17 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@scripts/create-venv "$(PYTHON)" "$(VENV)"
 	@touch $@
 
-cluster-up: check-machine install ## Bring up a real cluster with podhatch in it
+cluster-up: check-machine install ## Start a real cluster with podhatch
 	@$(CLUSTER) up
 
-cluster-down: install ## Stop the cluster and all it started
+cluster-down: install ## Stop the cluster
 	@$(CLUSTER) down
 
-demo: check-machine install ## Bring up a cluster and watch workflows run in it
+demo: check-machine install ## Start a cluster and run some workflows
 	@$(CLUSTER) up
 	@$(BIN)/python -m tests.demo
 
-test: check-machine install ## Run every check and test; a cluster that is up stays up
+test: check-machine install ## Run every check and test; a running cluster keeps running
 	@$(BIN)/python -m tests
 
 verify: install ## Check style, types, layers, locks and generated files
@@ -49,36 +49,36 @@ unit: install ## Run the tests that need no cluster
 integration: install ## Run the tests against the API server
 	@$(BIN)/python -m tests integration
 
-hostile: install ## Apply 10,000 hostile objects to the API server, beside an operator
+hostile: install ## Apply 10,000 hostile objects while an operator runs
 	@$(CLUSTER) up
 	@PODHATCH_HOSTILE_OBJECTS=10000 $(BIN)/python -m pytest -q tests/integration/test_hostile.py
 
 charts: install ## Check the chart
 	@$(BIN)/python -m tests charts
 
-e2e: install ## Run the tests through the chart, on the real node
+e2e: install ## Run the end-to-end tests, with the chart on a real node
 	@$(BIN)/python -m tests e2e
 
-bench-imports: install ## Time `import podhatch`, and say which modules take longest
+bench-imports: install ## Time `import podhatch` and its slowest modules
 	@$(BIN)/python -m tests.bench.imports
 
-bench-plan: install ## Time the plan of a run with 500 tasks, and weigh its status
+bench-plan: install ## Time the plan of a large run, and measure its status
 	@$(BIN)/python -m tests.bench.plan
 
-bench-latency: install ## Time runs against bare Jobs on the real node
+bench-latency: install ## Compare the latency of runs and plain Jobs on a real node
 	@$(CLUSTER) up
 	@$(BIN)/python -m tests.bench.latency
 
-bench-throughput: install ## Time 300 runs against 300 bare Jobs on fake nodes
+bench-throughput: install ## Compare 300 runs and 300 plain Jobs on fake nodes
 	@$(CLUSTER) up --controller-manager tuned
 	@trap '$(CLUSTER) kwok --nodes 0' EXIT; $(CLUSTER) kwok --nodes 10; \
 	$(BIN)/python -m tests.bench.throughput
 
-generate: install ## Write the CRDs from the models
+generate: install ## Generate the CRDs from the models
 	@$(BIN)/python -m podhatch.api.crds
 
 format: install ## Format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .
 
-clean: ## Remove what the build made
+clean: ## Remove generated files
 	@rm -rf $(VENV) .bench .pytest_cache .ruff_cache .hypothesis .coverage

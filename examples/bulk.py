@@ -1,4 +1,4 @@
-"""Many runs at once.
+"""Starts many runs at once.
 
 Run it with `python examples/bulk.py`. It prints:
 

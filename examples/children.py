@@ -1,4 +1,4 @@
-"""A task that starts other runs and waits for them.
+"""A task that starts child runs and waits for them.
 
 Run it with `python examples/children.py`. It prints:
 
@@ -26,14 +26,14 @@ class Page(BaseModel):
 def count_page(input: Page, ctx: Context) -> dict[str, int | str]:
     return {
         "words": len(input.text.split()),
-        "asked_for_by": ctx.additional_metadata["customer"],  # as the parent run's
+        "asked_for_by": ctx.additional_metadata["customer"],  # inherited from the parent run
     }
 
 
 @hatchet.task(name="count-book", input_validator=Book, retries=1)
 async def count_book(input: Book, ctx: Context) -> dict[str, int | str]:
-    # A child is known by its index, 0 and so on, or by a key: an attempt that is made again finds
-    # the children that are there, and starts none twice.
+    # A child is identified by its index or by a key, so a retry finds the existing children and
+    # starts none twice.
     last = await count_page.aio_run(Page(text=input.pages[-1]), child_key="last page")
     others = [count_page.aio_run(Page(text=text)) for text in input.pages[:-1]]
     counts = [*await asyncio.gather(*others), last]

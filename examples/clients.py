@@ -1,4 +1,4 @@
-"""Asking about runs, and changing what becomes of them.
+"""Lists, replays and cancels runs with the feature clients.
 
 Run it with `python examples/clients.py`. It prints:
 

@@ -1,4 +1,4 @@
-"""A field that travels compressed, and that nobody notices.
+"""A field that is compressed in inputs and outputs.
 
 Run it with `python examples/compressed.py`. It prints:
 
@@ -43,6 +43,6 @@ def shout(input: Letter, ctx: Context) -> Letter:
 
 
 if __name__ == "__main__":
-    # Four times as many letters as an input or an output may have bytes.
+    # Four times the size limit of an input or an output.
     answer = shout.run(Letter(text="a" * 1_000_000))
     print(len(answer.text), "letters came back, all of them", *set(answer.text))

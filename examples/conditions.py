@@ -1,4 +1,4 @@
-"""Tasks that wait, are skipped, or go on without each other.
+"""Tasks that wait for conditions, or are skipped by them.
 
 Run it with `python examples/conditions.py`. It prints:
 

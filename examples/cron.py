@@ -1,4 +1,4 @@
-"""Runs by the clock.
+"""Starts runs by cron expressions.
 
 Run it with `python examples/cron.py`. It prints:
 
@@ -13,7 +13,7 @@ from podhatch import Context, EmptyModel, Hatchet
 
 hatchet = Hatchet()
 
-# These are part of the definition, and come and go with it. They are in UTC.
+# These crons are created and deleted with the definition. They are in UTC.
 report = hatchet.workflow(name="report", on_crons=["0 * * * *"])
 
 
@@ -23,7 +23,7 @@ def write(input: EmptyModel, ctx: Context) -> str:
 
 
 def expressions() -> list[str]:
-    """Return those of the workflow's crons, once the operator has made the declared one."""
+    """Return the crons of the workflow, once the operator has created the declared one."""
     while True:
         crons = hatchet.cron.list(workflow_name="report").rows
         if any(cron.cron == "0 * * * *" for cron in crons):
@@ -32,7 +32,7 @@ def expressions() -> list[str]:
 
 
 if __name__ == "__main__":
-    # This one stays until somebody deletes it.
+    # This cron exists until you delete it.
     cron = report.create_cron(
         "before-work",
         "30 2 * * MON-FRI",

@@ -1,4 +1,4 @@
-"""What a definition may say of all its runs and tasks.
+"""Options of a definition that apply to all its runs and tasks.
 
 Run it with `python examples/definitions.py`. It prints:
 
@@ -26,7 +26,7 @@ class Price(BaseModel):
 
 
 parcels = hatchet.workflow(
-    name="Parcels, 2nd edition",  # capitals, spaces and commas are fine
+    name="Parcels, 2nd edition",  # capitals, spaces and commas are allowed
     description="What does it cost to send a parcel?",
     version="2",
     input_validator=Parcel,
@@ -46,7 +46,7 @@ async def stamp(input: Parcel, ctx: Context) -> str:
     return f"{ctx.task_output(price).euros} EUR"
 
 
-# A workflow that is defined elsewhere, and is in the cluster, can be run by its name.
+# A stub runs a workflow that is defined elsewhere and is in the cluster.
 elsewhere = hatchet.stubs.workflow(name="Parcels, 2nd edition", input_validator=Parcel)
 
 if __name__ == "__main__":

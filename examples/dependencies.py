@@ -1,4 +1,4 @@
-"""What tasks need beside their input, made for them and put away after them.
+"""Dependencies of tasks, created before the task and cleaned up after it.
 
 Run it with `python examples/dependencies.py`. It prints:
 

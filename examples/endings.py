@@ -1,4 +1,4 @@
-"""Tasks for the end of a run, good or bad, and what a caller sees of it.
+"""Tasks that run at the end of a run, and the exceptions that a caller gets.
 
 Run it with `python examples/endings.py`. It prints:
 

@@ -1,6 +1,6 @@
-"""Runs that events start, and filters between them.
+"""Starts runs by events and filters.
 
-Pushing an event publishes nothing, so this comes first:
+Pushing an event does not publish the workflow, so publish it first:
 
     podhatch deploy examples/events.py:hatchet
 
@@ -50,7 +50,7 @@ def bill(input: Paid, ctx: Context) -> str:
 
 
 def push(key: str) -> list[str]:
-    """Push an event and return the runs it starts, as soon as it is certain that these are all."""
+    """Push an event, wait until it is handled, and return the runs that it started."""
     event = hatchet.event.push(
         key, {"amount": 250}, scope="europe", additional_metadata={"customer": "friend"}
     )

@@ -1,4 +1,4 @@
-"""What all tasks of a worker need is made in one place, once for each pod.
+"""A lifespan: setup and cleanup in each pod of a worker's tasks.
 
 In two terminals:
 
@@ -27,7 +27,7 @@ async def lifespan() -> AsyncGenerator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
     connection.execute("create table people (id integer)")
     connection.executemany("insert into people values (?)", [(n,) for n in range(42)])
-    yield connection  # this is ctx.lifespan
+    yield connection  # the value of ctx.lifespan
     connection.close()  # after the task
 
 

@@ -1,4 +1,4 @@
-"""A whole workflow without a cluster, for development and tests.
+"""Runs a whole workflow without a cluster, for development and tests.
 
 It needs `podhatch[local]`. Run it with `python examples/local_run.py`. It prints:
 
@@ -34,8 +34,8 @@ def tell(input: EmptyModel, ctx: Context) -> str:
 
 
 if __name__ == "__main__":
-    # The retry's backoff and the night's rest take no time: nobody waits for this clock.
+    # With this clock, the backoff and the sleep take no time.
     print(json.dumps(bakery.run_local(clock=FakeClock())))
 
-    # A mock stands in for a task whose code is not to run here.
+    # A mock replaces a task whose code should not run here.
     print(json.dumps(bakery.run_local(clock=FakeClock(), mocks={"bake": "a brick"})))

@@ -1,4 +1,4 @@
-"""What a task writes, and how to read it.
+"""Writes and reads logs.
 
 Run it with `python examples/logs.py`. It prints:
 

@@ -1,6 +1,6 @@
-"""Checks a day's orders and reports on them: five tasks, two of them side by side.
+"""Checks a day's orders and reports on them: five tasks, two of them in parallel.
 
-Run it with `python examples/orders.py`. The data file beside it travels to the pods with the code.
+Run it with `python examples/orders.py`. The data file is shipped to the pods with the code.
 
     load ─┬─ revenue ─┬─ report ── publish
           └─ fraud ───┘
@@ -52,7 +52,7 @@ class Order(BaseModel):
 class Loaded(BaseModel):
     orders: list[Order]
     rejected: dict[int, str]
-    """Line of the file, and what is wrong with it."""
+    """A line of the file, and the reason why it is invalid."""
 
 
 class Revenue(BaseModel):
@@ -85,7 +85,7 @@ orders = hatchet.workflow(name="orders", input_validator=Settings)
 
 @orders.task()
 def load(input: Settings, ctx: Context) -> Loaded:
-    """Read the file and put aside the rows that are no orders."""
+    """Read the file and separate invalid rows."""
     loaded = Loaded(orders=[], rejected={})
     with (Path(__file__).parent / "data" / input.file).open(newline="") as file:
         for line, row in enumerate(csv.DictReader(file), start=2):
@@ -99,7 +99,7 @@ def load(input: Settings, ctx: Context) -> Loaded:
 
 @orders.task(parents=[load])
 def revenue(input: Settings, ctx: Context) -> dict[str, Revenue]:
-    """Add up each country's orders in euros."""
+    """Sum the orders of each country in euros."""
     euros: defaultdict[str, list[Decimal]] = defaultdict(list)
     for order in ctx.task_output(load).orders:
         euros[order.country].append(order.euros)
@@ -126,7 +126,7 @@ def fraud(input: Settings, ctx: Context) -> list[Suspicion]:
 
 @orders.task(parents=[load, revenue, fraud])
 def report(input: Settings, ctx: Context) -> Report:
-    """Bring both branches together."""
+    """Combine the results of both branches."""
     countries, held = ctx.task_output(revenue), ctx.task_output(fraud)
     return Report(
         orders=sum(country.orders for country in countries.values()),

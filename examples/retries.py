@@ -1,4 +1,4 @@
-"""A task that is tried again.
+"""A task with retries.
 
 Run it with `python examples/retries.py`. It prints:
 
@@ -19,9 +19,9 @@ def pay(input: EmptyModel, ctx: Context) -> dict[str, int | str]:
     if 0 not in OPENING_HOURS:
         raise NonRetryableException("another attempt would be no use")
     if ctx.retry_count == 0:
-        raise ConnectionError("the bank does not answer")  # the next attempt waits 1.5 s
+        raise ConnectionError("the bank does not answer")  # the next attempt starts after 1.5 s
     if ctx.retry_count == 1:
-        raise RetryAfter("the bank is busy", retry_after=1)  # the next attempt waits 1 s
+        raise RetryAfter("the bank is busy", retry_after=1)  # the next attempt starts after 1 s
     return {"attempts": ctx.attempt_number, "waited": "for as long as the bank asked"}
 
 

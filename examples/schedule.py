@@ -1,4 +1,4 @@
-"""A run that starts later.
+"""Schedules a run for a later time.
 
 Run it with `python examples/schedule.py`. It prints:
 
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     [scheduled] = remind.schedule(tomorrow, Mail(text="your trial ends")).scheduled_workflows
     print("scheduled")
 
-    # A schedule is a run that has not begun: it may be moved, deleted, and waited for.
+    # A schedule is a run that has not started: you can move, delete, and await it.
     hatchet.scheduled.update(scheduled.id, datetime.now(UTC) + timedelta(seconds=1))
     print("moved forward")
     print(remind.get_result(scheduled.id))

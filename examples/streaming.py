@@ -1,4 +1,4 @@
-"""A task that sends what it has so far, chunk by chunk, and somebody who reads along.
+"""Streams chunks from a task to a subscriber.
 
 Run it with `python examples/streaming.py`. It prints:
 
@@ -23,7 +23,7 @@ async def teller(input: EmptyModel, ctx: Context) -> int:
 
 async def main() -> None:
     run = await teller.aio_run_no_wait()
-    # Whoever comes late gets all of it too, in order, for as long as the pod is there.
+    # A late subscriber gets all chunks too, in order, until the pod is deleted.
     async for chunk in hatchet.runs.subscribe_to_stream(run.workflow_run_id):
         print(chunk, end="")
     await run.aio_result()

@@ -1,6 +1,6 @@
-"""A worker as Hatchet's users write it: it registers workflows and answers probes on port 8001.
+"""A worker as in Hatchet: it registers workflows and answers probes on port 8001.
 
-Pods run the tasks, so stopping it stops no run. In two terminals:
+Pods run the tasks, so stopping the worker does not stop runs. In two terminals:
 
     python examples/worker.py
     python examples/worker.py run

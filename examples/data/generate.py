@@ -1,4 +1,4 @@
-"""Writes orders.csv: `python examples/data/generate.py`. The same file each time, nobody's data."""
+"""Writes orders.csv, synthetic and always the same: `python examples/data/generate.py`."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ COLUMNS = ("id", "time", "customer", "country", "card_country", "amount", "curre
 
 
 def orders_csv() -> str:
-    """Return the whole file: mostly plain orders, some broken rows, some that look like fraud."""
+    """Return the whole file: mostly plain orders, some broken rows, some suspicious orders."""
     chance = random.Random(SEED)
     home = {customer: chance.choice(list(COUNTRIES)) for customer in range(40)}
     time = datetime(2026, 3, 1, 8)  # noqa: DTZ001 - a shop's local time

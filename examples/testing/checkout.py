@@ -35,10 +35,10 @@ async def ship(input: Order, ctx: Context) -> str:
 
 
 def call_the_bank(order: Order) -> str:
-    """Stand for what a test should not do."""
+    """Call a service, which a test should not do."""
     raise ConnectionError("the bank is not here")
 
 
 def place(order: Order) -> str:
-    """Start a checkout and wait for it: the code of an application."""
+    """Start a checkout and wait for it, as the code of an application does."""
     return checkout.run(order)["ship"]

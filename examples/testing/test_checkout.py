@@ -1,4 +1,4 @@
-"""How to test workflows: copy this file. `pip install 'podhatch[local]'` brings the fixture."""
+"""Tests of workflows, to copy. `pip install 'podhatch[local]'` installs the fixture."""
 
 import checkout
 import pytest
@@ -13,7 +13,7 @@ def pay(order: checkout.Order) -> str:
 
 
 def test_one_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task's function, without any run around it."""
+    """The function of a task, without a run."""
     monkeypatch.setattr(checkout, "call_the_bank", pay)
     assert checkout.charge.mock_run(ORDER) == checkout.Payment(reference="B7")
 
@@ -24,7 +24,7 @@ async def test_one_async_task() -> None:
 
 
 def test_the_whole_workflow() -> None:
-    """A whole run in this process; the clock jumps over what it waits for."""
+    """A whole run in this process; the clock skips its waits."""
     result = checkout.checkout.run_local(
         ORDER,
         clock=FakeClock(),
@@ -35,7 +35,7 @@ def test_the_whole_workflow() -> None:
 
 
 def test_code_that_runs_workflows(podhatch_local: LocalRuns) -> None:
-    """With the fixture, whatever is run in the test is run here, unchanged."""
+    """With the fixture, all runs of the tested code are local."""
     podhatch_local.mocks["charge"] = {"reference": "B4"}
     podhatch_local.push_event("parcel:packed")
     assert checkout.place(ORDER) == "order 7, paid by B4"
@@ -43,7 +43,7 @@ def test_code_that_runs_workflows(podhatch_local: LocalRuns) -> None:
 
 
 def test_a_failure(podhatch_local: LocalRuns) -> None:
-    """The bank is away: four attempts, with 10, 100 and 1000 seconds between them."""
+    """The bank does not answer: four attempts, after 10, 100 and 1000 seconds."""
     began = podhatch_local.clock.now()
     with pytest.raises(FailedTaskRunExceptionGroup, match="checkout"):
         checkout.place(ORDER)
