@@ -130,7 +130,6 @@ class CronRequest:
     """A cron to create.
 
     Attributes:
-        target: Where.
         workflow_name: The workflow's name as its author wrote it; it need not be there yet.
         cron_name: Name of the cron, unique in the workflow.
         expression: When to tick: see `checked_cron`.
@@ -143,7 +142,6 @@ class CronRequest:
             however late.
     """
 
-    target: Target
     workflow_name: str
     cron_name: str
     expression: str
@@ -187,7 +185,7 @@ class CronRequest:
         return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
 
 
-async def create(request: CronRequest) -> CronWorkflows:
+async def create(target: Target, request: CronRequest) -> CronWorkflows:
     """Create the cron.
 
     The same cron asked for again is the one that is there.
@@ -197,7 +195,7 @@ async def create(request: CronRequest) -> CronWorkflows:
         ValueError: A field is invalid; the text names it.
     """
     asked = request.object()
-    session = await session_of(request.target)
+    session = await session_of(target)
     stored = await objects.create_or_read(session, CRON_WORKFLOW, asked)
     if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
         raise RequestRefused(

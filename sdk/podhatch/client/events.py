@@ -1,7 +1,6 @@
 """Events of one namespace: WorkflowEvent objects, which start runs and which runs wait for."""
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec, WorkflowEventStatus
 from podhatch.api.model import JsonObject, ObjectMeta
-from podhatch.api.names import new_run_name, object_name, short_hash
+from podhatch.api.names import object_name
 from podhatch.client import objects, paging
 from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
@@ -201,7 +200,7 @@ def new_event(
         )
     except ValidationError as error:
         raise ValueError(f"{subject}: {describe(error)}") from None
-    name = new_run_name(object_name(key), short_hash(secrets.token_hex(16), 8))
+    name = objects.unique_name(object_name(key))
     return WorkflowEvent(metadata=ObjectMeta(name=name), spec=spec)
 
 

@@ -1,6 +1,5 @@
 """Event filters of one namespace: EventFilter objects, beside those that workflows declare."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 
 from podhatch.api.event_filter import EventFilter, EventFilterSpec
 from podhatch.api.model import JsonObject, ObjectMeta
-from podhatch.api.names import new_run_name, object_name, short_hash
+from podhatch.api.names import object_name
 from podhatch.client import objects, paging
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.sessions import session_of
@@ -64,8 +63,7 @@ async def create(
         spec = EventFilterSpec(workflow=name, expression=expression, scope=scope, payload=values)
     except ValidationError as error:
         raise ValueError(f"{subject}: {describe(error)}") from None
-    suffix = short_hash(secrets.token_hex(16), 8)
-    wanted = EventFilter(metadata=ObjectMeta(name=new_run_name(name, suffix)), spec=spec)
+    wanted = EventFilter(metadata=ObjectMeta(name=objects.unique_name(name)), spec=spec)
     return _row(await objects.create(await session_of(target), wanted))
 
 

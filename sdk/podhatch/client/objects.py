@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar, cast
 
 from podhatch.api.model import ApiObject, JsonObject
+from podhatch.api.names import new_run_name, short_hash
 from podhatch.client.explain import explained
 from podhatch.client.session import Session
 from podhatch.cluster import ApiError, Kind
@@ -19,6 +21,11 @@ CONFLICTS = 10
 """How often a change is tried while somebody else changes the object."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+
+
+def unique_name(base: str) -> str:
+    """Return a new name for an object: the base and a random suffix."""
+    return new_run_name(base, short_hash(secrets.token_hex(16), 8))
 
 
 async def create(session: Session, wanted: Model) -> Model:

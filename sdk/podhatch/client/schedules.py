@@ -14,7 +14,7 @@ from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.runs.execution import create_by_name
 from podhatch.client.runs.request import NamedRun
-from podhatch.client.runs.selection import RunStatus, phase_selector
+from podhatch.client.runs.selection import PHASES, RunStatus, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -40,21 +40,7 @@ class ScheduledRunStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-PHASES = {
-    "Running": ScheduledRunStatus.RUNNING,
-    "Succeeded": ScheduledRunStatus.SUCCEEDED,
-    "Failed": ScheduledRunStatus.FAILED,
-    "Cancelled": ScheduledRunStatus.CANCELLED,
-}
-RUN_STATUSES = {
-    ScheduledRunStatus.SCHEDULED: RunStatus.QUEUED,
-    ScheduledRunStatus.PENDING: RunStatus.QUEUED,
-    ScheduledRunStatus.QUEUED: RunStatus.QUEUED,
-    ScheduledRunStatus.RUNNING: RunStatus.RUNNING,
-    ScheduledRunStatus.SUCCEEDED: RunStatus.COMPLETED,
-    ScheduledRunStatus.FAILED: RunStatus.FAILED,
-    ScheduledRunStatus.CANCELLED: RunStatus.CANCELLED,
-}
+RUN_STATUSES = {each: PHASES.get(each.title(), RunStatus.QUEUED) for each in ScheduledRunStatus}
 
 
 @dataclass(frozen=True)
@@ -120,8 +106,8 @@ def has_started(run: WorkflowRun) -> bool:
 def schedule_status(run: WorkflowRun) -> ScheduledRunStatus:
     """Return where the run of a schedule stands."""
     phase = run.status.phase if run.status else None
-    if phase in PHASES:
-        return PHASES[phase]
+    if phase is not None and phase != "Pending":
+        return ScheduledRunStatus(phase.upper())
     return ScheduledRunStatus.PENDING if has_started(run) else ScheduledRunStatus.SCHEDULED
 
 

@@ -96,7 +96,7 @@ async def _changes(cluster: ClusterApi, run: JsonObject) -> AsyncGenerator[JsonO
     except ApiError as error:
         if error.status != 410:  # Gone: too much has happened since
             raise
-        await _check_there(cluster, run)
+        await _read_again(cluster, run)
         async with aclosing(_watch(cluster, run, "")) as changes:
             async for change in changes:
                 if change["metadata"]["resourceVersion"] != version:
@@ -115,7 +115,7 @@ async def _watch(
             yield event.object
 
 
-async def _check_there(cluster: ClusterApi, run: JsonObject) -> None:
+async def _read_again(cluster: ClusterApi, run: JsonObject) -> JsonObject:
     try:
         found = await cluster.get(WORKFLOW_RUN, *key_of(run))
     except ApiError as error:
@@ -124,6 +124,7 @@ async def _check_there(cluster: ClusterApi, run: JsonObject) -> None:
         raise _deleted(*key_of(run)) from None
     if found["metadata"]["uid"] != run["metadata"]["uid"]:
         raise _deleted(*key_of(run))
+    return found
 
 
 class StallWarning:
@@ -255,7 +256,8 @@ class Follower:
         missed = self._join(waiter)
         try:
             if missed:
-                waiter.saw(await self._get(run))
+                with explained("WorkflowRun", *key_of(run)):
+                    waiter.saw(await _read_again(self._cluster, run))
             return await waiter.end
         finally:
             await self._leave(waiter)
@@ -334,15 +336,6 @@ class Follower:
         for run in runs:
             self._saw(run)
         self._complete_since = self._version
-
-    async def _get(self, run: JsonObject) -> JsonObject:
-        with explained("WorkflowRun", *key_of(run)):
-            try:
-                return await self._cluster.get(WORKFLOW_RUN, *key_of(run))
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                raise _deleted(*key_of(run)) from None
 
     def _saw(self, run: JsonObject) -> None:
         name = run["metadata"]["name"]

@@ -177,7 +177,7 @@ class Definition(ABC, Generic[Input]):
         from podhatch.client import background_loop, crons, workflows
 
         background_loop.wait(workflows.publish(self.target, publication))
-        return background_loop.wait(crons.create(request))
+        return background_loop.wait(crons.create(self.target, request))
 
     async def aio_create_cron(
         self,
@@ -194,7 +194,7 @@ class Definition(ABC, Generic[Input]):
         from podhatch.client import background_loop, crons, workflows
 
         await background_loop.aio_wait(workflows.publish(self.target, publication))
-        return await background_loop.aio_wait(crons.create(request))
+        return await background_loop.aio_wait(crons.create(self.target, request))
 
     def create_filter(
         self, expression: str, scope: str, payload: Mapping[str, Any] | None = None

@@ -134,7 +134,6 @@ def prepare_cron(
     refuse_unknown(subject, cron, CronOptions)
     settings = _settings(workflow, NO_SCHEDULE_OPTIONS, own, {})
     request = CronRequest(
-        target=workflow.target,
         workflow_name=workflow.name,
         cron_name=cron_name,
         expression=expression,

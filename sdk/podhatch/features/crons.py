@@ -60,10 +60,10 @@ class CronClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: A field is invalid; the text names it.
         """
-        request = self._request(
+        request = _request(
             workflow_name, cron_name, expression, input, additional_metadata, priority, options
         )
-        return self._wait(_create, request)
+        return self._wait(crons.create, request)
 
     async def aio_create(
         self,
@@ -76,10 +76,10 @@ class CronClient(FeatureClient):
         **options: Unpack[CronOptions],
     ) -> CronWorkflows:
         """Do what `create` does, in an event loop."""
-        request = self._request(
+        request = _request(
             workflow_name, cron_name, expression, input, additional_metadata, priority, options
         )
-        return await self._aio_wait(_create, request)
+        return await self._aio_wait(crons.create, request)
 
     def get(self, cron_id: str) -> CronWorkflows:
         """Return the cron.
@@ -163,34 +163,29 @@ class CronClient(FeatureClient):
         """Do what `delete` does, in an event loop."""
         await self._aio_wait(crons.delete, cron_id)
 
-    def _request(
-        self,
-        workflow_name: str,
-        cron_name: str,
-        expression: str,
-        input: Payload,
-        additional_metadata: Mapping[str, object] | None,
-        priority: int | None,
-        options: CronOptions,
-    ) -> CronRequest:
-        subject = f"cron {cron_name!r}"
-        refuse_unknown(subject, options, CronOptions)
-        return CronRequest(
-            self._target,
-            workflow_name,
-            cron_name,
-            expression,
-            json_object(f"{subject}: input", input),
-            metadata_texts(f"{subject}: additional_metadata", additional_metadata),
-            priority,
-            options.get("time_zone", DEFAULT_TIME_ZONE),
-            options.get("concurrency_policy", "Allow"),
-            deadline_of(subject, options),
-        )
 
-
-async def _create(_: Target, request: CronRequest) -> CronWorkflows:
-    return await crons.create(request)
+def _request(
+    workflow_name: str,
+    cron_name: str,
+    expression: str,
+    input: Payload,
+    additional_metadata: Mapping[str, object] | None,
+    priority: int | None,
+    options: CronOptions,
+) -> CronRequest:
+    subject = f"cron {cron_name!r}"
+    refuse_unknown(subject, options, CronOptions)
+    return CronRequest(
+        workflow_name,
+        cron_name,
+        expression,
+        json_object(f"{subject}: input", input),
+        metadata_texts(f"{subject}: additional_metadata", additional_metadata),
+        priority,
+        options.get("time_zone", DEFAULT_TIME_ZONE),
+        options.get("concurrency_policy", "Allow"),
+        deadline_of(subject, options),
+    )
 
 
 def _checked(filters: CronFilters) -> CronFilters:

@@ -46,11 +46,8 @@ class MetricsClient(FeatureClient):
             parent_task_external_id: Of runs that this task has started.
             triggering_event_external_id: Of runs that this event has started.
         """
-        search = RunSearch(
-            run_filter(since, {"until": until, "workflow_ids": workflow_ids}),
-            None,
-            parent_task_external_id,
-            triggering_event_external_id,
+        search = _search(
+            since, until, workflow_ids, parent_task_external_id, triggering_event_external_id
         )
         return self._wait(metrics.task_metrics, search)
 
@@ -63,10 +60,18 @@ class MetricsClient(FeatureClient):
         triggering_event_external_id: str | None = None,
     ) -> TaskMetrics:
         """Do what `get_task_metrics` does, in an event loop."""
-        search = RunSearch(
-            run_filter(since, {"until": until, "workflow_ids": workflow_ids}),
-            None,
-            parent_task_external_id,
-            triggering_event_external_id,
+        search = _search(
+            since, until, workflow_ids, parent_task_external_id, triggering_event_external_id
         )
         return await self._aio_wait(metrics.task_metrics, search)
+
+
+def _search(
+    since: datetime | None,
+    until: datetime | None,
+    workflow_ids: Sequence[str] | None,
+    parent: str | None,
+    event: str | None,
+) -> RunSearch:
+    selected = run_filter(since, {"until": until, "workflow_ids": workflow_ids})
+    return RunSearch(selected, None, parent, event)

@@ -109,7 +109,6 @@ def create(
         session = await session_of(options.target)
         found, values = await workflow_and_input(session, workflow, given, parameter)
         request = crons.CronRequest(
-            target=options.target,
             workflow_name=found,
             cron_name=name or expression,
             expression=expression,
@@ -120,7 +119,7 @@ def create(
             concurrency_policy=policy,
         )
         try:
-            created = await crons.create(request)
+            created = await crons.create(options.target, request)
         except ValueError as error:
             raise UsageError(str(error)) from None
         print_line(f"cron {created.metadata.id} created")

@@ -1,7 +1,6 @@
 """The path of runs as their callers see it: publish, create, wait for the end, return outputs."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -9,13 +8,13 @@ from pydantic import ValidationError
 
 from podhatch.api.labels import API_VERSION, CLIENT, WORKFLOW_GENERATION
 from podhatch.api.model import JsonObject
-from podhatch.api.names import new_run_name, object_name, short_hash
+from podhatch.api.names import object_name
 from podhatch.api.run import ACCEPTED, TaskStatus, WorkflowRun, WorkflowRunSpec
 from podhatch.api.workflow import Workflow
 from podhatch.client import objects
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Publication
-from podhatch.client.runs.lookup import details_of, output_text
+from podhatch.client.runs.lookup import details_of, outputs_so_far
 from podhatch.client.runs.request import NamedRun, RunRequest, check_same
 from podhatch.client.runs.rows import Outputs, V1WorkflowRunDetails
 from podhatch.client.session import Session
@@ -34,7 +33,6 @@ from podhatch.values.codec import describe
 from podhatch.values.input import json_object
 from podhatch.values.metadata import metadata_texts
 
-SUFFIX_LENGTH = 8
 PARALLEL = 16
 """So many requests create runs at a time."""
 PER_SECOND = 100.0
@@ -65,12 +63,11 @@ async def execute(
 
 
 async def create(session: Session, request: RunRequest, generations: dict[str, int]) -> JsonObject:
-    """Create the run, and return it; a task's child may be there already.
+    """Create the run and return it. A child run may exist already, created by an earlier attempt.
 
     Raises:
-        NonDeterminismError: It is, and it is of another workflow or has another input.
-        RequestRefused: The API server did not accept it, or a run that is not this child has its
-            name.
+        NonDeterminismError: The child run that exists has another workflow or input.
+        RequestRefused: The API server did not accept the run, or another run has its name.
     """
     manifest = _manifest(request, session.client, generations.get(request.workflow))
     child = request.child
@@ -87,29 +84,26 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
 async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs:
     """Wait for the run's end and return its outputs.
 
-    Tasks that were skipped have none, and are left out. Of a run that this process has replayed,
-    the end of the replay is waited for.
+    Skipped tasks have none, and are left out. If this process has replayed the run, wait for the
+    end of the replay.
 
     Args:
         target: Where the run is.
         name: The run.
-        seen: How the caller saw it last; None for not at all, or too long ago.
+        seen: The run as the caller knows it; None to read it.
 
     Raises:
         FailedTaskRunExceptionGroup: The run failed.
-        InvalidRun: The cluster did not accept it.
+        InvalidRun: The operator did not accept it.
         RunCancelled: It was cancelled.
-        RunDeleted: It was deleted meanwhile, or there never was one.
+        RunDeleted: It was deleted, or there is none.
     """
     session = await session_of(target)
     if seen is None or name in session.changed:
         seen = await _found(session, name)
     run = WorkflowRun.model_validate(await session.followers.end_of(seen))
     raise_unless_succeeded(run)
-    entries = run.status.tasks if run.status else []
-    tasks = [task for task in entries if task.state == "Succeeded"]
-    texts = await asyncio.gather(*(output_text(session, run, task) for task in tasks))
-    return {task.name: text for task, text in zip(tasks, texts, strict=True)}
+    return await outputs_so_far(session, run)
 
 
 def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonObject:
@@ -124,12 +118,12 @@ def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonO
         parent=child.reference if child else None,
     )
     metadata: JsonObject = {
-        "name": child.name if child else _new_name(request.workflow),
+        "name": child.name if child else objects.unique_name(request.workflow),
         "labels": {CLIENT: client},
     }
     if generation is not None:
         metadata["annotations"] = {WORKFLOW_GENERATION: str(generation)}
-    if child and request.start_at is None:  # a schedule outlives the run that has made it
+    if child and request.start_at is None:  # a schedule outlives the run that created it
         metadata["ownerReferences"] = [child.owner]
     return {
         "apiVersion": API_VERSION,
@@ -137,10 +131,6 @@ def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonO
         "metadata": metadata,
         "spec": spec.to_wire(),
     }
-
-
-def _new_name(workflow: str) -> str:
-    return new_run_name(workflow, short_hash(secrets.token_hex(16), SUFFIX_LENGTH))
 
 
 async def _found(session: Session, name: str) -> JsonObject:
@@ -157,7 +147,7 @@ async def _found(session: Session, name: str) -> JsonObject:
 
 
 async def create_by_name(target: Target, asked: NamedRun) -> WorkflowRun:
-    """Create the run.
+    """Create a run of a workflow that the cluster holds.
 
     Raises:
         InvalidRun: A field is invalid; the text names it.
@@ -189,7 +179,7 @@ async def create_by_name(target: Target, asked: NamedRun) -> WorkflowRun:
 
 
 async def create_in_full(target: Target, asked: NamedRun) -> V1WorkflowRunDetails:
-    """Create a run of a workflow that is known by its name only, and return it in full."""
+    """Do what `create_by_name` does, and return the run in full."""
     created = await create_by_name(target, asked)
     return await details_of(await session_of(target), created)
 
@@ -204,8 +194,8 @@ async def start_many(
 ) -> list[JsonObject | BaseException]:
     """Create the runs, and return them in the order of the requests.
 
-    With `return_exceptions` an error stands in the place of a run that was refused; without, the
-    first one ends it, as one of `progress` always does; what was created by then goes on.
+    With `return_exceptions` an error stands in place of a run that was refused. Otherwise the first
+    error is raised, as one of `progress` always is; runs that are created by then go on.
     """
     session = await session_of(target)
     generations = await published(session, publication)
@@ -229,8 +219,8 @@ async def start_many(
         return run
 
     async def tell(progress: Progress, count: int) -> None:
-        async with telling:  # those who wait come in their order
-            # In a thread, as it may ask podhatch for something: that would wait for this loop.
+        async with telling:  # in the order of the counts
+            # In a thread, since it may call podhatch, which would wait for this loop.
             await asyncio.to_thread(progress, count, len(requests))
 
     making = [make(number, request) for number, request in enumerate(requests)]
@@ -240,10 +230,10 @@ async def start_many(
 async def outputs_of_many(
     target: Target, runs: Sequence[JsonObject | BaseException], *, return_exceptions: bool
 ) -> list[Outputs | BaseException]:
-    """Wait for the end of all, and return their outputs in order; an error stands for itself.
+    """Wait for the end of all runs, and return their outputs in order; errors in `runs` stay.
 
-    With `return_exceptions` an error stands in the place of the outputs of a run that did not
-    succeed; without, the first one is raised at once.
+    With `return_exceptions` an error stands in place of the outputs of a run that did not succeed.
+    Otherwise the first error is raised at once.
     """
 
     async def wait(run: JsonObject | BaseException) -> Outputs | BaseException:
@@ -268,11 +258,11 @@ async def _all(
 
 
 def raise_unless_succeeded(run: WorkflowRun) -> None:
-    """Raise what an ended run that did not succeed means.
+    """Raise the error of an ended run that did not succeed.
 
     Raises:
         FailedTaskRunExceptionGroup: Tasks failed.
-        InvalidRun: No task was to blame: the run was not accepted.
+        InvalidRun: No task failed: the run was not accepted.
         RunCancelled: It was cancelled.
     """
     if run.status is None or run.status.phase == "Succeeded":
@@ -288,7 +278,7 @@ def raise_unless_succeeded(run: WorkflowRun) -> None:
 
 
 def _error(task: TaskStatus) -> TaskRunError:
-    if task.error is None:  # no code of the user's ran: the image, the node, the pod itself
+    if task.error is None:  # the image, the node or the pod failed, not the user's code
         return TaskRunError(
             task.message or "the task gave no reason",
             task.reason or "Failed",

@@ -23,6 +23,7 @@ from podhatch.client.runs.rows import (
     WorkflowRunShapeItem,
     error_text,
     run_row,
+    run_status,
     task_events,
     task_id,
     task_output,
@@ -31,7 +32,6 @@ from podhatch.client.runs.rows import (
 )
 from podhatch.client.runs.selection import (
     ENDED,
-    PHASES,
     STATES,
     RunFilter,
     RunSearch,
@@ -90,11 +90,11 @@ async def run_and_task(session: Session, identity: str) -> tuple[WorkflowRun, Ta
     reference = await resolved(session, identity)
     run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, reference.run)
     tasks = tasks_of(run)
-    meant = [task for task in tasks if reference.task in (None, task.name)]
-    if len(meant) != 1:
-        ids = ", ".join(f"{run.metadata.name}/{task.name}" for task in tasks) or "none by now"
-        raise RequestRefused(f"{identity!r} is not the id of one task; those of its run are: {ids}")
-    return run, meant[0]
+    matching = [task for task in tasks if reference.task in (None, task.name)]
+    if len(matching) != 1:
+        ids = ", ".join(f"{run.metadata.name}/{task.name}" for task in tasks) or "none yet"
+        raise RequestRefused(f"{identity!r} is not the id of one task: its run has {ids}")
+    return run, matching[0]
 
 
 async def _of_job(session: Session, name: str) -> TaskReference | None:
@@ -108,15 +108,14 @@ async def _of_job(session: Session, name: str) -> TaskReference | None:
     return TaskReference(of_job[labels.RUN], of_job[labels.TASK], int(of_job[labels.ATTEMPT]))
 
 
-async def outputs_so_far(session: Session, run: WorkflowRun) -> dict[str, str | None]:
-    """Return the JSON text that each task wrote which has succeeded by now, by its name."""
+async def outputs_so_far(session: Session, run: WorkflowRun) -> Outputs:
+    """Return the outputs of the tasks that have succeeded by now."""
     done = [task for task in tasks_of(run) if task.state == "Succeeded"]
-    texts = await gathered(output_text(session, run, task) for task in done)
+    texts = await gathered(_output_text(session, run, task) for task in done)
     return {task.name: text for task, text in zip(done, texts, strict=True)}
 
 
-async def output_text(session: Session, run: WorkflowRun, task: TaskStatus) -> str | None:
-    """Return the JSON text that a task wrote, None if it returned nothing."""
+async def _output_text(session: Session, run: WorkflowRun, task: TaskStatus) -> str | None:
     if task.output_ref is None:
         return task.output
     namespace = run.metadata.namespace
@@ -192,7 +191,7 @@ def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:
 async def _find_tasks(
     session: Session, search: RunSearch, parent: TaskReference | None, window: Window
 ) -> tuple[list[tuple[WorkflowRun, TaskStatus | None]], Pagination]:
-    """Return the tasks in a window of those that the runs hold; a status is asked of each task."""
+    """Return the tasks in a window; the statuses of the filter are those of tasks."""
     statuses = search.filter.statuses
     query = run_query(replace(search, filter=replace(search.filter, statuses=None)), parent)
 
@@ -200,8 +199,8 @@ async def _find_tasks(
         async with aclosing(paging.find_all(session, query, window.reach)) as runs:
             async for run in runs:
                 for task in tasks_of(run):
-                    stands = statuses is None or STATES[task.state] in statuses
-                    if stands and search.worker_id in (None, task.node):
+                    matches = statuses is None or STATES[task.state] in statuses
+                    if matches and search.worker_id in (None, task.node):
                         yield run, task
 
     found, page = await window.of_all(tasks())
@@ -226,16 +225,14 @@ async def _rows(
 
 async def get(target: Target, name: str) -> V1WorkflowRunDetails:
     """Return the run in full."""
-    session = await session_of(target)
-    return await details_of(session, await objects.read(session, WORKFLOW_RUN, WorkflowRun, name))
+    return await details_of(await session_of(target), await read(target, name))
 
 
 async def get_details(target: Target, name: str) -> WorkflowRunDetail:
     """Return the run in short."""
-    session = await session_of(target)
-    run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, name)
+    session, run = await session_of(target), await read(target, name)
     outputs = await outputs_so_far(session, run)
-    status = _status(run)
+    status = run_status(run)
     return WorkflowRunDetail(
         external_id=run.metadata.name,
         status=status,
@@ -243,7 +240,13 @@ async def get_details(target: Target, name: str) -> WorkflowRunDetail:
         additional_metadata=run.spec.additional_metadata,
         done=status in ENDED,
         task_runs={
-            task.name: _task_detail(run, task, outputs)
+            task.name: TaskRunDetail(
+                external_id=task_id(run, task),
+                readable_id=task.name,
+                status=STATES[task.state],
+                output=task_output(task, outputs),
+                error=error_text(task) if task.state == "Failed" else None,
+            )
             for task in tasks_of(run)
             if task.state != "Pending"
         },
@@ -251,9 +254,8 @@ async def get_details(target: Target, name: str) -> WorkflowRunDetail:
 
 
 async def get_status(target: Target, name: str) -> RunStatus:
-    """Return where the run stands."""
-    session = await session_of(target)
-    return _status(await objects.read(session, WORKFLOW_RUN, WorkflowRun, name))
+    """Return the status of the run."""
+    return run_status(await read(target, name))
 
 
 async def get_task(target: Target, identity: str) -> V1TaskSummary:
@@ -282,23 +284,8 @@ async def details_of(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails
     )
 
 
-def _status(run: WorkflowRun) -> RunStatus:
-    phase = run.status.phase if run.status else None
-    return PHASES.get(phase or "", RunStatus.QUEUED)
-
-
-def _task_detail(run: WorkflowRun, task: TaskStatus, outputs: Outputs) -> TaskRunDetail:
-    return TaskRunDetail(
-        external_id=task_id(run, task),
-        readable_id=task.name,
-        status=STATES[task.state],
-        output=task_output(task, outputs),
-        error=error_text(task) if task.state == "Failed" else None,
-    )
-
-
 async def shape_of(session: Session, run: WorkflowRun) -> list[WorkflowRunShapeItem]:
-    """Return the graph; without the pinned workflow, or the right to read it, tasks alone."""
+    """Return the graph of the tasks; without edges if the pinned workflow cannot be read."""
     spec = await _spec(session, run)
     parents = {task.name: task.parents for task in spec.tasks} if spec else {}
     return [

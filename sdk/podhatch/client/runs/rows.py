@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from podhatch.api.model import JsonObject
@@ -219,8 +220,14 @@ class WorkflowRunDetail:
 
 
 def tasks_of(run: WorkflowRun) -> list[TaskStatus]:
-    """Return where each task stands; nothing before the operator has taken up the run."""
+    """Return the status of each task; none before the operator has accepted the run."""
     return run.status.tasks if run.status else []
+
+
+def run_status(run: WorkflowRun) -> RunStatus:
+    """Return the status of a run; one without a phase is queued."""
+    phase = run.status.phase if run.status else None
+    return PHASES.get(phase or "", RunStatus.QUEUED)
 
 
 def task_id(run: WorkflowRun, task: TaskStatus) -> str:
@@ -244,7 +251,7 @@ def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1
         metadata=metadata_of(run),
         display_name=run.metadata.name,
         type=V1WorkflowType.DAG,
-        status=PHASES.get(status.phase or "", RunStatus.QUEUED),
+        status=run_status(run),
         **_of_run(run, workflow_name),
         task_external_id=run.metadata.name,
         step_id=None,
@@ -328,66 +335,54 @@ def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
 
 
 def task_events(run: WorkflowRun) -> list[V1TaskEvent]:
-    """Return what has happened to the tasks of a run, each task's in their order.
+    """Return what has happened to the tasks of a run, in the order of the tasks.
 
-    Of a task with many attempts the oldest are not there any more.
+    Of a task with many attempts the status holds only the latest.
     """
     return [event for task in tasks_of(run) for event in _events(task_id(run, task), task)]
 
 
 def _events(identity: str, task: TaskStatus) -> Iterator[V1TaskEvent]:
     for record in task.attempts:
-        yield from _ended_attempt(identity, task.name, record)
-
-    def event(kind: V1TaskEventType, at: datetime | None, error: str | None = None) -> V1TaskEvent:
-        return V1TaskEvent(
-            kind,
-            identity,
-            task.name,
-            at,
-            task.attempt,
-            max(task.attempt - 1, 0),
-            task.message or "",
-            error,
-            task.node,
-        )
-
+        yield from _events_of_ended(identity, task.name, record)
+    event = partial(
+        V1TaskEvent,
+        task_id=identity,
+        task_display_name=task.name,
+        attempt=task.attempt,
+        retry_count=max(task.attempt - 1, 0),
+        message=task.message or "",
+        worker_id=task.node,
+    )
     if task.queued_at:
-        yield event(V1TaskEventType.QUEUED, task.queued_at)
+        yield event(V1TaskEventType.QUEUED, timestamp=task.queued_at)
     if task.started_at:
-        yield event(V1TaskEventType.STARTED, task.started_at)
+        yield event(V1TaskEventType.STARTED, timestamp=task.started_at)
     if (kind := _end(task)) is not None:
-        yield event(kind, task.finished_at, error_text(task))
+        yield event(kind, timestamp=task.finished_at, error_message=error_text(task))
 
 
-def _ended_attempt(identity: str, name: str, record: AttemptRecord) -> Iterator[V1TaskEvent]:
+def _events_of_ended(identity: str, name: str, record: AttemptRecord) -> Iterator[V1TaskEvent]:
     """Yield the events of an attempt that was followed by another."""
-
-    def event(kind: V1TaskEventType, at: datetime | None) -> V1TaskEvent:
-        failed = kind in (V1TaskEventType.FAILED, V1TaskEventType.TIMED_OUT)
-        return V1TaskEvent(
-            kind,
-            identity,
-            name,
-            at,
-            record.attempt,
-            record.attempt - 1,
-            record.message,
-            f"{record.reason}: {record.message}" if failed else None,
-            record.node,
-        )
-
+    event = partial(
+        V1TaskEvent,
+        task_id=identity,
+        task_display_name=name,
+        attempt=record.attempt,
+        retry_count=record.attempt - 1,
+        message=record.message,
+        worker_id=record.node,
+    )
     if record.started_at:
-        yield event(V1TaskEventType.STARTED, record.started_at)
+        yield event(V1TaskEventType.STARTED, timestamp=record.started_at)
     if record.reason == _TIMED_OUT or record.reason in _OWN_FAILURES:
-        timed_out = record.reason == _TIMED_OUT
-        kind = V1TaskEventType.TIMED_OUT if timed_out else V1TaskEventType.FAILED
-        yield event(kind, record.finished_at)
-        yield event(V1TaskEventType.RETRYING, record.finished_at)
-    elif record.reason == _REPLAYED:
-        yield event(V1TaskEventType.RETRIED_BY_USER, record.finished_at)
+        error = f"{record.reason}: {record.message}"
+        yield event(_failure(record.reason), timestamp=record.finished_at, error_message=error)
+        yield event(V1TaskEventType.RETRYING, timestamp=record.finished_at)
     else:
-        yield event(V1TaskEventType.REASSIGNED, record.finished_at)
+        replayed = record.reason == _REPLAYED
+        kind = V1TaskEventType.RETRIED_BY_USER if replayed else V1TaskEventType.REASSIGNED
+        yield event(kind, timestamp=record.finished_at)
 
 
 def _end(task: TaskStatus) -> V1TaskEventType | None:
@@ -397,10 +392,13 @@ def _end(task: TaskStatus) -> V1TaskEventType | None:
         case "Skipped":
             return V1TaskEventType.SKIPPED
         case "Failed":
-            timed_out = task.reason == _TIMED_OUT
-            return V1TaskEventType.TIMED_OUT if timed_out else V1TaskEventType.FAILED
+            return _failure(task.reason)
         case "Cancelled":
             late = task.reason == _NOT_STARTED
             return V1TaskEventType.SCHEDULING_TIMED_OUT if late else V1TaskEventType.CANCELLED
         case _:
             return None
+
+
+def _failure(reason: str | None) -> V1TaskEventType:
+    return V1TaskEventType.TIMED_OUT if reason == _TIMED_OUT else V1TaskEventType.FAILED

@@ -117,7 +117,7 @@ def test_a_run_of_many_has_them_as_children(hatchet: Hatchet, put: Put) -> None:
     assert list(details.task_runs) == ["a", "b", "c"]
     assert (details.done, details.task_runs["a"].output) == (False, {"x": 1})
     assert hatchet.runs.get_result("many") is None
-    with pytest.raises(RequestRefused, match=r"not the id of one task; .*: many/a, many/b,"):
+    with pytest.raises(RequestRefused, match="not the id of one task: its run has many/a,"):
         hatchet.runs.get_task_run("many")
 
 
