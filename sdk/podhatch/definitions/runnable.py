@@ -22,8 +22,10 @@ from podhatch.definitions.task import Input
 from podhatch.errors import PodhatchError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from podhatch.api.model import JsonObject
-    from podhatch.client.runs.rows import Outputs
+    from podhatch.client.runs.execution import Ended
     from podhatch.local.clock import Clock
     from podhatch.local.options import LocalEvent, LocalOptions
 
@@ -271,7 +273,7 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         return_exceptions: bool = False,
         wait_for_result: bool = True,
         progress: Progress | None = None,
-    ) -> Sequence[Result_co | BaseException] | Sequence[Ref_co | BaseException]:
+    ) -> Sequence[Result_co | Ref_co | BaseException]:
         """Run it once for each item, and return the results in the order of the items.
 
         At most 100 runs are created in a second, 16 at a time, and one watch waits for all.
@@ -292,23 +294,10 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             TypeError: One is no item.
         """
         from podhatch.client import background_loop
-        from podhatch.client.runs import execution
 
-        requests, publication = prepare_runs(
-            self.workflow, workflows, only_own=not self._runs_others
-        )
-        started = execution.start_many(
-            self.target,
-            publication,
-            requests,
-            progress=progress,
-            return_exceptions=return_exceptions,
-        )
-        runs = background_loop.wait(started)
-        if not wait_for_result:
-            return self._references(runs)
-        ended = execution.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
-        return self._results(runs, background_loop.wait(ended), return_exceptions)
+        call = self._prepared_many(workflows, progress, return_exceptions, wait_for_result)
+        ended = background_loop.wait(call)
+        return [self._decoded(each, return_exceptions) for each in ended]
 
     @overload
     async def aio_run_many(
@@ -357,26 +346,13 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         return_exceptions: bool = False,
         wait_for_result: bool = True,
         progress: Progress | None = None,
-    ) -> Sequence[Result_co | BaseException] | Sequence[Ref_co | BaseException]:
+    ) -> Sequence[Result_co | Ref_co | BaseException]:
         """Do what `run_many` does, in an event loop."""
         from podhatch.client import background_loop
-        from podhatch.client.runs import execution
 
-        requests, publication = prepare_runs(
-            self.workflow, workflows, only_own=not self._runs_others
-        )
-        started = execution.start_many(
-            self.target,
-            publication,
-            requests,
-            progress=progress,
-            return_exceptions=return_exceptions,
-        )
-        runs = await background_loop.aio_wait(started)
-        if not wait_for_result:
-            return self._references(runs)
-        ended = execution.outputs_of_many(self.target, runs, return_exceptions=return_exceptions)
-        return self._results(runs, await background_loop.aio_wait(ended), return_exceptions)
+        call = self._prepared_many(workflows, progress, return_exceptions, wait_for_result)
+        ended = await background_loop.aio_wait(call)
+        return [self._decoded(each, return_exceptions) for each in ended]
 
     def run_many_no_wait(self, workflows: Items, progress: Progress | None = None) -> list[Ref_co]:
         """Start it once for each item, and return references in the order of the items.
@@ -474,32 +450,37 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
     ) -> PreparedRun:
         return prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
 
-    def _references(
-        self, runs: "Sequence[JsonObject | BaseException]"
-    ) -> "list[Ref_co | BaseException]":
-        return [run if isinstance(run, BaseException) else self.get_run_ref(run) for run in runs]
-
-    def _results(
+    def _prepared_many(
         self,
-        runs: "Sequence[JsonObject | BaseException]",
-        outputs: "Sequence[Outputs | BaseException]",
+        items: Items,
+        progress: Progress | None,
         return_exceptions: bool,
-    ) -> list[Result_co | BaseException]:
-        results: list[Result_co | BaseException] = []
-        for run, texts in zip(runs, outputs, strict=True):
-            if isinstance(run, BaseException):
-                results.append(run)
-            elif isinstance(texts, BaseException):
-                results.append(texts)
-            else:
-                results.append(self._result(run, texts, return_exceptions))
-        return results
+        wait_for_result: bool,
+    ) -> "Coroutine[Any, Any, list[Ended | BaseException]]":
+        from podhatch.client.runs import execution
 
-    def _result(
-        self, run: "JsonObject", texts: "Outputs", return_exceptions: bool
-    ) -> Result_co | BaseException:
+        requests, publication = prepare_runs(self.workflow, items, only_own=not self._runs_others)
+        return execution.execute_many(
+            self.target,
+            publication,
+            requests,
+            progress=progress,
+            return_exceptions=return_exceptions,
+            wait_for_result=wait_for_result,
+        )
+
+    def _decoded(
+        self, ended: "Ended | BaseException", return_exceptions: bool
+    ) -> Result_co | Ref_co | BaseException:
+        """Return the result of one run of many, or a reference where nobody waited for it."""
+        if isinstance(ended, BaseException):
+            return ended
+        run, outputs = ended
+        reference = self.get_run_ref(run)
+        if outputs is None:
+            return reference
         try:
-            return self.get_run_ref(run).value_of(texts)
+            return reference.value_of(outputs)
         except PodhatchError as error:
             if return_exceptions:
                 return error

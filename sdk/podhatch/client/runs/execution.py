@@ -39,6 +39,8 @@ PER_SECOND = 100.0
 """So many runs are created, so that the API server has room left for others."""
 
 T = TypeVar("T")
+Ended = tuple[JsonObject, Outputs | None]
+"""A run as it was created, and its outputs; None where nobody waits for them."""
 Progress = Callable[[int, int], None]
 """Called with how many runs are created, and how many there will be; in a thread, one at a time."""
 
@@ -184,6 +186,33 @@ async def create_in_full(target: Target, asked: NamedRun) -> V1WorkflowRunDetail
     return await details_of(await session_of(target), created)
 
 
+async def execute_many(
+    target: Target,
+    publication: Publication,
+    requests: Sequence[RunRequest],
+    *,
+    progress: Progress | None,
+    return_exceptions: bool,
+    wait_for_result: bool,
+) -> list[Ended | BaseException]:
+    """Create the runs and wait for their ends; return both in the order of the requests.
+
+    With `return_exceptions` an error stands in the place of a run that was refused or did not
+    succeed; without, the first one is raised at once.
+    """
+    runs = await start_many(
+        target, publication, requests, progress=progress, return_exceptions=return_exceptions
+    )
+
+    async def end_of(run: JsonObject | BaseException) -> Ended | BaseException:
+        if isinstance(run, BaseException):
+            return run
+        name = str(run["metadata"]["name"])
+        return run, await outputs(target, name, run) if wait_for_result else None
+
+    return await _all([end_of(run) for run in runs], return_exceptions=return_exceptions)
+
+
 async def start_many(
     target: Target,
     publication: Publication,
@@ -225,23 +254,6 @@ async def start_many(
 
     making = [make(number, request) for number, request in enumerate(requests)]
     return await _all(making, return_exceptions=False)
-
-
-async def outputs_of_many(
-    target: Target, runs: Sequence[JsonObject | BaseException], *, return_exceptions: bool
-) -> list[Outputs | BaseException]:
-    """Wait for the end of all runs, and return their outputs in order; errors in `runs` stay.
-
-    With `return_exceptions` an error stands in place of the outputs of a run that did not succeed.
-    Otherwise the first error is raised at once.
-    """
-
-    async def wait(run: JsonObject | BaseException) -> Outputs | BaseException:
-        if isinstance(run, BaseException):
-            return run
-        return await outputs(target, run["metadata"]["name"], run)
-
-    return await _all([wait(run) for run in runs], return_exceptions=return_exceptions)
 
 
 async def _all(
