@@ -23,6 +23,59 @@ from podhatch.api.task import MAX_TASKS, Priority, TaskName
 Phase = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled"]
 TaskState = Literal["Pending", "Queued", "Running", "Succeeded", "Skipped", "Failed", "Cancelled"]
 DesiredState = Literal["Running", "Cancelled"]
+WaitReason = Literal[
+    "WaitingForParents",
+    "WaitingForConditions",
+    "WaitingForFailure",
+    "Retrying",
+    "Disrupted",
+    "Suspended",
+    "WaitingForPod",
+    "FailedCreate",
+    "Scheduling",
+    "Unschedulable",
+    "SchedulingGated",
+    "ImagePull",
+    "ContainerConfig",
+    "FailedMount",
+    "FailedAttachVolume",
+    "FailedMapVolume",
+    "FailedCreatePodSandBox",
+    "Starting",
+    "Refused",
+]
+"""Why a task waits."""
+EndReason = Literal[
+    "TaskFailed",
+    "TimedOut",
+    "ExitCode",
+    "StorageLimitExceeded",
+    "OOMKilled",
+    "OutputNotJSON",
+    "OutputTooLarge",
+    "Terminated",
+    "SkipIf",
+    "CancelIf",
+    "ParentsSkipped",
+    "NothingFailed",
+    "ExpressionFailed",
+    "ExpressionTooExpensive",
+    "ScheduleTimedOut",
+    "RunCancelled",
+    "CancelledItself",
+    "Replayed",
+    "ParentFailed",
+    "ParentCancelled",
+    "ParentOutputLost",
+    "PodDeleted",
+    "PodLost",
+    "JobDeleted",
+    "Disrupted",
+    "ReportLost",
+    "NoReport",
+    "Refused",
+]
+"""Why a task ended, unless Kubernetes gives the reason, as for an eviction."""
 
 TERMINAL_PHASES: frozenset[str] = frozenset({"Succeeded", "Failed", "Cancelled"})
 TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled"})

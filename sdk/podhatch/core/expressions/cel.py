@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from podhatch.api.model import JsonObject
+from podhatch.api.run import EndReason
 from podhatch.core.expressions.evaluation import (
     TOO_EXPENSIVE,
     Answer,
@@ -46,9 +47,9 @@ _UNBOUNDED = ("input", "output", "payload")
 class ExpressionError(Exception):
     """The expression is neither true nor false; the message quotes it and says why."""
 
-    def __init__(self, message: str, reason: str = "ExpressionFailed") -> None:
+    def __init__(self, message: str, reason: EndReason = "ExpressionFailed") -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason: EndReason = reason
 
 
 def expression_problem(

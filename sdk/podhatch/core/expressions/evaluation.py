@@ -9,11 +9,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 Check = Literal["Condition", "Filter", "Schema", "Input"]
 """A CEL expression over a task's variables or over an event's; a JSON Schema, or an input's fit."""
-TOO_EXPENSIVE = "ExpressionTooExpensive"
+TOO_EXPENSIVE: Final = "ExpressionTooExpensive"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
+from podhatch.api.run import WaitReason
 from podhatch.core.pod.pods import (
     CONTAINER_NAME,
     container_spec,
@@ -57,7 +58,7 @@ PROBLEM_REASONS = _NOTED_REASONS | {
 class Diagnosis:
     """Why an attempt waits."""
 
-    reason: str
+    reason: WaitReason
     message: str
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
-from podhatch.api.run import TaskState
+from podhatch.api.run import EndReason, TaskState
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.plan import Patch, pod_deadline
 from podhatch.core.common.text import output_problem
@@ -56,14 +56,22 @@ class ReportAwaited:
     until: datetime
 
 
-def failure(reason: str, message: str, *, disrupted: bool = False) -> AttemptEnd:
-    """Return the end of an attempt that failed, or was lost if `disrupted`."""
-    return AttemptEnd(
-        "Failed", reason=reason, message=message, error_type=reason, disrupted=disrupted
-    )
+def failure(reason: EndReason, message: str) -> AttemptEnd:
+    """Return the end of an attempt that failed."""
+    return AttemptEnd("Failed", reason=reason, message=message, error_type=reason)
 
 
-def container_failure(terminated: JsonObject, reason: str, message: str) -> AttemptEnd:
+def loss(reason: EndReason, message: str) -> AttemptEnd:
+    """Return the end of an attempt that was lost without a fault of the task."""
+    return replace(failure(reason, message), disrupted=True)
+
+
+def loss_by_kubernetes(reason: str, message: str) -> AttemptEnd:
+    """Return the end of an attempt that was lost, with the reason that Kubernetes gives."""
+    return AttemptEnd("Failed", reason=reason, message=message, error_type=reason, disrupted=True)
+
+
+def container_failure(terminated: JsonObject, reason: EndReason, message: str) -> AttemptEnd:
     """Return a failure with exit code and times of a container that terminated."""
     return with_times(failure(reason, message), terminated)
 
@@ -114,11 +122,11 @@ def disruption(
     else:
         return None
     if terminated is None:
-        return failure(reason, words, disrupted=True)
+        return loss_by_kubernetes(reason, words)
     ended_at = read_time(terminated.get("finishedAt"))
     if terminated.get("exitCode") == 0 and ended_at and began and ended_at < began:
         return None
-    return with_times(failure(reason, words, disrupted=True), terminated)
+    return with_times(loss_by_kubernetes(reason, words), terminated)
 
 
 def own_storage_limit(pod: JsonObject) -> AttemptEnd | None:
@@ -139,7 +147,7 @@ def failed_pod(pod: JsonObject, job: JsonObject | None) -> AttemptEnd:
     reason: str = status.get("reason", "PodFailed")
     if reason == "DeadlineExceeded":
         return failure("TimedOut", message)
-    return failure(reason, message, disrupted=True)
+    return loss_by_kubernetes(reason, message)
 
 
 def _failed_init_container(pod: JsonObject) -> AttemptEnd | None:
@@ -271,4 +279,4 @@ def lost_with_node(pod: JsonObject, job: JsonObject | None) -> AttemptEnd:
     if ran_into_backstop(job):
         return failure("TimedOut", "the Job's deadline passed, and the node does not answer")
     words = f"node {node_name(pod)} does not answer, and its pod was deleted"
-    return failure("PodLost", words, disrupted=True)
+    return loss("PodLost", words)

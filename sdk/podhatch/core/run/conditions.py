@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from podhatch.api.condition import RUN_START, Condition, EventCondition, LeafCondition
 from podhatch.api.event import WorkflowEvent
+from podhatch.api.run import EndReason
 from podhatch.api.task import TaskSpec
 from podhatch.core.expressions.cel import ExpressionError, Variables
 from podhatch.core.expressions.evaluation import Questions
@@ -46,7 +47,7 @@ class ConditionResult:
     message: str = ""
     met: list[str] = field(default_factory=list[str])
     look_again_at: datetime | None = None
-    reason: str = "ExpressionFailed"
+    reason: EndReason = "ExpressionFailed"
     """Why the task fails, in one word."""
 
 

@@ -27,6 +27,7 @@ from podhatch.core.pod.end import (
     failed_pod,
     failure,
     is_full,
+    loss,
     lost_with_node,
     overdue_at,
     own_storage_limit,
@@ -73,7 +74,7 @@ def read_outcome(
     if pod and pod.get("status", {}).get("phase") == "Failed":
         return failed_pod(pod, job)
     if pod is None and started and job and job["spec"].get("suspend"):
-        return failure("PodDeleted", "its Job was suspended while it ran", disrupted=True)
+        return loss("PodDeleted", "its Job was suspended while it ran")
     return (_from_silent_node(task, pod, job, now) if pod else None) or _from_job(job, now)
 
 
@@ -150,10 +151,9 @@ def _from_container(
         return exit_failure(terminated)
     if report is not None:
         return with_times(
-            failure(
+            loss(
                 "ReportLost",
                 "the output is longer than a termination message, and its TaskResult never arrived",
-                disrupted=True,
             ),
             terminated,
         )
@@ -208,11 +208,7 @@ def _from_silent_node(
 def _from_job(job: JsonObject | None, now: datetime) -> AttemptEnd | ReportAwaited | None:
     """Judge by the Job alone, once the pod's own news have had their time."""
     if job is None:
-        return failure(
-            "JobDeleted",
-            "the attempt's Job was deleted before its pod reported",
-            disrupted=True,
-        )
+        return loss("JobDeleted", "the attempt's Job was deleted before its pod reported")
     found = (true_condition(job, name) for name in _JOB_ENDS)
     over = next((each for each in found if each), None)
     if over is None:
@@ -220,11 +216,10 @@ def _from_job(job: JsonObject | None, now: datetime) -> AttemptEnd | ReportAwait
     until = _grace_end(over.get("lastTransitionTime"), now)
     if now < until:
         return ReportAwaited(until)
-    reason = {"DeadlineExceeded": "TimedOut", "PodFailurePolicy": "Disrupted"}.get(
-        over.get("reason", ""), "PodLost"
-    )
-    words = over.get("message") or "the pod is gone"
-    return failure(reason, f"the pod left no report: {words}", disrupted=reason != "TimedOut")
+    message = f"the pod left no report: {over.get('message') or 'the pod is gone'}"
+    if over.get("reason") == "DeadlineExceeded":
+        return failure("TimedOut", message)
+    return loss("Disrupted" if over.get("reason") == "PodFailurePolicy" else "PodLost", message)
 
 
 def _grace_end(ended: str | None, now: datetime) -> datetime:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.pod import SKIPPED_OUTPUT
-from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
+from podhatch.api.run import TERMINAL_STATES, TaskStatus, WaitReason, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Patch, job_deadline
@@ -205,7 +205,8 @@ def _enter(
     lost = next((each for each in statuses.values() if each.state in ("Failed", "Cancelled")), None)
     if lost is not None:
         message = f"task {lost.name} did not succeed"
-        return Ended(cancelled(old, f"Parent{lost.state}", message, since))
+        reason = "ParentFailed" if lost.state == "Failed" else "ParentCancelled"
+        return Ended(cancelled(old, reason, message, since))
     if statuses and all(status.state == "Skipped" for status in statuses.values()):
         return Ended(skipped(old, "ParentsSkipped", "all its parents were skipped", since))
     if task.wait_for or task.skip_if or task.cancel_if:
@@ -257,7 +258,7 @@ def _evaluate(
             return Waiting(status, on_conditions=True, look_again_at=result.look_again_at)
 
 
-def _pending(old: TaskStatus, reason: str, message: str) -> TaskStatus:
+def _pending(old: TaskStatus, reason: WaitReason, message: str) -> TaskStatus:
     return kept(old, state="Pending", reason=reason, message=bounded(message), met=old.met)
 
 

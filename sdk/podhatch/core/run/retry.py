@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api.limits import MAX_BACKOFF_SECONDS
-from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus
+from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus, WaitReason
 from podhatch.api.task import TaskSpec
 from podhatch.core.pod.end import AttemptEnd
 
@@ -21,7 +21,7 @@ class Retry:
     """The attempt is followed by another one."""
 
     at: datetime
-    reason: str
+    reason: WaitReason
     message: str
     retries: int
     disruptions: int

@@ -12,9 +12,11 @@ from podhatch.api.run import (
     MAX_RECORD_MESSAGE,
     MAX_TRACEBACK,
     AttemptRecord,
+    EndReason,
     TaskError,
     TaskState,
     TaskStatus,
+    WaitReason,
 )
 from podhatch.core.pod.end import AttemptEnd
 from podhatch.core.run.retry import Retry
@@ -27,7 +29,7 @@ class EntryFields(TypedDict, total=False):
     """What a new entry says beside the counters."""
 
     state: TaskState
-    reason: str | None
+    reason: WaitReason | EndReason | None
     message: str | None
     attempt: int
     job: str | None
@@ -116,17 +118,17 @@ def replayed(old: TaskStatus, now: datetime) -> TaskStatus:
     )
 
 
-def cancelled(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskStatus:
+def cancelled(old: TaskStatus, reason: EndReason, message: str, when: datetime) -> TaskStatus:
     """Return the entry of a task that ends without an outcome of its own."""
     return _ended_by_us(old, "Cancelled", reason, message, when)
 
 
-def skipped(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskStatus:
+def skipped(old: TaskStatus, reason: EndReason, message: str, when: datetime) -> TaskStatus:
     """Return the entry of a task that was not needed."""
     return _ended_by_us(old, "Skipped", reason, message, when)
 
 
-def failed(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskStatus:
+def failed(old: TaskStatus, reason: EndReason, message: str, when: datetime) -> TaskStatus:
     """Return the entry of a task that fails without an attempt to blame."""
     entry = _ended_by_us(old, "Failed", reason, message, when)
     error = TaskError(type=reason, message=message[:MAX_ERROR_MESSAGE])
@@ -134,7 +136,7 @@ def failed(old: TaskStatus, reason: str, message: str, when: datetime) -> TaskSt
 
 
 def _ended_by_us(
-    old: TaskStatus, state: TaskState, reason: str, message: str, when: datetime
+    old: TaskStatus, state: TaskState, reason: EndReason, message: str, when: datetime
 ) -> TaskStatus:
     changes = {
         "state": state,
