@@ -1,1 +1,1 @@
-"""The caller's side: `Hatchet`, and what happens between `run()` and its result."""
+"""The caller's side of the cluster: one module per kind of object, all of them coroutines."""

@@ -33,16 +33,15 @@ from podhatch.values.metadata import metadata_texts
 
 
 class CronOptions(TypedDict, total=False):
-    """What the methods that create a cron take by keyword."""
+    """Keyword arguments of the methods that create a cron."""
 
     time_zone: str
     """Of the expression, by its IANA name such as Europe/Paris; by default Etc/UTC."""
     concurrency_policy: ConcurrencyPolicy
-    """What a tick does while an earlier run goes on: Allow starts another (the default), Forbid
+    """What a tick does while an earlier run is running: Allow starts another (the default), Forbid
     skips the tick, Replace cancels the earlier run."""
     starting_deadline: Duration | None
-    """A tick that was missed by more, while nothing could start it, is left out; by default none
-    is."""
+    """A tick that is late by more is skipped; by default none is."""
     starting_deadline_seconds: int | None
     """The same in seconds."""
 
@@ -66,9 +65,9 @@ class CronWorkflowsMethod(StrEnum):
     """Where a cron comes from."""
 
     DEFAULT = "DEFAULT"
-    """`on_crons` of its workflow, with which it comes and goes."""
+    """`on_crons` of its workflow, with which it is created and deleted."""
     API = "API"
-    """`create_cron`, or an object that somebody applied."""
+    """`create_cron`, or an object that was applied."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class CronWorkflows:
         additional_metadata: Of each run.
         enabled: False while it is suspended.
         method: Where it comes from.
-        priority: 1 to 3 of each run; None leaves it to the workflow.
+        priority: 1 to 3 of each run; None for the workflow's.
         time_zone: Of the expression.
         next_run_times: Of the next ticks; empty until the operator has seen the cron, and while
             it is suspended.
@@ -106,7 +105,7 @@ class CronWorkflows:
 
 
 def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
-    """Return the object under the names of the Hatchet SDK."""
+    """Return the row of the object."""
     spec, owners = stored.spec, stored.metadata.owner_references
     declared = any(owner.controller and owner.kind == "Workflow" for owner in owners)
     return CronWorkflows(
@@ -130,15 +129,15 @@ class CronRequest:
     """A cron to create.
 
     Attributes:
-        workflow_name: The workflow's name as its author wrote it; it need not be there yet.
+        workflow_name: The workflow's name as its author wrote it; it need not exist yet.
         cron_name: Name of the cron, unique in the workflow.
         expression: When to tick: see `checked_cron`.
         input: Of each run.
         additional_metadata: Of each run.
-        priority: 1 (low) to 3 (high) of each run; None leaves it to the workflow.
+        priority: 1 (low) to 3 (high) of each run; None for the workflow's.
         time_zone: Of the expression, an IANA name.
-        concurrency_policy: What a tick does while an earlier run goes on.
-        starting_deadline_seconds: A tick that was missed by more is left out; None starts it
+        concurrency_policy: What a tick does while an earlier run is running.
+        starting_deadline_seconds: A tick that is late by more is skipped; None starts it
             however late.
     """
 
@@ -188,10 +187,10 @@ class CronRequest:
 async def create(target: Target, request: CronRequest) -> CronWorkflows:
     """Create the cron.
 
-    The same cron asked for again is the one that is there.
+    If the same cron exists already, it is returned.
 
     Raises:
-        RequestRefused: There is another one of that name.
+        RequestRefused: Another cron has this name.
         ValueError: A field is invalid; the text names it.
     """
     asked = request.object()
@@ -239,7 +238,7 @@ async def find(
 
 
 async def suspend(target: Target, name: str, *, suspended: bool) -> CronWorkflows:
-    """Let no further run start, or let them start again."""
+    """Suspend or resume the cron."""
     session = await session_of(target)
     body: JsonObject = {"spec": {"suspend": suspended}}
     stored = await objects.patch(session, CRON_WORKFLOW, CronWorkflow, name, body)

@@ -71,11 +71,11 @@ class V1Event:
         key: Its key.
         payload: Its payload.
         scope: Its scope; None for none.
-        additional_metadata: What it gives to the runs it starts.
+        additional_metadata: Metadata of the runs it starts.
         seen_at: When it happened, in UTC.
         triggered_runs: Runs it has started by now.
-        handled: Whether these are all: the operator looks for a few seconds.
-        message: Which filter could not be asked, and why; None if all could.
+        handled: Whether these are all: the operator needs a few seconds.
+        message: Which filter could not be evaluated, and why; None if all could.
     """
 
     metadata: Metadata
@@ -110,7 +110,7 @@ def pushed_event(stored: WorkflowEvent) -> Event:
 
 
 def event_row(stored: WorkflowEvent) -> V1Event:
-    """Return what lists hold."""
+    """Return the row of an event."""
     spec, status = stored.spec, stored.status
     return V1Event(
         metadata=metadata_of(stored),
@@ -135,7 +135,7 @@ SOURCE_TASK = "hatchet__source_step_run_id"
 
 @dataclass(frozen=True)
 class EventFilters:
-    """Which events to list. None means any; an empty list matches no event."""
+    """Selects events. None means any; an empty list matches no event."""
 
     keys: Sequence[str] | None = None
     scopes: Sequence[str] | None = None
@@ -146,7 +146,7 @@ class EventFilters:
     additional_metadata: Mapping[str, object] | None = None
 
     def selectors(self) -> list[str]:
-        """Return what the API server can ask: each key, or else each scope."""
+        """Return field selectors: of each key, or else of each scope."""
         lists = (self.keys, self.scopes, self.workflow_ids, self.event_ids)
         if nothing_passes(*lists, self.additional_metadata):
             return []
@@ -156,7 +156,7 @@ class EventFilters:
         return [""]
 
     def keep(self, event: WorkflowEvent) -> bool:
-        """Return whether the event is one of them."""
+        """Return whether the event matches."""
         spec, moment = event.spec, seen_at(event)
         status = event.status or WorkflowEventStatus()
         started = {each.workflow for each in status.triggered_runs}
@@ -180,7 +180,7 @@ def new_event(
     priority: int | None = None,
     scope: str | None = None,
 ) -> WorkflowEvent:
-    """Return an event that happens now. Its metadata names the task that pushes it.
+    """Return an event that happens now. If a task pushes it, its metadata names the task.
 
     Raises:
         ValueError: A field is invalid; the text names it.
@@ -251,5 +251,5 @@ def _task() -> EventSource | None:
 
 
 def _escaped(value: str) -> str:
-    """Return a value as it stands in a field selector."""
+    """Escape a value for a field selector."""
     return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")

@@ -8,7 +8,7 @@ from podhatch.cluster import ApiError
 from podhatch.errors import NotInstalled, RequestRefused
 
 SPAWNING = ("WorkflowRun", "WorkflowEvent", "TaskResult")
-"""Kinds that a task's pod may use which may start child runs."""
+"""Kinds that a pod with the access `spawn` may use."""
 SPAWN_ADVICE = (
     'set cluster_access="spawn" on the task that starts runs or pushes events '
     "(clusterAccess: spawn in YAML)"

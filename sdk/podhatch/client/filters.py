@@ -1,4 +1,4 @@
-"""Event filters of one namespace: EventFilter objects, beside those that workflows declare."""
+"""Event filters of one namespace: EventFilter objects. Workflows declare others themselves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class V1Filter:
 
     Attributes:
         metadata: Its id is the name of the EventFilter object.
-        workflow_id: Name of the Workflow object that it lets events to.
+        workflow_id: Name of the Workflow object.
         expression: CEL over input (the event's payload), payload (this one), additional_metadata,
             event_id and event_key.
-        scope: Of the events it is asked for.
-        payload: What the expression may ask, and tasks read as `ctx.filter_payload`.
+        scope: Of the events it applies to.
+        payload: For the expression, and for tasks as `ctx.filter_payload`.
     """
 
     metadata: Metadata
@@ -40,7 +40,7 @@ class V1Filter:
 
 @dataclass(frozen=True)
 class FilterUpdate:
-    """What becomes of a filter; what is None stays."""
+    """Changes of a filter; None leaves a field as it is."""
 
     expression: str | None = None
     scope: str | None = None
@@ -50,7 +50,7 @@ class FilterUpdate:
 async def create(
     target: Target, workflow: str, expression: str, scope: str, payload: Payload
 ) -> V1Filter:
-    """Create the filter; the workflow need not be there yet.
+    """Create the filter; the workflow need not exist yet.
 
     Raises:
         ValueError: A field is invalid; the text names it.

@@ -50,7 +50,7 @@ class RunLine:
 
 
 async def read(session: Session, run: JsonObject, task: str | None = None) -> list[RunLine]:
-    """Return what all pods of the run that are left have written, or those of one task, by time."""
+    """Return the lines of the run's pods that still exist, or of those of one task, by time."""
     reader = _Reader(session, run, task)
     await find_written_pods(session, run, reader.tasks)
     return await reader.past()
@@ -59,13 +59,13 @@ async def read(session: Session, run: JsonObject, task: str | None = None) -> li
 async def follow(
     session: Session, run: JsonObject, task: str | None = None
 ) -> AsyncGenerator[RunLine, None]:
-    """Yield what is written by now as `read` does, then each line as it comes, until the end.
+    """Yield what is written by now as `read` does, then each new line, until the end.
 
-    The end is there when the run has ended and every log is read.
+    The end is reached when the run has ended and every log is read.
 
     Raises:
-        ClusterUnreachable: The API server has been away for two minutes.
-        RequestRefused: It does not let us look.
+        ClusterUnreachable: The API server has been unreachable for two minutes.
+        RequestRefused: The API server denies access.
         RunDeleted: The run is gone.
     """
     reader = _Reader(session, run, task)
@@ -99,7 +99,7 @@ class _Reader:
 
     def __init__(self, session: Session, run: JsonObject, task: str | None) -> None:
         self.lines: asyncio.Queue[RunLine | None] = asyncio.Queue()
-        """What comes; None comes last."""
+        """New lines; None is the last."""
         self._session = session
         self._run = run
         self.tasks = TaskReference(run["metadata"]["name"], task)
@@ -110,7 +110,7 @@ class _Reader:
         self._version = ""
 
     async def past(self) -> list[RunLine]:
-        """Return what is written by now; of one pod in its order, of all in that of time."""
+        """Return the lines that are written by now, by time; those of one pod in their order."""
         pods, self._version = await find_pods(self._session, self.tasks)
         mine = [pod for pod in pods if self._claims(pod)]
         self._open = [pod for pod in mine if not pod.ended]
@@ -118,7 +118,7 @@ class _Reader:
         return list(merge(*logs, key=lambda line: line.time))
 
     async def read_on(self) -> None:
-        """Put what comes into `lines`, until the run has ended and all that its pods wrote."""
+        """Put new lines into `lines`, until the run has ended and all logs are read."""
         try:
             async with asyncio.TaskGroup() as group:
                 for pod in self._open:
@@ -133,7 +133,7 @@ class _Reader:
             raise errors.exceptions[0] from None
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
-        """Look at each pod that comes or changes."""
+        """Follow the log of each pod that starts."""
         cluster, namespace = self._session.cluster, self._session.namespace
         selector = pod_selector(self.tasks)
         while True:
@@ -169,7 +169,7 @@ class _Reader:
         return True
 
     async def _follow(self, pod: AttemptPod) -> None:
-        """Read on in a log, through lost connections, until nothing more can come."""
+        """Follow a log through lost connections, until its pod has ended."""
         ended = False
         while not ended:
             ended = await self._has_ended(pod)

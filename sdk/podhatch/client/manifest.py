@@ -17,7 +17,7 @@ class Manifest:
     content_hash: str
     workflow: JsonObject
     source: JsonObject | None
-    """The ConfigMap with the source tree, when it is shipped."""
+    """The ConfigMap with the source tree, if it is shipped."""
 
     def to_yaml(self) -> str:
         """Return the objects as YAML documents for `kubectl apply --server-side`."""
@@ -27,12 +27,12 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Publication:
-    """What is to be in the cluster before a run is created."""
+    """The workflows to publish before a run is created."""
 
     needed: tuple[Manifest, ...] = ()
-    """Without these there is no run."""
+    """The run needs these."""
     others: tuple[Manifest, ...] = ()
-    """What the same `Hatchet` defines beside them: a task may run it as a child."""
+    """Others of the same `Hatchet`: a task may run them as children."""
 
 
 NOTHING: Final = Publication()

@@ -1,4 +1,4 @@
-"""Tasks counted by where they stand, from the status of the runs."""
+"""Counts of tasks by status, from the status of the runs."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -21,7 +21,7 @@ UNDER_WAY = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 @dataclass(frozen=True)
 class TaskMetrics:
-    """How many tasks stand where. One that was skipped counts as completed."""
+    """How many tasks have which status. A skipped one counts as completed."""
 
     queued: int
     running: int
@@ -36,7 +36,7 @@ class TaskStatusStat:
 
     Attributes:
         total: How many.
-        oldest: Since when the oldest is, in UTC; None when there is none.
+        oldest: Since when the oldest one is, in UTC; None if there is none.
     """
 
     total: int
@@ -48,8 +48,8 @@ class TaskStat:
     """Attempts of one task that are under way.
 
     Attributes:
-        queued: Wait for a node, or for their next attempt.
-        running: Run.
+        queued: Those that wait for a node, or for their next attempt.
+        running: Those that run.
     """
 
     queued: TaskStatusStat

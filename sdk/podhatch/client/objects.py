@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 AT_ONCE = 10
 CONFLICTS = 10
-"""How often a change is tried while somebody else changes the object."""
+"""How often a change is tried while others change the object."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -34,7 +34,7 @@ async def create(session: Session, wanted: Model) -> Model:
 
 
 async def create_or_read(session: Session, kind: Kind, wanted: Model) -> Model:
-    """Create the object, or return the one of its name, which may be another's."""
+    """Create the object, or return the existing one of its name; the caller compares them."""
     created = await session.create_once(wanted.to_wire())
     if created is None:
         return await read(session, kind, type(wanted), wanted.metadata.name)

@@ -1,7 +1,7 @@
 """Lists of one namespace: filtered and paged by the API server, as far as it can.
 
 A list returns `Rows`: a page of rows under the names of the Hatchet SDK. No more pages are read
-from the API server than it takes to fill the one that is asked for.
+from the API server than are needed to fill it.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -23,7 +23,7 @@ class Metadata:
     """Identity of an object.
 
     Attributes:
-        id: Its name in the cluster, by which every method takes it.
+        id: Its name in the cluster, which every method takes.
         created_at: When it was created, in UTC.
         namespace: Where it is.
     """
@@ -35,7 +35,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Pagination:
-    """Where a page stands. How many there are is not known before the last one.
+    """The place of a page. The number of pages is not known before the last one.
 
     Attributes:
         current_page: Number of this page, from 1.
@@ -53,9 +53,9 @@ class Rows(Generic[Row]):
     """One page of a list.
 
     Attributes:
-        rows: What it holds, the newest first. Which rows stand on which page is the order of
-            their names, in which the API server lists.
-        pagination: Where the page stands.
+        rows: The rows, the newest first. Pages follow the order of names, in which the API server
+            lists.
+        pagination: The place of the page.
     """
 
     rows: list[Row]
@@ -72,7 +72,7 @@ def metadata_of(stored: ApiObject) -> Metadata:
 DEFAULT_LIMIT = 100
 MAX_PAGE_SIZE = 500
 SCANNED_PAGE_SIZE = 100
-"""What is read at once where only a few may pass the filter."""
+"""How many items are read at once if few may match."""
 
 Model = TypeVar("Model", bound=ApiObject)
 T = TypeVar("T")
@@ -110,7 +110,7 @@ class Window:
         return self.offset + self.limit + 1
 
     async def of_all(self, items: AsyncGenerator[T, None]) -> tuple[list[T], Pagination]:
-        """Return the items in the window, and where the window stands; the rest is not read."""
+        """Return the items in the window, and the place of the page; the rest is not read."""
         found: list[T] = []
         seen = 0
         async with aclosing(items):
@@ -132,7 +132,7 @@ class Query(Generic[Model]):
         kind: The kind.
         model: Its class.
         selectors: Field selectors, asked one after the other; no object may match two of them.
-        keep: What the API server cannot ask; None when all that it returns will do.
+        keep: A filter that the API server cannot apply; None for none.
     """
 
     kind: Kind
@@ -144,7 +144,7 @@ class Query(Generic[Model]):
 async def find(
     session: Session, query: Query[Model], window: Window
 ) -> tuple[list[Model], Pagination]:
-    """Return the objects in a window of a list, the newest first, and where the window stands."""
+    """Return the objects in a window of a list, the newest first, and the place of the page."""
     found, page = await window.of_all(find_all(session, query, window.reach))
     found.sort(key=_age)
     return found, page
@@ -156,8 +156,8 @@ async def find_all(
     """Yield what a list holds, in the order of the API server.
 
     Args:
-        session: Where.
-        query: What.
+        session: The session.
+        query: What to list.
         at_most: How many the caller will take, if that is known.
     """
     wanted = MAX_PAGE_SIZE if at_most is None else min(at_most, MAX_PAGE_SIZE)

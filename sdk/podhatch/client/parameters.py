@@ -1,7 +1,7 @@
-"""What callers give to the client, checked: lists and times.
+"""What callers pass to the client, checked: lists and times.
 
-What is None means any. What is empty lets nothing pass: a list of names that came out empty
-means no workflow, and never all of them.
+In a filter None means any. An empty list matches nothing: a list of workflow names that came out
+empty means no workflow, and never all of them.
 """
 
 import inspect

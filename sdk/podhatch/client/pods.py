@@ -15,9 +15,9 @@ from podhatch.cluster import POD, ApiError, LogLine
 
 CONTAINER = "task"
 PAUSE_SECONDS = 0.5
-"""Before the API server is asked again for what is not there yet."""
+"""Before the API server is asked again."""
 LATE_SECONDS = 10.0
-"""So long a kubelet may be behind with its news."""
+"""How long the kubelet's status of a pod may lag behind."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class AttemptPod:
 
 
 def attempt_pod(pod: JsonObject) -> AttemptPod:
-    """Return what matters of a pod that the operator's Jobs made."""
+    """Return the view of a pod of one of the operator's Jobs."""
     metadata, status = pod["metadata"], pod.get("status", {})
     containers: list[JsonObject] = status.get("containerStatuses", [])
     states: list[JsonObject] = [
@@ -85,7 +85,7 @@ async def find_written_pods(
 ) -> list[AttemptPod]:
     """Return the pods that may have written something.
 
-    Tasks tell of themselves before their kubelet does of the pod: it is waited for.
+    A task may report before the kubelet updates its pod: wait for the kubelet.
     """
     told = {task["name"] for task in run.get("status", {}).get("tasks", []) if "startedAt" in task}
     deadline = asyncio.get_running_loop().time() + LATE_SECONDS
@@ -100,7 +100,7 @@ async def find_written_pods(
 async def log_of(
     session: Session, pod: str, *, follow: bool = False, since: datetime | None = None
 ) -> AsyncGenerator[LogLine, None]:
-    """Yield the lines of a pod's log; nothing if there is none, or none any more.
+    """Yield the lines of a pod's log; nothing if there is none.
 
     Raises:
         RequestRefused: Access is denied.

@@ -25,10 +25,10 @@ from podhatch.values.metadata import metadata_texts
 
 
 class ScheduledRunStatus(StrEnum):
-    """Where a schedule stands.
+    """Status of a schedule.
 
     Attributes:
-        SCHEDULED: Its time has not come, or the operator has not taken it up.
+        SCHEDULED: Its time has not come, or the operator has not accepted it.
     """
 
     SCHEDULED = "SCHEDULED"
@@ -48,17 +48,17 @@ class ScheduledWorkflows:
     """A schedule.
 
     Attributes:
-        metadata: Its id is the name of the WorkflowRun object, which is there from the start.
+        metadata: Its id is the name of the WorkflowRun object, which exists from the start.
         workflow_id: Name of the Workflow object.
         workflow_name: The workflow's name as its author wrote it.
         workflow_version_id: The revision of the workflow that the run uses; None until it starts.
         trigger_at: When the run starts, in UTC.
-        start_delay_seconds: How much later than that it did start; None until it does.
+        start_delay_seconds: How much later it started; None until then.
         input: Of the run.
         additional_metadata: Of the run.
-        priority: 1 to 3 of the run; None leaves it to the workflow.
+        priority: 1 to 3 of the run; None for the workflow's.
         workflow_run_id: The same as metadata.id; None until the run starts.
-        workflow_run_status: Where it stands.
+        workflow_run_status: Its status.
     """
 
     metadata: Metadata
@@ -84,7 +84,7 @@ class ScheduleError:
 
 @dataclass(frozen=True)
 class ScheduledWorkflowsBulkDeleteResponse:
-    """What became of schedules that were to be deleted."""
+    """The result of deleting schedules."""
 
     deleted_ids: list[str]
     errors: list[ScheduleError]
@@ -92,7 +92,7 @@ class ScheduledWorkflowsBulkDeleteResponse:
 
 @dataclass(frozen=True)
 class ScheduledWorkflowsBulkUpdateResponse:
-    """What became of schedules that were to be moved."""
+    """The result of moving schedules."""
 
     updated_ids: list[str]
     errors: list[ScheduleError]
@@ -104,7 +104,7 @@ def has_started(run: WorkflowRun) -> bool:
 
 
 def schedule_status(run: WorkflowRun) -> ScheduledRunStatus:
-    """Return where the run of a schedule stands."""
+    """Return the status of a schedule."""
     phase = run.status.phase if run.status else None
     if phase is not None and phase != "Pending":
         return ScheduledRunStatus(phase.upper())
@@ -112,7 +112,7 @@ def schedule_status(run: WorkflowRun) -> ScheduledRunStatus:
 
 
 def schedule_row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
-    """Return the schedule that a run with a time to start at is."""
+    """Return the row of a schedule."""
     spec, status = run.spec, run.status or WorkflowRunStatus()
     assert spec.start_at, "it is a schedule"
     return ScheduledWorkflows(
@@ -140,7 +140,7 @@ class ScheduleFilters:
     additional_metadata: Mapping[str, object] | None = None
 
     def selectors(self) -> list[str]:
-        """Return what the API server can ask; nothing where nothing can pass."""
+        """Return field selectors; none if nothing can match."""
         workflow, parent, statuses = self.workflow_id, self.parent_workflow_run_id, self.statuses
         if nothing_passes(workflow, parent, statuses, self.additional_metadata):
             return []
@@ -152,7 +152,7 @@ class ScheduleFilters:
         return [",".join(filter(None, parts))]
 
     def keep(self, run: WorkflowRun) -> bool:
-        """Return whether the run is a schedule, and one of them."""
+        """Return whether the run is a schedule that matches."""
         if run.spec.start_at is None:
             return False
         meant = self.statuses or list(ScheduledRunStatus)
@@ -160,7 +160,7 @@ class ScheduleFilters:
         return schedule_status(run) in meant and wanted <= run.spec.additional_metadata.items()
 
     def query(self) -> Query[WorkflowRun]:
-        """Return how to list them."""
+        """Return the query for them."""
         return Query(WORKFLOW_RUN, WorkflowRun, self.selectors(), self.keep)
 
 
@@ -191,7 +191,7 @@ async def find(
 
 
 async def update(target: Target, name: str, trigger_at: datetime) -> ScheduledWorkflows:
-    """Let the run start at another time.
+    """Change the time at which the run starts.
 
     Raises:
         RequestRefused: It has started already, or ended without.

@@ -1,7 +1,7 @@
 """Waits for runs to end, through ended watches and short outages of the API server.
 
 All runs that a session created share one watch, whoever waits for them (`Follower`); another
-client's run has one of its own (`states`). A watch lasts as long as somebody waits.
+client's run has one of its own (`states`). A watch lasts as long as anybody waits.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 10.0
 QUIET_SECONDS = 60.0
 """The same warning is not repeated for so long."""
 MAX_SEEN = 2000
-"""So many runs are remembered, for callers who start to wait a little later."""
+"""How many runs are remembered, for callers who start to wait a little later."""
 
 _logger = logging.getLogger("podhatch")
 
@@ -243,7 +243,7 @@ class Follower:
         self._waiters: dict[str, set[Waiter]] = {}
         self._task: asyncio.Task[None] | None = None
         self._version = 0
-        """Of the last change that was seen: the watch goes on from here."""
+        """Of the last change that was seen: the watch continues from here."""
         self._seen: dict[str, JsonObject] = {}
         self._complete_since = 0
         """Any run that changed after this version is in `_seen`. Versions grow with time."""

@@ -1,4 +1,4 @@
-"""The nodes that may run tasks, in the place of Hatchet's workers."""
+"""The nodes that may run tasks, in place of Hatchet's workers."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
@@ -20,9 +20,9 @@ class WorkerState(StrEnum):
     ACTIVE = "ACTIVE"
     """It is ready."""
     INACTIVE = "INACTIVE"
-    """It is not ready: its kubelet says so, or says nothing."""
+    """It is not ready, or its kubelet does not report."""
     PAUSED = "PAUSED"
-    """It is cordoned: what runs there goes on, nothing more comes."""
+    """It is cordoned: its pods keep running, and no others start."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WorkerRow:
         status: Whether it takes tasks.
         labels: Its labels.
         slots: How many pods it may hold, of tasks and others.
-        capacity: What pods may request there, such as cpu, memory and GPUs, as Kubernetes writes
+        capacity: What pods may request there, such as cpu, memory and GPUs, as Kubernetes
             quantities.
     """
 

@@ -40,7 +40,7 @@ class StoredWorkflow:
         description: The author's description; None if there is none.
         version: The label the author gave; None for none.
         tasks: Names of the tasks.
-        valid: Whether its runs can start; None before the operator has looked.
+        valid: Whether its runs can start; None before the operator has checked it.
         problem: Why they cannot; None if they can.
         object: The Workflow object.
     """
@@ -57,7 +57,7 @@ class StoredWorkflow:
 
 @dataclass(frozen=True)
 class StoredWorkflowVersion:
-    """A content of a workflow that runs have used, pinned.
+    """A version of a workflow, pinned when runs used it.
 
     Attributes:
         metadata: Its id is what rows of runs have as `workflow_version_id`.
@@ -87,7 +87,7 @@ async def get(target: Target, name: str) -> StoredWorkflow:
 
 
 async def get_version(target: Target, name: str, version: str | None) -> StoredWorkflowVersion:
-    """Return a pinned content of the workflow; without a version the newest.
+    """Return a version of the workflow, by default the newest.
 
     Raises:
         RequestRefused: There is none.
@@ -162,7 +162,7 @@ _known: "WeakKeyDictionary[Session, dict[str, str]]" = WeakKeyDictionary()
 
 
 async def true_names(session: Session, workflows: Iterable[str]) -> dict[str, str]:
-    """Return the name of each workflow by that of its object; that one where it is gone."""
+    """Return the name of each workflow by the name of its object; the latter if it is deleted."""
     known = _known.setdefault(session, {})
     wanted = sorted(set(workflows))
     unknown = [name for name in wanted if name not in known]
@@ -188,7 +188,7 @@ _logger = logging.getLogger("podhatch")
 
 
 async def publish(target: Target, publication: Publication) -> None:
-    """Publish all, for something else than a run.
+    """Publish all workflows without creating a run.
 
     Raises:
         PodhatchError: A needed one cannot be published.
@@ -197,10 +197,10 @@ async def publish(target: Target, publication: Publication) -> None:
 
 
 async def published(session: Session, publication: Publication) -> dict[str, int]:
-    """Publish all at the same time, and return the generations of the needed ones by name.
+    """Publish all workflows, and return the generations of the needed ones by name.
 
     Raises:
-        PodhatchError: A needed one cannot be published. Of any other this is only a warning.
+        PodhatchError: A needed one cannot be published. For any other this is a warning.
     """
     others = [each for each in publication.others if each.content_hash not in session.refused]
     generations = await asyncio.gather(
@@ -216,5 +216,5 @@ async def _tried(session: Session, manifest: Manifest) -> int:
         return await session.publish(manifest)
     except PodhatchError as error:
         session.refused.add(manifest.content_hash)
-        _logger.warning("a workflow beside the one that runs was not published: %s", error)
+        _logger.warning("another workflow of this program was not published: %s", error)
         return 0

@@ -15,7 +15,7 @@ from podhatch.values.parsing import refuse_unknown
 
 
 class CronFilters(TypedDict, total=False):
-    """Which crons to list. None means any; an empty text matches no cron."""
+    """Selects crons. None means any; an empty text matches no cron."""
 
     offset: int | None
     """Number of items to skip."""
@@ -47,16 +47,16 @@ class CronClient(FeatureClient):
         """Create a cron. The same one asked for again is the one that is there.
 
         Args:
-            workflow_name: The workflow's name; it need not be there yet.
+            workflow_name: The workflow's name; it need not exist yet.
             cron_name: Unique in the workflow.
             expression: Five fields, or @hourly and the like: see `checked_cron`. No seconds.
             input: Of each run.
             additional_metadata: Texts that travel with each run.
-            priority: 1 (low) to 3 (high); None leaves it to the workflow.
+            priority: 1 (low) to 3 (high); None for the workflow's.
             options: See `CronOptions`.
 
         Raises:
-            RequestRefused: There is another one of that name.
+            RequestRefused: Another cron has this name.
             TypeError: An option is unknown.
             ValueError: A field is invalid; the text names it.
         """
@@ -113,7 +113,7 @@ class CronClient(FeatureClient):
         return await self._aio_wait(_find, _checked(filters))
 
     def suspend(self, cron_id: str) -> CronWorkflows:
-        """Let the cron start no further run until it is resumed.
+        """Suspend the cron: it starts no run until it is resumed.
 
         Args:
             cron_id: Its id, the name of the CronWorkflow object.
@@ -131,7 +131,7 @@ class CronClient(FeatureClient):
         return await self._aio_wait(crons.suspend, cron_id, suspended=True)
 
     def resume(self, cron_id: str) -> CronWorkflows:
-        """Let a suspended cron tick again: at once, if the last tick missed may be made up for.
+        """Resume a suspended cron. It ticks at once if the last missed tick is not too late.
 
         Args:
             cron_id: Its id, the name of the CronWorkflow object.

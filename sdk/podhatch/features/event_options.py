@@ -14,7 +14,7 @@ class PushEventOptions:
 
     Attributes:
         additional_metadata: Goes into the metadata of the runs it starts.
-        priority: 1 (low) to 3 (high) of the runs it starts; None leaves it to their workflows.
+        priority: 1 (low) to 3 (high) of the runs it starts; None for their workflows'.
         scope: Filters of this scope are asked, and waits that name it.
         namespace: Ignored: the client's counts.
     """
@@ -37,7 +37,7 @@ class BulkPushEventWithMetadata:
         key: Its key.
         payload: An object of at most 256 KiB as JSON.
         additional_metadata: Goes into the metadata of the runs it starts.
-        priority: 1 (low) to 3 (high) of the runs it starts; None leaves it to their workflows.
+        priority: 1 (low) to 3 (high) of the runs it starts; None for their workflows'.
         scope: Filters of this scope are asked, and waits that name it.
     """
 

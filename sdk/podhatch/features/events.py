@@ -21,7 +21,7 @@ from podhatch.values.parsing import refuse_unknown
 
 
 class EventListOptions(TypedDict, total=False):
-    """Which events to list. None means any; an empty list matches no event."""
+    """Selects events. None means any; an empty list matches no event."""
 
     offset: int | None
     """Number of items to skip."""
@@ -66,7 +66,7 @@ class EventClient(FeatureClient):
                 what conditions call `input`.
             options: What follows as one object; what is passed by keyword counts before it.
             additional_metadata: Goes into the metadata of the runs it starts.
-            priority: 1 (low) to 3 (high) of the runs it starts; None leaves it to their workflows.
+            priority: 1 (low) to 3 (high) of the runs it starts; None for their workflows'.
             scope: Filters of this scope are asked, and conditions that name it.
 
         Raises:

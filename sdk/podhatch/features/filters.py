@@ -24,8 +24,8 @@ class FiltersClient(FeatureClient):
             workflow_id: The workflow, by its name or id.
             expression: CEL over input (the event's payload), payload (this one),
                 additional_metadata, event_id and event_key.
-            scope: Of the events it is asked for.
-            payload: What the expression may ask, and tasks read as `ctx.filter_payload`.
+            scope: Of the events it applies to.
+            payload: For the expression, and for tasks as `ctx.filter_payload`.
 
         Raises:
             ValueError: A field is invalid; the text names it.
@@ -84,7 +84,7 @@ class FiltersClient(FeatureClient):
 
         Args:
             filter_id: The filter.
-            updates: What becomes of it.
+            updates: The changes.
         """
         return self._wait(filters.update, filter_id, updates)
 

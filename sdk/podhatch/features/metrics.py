@@ -1,4 +1,4 @@
-"""`hatchet.metrics`: tasks counted by where they stand. For numbers over time ask Prometheus."""
+"""`hatchet.metrics`: counts of tasks by status. For numbers over time ask Prometheus."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +37,7 @@ class MetricsClient(FeatureClient):
         parent_task_external_id: str | None = None,
         triggering_event_external_id: str | None = None,
     ) -> TaskMetrics:
-        """Return how many tasks stand where.
+        """Return how many tasks have which status.
 
         Args:
             since: Of runs created at this time or later; by default a day ago.

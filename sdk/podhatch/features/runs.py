@@ -30,7 +30,7 @@ class RunFilterOptions(TypedDict, total=False):
     until: datetime | None
     """Created at this time or earlier."""
     statuses: Sequence[RunStatus] | None
-    """Where they stand."""
+    """With one of these statuses."""
     workflow_ids: Sequence[str] | None
     """Of one of these workflows, by name."""
     additional_metadata: Mapping[str, object] | None
@@ -43,7 +43,7 @@ def run_filter(
     """Return the filter of a caller's options; by default it goes back one day.
 
     Args:
-        since: Runs created before are left out.
+        since: Only runs created at this time or later.
         options: The keyword arguments.
         known: The TypedDict of the options.
 
@@ -62,7 +62,7 @@ def run_filter(
 
 
 class RunListOptions(RunFilterOptions, total=False):
-    """Which runs to list, and how."""
+    """Options of `RunsClient.list`."""
 
     worker_id: str | None
     """Of which a task ran on this node."""
@@ -95,7 +95,7 @@ class RunsClient(FeatureClient):
         return await self._aio_wait(lookup.get, str(workflow_run_id))
 
     def get_details(self, workflow_run_id: RunId) -> WorkflowRunDetail:
-        """Return where the run stands, and those of its tasks that may have begun.
+        """Return the state of the run, and of those of its tasks that may have begun.
 
         Args:
             workflow_run_id: The run's id, the name of the WorkflowRun object.
@@ -110,7 +110,7 @@ class RunsClient(FeatureClient):
         return await self._aio_wait(lookup.get_details, str(workflow_run_id))
 
     def get_status(self, workflow_run_id: RunId) -> RunStatus:
-        """Return where the run stands.
+        """Return the status of the run.
 
         Args:
             workflow_run_id: The run's id, the name of the WorkflowRun object.
@@ -173,7 +173,7 @@ class RunsClient(FeatureClient):
         """Return runs, or their tasks.
 
         Args:
-            since: Runs created before are left out; by default a day ago.
+            since: Only runs created at this time or later; by default a day ago.
             only_tasks: Return a row for each task, in place of one for each run.
             offset: Number of items to skip.
             limit: Maximum number of items; 100 by default.
@@ -211,7 +211,7 @@ class RunsClient(FeatureClient):
         """Return all that `list` returns page by page.
 
         Args:
-            since: Runs created before are left out; by default a day ago.
+            since: Only runs created at this time or later; by default a day ago.
             only_tasks: Return a row for each task, in place of one for each run.
             options: See `RunListOptions`.
 
@@ -252,7 +252,7 @@ class RunsClient(FeatureClient):
             workflow_name: The workflow's name.
             input: Checked by the operator, not here.
             additional_metadata: Texts that travel with the run to every task.
-            priority: 1 (low) to 3 (high); None leaves it to the workflow.
+            priority: 1 (low) to 3 (high); None for the workflow's.
 
         Raises:
             InvalidRun: A field is invalid; the text names it.
@@ -331,7 +331,7 @@ class RunsClient(FeatureClient):
         """Cancel the runs as `cancel` does; a filter matches only runs that have not ended.
 
         Args:
-            opts: The runs, by their ids or by what they have in common.
+            opts: The runs, by their ids or by a filter.
 
         Returns:
             The ids of these runs.
@@ -349,7 +349,7 @@ class RunsClient(FeatureClient):
         """Let the runs start over as `replay` does.
 
         Args:
-            opts: The runs, by their ids or by what they have in common.
+            opts: The runs, by their ids or by a filter.
 
         Returns:
             The ids of these runs.
@@ -370,12 +370,12 @@ class RunsClient(FeatureClient):
         since: datetime | None = None,
         **options: Unpack[RunFilterOptions],
     ) -> builtins.list[str]:
-        """Cancel runs chunk by chunk, with a pause between.
+        """Cancel runs in chunks, with a pause between.
 
         Args:
             sleep_time: Seconds between two chunks.
-            chunk_size: So many runs in each.
-            since: Runs created before are left alone; by default a day ago.
+            chunk_size: Number of runs in each.
+            since: Only runs created at this time or later; by default a day ago.
             options: See `RunFilterOptions`.
 
         Raises:
@@ -403,12 +403,12 @@ class RunsClient(FeatureClient):
         since: datetime | None = None,
         **options: Unpack[RunFilterOptions],
     ) -> builtins.list[str]:
-        """Let runs start over chunk by chunk, with a pause between.
+        """Replay runs in chunks, with a pause between.
 
         Args:
             sleep_time: Seconds between two chunks.
-            chunk_size: So many runs in each.
-            since: Runs created before are left alone; by default a day ago.
+            chunk_size: Number of runs in each.
+            since: Only runs created at this time or later; by default a day ago.
             options: See `RunFilterOptions`.
 
         Raises:

@@ -32,7 +32,7 @@ class ScheduleFilterOptions(TypedDict, total=False):
     parent_workflow_run_id: str | None
     """Created by a task of this run."""
     statuses: Sequence[ScheduledRunStatus] | None
-    """Where they stand."""
+    """With one of these statuses."""
     additional_metadata: Mapping[str, object] | None
     """With all of these pairs."""
 
@@ -58,7 +58,7 @@ class ScheduledClient(FeatureClient):
             trigger_at: When; a time without a time zone is read as UTC, with a warning.
             input: Checked by the operator, not here.
             additional_metadata: Texts that travel with the run to every task.
-            priority: 1 (low) to 3 (high); None leaves it to the workflow.
+            priority: 1 (low) to 3 (high); None for the workflow's.
 
         Raises:
             InvalidRun: A field is invalid; the text names it.
@@ -128,7 +128,7 @@ class ScheduledClient(FeatureClient):
         return await self._aio_wait(schedules.find, Window.of(offset, limit), _filters(options))
 
     def update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
-        """Let the run start at another time.
+        """Change the time at which the run starts.
 
         Args:
             scheduled_id: Its id, the name of the WorkflowRun object.
@@ -201,7 +201,7 @@ class ScheduledClient(FeatureClient):
     def bulk_update(
         self, updates: Sequence[tuple[str, datetime]]
     ) -> ScheduledWorkflowsBulkUpdateResponse:
-        """Let runs start at other times.
+        """Change the times at which runs start.
 
         Args:
             updates: Ids and times.

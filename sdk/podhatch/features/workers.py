@@ -28,7 +28,7 @@ class WorkersClient(FeatureClient):
         return await self._aio_wait(workers.find, Window.of(offset, limit))
 
     def get(self, worker_id: str) -> WorkerRow:
-        """Return the node that runs tasks, in the place of Hatchet's worker.
+        """Return a node, in place of Hatchet's worker.
 
         Args:
             worker_id: Name of the Node.

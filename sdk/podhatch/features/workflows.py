@@ -49,7 +49,7 @@ class WorkflowsClient(FeatureClient):
         return await self._aio_wait(workflows.get, workflow_id)
 
     def get_version(self, workflow_id: str, version: str | None = None) -> StoredWorkflowVersion:
-        """Return a content of the workflow as runs have pinned it.
+        """Return a version of the workflow, as runs have pinned it.
 
         Args:
             workflow_id: The workflow.

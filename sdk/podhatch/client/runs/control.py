@@ -17,7 +17,7 @@ from podhatch.cluster import WORKFLOW_RUN
 CHUNK_SIZE = 500
 
 Chosen = Sequence[str] | RunFilter
-"""Runs by their names, or by what they have in common."""
+"""Names of runs, or a filter."""
 
 
 async def cancel(target: Target, name: str) -> None:

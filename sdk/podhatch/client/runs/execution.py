@@ -34,9 +34,9 @@ from podhatch.values.input import json_object
 from podhatch.values.metadata import metadata_texts
 
 PARALLEL = 16
-"""So many requests create runs at a time."""
+"""How many requests create runs at a time."""
 PER_SECOND = 100.0
-"""So many runs are created, so that the API server has room left for others."""
+"""How many runs are created a second, which leaves room for other users of the API server."""
 
 T = TypeVar("T")
 Ended = tuple[JsonObject, Outputs | None]
@@ -46,7 +46,7 @@ Progress = Callable[[int, int], None]
 
 
 async def start(target: Target, publication: Publication, request: RunRequest) -> JsonObject:
-    """Publish the workflow where that is needed, create the run, and return it."""
+    """Publish the workflow if needed, create the run, and return it."""
     session = await session_of(target)
     generations = await published(session, publication)
     return await create(session, request, generations)

@@ -29,11 +29,11 @@ class Child:
     """Of the attempt that asks."""
     index: int | None
     key: str | None
-    """In place of an index."""
+    """Instead of an index."""
 
     @property
     def name(self) -> str:
-        """The run's name, whatever workflow it is of, and whichever attempt asks for it."""
+        """The run's name: the same for all workflows and attempts."""
         place = self.index if self.key is None else repr(self.key)
         return new_run_name(
             self.run, short_hash(f"{self.run_uid}/{self.task}/{place}", HASH_LENGTH)
@@ -41,7 +41,7 @@ class Child:
 
     @property
     def reference(self) -> ParentReference:
-        """What stands in the run's spec."""
+        """The parent in the run's spec."""
         return ParentReference(
             run=self.run, task=self.task, job=self.job, index=self.index, key=self.key
         )
@@ -56,14 +56,14 @@ class Child:
 
 
 def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
-    """Refuse a run that was there already, unless an earlier attempt has asked for just this one.
+    """Refuse an existing run, unless an earlier attempt has asked for the same child.
 
-    Names can be foreseen by those who read the parent run, so the name alone proves nothing.
+    A reader of the parent run can predict names, so the name alone proves nothing.
 
     Args:
-        child: Whose child is asked for.
-        asked: The run that was not created, since its name is taken.
-        stored: The run that is there.
+        child: The child that is asked for.
+        asked: The run that was not created.
+        stored: The run that exists.
 
     Raises:
         RequestRefused: It is not this child.
@@ -92,7 +92,7 @@ def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
 
 
 def _difference(asked: WorkflowRun, stored: WorkflowRun) -> str | None:
-    """Name the fields by which a run is not the child that was asked for."""
+    """Name the fields that show that a run is not the child."""
     if stored.spec.trigger is not None or _place(stored) != _place(asked):
         return "spec.parent and spec.trigger"
     owners = [each.uid for each in stored.metadata.owner_references]
@@ -114,10 +114,10 @@ class RunRequest:
         workflow: Name of the Workflow object.
         input: Validated to what the workflow declares.
         metadata: Texts that travel with the run.
-        priority: 1 to 3; None leaves it to the workflow.
-        child: Whose child the run is; None when no task asks for it.
+        priority: 1 to 3; None for the workflow's.
+        child: The task whose child the run is; None for none.
         start_at: When it starts, with its time zone; None for at once.
-        starting_deadline_seconds: A run that could not start within so long after `start_at` is
+        starting_deadline_seconds: A run that cannot start within this time after `start_at` is
             cancelled; None starts it however late.
     """
 
@@ -137,8 +137,8 @@ class NamedRun:
     Attributes:
         workflow_name: The workflow's name as its author wrote it.
         input: A mapping or a model.
-        additional_metadata: Texts, laid over the workflow's own.
-        priority: 1 to 3; None leaves it to the workflow.
+        additional_metadata: Texts, merged over the workflow's own.
+        priority: 1 to 3; None for the workflow's.
         start_at: When it starts, with its time zone; None for at once.
     """
 

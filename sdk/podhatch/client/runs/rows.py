@@ -24,7 +24,7 @@ _REPLAYED = "Replayed"
 _OWN_FAILURES = frozenset(
     {"TaskFailed", "ExitCode", "NoReport", "OOMKilled", "OutputTooLarge", "OutputNotJSON"}
 )
-"""Reasons of attempts that failed by themselves; for any other the pod was lost."""
+"""Reasons of attempts that failed by themselves. Any other reason means a lost pod."""
 
 Outputs = dict[str, str | None]
 """JSON texts by task name; None of a task that returned nothing."""
@@ -45,7 +45,7 @@ class V1TaskSummary:
         metadata: Its id is the run's name; of a task of many `<run>/<task>`.
         display_name: The run's name; of a task of many the task's.
         type: Whether it stands for one task.
-        status: Where it stands.
+        status: Its status.
         workflow_id: Name of the Workflow object.
         workflow_name: The workflow's name as its author wrote it.
         workflow_version_id: The revision of the workflow that it uses; None before it starts.
@@ -61,13 +61,13 @@ class V1TaskSummary:
         started_at: When the code started; of a run of many when it was accepted.
         finished_at: When it ended.
         duration: Milliseconds from its start to its end; None before that.
-        input: Of the run; None when payloads were not asked for.
+        input: Of the run; None without payloads.
         output: What the task returned; of a run of many that succeeded what each of its tasks
-            returned, by name. None while there is nothing, and when payloads were not asked for.
+            returned, by name. None before that, and without payloads.
         error_message: Why it did not succeed; None if it did.
         additional_metadata: Of the run.
         children: Of a run of many: its tasks.
-        priority: 1 to 3 of the run; None where the workflow's counts.
+        priority: 1 to 3 of the run; None for the workflow's.
     """
 
     metadata: Metadata
@@ -180,15 +180,15 @@ class V1WorkflowRunDetails:
 
 @dataclass(frozen=True)
 class TaskRunDetail:
-    """Where a task stands.
+    """The state of a task.
 
     Attributes:
         external_id: Its id.
         readable_id: Its name.
-        status: Where it stands.
-        output: What it returned; None while there is nothing.
-        error: Why it failed, with the traceback from its pod; None if it did not. (Why a task was
-            cancelled is the `error_message` of its row in `runs.get`.)
+        status: Its status.
+        output: What it returned; None before that.
+        error: Why it failed, with the traceback from its pod; None if it did not. (The
+            `error_message` of its row in `runs.get` says why it was cancelled.)
     """
 
     external_id: str
@@ -200,12 +200,12 @@ class TaskRunDetail:
 
 @dataclass(frozen=True)
 class WorkflowRunDetail:
-    """Where a run stands, in short.
+    """The state of a run, in short.
 
     Attributes:
         external_id: Name of the run.
-        status: Where it stands.
-        input: What it was started with.
+        status: Its status.
+        input: Its input.
         additional_metadata: Its metadata.
         done: Whether it has ended.
         task_runs: The tasks by name; those whose parents have not ended are left out.

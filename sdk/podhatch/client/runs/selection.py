@@ -14,9 +14,9 @@ Status = TypeVar("Status", bound=StrEnum)
 
 
 class RunStatus(StrEnum):
-    """Where a run or a task stands.
+    """Status of a run or a task.
 
-    A task that was skipped counts as completed.
+    A skipped task counts as completed.
     """
 
     QUEUED = "QUEUED"
@@ -27,7 +27,7 @@ class RunStatus(StrEnum):
 
 
 V1TaskStatus = RunStatus
-"""Another name of it."""
+"""The name of the Hatchet SDK."""
 
 PHASES = {
     "Pending": RunStatus.QUEUED,
@@ -36,16 +36,16 @@ PHASES = {
     "Failed": RunStatus.FAILED,
     "Cancelled": RunStatus.CANCELLED,
 }
-"""Of the phases of a run. One that has none yet is queued."""
+"""By the phase of a run. A run without a phase is queued."""
 
 STATES = {**PHASES, "Queued": RunStatus.QUEUED, "Skipped": RunStatus.COMPLETED}
-"""Of the states of a task."""
+"""By the state of a task."""
 
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 
 def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status]:
-    """Return the statuses, which may be given by their names.
+    """Return the statuses, which may be passed by name.
 
     Raises:
         ValueError: A status is unknown, or `statuses` is not a list.
@@ -73,11 +73,11 @@ class RunFilter:
     """Selects runs. None means any; an empty list matches no run.
 
     Attributes:
-        since: Runs created before are left out.
-        until: Runs created later are left out.
-        statuses: Where they stand.
+        since: Only runs created at this time or later.
+        until: Only runs created at this time or earlier.
+        statuses: Statuses of runs.
         workflow_ids: Workflows, by name.
-        additional_metadata: A run with any of these pairs will do.
+        additional_metadata: Only runs with any of these pairs.
 
     Raises:
         TypeError: A time is not a datetime.
@@ -107,10 +107,10 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class RunSearch:
-    """Which runs to list, in full.
+    """Selects runs to list.
 
     Attributes:
-        filter: What bulk changes know too.
+        filter: The filter that bulk changes take too.
         worker_id: Node on which the last attempt of one of its tasks ran.
         parent_task_external_id: Id of the task that started them.
         triggering_event_external_id: Id of the event that started them.
@@ -124,11 +124,11 @@ class RunSearch:
 
 @dataclass(frozen=True)
 class BulkCancelReplayOpts:
-    """Which runs to cancel or replay: either by their ids, or by what they have in common.
+    """Which runs to cancel or replay: by their ids or by a filter.
 
     Attributes:
         ids: Names of the runs.
-        filters: What they have in common.
+        filters: A filter of the runs.
     """
 
     ids: Sequence[str] | None = None
