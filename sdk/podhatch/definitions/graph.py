@@ -5,7 +5,6 @@ run twice or a module that is reloaded, takes the place of the one before.
 """
 
 import inspect
-import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -164,8 +163,12 @@ class Project:
         try:
             return workflow.manifest()
         except ValueError as error:
+            import logging
+
             self._flawed[workflow.name] = tasks
-            _logger.warning("a workflow beside the one that runs is not published: %s", error)
+            logging.getLogger("podhatch").warning(
+                "a workflow beside the one that runs is not published: %s", error
+            )
             return None
 
 
@@ -386,6 +389,3 @@ def _check_conditions(
 ) -> None:
     options = ("wait_for", "skip_if", "cancel_if")
     check_conditions(subject, parents, {option: getattr(settings, option) for option in options})
-
-
-_logger = logging.getLogger("podhatch")

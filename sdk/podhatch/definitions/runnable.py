@@ -420,7 +420,7 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             RunCancelled: The run was cancelled.
         """
         options = _options(processes, clock, mocks, events)
-        from podhatch.local.running import local_runs
+        from podhatch.local.session import local_runs
 
         with local_runs(options):
             return self.run(input, **flat)
@@ -437,7 +437,7 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
     ) -> Result_co:
         """Do what `run_local` does, in an event loop; tasks do not run in that loop."""
         options = _options(processes, clock, mocks, events)
-        from podhatch.local.running import aio_local_runs
+        from podhatch.local.session import aio_local_runs
 
         async with aio_local_runs(options):
             return await self.aio_run(input, **flat)
@@ -493,7 +493,7 @@ def _options(
     mocks: Mapping[str, Any] | None,
     events: "Sequence[LocalEvent]",
 ) -> "LocalOptions":
-    from podhatch.local.extra import require_extra
+    from podhatch.local.options import require_extra
 
     require_extra()
     from podhatch.local.options import LocalOptions

@@ -1,4 +1,4 @@
 """Runs workflows without a cluster: the operator's decisions, carried out in this process.
 
-`run_local` and `podhatch.testing` enter by `podhatch.local.running`.
+`run_local` and `podhatch.testing` enter by `podhatch.local.session`.
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.api.pod import Report
 from podhatch.client import session_override
-from podhatch.local.work import REPORT_FILE
+from podhatch.local.execution import REPORT_FILE
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.pod_attempt import PodAttempt
 
@@ -46,7 +46,7 @@ def main() -> NoReturn:
 
 
 def _session() -> "Session":
-    from podhatch.local.running import lasting_session
+    from podhatch.local.session import lasting_session
 
     return lasting_session()
 

@@ -1,7 +1,6 @@
 """Carries out the operator's decisions without a cluster, for all runs of one `LocalCluster`.
 
-The operator's loop in small: observe, plan, create, store the status, come back in time. Lives in
-the background loop.
+A small operator: observe, plan, create, store the status, requeue. It runs in the background loop.
 """
 
 import asyncio
@@ -15,16 +14,17 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import is_over
 from podhatch.client import background_loop
-from podhatch.core.common.observed import Defaults
+from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.plan import plan_run
 from podhatch.errors import RunDeleted
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
-from podhatch.local.execution import Executor, current_waits
+from podhatch.local.execution import Executor, current_waits, pod_name
 from podhatch.local.kubelet import Kubelet
-from podhatch.local.observing import observe_event, observe_run
 from podhatch.local.options import Mocks
 
 PATIENCE_SECONDS = 10.0
@@ -209,7 +209,7 @@ class Engine:
     def _start_runs(self, name: str) -> None:
         event = self.cluster.find("WorkflowEvent", name)
         if event is not None:
-            plan = plan_event(observe_event(self.cluster, event), self.clock.now())
+            plan = plan_event(_observe_event(self.cluster, event), self.clock.now())
             for manifest in plan.create:
                 self.cluster.put(manifest)
             self.cluster.change("WorkflowEvent", name, status=plan.status or {})
@@ -219,7 +219,7 @@ class Engine:
         run = self.cluster.find("WorkflowRun", name)
         if run is None:
             return
-        plan = plan_run(observe_run(self.cluster, run), _DEFAULTS, self.clock.now())
+        plan = plan_run(_observe_run(self.cluster, run), _DEFAULTS, self.clock.now())
         self._carry_out(name, plan)
         stored = self.cluster.find("WorkflowRun", name)
         if plan.requeue_at and stored and not is_over(stored):
@@ -247,3 +247,29 @@ class Engine:
 
 def _waits(task: JsonObject) -> bool:
     return task.get("reason") == "WaitingForConditions"
+
+
+def _observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:
+    """Return a run with all that belongs to it."""
+    name: str = run["metadata"]["name"]
+    jobs, pods = cluster.of_run("Job", name), cluster.of_run("Pod", name)
+    return Observed(
+        run,
+        cluster.find("Workflow", run["spec"]["workflow"]),
+        cluster.stored("ControllerRevision"),
+        jobs,
+        {job: [pods[pod_name(job)]] for job in jobs if pod_name(job) in pods},
+        cluster.of_run("TaskResult", name),
+        [*cluster.stored("WorkflowEvent").values()],
+        ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
+        answers=IN_PROCESS,
+    )
+
+
+def _observe_event(cluster: LocalCluster, event: JsonObject) -> ObservedEvent:
+    """Return an event with the workflows that events start, and their filters."""
+    workflows = [each for each in cluster.stored("Workflow").values() if "onEvents" in each["spec"]]
+    filters: defaultdict[str, list[JsonObject]] = defaultdict(list)
+    for each in cluster.stored("EventFilter").values():
+        filters[each["spec"]["workflow"]].append(each)
+    return ObservedEvent(event, workflows, filters, answers=IN_PROCESS)

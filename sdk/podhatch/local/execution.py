@@ -1,17 +1,54 @@
 """What carries out one attempt in the place of a pod: a thread, or a child process.
 
-The engine starts and stops executions, and they tell it how they go, from threads of their own.
+The engine starts and stops executions, and they report to it from threads of their own.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, cast
 
+from podhatch.api import labels, pod
+from podhatch.api.model import JsonObject
 from podhatch.api.pod import Report
-from podhatch.local.work import Work
+from podhatch.local.options import Mocks
+from podhatch.runner.assignment import Assignment
+from podhatch.runner.loader import LoadedTask, find_defined, load
+
+REPORT_FILE = "PODHATCH_LOCAL_REPORT"
+"""Where a child process leaves its whole report: a termination message may be too short for it."""
+_MESSAGE = "termination-log"
+_REPORT = "report.json"
+_NO_CODE = "mock:mock"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One attempt of a task, as its pod would be told of it."""
+
+    job: str
+    task: str
+    environ: Mapping[str, str]
+    """The container's variables; those that come from Secrets and ConfigMaps are not among them."""
+    folder: Path
+
+    @property
+    def has_code(self) -> bool:
+        """Whether it is a python task: containers need a cluster."""
+        return self.environ[pod.PYTHON] != _NO_CODE
+
+    @property
+    def message_file(self) -> Path:
+        """The termination message."""
+        return self.folder / _MESSAGE
+
+    @property
+    def report_file(self) -> Path:
+        """The report of a child process."""
+        return self.folder / _REPORT
 
 
 @dataclass(frozen=True)
@@ -115,3 +152,77 @@ class Waits:
 
 current_waits: ContextVar[Waits | None] = ContextVar("podhatch_local_waits", default=None)
 """Of the attempt that the asking code belongs to."""
+
+
+def pod_name(job: str) -> str:
+    """Return the name of a Job's pod."""
+    return f"{job}-local"
+
+
+def work_of(job: JsonObject, workflow: str, data: JsonObject | None, parent: Path) -> Work:
+    """Write the files that would be mounted, and return what the pod would see.
+
+    Args:
+        job: The attempt's Job.
+        workflow: The true name of its workflow.
+        data: Its ConfigMap, when the input is too large for a variable.
+        parent: Where the attempt gets a folder of its own.
+    """
+    name: str = job["metadata"]["name"]
+    folder = parent / name
+    folder.mkdir()
+    for key, text in cast("dict[str, str]", data["data"] if data else {}).items():
+        (folder / key).write_text(text, encoding="utf-8")
+    work = Work(name, job["metadata"]["labels"][labels.TASK], _environ(job, workflow), folder)
+    files = {
+        variable: value.replace(pod.DATA_DIRECTORY, str(folder), 1)
+        for variable, value in work.environ.items()
+        if variable in (pod.INPUT_FILE, pod.PARENTS_FILE)
+    }
+    own = {
+        pod.OUTPUT: str(work.message_file),
+        REPORT_FILE: str(work.report_file),
+        "HOSTNAME": pod_name(name),
+    }
+    return Work(name, work.task, {**work.environ, **files, **own}, folder)
+
+
+def _environ(job: JsonObject, workflow: str) -> dict[str, str]:
+    """Return the variables as the kubelet would set them: `$$` stands for one `$`."""
+    variables: list[JsonObject] = job["spec"]["template"]["spec"]["containers"][0]["env"]
+    environ = {
+        each["name"]: each["value"].replace("$$", "$") for each in variables if "value" in each
+    }
+    if environ.get("HOME") == "/tmp":  # what every pod has, unlike this machine
+        del environ["HOME"]
+    environ.pop(pod.SOURCE, None)
+    if pod.PYTHON in environ:
+        return environ
+    # A container task that a mock stands in for, which then is like a python task.
+    name: str = job["metadata"]["name"]
+    return {pod.WORKFLOW: workflow, pod.PYTHON: _NO_CODE, pod.RESULT: name, **environ}
+
+
+def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
+    """Return what to run for a task; what stands in for it has no lifespan.
+
+    Raises:
+        TaskFailure: There is no such module or function, or importing the module failed.
+    """
+    defined = find_defined(assignment)
+    if (name := mock_name(work, mocks)) is None:
+        return defined or load(assignment)
+    stand_in = _function(mocks[name])
+    if defined is None:
+        return LoadedTask(stand_in, dict)
+    return defined._replace(function=stand_in, lifespan=None)
+
+
+def mock_name(work: Work, mocks: Mocks) -> str | None:
+    """Return under which name something stands in for a task: its own, or its stub's."""
+    names = (work.task,) if work.has_code else (work.task, work.environ[pod.WORKFLOW])
+    return next((name for name in names if name in mocks), None)
+
+
+def _function(mock: object) -> Callable[..., object]:
+    return mock if callable(mock) else lambda: mock

@@ -1,6 +1,6 @@
-"""Makes the pods of local Jobs: starts and stops executions, and writes down how they go.
+"""Makes the pods of local Jobs: starts and stops executions, and stores how they go.
 
-The engine's hands. Executions tell it how they go from threads of their own.
+Executions report to it from threads of their own.
 """
 
 import asyncio
@@ -9,25 +9,14 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from podhatch.api.labels import WORKFLOW
-from podhatch.api.model import JsonObject
-from podhatch.api.pod import Report
+from podhatch.api import labels, pod
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.pod import ErrorReport, Report
 from podhatch.cluster import LogLine
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
-from podhatch.local.code import mock_name
-from podhatch.local.execution import Ended, Execution, Executor
+from podhatch.local.execution import Ended, Execution, Executor, Work, mock_name, pod_name, work_of
 from podhatch.local.options import Mocks
-from podhatch.local.pods import (
-    ended_pod,
-    job_end,
-    no_code,
-    out_of_time,
-    running_pod,
-    task_result,
-    waiting_pod,
-)
-from podhatch.local.work import pod_name, work_of
 
 
 class Kubelet:
@@ -85,11 +74,11 @@ class Kubelet:
         name: str = job["metadata"]["name"]
         if self._cluster.find("Pod", pod_name(name)) is not None:
             return
-        self._cluster.put(waiting_pod(job))
+        self._cluster.put(_waiting_pod(job))
         data = self._cluster.find("ConfigMap", name)
         work = work_of(job, self._workflow_of(job), data, Path(self._folder.name))
         if not work.has_code and mock_name(work, self._mocks) is None:
-            self._finish(name, no_code(work))
+            self._finish(name, _no_code(work))
             return
         execution = self._executor.new(work, self)
         self._running[name] = execution
@@ -97,7 +86,7 @@ class Kubelet:
 
     def _workflow_of(self, job: JsonObject) -> str:
         """Return the workflow's name as its author wrote it."""
-        name: str = job["metadata"]["labels"][WORKFLOW]
+        name: str = job["metadata"]["labels"][labels.WORKFLOW]
         stored = self._cluster.stored("Workflow")[name]
         return stored["spec"].get("name") or name
 
@@ -108,14 +97,14 @@ class Kubelet:
             execution.cancel()
             self._stopping.append(execution)
 
-    def end(self, pod: str) -> None:
+    def end(self, name: str) -> None:
         """Stop a pod whose time is over, and keep it."""
-        metadata = self._cluster.stored("Pod")[pod]["metadata"]
+        metadata = self._cluster.stored("Pod")[name]["metadata"]
         job: str = metadata["labels"]["batch.kubernetes.io/job-name"]
         if execution := self._running.pop(job, None):
             execution.cancel()
             self._stopping.append(execution)
-            self._finish(job, out_of_time(metadata["labels"]))
+            self._finish(job, _out_of_time(metadata["labels"]))
 
     # What executions tell, from their own threads.
 
@@ -147,14 +136,14 @@ class Kubelet:
 
     def _begin(self, job: str) -> None:
         if self._cluster.find("Pod", pod_name(job)) is not None:
-            self._cluster.change("Pod", pod_name(job), status=running_pod(self._clock.now()))
+            self._cluster.change("Pod", pod_name(job), status=_running_pod(self._clock.now()))
 
     def _report(self, job: str, report: Report) -> None:
         stored = self._cluster.find("Job", job)
         if stored is None:
             return
         if self._cluster.find("TaskResult", job) is None:
-            self._cluster.put(task_result(stored, report))
+            self._cluster.put(_task_result(stored, report))
         else:
             self._cluster.change("TaskResult", job, spec=report)
 
@@ -166,5 +155,100 @@ class Kubelet:
         now = self._clock.now()
         if end.report is not None:
             self._report(job, end.report)
-        self._cluster.change("Pod", pod_name(job), status=ended_pod(end, now))
-        self._cluster.change("Job", job, status=job_end(end, now))
+        self._cluster.change("Pod", pod_name(job), status=_ended_pod(end, now))
+        self._cluster.change("Job", job, status=_job_end(end, now))
+
+
+def _waiting_pod(job: JsonObject) -> JsonObject:
+    """Return the pod of a Job, whose container has not started."""
+    metadata: JsonObject = job["metadata"]
+    name: str = metadata["name"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": pod_name(name),
+            "labels": {**metadata["labels"], "batch.kubernetes.io/job-name": name},
+            "ownerReferences": [
+                {
+                    "apiVersion": "batch/v1",
+                    "kind": "Job",
+                    "name": name,
+                    "uid": metadata["uid"],
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": job["spec"]["template"]["spec"],
+        "status": {"phase": "Pending"},
+    }
+
+
+def _running_pod(now: datetime) -> JsonObject:
+    """Return the status of a pod whose code runs."""
+    return _status("Running", {"running": {"startedAt": format_time(now)}})
+
+
+def _ended_pod(end: Ended, now: datetime) -> JsonObject:
+    """Return the status of a pod that has ended.
+
+    Without a report there is no time of its end: a report that is still under way would be awaited.
+    """
+    times = {"finishedAt": format_time(now)} if end.message else {}
+    state = {"terminated": {"exitCode": end.exit_code, "message": end.message, **times}}
+    return _status("Failed" if end.exit_code else "Succeeded", state)
+
+
+def _job_end(end: Ended, now: datetime) -> JsonObject:
+    """Return the status of a Job whose pod has ended."""
+    kind = "Failed" if end.exit_code else "Complete"
+    condition = {"type": kind, "status": "True", "lastTransitionTime": format_time(now)}
+    return {"conditions": [condition]}
+
+
+def _task_result(job: JsonObject, report: Report) -> JsonObject:
+    """Return what a pod with access to the cluster reports."""
+    metadata: JsonObject = job["metadata"]
+    named = (labels.RUN, labels.TASK, labels.ATTEMPT)
+    return {
+        "apiVersion": labels.API_VERSION,
+        "kind": "TaskResult",
+        "metadata": {
+            "name": metadata["name"],
+            "labels": {name: metadata["labels"][name] for name in named},
+        },
+        "spec": report,
+    }
+
+
+def _no_code(work: Work) -> Ended:
+    """Return the end of a container task, which cannot be run here."""
+    message = (
+        f"task {work.task} runs a container, which needs a cluster: let a mock stand in for it, "
+        f"mocks={{{work.task!r}: ...}}"
+    )
+    report = Report(
+        run=work.environ[pod.RUN],
+        task=work.task,
+        attempt=int(work.environ[pod.ATTEMPT]),
+        outcome="Failed",
+        retryable=False,
+        error=ErrorReport(type="ContainerTask", message=message),
+    )
+    return Ended(pod.EXIT_FAILED, report=report)
+
+
+def _out_of_time(names: JsonObject) -> Ended:
+    """Return the end of a container task that a mock stands in for, by the labels of its Job."""
+    report = Report(
+        run=names[labels.RUN],
+        task=names[labels.TASK],
+        attempt=int(names[labels.ATTEMPT]),
+        outcome="TimedOut",
+        error=ErrorReport(type="TimedOut", message="task exceeded its execution timeout"),
+    )
+    return Ended(pod.EXIT_TIMED_OUT, report=report)
+
+
+def _status(phase: str, state: JsonObject) -> JsonObject:
+    return {"phase": phase, "containerStatuses": [{"name": "task", "state": state}]}

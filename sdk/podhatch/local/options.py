@@ -1,10 +1,14 @@
-"""What may be said about local runs, beside what is run. Light: the test plugin loads it early."""
+"""Options of local runs, and the check that their extra is installed.
+
+The test plugin loads this in every pytest run, so it imports little.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from podhatch.errors import PodhatchError
 from podhatch.local.clock import Clock
 
 Mocks = Mapping[str, object]
@@ -45,3 +49,21 @@ class LocalOptions:
     clock: Clock | None = None
     mocks: Mocks = field(default_factory=lambda: _NO_MOCKS)
     events: Sequence[LocalEvent] = ()
+
+
+class ExtraMissing(PodhatchError, ImportError):  # noqa: N818 - it names a state
+    """What local runs need beside podhatch itself is not installed."""
+
+
+def require_extra() -> None:
+    """Refuse to go on without the libraries that the operator's decisions need.
+
+    Raises:
+        ExtraMissing: One is not installed; the text says how to install it.
+    """
+    from podhatch.evaluation.client import is_installed
+
+    if not is_installed():
+        raise ExtraMissing(
+            "to run workflows without a cluster, install their extra: pip install 'podhatch[local]'"
+        )

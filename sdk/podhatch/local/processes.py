@@ -16,11 +16,9 @@ from podhatch.api import pod
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
-from podhatch.local.code import mock_name
-from podhatch.local.execution import Ended, Execution, Listener
+from podhatch.local.execution import Ended, Execution, Listener, Work, mock_name
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
-from podhatch.local.work import Work
 from podhatch.task import Host
 
 COMMAND = (sys.executable, "-m", "podhatch.local.child")

@@ -11,10 +11,16 @@ from datetime import datetime, timedelta
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
-from podhatch.local.code import find_code
-from podhatch.local.execution import Ended, Execution, Listener, Waits, current_waits
+from podhatch.local.execution import (
+    Ended,
+    Execution,
+    Listener,
+    Waits,
+    Work,
+    current_waits,
+    find_code,
+)
 from podhatch.local.options import Mocks
-from podhatch.local.work import Work
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import EXIT_CODES, Attempt
 from podhatch.runner.call import Call, arguments_for

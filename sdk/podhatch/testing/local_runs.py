@@ -45,7 +45,7 @@ class LocalRuns:
         """
         from podhatch.client.background_loop import wait
         from podhatch.local.options import LocalEvent
-        from podhatch.local.running import event_manifest
+        from podhatch.local.session import event_manifest
 
         event = LocalEvent(key, payload or {}, scope)
         wait(self._session.create(event_manifest(f"test-event-{next(self._numbers)}", event)))
@@ -128,10 +128,10 @@ def entered() -> Generator[LocalRuns]:
     Raises:
         ExtraMissing: The extra is not installed.
     """
-    from podhatch.local.extra import require_extra
+    from podhatch.local.options import require_extra
 
     require_extra()
-    from podhatch.local.running import local_runs
+    from podhatch.local.session import local_runs
 
     clock = FakeClock()
     mocks: dict[str, Any] = {}

@@ -228,7 +228,7 @@ def main(how: str) -> None:
         where = nullcontext()
     else:
         from podhatch.local.options import LocalOptions
-        from podhatch.local.running import local_runs
+        from podhatch.local.session import local_runs
 
         where = local_runs(LocalOptions(processes=how == "processes"))
     with where:

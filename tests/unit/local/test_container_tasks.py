@@ -10,7 +10,7 @@ from podhatch.client.manifest import Manifest
 from podhatch.client.runs.execution import raise_unless_succeeded
 from podhatch.errors import FailedTaskRunExceptionGroup
 from podhatch.local.options import LocalOptions
-from podhatch.local.running import local_runs
+from podhatch.local.session import local_runs
 
 from tests.fakes.objects import container_task, workflow
 

@@ -2,7 +2,7 @@
 
 import pytest
 from podhatch.local.options import LocalOptions
-from podhatch.local.running import local_runs
+from podhatch.local.session import local_runs
 from podhatch.testing import FakeClock
 
 from tests.e2e.flows import same

@@ -11,7 +11,7 @@ from podhatch import Context, Hatchet, Pod
 from podhatch.errors import FailedTaskRunExceptionGroup, RunCancelled
 from podhatch.local import processes
 from podhatch.local.options import LocalOptions
-from podhatch.local.running import local_runs
+from podhatch.local.session import local_runs
 from podhatch.testing import FakeClock
 from pydantic import BaseModel
 

@@ -23,7 +23,7 @@ from podhatch import (
 from podhatch.errors import FailedTaskRunExceptionGroup, InvalidRun, RunCancelled, RunDeleted
 from podhatch.local import engine
 from podhatch.local.options import LocalOptions
-from podhatch.local.running import local_runs
+from podhatch.local.session import local_runs
 from podhatch.testing import FakeClock, LocalEvent
 from pydantic import BaseModel
 

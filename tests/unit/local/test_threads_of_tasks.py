@@ -12,7 +12,7 @@ from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.local.options import LocalOptions
-from podhatch.local.running import aio_local_runs, local_runs
+from podhatch.local.session import aio_local_runs, local_runs
 
 hatchet = Hatchet()
 

@@ -12,7 +12,7 @@ from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.expressions.input_check import fit_problems
 from podhatch.local.options import LocalOptions
-from podhatch.local.running import local_runs
+from podhatch.local.session import local_runs
 from podhatch.values.codec import dump_output, load_value, validate_input
 from podhatch.values.input import check_input, dump_input, input_schema, json_object
 from pydantic import (
