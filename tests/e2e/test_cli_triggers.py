@@ -47,7 +47,7 @@ def test_a_cron_is_created_suspended_resumed_and_deleted(
 def test_a_cron_that_cannot_be_is_wrong_usage(podhatch: Podhatch, workflow: str) -> None:
     seconds = podhatch("cron", "create", workflow, "0 0 9 * * *")
     assert seconds.code == 2
-    assert "six fields, and seconds are not supported" in seconds.err
+    assert "got six: CronJobs do not support seconds" in seconds.err
     missing = podhatch("cron", "create", "nightli", "@daily")
     assert missing.code == 5
     assert "did you mean nightly?" in missing.err

@@ -1,7 +1,7 @@
 """Checks the cron expressions and time zones of CronJobs.
 
-Definitions (`on_crons`) and the cron client check before anything is created, so that the error
-names the place where the expression is written.
+Definitions (`on_crons`) and the cron client use these checks before anything is created, so that
+the error points to the line with the expression.
 """
 
 import re
@@ -31,14 +31,14 @@ class _Field:
     low: int
     high: int
     names: tuple[str, ...] = ()
-    """Of the values from `low` on."""
+    """Names of the values from `low` on."""
 
     def values(self, text: str) -> set[int]:
-        """Return the values that a field's text stands for."""
+        """Return the values that match a field."""
         return {value for part in text.split(",") for value in self._part(part)}
 
     def rewritten(self, text: str) -> str:
-        """Return a field's text without what croniter misreads."""
+        """Return a field's text in a form that croniter reads correctly."""
         parts = text.replace("?", "*").split(",")
         if self.is_of_days:
             if {"*", "*/1"} & set(parts):
@@ -57,7 +57,7 @@ class _Field:
     def _part(self, part: str) -> range:
         span, slash, step = part.partition("/")
         if slash and not _STEP.fullmatch(step):
-            raise ValueError(f"{self.name} {part!r}: {step!r} is not a step of 1 or more")
+            raise ValueError(f"{self.name} {part!r}: expected a step of 1 or more, got {step!r}")
         first, dash, last = span.partition("-")
         if span == "*" or (span == "?" and self.is_of_days):
             low, high = self.low, self.high
@@ -73,10 +73,10 @@ class _Field:
             return self.low + self.names.index(text.lower())
         if not _NUMBER.fullmatch(text):
             by_name = f" or one of {', '.join(self.names).upper()}" if self.names else ""
-            raise ValueError(f"{self.name} {text!r} is not a number{by_name}")
+            raise ValueError(f"{self.name}: expected a number{by_name}, got {text!r}")
         if not self.low <= int(text) <= self.high:
             sunday = "; Sunday is 0" if text == "7" and self.names == _DAYS else ""
-            raise ValueError(f"{self.name} {text} is not within {self.low}-{self.high}{sunday}")
+            raise ValueError(f"{self.name}: expected {self.low} to {self.high}, got {text}{sunday}")
         return int(text)
 
 
@@ -99,13 +99,15 @@ def checked_cron(expression: str) -> str:
             @annually.
 
     Raises:
-        ValueError: No CronJob would take it, or it stands for no day at all.
+        ValueError: A CronJob does not accept the expression, or it matches no day.
     """
     fields = expression.split()
     if not fields:
         raise ValueError("the cron expression is empty")
     if fields[0].startswith(("TZ=", "CRON_TZ=")):
-        raise ValueError(f"{expression!r}: a cron expression holds no time zone; set time_zone")
+        raise ValueError(
+            f"{expression!r}: a cron expression cannot contain a time zone; set time_zone"
+        )
     if fields[0].startswith("@"):
         return _alias(expression, fields)
     try:
@@ -118,9 +120,9 @@ def checked_cron(expression: str) -> str:
 def for_croniter(expression: str) -> str:
     """Return the expression in a form that croniter reads as the CronJob controller does.
 
-    croniter reads a range of one value, such as 6-6, as all values; it takes no step after `?`; and
-    in fields of days it judges by other rules than the controller whether `*` restricts them, so
-    that it is enough for one of both fields to match.
+    croniter reads a range of one value, such as 6-6, as all values, does not accept a step after
+    `?`, and has other rules for whether `*` restricts a field of days. (If both fields of days are
+    restricted, a day needs to match only one of them.)
 
     Raises:
         ValueError: See `checked_cron`.
@@ -131,7 +133,7 @@ def for_croniter(expression: str) -> str:
 
 
 def schedule_problem(schedule: str, time_zone: str) -> str | None:
-    """Return why the operator cannot make a CronJob of these, or None."""
+    """Return why the operator cannot create a CronJob with these, or None."""
     try:
         checked_cron(schedule)
     except ValueError as error:
@@ -145,7 +147,7 @@ def schedule_problem(schedule: str, time_zone: str) -> str | None:
 
 
 def is_time_zone(name: str) -> bool:
-    """Return whether there is such an IANA time zone; true where the zone data is not installed."""
+    """Return whether this IANA time zone exists; true if the zone data is not installed."""
     for each in (name, "UTC"):
         try:
             ZoneInfo(each)
@@ -158,17 +160,17 @@ def is_time_zone(name: str) -> bool:
 def _alias(expression: str, fields: list[str]) -> str:
     if len(fields) > 1 or fields[0].lower() not in ALIASES:
         raise ValueError(
-            f"{expression!r} is not a cron expression: those with @ are {', '.join(ALIASES)}"
+            f"{expression!r} is not a cron expression: expected one of {', '.join(ALIASES)}"
         )
     return fields[0].lower()
 
 
 def _check(fields: list[str]) -> None:
     if len(fields) == 6:
-        raise ValueError("it has six fields, and seconds are not supported by CronJobs; write five")
+        raise ValueError("expected five fields, got six: CronJobs do not support seconds")
     if len(fields) != 5:
         names = ", ".join(field.name for field in _FIELDS)
-        raise ValueError(f"it has {len(fields)} fields and needs five ({names})")
+        raise ValueError(f"expected five fields ({names}), got {len(fields)}")
     values = [field.values(text) for field, text in zip(_FIELDS, fields, strict=True)]
     days, months = values[2], values[3]
     never = all(min(days) > _LONGEST_MONTHS[month - 1] for month in months)

@@ -167,7 +167,7 @@ def test_a_time_zone_that_is_none_is_found():
     [found] = of_object("CronWorkflow", "{name: c}", spec)
     assert (
         found
-        == "4 spec.timeZone: expected an IANA time zone such as Europe/Paris, got 'Europe/Pari'"
+        == "4 spec.timeZone: 'Europe/Pari' is not a time zone: use an IANA name, got 'Europe/Pari'"
     )
 
 

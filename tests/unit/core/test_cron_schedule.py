@@ -99,7 +99,7 @@ def test_what_is_an_expression_is_one_for_the_controller() -> None:
 @pytest.mark.parametrize(
     ("schedule", "zone", "words"),
     [
-        ("0 0 12 * * *", "Etc/UTC", "six fields"),
+        ("0 0 12 * * *", "Etc/UTC", "got six"),
         ("0 0 * * 7", "Etc/UTC", "Sunday is 0"),
         ("0 0 30 2 *", "Etc/UTC", "no day 30"),
         ("0 0 * * *", "Europe/Lutetia", "spec.timeZone: 'Europe/Lutetia' is not a time zone"),

@@ -305,7 +305,7 @@ class TestCron:
     async def test_an_invalid_cron_creates_nothing(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:
-        with pytest.raises(ValueError, match="six fields, and seconds are not supported"):
+        with pytest.raises(ValueError, match="got six: CronJobs do not support seconds"):
             await orders.aio_create_cron("often", "* * * * * *", Order(id=7))
         with pytest.raises(InvalidRun, match="id: Field required"):
             orders.create_cron("often", "* * * * *")

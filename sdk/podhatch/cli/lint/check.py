@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from podhatch.api.crds import DEFINITIONS
 from podhatch.api.cron import CronWorkflow
-from podhatch.api.cron_expression import checked_cron, is_time_zone
+from podhatch.api.cron_expression import schedule_problem
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import API_VERSION, GROUP
 from podhatch.api.model import ApiObject, JsonObject
@@ -27,7 +27,7 @@ from podhatch.values.parsing import number_problems
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
 
-_SENTENCE = re.compile(r"(spec[\w.\[\]-]*): (.*)", re.DOTALL)
+_PROBLEM = re.compile(r"(spec[\w.\[\]-]*): (.*)", re.DOTALL)
 
 
 def findings(value: JsonObject) -> list[Finding]:
@@ -85,15 +85,10 @@ def _message(error: ErrorDetails) -> str:
 
 
 def _cron_findings(parsed: ApiObject) -> Iterator[Finding]:
-    if not isinstance(parsed, CronWorkflow):
-        return
-    try:
-        checked_cron(parsed.spec.schedule)
-    except ValueError as error:
-        yield Finding(("spec", "schedule"), str(error))
-    if not is_time_zone(parsed.spec.time_zone):
-        message = f"expected an IANA time zone such as Europe/Paris, got {parsed.spec.time_zone!r}"
-        yield Finding(("spec", "timeZone"), message)
+    if isinstance(parsed, CronWorkflow):
+        spec = parsed.spec
+        if problem := schedule_problem(spec.schedule, spec.time_zone):
+            yield _finding(problem)
 
 
 def _operator_findings(parsed: ApiObject) -> Iterator[Finding]:
@@ -107,10 +102,14 @@ def _operator_findings(parsed: ApiObject) -> Iterator[Finding]:
     ):
         yield Finding(("spec", "expression"), problem)
     if isinstance(parsed, Workflow):
-        for sentence in workflow_problems(parsed.spec, Questions(IN_PROCESS)):
-            match = _SENTENCE.fullmatch(sentence)
-            field, message = (match[1], match[2]) if match else ("spec", sentence)
-            yield Finding(split_field(field), message, field)
+        yield from map(_finding, workflow_problems(parsed.spec, Questions(IN_PROCESS)))
+
+
+def _finding(problem: str) -> Finding:
+    """Return the finding for a problem as the operator writes it, `field: message`."""
+    match = _PROBLEM.fullmatch(problem)
+    field, message = (match[1], match[2]) if match else ("spec", problem)
+    return Finding(split_field(field), message, field)
 
 
 def _matching(pattern: str, longest: int, expected: str, suffix: str = "") -> AfterValidator:
