@@ -25,8 +25,8 @@ def test_a_valid_expression_is_kept(expression: str, checked: str) -> None:
     [
         ("", "the cron expression is empty"),
         ("* * * *", "expected five fields (minute, hour, day of month, month, day of week), got 4"),
-        ("0 * * * * *", "seconds are not supported by CronJobs"),
-        ("* * * * * * *", "it has 7 fields"),
+        ("0 * * * * *", "CronJobs do not support seconds"),
+        ("* * * * * * *", "day of week), got 7"),
         ("@every 1h", "expected one of @hourly, @daily,"),
         ("@reboot", "expected one of @hourly, @daily,"),
         ("CRON_TZ=UTC * * * * *", "set time_zone"),
