@@ -290,7 +290,7 @@ class Hatchet(FeatureClients):
 
         Raises:
             TypeError: One of the workflows is neither a Workflow nor a Standalone.
-            ValueError: They are no list, or the lifespan is no async generator function.
+            ValueError: They are no list, or the lifespan is not an async generator function.
         """
         del slots, durable_slots, labels
         from podhatch.worker import Worker

@@ -72,12 +72,12 @@ def bounded_list(text: str) -> JsonObject:
     """Return a list of objects from its JSON text, one object parsed after the other.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     result: JsonObject = {}
     try:
         if not text.startswith("{"):
-            raise ValueError("the list is no JSON object")
+            raise ValueError("the list is not a JSON object")
         at = _skip(text, 0, "{")
         while text[at] != "}":
             name, at = _decode(text, at)
@@ -145,7 +145,7 @@ def _end_of(text: str, start: int) -> int:
 
 
 def _skip(text: str, at: int, mark: str = "") -> int:
-    """Return the next place that is no space, after the mark if it is there."""
+    """Return the next place after any space, and after the mark if it is there."""
     found = _SPACE.match(text, at)
     at = found.end() if found else at
     if mark and text[at : at + 1] == mark:

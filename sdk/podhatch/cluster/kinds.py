@@ -1,4 +1,4 @@
-"""The kinds podhatch touches, and where the API server serves them. Used by every verb."""
+"""The kinds podhatch uses, and where the API server serves them."""
 
 from dataclasses import dataclass
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""The objects of local runs. The engine is told of every change."""
+"""The objects of local runs: every change is passed on to the engine."""
 
 from collections import defaultdict
 from collections.abc import Callable

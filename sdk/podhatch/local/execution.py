@@ -27,7 +27,7 @@ _NO_CODE = "mock:mock"
 
 @dataclass(frozen=True)
 class Work:
-    """One attempt of a task, as its pod would be told of it."""
+    """One attempt of a task, as its pod would receive it."""
 
     job: str
     task: str
@@ -63,7 +63,7 @@ class Ended:
 
 
 class Listener(Protocol):
-    """Who is told of executions, from any thread."""
+    """Receives the progress of executions, from any thread."""
 
     def now(self) -> datetime:
         """Return the time of the run."""

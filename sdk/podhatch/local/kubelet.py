@@ -106,7 +106,7 @@ class Kubelet:
             self._stopping.append(execution)
             self._finish(job, _out_of_time(metadata["labels"]))
 
-    # What executions tell, from their own threads.
+    # Called by executions, from their own threads.
 
     def now(self) -> datetime:
         """Return the time of the runs."""
@@ -192,7 +192,7 @@ def _running_pod(now: datetime) -> JsonObject:
 def _ended_pod(end: Ended, now: datetime) -> JsonObject:
     """Return the status of a pod that has ended.
 
-    Without a report there is no time of its end: a report that is still under way would be awaited.
+    Without a report it has no end time: the core would wait for a report that is still under way.
     """
     times = {"finishedAt": format_time(now)} if end.message else {}
     state = {"terminated": {"exitCode": end.exit_code, "message": end.message, **times}}

@@ -95,7 +95,7 @@ class LocalSession(Session):
         tasks = {name: _task_names(each) for name, each in stored.items()}
         for name in self.engine.mocks:
             if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise InvalidRun(f"mocks: {name!r} is no text: write the name of a task")
+                raise InvalidRun(f"mocks: expected the name of a task, got {name!r}")
             known = is_known(name) or any(name in each for each in tasks.values())
             if not known and object_name(name) != workflow:
                 own = ", ".join(tasks.get(workflow, ())) or "none"

@@ -15,7 +15,7 @@ def main() -> NoReturn:
     try:
         assignment = Assignment.from_environment(os.environ)
     except AssignmentError as error:
-        sys.stderr.write(f"podhatch.runner runs inside a task's pod: {error}\n")
+        sys.stderr.write(f"podhatch.runner only runs in a task's pod: {error}\n")
         sys.exit(pod.EXIT_FAILED)
     reporter = TaskResultReporter(assignment) if assignment.result else None
     PodAttempt(assignment, reporter).run()

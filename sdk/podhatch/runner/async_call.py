@@ -19,16 +19,25 @@ from podhatch.runner.loader import LoadedTask
 from podhatch.task.dependencies import resolve
 
 if TYPE_CHECKING:
-    from podhatch.runner.call import Arguments, CallObserver
+    from podhatch.runner.attempt import CallObserver
+    from podhatch.task.context import Context
 
 
 class AsyncCall:
     """One call of the user's function, with all that is around it."""
 
-    def __init__(self, task: LoadedTask, arguments: "Arguments", observer: "CallObserver") -> None:
+    def __init__(
+        self,
+        task: LoadedTask,
+        positional: tuple[object, ...],
+        input: object,
+        context: "Context",
+        observer: "CallObserver",
+    ) -> None:
         self._task = task
-        self._arguments = arguments
-        self._context = arguments.context
+        self._positional = positional
+        self._input = input
+        self._context = context
         self._observer = observer
         self._call: Callable[[], object] | None = None
         self._called: asyncio.Future[tuple[object, BaseException | None]] | None = None
@@ -77,9 +86,7 @@ class AsyncCall:
         self._interruptible = asyncio.current_task()
         try:
             async with contextlib.AsyncExitStack() as stack:
-                values = await resolve(
-                    self._task.function, self._arguments.input, self._context, stack
-                )
+                values = await resolve(self._task.function, self._input, self._context, stack)
                 try:
                     value = await self._result(values)
                 except BaseException as raised:
@@ -108,7 +115,7 @@ class AsyncCall:
         around, self.coroutine = self.coroutine, None
         self._interruptible = None
         loop = asyncio.get_running_loop()
-        call = partial(self._task.function, *self._arguments.positional, **values)
+        call = partial(self._task.function, *self._positional, **values)
         self._call = partial(contextvars.copy_context().run, call)
         self._called = loop.create_future()
         loop.stop()
@@ -142,7 +149,7 @@ async def _entered_lifespan(fn: Callable[..., object] | None) -> AsyncGenerator[
     name = getattr(fn, "__qualname__", repr(fn))
     generator = cast("AsyncGenerator[object, None]", fn())
     if not inspect.isasyncgen(generator):
-        raise LifespanSetupError(f"the lifespan {name} is no async generator function")
+        raise LifespanSetupError(f"the lifespan {name} is not an async generator function")
     try:
         value: object = await anext(generator)
     except StopAsyncIteration:
@@ -165,5 +172,5 @@ async def _end_lifespan(name: str, generator: AsyncGenerator[object, None]) -> N
         sys.stderr.write(f"podhatch: the lifespan {name} failed after its yield:\n")
         traceback.print_exc()
         return
-    sys.stderr.write(f"podhatch: the lifespan {name} yielded twice; what follows does not run\n")
+    sys.stderr.write(f"podhatch: the lifespan {name} yielded twice; the rest of it does not run\n")
     await generator.aclose()

@@ -29,6 +29,18 @@ _NO_RETRY: "Retry" = {"retryable": False}
 _UNSPECIFIED: "Retry" = {}
 
 
+class CallObserver(Protocol):
+    """Receives the start and the end of the function."""
+
+    def begin(self) -> None:
+        """The lifespan is set up; the task starts, with its dependencies."""
+        ...
+
+    def end(self, value: object, error: BaseException | None) -> None:
+        """The task and its dependencies have ended; the lifespan's rest comes after this."""
+        ...
+
+
 class Delivery(Protocol):
     """Takes the reports of an attempt to where they are read."""
 
@@ -109,7 +121,7 @@ class Attempt:
     def extend(self, seconds: float) -> None:
         """Move the time limit, as far as the attempt may.
 
-        Where nobody can be told, the task goes on, until its Job's own deadline at the latest.
+        If the operator cannot be told, the task goes on until its Job's own deadline at the latest.
         """
         if self.time_limit is None:
             return
@@ -217,5 +229,5 @@ def _dump(value: object) -> str | None:
 
     try:
         return dump_output(value)
-    except IllegalTaskOutputError as error:  # its traceback would not tell more
+    except IllegalTaskOutputError as error:  # its traceback adds nothing
         raise TaskFailure(type(error).__name__, str(error)) from None

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from podhatch.errors import InvalidDependencyError, InvalidRun
 from podhatch.runner.loader import LoadedTask
@@ -19,6 +19,7 @@ from podhatch.values.codec import validate_input
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.runner.async_call import AsyncCall
+    from podhatch.runner.attempt import CallObserver
 
 
 class Arguments(NamedTuple):
@@ -35,22 +36,10 @@ class Arguments(NamedTuple):
         return (self.input, self.context)[: self.given]
 
 
-class CallObserver(Protocol):
-    """Receives the start and the end of the function."""
-
-    def begin(self) -> None:
-        """The lifespan is set up; the task starts, with its dependencies."""
-        ...
-
-    def end(self, value: object, error: BaseException | None) -> None:
-        """The task and its dependencies have ended; the lifespan's rest comes after this."""
-        ...
-
-
 class Call:
     """Calls the function once."""
 
-    def __init__(self, task: LoadedTask, arguments: Arguments, observer: CallObserver) -> None:
+    def __init__(self, task: LoadedTask, arguments: Arguments, observer: "CallObserver") -> None:
         self._task = task
         self._arguments = arguments
         self._observer = observer
@@ -94,17 +83,20 @@ class Call:
         """
         return self._async_call is not None and self._async_call.interrupt()
 
-    def _run_in_loop(self, task: LoadedTask, observer: CallObserver) -> None:
+    def _run_in_loop(self, task: LoadedTask, observer: "CallObserver") -> None:
         from podhatch.runner.async_call import AsyncCall
 
-        self._async_call = AsyncCall(task, self._arguments, observer)
+        arguments = self._arguments
+        self._async_call = AsyncCall(
+            task, arguments.positional, arguments.input, arguments.context, observer
+        )
         self._async_call.run()
 
 
 class _Begun:
     """The observer of a task that has begun already."""
 
-    def __init__(self, observer: CallObserver) -> None:
+    def __init__(self, observer: "CallObserver") -> None:
         self.end = observer.end
 
     def begin(self) -> None:

@@ -1,6 +1,6 @@
 """Brings the records of the logger that `ClientConfig(logger=...)` names to the task's log.
 
-Called by the attempt when there is such a logger; only then is `logging` loaded for it.
+A module of its own, since only such a logger needs `logging`.
 """
 
 import logging

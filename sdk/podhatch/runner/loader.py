@@ -91,7 +91,7 @@ def _import_name(assignment: Assignment, name: str) -> ModuleType:
         _import_name(assignment, package)
     try:
         spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, ValueError):  # what stands around it is no package
+    except (ModuleNotFoundError, ValueError):  # its parent is not a package
         spec = None
     if spec is None:
         raise _failure(

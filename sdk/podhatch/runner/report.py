@@ -52,7 +52,7 @@ class Reporter(Protocol):
 
 
 class TaskFailure(Exception):  # noqa: N818
-    """A failure that type and message tell in full, so that no traceback is kept."""
+    """A failure whose type and message say it all, so that no traceback is kept."""
 
     def __init__(self, kind: str, message: str, trace: str = "") -> None:
         super().__init__(message)

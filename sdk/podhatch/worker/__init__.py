@@ -1,4 +1,4 @@
-"""`hatchet.worker()`: a process that publishes workflows and says that it is well.
+"""`hatchet.worker()`: a process that publishes workflows and reports its health.
 
 Pods run the tasks; the worker is there for programs and charts that were written to start one.
 """

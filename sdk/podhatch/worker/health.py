@@ -1,6 +1,6 @@
-"""Answers `GET /health` for probes, in a thread of its own. Standard library only.
+"""Answers `GET /health` for probes, in a thread of its own.
 
-Started by `Worker.start()`, which imports it then: the HTTP server is slow to import.
+`Worker.start()` imports it: the HTTP server is slow to import.
 """
 
 import json
@@ -22,7 +22,7 @@ def configured(config: HealthcheckConfig) -> HealthcheckConfig:
     """Return the settings, with the port of a variable where the code leaves it at 8001.
 
     Raises:
-        ValueError: A variable is no number of a port.
+        ValueError: A variable does not hold a port number.
     """
     if config.port != PORT:
         return config
@@ -30,7 +30,7 @@ def configured(config: HealthcheckConfig) -> HealthcheckConfig:
         if text := os.environ.get(variable):
             if text.isascii() and text.isdecimal() and 0 < int(text) < 65536:
                 return replace(config, port=int(text))
-            raise ValueError(f"environment variable {variable}: {text!r} is no port")
+            raise ValueError(f"environment variable {variable}: expected a port, got {text!r}")
     return config
 
 

@@ -1,6 +1,6 @@
-"""`Worker`: registers workflows, answers probes and waits for a signal. Made by `Hatchet.worker()`.
+"""`Worker`: registers workflows, answers probes and waits for a signal.
 
-It runs nothing: pods run the tasks, so stopping it, or losing it, cancels nothing.
+It runs nothing: pods run the tasks, so stopping or losing it cancels nothing.
 """
 
 import inspect
@@ -106,16 +106,16 @@ class Worker:
         from podhatch.worker import health, registration
 
         made = [registration.registration_of(each) for each in self._workflows]
-        told = health.configured(self._healthcheck)
+        healthcheck = health.configured(self._healthcheck)
         self._ended.clear()
         self.status = WorkerStatus.STARTING
         try:
-            with health.answering(told, lambda: self.status, lambda: self._registered):
+            with health.answering(healthcheck, lambda: self.status, lambda: self._registered):
                 background_loop.wait(registration.publish(made))
                 self.status, self._registered = WorkerStatus.HEALTHY, True
-                self._say(told)
+                self._log_start(healthcheck)
                 with self._stopped_by_signals():
-                    self._stay(made)
+                    self._wait(made)
         finally:
             self.status, self._registered = WorkerStatus.UNHEALTHY, False
             self._ended.set()
@@ -128,16 +128,16 @@ class Worker:
             self._stops.put(None)
             await asyncio.to_thread(self._ended.wait)
 
-    def _stay(self, made: "Sequence[Registration]") -> None:
+    def _wait(self, made: "Sequence[Registration]") -> None:
         while True:
             try:
                 self._stops.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                self._look(made)
+                self._publish_missing(made)
             else:
                 return
 
-    def _look(self, made: "Sequence[Registration]") -> None:
+    def _publish_missing(self, made: "Sequence[Registration]") -> None:
         from podhatch.client import background_loop
         from podhatch.worker.registration import publish_missing
 
@@ -145,14 +145,14 @@ class Worker:
             again = background_loop.wait(publish_missing(made))
         except PodhatchError as error:
             if self.status is not WorkerStatus.UNHEALTHY:
-                _logger.warning("worker %s cannot look after its workflows: %s", self.name, error)
+                _logger.warning("worker %s cannot check its workflows: %s", self.name, error)
             self.status = WorkerStatus.UNHEALTHY
             return
         self.status = WorkerStatus.HEALTHY
         if again:
             _logger.warning("published again, since they were deleted: %s", ", ".join(again))
 
-    def _say(self, told: HealthcheckConfig) -> None:
+    def _log_start(self, healthcheck: HealthcheckConfig) -> None:
         """Say what this process is for, also in a program that set up no logging."""
         if not _logger.hasHandlers():
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -161,7 +161,7 @@ class Worker:
             "time, and no run will notice",
             self.name,
             ", ".join(workflow.name for workflow in self._workflows),
-            f", health on port {told.port}" if told.enabled else "",
+            f", health on port {healthcheck.port}" if healthcheck.enabled else "",
         )
 
     @contextmanager
@@ -202,7 +202,7 @@ def _checked(worker: str, lifespan: Lifespan) -> Lifespan:
     subject = f"worker {worker!r}: lifespan: {getattr(lifespan, '__qualname__', repr(lifespan))}"
     if not inspect.isasyncgenfunction(lifespan):
         raise ValueError(
-            f"{subject} is no async generator function: write `async def` with one `yield`, "
+            f"{subject} is not an async generator function: write `async def` with one `yield`, "
             "without @asynccontextmanager"
         )
     try:

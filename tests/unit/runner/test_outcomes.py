@@ -243,4 +243,4 @@ def test_an_environment_without_an_assignment_is_an_error(task_pod: Pod) -> None
     del task_pod.variables[pod.RUN]
     ended = task_pod.run("")
     assert ended.exit_code == pod.EXIT_FAILED
-    assert ended.stderr == "podhatch.runner runs inside a task's pod: PODHATCH_RUN is not set\n"
+    assert ended.stderr == "podhatch.runner only runs in a task's pod: PODHATCH_RUN is not set\n"

@@ -138,9 +138,9 @@ def plain() -> Generator[int]:
 @pytest.mark.parametrize(
     ("lifespan", "words"),
     [
-        (plain, "plain is no async generator function: write `async def`"),
-        (asynccontextmanager(pool), "pool is no async generator function"),
-        (7, "7 is no async generator function"),
+        (plain, "plain is not an async generator function: write `async def`"),
+        (asynccontextmanager(pool), "pool is not an async generator function"),
+        (7, "7 is not an async generator function"),
         (pool, "pool is called with nothing: missing a required argument: 'size'"),
     ],
 )
@@ -190,7 +190,7 @@ def test_the_port_comes_from_the_code_or_a_variable(monkeypatch: pytest.MonkeyPa
     assert configured(HealthcheckConfig()).port == 9002
     assert configured(HealthcheckConfig(port=7)).port == 7
     monkeypatch.setenv("PODHATCH_HEALTH_PORT", "http")
-    with pytest.raises(ValueError, match="PODHATCH_HEALTH_PORT: 'http' is no port"):
+    with pytest.raises(ValueError, match="PODHATCH_HEALTH_PORT: expected a port, got 'http'"):
         configured(HealthcheckConfig())
 
 
