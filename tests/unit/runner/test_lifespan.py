@@ -83,7 +83,7 @@ def test_the_rest_of_a_lifespan_runs_after_a_cancellation(lifespan_pod: Pod, kin
     [
         ("async def lifespan():\n    raise OSError('no db')\n    yield\n", "OSError: no db"),
         ("async def lifespan():\n    return\n    yield\n", "ended without a yield"),
-        ("def lifespan():\n    pass\n", "no async generator function"),
+        ("def lifespan():\n    pass\n", "not an async generator function"),
     ],
 )
 def test_a_failed_set_up_fails_the_task(lifespan_pod: Pod, lifespan: str, words: str) -> None:
