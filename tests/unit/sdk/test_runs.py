@@ -22,6 +22,7 @@ from podhatch import (
 from podhatch.api.model import JsonObject
 from podhatch.client import background_loop
 from podhatch.cluster import ApiError
+from podhatch.definitions.manifest import source as source_tree
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage
@@ -235,6 +236,7 @@ class TestRequests:
         self, stage: Stage, orders: Workflow[Order], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("PODHATCH_IMAGE")
+        monkeypatch.setattr(source_tree, "MAX_SOURCE_BYTES", 4 * 2**20)  # it is this repository
         orders.run_no_wait(Order(id=1))
         [source] = stage.cluster.objects("ConfigMap")
         assert stage.workflow["spec"]["source"] == {"configMap": source["metadata"]["name"]}
