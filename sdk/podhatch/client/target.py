@@ -1,10 +1,9 @@
 """The cluster and namespace of a `Hatchet`. Every workflow holds it, so it stays light."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """The user's choice; None takes the value of the pod or the kubeconfig."""
 
     namespace: str | None = None

@@ -8,9 +8,8 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Generic, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Unpack, cast
 
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
@@ -47,8 +46,7 @@ if TYPE_CHECKING:
 MAX_NAME = 253
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What defines a workflow.
 
     Attributes:

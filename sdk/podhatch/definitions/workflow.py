@@ -4,7 +4,6 @@ Made by `Hatchet.workflow()` and `Hatchet.task()`. They touch no cluster until a
 called.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from podhatch.api.names import object_name
@@ -98,8 +97,7 @@ class Workflow(TaskGraph[Input], Runnable[Input, dict[str, Any], WorkflowRunRef]
             raise ValueError(f"workflow {self.name!r}: add_task: {standalone!r} is a stub")
         copied, own = standalone.task, standalone.workflow.settings
         self._new_subject(copied.fn, copied.name)
-        settings = replace(
-            copied.settings,
+        settings = copied.settings._replace(
             image=copied.settings.image or own.image,
             pod=copied.settings.pod or own.pod,
         )

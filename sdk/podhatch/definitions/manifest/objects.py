@@ -159,7 +159,7 @@ def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
     """Return the fields of a task's or hook's spec; a hook takes those that it has."""
     settings = task.settings
     return {
-        **vars(settings),
+        **settings._asdict(),
         "cluster_access": settings.cluster_access or needed_access(task),
         "name": task.name,
         "python": location.python,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 from podhatch.api.limits import MAX_CHILD_KEY, MAX_METADATA_ENTRIES, MAX_METADATA_VALUE
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
@@ -101,8 +101,7 @@ NO_OPTIONS: Final = TriggerWorkflowOptions()
 NO_SCHEDULE_OPTIONS: Final = ScheduleTriggerWorkflowOptions()
 
 
-@dataclass(frozen=True)
-class RunSettings:
+class RunSettings(NamedTuple):
     """What was said about a run, wherever it was said, checked."""
 
     metadata: dict[str, str]

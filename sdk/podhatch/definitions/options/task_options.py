@@ -6,7 +6,7 @@ Definitions are loaded in every pod, so modules of options import the standard l
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Literal, TypedDict, cast
+from typing import Literal, NamedTuple, TypedDict, cast
 
 from podhatch.api.limits import MAX_BACKOFF_FACTOR, MAX_BACKOFF_SECONDS, MAX_RETRIES
 from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
@@ -134,8 +134,7 @@ class GraphTaskOptions(TaskOptions, total=False):
     """The task, and with it the run, is cancelled once all of these hold."""
 
 
-@dataclass(frozen=True)
-class TaskSettings:
+class TaskSettings(NamedTuple):
     """Checked options of a task; the names are those of `podhatch.api.task.TaskSpec`."""
 
     schedule_timeout_seconds: float
@@ -255,8 +254,7 @@ def checked_image(subject: str, image: str | None) -> str | None:
     return image
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     type: type
     otherwise: str
     """What is said of a value that is none of it."""

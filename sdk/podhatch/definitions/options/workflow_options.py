@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, TypedDict, cast, get_origin
+from typing import Any, Literal, NamedTuple, TypedDict, cast, get_origin
 
 from podhatch.api.cron_expression import checked_cron
 from podhatch.api.limits import MAX_STORED_SECONDS
@@ -86,8 +86,7 @@ class StandaloneOptions(TaskOptions, SharedOptions, total=False):
     """What `Hatchet.task()` takes beside name and input: options of a task and of its workflow."""
 
 
-@dataclass(frozen=True)
-class WorkflowSettings:
+class WorkflowSettings(NamedTuple):
     """Checked options of a workflow; the names are those of `WorkflowSpec`."""
 
     description: str | None
