@@ -1,7 +1,4 @@
-"""What a `Hatchet` may be told beside where it runs: `Hatchet(config=ClientConfig(...))`.
-
-Standard library only: every pod that imports the definitions makes one.
-"""
+"""Settings of a `Hatchet` beside where it runs: `Hatchet(config=ClientConfig(...))`."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,12 +9,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HealthcheckConfig:
-    """Where a worker tells that it is alive.
+    """The health check of a worker.
 
     Attributes:
-        enabled: Whether it tells at all.
+        enabled: Whether the worker serves `/health`.
         port: Port of `/health`.
-        bind_address: Address of this machine that it listens at.
+        bind_address: Address that it listens on.
     """
 
     enabled: bool = True
@@ -31,8 +28,8 @@ class ClientConfig:
 
     Attributes:
         namespace: The Kubernetes namespace; empty for that of the pod or the kubeconfig.
-        logger: What tasks write to it goes to the task's log too.
-        disable_log_capture: It does not.
+        logger: Tasks' records of this logger go to the task's log.
+        disable_log_capture: Records of `logger` do not go to the task's log.
         healthcheck: Of the worker.
         token: Has no meaning here and is ignored, as all that follows: access is a matter of the
             kubeconfig, and pods run the tasks.

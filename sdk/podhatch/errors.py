@@ -1,4 +1,4 @@
-"""Everything podhatch raises at a user, in one place. Standard library only.
+"""The errors that podhatch raises for users.
 
 The SDK raises these where a run is asked for, the runner where a task hands back its output.
 """
@@ -14,7 +14,7 @@ class PodhatchError(Exception):
 
 
 class ClusterUnreachable(PodhatchError):  # noqa: N818 - it names a state
-    """No answer came from the API server, or there is none to ask; the message says which."""
+    """The API server did not answer, or no cluster is configured; the message says which."""
 
 
 class IllegalTaskOutputError(PodhatchError):
@@ -26,11 +26,11 @@ class InvalidDependencyError(PodhatchError, ValueError):
 
 
 class InvalidRun(PodhatchError, ValueError):  # noqa: N818
-    """The run cannot be: its input does not fit, is too large, or its metadata is not text."""
+    """The run is not valid: its input does not fit or is too large, or an option is not valid."""
 
 
 class LifespanSetupError(PodhatchError):
-    """The lifespan around a task did not come to its `yield`; the task was not started."""
+    """The lifespan around a task failed before its `yield`; the task was not started."""
 
 
 class LoopAlreadyRunningError(PodhatchError):
@@ -53,7 +53,7 @@ class NonDeterminismError(PodhatchError):
 
 
 class NonRetryableException(PodhatchError):  # noqa: N818
-    """For tasks to raise: the attempt failed, and another one would be no use."""
+    """For tasks to raise: the attempt failed, and the task is not retried."""
 
 
 class NotInstalled(PodhatchError):  # noqa: N818
@@ -65,7 +65,7 @@ class RequestRefused(PodhatchError):  # noqa: N818
 
 
 class RetryAfter(PodhatchError):  # noqa: N818
-    """For tasks to raise: the attempt failed, and the next one, if any is left, is to wait.
+    """For tasks to raise: the attempt failed, and the next one, if any is left, waits.
 
     Any exception with an attribute `retry_after`, in seconds or a timedelta, does the same.
 
@@ -82,7 +82,7 @@ class RetryAfter(PodhatchError):  # noqa: N818
 
 
 class RunDeleted(PodhatchError):  # noqa: N818
-    """The run was deleted while somebody waited for its result."""
+    """The run was deleted before its end was seen."""
 
 
 class RunCancelled(PodhatchError):  # noqa: N818
@@ -90,7 +90,7 @@ class RunCancelled(PodhatchError):  # noqa: N818
 
     Attributes:
         workflow_run_id: The run.
-        reason: Why; empty when nobody said so.
+        reason: Why; empty if no reason was given.
     """
 
     def __init__(self, workflow_run_id: str, reason: str = "") -> None:

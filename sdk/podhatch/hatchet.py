@@ -60,7 +60,7 @@ class Stubs:
             default_additional_metadata: Metadata of runs started here, under their own.
 
         Raises:
-            ValueError: An argument cannot be.
+            ValueError: An argument is not valid.
         """
         options: WorkflowOptions = {"default_additional_metadata": default_additional_metadata}
         return Workflow(name, input_validator, options, self._project, origin=None)
@@ -82,7 +82,7 @@ class Stubs:
             default_additional_metadata: Metadata of runs started here, under their own.
 
         Raises:
-            ValueError: An argument cannot be.
+            ValueError: An argument is not valid.
         """
         return standalone_stub(
             name, input_validator, output_validator, default_additional_metadata, self._project
@@ -119,13 +119,13 @@ class Hatchet(FeatureClients):
             client: The same.
 
         Raises:
-            ValueError: The namespace is no text.
+            ValueError: The namespace is not a string.
         """
         del debug, client
         if isinstance(namespace, bool):
             namespace = None
         if namespace is not None and not isinstance(namespace, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"Hatchet: namespace: {namespace!r} is no text")
+            raise ValueError(f"Hatchet: namespace: expected a string, got {namespace!r}")
         self.config = config or ClientConfig()
         super().__init__(Target(namespace or self.config.namespace or None, kubeconfig, context))
         self._project = Project(self._target, self.config)
@@ -196,8 +196,8 @@ class Hatchet(FeatureClients):
 
         Raises:
             TypeError: There is no such option.
-            ValueError: An option cannot be, both names of the input's type are given, or other code
-                has defined something of this name here.
+            ValueError: An option is not valid, both names of the input's type are given, or other
+                code has defined something of this name here.
         """
         validator = _one_of(name, input_validator, input_type)
         origin = origin_of_call()
@@ -254,8 +254,8 @@ class Hatchet(FeatureClients):
 
         Raises:
             TypeError: There is no such option.
-            ValueError: An option cannot be, both names of the input's type are given, or other code
-                has defined something of this name here.
+            ValueError: An option is not valid, both names of the input's type are given, or other
+                code has defined something of this name here.
         """
         check_parentheses("hatchet.task", name)
         validator = _one_of(name, input_validator, input_type)

@@ -121,7 +121,7 @@ class Definition(ABC, Generic[Input]):
         Raises:
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: The API server did not accept the run.
-            TypeError: `run_at` is no datetime, or there is no such option.
+            TypeError: `run_at` is not a datetime, or there is no such option.
             ValueError: `starting_deadline` is not a duration.
         """
         prepared = self._scheduled(run_at, input, options, starting_deadline, flat)
@@ -170,7 +170,7 @@ class Definition(ABC, Generic[Input]):
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: Another cron has this name, or the cluster does not let you.
             TypeError: There is no such option.
-            ValueError: The expression or an option cannot be.
+            ValueError: The expression or an option is not valid.
         """
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
         request, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
@@ -209,7 +209,7 @@ class Definition(ABC, Generic[Input]):
 
         Raises:
             RequestRefused: The cluster does not let you.
-            ValueError: It cannot be; the text names the field.
+            ValueError: It is not valid; the message names the field.
         """
         refuse_run()
         from podhatch.client import background_loop, filters
@@ -266,8 +266,8 @@ class Definition(ABC, Generic[Input]):
 
         Raises:
             RequestRefused: The cluster does not let you.
-            TypeError: There is no such option, or a time is no datetime.
-            ValueError: There is no such status, a list is none, or the metadata is no mapping.
+            TypeError: There is no such option, or a time is not a datetime.
+            ValueError: There is no such status, or a list or mapping of an option is not one.
         """
         found = self._found(since, until, limit, offset, listing)
         from podhatch.client import background_loop

@@ -107,7 +107,7 @@ class Project:
         self.workflows: dict[str, TaskGraph[Any]] = {}
         self._origins: dict[str, Origin] = {}
         self._flawed: dict[str, int] = {}
-        """Workflows that cannot be published, and how many tasks they had when it was said."""
+        """Workflows that cannot be published, and how many tasks they had when that was logged."""
 
     def add(self, workflow: "TaskGraph[Any]", origin: Origin) -> None:
         """Add a workflow, in the place of what the same code has defined before.
@@ -201,7 +201,7 @@ class TaskGraph(ABC, Generic[Input]):
     ) -> None:
         subject = f"workflow {name!r}"
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{subject}: name: it is no text")
+            raise ValueError(f"{subject}: name: expected a string, got {name!r}")
         if not 1 <= len(name) <= MAX_NAME:
             raise ValueError(f"{subject}: name: it needs 1 to {MAX_NAME} characters")
         check_validator(subject, validator)
@@ -266,8 +266,8 @@ class TaskGraph(ABC, Generic[Input]):
 
         Raises:
             TypeError: There is no such option, or the decorator has no parentheses.
-            ValueError: An option cannot be, the name is taken or cannot name a task, or a parent is
-                not a task of this workflow.
+            ValueError: An option is not valid, the name is taken or cannot name a task, or a parent
+                is not a task of this workflow.
         """
         check_parentheses("workflow.task", name)
 
@@ -290,8 +290,8 @@ class TaskGraph(ABC, Generic[Input]):
 
         Raises:
             TypeError: There is no such option.
-            ValueError: The workflow has a failure task already, an option cannot be, or the name is
-                taken or cannot name a task.
+            ValueError: The workflow has a failure task already, an option is not valid, or the name
+                is taken or cannot name a task.
         """
         check_parentheses("workflow.on_failure_task", name)
 
@@ -316,8 +316,8 @@ class TaskGraph(ABC, Generic[Input]):
 
         Raises:
             TypeError: There is no such option.
-            ValueError: The workflow has a success task already, an option cannot be, or the name is
-                taken or cannot name a task.
+            ValueError: The workflow has a success task already, an option is not valid, or the name
+                is taken or cannot name a task.
         """
         check_parentheses("workflow.on_success_task", name)
 

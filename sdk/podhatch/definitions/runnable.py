@@ -209,7 +209,7 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             flat: The same options by keyword, which count first: see `RunOptions`.
 
         Raises:
-            InvalidRun: The input or an option cannot be.
+            InvalidRun: The input or an option is not valid.
         """
         from podhatch.values.codec import dump_json
         from podhatch.values.input import dump_input
@@ -289,9 +289,9 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
                 runs that are created by then go on.
 
         Raises:
-            InvalidRun: An item cannot be; nothing was created.
+            InvalidRun: An item is not valid; nothing was created.
             PodhatchError: What `run` raises.
-            TypeError: One is no item.
+            TypeError: One is not made by `create_bulk_run_item`.
         """
         from podhatch.client import background_loop
 
@@ -364,9 +364,9 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
                 runs that are created by then go on.
 
         Raises:
-            InvalidRun: An item cannot be; nothing was created.
+            InvalidRun: An item is not valid; nothing was created.
             RequestRefused: The API server did not accept a run; others may be created by then.
-            TypeError: One is no item.
+            TypeError: One is not made by `create_bulk_run_item`.
         """
         return self.run_many(workflows, wait_for_result=False, progress=progress)
 

@@ -109,7 +109,7 @@ def declared_return(subject: str, fn: Callable[..., object]) -> Any:
 
     Raises:
         ValueError: The annotation cannot be read, as when only a type checker sees a name in it, or
-            one is local to another function; `subject` is named.
+            one is local to another function.
     """
     plain = inspect.unwrap(fn)
     annotations = getattr(plain, "__annotations__", {})
@@ -136,8 +136,8 @@ def check_function(subject: str, fn: Callable[..., object]) -> None:
 
     Raises:
         InvalidDependencyError: A further parameter has no `Depends`, or dependencies need one
-            another in a circle; `subject` is named.
-        ValueError: It is no function, or takes other arguments; `subject` is named.
+            another in a circle.
+        ValueError: It is not a function, or takes other arguments.
     """
     if not inspect.isfunction(inspect.unwrap(fn)):
         raise ValueError(f"{subject}: {fn!r} is not a function")
@@ -152,7 +152,7 @@ def check_parentheses(decorator: str, name: object) -> None:
     """Refuse a function in the place of a name, as it stands where parentheses were forgotten.
 
     Raises:
-        TypeError: It is one; `decorator` is named.
+        TypeError: It is one.
     """
     if callable(name):
         raise TypeError(f"write the decorator with parentheses: @{decorator}()")
@@ -162,12 +162,12 @@ def name_of(subject: str, fn: Callable[..., object], name: object) -> str:
     """Return the name that was passed, or else the function's.
 
     Raises:
-        ValueError: Neither is there; `subject` is named.
+        ValueError: Neither is there.
     """
     name = name if name is not None else getattr(fn, "__name__", None)
     if not isinstance(name, str):
         raise ValueError(
-            f"{subject}: name: {name!r} is no text; pass name= for what is no plain function"
+            f"{subject}: name: expected a string, got {name!r}; pass name= if it is not a function"
         )
     return name
 
@@ -181,7 +181,7 @@ def check_name(subject: str, name: str) -> None:
     """Refuse what cannot name a task.
 
     Raises:
-        ValueError: A label's value could not hold the name; `subject` is named.
+        ValueError: A label's value could not hold the name.
     """
     if not is_task_name(name):
         raise ValueError(

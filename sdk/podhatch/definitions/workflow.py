@@ -85,13 +85,13 @@ class Workflow(TaskGraph[Input], Runnable[Input, dict[str, Any], WorkflowRunRef]
             standalone: The task.
 
         Raises:
-            TypeError: It is no task made by `@hatchet.task()`.
+            TypeError: It is not a task made by `@hatchet.task()`.
             ValueError: The name is taken, or the task is a stub.
         """
         if not isinstance(standalone, Standalone):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(
-                f"workflow {self.name!r}: add_task: {standalone!r} is no task made by "
-                "@hatchet.task()"
+                f"workflow {self.name!r}: add_task: expected a task made by "
+                f"@hatchet.task(), got {standalone!r}"
             )
         if standalone.workflow.is_stub:
             raise ValueError(f"workflow {self.name!r}: add_task: {standalone!r} is a stub")

@@ -38,7 +38,7 @@ class Depends:
         fn: The function that makes the value.
 
     Raises:
-        InvalidDependencyError: What is given is no function.
+        InvalidDependencyError: `fn` is not a function.
     """
 
     def __init__(self, fn: Function) -> None:
@@ -76,7 +76,7 @@ def parameters_of(fn: Function) -> Parameters:
     for parameter in parameters:
         if isinstance(parameter.default, Depends):
             raise InvalidDependencyError(
-                f"{_name(fn)}: Depends is no default of its parameter {parameter.name}: annotate "
+                f"{_name(fn)}: Depends is the default of its parameter {parameter.name}: annotate "
                 "it with Annotated[..., Depends(...)]"
             )
         dependency = _dependency(fn, parameter)
@@ -97,7 +97,7 @@ def check_dependencies(subject: str, fn: Function) -> None:
 
     Raises:
         InvalidDependencyError: A parameter has no `Depends`, or dependencies need one another in a
-            circle; `subject` is named.
+            circle.
     """
     try:
         for _ in _all(fn, ()):

@@ -40,7 +40,7 @@ def dump_input(workflow: str, validator: object, value: object) -> JsonObject:
         value: An instance of it, a mapping that fits it, or None for an empty one.
 
     Raises:
-        InvalidRun: It does not fit, is no JSON object or is too large; the text names the fields.
+        InvalidRun: It does not fit, is not a JSON object or is too large.
     """
     subject = f"the input of workflow {workflow!r}"
     try:
@@ -61,7 +61,7 @@ def check_input(workflow: str, validator: object, text: str) -> JsonObject:
         text: What `dump_input` made, or was written by hand to fit the published schema.
 
     Raises:
-        InvalidRun: It does not fit, is no JSON object or is too large; the text names the fields.
+        InvalidRun: It does not fit, is not a JSON object or is too large.
     """
     raw = _json_object(f"the input of workflow {workflow!r}", text)
     try:

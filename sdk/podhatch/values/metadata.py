@@ -17,19 +17,19 @@ def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[
         metadata: JSON values by name; None for none.
 
     Raises:
-        ValueError: It is no mapping from names to JSON values; the text says where.
+        ValueError: It is not a mapping from names to JSON values; the message says where.
     """
     if metadata is None:
         return {}
     if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{subject}: {metadata!r} is no mapping from names to texts")
+        raise ValueError(f"{subject}: expected a mapping from names to values, got {metadata!r}")
     return {_key(subject, key): _text(f"{subject}[{key!r}]", metadata[key]) for key in metadata}
 
 
 def _key(subject: str, key: object) -> str:
     if isinstance(key, str):
         return key
-    raise ValueError(f"{subject}: the name {key!r} is no text")
+    raise ValueError(f"{subject}: a name: expected a string, got {key!r}")
 
 
 def _text(subject: str, value: object) -> str:

@@ -79,7 +79,7 @@ def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> 
         known: The TypedDict that lists the options.
 
     Raises:
-        TypeError: There is no such option; `subject` and the option are named.
+        TypeError: There is no such option; the message names it.
     """
     for name in options.keys() - known.__annotations__.keys():
         raise TypeError(f"{subject}: there is no option {name!r}")

@@ -288,7 +288,9 @@ def test_a_dependency_that_fails_fails_the_task(task_pod: Pod, moment: str) -> N
 def test_what_is_said_in_the_wrong_place_is_refused() -> None:
     def task(input: object, ctx: Context, db: object = Depends(one)) -> None: ...
 
-    with pytest.raises(InvalidDependencyError, match=r"task: Depends is no default of its param.*"):
+    with pytest.raises(
+        InvalidDependencyError, match=r"task: Depends is the default of its param.*"
+    ):
         parameters_of(task)
     made: Any = 5
     with pytest.raises(InvalidDependencyError, match=r"Depends\(5\): it takes a function"):

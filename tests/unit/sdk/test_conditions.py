@@ -107,7 +107,7 @@ def test_the_names_of_conditions_are_those_of_the_wire(
             UserEventCondition("paid", consider_events_since=datetime(2026, 1, 1)),  # noqa: DTZ001
             ".consider_events_since: 2026-01-01 00:00:00 has no time zone",
         ),
-        ("paid", ": 'paid' is no condition"),
+        ("paid", ": expected a condition, got 'paid'"),
         (or_(), ": a group has 1 to 16 conditions"),
     ],
 )

@@ -159,7 +159,8 @@ class TestPods:
     ) -> None:
         options: Any = {option: value}
         message = refusal(lambda: hatchet.workflow("orders", **options))
-        assert message.startswith(f"workflow 'orders': {option}: {value!r} is n")
+        assert message.startswith(f"workflow 'orders': {option}: ")
+        assert repr(value) in message
 
 
 class TestHooks:

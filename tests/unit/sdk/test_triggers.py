@@ -94,9 +94,13 @@ class TestDefinition:
             ("on_crons", ["@daily", "0 25 * * *"], "on_crons[1]: '0 25 * * *' is not"),
             ("on_crons", "@daily", "on_crons: expected a list, got '@daily'"),
             ("on_events", "paid", "on_events: expected a list, got 'paid'"),
-            ("on_events", ["paid", ""], "on_events[1]: '' is no key"),
+            ("on_events", ["paid", ""], "on_events[1]: expected an event key, got ''"),
             ("default_priority", 4, "default_priority: 4 is not a priority from 1"),
-            ("default_filters", ["true"], "default_filters[0]: 'true' is no DefaultFilter"),
+            (
+                "default_filters",
+                ["true"],
+                "default_filters[0]: expected a DefaultFilter, got 'true'",
+            ),
             ("default_filters", [DefaultFilter("", "eu")], "default_filters[0].expression: it is"),
             ("default_filters", [DefaultFilter("true", "")], "default_filters[0].scope: it is"),
             ("default_additional_metadata", {"n": {1}}, "default_additional_metadata['n']: {1} is"),
@@ -162,7 +166,7 @@ class TestAddTask:
         assert "a task of this name already" in refusal(lambda: orders.add_task(alone))
         task: Any = hatchet.workflow("other").task("a")(work)
         message = refusal(lambda: orders.add_task(task), TypeError)
-        assert "is no task made by @hatchet.task()" in message
+        assert "expected a task made by @hatchet.task()" in message
         stub = hatchet.stubs.task(name="far", input_validator=EmptyModel, output_validator=int)
         assert "is a stub" in refusal(lambda: hatchet.workflow("x").add_task(stub))
 

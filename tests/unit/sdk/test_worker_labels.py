@@ -39,10 +39,13 @@ def test_a_label_that_nodes_may_have_is_kept(label: DesiredWorkerLabel) -> None:
             "weight 101 is not a whole number from",
         ),
         (DesiredWorkerLabel(key="a", value="x", weight=0), "weight 0 is not a whole number"),
-        ("gpu", "'gpu' is no DesiredWorkerLabel: list those, or"),
+        ("gpu", "expected a list of DesiredWorkerLabel or a dict"),
         (DesiredWorkerLabel(key=NOTHING, value="x"), "label None: the key is not"),
-        (DesiredWorkerLabel(key="a", value=NOTHING), "value None is neither a text nor"),
-        (DesiredWorkerLabel(key="a", value="x", comparator=NOTHING), "None is no WorkerLabelComp"),
+        (DesiredWorkerLabel(key="a", value=NOTHING), "value: expected a string or a whole"),
+        (
+            DesiredWorkerLabel(key="a", value="x", comparator=NOTHING),
+            "comparator: expected a Worker",
+        ),
         (
             DesiredWorkerLabel(key="a", value="1.5", comparator=GREATER),
             "label 'a': GREATER_THAN needs a whole number, not '1.5'",

@@ -228,7 +228,7 @@ def _check_output(subject: str, declared: object) -> None:
     """Refuse a return type that no output could be validated to; None stands for any JSON.
 
     Raises:
-        ValueError: pydantic does not know such a type; `subject` is named.
+        ValueError: pydantic does not know such a type.
     """
     if declared is None:
         return
@@ -241,7 +241,7 @@ def _check_output(subject: str, declared: object) -> None:
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         told = error.message.partition(". Set `arbitrary")[0].rstrip(".")
         raise ValueError(
-            f"{subject}: its return type {declared!r} is none that an output could be: {told}. "
+            f"{subject}: its return type {declared!r} cannot be the type of an output: {told}. "
             "Return JSON values, a pydantic model or a dataclass, or declare Any"
         ) from None
 

@@ -1,1 +1,1 @@
-"""What may be said of workflows and tasks where they are defined, and whether it holds."""
+"""The options of workflows, tasks, pods and runs, and their checks."""

@@ -126,7 +126,7 @@ def check_conditions(
         lists: Each list of conditions by the name of its option.
 
     Raises:
-        ValueError: A condition cannot be; the text names its place.
+        ValueError: A condition is not valid; the message names its place.
     """
     keys: dict[str, str] = {}
     for option, conditions in lists.items():
@@ -160,7 +160,7 @@ def _problem(leaf: object, parents: Sequence[TaskHandle[Any]]) -> str:
         if not any(leaf.parent is parent for parent in parents):
             return f".parent: {leaf.parent!r} is not among the task's parents; add it to parents="
         return "" if leaf.expression else ".expression: it is empty"
-    return f": {leaf!r} is no condition"
+    return f": expected a condition, got {leaf!r}"
 
 
 def _sleep_problem(sleep: SleepCondition) -> str:

@@ -69,13 +69,13 @@ class WorkerLabelComparator(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredWorkerLabel:
-    """A label that the task's node should have, or must have when it is required.
+    """A label that the task's node should have, or must have if it is required.
 
     Attributes:
         key: Key of the node's label. In a dict of labels the dict's key stands for it.
         value: Value to compare with; the order comparators need a whole number.
-        required: Nodes that do not match are out; else they are only less liked.
-        weight: 1 to 100, of this wish against the task's others; 100 by default.
+        required: Nodes that do not match are excluded; otherwise they get a lower score.
+        weight: 1 to 100, relative to the task's other labels; 100 by default.
         comparator: How the two values are compared.
     """
 
@@ -108,7 +108,7 @@ def labels_of(desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
     for label in labels:
         if not isinstance(label, DesiredWorkerLabel):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(
-                f"{label!r} is no DesiredWorkerLabel: list those, or write a dict from key to value"
+                f"expected a list of DesiredWorkerLabel or a dict from key to value, got {label!r}"
             )
         if problem := _problem(label):
             raise ValueError(f"label {label.key!r}: {problem}")
@@ -127,11 +127,11 @@ def _problem(label: DesiredWorkerLabel) -> str:
     if not isinstance(label.key, str) or not _KEY.fullmatch(label.key):  # pyright: ignore[reportUnnecessaryIsInstance]
         return "the key is not the key of a Kubernetes label"
     if not isinstance(label.value, (str, int)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return f"value {label.value!r} is neither a text nor a whole number"
+        return f"value: expected a string or a whole number, got {label.value!r}"
     if label.weight is not None and label.weight not in range(1, 101):
         return f"weight {label.weight!r} is not a whole number from 1 to 100"
     if not isinstance(label.comparator, WorkerLabelComparator):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return f"comparator {label.comparator!r} is no WorkerLabelComparator"
+        return f"comparator: expected a WorkerLabelComparator, got {label.comparator!r}"
     if label.comparator in _UNORDERED:
         fits = _VALUE.fullmatch(str(label.value))
         return "" if fits else f"value {label.value!r} is not the value of a Kubernetes label"

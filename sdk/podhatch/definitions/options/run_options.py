@@ -26,7 +26,7 @@ def check_priority(subject: str, priority: object) -> int | None:
     """Return the priority as a number; None stays None.
 
     Raises:
-        ValueError: It is none from 1 to 3; `subject` names the option.
+        ValueError: It is not a number from 1 to 3.
     """
     if priority is None:
         return None
@@ -102,7 +102,7 @@ NO_SCHEDULE_OPTIONS: Final = ScheduleTriggerWorkflowOptions()
 
 
 class RunSettings(NamedTuple):
-    """What was said about a run, wherever it was said, checked."""
+    """The checked options of a run."""
 
     metadata: dict[str, str]
     priority: int | None
@@ -115,7 +115,7 @@ def run_settings(
     options: ScheduleTriggerWorkflowOptions,
     flat: ScheduleOptions,
 ) -> RunSettings:
-    """Bring together what was said about a run.
+    """Return the checked options of a run, wherever they were passed.
 
     Args:
         workflow: Name for errors.
@@ -124,15 +124,15 @@ def run_settings(
         flat: Those that were passed by keyword.
 
     Raises:
-        InvalidRun: Something cannot be; the text names it.
-        TypeError: There is no such option, or `options` is no object of options.
+        InvalidRun: An option is not valid; the message names it.
+        TypeError: There is no such option, or `options` is not an object of options.
     """
     subject = f"workflow {workflow!r}"
     refuse_unknown(subject, flat, RunOptions)
     if not isinstance(options, ScheduleTriggerWorkflowOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
-            f"{subject}: options: {options!r} is no TriggerWorkflowOptions: give what it holds by "
-            "keyword, as in run(..., priority=3)"
+            f"{subject}: options: expected TriggerWorkflowOptions, got {options!r}: pass single "
+            "options by keyword, as in run(..., priority=3)"
         )
     try:
         metadata = _metadata(
@@ -147,13 +147,13 @@ def run_settings(
     key = _first(flat.get("child_key"), options.child_key, other)
     if key is not None and not (isinstance(key, str) and 1 <= len(key) <= MAX_CHILD_KEY):
         raise InvalidRun(
-            f"{subject}: child_key: {key!r} is no text of 1 to {MAX_CHILD_KEY} characters"
+            f"{subject}: child_key: expected 1 to {MAX_CHILD_KEY} characters, got {key!r}"
         )
     return RunSettings(metadata, priority, key)
 
 
 def _metadata(subject: str, *layers: Mapping[str, object] | None) -> dict[str, str]:
-    """Return what the layers say, of which a later one counts before an earlier one."""
+    """Return the metadata of all layers, of which later ones win."""
     subject = f"{subject}: additional_metadata"
     together: dict[str, str] = {}
     for layer in layers:
@@ -170,7 +170,7 @@ def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, 
     """Return metadata as a run carries it.
 
     Raises:
-        ValueError: It is no mapping of JSON values, or too much; the text says where.
+        ValueError: It is not a mapping of JSON values, or too large; the message says where.
     """
     texts = metadata_texts(subject, metadata)
     if len(texts) > MAX_METADATA_ENTRIES:

@@ -56,7 +56,7 @@ def check_retries(subject: str, options: RetryOptions) -> None:
     """Refuse numbers that are out of range.
 
     Raises:
-        ValueError: One is; `subject`, the option and its range are named.
+        ValueError: One is; the message names the option and its range.
     """
     _check(subject, "retries", options.get("retries"), 0, MAX_RETRIES, whole=True)
     _check(subject, "backoff_factor", options.get("backoff_factor"), 1, MAX_BACKOFF_FACTOR)
@@ -167,7 +167,7 @@ def task_settings(
 
     Raises:
         TypeError: There is no such option.
-        ValueError: An option's value cannot be.
+        ValueError: An option's value is not valid.
     """
     refuse_unknown(subject, options, known)
     options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
@@ -247,7 +247,7 @@ def checked_image(subject: str, image: str | None) -> str | None:
     """Return the image.
 
     Raises:
-        ValueError: It is empty; `subject` is named.
+        ValueError: It is empty.
     """
     if image is not None and not image.strip():
         raise ValueError(f"{subject}: image: it is empty; leave it out to ship the source")
@@ -256,24 +256,23 @@ def checked_image(subject: str, image: str | None) -> str | None:
 
 class _Kind(NamedTuple):
     type: type
-    otherwise: str
-    """What is said of a value that is none of it."""
+    expected: str
 
     def holds(self, value: object) -> bool:
         # A bool is an int too, but nobody means a number by it.
         return isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
 
 
-_TEXT = _Kind(str, "is no text")
-_NUMBER = _Kind(int, "is no whole number")
+_TEXT = _Kind(str, "a string")
+_NUMBER = _Kind(int, "a whole number")
 _KINDS: Mapping[str, _Kind] = {
     "description": _TEXT,
     "image": _TEXT,
-    "pod": _Kind(Pod, "is no Pod: write pod=Pod(...)"),
+    "pod": _Kind(Pod, "a Pod"),
     "run_as_user": _NUMBER,
     "slot_cost": _NUMBER,
-    "task_defaults": _Kind(TaskDefaults, "is no TaskDefaults: write task_defaults=TaskDefaults()"),
-    "ttl_seconds_after_finished": _Kind(int, "is no whole number of seconds"),
+    "task_defaults": _Kind(TaskDefaults, "TaskDefaults"),
+    "ttl_seconds_after_finished": _Kind(int, "a whole number of seconds"),
     "version": _TEXT,
 }
 
@@ -282,9 +281,9 @@ def check_kinds(subject: str, options: Mapping[str, object]) -> None:
     """Refuse options whose values are of another kind; None stands for the default.
 
     Raises:
-        ValueError: One is; `subject`, the option and its value are named.
+        ValueError: One is; the message names the option and its value.
     """
     for name, kind in _KINDS.items():
         value = options.get(name)
         if value is not None and not kind.holds(value):
-            raise ValueError(f"{subject}: {name}: {value!r} {kind.otherwise}")
+            raise ValueError(f"{subject}: {name}: expected {kind.expected}, got {value!r}")

@@ -109,7 +109,7 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
 
     Raises:
         TypeError: There is no such option.
-        ValueError: An option's value cannot be.
+        ValueError: An option's value is not valid.
     """
     refuse_unknown(subject, options, WorkflowOptions)
     check_kinds(subject, options)
@@ -148,7 +148,7 @@ def _events(subject: str, keys: Sequence[str]) -> tuple[str, ...]:
     keys = listed(f"{subject}: on_events", keys)
     for index, key in enumerate(keys):
         if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{subject}: on_events[{index}]: {key!r} is no key of an event")
+            raise ValueError(f"{subject}: on_events[{index}]: expected an event key, got {key!r}")
     return tuple(dict.fromkeys(keys))
 
 
@@ -167,7 +167,7 @@ def _filters(subject: str, filters: Sequence[DefaultFilter]) -> tuple[DefaultFil
     for index, each in enumerate(filters):
         place = f"{subject}: default_filters[{index}]"
         if not isinstance(each, DefaultFilter):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{place}: {each!r} is no DefaultFilter")
+            raise ValueError(f"{place}: expected a DefaultFilter, got {each!r}")
         for name in ("expression", "scope"):
             if not getattr(each, name):
                 raise ValueError(f"{place}.{name}: it is empty")
@@ -178,7 +178,8 @@ def _pull_policy(
     subject: str, policy: Literal["Always", "IfNotPresent", "Never"] | None
 ) -> Literal["Always", "IfNotPresent", "Never"] | None:
     if policy not in (None, *PULL_POLICIES):
-        raise ValueError(f"{subject}: image_pull_policy: {policy!r} is none of {PULL_POLICIES}")
+        known = ", ".join(PULL_POLICIES)
+        raise ValueError(f"{subject}: image_pull_policy: expected one of {known}, got {policy!r}")
     return policy
 
 
@@ -194,14 +195,14 @@ def _ttl(subject: str, ttl: int | None) -> int | None:
 def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
     if sticky is None or isinstance(sticky, StickyStrategy):
         return sticky
-    raise ValueError(f"{subject}: sticky: {sticky!r} is no StickyStrategy")
+    raise ValueError(f"{subject}: sticky: expected a StickyStrategy, got {sticky!r}")
 
 
 def check_validator(subject: str, validator: object) -> None:
     """Refuse a type whose values are no JSON objects; None stands for EmptyModel.
 
     Raises:
-        ValueError: It is no pydantic model, dataclass, dict or TypedDict; `subject` is named.
+        ValueError: It is not a pydantic model, dataclass, dict or TypedDict.
     """
     declared: object = get_origin(validator) or validator
     fits = validator is None or (
@@ -215,6 +216,6 @@ def check_validator(subject: str, validator: object) -> None:
     if fits:
         return
     raise ValueError(
-        f"{subject}: input_validator: {validator!r} is no pydantic model, dataclass, dict or "
-        "TypedDict"
+        f"{subject}: input_validator: expected a pydantic model, dataclass, dict or TypedDict, got "
+        f"{validator!r}"
     )

@@ -146,16 +146,32 @@ def test_a_list_option_may_be_a_generator(hatchet: Hatchet) -> None:
         (runs, {"until": 7}, "until: expected a datetime, got 7"),
         (runs, {"statuses": "FAILED"}, "statuses: expected a list, got 'FAILED'"),
         (runs, {"workflow_ids": NAME}, f"workflow_ids: expected a list, got {NAME!r}"),
-        (runs, {"additional_metadata": "abc"}, "additional_metadata: 'abc' is no mapping"),
+        (
+            runs,
+            {"additional_metadata": "abc"},
+            "additional_metadata: expected a mapping from names to values, got 'abc'",
+        ),
         (runs_of_a_workflow, {"since": ""}, "since: expected a datetime, got ''"),
         (runs_of_a_workflow, {"until": 100}, "until: expected a datetime, got 100"),
         (schedules, {"statuses": "QUEUED"}, "statuses: expected a list, got 'QUEUED'"),
-        (schedules, {"additional_metadata": 7}, "additional_metadata: 7 is no mapping"),
+        (
+            schedules,
+            {"additional_metadata": 7},
+            "additional_metadata: expected a mapping from names to values, got 7",
+        ),
         (deleted, {"scheduled_ids": "a"}, "scheduled_ids: expected a list, got 'a'"),
-        (crons, {"additional_metadata": 7}, "additional_metadata: 7 is no mapping"),
+        (
+            crons,
+            {"additional_metadata": 7},
+            "additional_metadata: expected a mapping from names to values, got 7",
+        ),
         (events, {"since": "yesterday"}, "since: expected a datetime, got 'yesterday'"),
         (events, {"keys": "paid"}, "keys: expected a list, got 'paid'"),
-        (events, {"additional_metadata": 7}, "additional_metadata: 7 is no mapping"),
+        (
+            events,
+            {"additional_metadata": 7},
+            "additional_metadata: expected a mapping from names to values, got 7",
+        ),
     ],
 )
 def test_what_is_of_another_type_is_refused(
