@@ -1,7 +1,4 @@
-"""What a task's function gets beside its input, and how other code finds out that it is in a task.
-
-Standard library only, because the runner loads it before the user's code.
-"""
+"""What a task's function gets beside its input, and the task that the calling code runs in."""
 
 from podhatch.task.context import Context, Host, WorkerContext
 from podhatch.task.current import current_context, entered

@@ -1,6 +1,6 @@
-"""Which task the code that asks is in: for child runs, which belong to the task that starts them.
+"""The task that code runs in: child runs belong to the task that starts them.
 
-Set around the user's function by the runner and by `run_local`; read by the run methods.
+The runner and `run_local` set it around the user's function; the run methods read it.
 """
 
 from collections.abc import Generator

@@ -1,7 +1,6 @@
 """`Depends`: what a task's function takes beside input and context, made by functions of the user.
 
-Checked where tasks are defined, resolved by who runs them: the runner, `run_local`, `mock_run`.
-Standard library only, as the runner loads it before the user's code.
+Checked where tasks are defined, and resolved where they run: the runner, `run_local`, `mock_run`.
 """
 
 import inspect

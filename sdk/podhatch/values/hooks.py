@@ -1,7 +1,4 @@
-"""What users' models and outputs may need of serialization, under the names the Hatchet SDK has.
-
-Standard library only.
-"""
+"""What users' models and outputs may need of serialization, under the names the Hatchet SDK has."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

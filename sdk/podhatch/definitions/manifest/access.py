@@ -40,14 +40,11 @@ MAX_OBJECTS = 100_000
 MAX_DEPTH = 2
 """How far into the objects of installed packages."""
 _HARMLESS = (
-    *("podhatch.api", "podhatch.config", "podhatch.task", "podhatch.task.dependencies"),
-    *("podhatch.values.duration", "podhatch.errors", "podhatch.features.event_options"),
-    *(
-        "podhatch.definitions.options",
-        "podhatch.values.input",
-        "podhatch.definitions.task",
-    ),
-    *("podhatch.definitions.task", "podhatch.values.hooks", "podhatch.values.codec"),
+    *("podhatch.api", "podhatch.config", "podhatch.errors", "podhatch.task"),
+    *("podhatch.definitions.options", "podhatch.definitions.task"),
+    "podhatch.features.event_options",
+    *("podhatch.values.codec", "podhatch.values.duration", "podhatch.values.hooks"),
+    "podhatch.values.input",
 )
 """Modules of ours whose objects start nothing."""
 _UNFOLLOWED = frozenset({"eval", "exec", "__import__"})

@@ -1,6 +1,6 @@
 """What a task may wait for, or be skipped or cancelled by: sleeps, events, its parents' outputs.
 
-As users write them, and checked. Standard library only, since definitions are loaded in every pod.
+The classes that users write, and their checks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
