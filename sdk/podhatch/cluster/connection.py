@@ -139,8 +139,8 @@ def _from_kubeconfig(path: str | None, context: str | None) -> Connection:
         except (AttributeError, LookupError, TypeError):  # the package takes any file for one
             why = "it does not hold what a kubeconfig does"
     raise ClusterUnreachable(
-        f"no cluster: this is no pod, and the kubeconfig {path} cannot be used ({why}); set "
-        "KUBECONFIG to one that can"
+        f"no cluster: this process does not run in a pod, and the kubeconfig {path} cannot be used "
+        f"({why}); set KUBECONFIG"
     )
 
 

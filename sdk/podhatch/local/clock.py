@@ -83,7 +83,7 @@ class FakeClock:
         """
         step = by if isinstance(by, timedelta) else timedelta(seconds=by)
         if step < timedelta():
-            raise ValueError(f"a clock does not go back, not by {-step} either")
+            raise ValueError(f"expected a positive duration, got {step}")
         with self._lock:
             self._now += step
         for wake in [*self._wakes]:

@@ -100,7 +100,7 @@ class LocalSession(Session):
             if not known and object_name(name) != workflow:
                 own = ", ".join(tasks.get(workflow, ())) or "none"
                 raise InvalidRun(
-                    f"mocks: {name!r} is the name of no task or stub, so the real code would run: "
+                    f"mocks: there is no task or stub {name!r}, so the real code would run: "
                     f"the tasks of {workflow!r} are {own}; for code that is elsewhere, define "
                     f"hatchet.stubs.workflow(name={name!r})"
                 )

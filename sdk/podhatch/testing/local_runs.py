@@ -75,7 +75,7 @@ class LocalRuns:
         found = [each for each in runs if run is None or each.metadata.name == str(run)]
         if not found:
             started = ", ".join(each.metadata.name for each in runs) or "none"
-            raise LookupError(f"no run {run or 'was started'}; those of this test: {started}")
+            raise LookupError(f"no run {run or 'was started'}; the runs of this test: {started}")
         return found[-1]
 
     def status(self, run: object = None) -> "WorkflowRunStatus":
@@ -97,7 +97,7 @@ class LocalRuns:
         """
         tasks = {each.name: each for each in self.status(run).tasks}
         if name not in tasks:
-            raise LookupError(f"no task {name}; those of the run: {', '.join(tasks)}")
+            raise LookupError(f"no task {name}; the tasks of the run: {', '.join(tasks)}")
         return tasks[name]
 
     def states(self, run: object = None) -> dict[str, str]:

@@ -95,7 +95,7 @@ def test_a_declared_cron_is_its_workflows(stage: Stage, hatchet: Hatchet) -> Non
 @pytest.mark.parametrize(
     ("expression", "fields", "words"),
     [
-        ("0 * * * * *", {}, "cron 'x' of workflow 'flow': expression: .*seconds are not supported"),
+        ("0 * * * * *", {}, "cron 'x' of workflow 'flow': expression: .*do not support seconds"),
         ("@daily", {"priority": 4}, "cron 'x' of workflow 'flow': priority: "),
         ("@daily", {"input": {"at": object()}}, "cron 'x': input is not JSON"),
         ("@daily", {"starting_deadline_seconds": -1}, "starting_deadline_seconds: "),
