@@ -12,6 +12,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
+from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
 
 from tests.fakes.answers import answered
@@ -63,6 +64,7 @@ class World:
     pushed: int = 0
     forged: int = 0
     tasks: dict[str, str] = field(default_factory=dict[str, str])
+    memo: PlanMemo = field(default_factory=PlanMemo)
     """The task of each Job that was ever made."""
 
     def __post_init__(self) -> None:
@@ -97,10 +99,16 @@ class World:
         return plan
 
     def plan(self, observed: Observed) -> Plan:
-        """Plan, with what the plan asks of expressions and schemas."""
-        return answered(
-            lambda known: plan_run(replace(observed, answers=known), DEFAULTS, self.now)
-        )
+        """Plan, with what the plan asks of expressions and schemas. A memo changes nothing."""
+
+        def planned(memo: PlanMemo | None) -> Plan:
+            return answered(
+                lambda known: plan_run(replace(observed, answers=known), DEFAULTS, self.now, memo)
+            )
+
+        plan = planned(self.memo)
+        assert plan == planned(None)
+        return plan
 
     def observe(self) -> Observed:
         """Return what the operator would show the core."""

@@ -7,13 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api import labels
+from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
 
 from podhatch_operator.cache.cache import CHILDREN
+from podhatch_operator.cache.trimming import is_over
 from podhatch_operator.controllers.event_lookup import EventLookup
 from podhatch_operator.controllers.key_mapping import keys_beside_run
 from podhatch_operator.controllers.observing import observe_run
@@ -31,6 +34,7 @@ class RunReconciler:
         self._hops = hops
         self._held = StatusDebouncer(context.clocks.monotonic)
         self._events = EventLookup(context.cluster, context.clocks.monotonic)
+        self._memos: dict[Key, PlanMemo] = {}
 
     async def reconcile(self, key: Key) -> None:
         """Do what there is to do for this run now."""
@@ -41,14 +45,16 @@ class RunReconciler:
         observed = self._observe(key)
         if observed is None:
             self._held.release(key)
+            self._memos.pop(key, None)
             context.queue.cancel_appointment(key)
             return
         now = context.now()
-        plan = plan_run(observed, context.defaults, now)
+        memo = self._memo(key, observed.run)
+        plan = plan_run(observed, context.defaults, now, memo)
         if plan.look_up:
             notes = await self._events.find(key.namespace, plan.look_up)
             observed = replace(observed, notes=notes)
-            plan = plan_run(observed, context.defaults, now)
+            plan = plan_run(observed, context.defaults, now, memo)
         if plan.evaluate:
             if result_arrived is not None:
                 self._hops.result_arrived(key, result_arrived)
@@ -63,6 +69,13 @@ class RunReconciler:
         if refusals:
             await self._tell_refusals(key, observed, refusals)
         await self._finish(key, observed, plan, now)
+
+    def _memo(self, key: Key, run: JsonObject) -> PlanMemo | None:
+        """Return what earlier plans of a run found out; a run that is over needs none."""
+        if is_over(run):
+            self._memos.pop(key, None)
+            return None
+        return self._memos.setdefault(key, PlanMemo())
 
     def _observe(self, key: Key) -> Observed | None:
         context = self._context

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import message_room
 
@@ -98,16 +97,6 @@ def true_condition(raw: JsonObject, type: str) -> JsonObject | None:
 def read_time(text: str | None) -> datetime | None:
     """Return a time as Kubernetes writes it."""
     return datetime.fromisoformat(text) if text else None
-
-
-def attempt_number(job: JsonObject) -> int:
-    """Return which attempt a Job of ours is."""
-    return int(job["metadata"]["labels"][labels.ATTEMPT])
-
-
-def replay_number(job: JsonObject) -> int:
-    """Return which replay of its run a Job of ours was made for; 0 for the first time."""
-    return int(job["metadata"].get("annotations", {}).get(labels.REPLAY, 0))
 
 
 def node_name(pod: JsonObject | None) -> str | None:

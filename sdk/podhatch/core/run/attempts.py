@@ -17,8 +17,6 @@ from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest, tru
 
 AttemptKey = tuple[str, int]
 """The name of the task and the number of the attempt."""
-Seen = tuple[JsonObject, tuple[JsonObject, ...], JsonObject | None]
-"""A Job, the pods that carry its name, and the report that does."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +71,13 @@ Attempts = Mapping[AttemptKey, AttemptView]
 
 def index_attempts(run: WorkflowRun, observed: Observed) -> Attempts:
     """Return the run's attempts by task and number."""
-    views = (view_attempt(run, name, seen_of(name, observed)) for name in observed.jobs)
+    views = (view_attempt(run, name, observed) for name in observed.jobs)
     return by_key(view for view in views if view)
 
 
-def seen_of(name: str, observed: Observed) -> Seen:
-    """Return all that is observed under the name of a Job."""
-    pods, result = tuple(observed.pods.get(name, ())), observed.results.get(name)
-    return observed.jobs[name], pods, result
-
-
-def view_attempt(run: WorkflowRun, name: str, seen: Seen) -> AttemptView | None:
-    """Return the attempt that a Job is; None if it is none of this run's."""
-    job, pods, result = seen
+def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView | None:
+    """Return the attempt that the Job of this name is; None if it is none of this run's."""
+    job, result = observed.jobs[name], observed.results.get(name)
     task, number = (_labels(job).get(label, "") for label in (labels.TASK, labels.ATTEMPT))
     if not task or not (parsed := _number(number)) or controller_uid(job) != run.metadata.uid:
         return None
@@ -93,7 +85,7 @@ def view_attempt(run: WorkflowRun, name: str, seen: Seen) -> AttemptView | None:
     mine = result is not None and of_result == tuple(
         result["spec"].get(field) for field in ("run", "task", "attempt")
     )
-    own_pods = tuple(pod for pod in pods if is_controlled_by(pod, job))
+    own_pods = tuple(pod for pod in observed.pods.get(name, ()) if is_controlled_by(pod, job))
     return AttemptView((task, parsed), name, job, own_pods, result if mine else None)
 
 

@@ -5,93 +5,56 @@ kept beside the objects it was made of and holds only while these are the same: 
 equals the plan without one. It relies on objects being replaced, and never changed in place.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TaskStatus, WorkflowRun
-from podhatch.api.task import TaskSpec
-from podhatch.core.common.observed import Defaults, Observed
+from podhatch.core.common.observed import Observed
 from podhatch.core.run.attempts import (
     Attempts,
     AttemptView,
-    Seen,
     by_key,
-    seen_of,
     view_attempt,
 )
 from podhatch.core.run.position import Ended, Position, Running, Waiting
 from podhatch.core.run.status import entry_size
-from podhatch.core.workflow.revision import Revision, find_revision, pinned_revision
-
-
-@dataclass(frozen=True)
-class _Judgement:
-    task: TaskSpec
-    old: TaskStatus | None
-    made_at: datetime
-    position: Position
-
-    def holds(self, task: TaskSpec, old: TaskStatus | None, now: datetime) -> bool:
-        """Whether judging the task again would come to the same, if nothing around it changed."""
-        until = self.position.look_again_at
-        return (
-            self.old is old
-            and self.task is task
-            and self.made_at <= now
-            and (until is None or now < until)
-            and self._is_settled
-        )
-
-    @cached_property
-    def _is_settled(self) -> bool:
-        """Whether the position holds until its objects change, or until it says itself."""
-        match self.position:
-            case Waiting(on_conditions=on_conditions, urgent=urgent):
-                return not (on_conditions or urgent)
-            case Running(look_up=look_up):
-                return look_up is None
-            case Ended(status=status):
-                return status is self.old
-            case _:
-                return False
+from podhatch.core.workflow.revision import Revision, current_revision, pinned_revision
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A task's entry in the status of the run."""
+    """A task's entry in the stored status."""
 
+    raw: JsonObject
     status: TaskStatus
-
-    @cached_property
-    def wire(self) -> JsonObject:
-        return self.status.to_wire()
-
-    @cached_property
-    def size(self) -> int:
-        return entry_size(self.status)
+    size: int
 
 
-@dataclass
 class PlanMemo:
     """What is known of one run."""
 
-    _run: tuple[JsonObject, WorkflowRun] | None = None
-    _parsed: dict[str, tuple[JsonObject, TaskStatus]] = field(
-        default_factory=dict[str, tuple[JsonObject, TaskStatus]]
-    )
-    _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
-    _pinned: tuple[JsonObject, Revision | None] | None = None
-    _views: dict[str, tuple[Seen, AttemptView | None]] = field(
-        default_factory=dict[str, tuple[Seen, AttemptView | None]]
-    )
-    _attempts: Attempts = field(default_factory=dict[tuple[str, int], AttemptView])
-    _judged: dict[str, _Judgement] = field(default_factory=dict[str, _Judgement])
-    _basis: tuple[object, ...] = ()
-    """What all judgements were made by, beside their own tasks."""
-    _changed: set[str] = field(default_factory=set[str])
-    """Tasks of which an attempt or the position is new since all tasks were judged."""
+    def __init__(self) -> None:
+        self._run: tuple[JsonObject, WorkflowRun] | None = None
+        self._entries: dict[str, _Entry] = {}
+        self.stored_size = 0
+        """Bytes of all entries of the stored status."""
+        self._wires: dict[str, tuple[TaskStatus, JsonObject]] = {}
+        self._pinned: tuple[JsonObject, Revision | None] | None = None
+        self._seen = Observed({})
+        self._views: dict[str, AttemptView] = {}
+        self._attempts: Attempts = {}
+        self._positions: dict[str, Position] = {}
+        self._unsettled: set[str] = set()
+        """Tasks judged in each plan: where they stand depends on more than their inputs."""
+        self._until: dict[str, datetime] = {}
+        """When tasks are to be judged again by themselves."""
+        self._changed: set[str] = set()
+        """Tasks whose entries or attempts have changed since all tasks were judged."""
+        self._basis: object = None
+        self._judged_at: datetime | None = None
+        """None before all tasks have been judged."""
 
     def read_run(self, raw: JsonObject) -> WorkflowRun:
         """Return the run, parsing only the entries of its status that are new."""
@@ -103,16 +66,20 @@ class PlanMemo:
 
     def _parse(self, raw: JsonObject) -> WorkflowRun:
         stored: list[JsonObject] = raw.get("status", {}).get("tasks", [])
-        known, self._parsed = self._parsed, {}
+        gone, self._entries = self._entries, {}
         for entry in stored:
             name: str = entry["name"]
-            parsed = known.get(name)
-            if parsed is None or parsed[0] != entry:
-                parsed = entry, TaskStatus.model_validate(entry)
-            self._parsed[name] = parsed
+            known = gone.pop(name, None)
+            if known is None or known.raw != entry:
+                status = TaskStatus.model_validate(entry)
+                known = _Entry(entry, status, entry_size(status))
+                self._changed.add(name)
+            self._entries[name] = known
+        self._changed.update(gone)
+        self.stored_size = sum(entry.size for entry in self._entries.values())
         if not stored:
             return WorkflowRun.model_validate(raw)
-        tasks = [status for _, status in self._parsed.values()]
+        tasks = [entry.status for entry in self._entries.values()]
         return WorkflowRun.model_validate({**raw, "status": {**raw["status"], "tasks": tasks}})
 
     def pinned_revision(self, name: str, observed: Observed) -> Revision | None:
@@ -126,66 +93,98 @@ class PlanMemo:
 
     def find_revision(self, name: str, observed: Observed) -> Revision | None:
         """Return the named revision from the cluster, or from the workflow if it still is it."""
-        return self.pinned_revision(name, observed) or find_revision(name, observed)
+        if pinned := self.pinned_revision(name, observed):
+            return pinned
+        current = current_revision(observed.workflow) if observed.workflow else None
+        return current if current and current.name == name else None
 
     def attempts(self, run: WorkflowRun, observed: Observed) -> Attempts:
         """Return the run's attempts by task and number."""
-        gone, self._views = self._views, {}
-        changed: list[AttemptView | None] = []
-        for name in observed.jobs:
-            seen = seen_of(name, observed)
-            known = gone.get(name)
-            if known and known[0] == seen:
-                del gone[name]
-            else:
-                known = seen, view_attempt(run, name, seen)
-                changed.append(known[1])
-            self._views[name] = known
-        changed += [view for _, view in gone.values()]
+        changed = _changed_names(self._seen, observed)
+        self._seen = Observed(
+            {}, jobs={**observed.jobs}, pods={**observed.pods}, results={**observed.results}
+        )
+        for name in changed:
+            before = self._views.pop(name, None)
+            after = view_attempt(run, name, observed) if name in observed.jobs else None
+            if after:
+                self._views[name] = after
+            self._changed.update(view.task for view in (before, after) if view)
         if changed:
-            self._attempts = by_key(view for _, view in self._views.values() if view)
-            self._changed.update(view.task for view in changed if view)
+            views = self._views
+            self._attempts = by_key(views[name] for name in observed.jobs if name in views)
         return self._attempts
 
-    def begin_judging(self, run: WorkflowRun, defaults: Defaults) -> None:
-        """Forget where tasks stood if it was judged by something else than what counts now."""
-        basis = run.asked_replays, defaults
-        if basis != self._basis:
-            self._basis = basis
-            self._judged.clear()
+    def begin_judging(self, basis: object, now: datetime) -> tuple[dict[str, Position], set[str]]:
+        """Return where tasks stood, and those that may stand elsewhere for a reason of their own.
 
-    def end_judging(self) -> None:
-        """All tasks have been judged: what is new from now on is new to all of them."""
+        Args:
+            basis: what all tasks are judged by; None if that is not the same in any other plan.
+            now: the time.
+        """
+        if (
+            self._judged_at is None
+            or basis is None
+            or basis != self._basis
+            or now < self._judged_at
+        ):
+            self._positions.clear()
+            self._unsettled.clear()
+            self._until.clear()
+        self._basis, self._judged_at = basis, None
+        due = {name for name, moment in self._until.items() if moment <= now}
+        return self._positions, self._changed | self._unsettled | due
+
+    def note(self, name: str, stored: TaskStatus | None, position: Position) -> bool:
+        """Keep where a task stands. Return whether that is new."""
+        is_new = self._positions.get(name) != position
+        self._positions[name] = position
+        self._unsettled.discard(name)
+        self._until.pop(name, None)
+        if not _is_settled(position, stored):
+            self._unsettled.add(name)
+        elif position.look_again_at:
+            self._until[name] = position.look_again_at
+        return is_new
+
+    def end_judging(self, now: datetime) -> None:
+        """All tasks have been judged."""
         self._changed.clear()
+        self._judged_at = now
 
-    def position(self, task: TaskSpec, old: TaskStatus | None, now: datetime) -> Position | None:
-        """Return where a task still stands; None where it has to be judged."""
-        judged = self._judged.get(task.name)
-        if judged is None or not judged.holds(task, old, now):
-            return None
-        if task.name in self._changed or not self._changed.isdisjoint(task.parents):
-            return None
-        return judged.position
+    def wires(self, entries: Sequence[TaskStatus]) -> list[JsonObject]:
+        """Return the entries of a new status as JSON."""
+        known = self._wires
+        self._wires = {
+            entry.name: wire
+            if (wire := known.get(entry.name)) and wire[0] is entry
+            else (entry, entry.to_wire())
+            for entry in entries
+        }
+        return [wire for _, wire in self._wires.values()]
 
-    def note(
-        self, task: TaskSpec, old: TaskStatus | None, now: datetime, position: Position
-    ) -> None:
-        """Keep where a task stands, judged with this stored entry at this time."""
-        before = self._judged.get(task.name)
-        if before is None or before.position != position:
-            self._changed.add(task.name)
-        self._judged[task.name] = _Judgement(task, old, now, position)
 
-    def entry_size(self, status: TaskStatus) -> int:
-        """Return the bytes of an entry of the status as JSON, nearly."""
-        return self._entry(status).size
+def _changed_names(old: Observed, new: Observed) -> set[str]:
+    """Return the names of Jobs that are not as they were: they, their pods or their reports."""
+    changed = old.jobs.keys() ^ new.jobs.keys()
+    changed.update(name for name, job in new.jobs.items() if old.jobs.get(name) is not job)
+    changed.update(name for name, pods in new.pods.items() if old.pods.get(name) != pods)
+    changed.update(old.pods.keys() - new.pods.keys())
+    changed.update(
+        name for name, result in new.results.items() if old.results.get(name) is not result
+    )
+    changed.update(old.results.keys() - new.results.keys())
+    return changed
 
-    def wire(self, status: TaskStatus) -> JsonObject:
-        """Return an entry of the status as JSON."""
-        return self._entry(status).wire
 
-    def _entry(self, status: TaskStatus) -> _Entry:
-        known = self._entries.get(status.name)
-        if known is None or known.status is not status:
-            known = self._entries[status.name] = _Entry(status)
-        return known
+def _is_settled(position: Position, stored: TaskStatus | None) -> bool:
+    """Whether a task stays there until its inputs change, or until the position says."""
+    match position:
+        case Waiting():
+            return not (position.on_conditions or position.urgent)
+        case Running():
+            return position.look_up is None
+        case Ended():
+            return position.status is stored
+        case _:
+            return False

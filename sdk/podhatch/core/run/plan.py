@@ -9,6 +9,7 @@ judging and placing; what uses a pod that is there already is part of building.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import heappop, heappush
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
@@ -167,9 +168,8 @@ class _Planning:
             pin = Create(revision_manifest(revision, workflow))
             plan = replace(plan, writes=(pin, *plan.writes))
         stored = run.status.tasks if run.status else ()
-        entries = with_outputs(
-            map(built.positions.__getitem__, revision.names), stored, self.memo.entry_size
-        )
+        standing = [built.positions[name] for name in revision.names]
+        entries = with_outputs(standing, stored, self.memo.stored_size)
         return self._conclude(run, accepted_status(run, revision.name, entries, self.now), plan)
 
     def _conclude(self, run: WorkflowRun, status: WorkflowRunStatus, plan: Plan) -> Plan:
@@ -190,25 +190,32 @@ class _Planning:
 
     def _wire(self, status: WorkflowRunStatus) -> JsonObject:
         wire = status.model_copy(update={"tasks": []}).to_wire()
-        tasks = [self.memo.wire(entry) for entry in status.tasks]
-        return wire | ({"tasks": tasks} if tasks else {})
+        return wire | ({"tasks": self.memo.wires(status.tasks)} if status.tasks else {})
 
 
 def judge(
     revision: Revision, entries: Mapping[str, TaskStatus], context: TaskContext, memo: PlanMemo
 ) -> dict[str, Position]:
     """Return where every task stands, by its name."""
-    memo.begin_judging(context.run, context.defaults)
-    positions: dict[str, Position] = {}
-    for task in revision.order:
+    run = context.run
+    basis = None if run.replay_due else (revision, run.asked_replays, context.defaults)
+    known, changed = memo.begin_judging(basis, context.now)
+    if not known:
+        changed = revision.places.keys()
+    waiting = sorted(place for name in changed if (place := revision.places.get(name)) is not None)
+    queued = set(waiting)
+    while waiting:  # by their places in the order, so that parents come before their children
+        task = revision.order[heappop(waiting)]
         old = entries.get(task.name)
-        position = memo.position(task, old, context.now)
-        if position is None:
-            parents = {name: positions[name] for name in task.parents}
-            position = _as_stored(judge_task(task, old or _pending(task), parents, context), old)
-            memo.note(task, old, context.now, position)
-        positions[task.name] = position
-    memo.end_judging()
+        parents = {name: known[name] for name in task.parents}
+        position = _as_stored(judge_task(task, old or _pending(task), parents, context), old)
+        if memo.note(task.name, old, position):
+            for place in revision.children[task.name]:
+                if place not in queued:
+                    queued.add(place)
+                    heappush(waiting, place)
+    memo.end_judging(context.now)
+    positions = dict(known)
     if task := revision.failure_task:
         old = entries.get(task.name)
         judged = judge_failure_task(task, old or _pending(task), positions.values(), context)
@@ -242,12 +249,12 @@ def build(
     """Return the attempts of all tasks that are ready."""
     settled: dict[str, Settled] = {}
     manifests: list[JsonObject] = []
-    for task in revision.all_tasks:
-        position = positions[task.name]
+    for name, position in positions.items():
         if isinstance(position, Ready):
+            task = revision.by_name[name]
             position, made = _build_attempt(revision, task, position, positions, node, context)
             manifests += made
-        settled[task.name] = position
+        settled[name] = position
     return Built(settled, tuple(manifests))
 
 

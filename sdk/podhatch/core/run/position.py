@@ -252,7 +252,7 @@ def _evaluate(
             return Ended(cancelled(old, "CancelIf", result.message, now))
         case "Fail":
             return Ended(failed(old, result.reason, result.message, now))
-        case "Wait":
+        case _:
             met = old.model_copy(update={"met": result.met})
             status = _pending(met, "WaitingForConditions", result.message)
             return Waiting(status, on_conditions=True, look_again_at=result.look_again_at)

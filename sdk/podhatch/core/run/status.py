@@ -3,7 +3,7 @@
 It has room for 256 KiB: outputs that do not fit stay in their TaskResults, and texts are cut.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from podhatch.api import run as api
@@ -161,9 +161,7 @@ SHORT = 40
 
 
 def with_outputs(
-    positions: Iterable[Settled],
-    stored: Collection[TaskStatus],
-    size: Callable[[TaskStatus], int] | None = None,
+    positions: Sequence[Settled], stored: Collection[TaskStatus], stored_size: int
 ) -> list[TaskStatus]:
     """Return the tasks' entries, whole while room is left.
 
@@ -172,23 +170,24 @@ def with_outputs(
     Args:
         positions: where the tasks stand, in the order of their entries.
         stored: the entries of the stored status.
-        size: `entry_size`, or what remembers it.
+        stored_size: the sum of their `entry_size`.
     """
-    size = size or entry_size
     before = {entry.name: entry for entry in stored}
-    taken = [(each, _is_same(each.status, before.get(each.status.name))) for each in positions]
+    entries = [position.status for position in positions]
+    new = {
+        place: position
+        for place, position in enumerate(positions)
+        if not _is_same(position.status, before.get(position.status.name))
+    }
+    replaced = [before[each.status.name] for each in new.values() if each.status.name in before]
     least = FRAME_BYTES + 2 * SHORT
-    room = STATUS_BUDGET_BYTES
-    room -= sum(size(each.status) if is_stored else least for each, is_stored in taken)
-    entries: list[TaskStatus] = []
-    for position, is_stored in taken:
-        entry = position.status
-        if not is_stored:
-            entry = _fitting(entry, room + least)
-            room -= size(entry) - least
-            entry = _with_output(position, entry, room)
-            room -= _text_size(entry.output)
-        entries.append(entry)
+    room = STATUS_BUDGET_BYTES - stored_size + sum(map(entry_size, replaced)) - least * len(new)
+    for place, position in new.items():
+        entry = _fitting(position.status, room + least)
+        room -= entry_size(entry) - least
+        entry = _with_output(position, entry, room)
+        room -= _text_size(entry.output)
+        entries[place] = entry
     return entries
 
 

@@ -51,9 +51,23 @@ class Revision:
         return topological_order(self.graph)
 
     @cached_property
-    def all_tasks(self) -> list[TaskSpec]:
-        """The tasks in this order, and the failure task."""
-        return [*self.order, *self._apart]
+    def places(self) -> dict[str, int]:
+        """The place of each task in this order."""
+        return {task.name: place for place, task in enumerate(self.order)}
+
+    @cached_property
+    def children(self) -> dict[str, list[int]]:
+        """The places of each task's children."""
+        children: dict[str, list[int]] = {task.name: [] for task in self.order}
+        for place, task in enumerate(self.order):
+            for parent in task.parents:
+                children[parent].append(place)
+        return children
+
+    @cached_property
+    def by_name(self) -> dict[str, TaskSpec]:
+        """All tasks, the failure task too."""
+        return {task.name: task for task in (*self.order, *self._apart)}
 
     @cached_property
     def names(self) -> list[str]:
@@ -126,15 +140,6 @@ def is_intact(revision: JsonObject) -> bool:
     workflow: str = metadata.get("labels", {}).get(labels.WORKFLOW, "")
     spec = revision.get("data", {}).get("spec")
     return spec is not None and metadata["name"] == _name(workflow, _content(spec))
-
-
-def find_revision(name: str, observed: Observed) -> Revision | None:
-    """Return the named revision from the cluster, or from the workflow if it still is the same."""
-    if stored := pinned_revision(name, observed):
-        return stored
-    if observed.workflow and (current := current_revision(observed.workflow)).name == name:
-        return current
-    return None
 
 
 def revision_manifest(revision: Revision, workflow: JsonObject) -> JsonObject:
