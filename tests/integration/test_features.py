@@ -81,7 +81,9 @@ def test_an_editor_of_the_namespace_may_do_all_but_look_at_nodes(
         hatchet.runs.cancel(run)
         assert hatchet.logs.list(run).rows == []
         assert hatchet.metrics.get_queue_metrics() == {}
-        with pytest.raises(RequestRefused, match="get and list on nodes, in a ClusterRole"):
+        with pytest.raises(
+            RequestRefused, match="a ClusterRole with the verbs get and list on nodes"
+        ):
             hatchet.workers.list()
     finally:
         background_loop.shut_down()
