@@ -14,39 +14,57 @@
 10. What has run never ends as not having started.
 11. No attempt's Job is active when its run is over and all is quiet.
 12. The same observed state gives the same plan (asserted where the world plans).
+13. The Jobs of a sticky run require a node that the run was on, once a task of it has succeeded.
+14. The deadline of a Job moves with the time limit that its task has extended.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import MAX_DISRUPTIONS, TERMINAL_PHASES, TERMINAL_STATES
 
-from tests.property.world import RUN, Behaviour, World
+from tests.property.world import Behaviour, World
 
 
 def check_always(world: World, tasks: Sequence[JsonObject]) -> None:
     """Check what holds at every moment."""
     assert len(world.started) == len(set(world.started)), "an attempt was made twice"
     assert not world.early, "a task started before its parents had succeeded"
-    for before, after in zip(world.statuses, world.statuses[1:], strict=False):
+    assert not world.astray, "an attempt of a sticky run may run on another node"
+    statuses = world.cluster.statuses
+    for before, after in pairwise(statuses):
         _check_only_forward(before, after)
     retries = {task["name"]: task.get("retries", 0) for task in tasks}
-    for entry in _entries(world.statuses[-1]) if world.statuses else ():
+    for entry in _entries(statuses[-1]) if statuses else ():
         assert entry.get("retries", 0) <= retries[entry["name"]]
         assert entry.get("disruptions", 0) <= MAX_DISRUPTIONS
 
 
 def check_end(world: World) -> None:
     """Check that the run has ended, and that its status is true."""
-    status = world.server.objects["WorkflowRun"][RUN]["status"]
+    status = world.status()
     assert status["phase"] in TERMINAL_PHASES, f"the run did not end: {status}"
     for entry in _entries(status):
         if entry["state"] == "Succeeded":
             assert world.ended.get(entry["job"]) == "Succeeded"
     assert not world.active_jobs(), "a Job outlived its run"
-    world.view.deliver_all()
-    plan = world.plan(world.observe())
+    world.deliver_all()
+    observed = world.observe()
+    assert observed is not None
+    plan = world.plan(observed)
     assert (plan.create, plan.status, plan.events) == ((), None, ())
+
+
+def check_deadlines(world: World) -> None:
+    """Check the Jobs of the tasks that run, once the operator has heard everything."""
+    for entry in _entries(world.status()):
+        extended = world.extended.get(entry.get("job", ""))
+        if entry["state"] == "Running" and extended:
+            job = world.cluster.find("Job", entry["job"])
+            assert job is not None
+            wanted = world.deadlines[entry["job"]] + extended
+            assert job["spec"]["activeDeadlineSeconds"] >= wanted, "a Job ends before its task"
 
 
 def check_nothing_lost(
@@ -56,7 +74,7 @@ def check_nothing_lost(
     behaviours: Mapping[str, Behaviour],
 ) -> None:
     """Check that every task ran that could, as often as it should, with its own end."""
-    status = world.server.objects["WorkflowRun"][RUN]["status"]
+    status = world.status()
     states = {entry["name"]: entry["state"] for entry in _entries(status)}
     for task in tasks:
         parents = [states[name] for name in task.get("parents", [])]
@@ -75,7 +93,7 @@ def check_nothing_lost(
 
 def check_outputs(world: World, behaviours: Mapping[str, Behaviour]) -> None:
     """Check that each output is the one that the task's own pod reported."""
-    for entry in _entries(world.server.objects["WorkflowRun"][RUN]["status"]):
+    for entry in _entries(world.status()):
         if entry["state"] == "Succeeded" and "outputRef" in entry:
             assert entry["outputRef"] == entry["job"]
         elif entry["state"] == "Succeeded":

@@ -85,7 +85,7 @@ def flows(draw: st.DrawFn) -> list[Flow]:
 class World:
     """The API server with all objects in it, and an operator that sees some of them."""
 
-    cluster: MortalCluster = field(default_factory=MortalCluster)
+    cluster: MortalCluster = field(default_factory=lambda: MortalCluster(0, after=False))
     unseen: list[JsonObject] = field(default_factory=list[JsonObject])
 
     def __post_init__(self) -> None:

@@ -1,21 +1,43 @@
-"""plan_run in thousands of random worlds: late news, crashes between writes, lost pods."""
+"""Runs in hundreds of random worlds: late news, crashes between writes, lost pods, refusals."""
+
+import asyncio
+from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
+from podhatch.api.run import TERMINAL_PHASES
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN
 
 from tests.fakes.objects import run, task, workflow
-from tests.property.cluster import KINDS
-from tests.property.invariants import check_always, check_end, check_nothing_lost, check_outputs
-from tests.property.world import RUN, Behaviour, World
+from tests.property.invariants import (
+    check_always,
+    check_deadlines,
+    check_end,
+    check_nothing_lost,
+    check_outputs,
+)
+from tests.property.world import KINDS, RUN, Behaviour, World
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
 Step = tuple[str, int]
 Tasks = list[JsonObject]
+MAX_ROUNDS = 60
+"""Six seconds each: longer than any task waits for anything."""
 LONG = '"' + "y" * 3000 + '"'
 Hooks = dict[str, JsonObject]
 
-PEACEFUL = ("deliver", "reconcile", "make_pod", "start_pod", "end_pod", "pass_time", "push_event")
+PEACEFUL = (
+    "deliver",
+    "reconcile",
+    "work",
+    "make_pod",
+    "start_pod",
+    "extend_time",
+    "end_pod",
+    "pass_time",
+    "push_event",
+)
 CRASHES = ("crash", "restart")
 ATTACKS = (
     "kill_pod",
@@ -27,6 +49,8 @@ ATTACKS = (
     "jump",
     "back",
     "stale",
+    "refuse",
+    "take",
 )
 FORGERIES = ("forge_pod", "forge_result", "forge_result_of_no_job")
 WISHES = ("cancel", "revive", "replay", "replay_failed")
@@ -84,24 +108,49 @@ def steps(*kinds: str) -> st.SearchStrategy[list[Step]]:
     return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 50)), min_size=25, max_size=80)
 
 
-def world_of(tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour]) -> World:
-    world = World(behaviour, parents={each["name"]: each.get("parents", []) for each in tasks})
-    world.server.create(workflow(*tasks, **ends))
-    world.server.create(run())
-    world.restart_operator()
-    return world
+@dataclass(frozen=True)
+class Case:
+    """A workflow, and how its tasks behave."""
+
+    tasks: Tasks
+    hooks: Hooks
+    behaviours: dict[str, Behaviour]
+    sticky: str | None = None
+
+    def begin(self) -> World:
+        """Return a world in which somebody has created the workflow and a run of it."""
+        parents: dict[str, list[str]] = {
+            each["name"]: each.get("parents", []) for each in self.tasks
+        }
+        world = World(self.behaviours, parents, self.sticky)
+        sticky = {"sticky": self.sticky} if self.sticky else {}
+        world.cluster.put(workflow(*self.tasks, **self.hooks, **sticky))
+        world.cluster.put(run())
+        world.restart_operator()
+        return world
+
+    @property
+    def all_tasks(self) -> Tasks:
+        return [*self.tasks, *self.hooks.values()]
 
 
-def take(world: World, step: Step) -> None:
+cases = st.builds(
+    Case, graphs(), hooks, all_behaviours, st.sampled_from([None, "Soft", "Hard", "Hard"])
+)
+
+
+async def take(world: World, step: Step) -> None:
     """Let one thing happen; `number` chooses among what it can happen to."""
     kind, number = step
     match kind:
         case "deliver":
-            world.view.deliver(KINDS[number % len(KINDS)])
+            world.deliver(KINDS[number % len(KINDS)])
         case "reconcile":
-            world.reconcile()
+            await world.reconcile()
+        case "work":
+            await world.work()
         case "crash":
-            world.reconcile(crash_after=number % 4)
+            await world.reconcile(crash_after=number % 6)
         case "restart":
             world.restart_operator()
         case "pass_time":
@@ -109,51 +158,62 @@ def take(world: World, step: Step) -> None:
         case "jump":
             world.pass_time(number * 20)
         case "back":
-            world.pass_time(-number / 5)
+            world.set_clock_back(number / 5)
         case "stale":
-            world.view.deliver_again(KINDS[number % len(KINDS)], back=number)
+            world.deliver_again(KINDS[number % len(KINDS)], back=number)
         case "push_event":
             world.push_event()
+        case "refuse":
+            world.refuse_jobs((403, 403, 422)[number % 3])
+        case "take":
+            world.take_jobs()
         case "cancel":
             world.want(desiredState="Cancelled")
         case "revive":
             world.want(desiredState="Running")
         case "replay" | "replay_failed":
-            wanted = world.server.objects["WorkflowRun"][RUN]["spec"].get("replay", {"count": 0})
-            count = wanted["count"] + 1
-            world.want(
-                replay={"count": count, "failedOnly": kind == "replay_failed"},
-                desiredState="Running",
-            )
+            replay(world, failed_only=kind == "replay_failed")
         case _ if world.started:
             getattr(world, kind)(world.started[number % len(world.started)])
         case _:
             pass
 
 
-def finish(world: World) -> None:
-    """Let everything go its way until the run ended."""
-    for _ in range(8 * len(NAMES)):
-        world.push_event()
-        world.view.deliver_all()
-        world.reconcile()
+def replay(world: World, *, failed_only: bool) -> None:
+    stored = world.cluster.find(WORKFLOW_RUN.kind, RUN)
+    assert stored is not None
+    count = stored["spec"].get("replay", {"count": 0})["count"] + 1
+    world.want(replay={"count": count, "failedOnly": failed_only}, desiredState="Running")
+
+
+async def finish(world: World) -> None:
+    """Let everything go its way until the run ended, by what the operator's queue holds."""
+    world.take_jobs()
+    for _ in range(2):
+        world.deliver_all()
+        await world.work()
+        world.pass_time(6)
+    check_deadlines(world)
+    for number in range(MAX_ROUNDS):
+        if number % 8 == 0:
+            world.push_event()
+        world.deliver_all()
+        await world.work()
         for job in list(world.started):
-            if job in world.server.objects["Job"]:
-                world.make_pod(job)
-                world.start_pod(job)
-                world.end_pod(job)
-                world.settle_job(job)
+            world.make_pod(job)
+            world.start_pod(job)
+            world.end_pod(job)
+            world.settle_job(job)
         world.pass_time(6)
 
 
-def live(tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]) -> World:
-    world = world_of(tasks, ends, behaviour)
-    everything = [*tasks, *ends.values()]
+async def live(case: Case, script: list[Step]) -> World:
+    world = case.begin()
     for step in script:
-        take(world, step)
-        check_always(world, everything)
-    finish(world)
-    check_always(world, everything)
+        await take(world, step)
+        check_always(world, case.all_tasks)
+    await finish(world)
+    check_always(world, case.all_tasks)
     check_end(world)
     return world
 
@@ -161,80 +221,78 @@ def live(tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: lis
 thorough = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
+worlds = settings(thorough, max_examples=100)
+"""A world holds the whole operator, and takes longer than a plan."""
 
 
-@thorough
-@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL))
-def test_in_peace_every_task_tells_what_it_did(
-    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
-) -> None:
-    world = live(tasks, ends, behaviour, script)
-    check_nothing_lost(world, tasks, ends, behaviour)
+@worlds
+@given(cases, steps(*PEACEFUL))
+def test_in_peace_every_task_tells_what_it_did(case: Case, script: list[Step]) -> None:
+    world = asyncio.run(live(case, script))
+    check_nothing_lost(world, case.tasks, case.hooks, case.behaviours)
 
 
-@thorough
-@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES))
-def test_an_operator_that_dies_loses_and_doubles_nothing(
-    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
-) -> None:
-    world = live(tasks, ends, behaviour, script)
-    check_nothing_lost(world, tasks, ends, behaviour)
+@worlds
+@given(cases, steps(*PEACEFUL, *CRASHES))
+def test_an_operator_that_dies_loses_and_doubles_nothing(case: Case, script: list[Step]) -> None:
+    world = asyncio.run(live(case, script))
+    check_nothing_lost(world, case.tasks, case.hooks, case.behaviours)
 
 
-@thorough
-@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES, *FORGERIES))
-def test_what_another_tenant_forges_changes_nothing(
-    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
-) -> None:
-    world = live(tasks, ends, behaviour, script)
-    check_nothing_lost(world, tasks, ends, behaviour)
-    check_outputs(world, behaviour)
+@worlds
+@given(cases, steps(*PEACEFUL, *CRASHES, *FORGERIES))
+def test_what_another_tenant_forges_changes_nothing(case: Case, script: list[Step]) -> None:
+    world = asyncio.run(live(case, script))
+    check_nothing_lost(world, case.tasks, case.hooks, case.behaviours)
+    check_outputs(world, case.behaviours)
 
 
-@thorough
-@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES, *ATTACKS, *WISHES))
+@worlds
+@given(cases, steps(*PEACEFUL, *CRASHES, *ATTACKS, *WISHES))
 def test_whatever_happens_the_run_ends_and_its_status_is_true(
-    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
+    case: Case, script: list[Step]
 ) -> None:
-    live(tasks, ends, behaviour, script)
+    asyncio.run(live(case, script))
 
 
-@thorough
-@given(graphs(), hooks, all_behaviours, steps(*PEACEFUL, *CRASHES, *ATTACKS))
-def test_cancelled_is_terminal_at_once_and_stops_every_pod(
-    tasks: Tasks, ends: Hooks, behaviour: dict[str, Behaviour], script: list[Step]
-) -> None:
-    world = world_of(tasks, ends, behaviour)
+@worlds
+@given(cases, steps(*PEACEFUL, *CRASHES, *ATTACKS))
+def test_cancelled_is_terminal_at_once_and_stops_every_pod(case: Case, script: list[Step]) -> None:
+    asyncio.run(_cancelled(case, script))
+
+
+async def _cancelled(case: Case, script: list[Step]) -> None:
+    world = case.begin()
     for step in script:
-        take(world, step)
+        await take(world, step)
     world.want(desiredState="Cancelled")
     for _ in range(2):
-        world.view.deliver_all()
-        world.reconcile()
-    status = world.server.objects["WorkflowRun"][RUN]["status"]
-    assert status["phase"] in ("Cancelled", "Succeeded", "Failed")
-    for entry in status.get("tasks", []):
+        world.deliver_all()
+        await world.reconcile()
+    assert world.status()["phase"] in TERMINAL_PHASES
+    for entry in world.status().get("tasks", []):
         assert not world.is_running(entry.get("job", "")) or entry["state"] != "Cancelled"
     made = list(world.started)
-    finish(world)
+    await finish(world)
     assert world.started == made, "an attempt was made after the cancel"
     check_end(world)
 
 
-@thorough
-@given(graphs(), all_behaviours, st.integers(0, 40))
-def test_a_workflow_that_changes_under_a_run_does_not_change_it(
-    tasks: Tasks, behaviour: dict[str, Behaviour], moment: int
-) -> None:
+@worlds
+@given(cases, st.integers(0, 40))
+def test_a_workflow_that_changes_under_a_run_does_not_change_it(case: Case, moment: int) -> None:
     """The run keeps the tasks it started with, also when it crashed before its first status."""
-    world = world_of(tasks, {}, behaviour)
-    world.reconcile(crash_after=2 + moment % 3)
+    asyncio.run(_changed(replace(case, hooks={}), moment))
+
+
+async def _changed(case: Case, moment: int) -> None:
+    world = case.begin()
+    await world.reconcile(crash_after=4 + moment % 3)
     if world.started:
-        changed: JsonObject = workflow(task("z"))["spec"]
-        world.server.update("Workflow", "flow", {"spec": changed})
-    finish(world)
-    check_always(world, tasks)
+        world.cluster.edit(WORKFLOW, "flow", workflow(task("z"))["spec"])
+    await finish(world)
+    check_always(world, case.tasks)
     check_end(world)
-    check_nothing_lost(world, tasks, {}, behaviour)
-    status = world.server.objects["WorkflowRun"][RUN]["status"]
-    assert [entry["name"] for entry in status["tasks"]] == [each["name"] for each in tasks]
+    check_nothing_lost(world, case.tasks, {}, case.behaviours)
+    kept = [entry["name"] for entry in world.status()["tasks"]]
+    assert kept == [each["name"] for each in case.tasks]

@@ -1,5 +1,6 @@
 """Scheduled runs in random worlds: never before their time, always after it, each once."""
 
+import asyncio
 from datetime import timedelta
 
 from hypothesis import given
@@ -16,38 +17,38 @@ from tests.property.test_runs import (
     finish,
     steps,
     take,
-    thorough,
+    worlds,
 )
-from tests.property.world import RUN, Behaviour, World
+from tests.property.world import Behaviour, World
 
 TASKS = [task("a", retries=1), task("b", "a")]
 
 
 def scheduled(behaviour: dict[str, Behaviour], spec: JsonObject) -> World:
     world = World(behaviour, parents={"a": [], "b": ["a"]})
-    world.server.create(workflow(*TASKS))
-    world.server.create(run(None, **spec))
+    world.cluster.put(workflow(*TASKS))
+    world.cluster.put(run(None, **spec))
     world.restart_operator()
     return world
 
 
-def live(world: World, script: list[Step]) -> None:
+async def live(world: World, script: list[Step]) -> None:
     """Let the script happen; a `reschedule` sets another time."""
     for step in script:
         kind, number = step
         if kind == "reschedule":
             world.want(startAt=format_time(world.now + timedelta(seconds=number)))
         else:
-            take(world, step)
+            await take(world, step)
         assert not world.unripe, "the run was started before its time"
         check_always(world, TASKS)
-    finish(world)
+    await finish(world)
     assert not world.unripe
     check_always(world, TASKS)
     check_end(world)
 
 
-@thorough
+@worlds
 @given(
     all_behaviours,
     st.integers(-20, 100),
@@ -56,14 +57,18 @@ def live(world: World, script: list[Step]) -> None:
 def test_a_scheduled_run_starts_after_its_time_and_once(
     behaviour: dict[str, Behaviour], start: int, script: list[Step]
 ) -> None:
-    world = scheduled(behaviour, {"startAt": format_time(NOW + timedelta(seconds=start))})
-    live(world, script)
+    asyncio.run(_started(behaviour, start, script))
+
+
+async def _started(behaviour: dict[str, Behaviour], start: int, script: list[Step]) -> None:
+    start_at = NOW + timedelta(seconds=start)
+    world = scheduled(behaviour, {"startAt": format_time(start_at)})
+    await live(world, script)
     assert world.started
-    status = world.server.objects["WorkflowRun"][RUN]["status"]
-    assert status["startDelaySeconds"] >= 0
+    assert world.status()["startDelaySeconds"] >= 0
 
 
-@thorough
+@worlds
 @given(
     all_behaviours,
     st.integers(0, 100),
@@ -73,16 +78,22 @@ def test_a_scheduled_run_starts_after_its_time_and_once(
 def test_a_run_with_a_deadline_starts_in_time_or_never(
     behaviour: dict[str, Behaviour], start: int, deadline: int, script: list[Step]
 ) -> None:
+    asyncio.run(_started_in_time(behaviour, start, deadline, script))
+
+
+async def _started_in_time(
+    behaviour: dict[str, Behaviour], start: int, deadline: int, script: list[Step]
+) -> None:
     start_at = NOW + timedelta(seconds=start)
     latest = start_at + timedelta(seconds=max(deadline, 1))
     spec = {"startAt": format_time(start_at), "startingDeadlineSeconds": deadline}
     world = scheduled(behaviour, spec)
     for step in script:
         had_started = bool(world.started)
-        take(world, step)
+        await take(world, step)
         if world.started and not had_started:
             assert start_at <= world.now < latest
-    finish(world)
+    await finish(world)
     check_end(world)
-    cancelled = world.server.objects["WorkflowRun"][RUN]["status"]["phase"] == "Cancelled"
+    cancelled = world.status()["phase"] == "Cancelled"
     assert world.started or cancelled

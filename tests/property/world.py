@@ -1,26 +1,49 @@
-"""A world around plan_run: Job controller, kubelet, runner, users, and an operator that may die.
+"""A world around the operator: Job controller, kubelet, runner, users. The operator may die.
 
+The operator is the real one, with its cache, its queue and its writes; the cluster is in memory.
 Every step is chosen by the test; the world keeps what really happened, for the invariants.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    JOB,
+    POD,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
+    ApiError,
+    Kind,
+)
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
+from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.controllers.reconcile_context import RetryLater
+from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.queue.keys import Key, run_key
 
-from tests.fakes.answers import answered
-from tests.fakes.objects import DEFAULTS, NOW
-from tests.property.cluster import ApiServer, ConflictError, View
+from tests.fakes.objects import DEFAULTS
+from tests.property.living_cluster import NAMESPACE, Killed, LivingCluster
+from tests.unit.operator.operator import Operator
+from tests.unit.operator.timers import FakeTimers
 
 RUN = "flow-1"
+KEY = run_key(NAMESPACE, RUN)
+KINDS = (WORKFLOW_RUN, WORKFLOW, CONTROLLER_REVISION, JOB, POD, TASK_RESULT, WORKFLOW_EVENT)
+"""Each has a watch of its own, and nothing is said about their order."""
 FORGED = '"forged"'
+NODES = ("node-1", "node-2")
+_METRICS = Metrics()
 
 
 @dataclass(frozen=True)
@@ -45,115 +68,144 @@ class World:
     """The cluster, one operator process, and the facts of what was run."""
 
     behaviours: Mapping[str, Behaviour]
-    server: ApiServer = field(default_factory=ApiServer)
-    now: datetime = NOW
-    view: View = field(init=False)
+    parents: Mapping[str, list[str]]
+    """Of each task; what is not named here has none."""
+    sticky: str | None = None
+    cluster: LivingCluster = field(default_factory=LivingCluster)
     started: list[str] = field(default_factory=list[str])
     """Names of Jobs in the order of their creation."""
     ended: dict[str, str] = field(default_factory=dict[str, str])
     """What really became of a Job's pod."""
-    statuses: list[JsonObject] = field(default_factory=list[JsonObject])
-    parents: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """Of each task; what is not named here has none."""
     unripe: bool = False
     """Whether the run was started before the time that the operator knew of."""
     early: list[str] = field(default_factory=list[str])
     """Jobs that were made before a parent had succeeded or was skipped."""
+    astray: list[str] = field(default_factory=list[str])
+    """Jobs of a sticky run that another node than its own may run."""
     dark: set[str] = field(default_factory=set[str])
     """Jobs whose pod is on a node that nobody hears of any more."""
+    nodes: set[str] = field(default_factory=set[str])
+    """Nodes on which a pod was."""
+    extended: dict[str, float] = field(default_factory=dict[str, float])
+    """By how much attempts have extended their time limit."""
+    deadlines: dict[str, int] = field(default_factory=dict[str, int])
+    """With which deadlines Jobs were made."""
     pushed: int = 0
     forged: int = 0
     tasks: dict[str, str] = field(default_factory=dict[str, str])
-    memo: PlanMemo = field(default_factory=PlanMemo)
     """The task of each Job that was ever made."""
 
     def __post_init__(self) -> None:
+        self.operator = Operator(self.cluster, FakeTimers(), _METRICS, DEFAULTS)
+        self.cluster.clock = lambda: self.now
         self.restart_operator()
+
+    @property
+    def now(self) -> datetime:
+        return self.operator.context.now()
 
     def restart_operator(self) -> None:
         """A new process lists everything and remembers nothing."""
-        self.view = View(self.server)
+        timers = FakeTimers()
+        timers.now = self.operator.timers.now
+        successor = Operator(self.cluster, timers, _METRICS, DEFAULTS)
+        successor.clock_begins(self.operator)
+        self.operator, self.memo = successor, PlanMemo()
+        for kind in KINDS:
+            for raw in self.cluster.stored(kind.kind).values():
+                successor.see(raw)
+        self.heard = {kind: len(self.cluster.changes[kind.kind]) for kind in KINDS}
 
-    def reconcile(self, crash_after: int = 99) -> Plan:
-        """Plan and carry out; the process may die after some of its writes."""
+    async def reconcile(self, crash_after: int | None = None) -> None:
+        """Reconcile the run; the process may die after some of its writes."""
         observed = self.observe()
-        plan = self.plan(observed)
-        assert plan == self.plan(observed), "the plan is not a function"
-        start = observed.run["spec"].get("startAt")
-        if plan.create and not self.started and start:
-            self.unripe |= self.now < datetime.fromisoformat(start)
-        writes = 0
-        skipped = _skipped(plan.status or observed.run.get("status"))
-        for manifest in plan.create:
-            if writes >= crash_after:
-                self.restart_operator()
-                return plan
-            self._create(manifest, skipped)
-            writes += 1
-        for child in plan.delete:
-            self._delete(child.kind, child.name)
-        if writes >= crash_after:
+        if observed is not None:
+            self.plan(observed)
+        self.cluster.writes_left = crash_after
+        with suppress(Killed):
+            await self._reconcile(KEY)
+        self.cluster.writes_left = None
+        self._note(observed)
+        if crash_after is not None:
             self.restart_operator()
-        elif plan.status is not None:
-            self._write_status(observed.run, plan.status)
-        return plan
+
+    async def work(self) -> None:
+        """Reconcile what waits in the queue, as the workers do."""
+        queue = self.operator.queue
+        while len(queue):
+            key = await queue.get()
+            assert key is not None
+            observed = self.observe()
+            await self._reconcile(key)
+            queue.done(key)
+            self._note(observed)
+
+    async def _reconcile(self, key: Key) -> None:
+        """Reconcile, and again once what was asked for has been evaluated."""
+        operator, requests = self.operator, -1
+        while operator.evaluated.requests > requests:
+            requests = operator.evaluated.requests
+            try:
+                await operator.reconciler.reconcile(key)
+            except (RetryLater, ApiError) as failure:
+                within = failure.within if isinstance(failure, RetryLater) else None
+                operator.queue.retry(key, within)
+            else:
+                operator.queue.forget(key)
+            await operator.context.recorder.finish(5)
+
+    def observe(self) -> Observed | None:
+        """Return what the operator shows the core."""
+        context = self.operator.context
+        return observe_run(context.cache, NAMESPACE, RUN, context.evaluator.answers)
 
     def plan(self, observed: Observed) -> Plan:
-        """Plan, with what the plan asks of expressions and schemas. A memo changes nothing."""
-
-        def planned(memo: PlanMemo | None) -> Plan:
-            return answered(
-                lambda known: plan_run(replace(observed, answers=known), DEFAULTS, self.now, memo)
-            )
-
-        plan = planned(self.memo)
-        assert plan == planned(None)
+        """Plan, and once more without what earlier plans found out: it changes nothing."""
+        plan = plan_run(observed, DEFAULTS, self.now, self.memo)
+        assert plan == plan_run(observed, DEFAULTS, self.now), "the plan is not a function"
         return plan
 
-    def observe(self) -> Observed:
-        """Return what the operator would show the core."""
-        known = self.view.known
-        pods: dict[str, list[JsonObject]] = {}
-        for item in known["Pod"].values():
-            pods.setdefault(item["metadata"]["labels"]["batch.kubernetes.io/job-name"], []).append(
-                item
-            )
-        return Observed(
-            known["WorkflowRun"][RUN],
-            known["Workflow"].get("flow"),
-            known["ControllerRevision"],
-            known["Job"],
-            pods,
-            known["TaskResult"],
-            tuple(known["WorkflowEvent"].values()),
-        )
-
-    def _create(self, manifest: JsonObject, skipped: set[str]) -> None:
-        kind = manifest["kind"]
-        try:
-            stamps = {
-                "creationTimestamp": format_time(self.now),
-                "uid": f"uid-{self.server.version}",
-            }
-            metadata = {**manifest["metadata"], **stamps}
-            stored = self.server.create({**manifest, "metadata": metadata})
-        except ConflictError:
-            return
-        self.view.learn(kind, stored)
-        if kind == "Job":
-            job: str = stored["metadata"]["name"]
-            for parent in self.parents.get(self._task_of(job), []):
-                if parent not in skipped and not self._has_succeeded(parent):
-                    self.early.append(job)
-            self.tasks[job] = self._task_of(job)
-            self.started.append(job)
-
-    def _delete(self, kind: str, name: str) -> None:
-        """Delete an object, and with a Job its pod."""
-        self.server.delete(kind, name)
-        if kind == "Job":
+    def _note(self, observed: Observed | None) -> None:
+        """Note what became of the operator's writes."""
+        made, self.cluster.made_jobs = self.cluster.made_jobs, []
+        start = observed.run["spec"].get("startAt") if observed else None
+        if made and not self.started and start:
+            self.unripe |= self.now < datetime.fromisoformat(start)
+        for job in made:
+            self._note_job(job)
+            self._note_node(job, observed)
+        deleted, self.cluster.deleted_jobs = self.cluster.deleted_jobs, []
+        for name in deleted:
             self.ended.setdefault(name, "Deleted")
-            self.server.delete("Pod", name)
+
+    def _note_job(self, job: JsonObject) -> None:
+        name, task = job["metadata"]["name"], job["metadata"]["labels"][labels.TASK]
+        skipped = {
+            entry["name"] for entry in self.status().get("tasks", []) if entry["state"] == "Skipped"
+        }
+        for parent in self.parents.get(task, []):
+            if parent not in skipped and not self._has_succeeded(parent):
+                self.early.append(name)
+        self.tasks[name] = task
+        self.started.append(name)
+        self.deadlines[name] = job["spec"]["activeDeadlineSeconds"]
+
+    def _note_node(self, job: JsonObject, seen: Observed | None) -> None:
+        """Note where a new Job may run, if the operator knew where a parent of its task ran."""
+        name, node = job["metadata"]["name"], _required_node(job)
+        parents = self.parents.get(self.tasks[name], [])
+        latest = {self.tasks[each]: each for each in self.started}
+        known = [
+            each
+            for parent, each in latest.items()
+            if parent in parents
+            and self.ended.get(each) == "Succeeded"
+            and seen is not None
+            and seen.pods.get(each)
+        ]
+        must_stay = self.sticky == "Hard" and known
+        if (must_stay and node is None) or (node is not None and node not in self.nodes):
+            self.astray.append(name)
 
     def _has_succeeded(self, task: str) -> bool:
         return any(
@@ -161,99 +213,132 @@ class World:
             for job, outcome in self.ended.items()
         )
 
-    def _write_status(self, run: JsonObject, status: JsonObject) -> None:
-        try:
-            stored = self.server.replace_status(RUN, run["metadata"]["resourceVersion"], status)
-        except ConflictError:
-            return
-        self.view.learn("WorkflowRun", stored)
-        self.statuses.append(status)
+    def status(self) -> JsonObject:
+        """Return the status of the run."""
+        run = self.cluster.find(WORKFLOW_RUN.kind, RUN)
+        assert run is not None
+        return run.get("status", {})
+
+    # What the operator hears.
+
+    def deliver(self, kind: Kind) -> bool:
+        """Hear of the next change of a kind; False when there is none."""
+        changes = self.cluster.changes[kind.kind]
+        position = self.heard[kind]
+        if position >= len(changes):
+            return False
+        self.heard[kind] += 1
+        change = changes[position]
+        if change.type == "DELETED":
+            self.operator.intake.deleted(kind, change.object)
+        else:
+            self.operator.intake.changed(kind, change.object)
+        return True
+
+    def deliver_again(self, kind: Kind, back: int) -> None:
+        """Hear once more of an old change; a deletion is not told twice."""
+        position = self.heard[kind] - 1 - back
+        if position >= 0:
+            change = self.cluster.changes[kind.kind][position]
+            if change.type != "DELETED":
+                self.operator.intake.changed(kind, change.object)
+
+    def deliver_all(self) -> None:
+        """Hear of every change there is."""
+        for kind in KINDS:
+            while self.deliver(kind):
+                pass
+
+    def pass_time(self, seconds: float) -> None:
+        """The clock goes on."""
+        self.operator.timers.pass_time(seconds)
+
+    def set_clock_back(self, seconds: float) -> None:
+        """Somebody sets the clock of the machine; time goes on all the same."""
+        self.operator.begun += seconds
 
     # What happens around the operator.
 
     def make_pod(self, job: str) -> None:
         """The Job controller makes the pod, of a Job that has not ended."""
-        found = self.server.objects["Job"].get(job)
-        if job in self.server.objects["Pod"] or found is None or found.get("status"):
+        found = self.cluster.find(JOB.kind, job)
+        if self.cluster.find(POD.kind, job) or found is None or found.get("status"):
             return
-        self.server.create(self._pod(job, job, found["metadata"]["uid"]))
-        self.server.update("Job", job, {"status": {"active": 1}})
+        node = _required_node(found) or NODES[len(self.started) % len(NODES)]
+        self.nodes.add(node)
+        self.cluster.put(self._pod(job, found, found["metadata"]["uid"], node))
+        self.cluster.change(JOB.kind, job, status={"active": 1})
 
     def start_pod(self, job: str) -> None:
         """The kubelet starts the container."""
-        pod = self.server.objects["Pod"].get(job)
-        if pod is not None and not pod["status"] and job not in self.dark:
+        pod = self.cluster.find(POD.kind, job)
+        if pod is not None and not pod.get("status") and job not in self.dark:
             self._set_state(job, {"running": {"startedAt": format_time(self.now)}})
+
+    def extend_time(self, job: str) -> None:
+        """The task's code extends its time limit."""
+        if self.is_running(job) and self.behaviours[self.tasks[job]].reports:
+            self.extended[job] = self.extended.get(job, 0.0) + 30.0
+            spec = {name: value for name, value in self._report(job).items() if name in _IDENTITY}
+            self._report_result(job, spec | {"extendedSeconds": self.extended[job]})
 
     def end_pod(self, job: str) -> None:
         """The task's code runs to its end and the runner reports."""
         if not self.is_running(job):
             return
-        behaviour = self.behaviours[self._task_of(job)]
-        outcome = behaviour.outcome_of(self._attempt_of(job))
-        self.ended[job] = outcome
-        if behaviour.reports:
-            self.server.create(
-                {
-                    "kind": "TaskResult",
-                    "metadata": {"name": job},
-                    "spec": self._report(job, behaviour),
-                }
-            )
-        self._terminate(job, 0 if outcome == "Succeeded" else 1)
+        report = self._report(job)
+        self.ended[job] = report["outcome"]
+        if self.behaviours[self.tasks[job]].reports:
+            extended = {"extendedSeconds": self.extended[job]} if job in self.extended else {}
+            self._report_result(job, report | extended)
+        self._terminate(job, 0 if report["outcome"] == "Succeeded" else 1, report)
 
     def kill_pod(self, job: str) -> None:
         """Somebody kills the container before it reports."""
         if self.is_running(job):
             self.ended[job] = "Killed"
-            self._terminate(job, 137, killed=True)
+            self._terminate(job, 137, None)
 
     def evict_pod(self, job: str) -> None:
         """The node runs out of memory and the kubelet evicts the pod."""
         if self.is_running(job):
             self.ended[job] = "Evicted"
-            self.server.update("Pod", job, {"status": {"phase": "Failed", "reason": "Evicted"}})
+            self.cluster.change(POD.kind, job, status={"phase": "Failed", "reason": "Evicted"})
 
     def forge_pod(self, job: str) -> None:
         """Another tenant makes a pod with the labels of ours, and ends it as it likes."""
         self.forged += 1
-        found = self.server.objects["Job"].get(job)
+        found = self.cluster.find(JOB.kind, job)
         if found is None:
             return
-        forged = self._pod(f"forged-{self.forged}", job, "uid-of-another-job")
+        name = f"forged-{self.forged}"
+        self.cluster.put(self._pod(name, found, "uid-of-another-job", NODES[0]))
         report = self._forged_report(found)
         ended = {"exitCode": 0, "message": json.dumps(report), "finishedAt": format_time(self.now)}
         state = {"name": "task", "state": {"terminated": ended}}
-        self.server.create({**forged, "status": {"containerStatuses": [state]}})
+        self.cluster.change(POD.kind, name, status={"containerStatuses": [state]})
 
     def forge_result(self, job: str) -> None:
         """Another tenant reports as ours, under its own name: the policy sees to that."""
-        found = self.server.objects["Job"].get(job)
-        if found is None:
-            return
-        name, spec = f"{job[:-1]}x", self._forged_report(found)
-        metadata = {"name": name, "labels": found["metadata"]["labels"]}
-        if name in self.server.objects["TaskResult"]:
-            self.server.update("TaskResult", name, {"spec": spec})
-        else:
-            self.server.create({"kind": "TaskResult", "metadata": metadata, "spec": spec})
+        if found := self.cluster.find(JOB.kind, job):
+            self._write_result(f"{job[:-1]}x", found, self._forged_report(found))
 
     def forge_result_of_no_job(self, job: str) -> None:
         """A result was left behind under a name that no attempt of ours will have."""
-        found = self.server.objects["Job"].get(job)
-        name = f"{job[:-1]}99"
-        if found is not None and name not in self.server.objects["TaskResult"]:
+        if found := self.cluster.find(JOB.kind, job):
             spec = self._forged_report(found) | {"attempt": 99}
-            self.server.create({"kind": "TaskResult", "metadata": {"name": name}, "spec": spec})
+            self._write_result(f"{job[:-1]}99", found, spec)
 
     def push_event(self) -> None:
         """Somebody pushes the event that tasks may wait for."""
         self.pushed += 1
-        self.server.create(
+        self.cluster.put(
             {
-                "kind": "WorkflowEvent",
+                "apiVersion": labels.API_VERSION,
+                "kind": WORKFLOW_EVENT.kind,
                 "metadata": {
                     "name": f"event-{self.pushed}",
+                    "namespace": NAMESPACE,
                     "creationTimestamp": format_time(self.now),
                 },
                 "spec": {"key": "go", "payload": {"n": self.pushed}},
@@ -262,32 +347,41 @@ class World:
 
     def want(self, **spec: object) -> None:
         """A user changes what should become of the run."""
-        run = self.server.objects["WorkflowRun"][RUN]
-        self.server.update("WorkflowRun", RUN, {"spec": {**run["spec"], **spec}})
+        run = self.cluster.find(WORKFLOW_RUN.kind, RUN)
+        assert run is not None
+        self.cluster.edit(WORKFLOW_RUN, RUN, {**run["spec"], **spec})
+
+    def refuse_jobs(self, code: int) -> None:
+        """The API server refuses Jobs: a quota is used up, or a policy finds them invalid."""
+        self.cluster.refusals["create Job"] = ApiError(code, "Refused", "not now")
+
+    def take_jobs(self) -> None:
+        """The API server takes Jobs again."""
+        self.cluster.refusals.clear()
 
     def lose_pod(self, job: str) -> None:
         """Somebody deletes the pod, and nobody sees how it ends."""
-        if job in self.server.objects["Pod"] and job not in self.ended:
+        if self.cluster.find(POD.kind, job) and job not in self.ended:
             self.ended[job] = "Lost"
-            self.server.delete("Pod", job)
-            self.server.update("Job", job, {"status": {"failed": 1}})
+            self.cluster.remove(POD.kind, job)
+            self.cluster.change(JOB.kind, job, status={"failed": 1})
 
     def darken_node(self, job: str) -> None:
         """The pod's node goes dark: the pod is to be deleted, and nothing tells how it ends."""
-        pod = self.server.objects["Pod"].get(job)
+        pod = self.cluster.find(POD.kind, job)
         if pod is not None and job not in self.ended and job not in self.dark:
             self.dark.add(job)
             last_moment = format_time(self.now + timedelta(seconds=30))
             metadata = {**pod["metadata"], "deletionTimestamp": last_moment}
-            self.server.update("Pod", job, {"metadata": metadata})
+            self.cluster.change(POD.kind, job, metadata=metadata)
 
     def settle_job(self, job: str) -> None:
         """The Job controller notices that the pod is over."""
-        found = self.server.objects["Job"].get(job)
+        found = self.cluster.find(JOB.kind, job)
         status: JsonObject = found.get("status", {}) if found else {}
         if found is None or job in self.dark or "conditions" in status or not status:
             return
-        if job not in self.server.objects["Pod"] or job in self.ended:
+        if self.cluster.find(POD.kind, job) is None or job in self.ended:
             succeeded = self.ended.get(job) == "Succeeded"
             self._end_job(job, "Complete" if succeeded else "Failed", "BackoffLimitExceeded")
 
@@ -296,13 +390,13 @@ class World:
 
         A pod on a dark node stays, and the Job waits for it.
         """
-        if job in self.ended or job not in self.server.objects["Job"]:
+        if job in self.ended or self.cluster.find(JOB.kind, job) is None:
             return
         if job in self.dark:
             self._end_job(job, "FailureTarget", "DeadlineExceeded")
             return
         self.ended[job] = "JobFailed"
-        self.server.delete("Pod", job)
+        self.cluster.remove(POD.kind, job)
         self._end_job(job, "Failed", "DeadlineExceeded")
 
     def _end_job(self, job: str, type: str, reason: str) -> None:
@@ -312,7 +406,7 @@ class World:
             "reason": reason,
             "lastTransitionTime": format_time(self.now),
         }
-        self.server.update("Job", job, {"status": {"conditions": [condition]}})
+        self.cluster.change(JOB.kind, job, status={"conditions": [condition]})
 
     def delete_job(self, job: str) -> None:
         """A user deletes the Job, and with it the pod.
@@ -320,35 +414,37 @@ class World:
         Only once a status names it: nothing in the cluster remembers a Job that was deleted before
         that, in its first second, and it is made again.
         """
-        status = self.server.objects["WorkflowRun"][RUN].get("status", {})
-        known = {entry.get("job") for entry in status.get("tasks", [])}
-        if job in known and job in self.server.objects["Job"]:
-            self._delete("Job", job)
-
-    def pass_time(self, seconds: float) -> None:
-        """The clock goes on."""
-        self.now += timedelta(seconds=seconds)
+        if job in {entry.get("job") for entry in self.status().get("tasks", [])}:
+            self.cluster.remove(JOB.kind, job)
+            self._note(None)
 
     def is_running(self, job: str) -> bool:
-        pod = self.server.objects["Pod"].get(job)
-        if pod is None:
+        pod = self.cluster.find(POD.kind, job)
+        if pod is None or job in self.dark:
             return False
-        if job in self.dark:
-            return False
-        containers: list[JsonObject] = pod["status"].get("containerStatuses", [])
+        containers: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
         return any("running" in container["state"] for container in containers)
 
-    def _pod(self, name: str, job: str, job_uid: str) -> JsonObject:
+    def active_jobs(self) -> list[str]:
+        """Return the Jobs that may still make or keep a pod."""
+        return [
+            job["metadata"]["name"]
+            for job in self.cluster.stored(JOB.kind).values()
+            if "conditions" not in job.get("status", {})
+        ]
+
+    def _pod(self, name: str, job: JsonObject, job_uid: str, node: str) -> JsonObject:
+        names = job["spec"]["template"]["metadata"]["labels"]
         return {
-            "kind": "Pod",
+            "apiVersion": "v1",
+            "kind": POD.kind,
             "metadata": {
                 "name": name,
-                "labels": {"batch.kubernetes.io/job-name": job},
+                "namespace": NAMESPACE,
+                "labels": names | {"batch.kubernetes.io/job-name": job["metadata"]["name"]},
                 "ownerReferences": [{"kind": "Job", "uid": job_uid, "controller": True}],
-                "creationTimestamp": format_time(self.now),
             },
-            "spec": {"nodeName": "n", "containers": [{"name": "task", "image": "i"}]},
-            "status": {},
+            "spec": {"nodeName": node, "containers": [{"name": "task", "image": "i"}]},
         }
 
     def _forged_report(self, job: JsonObject) -> JsonObject:
@@ -361,25 +457,14 @@ class World:
             "output": FORGED,
         }
 
-    def active_jobs(self) -> list[str]:
-        """Return the Jobs that may still make or keep a pod."""
-        return [
-            name
-            for name, job in self.server.objects["Job"].items()
-            if "conditions" not in job.get("status", {})
-        ]
-
-    def _task_of(self, job: str) -> str:
-        return self.server.objects["Job"][job]["metadata"]["labels"][labels.TASK]
-
-    def _attempt_of(self, job: str) -> int:
-        return int(self.server.objects["Job"][job]["metadata"]["labels"][labels.ATTEMPT])
-
-    def _report(self, job: str, behaviour: Behaviour) -> JsonObject:
-        attempt = self._attempt_of(job)
+    def _report(self, job: str) -> JsonObject:
+        found = self.cluster.find(JOB.kind, job)
+        assert found is not None
+        attempt = int(found["metadata"]["labels"][labels.ATTEMPT])
+        behaviour = self.behaviours[self.tasks[job]]
         report: JsonObject = {
             "run": RUN,
-            "task": self._task_of(job),
+            "task": self.tasks[job],
             "attempt": attempt,
             "outcome": behaviour.outcome_of(attempt),
         }
@@ -388,17 +473,44 @@ class World:
         retryable = {} if behaviour.retryable else {"retryable": False}
         return report | {"error": {"type": "E", "message": "m"}} | retryable
 
-    def _terminate(self, job: str, exit_code: int, *, killed: bool = False) -> None:
-        behaviour = self.behaviours[self._task_of(job)]
-        message = "" if killed else json.dumps(self._report(job, behaviour))
+    def _report_result(self, job: str, spec: JsonObject) -> None:
+        found = self.cluster.find(JOB.kind, job)
+        assert found is not None
+        self._write_result(job, found, spec)
+
+    def _write_result(self, name: str, job: JsonObject, spec: JsonObject) -> None:
+        if self.cluster.find(TASK_RESULT.kind, name):
+            self.cluster.change(TASK_RESULT.kind, name, spec=spec)
+            return
+        metadata = {"name": name, "namespace": NAMESPACE, "labels": job["metadata"]["labels"]}
+        self.cluster.put(
+            {
+                "apiVersion": labels.API_VERSION,
+                "kind": TASK_RESULT.kind,
+                "metadata": metadata,
+                "spec": spec,
+            }
+        )
+
+    def _terminate(self, job: str, exit_code: int, report: JsonObject | None) -> None:
+        message = json.dumps(report) if report else ""
         times = {"startedAt": format_time(self.now), "finishedAt": format_time(self.now)}
-        self._set_state(job, {"terminated": {"exitCode": exit_code, "message": message, **times}})
+        state = {"exitCode": exit_code, "message": message, **times}
+        self._set_state(job, {"terminated": state})
 
     def _set_state(self, job: str, state: JsonObject) -> None:
         status = {"containerStatuses": [{"name": "task", "state": state}]}
-        self.server.update("Pod", job, {"status": status})
+        self.cluster.change(POD.kind, job, status=status)
 
 
-def _skipped(status: JsonObject | None) -> set[str]:
-    entries: list[JsonObject] = status.get("tasks", []) if status else []
-    return {entry["name"] for entry in entries if entry["state"] == "Skipped"}
+_IDENTITY = ("run", "task", "attempt")
+
+
+def _required_node(job: JsonObject) -> str | None:
+    """Return the node on which alone the pod of a Job may run."""
+    affinity = job["spec"]["template"]["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    for term in required.get("nodeSelectorTerms", []):
+        for field_ in term.get("matchFields", []):
+            return field_["values"][0]
+    return None
