@@ -121,7 +121,7 @@ def _with_last(namespace: Namespace, run: str) -> JsonObject | None:
 
 def test_a_tick_can_be_made_by_hand(namespace: Namespace) -> None:
     namespace.apply(QUICK, cron("nightly", "quick", "17 3 * * *", suspend=True, input={"n": 1}))
-    eventually(lambda: namespace.list("cronjob"), 20, "the CronJob")
+    eventually(lambda: namespace.list("cronjob") or None, 20, "the CronJob")
     namespace.kubectl("create", "job", "by-hand", "--from=cronjob/nightly")
     namespace.kubectl("wait", "job/by-hand", "--for=condition=complete", "--timeout=60s")
     (run,) = runs(namespace, "nightly")
@@ -133,7 +133,7 @@ def test_the_crons_of_a_workflow_tick_with_its_input(namespace: Namespace) -> No
     namespace.apply(
         {**QUICK, "spec": {**QUICK["spec"], "onCrons": ["@daily"], "cronInput": {"n": 3}}}
     )
-    (cron_job,) = eventually(lambda: namespace.list("cronjob"), 20, "the CronJob")
+    (cron_job,) = eventually(lambda: namespace.list("cronjob") or None, 20, "the CronJob")
     source = f"--from=cronjob/{name_of(cron_job)}"
     namespace.kubectl("create", "job", "by-hand", source)
     assert namespace.wait("by-hand", "Succeeded")["spec"]["input"] == {"n": 3}
@@ -155,7 +155,7 @@ def test_the_cronjob_is_valid_where_policies_are_strict(namespace: Namespace) ->
     label = "pod-security.kubernetes.io/enforce=restricted"
     kubectl("label", "namespace", namespace.name, label)
     namespace.apply(QUICK, cron("nightly", "quick", "17 3 * * *"))
-    (cron_job,) = eventually(lambda: namespace.list("cronjob"), 20, "the CronJob")
+    (cron_job,) = eventually(lambda: namespace.list("cronjob") or None, 20, "the CronJob")
     spec = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tick"}, "spec": spec}
     namespace.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
