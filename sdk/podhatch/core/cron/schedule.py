@@ -43,18 +43,17 @@ def _next(steps: croniter, zone: ZoneInfo, after: datetime) -> datetime | None:
     """Step on the clock on the wall, and again from each change of the clock in between."""
     moment = after.astimezone(UTC).replace(second=0, microsecond=0, tzinfo=None) + _MINUTE
     last = moment + HORIZON
-    while moment < last:
+    while True:
         offset = _offset(zone, moment)
         try:
             wall: datetime = steps.get_next(datetime, moment + offset - _MINUTE)
         except CroniterBadDateError:
             return None
         tick = wall - offset
-        change = _change(zone, moment, min(tick, last))
+        change = _change(zone, moment, tick)
         if change is None:
             return tick.replace(tzinfo=UTC) if tick < last else None
         moment = change
-    return None
 
 
 def _change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
