@@ -259,7 +259,7 @@ async def test_another_failure_is_raised(operator: Operator) -> None:
 class MortalCluster(OperatorCluster):
     """Ends the operator before or after one of its writes."""
 
-    def __init__(self, writes_left: int, *, after: bool) -> None:
+    def __init__(self, writes_left: int = 0, *, after: bool = False) -> None:
         super().__init__()
         self.writes_left = writes_left
         self.after = after
