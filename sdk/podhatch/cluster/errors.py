@@ -1,4 +1,4 @@
-"""What can go wrong between us and the API server. Raised by every verb of the client."""
+"""Errors that every verb of a cluster may raise."""
 
 import json
 from http import HTTPStatus

@@ -155,8 +155,8 @@ async def _entered_lifespan(fn: Callable[..., object] | None) -> AsyncGenerator[
     except StopAsyncIteration:
         raise LifespanSetupError(f"the lifespan {name} ended without a yield") from None
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        raise LifespanSetupError(f"the lifespan {name} failed before its yield: {told}") from error
+        why = f"{type(error).__name__}: {error}"
+        raise LifespanSetupError(f"the lifespan {name} failed before its yield: {why}") from error
     try:
         yield value
     finally:

@@ -161,16 +161,16 @@ class Attempt:
         from podhatch.runner.failure import describe, retry_of
 
         if error is None or self.cancelled_itself:
-            told = error_report("Cancelled", "the task cancelled itself")
-            self.settle("Cancelled", error=told, retry=_NO_RETRY)
+            report = error_report("Cancelled", "the task cancelled itself")
+            self.settle("Cancelled", error=report, retry=_NO_RETRY)
             return
-        told = describe(error)
+        report = describe(error)
         if self._cancelled() and not isinstance(error, TaskFailure):
             # asyncio.CancelledError has no message
-            told["message"] = told["message"] or "the task was cancelled while it ran"
-            self.settle("Cancelled", error=told)
+            report["message"] = report["message"] or "the task was cancelled while it ran"
+            self.settle("Cancelled", error=report)
         else:
-            self.settle("Failed", error=told, retry=retry_of(error))
+            self.settle("Failed", error=report, retry=retry_of(error))
 
     def stop(self, outcome: "Outcome", kind: str, message: str, trace: str) -> bool:
         """Report the end of a function that still runs; False when it was reported before."""

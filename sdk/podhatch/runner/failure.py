@@ -25,7 +25,7 @@ _FROZEN = "<frozen "
 
 
 def describe(error: BaseException) -> ErrorReport:
-    """Return what a report says of an exception out of the user's code."""
+    """Return the report of an exception that the user's code raised."""
     if isinstance(error, TaskFailure):
         return error.report
     if isinstance(error, SystemExit):
@@ -37,9 +37,9 @@ def describe(error: BaseException) -> ErrorReport:
 
 def format_exception(error: BaseException) -> str:
     """Return the traceback with the user's frames only, as Python would print it."""
-    told = traceback.TracebackException.from_exception(error)
-    _trim(told)
-    return "".join(told.format())
+    formatted = traceback.TracebackException.from_exception(error)
+    _trim(formatted)
+    return "".join(formatted.format())
 
 
 def current_stack(coroutine: Any = None, thread: int | None = None) -> str:
@@ -71,10 +71,10 @@ def _of_coroutine(coroutine: Any) -> Iterator[tuple[FrameType, int]]:
         coroutine = getattr(coroutine, "cr_await", None)
 
 
-def _trim(told: traceback.TracebackException) -> None:
+def _trim(formatted: traceback.TracebackException) -> None:
     """Take our frames out of an exception, of those it came from and of those it groups."""
-    told.stack = _users(told.stack)
-    related = (told.__cause__, told.__context__, *(told.exceptions or ()))
+    formatted.stack = _users(formatted.stack)
+    related = (formatted.__cause__, formatted.__context__, *(formatted.exceptions or ()))
     for other in related:
         if other is not None:
             _trim(other)

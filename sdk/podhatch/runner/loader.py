@@ -190,9 +190,9 @@ def _failure(assignment: Assignment, kind: str, reason: str, trace: str = "") ->
 def _import_failure(assignment: Assignment, error: BaseException) -> Exception:
     from podhatch.runner.failure import describe
 
-    told = describe(error)
-    reason = f"importing it failed: {told['type']}: {told['message']}"
-    return _failure(assignment, told["type"], reason, told.get("traceback", ""))
+    report = describe(error)
+    reason = f"importing it failed: {report['type']}: {report['message']}"
+    return _failure(assignment, report["type"], reason, report.get("traceback", ""))
 
 
 def enter_source(archive: str, name: str) -> None:

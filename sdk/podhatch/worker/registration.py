@@ -1,6 +1,6 @@
-"""Publishes a worker's workflows and its lifespan, and puts back what somebody deleted.
+"""Publishes a worker's workflows and its lifespan, and publishes again what was deleted.
 
-Imports pydantic and the cluster, so `Worker.start()` imports it.
+`Worker.start()` imports it, since it needs pydantic and the cluster.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Registration:
     """Where the pods find the lifespan's function."""
 
     async def publish(self) -> None:
-        """See to it that the cluster holds the workflow and its lifespan."""
+        """Publish the workflow and its lifespan where the cluster does not hold them."""
         session = await session_of(self.target)
         await published(session, self.publication)
         cluster, namespace = session.cluster, session.namespace

@@ -1,10 +1,10 @@
-"""What a worker says of itself, to the user's code and over HTTP."""
+"""The status of a worker, for the user's code and over HTTP."""
 
 from enum import Enum
 
 
 class WorkerStatus(Enum):
-    """Where a worker stands; the values are those of the Hatchet SDK."""
+    """The values are those of the Hatchet SDK."""
 
     INITIALIZED = 1
     """Not started yet."""
