@@ -16,29 +16,23 @@ import kopf
 from podhatch.cluster import Cluster, ClusterUnreachable, Connection
 
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.controllers.key_mapping import all_keys
-from podhatch_operator.controllers.reconcile_context import ReconcileContext
-from podhatch_operator.controllers.reconciler import Reconciler
+from podhatch_operator.controllers.controller import ReconcileContext
+from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler, all_keys
 from podhatch_operator.evaluation.evaluator import Evaluator
+from podhatch_operator.metrics import Hops, Metrics
 from podhatch_operator.ops.fault import BadFault, Fault, FaultyCluster
-from podhatch_operator.ops.health import Health, Watches, measure_lag
+from podhatch_operator.ops.health import Health, measure_lag
 from podhatch_operator.ops.leader import Elector
 from podhatch_operator.ops.logs import set_up_logs
-from podhatch_operator.ops.metrics import Hops, Metrics
 from podhatch_operator.ops.server import Server
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import Workers
-from podhatch_operator.settings import (
-    KOPF_IDENTITY,
-    BadSetting,
-    NoMemories,
-    Settings,
-    kopf_settings,
-)
+from podhatch_operator.settings import BadSetting, Settings
 from podhatch_operator.watch.handlers import registry_of_handlers
 from podhatch_operator.watch.intake import Intake
+from podhatch_operator.watch.kopf_settings import KOPF_IDENTITY, NoMemories, kopf_settings
 from podhatch_operator.watch.resync import Resync
-from podhatch_operator.watch.watched import WATCHED
+from podhatch_operator.watch.watched import Watches
 
 logger = logging.getLogger("podhatch_operator")
 
@@ -61,16 +55,23 @@ class Operator:
         self.cluster = cluster
         self.metrics = Metrics()
         self.cluster.on_request = self.metrics.count_request
-        self.cache = Cache()
-        for watched in WATCHED:
-            count = self.metrics.objects.labels(watched.kind.kind)
-            count.set_function(lambda kind=watched.kind: self.cache.count(kind))
+        self.cache = Cache(WATCH_LIST.indexes)
+        for watched in WATCH_LIST.selectors:
+            count = self.metrics.objects.labels(watched.kind)
+            count.set_function(lambda kind=watched: self.cache.count(kind))
         self.queue = Queue(asyncio.get_running_loop(), self.metrics.queue)
         self.hops = Hops(self.metrics.hop)
         self.evaluator = Evaluator(self.queue.add, self.metrics.evaluations)
-        self.intake = Intake(self.cache, self.queue, self.hops)
-        self.resync = Resync(cluster, self.cache, self.intake, self.metrics, settings.namespaces)
-        self.watches = Watches(settings.namespaces)
+        self.intake = Intake(WATCH_LIST, self.cache, self.queue, self.hops)
+        self.resync = Resync(
+            cluster,
+            WATCH_LIST.selectors,
+            self.cache,
+            self.intake,
+            self.metrics,
+            settings.namespaces,
+        )
+        self.watches = Watches(WATCH_LIST.selectors, settings.namespaces)
         self.election = Cluster(cluster.connection)
         """A connection of its own: no queue of other requests may delay it."""
         self.elector = Elector(
@@ -124,9 +125,15 @@ class Operator:
 
     async def _work(self, stop: asyncio.Event, asked_to_stop: "asyncio.Task[bool]") -> int:
         context = ReconcileContext(
-            self.cluster, self.cache, self.queue, self.settings.defaults, self.evaluator
+            self.cluster,
+            self.cache,
+            self.queue,
+            self.settings.defaults,
+            self.evaluator,
+            WATCH_LIST,
+            self.hops,
         )
-        reconciler = Reconciler(context, self.hops)
+        reconciler = Reconciler(context)
         workers = Workers(self.queue, reconciler.reconcile, self.metrics, self.settings.workers)
         beside = [
             asyncio.create_task(self.resync.run(), name="resync"),
@@ -153,9 +160,13 @@ class Operator:
         others = asyncio.all_tasks()  # kopf ends all tasks it does not know to be another's
         tasks = await kopf.spawn_tasks(
             registry=registry_of_handlers(
-                self.intake, self.metrics, self.cluster.connection, self.watches
+                WATCH_LIST.selectors,
+                self.intake,
+                self.metrics,
+                self.cluster.connection,
+                self.watches,
             ),
-            settings=kopf_settings(),
+            settings=kopf_settings(WATCH_LIST.selectors),
             memories=NoMemories(),
             identity=KOPF_IDENTITY,
             clusterwide=not self.settings.namespaces,

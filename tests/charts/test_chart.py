@@ -4,15 +4,16 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import yaml
 from podhatch.api import labels
 from podhatch.api.crds import DEFINITIONS, REPOSITORY
 from podhatch.api.model import JsonObject
+from podhatch.cluster import Kind
+from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.settings import Settings
-from podhatch_operator.watch.watched import WATCHED
 
 from tests.helm import CHART, RELEASE, HelmError, helm, render
 
@@ -91,15 +92,15 @@ def test_no_role_reaches_further_than_it_must(values: Path) -> None:
                 assert rule["resourceNames"] == [labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT]
 
 
-@pytest.mark.parametrize("watched", WATCHED, ids=lambda watched: watched.kind.plural)
-def test_the_operator_may_follow_what_it_watches(watched: Any) -> None:
-    kind = watched.kind
+@pytest.mark.parametrize("kind", WATCH_LIST.selectors, ids=lambda kind: kind.plural)
+def test_the_operator_may_follow_what_it_watches(kind: Kind) -> None:
     allowed = rules(render(), f"{RELEASE}-operator")
     assert {(kind.group, kind.plural, verb) for verb in ("get", "list", "watch")} <= allowed
 
 
 def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
-    reads = {(w.kind.group, w.kind.plural, v) for w in WATCHED for v in ("get", "list", "watch")}
+    verbs = ("get", "list", "watch")
+    reads = {(kind.group, kind.plural, verb) for kind in WATCH_LIST.selectors for verb in verbs}
     assert rules(render(), f"{RELEASE}-operator") - reads == {
         (labels.GROUP, "workflows/status", "update"),
         (labels.GROUP, "workflowruns/status", "update"),

@@ -22,7 +22,7 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch_operator.__main__ import Operator
-from podhatch_operator.controllers.observing import observe_run
+from podhatch_operator.controllers.run import observe_run
 
 from tests.helm import RELEASE, render
 from tests.integration.operator import process, run, running, succeeded, workflow

@@ -148,7 +148,10 @@ async def test_a_cronjob_that_somebody_made_is_not_taken(
         await cluster.create(workflow(namespace))
         await cluster.create(cron(namespace))
         await until(
-            cluster, CRON_WORKFLOW, "nightly", _says("CronJobRefused", "is not this cron's")
+            cluster,
+            CRON_WORKFLOW,
+            "nightly",
+            _says("CronJobRefused", "does not belong to CronWorkflow nightly"),
         )
         theirs = await cluster.get(CRON_JOB, namespace, "nightly")
         assert "ownerReferences" not in theirs["metadata"]

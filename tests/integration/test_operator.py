@@ -22,10 +22,10 @@ from podhatch.cluster import (
 from podhatch_operator.__main__ import Operator
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.controllers.reconcile_context import ReconcileContext
-from podhatch_operator.controllers.reconciler import Reconciler
-from podhatch_operator.ops.metrics import Hops, Metrics
-from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.controllers.controller import ReconcileContext
+from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler
+from podhatch_operator.keys import Key, run_key
+from podhatch_operator.metrics import Hops, Metrics
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import Workers
 from podhatch_operator.watch.intake import Intake
@@ -104,10 +104,12 @@ async def test_the_resync_sees_what_no_watch_told(cluster: Cluster) -> None:
     async def sleep(seconds: float) -> None:
         patience.append(seconds)
 
-    metrics, cache = Metrics(), Cache()
+    metrics, cache = Metrics(), Cache(WATCH_LIST.indexes)
     queue = Queue(asyncio.get_running_loop(), metrics.queue)
-    intake = Intake(cache, queue, Hops(metrics.hop))
-    resync = Resync(cluster, cache, intake, metrics, [cluster.namespace], sleep)
+    intake = Intake(WATCH_LIST, cache, queue, Hops(metrics.hop))
+    resync = Resync(
+        cluster, WATCH_LIST.selectors, cache, intake, metrics, [cluster.namespace], sleep
+    )
     await cluster.create(workflow(cluster.namespace))
     await resync.list_all()
     assert cache.get(WORKFLOW, (cluster.namespace, "pair")) is not None
@@ -166,8 +168,10 @@ async def _reconciled(operator: Operator, key: Key) -> str | None:
     """Return the result that one worker counts for a key."""
     cluster, queue, metrics = operator.cluster, operator.queue, operator.metrics
     defaults, evaluator = operator.settings.defaults, operator.evaluator
-    context = ReconcileContext(cluster, operator.cache, queue, defaults, evaluator)
-    workers = Workers(queue, Reconciler(context, operator.hops).reconcile, metrics, count=1)
+    context = ReconcileContext(
+        cluster, operator.cache, queue, defaults, evaluator, WATCH_LIST, operator.hops
+    )
+    workers = Workers(queue, Reconciler(context).reconcile, metrics, count=1)
     try:
         queue.add(key)
         await until(lambda: _result(metrics, key) is not None)

@@ -4,13 +4,14 @@ Every step is chosen by the test; the world keeps what really happened, for the 
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.core.common.observed import ObservedCron
+from podhatch.core.common.plan import Create, Patch, Plan, ReplaceStatus, Write
 from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick import is_live, is_over
 from podhatch.core.cron.tick_run import SCHEDULED_AT
@@ -52,19 +53,14 @@ class CronWorld:
     def reconcile(self, crash_after: int = 99) -> None:
         """Plan and carry out; the process may die after some of its writes."""
         observed = self.observe()
-        plan = plan_cron(observed, self.now)
-        assert plan == plan_cron(observed, self.now), "the plan is not a function"
+        plan = self._plan(observed)
+        if plan.confirm:
+            observed = replace(self.observe(), confirmed=self._confirmed(plan.confirm))
+            plan = self._plan(observed)
         self.writes_left = crash_after
         try:
-            if plan.create is not None:
-                self._create(plan.create)
-            for manifest in plan.runs:
-                if manifest["metadata"]["name"] in self.jobs():  # the reconciler asks, too
-                    self._create(manifest)
-            for name in plan.cancel:
-                self._cancel(name, observed)
-            for name, status in plan.jobs.items():
-                self._write("Job", observed.ticks[name], {"status": status})
+            for write in plan.writes:
+                self._carry_out(write, observed)
             if plan.status is not None and observed.cron is not None:
                 self._write("CronWorkflow", observed.cron, {"status": plan.status})
         except KilledError:
@@ -96,13 +92,32 @@ class CronWorld:
             self.made.update([name] if kind == "WorkflowRun" else [])
         self.view.learn(kind, stored)
 
-    def _cancel(self, name: str, observed: ObservedCron) -> None:
-        job = self.jobs().get(name)
-        if job is not None and is_live(job):  # the reconciler asks, too
-            self.view.learn("Job", job)
-        elif NIGHTLY in self.server.objects["CronWorkflow"]:
-            run = observed.runs[name]
-            self._write("WorkflowRun", run, {"spec": {**run["spec"], "desiredState": "Cancelled"}})
+    def _plan(self, observed: ObservedCron) -> Plan:
+        plan = plan_cron(observed, self.now)
+        assert plan == plan_cron(observed, self.now), "the plan is not a function"
+        return plan
+
+    def _confirmed(self, ticks: tuple[str, ...]) -> list[str]:
+        """Ask the server about ticks, as the controller does: it learns what it is told."""
+        confirmed: list[str] = []
+        for name in ticks:
+            seen, job = self.view.known["Job"].get(name), self.jobs().get(name)
+            if seen is not None and is_live(seen):
+                confirmed += [name] if job is not None and is_live(job) else []
+            elif job is not None and is_live(job):
+                self.view.learn("Job", job)
+            elif NIGHTLY in self.server.objects["CronWorkflow"]:
+                confirmed.append(name)
+        return confirmed
+
+    def _carry_out(self, write: Write, observed: ObservedCron) -> None:
+        if isinstance(write, Create):
+            self._create(write.manifest)
+        elif isinstance(write, ReplaceStatus):
+            self._write("Job", write.object, {"status": write.object["status"]})
+        elif isinstance(write, Patch) and write.kind == "WorkflowRun":
+            run = observed.runs[write.name]
+            self._write("WorkflowRun", run, {"spec": {**run["spec"], **write.body["spec"]}})
 
     def _write(self, kind: str, seen: JsonObject, change: JsonObject) -> None:
         """Change an object if it still is the one that was seen."""

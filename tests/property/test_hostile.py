@@ -10,7 +10,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cli.lint.schema import broken_rules
 from podhatch.cluster import kind_of
 from podhatch.cluster.bounded import bounded_object
-from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater
+from podhatch_operator.queue.workers import PlanFailed, RetryLater
 
 from tests.property.hostile import SCHEMAS, Hostile
 from tests.property.test_runs import thorough

@@ -1,12 +1,13 @@
 """What the operator knows of the cluster: the objects as last seen, never older than already seen.
 
-Fed by watch events, by the answers to our own writes, and by the resync. Read by `observing` and
-`affected`.
+Fed by watch events, by the answers to our own writes, and by the resync. Controllers read it: what
+they show to a plan function is all of one moment.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import is_over
 from podhatch.cluster import (
@@ -23,17 +24,18 @@ from podhatch.cluster import (
 )
 from podhatch.core.pod.pods import controller_uid
 
-from podhatch_operator.cache.deleted_versions import DeletedVersions
-from podhatch_operator.cache.index import GROUPS, run_of, workflow_of
 from podhatch_operator.cache.pins import Pins
-from podhatch_operator.cache.store import Place, Store, place_of, version_of
+from podhatch_operator.cache.store import DeletedVersions, Place, Store, place_of, version_of
 from podhatch_operator.cache.trimming import (
     as_held,
     is_active_job,
+    label,
     may_linger,
     without_managed_fields,
 )
 
+Index = Callable[[JsonObject], Iterable[str]]
+"""The groups by which an object is found. One with a slash is no object's name."""
 CHILDREN = (JOB, POD, TASK_RESULT)
 _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
 """Where users are told what is wrong with an object."""
@@ -42,10 +44,12 @@ _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKF
 class Cache:
     """All objects of the watched kinds, as raw JSON without managedFields."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stores = {kind: Store(groups_of) for kind, groups_of in GROUPS.items()}
+    def __init__(
+        self, indexes: Mapping[Kind, Index], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stores = {kind.kind: Store(index) for kind, index in indexes.items()}
         self._deleted = DeletedVersions(clock)
-        self._awoken: set[Place] = set()
+        self._restarted: set[Place] = set()
         self.pins = Pins()
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
@@ -65,7 +69,7 @@ class Cache:
 
     def lacks_children(self, place: Place) -> bool:
         """Return whether this run is to start over, and its children are not held whole."""
-        return place in self._awoken
+        return place in self._restarted
 
     def restore(self, place: Place, kind: Kind, children: Iterable[JsonObject]) -> None:
         """Hold children of a run that starts over whole again, as a list just returned them."""
@@ -75,7 +79,7 @@ class Cache:
 
     def restored(self, place: Place) -> None:
         """All children of the run are held whole again."""
-        self._awoken.discard(place)
+        self._restarted.discard(place)
 
     def remove(self, kind: Kind, place: Place, version: int) -> bool:
         """Forget the object that ended at `version`. Return whether it was known."""
@@ -86,7 +90,7 @@ class Cache:
         store.drop(place)
         if kind is WORKFLOW_RUN:
             self.pins.drop(place)
-            self._awoken.discard(place)
+            self._restarted.discard(place)
         return True
 
     def get(self, kind: Kind, place: Place) -> JsonObject | None:
@@ -139,7 +143,7 @@ class Cache:
         ]
         for place in revisions:
             revision = revisions.get(place)
-            if place[0] == namespace and revision and workflow_of(revision) != without:
+            if place[0] == namespace and revision and label(revision, labels.WORKFLOW) != without:
                 specs.append(pinned_spec(revision))
         return {spec["source"]["configMap"] for spec in specs if "source" in spec}
 
@@ -147,15 +151,17 @@ class Cache:
         old = self.get(WORKFLOW_RUN, place)
         self.pins.put(place, raw)
         if is_over(raw):
-            self._awoken.discard(place)
+            self._restarted.discard(place)
             for each in CHILDREN:
                 for child in list(self.group(each, *place).values()):
                     self._hold_child_of_run_that_is_over(each, child)
         elif old is not None and is_over(old):
-            self._awoken.add(place)
+            self._restarted.add(place)
 
     def _of_run_that_is_over(self, child: JsonObject) -> bool:
-        run = self.get(WORKFLOW_RUN, (child["metadata"]["namespace"], run_of(child) or ""))
+        run = self.get(
+            WORKFLOW_RUN, (child["metadata"]["namespace"], label(child, labels.RUN) or "")
+        )
         return run is not None and is_over(run)
 
     def _hold_child_of_run_that_is_over(self, kind: Kind, raw: JsonObject) -> None:

@@ -1,14 +1,13 @@
-"""Which revisions runs hold on to, kept with every change of a run. Read by the clean-up."""
+"""Which revisions runs hold on to, kept with every change of a run."""
 
 from datetime import UTC, datetime, timedelta
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import is_over
+from podhatch.core.common.observed import UNDECIDED
 
 from podhatch_operator.cache.store import Place
 
-UNDECIDED = ""
-"""In place of a revision: the run is under way, and its status does not name one yet."""
 START_MARGIN = timedelta(minutes=1)
 """From so long before its time on, a scheduled run may be starting."""
 _ALWAYS = datetime.min.replace(tzinfo=UTC)

@@ -1,13 +1,15 @@
-"""The objects of one kind, in memory, with one index. The cache is made of these."""
+"""The objects of one kind, in memory, with one index; and which objects ended lately."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from podhatch.api.model import JsonObject
 
 Place = tuple[str, str]
 """Namespace and name."""
+REMEMBERED_SECONDS = 120.0
+"""Longer than any request of ours may take."""
 _NOTHING: Mapping[str, JsonObject] = MappingProxyType({})
 
 
@@ -105,3 +107,26 @@ class Store:
         names.discard(place[1])
         if not names:
             del self._names[place[0], owner]
+
+
+class DeletedVersions:
+    """The version at its end of each object that ended lately: an answer may be older than that."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._versions: dict[Hashable, tuple[int, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def record(self, what: Hashable, version: int) -> None:
+        """Remember an end, and forget those of long ago."""
+        now = self._clock()
+        known = self._versions.pop(what, (0, 0.0))[0]
+        self._versions[what] = (max(known, version), now)
+        while now - self._versions[oldest := next(iter(self._versions))][1] > REMEMBERED_SECONDS:
+            del self._versions[oldest]
+
+    def version(self, what: Hashable) -> int:
+        """Return the version at the object's end; 0 when no end is known."""
+        return self._versions.get(what, (0, 0.0))[0]

@@ -23,7 +23,7 @@ def ended_job(name: str) -> JsonObject:
     return {"metadata": {"name": name, "labels": {}}, "status": {"conditions": conditions}}
 
 
-def job_tells_more(old: JsonObject, new: JsonObject) -> bool:
+def job_changed(old: JsonObject, new: JsonObject) -> bool:
     """Return whether a Job's change matters: its counters of pods change several times a run."""
     return _job_facts(old) != _job_facts(new)
 

@@ -1,27 +1,52 @@
-"""Says of each EventFilter whether events can pass it. Called for the keys of EventFilters."""
+"""EventFilters: whether events can pass them, as their status says."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
+from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW
+from podhatch.core.common.observed import ObservedFilter
+from podhatch.core.common.plan import Plan
 from podhatch.core.event.filter import plan_filter
 
-from podhatch_operator.controllers.reconcile_context import ReconcileContext
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.store import place_of
+from podhatch_operator.controllers.controller import Controller
+from podhatch_operator.keys import Key, filter_key
+from podhatch_operator.watch.watched import Watched
 
 
-class FilterReconciler:
-    """Checks filters; events are let through them by the reconciler of events."""
+def _itself(_: Cache, event_filter: JsonObject) -> Iterable[Key]:
+    return [filter_key(*place_of(event_filter))]
 
-    def __init__(self, context: ReconcileContext) -> None:
-        self._context = context
 
-    async def reconcile(self, key: Key) -> None:
-        """Do what there is to do for this filter now."""
-        context = self._context
-        event_filter = context.cache.get(EVENT_FILTER, (key.namespace, key.name))
+def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
+    namespace, name = place_of(workflow)
+    return [filter_key(namespace, each) for each in cache.group(EVENT_FILTER, namespace, name)]
+
+
+class FilterController(Controller[ObservedFilter]):
+    """Checks filters."""
+
+    kind = EVENT_FILTER
+    watched = (
+        Watched(EVENT_FILTER, _itself, index=lambda raw: (raw["spec"]["workflow"],)),
+        Watched(WORKFLOW, _of_workflow),
+    )
+
+    def observe(self, key: Key) -> ObservedFilter | None:
+        """Return the filter and its workflow."""
+        cache = self.context.cache
+        event_filter = cache.get(EVENT_FILTER, (key.namespace, key.name))
         if event_filter is None:
-            return
-        workflow = context.cache.get(WORKFLOW, (key.namespace, event_filter["spec"]["workflow"]))
-        plan = plan_filter(event_filter, workflow, context.now(), context.evaluator.answers)
-        if plan.evaluate:
-            context.evaluator.request(key, plan.evaluate)
-        if plan.status is not None:
-            await context.write_status(EVENT_FILTER, event_filter, plan.status)
+            return None
+        workflow = cache.get(WORKFLOW, (key.namespace, event_filter["spec"]["workflow"]))
+        return ObservedFilter(event_filter, workflow, answers=self.context.evaluator.answers)
+
+    def plan(self, observed: ObservedFilter, now: datetime) -> Plan:
+        """Return the filter's status."""
+        return plan_filter(observed, now)
+
+    def subject(self, observed: ObservedFilter) -> JsonObject:
+        """Return the filter."""
+        return observed.event_filter

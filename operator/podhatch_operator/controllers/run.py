@@ -1,128 +1,312 @@
-"""Carries out the plans of runs: children first, then one status write, then Events.
+"""WorkflowRuns: their Jobs and revisions, debounced status writes, and Kubernetes Events."""
 
-Called for the keys of WorkflowRuns.
-"""
-
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, WORKFLOW_RUN
+from podhatch.api.run import has_ended, is_over
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    JOB,
+    POD,
+    TASK_RESULT,
+    WORKFLOW,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
+)
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
+from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import event_keys
 
-from podhatch_operator.cache.cache import CHILDREN
-from podhatch_operator.cache.trimming import is_over
-from podhatch_operator.controllers.event_lookup import EventLookup
-from podhatch_operator.controllers.key_mapping import keys_beside_run
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.controllers.reconcile_context import ReconcileContext, RetryLater
-from podhatch_operator.ops.metrics import Hops
-from podhatch_operator.queue.keys import Key
-from podhatch_operator.write.status_debouncer import StatusDebouncer
+from podhatch_operator.cache.cache import CHILDREN, Cache, pinned_spec
+from podhatch_operator.cache.store import place_of
+from podhatch_operator.cache.trimming import (
+    JOB_NAME,
+    ended_job,
+    label,
+    newest_unpacked,
+    unpacked,
+)
+from podhatch_operator.controllers.controller import Controller, ReconcileContext, owned_by
+from podhatch_operator.keys import Key, run_key
+from podhatch_operator.queue.workers import RetryLater
+from podhatch_operator.watch.watched import OURS, Watched, no_keys
+from podhatch_operator.write.kubernetes_events import EventLookup
+
+HOLD_SECONDS = 0.75
+HOLD_SECONDS_A_RUN = 0.02
+"""Added for each status that is held."""
+MAX_HOLD_SECONDS = 5.0
 
 
-class RunReconciler:
-    """Brings a run a step further."""
+def _itself(_: Cache, run: JsonObject) -> Iterable[Key]:
+    return [run_key(*place_of(run))]
 
-    def __init__(self, context: ReconcileContext, hops: Hops) -> None:
-        self._context = context
-        self._hops = hops
-        self._held = StatusDebouncer(context.clocks.monotonic)
+
+def _of_child(_: Cache, child: JsonObject) -> Iterable[Key]:
+    return [run_key(child["metadata"]["namespace"], run) for run in _run_of(child)]
+
+
+def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
+    return _under_way(cache, *place_of(workflow))
+
+
+def _of_revision(cache: Cache, revision: JsonObject) -> Iterable[Key]:
+    namespace, _ = place_of(revision)
+    return _under_way(cache, namespace, label(revision, labels.WORKFLOW) or "")
+
+
+def _awaiting(cache: Cache, event: JsonObject) -> Iterable[Key]:
+    namespace, _ = place_of(event)
+    key: str = event["spec"]["key"]
+    found = {
+        run_key(namespace, name): None
+        for runs in cache.groups(WORKFLOW_RUN, namespace)
+        for name, run in runs.items()
+        if key in awaited_by(cache, namespace, run)
+    }
+    return list(found)
+
+
+def _under_way(cache: Cache, namespace: str, workflow: str) -> Iterable[Key]:
+    return [run_key(namespace, run) for run in cache.group(WORKFLOW_RUN, namespace, workflow)]
+
+
+def _run_of(child: JsonObject) -> list[str]:
+    run = label(child, labels.RUN)
+    return [run] if run else []
+
+
+def _workflow_of_run(run: JsonObject) -> Iterable[str]:
+    """Runs under way are found by their workflow."""
+    return () if is_over(run) else (run["spec"]["workflow"],)
+
+
+def observe_run(
+    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
+) -> Observed | None:
+    """Return a run and all that is known about it."""
+    run = cache.get(WORKFLOW_RUN, (namespace, name))
+    if run is None:
+        return None
+    run = unpacked(WORKFLOW_RUN, run)
+    workflow: str = run["spec"]["workflow"]
+    parent: JsonObject | None = run["spec"].get("parent")
+    events = [
+        event
+        for each in awaited_by(cache, namespace, run)
+        for event in cache.group(WORKFLOW_EVENT, namespace, each).values()
+    ]
+    return Observed(
+        run=run,
+        workflow=cache.get(WORKFLOW, (namespace, workflow)),
+        revisions=dict(cache.revisions(namespace, workflow)),
+        jobs=_jobs(cache, run),
+        events=newest_unpacked(events),
+        pods=_by_job(cache.group(POD, namespace, name).values()),
+        results=dict(cache.group(TASK_RESULT, namespace, name)),
+        parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
+        ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
+        answers=answers,
+    )
+
+
+class RunController(Controller[Observed]):
+    """Brings runs a step further."""
+
+    kind = WORKFLOW_RUN
+    watched = (
+        Watched(WORKFLOW_RUN, _itself, index=_workflow_of_run),
+        Watched(WORKFLOW, _of_workflow),
+        Watched(CONTROLLER_REVISION, _of_revision, OURS),
+        Watched(
+            WORKFLOW_EVENT,
+            _awaiting,
+            index=lambda raw: (raw["spec"]["key"],),
+            affects_when_gone=no_keys,
+        ),
+        Watched(JOB, _of_child, OURS, index=_run_of),
+        Watched(POD, _of_child, OURS, index=_run_of),
+        Watched(TASK_RESULT, _of_child, index=_run_of),
+    )
+
+    def __init__(self, context: ReconcileContext) -> None:
+        super().__init__(context)
+        self._debouncer = StatusDebouncer(context.clocks.monotonic)
         self._events = EventLookup(context.cluster, context.clocks.monotonic)
         self._memos: dict[Key, PlanMemo] = {}
 
-    async def reconcile(self, key: Key) -> None:
-        """Do what there is to do for this run now."""
-        context = self._context
-        result_arrived = self._hops.take(key)
-        if context.cache.lacks_children((key.namespace, key.name)):
-            await self._fetch_children(key)
-        observed = self._observe(key)
-        if observed is None:
-            self._held.release(key)
-            self._memos.pop(key, None)
-            context.queue.cancel_appointment(key)
-            return
-        now = context.now()
-        memo = self._memo(key, observed.run)
-        plan = plan_run(observed, context.defaults, now, memo)
-        if plan.look_up:
-            notes = await self._events.find(key.namespace, plan.look_up)
-            observed = replace(observed, notes=notes)
-            plan = plan_run(observed, context.defaults, now, memo)
-        if plan.evaluate:
-            if result_arrived is not None:
-                self._hops.result_arrived(key, result_arrived)
-            context.evaluator.request(key, plan.evaluate)
-            return
-        refusals = await context.children.create(observed.run, plan.create) if plan.create else {}
-        if any(manifest["kind"] == JOB.kind for manifest in plan.create):
-            self._hops.job_created(result_arrived)
-        await context.children.patch(key.namespace, plan.patch)
-        if plan.delete:
-            await context.children.delete(key.namespace, plan.delete)
-        if refusals:
-            await self._tell_refusals(key, observed, refusals)
-        await self._finish(key, observed, plan, now)
+    @classmethod
+    def keys(cls, cache: Cache) -> Iterable[Key]:
+        """Return all runs, finished ones last."""
 
-    def _memo(self, key: Key, run: JsonObject) -> PlanMemo | None:
+        def is_last(key: Key) -> bool:
+            return has_ended(cache.get(WORKFLOW_RUN, (key.namespace, key.name)) or {})
+
+        return sorted(super().keys(cache), key=is_last)
+
+    def observe(self, key: Key) -> Observed | None:
+        """Return a run and all that is known about it."""
+        answers = self.context.evaluator.answers
+        return observe_run(self.context.cache, key.namespace, key.name, answers)
+
+    def plan(self, observed: Observed, now: datetime) -> Plan:
+        """Return what the run needs next."""
+        return plan_run(observed, self.context.defaults, now, self._memo(observed.run))
+
+    def _memo(self, run: JsonObject) -> PlanMemo | None:
         """Return what earlier plans of a run found out; a run that is over needs none."""
+        key = run_key(*place_of(run))
         if is_over(run):
             self._memos.pop(key, None)
             return None
         return self._memos.setdefault(key, PlanMemo())
 
-    def _observe(self, key: Key) -> Observed | None:
-        context = self._context
-        return observe_run(context.cache, key.namespace, key.name, context.evaluator.answers)
+    def subject(self, observed: Observed) -> JsonObject:
+        """Return the run."""
+        return observed.run
+
+    async def learn(
+        self, key: Key, observed: Observed, plan: Plan, now: datetime
+    ) -> tuple[Observed, Plan]:
+        """Look up why pods do not start."""
+        if not plan.look_up:
+            return observed, plan
+        notes = await self._events.find(key.namespace, plan.look_up)
+        observed = replace(observed, notes=notes)
+        return observed, self.plan(observed, now)
+
+    async def reconcile(self, key: Key) -> None:
+        """Carry the plan out: children first, then one status write, then Events."""
+        context, now = self.context, self.context.now()
+        result_arrived = context.hops.take(key)
+        if context.cache.lacks_children((key.namespace, key.name)):
+            await self._fetch_children(key)
+        observed = self.observe(key)
+        if observed is None:
+            self._debouncer.release(key)
+            self._memos.pop(key, None)
+            context.queue.cancel_appointment(key)
+            return
+        observed, plan = await self.learn(key, observed, self.plan(observed, now), now)
+        if self.is_evaluated_first(key, plan):
+            if result_arrived is not None:
+                context.hops.result_arrived(key, result_arrived)
+            return
+        refusals = await context.executor.execute(key.namespace, plan.writes)
+        if any(manifest["kind"] == JOB.kind for manifest in plan.create):
+            context.hops.job_created(result_arrived)
+        if refusals:
+            await self._tell_refusals(self.observe(key) or observed, refusals)
+        await self._finish(key, observed, plan, now)
 
     async def _fetch_children(self, key: Key) -> None:
-        """A finished run starts over: learn again what the cache has let go."""
+        """A finished run starts over: fetch again what the cache does not hold any more."""
         place = (key.namespace, key.name)
-        cache, cluster = self._context.cache, self._context.cluster
+        cache, cluster = self.context.cache, self.context.cluster
         for kind in CHILDREN:
             selector = f"{labels.RUN}={key.name}"
             children, _ = await cluster.list(kind, key.namespace, label_selector=selector)
             cache.restore(place, kind, children)
         cache.restored(place)
 
-    async def _tell_refusals(
-        self, key: Key, observed: Observed, refusals: dict[str, ApiRefusal]
-    ) -> None:
-        """Decide again knowing of the refusals, write that down, and come back later."""
-        context = self._context
-        fresh = self._observe(key) or observed
-        now = context.now()
-        plan = plan_run(replace(fresh, refusals=refusals), context.defaults, now)
-        if plan.status is not None and await context.write_status(
-            WORKFLOW_RUN, fresh.run, plan.status
-        ):
-            context.recorder.record(plan.events)
+    async def _tell_refusals(self, observed: Observed, refusals: dict[str, ApiRefusal]) -> None:
+        """Decide again knowing of the refusals, write that down, and come back later.
+
+        Raises:
+            RetryLater: always.
+        """
+        now = self.context.now()
+        plan = plan_run(replace(observed, refusals=refusals), self.context.defaults, now)
+        await self._write_status(observed, plan)
         name, refusal = next(iter(refusals.items()))
         within = (plan.requeue_at - now).total_seconds() if plan.requeue_at else None
         raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}", within)
 
+    async def _write_status(self, observed: Observed, plan: Plan) -> bool:
+        context, run = self.context, observed.run
+        if plan.status is None:
+            return False
+        is_written = await context.executor.write_status(WORKFLOW_RUN, run, plan.status)
+        if is_written:
+            context.recorder.record(plan.events)
+        return is_written
+
     async def _finish(self, key: Key, observed: Observed, plan: Plan, now: datetime) -> None:
         """Write the status unless it is held back, and see to it that we come back in time."""
-        context = self._context
+        context = self.context
         waits = [] if plan.requeue_at is None else [(plan.requeue_at - now).total_seconds()]
         if plan.status is None:
-            self._held.release(key)
-        elif not plan.urgent and (wait := self._held.wait(key)) > 0:
+            self._debouncer.release(key)
+        elif not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
             waits.append(wait)
         else:
-            self._held.release(key)
-            if await context.write_status(WORKFLOW_RUN, observed.run, plan.status):
-                context.queue.add(key)  # what follows from the new status, such as deletions
-                for other in keys_beside_run(key.namespace, observed.run):
-                    context.queue.add(other)
-                context.recorder.record(plan.events)
+            self._debouncer.release(key)
+            if await self._write_status(observed, plan):
+                # What follows from the new status, such as deletions, and what the cron says.
+                for each in context.watched.keys(context.cache, WORKFLOW_RUN, observed.run):
+                    context.queue.add(each)
         if waits:
             context.queue.add_after(key, min(waits))
         else:
             context.queue.cancel_appointment(key)
+
+
+class StatusDebouncer:
+    """Holds statuses back for a moment, so that a run of a second costs one write and not three.
+
+    The more runs are under way, the longer the moment: it relieves the API server under load.
+    Losing this state only means to write sooner.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since: dict[Key, float] = {}
+
+    def wait(self, key: Key) -> float:
+        """Return for how many seconds this run's status is still to be held; 0 to write it."""
+        since = self._since.setdefault(key, self._clock())
+        hold = min(HOLD_SECONDS + HOLD_SECONDS_A_RUN * (len(self._since) - 1), MAX_HOLD_SECONDS)
+        return max(since + hold - self._clock(), 0.0)
+
+    def release(self, key: Key) -> None:
+        """The status was written, or there is none to write."""
+        self._since.pop(key, None)
+
+
+def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:
+    """Return the keys of the events that a run may wait for: those in its workflow's conditions."""
+    if is_over(run):
+        return frozenset()
+    workflow: str = run["spec"]["workflow"]
+    revisions = cache.revisions(namespace, workflow)
+    pinned = revisions.get(run.get("status", {}).get("revision") or "")
+    if pinned is not None:
+        return event_keys(pinned_spec(pinned))
+    now = cache.get(WORKFLOW, (namespace, workflow))
+    specs = [pinned_spec(revision) for revision in revisions.values()]
+    if now:
+        specs.append(now["spec"])
+    return frozenset[str]().union(*map(event_keys, specs))
+
+
+def _jobs(cache: Cache, run: JsonObject) -> dict[str, JsonObject]:
+    """Return the run's Jobs; of those of a run that is over, hardly more than the names."""
+    namespace, name = place_of(run)
+    names = cache.names_of(JOB, namespace, run["metadata"]["uid"])
+    whole = owned_by(run, cache.group(JOB, namespace, name))
+    return {**{name: ended_job(name) for name in names}, **whole}
+
+
+def _by_job(pods: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
+    grouped: dict[str, list[JsonObject]] = {}
+    for pod in pods:
+        grouped.setdefault(label(pod, JOB_NAME) or "", []).append(pod)
+    return grouped

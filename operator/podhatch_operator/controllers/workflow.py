@@ -1,89 +1,123 @@
-"""Says of each Workflow whether its runs can start, and lets go of what no run holds any more.
+"""Workflows: whether their runs can start, the crons they declare, and the revisions they leave."""
 
-Called for the keys of Workflows, also of those that are gone.
-"""
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 
-from collections.abc import Mapping
-
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.cluster import CONFIG_MAP, WORKFLOW, ApiError, NamespaceTerminating
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    CRON_WORKFLOW,
+    WORKFLOW,
+    WORKFLOW_RUN,
+    ApiError,
+    NamespaceTerminating,
+)
+from podhatch.core.common.observed import ObservedWorkflow
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
-from podhatch.core.pod.check import dry_run_jobs
-from podhatch.core.run.clean_up import unused_revisions
-from podhatch.core.workflow.validate import needs_dry_run, plan_workflow
+from podhatch.core.workflow.plan import plan_workflow
 
-from podhatch_operator.cache.pins import UNDECIDED
-from podhatch_operator.controllers.declared_crons import declare_crons
-from podhatch_operator.controllers.reconcile_context import ReconcileContext, RetryLater
-from podhatch_operator.queue.keys import Key
-
-CLEAN_UP_AGAIN_SECONDS = 30.0
-"""A revision may be let go once every run under way has said which one it holds."""
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.store import place_of
+from podhatch_operator.cache.trimming import label
+from podhatch_operator.controllers.controller import Controller, owned_by
+from podhatch_operator.keys import Key, workflow_key
+from podhatch_operator.watch.watched import OURS, Watched, no_keys
 
 
-class WorkflowReconciler:
-    """Checks workflows, and cleans up after them."""
+def _itself(_: Cache, workflow: JsonObject) -> Iterable[Key]:
+    return [workflow_key(*place_of(workflow))]
 
-    def __init__(self, context: ReconcileContext) -> None:
-        self._context = context
 
-    async def reconcile(self, key: Key) -> None:
-        """Do what there is to do for this workflow now."""
-        context = self._context
-        workflow = context.cache.get(WORKFLOW, (key.namespace, key.name))
-        refused = await declare_crons(context, workflow) if workflow else {}
-        if workflow is not None:
-            await self._check(key, workflow, refused)
-        await self._let_go_of_revisions(key, workflow)
-        for schedule, refusal in refused.items():
-            raise RetryLater(f"the cron {schedule!r} was refused: {refusal.message}")
+def _of_run(_: Cache, run: JsonObject) -> Iterable[Key]:
+    """The last run of a revision may have been this one."""
+    return [workflow_key(run["metadata"]["namespace"], run["spec"]["workflow"])]
 
-    async def _check(
-        self, key: Key, workflow: JsonObject, refused: Mapping[str, ApiRefusal]
-    ) -> None:
-        context, answers = self._context, self._context.evaluator.answers
-        access = context.defaults.max_cluster_access
-        plan = plan_workflow(workflow, context.now(), refused, None, access, answers)
-        if plan.evaluate:
-            context.evaluator.request(key, plan.evaluate)
-            return
-        if needs_dry_run(workflow, answers):
-            pods = await self._dry_run(workflow)
-            plan = plan_workflow(workflow, context.now(), refused, pods, access, answers)
-        if plan.status is not None:
-            await context.write_status(WORKFLOW, workflow, plan.status)
 
-    async def _dry_run(self, workflow: JsonObject) -> dict[str, ApiRefusal]:
+def _of_revision(_: Cache, revision: JsonObject) -> Iterable[Key]:
+    workflow = label(revision, labels.WORKFLOW)
+    return [workflow_key(revision["metadata"]["namespace"], workflow)] if workflow else []
+
+
+def _declaring(_: Cache, cron: JsonObject) -> Iterable[Key]:
+    return [workflow_key(cron["metadata"]["namespace"], name) for name in _owner_of_cron(cron)]
+
+
+def _owner_of_cron(cron: JsonObject) -> Iterable[str]:
+    """Return the Workflow whose onCrons made a CronWorkflow, if one did."""
+    owners: list[JsonObject] = cron["metadata"].get("ownerReferences", [])
+    return [item["name"] for item in owners if item["kind"] == WORKFLOW.kind][:1]
+
+
+def _workflow_of_revision(revision: JsonObject) -> Iterable[str]:
+    workflow = label(revision, labels.WORKFLOW)
+    return [workflow] if workflow else []
+
+
+class WorkflowController(Controller[ObservedWorkflow]):
+    """Checks workflows, and cleans up after them, also after those that are gone."""
+
+    kind = WORKFLOW
+    watched = (
+        Watched(WORKFLOW, _itself),
+        Watched(CONTROLLER_REVISION, no_keys, OURS, _workflow_of_revision),
+        Watched(CRON_WORKFLOW, _declaring, index=_owner_of_cron),
+        Watched(WORKFLOW_RUN, no_keys, affects_when_gone=_of_run),
+    )
+
+    @classmethod
+    def keys(cls, cache: Cache) -> Iterable[Key]:
+        """Return all workflows, also those that are gone but for their revisions."""
+        keys = {*super().keys(cache)}
+        for place in cache.places(CONTROLLER_REVISION):
+            if revision := cache.get(CONTROLLER_REVISION, place):
+                keys.update(_of_revision(cache, revision))
+        return sorted(keys)
+
+    def observe(self, key: Key) -> ObservedWorkflow:
+        """Return the workflow, if it is there, with its crons and its revisions."""
+        cache, namespace, name = self.context.cache, key.namespace, key.name
+        workflow = cache.get(WORKFLOW, (namespace, name))
+        crons = cache.group(CRON_WORKFLOW, namespace, name)
+        return ObservedWorkflow(
+            workflow,
+            crons=owned_by(workflow, crons) if workflow else {},
+            revisions=dict(cache.revisions(namespace, name)),
+            pinned=cache.pins.held(namespace, name, self.context.now()),
+            other_sources=lambda: cache.sources(namespace, without=name),
+            answers=self.context.evaluator.answers,
+        )
+
+    def plan(self, observed: ObservedWorkflow, now: datetime) -> Plan:
+        """Return the workflow's status, and what to create and to delete."""
+        return plan_workflow(observed, self.context.defaults, now)
+
+    def subject(self, observed: ObservedWorkflow) -> JsonObject | None:
+        """Return the workflow."""
+        return observed.workflow
+
+    async def learn(
+        self,
+        key: Key,  # noqa: ARG002
+        observed: ObservedWorkflow,
+        plan: Plan,
+        now: datetime,
+    ) -> tuple[ObservedWorkflow, Plan]:
         """Ask the API server for its opinion of the workflow's pods, without making any.
 
         An answer that is not about the pods, such as an exceeded quota, is left to the runs.
         """
-        context, refused = self._context, dict[str, ApiRefusal]()
-        for place, job in dry_run_jobs(workflow, context.defaults).items():
+        if not plan.dry_run:
+            return observed, plan
+        refused: dict[str, ApiRefusal] = {}
+        for field, manifest in plan.dry_run.items():
             try:
-                await context.cluster.create(job, dry_run=True)
+                await self.context.cluster.create(manifest, dry_run=True)
             except NamespaceTerminating:
                 raise
             except ApiError as error:
-                refused[place] = ApiRefusal(error.status, error.message)
-        return refused
-
-    async def _let_go_of_revisions(self, key: Key, workflow: JsonObject | None) -> None:
-        """Delete the revisions that no run holds, and sources that no other workflow ships.
-
-        Sources go first: once its revision is gone, nothing tells of a source any more.
-        """
-        context = self._context
-        revisions = context.cache.revisions(key.namespace, key.name)
-        held = context.cache.pins.held(key.namespace, key.name, context.now())
-        unused = unused_revisions(workflow, revisions, held)
-        if unused and UNDECIDED in held:
-            context.queue.add_after(key, CLEAN_UP_AGAIN_SECONDS)
-            return
-        context.queue.cancel_appointment(key)
-        if unused:
-            shared = context.cache.sources(key.namespace, without=key.name)
-            sources = [child for child in unused if child.kind == CONFIG_MAP.kind]
-            delete = [child for child in sources if child.name not in shared]
-            delete += [child for child in unused if child not in sources]
-            await context.children.delete(key.namespace, delete)
+                refused[field] = ApiRefusal(error.status, error.message)
+        observed = replace(observed, refused_pods=refused)
+        return observed, self.plan(observed, now)

@@ -15,8 +15,8 @@ from podhatch.core.expressions.evaluation import Answer, Evaluation
 from podhatch.evaluation.protocol import MAX_LOST, NO_REPLY
 
 from podhatch_operator.evaluation.process import EvaluationServer, EvaluationWorker, ServerLost
-from podhatch_operator.ops.metrics import EvaluationMetrics
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.keys import Key
+from podhatch_operator.metrics import EvaluationMetrics
 
 WORKERS = 2
 MAX_KEPT_BYTES = 16 * 1024 * 1024

@@ -1,36 +1,15 @@
 """Whether the operator works: what the kubelet's probes are answered, and why."""
 
 import asyncio
-from collections.abc import Sequence
 
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.ops.leader import Leadership
-from podhatch_operator.ops.metrics import Metrics
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.resync import Resync
-from podhatch_operator.watch.watched import WATCHED
+from podhatch_operator.watch.watched import Watches
 
 STUCK_SECONDS = 300.0
 """No reconcile takes so long: every request has a timeout of its own."""
-
-
-class Watches:
-    """Which watches the API server has accepted so far."""
-
-    def __init__(self, namespaces: Sequence[str] = ()) -> None:
-        scopes: Sequence[str | None] = namespaces or (None,)
-        self._missing = {
-            watched.kind.path(namespace): watched.kind.kind
-            for watched in WATCHED
-            for namespace in scopes
-        }
-
-    def opened(self, path: str) -> None:
-        """A watch of this path was accepted."""
-        self._missing.pop(path, None)
-
-    def missing(self) -> list[str]:
-        """Return the kinds that have not been watched yet."""
-        return sorted(set(self._missing.values()))
 
 
 class Health:

@@ -9,8 +9,8 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.ops.health import Health
-from podhatch_operator.ops.metrics import Metrics
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

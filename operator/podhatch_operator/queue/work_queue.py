@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from podhatch_operator.ops.metrics import QueueMetrics
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.keys import Key
+from podhatch_operator.metrics import QueueMetrics
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 60.0

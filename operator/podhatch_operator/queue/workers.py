@@ -6,12 +6,24 @@ from collections.abc import Awaitable, Callable
 
 from podhatch.cluster import ApiError, ClusterUnreachable, NamespaceTerminating
 
-from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater
-from podhatch_operator.ops.metrics import Metrics
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.keys import Key
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.queue.work_queue import Queue
 
 logger = logging.getLogger(__name__)
+
+
+class RetryLater(Exception):  # noqa: N818 - nothing is wrong; the worker counts it as a retry
+    """What was decided is out of date or was refused: decide again in a moment."""
+
+    def __init__(self, reason: str, within: float | None = None) -> None:
+        super().__init__(reason)
+        self.within = within
+        """Seconds after which to try at the latest; None leaves it to the queue."""
+
+
+class PlanFailed(Exception):  # noqa: N818 - named as the condition that users see
+    """An exception escaped while an object was planned. The message is one bounded line."""
 
 
 class Workers:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -13,22 +13,24 @@ from podhatch.cluster.bounded import bounded_line
 from podhatch.cluster.client import METADATA_ONLY
 from podhatch.cluster.streams import lines
 
-from podhatch_operator.ops.health import Watches
-from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.watch.intake import Intake
-from podhatch_operator.watch.watched import WATCHED
+from podhatch_operator.watch.watched import Watches
 
 logger = logging.getLogger(__name__)
 
 
 def registry_of_handlers(
-    intake: Intake, metrics: Metrics, connection: Connection, watches: Watches
+    kinds: Iterable[Kind],
+    intake: Intake,
+    metrics: Metrics,
+    connection: Connection,
+    watches: Watches,
 ) -> kopf.OperatorRegistry:
     """Return the registry to run kopf with."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(id="login", registry=registry)(_login(connection, watches))
-    for watched in WATCHED:
-        kind = watched.kind
+    for kind in kinds:
         on_event = kopf.on.event(
             kind.group, kind.version, kind.plural, id=kind.plural, registry=registry
         )

@@ -1,23 +1,21 @@
-"""Where every change of the cluster comes in: into the cache, and as keys into the queue.
-
-Called by kopf's handlers and by the resync.
-"""
+"""Where every change of the cluster comes in: into the cache, and as keys into the queue."""
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, POD, TASK_RESULT, Kind
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import Place, place_of, version_of
-from podhatch_operator.cache.trimming import job_tells_more
-from podhatch_operator.controllers.key_mapping import keys_for, keys_without
-from podhatch_operator.ops.metrics import Hops
+from podhatch_operator.cache.trimming import job_changed
+from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.watch.watched import WatchList
 
 
 class Intake:
     """Takes in objects, and adds to the queue what they touch."""
 
-    def __init__(self, cache: Cache, queue: Queue, hops: Hops) -> None:
+    def __init__(self, watched: WatchList, cache: Cache, queue: Queue, hops: Hops) -> None:
+        self._watched = watched
         self._cache = cache
         self._queue = queue
         self._hops = hops
@@ -31,7 +29,7 @@ class Intake:
             return False
         if self._shows_the_same(kind, raw, old, was_known):
             return True
-        for key in keys_for(cache, kind, raw):
+        for key in self._watched.keys(cache, kind, raw):
             if is_new:
                 self._hops.result_arrived(key)
             self._queue.add(key)
@@ -46,7 +44,7 @@ class Intake:
         planned once more after the change that ended it. Of its Jobs the names are shown.
         """
         if old is not None:
-            return kind is JOB and not job_tells_more(old, raw)
+            return kind is JOB and not job_changed(old, raw)
         if kind not in CHILDREN or self._cache.get(kind, place_of(raw)) is not None:
             return False
         return kind is not JOB or was_known
@@ -65,5 +63,5 @@ class Intake:
             self._reconsider(kind, held)
 
     def _reconsider(self, kind: Kind, raw: JsonObject) -> None:
-        for key in keys_without(self._cache, kind, raw):
+        for key in self._watched.keys_when_gone(self._cache, kind, raw):
             self._queue.add(key)

@@ -6,7 +6,7 @@ It repairs what a watch missed, and tells a watch that is dead from one on which
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -15,9 +15,8 @@ from podhatch.cluster import ApiError, ClusterApi, ClusterUnreachable, Kind
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import Place, place_of, version_of
-from podhatch_operator.ops.metrics import Metrics
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.watch.intake import Intake
-from podhatch_operator.watch.watched import WATCHED, Watched
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ DEAD_AFTER = 2
 class Differences:
     """Where the cache and a list of one kind differ."""
 
-    watched: Watched
+    kind: Kind
     behind: list[tuple[Place, int]] = field(default_factory=list[tuple[Place, int]])
     """Objects that the list holds in a newer version, and that version."""
     gone: list[tuple[Place, int]] = field(default_factory=list[tuple[Place, int]])
@@ -49,6 +48,7 @@ class Resync:
     def __init__(
         self,
         cluster: ClusterApi,
+        selectors: Mapping[Kind, str],
         cache: Cache,
         intake: Intake,
         metrics: Metrics,
@@ -56,6 +56,7 @@ class Resync:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._cluster = cluster
+        self._selectors = selectors
         self._cache = cache
         self._intake = intake
         self._metrics = metrics
@@ -71,10 +72,9 @@ class Resync:
 
     async def list_all(self) -> None:
         """Fill the cache, trying until every kind could be listed."""
-        for watched in WATCHED:
+        for kind in self._selectors:
             for namespace in self._namespaces:
-                what = f"list {watched.kind.plural}"
-                while not await _try(what, self._list(watched, namespace)):
+                while not await _try(f"list {kind.plural}", self._list(kind, namespace)):
                     await self._sleep(RETRY_SECONDS)
         self.listed = True
 
@@ -87,38 +87,38 @@ class Resync:
     async def compare(self) -> None:
         """Compare all kinds, and repair what still differs after a moment of patience."""
         found = [
-            await self._differences(watched, namespace)
-            for watched in WATCHED
+            await self._differences(kind, namespace)
+            for kind in self._selectors
             for namespace in self._namespaces
         ]
         if any(found):
             await self._sleep(PATIENCE_SECONDS)
         missed: Counter[str] = Counter()
         for differences in found:
-            missed[differences.watched.kind.kind] += await self._repair(differences)
+            missed[differences.kind.kind] += await self._repair(differences)
         for kind, count in missed.items():
             self._rounds_missed[kind] = self._rounds_missed[kind] + 1 if count else 0
             if count:
                 self._metrics.missed.labels(kind).inc(count)
                 logger.warning("the watch of %s missed %d changes, made good", kind, count)
 
-    async def _list(self, watched: Watched, namespace: str | None) -> None:
+    async def _list(self, kind: Kind, namespace: str | None) -> None:
         pages = self._cluster.pages(
-            watched.kind, namespace, label_selector=watched.label_selector, bounded=True
+            kind, namespace, label_selector=self._selectors[kind], bounded=True
         )
         async with aclosing(pages):
             async for page, _ in pages:
                 for raw in page:
-                    self._take(self._cache.apply, watched.kind, raw)
+                    self._take(self._cache.apply, kind, raw)
 
-    async def _differences(self, watched: Watched, namespace: str | None) -> Differences:
-        kind, differences = watched.kind, Differences(watched)
+    async def _differences(self, kind: Kind, namespace: str | None) -> Differences:
+        differences = Differences(kind)
         seen: set[Place] = set()
         list_version = 0
         pages = self._cluster.pages(
             kind,
             namespace,
-            label_selector=watched.label_selector,
+            label_selector=self._selectors[kind],
             metadata_only=True,
             bounded=True,
         )
@@ -141,7 +141,7 @@ class Resync:
 
     async def _repair(self, differences: Differences) -> int:
         """Make good what still differs. Return how many changes the watch has not told."""
-        kind, missed = differences.watched.kind, 0
+        kind, missed = differences.kind, 0
         for place, version in differences.gone:
             self._intake.gone(kind, place, version)
         for place, version in differences.behind:

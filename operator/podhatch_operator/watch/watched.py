@@ -1,43 +1,97 @@
-"""The kinds the operator follows, and which of their objects. Asked by handlers and resync."""
+"""What the controllers follow: which objects of which kinds, and the keys that a change touches."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from podhatch.api import labels
-from podhatch.cluster import (
-    CONTROLLER_REVISION,
-    CRON_JOB,
-    CRON_WORKFLOW,
-    EVENT_FILTER,
-    JOB,
-    POD,
-    TASK_RESULT,
-    WORKFLOW,
-    WORKFLOW_EVENT,
-    WORKFLOW_RUN,
-    Kind,
-)
+from podhatch.api.model import JsonObject
+from podhatch.cluster import Kind
 
-_OURS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
+from podhatch_operator.cache.cache import Cache, Index
+from podhatch_operator.keys import Key
+
+OURS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
+Affects = Callable[[Cache, JsonObject], Iterable[Key]]
+"""Returns what has to be reconciled because of an object."""
+
+
+def no_groups(_: JsonObject) -> Iterable[str]:
+    """The index of a kind whose objects are found by name alone."""
+    return ()
+
+
+def no_keys(*_: object) -> Iterable[Key]:
+    """Nothing has to be reconciled: the kind is followed for its index alone."""
+    return ()
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A kind, and the label selector of those objects that are ours."""
+    """What one controller follows of one kind."""
 
     kind: Kind
-    label_selector: str = ""
+    affects: Affects
+    selector: str = ""
+    """Label selector of the objects that are ours."""
+    index: Index = no_groups
+    """The groups by which this controller finds the objects."""
+    affects_when_gone: Affects | None = None
+    """Where a deletion touches other keys than a change."""
 
 
-WATCHED = (
-    Watched(WORKFLOW),
-    Watched(WORKFLOW_RUN),
-    Watched(WORKFLOW_EVENT),
-    Watched(EVENT_FILTER),
-    Watched(CRON_WORKFLOW),
-    Watched(CRON_JOB, _OURS),
-    Watched(CONTROLLER_REVISION, _OURS),
-    Watched(JOB, _OURS),
-    Watched(POD, _OURS),
-    Watched(TASK_RESULT),
-)
-"""Runs before their children, so that children of finished runs are never held whole."""
+class WatchList:
+    """What all controllers follow together, kind by kind."""
+
+    def __init__(self, controllers: Sequence[Sequence[Watched]]) -> None:
+        self._watched: dict[Kind, list[Watched]] = {each[0].kind: [] for each in controllers}
+        for each in controllers:
+            for watched in each:
+                self._watched.setdefault(watched.kind, []).append(watched)
+
+    @property
+    def selectors(self) -> Mapping[Kind, str]:
+        """The label selector of each kind, in the order in which to list them.
+
+        The kinds that have controllers come first: so children of finished runs are never held
+        whole.
+        """
+        return {kind: watched[0].selector for kind, watched in self._watched.items()}
+
+    @property
+    def indexes(self) -> Mapping[Kind, Index]:
+        """The index of each kind: all groups that some controller finds its objects by."""
+        return {kind: _union(watched) for kind, watched in self._watched.items()}
+
+    def keys(self, cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
+        """Return what has to be reconciled because this object was created or changed."""
+        return [key for each in self._watched[kind] for key in each.affects(cache, raw)]
+
+    def keys_when_gone(self, cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
+        """Return what has to be reconciled because this object is gone."""
+        watched = self._watched[kind]
+        return [
+            key for each in watched for key in (each.affects_when_gone or each.affects)(cache, raw)
+        ]
+
+
+def _union(watched: Sequence[Watched]) -> Index:
+    indexes = [each.index for each in watched if each.index is not no_groups]
+    if len(indexes) == 1:
+        return indexes[0]
+    return lambda raw: {group: None for index in indexes for group in index(raw)}
+
+
+class Watches:
+    """Which watches the API server has accepted so far."""
+
+    def __init__(self, kinds: Iterable[Kind], namespaces: Sequence[str] = ()) -> None:
+        scopes: Sequence[str | None] = namespaces or (None,)
+        self._missing = {kind.path(namespace): kind.kind for kind in kinds for namespace in scopes}
+
+    def opened(self, path: str) -> None:
+        """A watch of this path was accepted."""
+        self._missing.pop(path, None)
+
+    def missing(self) -> list[str]:
+        """Return the kinds that have not been watched yet."""
+        return sorted(set(self._missing.values()))

@@ -1,1 +1,1 @@
-"""Everything the operator writes: children, statuses, Kubernetes Events."""
+"""Everything the operator writes: the plans of all kinds, and Kubernetes Events."""

@@ -10,7 +10,7 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision
-from podhatch.core.workflow.validate import plan_workflow
+from podhatch.core.workflow.validate import check_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, container_task, run, task, workflow
 
@@ -55,7 +55,7 @@ def test_a_task_that_asks_for_more_access_than_allowed_keeps_its_workflow_from_r
         task("b", clusterAccess="spawn"),
         onFailureTask=task("c", clusterAccess="spawn"),
     )
-    status = plan_workflow(flow, NOW, max_access="report").status
+    status = check_workflow(flow, NOW, max_access="report").status
     assert status is not None
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "WorkflowInvalid")
@@ -71,7 +71,7 @@ def test_a_task_that_asks_for_more_access_than_allowed_keeps_its_workflow_from_r
 
 def test_a_container_task_has_no_access_that_could_be_too_much() -> None:
     flow = workflow(container_task("a", clusterAccess="spawn"))
-    status = plan_workflow(flow, NOW, max_access="none").status
+    status = check_workflow(flow, NOW, max_access="none").status
     assert status is not None
     assert status["conditions"][0]["status"] == "True"
 

@@ -8,17 +8,17 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Plan, pod_deadline
+from podhatch.core.event.plan import expired
 from podhatch.core.run.attempts import Attempts, index_attempts
 from podhatch.core.run.clean_up import (
     BESIDE_GRACE,
     JOB_GRACE,
     after_the_end,
-    expired,
     given_up_jobs,
     lingering_pods,
-    unused_revisions,
     with_late_attempts,
 )
+from podhatch.core.workflow.plan import unused_revisions
 from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.objects import (

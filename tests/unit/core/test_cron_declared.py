@@ -1,16 +1,21 @@
 """The crons of a workflow's onCrons: they come and go with the expressions."""
 
 from podhatch.api.model import JsonObject
-from podhatch.api.workflow import WorkflowSpec
+from podhatch.api.workflow import Workflow, WorkflowSpec
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
-from podhatch.core.cron.declared import cron_problems, plan_declared_crons
-from podhatch.core.workflow.validate import plan_workflow
+from podhatch.core.cron.declared import cron_problems, declared_cron_writes, refused_crons
+from podhatch.core.workflow.validate import check_workflow
 
 from tests.fakes.objects import NOW, ago, task, workflow
 
 
 def declared(*expressions: str, **spec: object) -> JsonObject:
     return workflow(task("a"), onCrons=list(expressions), **spec)
+
+
+def plan_declared_crons(raw: JsonObject, existing: dict[str, JsonObject]) -> Plan:
+    return Plan(tuple(declared_cron_writes(Workflow.model_validate(raw), existing)))
 
 
 def existing(raw: JsonObject) -> dict[str, JsonObject]:
@@ -35,7 +40,7 @@ def test_what_is_there_stays_as_it_is_and_what_is_no_longer_declared_goes() -> N
     assert plan_declared_crons(declared("0  9 * * *", "@daily"), there).apply == ()
     plan = plan_declared_crons(declared("0 9 * * *", "@hourly"), there)
     assert [manifest["spec"]["schedule"] for manifest in plan.apply] == ["@hourly"]
-    assert [there[name]["spec"]["schedule"] for name in plan.delete] == ["@daily"]
+    assert [there[each.name]["spec"]["schedule"] for each in plan.delete] == ["@daily"]
 
 
 def test_a_user_may_suspend_a_declared_cron_and_no_more() -> None:
@@ -67,15 +72,17 @@ def test_what_is_no_expression_is_told_by_the_workflow() -> None:
     (problem,) = cron_problems(WorkflowSpec.model_validate(raw["spec"]))
     assert problem.startswith("onCrons: '* * * * * *' is not a cron expression")
     assert "got six" in problem
-    status = plan_workflow(raw, NOW).status
+    status = check_workflow(raw, NOW).status
     assert status is not None
     assert problem in status["conditions"][0]["message"]
     assert [cron["spec"]["schedule"] for cron in existing(raw).values()] == ["@daily"]
 
 
 def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
-    raw, refused = declared("@daily"), {"@daily": ApiRefusal(403, "exceeded quota")}
-    status = plan_workflow(raw, NOW, refused).status
+    raw = declared("@daily")
+    refusals = {name: ApiRefusal(403, "exceeded quota") for name in existing(raw)}
+    refused = refused_crons(Workflow.model_validate(raw), refusals)
+    status = check_workflow(raw, NOW, refused).status
     assert status is not None
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "CronRefused")
@@ -83,7 +90,7 @@ def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
         "onCrons: the CronWorkflow of '@daily' was refused, and is tried again: exceeded quota"
     )
     told = {**raw, "status": status}
-    assert plan_workflow(told, NOW, refused).status is None
-    mended = plan_workflow(told, NOW).status
+    assert check_workflow(told, NOW, refused).status is None
+    mended = check_workflow(told, NOW).status
     assert mended is not None
     assert mended["conditions"][0]["status"] == "True"

@@ -1,5 +1,6 @@
 """One tick: which run it makes, and what its Job says of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -143,11 +144,11 @@ def test_a_cron_says_that_its_last_tick_found_its_name_taken() -> None:
         assert (valid["status"], valid["reason"]) == ("False", "TickNameTaken")
         assert "WorkflowRun n-1 exists and is not of this tick" in valid["message"]
         assert shown.status["nextRunTimes"]
-        taken["status"] = shown.jobs.get("n-1", taken["status"])
-    assert shown.jobs == {}
+        taken["status"] = shown.statuses.get("n-1", taken["status"])
+    assert shown.statuses == {}
     both = {"n-1": taken, "n-2": tick("n-2", ago(0))}
     later = plan_cron(ObservedCron(cron(), ticks=both, runs={"n-1": forged()}), NOW)
-    assert [run["metadata"]["name"] for run in later.runs] == ["n-2"]
+    assert later.confirm == ("n-2",)
     assert later.status is not None
     assert later.status["conditions"][0]["reason"] != "TickNameTaken"
 
@@ -181,7 +182,12 @@ def test_a_tick_that_waited_past_its_deadline_is_left_out() -> None:
 
 
 def cancelled(run: JsonObject, **ticks: JsonObject) -> tuple[str, ...]:
-    return plan_cron(ObservedCron(cron(), ticks=ticks, runs={"n-1": run}), NOW).cancel
+    observed = ObservedCron(cron(), ticks=ticks, runs={"n-1": run})
+    asked = plan_cron(observed, NOW)
+    plan = plan_cron(replace(observed, confirmed=("n-1",)), NOW)
+    cancelled = tuple(each.name for each in plan.patch if each.kind == "WorkflowRun")
+    assert asked.confirm == cancelled
+    return cancelled
 
 
 def going(name: str) -> JsonObject:
@@ -210,8 +216,8 @@ def test_a_run_that_goes_on_for_another_reason_is_left_alone() -> None:
     assert cancelled(already) == ()
     copied = made()
     copied["metadata"]["name"] = "copy"
-    assert plan_cron(ObservedCron(cron(), runs={"copy": copied}), NOW).cancel == ()
+    assert plan_cron(ObservedCron(cron(), runs={"copy": copied}), NOW).confirm == ()
     of_an_earlier_cron = ObservedCron(cron(created=ago(1)), runs={"n-1": made()})
-    assert plan_cron(of_an_earlier_cron, NOW).cancel == ()
+    assert plan_cron(of_an_earlier_cron, NOW).confirm == ()
     gone = plan_cron(ObservedCron(None, runs={"n-1": made()}), NOW + timedelta(days=1))
-    assert gone.cancel == ()
+    assert gone.confirm == ()

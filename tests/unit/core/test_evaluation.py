@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.core.common.observed import Observed, ObservedEvent
+from podhatch.core.common.observed import Observed, ObservedEvent, ObservedFilter
 from podhatch.core.common.plan import Plan
-from podhatch.core.common.validity import CheckPlan
 from podhatch.core.event.filter import plan_filter
-from podhatch.core.event.plan import EventPlan, plan_event
+from podhatch.core.event.plan import plan_event
 from podhatch.core.expressions import evaluate
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import (
@@ -21,7 +20,7 @@ from podhatch.core.expressions.evaluation import (
 )
 from podhatch.core.expressions.input_check import fit_problems, schema_problem
 from podhatch.core.run.plan import plan_run
-from podhatch.core.workflow.validate import plan_workflow
+from podhatch.core.workflow.validate import check_workflow
 
 from tests.fakes.objects import DEFAULTS, NOW, event, run, task, workflow
 from tests.unit.core.planning import plan, reported
@@ -55,10 +54,10 @@ def test_a_plan_that_lacks_answers_is_nothing_but_its_questions() -> None:
 
 def test_checks_that_lack_answers_are_nothing_but_their_questions() -> None:
     flow = workflow(task("a"), task("b", "a", skipIf=[SKIP]), onEvents=["go"])
-    made = plan_workflow(flow, NOW)
-    assert made == CheckPlan(evaluate=(Evaluation("Condition", "output.skip"),))
-    asked = plan_filter(event_filter("true"), flow, NOW)
-    assert asked == CheckPlan(evaluate=(Evaluation("Filter", "true"),))
+    made = check_workflow(flow, NOW)
+    assert made == Plan(evaluate=(Evaluation("Condition", "output.skip"),))
+    asked = plan_filter(ObservedFilter(event_filter("true"), flow), NOW)
+    assert asked == Plan(evaluate=(Evaluation("Filter", "true"),))
 
 
 def test_an_event_asks_all_its_filters_at_once() -> None:
@@ -67,7 +66,7 @@ def test_an_event_asks_all_its_filters_at_once() -> None:
     observed = ObservedEvent(event("go", 1, scope="eu", payload={"n": 1}), [flow])
     made = plan_event(observed, NOW)
     assert len(made.evaluate) == 3
-    assert made == EventPlan(evaluate=made.evaluate)
+    assert made == Plan(evaluate=made.evaluate)
 
 
 def test_evaluations_have_one_key_if_they_ask_the_same() -> None:
@@ -91,7 +90,7 @@ def test_a_workflow_that_is_too_expensive_to_check_says_so(checks: str, field: s
         defaultFilters=[{"expression": "true", "scope": "eu"}],
         inputSchema={},
     )
-    status = plan_workflow(flow, NOW, answers=TooMuch(checks)).status
+    status = check_workflow(flow, NOW, answers=TooMuch(checks)).status
     assert status is not None
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "ExpressionTooExpensive")
@@ -123,7 +122,9 @@ def test_a_run_whose_input_is_too_expensive_to_check_fails() -> None:
 
 def test_a_filter_that_is_too_expensive_to_compile_is_not_valid() -> None:
     flow = workflow(task("a"), onEvents=["go"])
-    status = plan_filter(event_filter("true"), flow, NOW, TooMuch("Filter")).status
+    status = plan_filter(
+        ObservedFilter(event_filter("true"), flow, answers=TooMuch("Filter")), NOW
+    ).status
     assert status is not None
     assert status["conditions"][0]["reason"] == "ExpressionTooExpensive"
 

@@ -6,9 +6,9 @@ Whether a change is older, the resourceVersions tell, which grow with each chang
 
 import pytest
 from podhatch.api.model import JsonObject
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.answer import MAX_NOTED
-from podhatch.core.event.plan import EventPlan
 
 from tests.fakes.objects import event
 from tests.unit.core.test_event_trigger import event_filter, flow, plan, rule
@@ -18,13 +18,13 @@ NO, YES = event_filter("false", name="no"), event_filter("true", name="yes")
 QUOTA, INVALID = ApiRefusal(403, "exceeded quota"), ApiRefusal(422, "invalid")
 
 
-def pushed(first: EventPlan | None = None) -> JsonObject:
+def pushed(first: Plan | None = None) -> JsonObject:
     """Return the event with the status that its first plan has left."""
     status = {"status": first.status} if first and first.status else {}
     return {**event("paid", scope="eu", payload={"n": 1}), **status}
 
 
-def refused(first: EventPlan, refusal: ApiRefusal) -> dict[str, ApiRefusal]:
+def refused(first: Plan, refusal: ApiRefusal) -> dict[str, ApiRefusal]:
     return {each["metadata"]["name"]: refusal for each in first.create}
 
 
@@ -59,7 +59,7 @@ def test_a_change_after_the_answer_starts_nothing(
 ) -> None:
     first = plan(pushed(), before, filters=filters)
     second = plan(pushed(first), after, filters=filters_after, later=2)
-    assert (second.create, second.unfiltered, second.status) == ((), (), None)
+    assert (second.create, second.confirm, second.status) == ((), (), None)
 
 
 def test_a_filter_that_is_seen_late_still_answers() -> None:
@@ -91,9 +91,7 @@ def test_a_change_before_the_event_that_is_seen_late_still_answers(
     assert first.status is not None
     assert first.status["firstVersion"] == "10"
     noted = versioned({**came, "status": first.status}, 12)
-    assert plan(noted, refusing, filters=filters, later=2) == EventPlan(
-        look_again_at=first.look_again_at
-    )
+    assert plan(noted, refusing, filters=filters, later=2) == Plan(requeue_at=first.requeue_at)
     changed, filters = world("true", version)
     second = plan(noted, changed, filters=filters, later=2)
     assert len(second.create) == runs
@@ -120,7 +118,7 @@ def test_a_run_that_was_refused_is_tried_again_and_no_other(
     assert first.status is not None
     assert "triggeredRuns" not in first.status
     again = plan(pushed(first), workflow, filters=filters, refusals=refusals, later=2)
-    assert (again.create, again.unfiltered, again.status) == (due.create, (), None)
+    assert (again.create, again.confirm, again.status) == (due.create, (), None)
     others = (*filters, event_filter("true", name="new", age=-1))
     made = plan(pushed(first), workflow, filters=others, later=4)
     assert made.create == due.create

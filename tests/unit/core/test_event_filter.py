@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.core.common.observed import ObservedFilter
 from podhatch.core.event.filter import plan_filter
 
 from tests.fakes.answers import answered
@@ -25,7 +26,7 @@ def event_filter(expression: str = "input.n > payload.n", **fields: object) -> J
 
 
 def checked(raw: JsonObject, flow: JsonObject | None, now: datetime = NOW) -> JsonObject | None:
-    return answered(lambda known: plan_filter(raw, flow, now, known)).status
+    return answered(lambda known: plan_filter(ObservedFilter(raw, flow, answers=known), now)).status
 
 
 def condition(event_filter: JsonObject, flow: JsonObject | None) -> JsonObject:

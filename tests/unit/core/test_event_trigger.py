@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS
 from podhatch.api.model import JsonObject
 from podhatch.core.common.observed import ObservedEvent
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.key import matches
-from podhatch.core.event.plan import GRACE, EventPlan, plan_event
+from podhatch.core.event.plan import GRACE, plan_event
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.workflow.validate import workflow_problems
@@ -44,9 +46,9 @@ def plan(
     filters: tuple[JsonObject, ...] = (),
     later: float = 0,
     refusals: dict[str, ApiRefusal] | None = None,
-) -> EventPlan:
+) -> Plan:
     pushed["metadata"]["uid"] = "event-uid"
-    observed = ObservedEvent(pushed, workflows, {"flow": filters}, refusals or {})
+    observed = ObservedEvent(pushed, workflows, {"flow": filters}, refusals=refusals or {})
     now = NOW + timedelta(seconds=later)
     return answered(lambda known: plan_event(replace(observed, answers=known), now))
 
@@ -98,7 +100,7 @@ def test_an_event_starts_a_run_of_each_workflow_that_asks_for_it() -> None:
         "priority": 3,
     }
     assert second["spec"]["workflow"] == "second"
-    assert made.unfiltered == ("flow", "second")
+    assert made.confirm == ("flow", "second")
     assert made.status == {
         "triggeredRuns": [
             {"run": each["metadata"]["name"], "workflow": each["spec"]["workflow"]}
@@ -164,7 +166,7 @@ def test_a_run_for_each_filter_of_the_events_scope(
     pushed["spec"] |= {"scope": scope} if scope else {}
     made = plan(pushed, flow("paid", defaultFilters=default), filters=filters)
     assert [each["spec"]["trigger"]["event"]["filterPayload"] for each in made.create] == runs
-    assert made.unfiltered == ()
+    assert made.confirm == ()
 
 
 def test_equal_filters_are_two_filters() -> None:
@@ -244,19 +246,19 @@ def test_many_filters_make_an_events_values_ready_once() -> None:
 def test_what_came_after_the_event_does_not_count() -> None:
     pushed = event("paid", 10, scope="eu")
     assert plan(pushed, flow("paid", age=9)).create == ()
-    assert plan(pushed, flow("paid", age=10)).unfiltered == ("flow",)
+    assert plan(pushed, flow("paid", age=10)).confirm == ("flow",)
     late = (event_filter("false", age=9),)
-    assert plan(pushed, flow("paid", age=10), filters=late).unfiltered == ("flow",)
+    assert plan(pushed, flow("paid", age=10), filters=late).confirm == ("flow",)
     deleted = flow("paid")
     deleted["metadata"]["deletionTimestamp"] = ago(0)
     assert plan(pushed, deleted).create == ()
 
 
-def test_an_event_is_handled_when_its_grace_is_over_and_never_looked_at_again() -> None:
+def test_an_event_is_handled_when_its_grace_is_over_and_then_waits_to_be_deleted() -> None:
     first = plan(event("paid"), flow("paid"))
-    assert first.look_again_at == NOW + GRACE
+    assert first.requeue_at == NOW + GRACE
     noted = {**event("paid"), "status": first.status}
-    assert plan(noted, flow("paid")) == EventPlan(look_again_at=NOW + GRACE)
+    assert plan(noted, flow("paid")) == Plan(requeue_at=NOW + GRACE)
     late = plan(noted, flow("paid"), flow("paid", name="late"), later=4)
     assert [each["spec"]["workflow"] for each in late.create] == ["late"]
     assert late.status is not None
@@ -267,11 +269,12 @@ def test_an_event_is_handled_when_its_grace_is_over_and_never_looked_at_again() 
         "handledAt": "2026-11-23T12:00:05.000000Z",
     }
     handled = {**noted, "status": over.status}
-    assert plan(handled, flow("paid"), flow("paid", name="later"), later=6) == EventPlan()
+    waits = Plan(requeue_at=NOW + timedelta(seconds=DEFAULT_EVENT_TTL_SECONDS))
+    assert plan(handled, flow("paid"), flow("paid", name="later"), later=6) == waits
 
 
 def test_an_event_that_nobody_waits_for_is_handled_too() -> None:
-    assert plan(event("paid"), flow("other")) == EventPlan(look_again_at=NOW + GRACE)
+    assert plan(event("paid"), flow("other")) == Plan(requeue_at=NOW + GRACE)
     over = plan(event("paid"), later=5)
     assert over.status == {"handledAt": "2026-11-23T12:00:05.000000Z"}
 

@@ -8,8 +8,8 @@ from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_OUTPUT_BYTES
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.text import output_problem
-from podhatch.core.run.clean_up import unused_revisions
 from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.plan import unused_revisions
 
 from tests.fakes.objects import (
     DEFAULTS,

@@ -10,7 +10,7 @@ from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.pod.check import MAX_DRY_RUNS, dry_run_jobs, pod_problems
 from podhatch.core.pod.template import stay_on
-from podhatch.core.workflow.validate import needs_dry_run, plan_workflow
+from podhatch.core.workflow.validate import check_workflow, needs_dry_run
 
 from tests.fakes.objects import DEFAULTS, NOW, container_task, task, workflow
 
@@ -66,7 +66,7 @@ def test_a_pod_template_of_the_wrong_shape_makes_its_workflow_invalid(
         "spec.tasks[a]": workflow(task("a", **settings)),
         "spec.onFailureTask": workflow(task("a"), onFailureTask=task("h", **settings)),
     }[place]
-    status = plan_workflow(flow, NOW).status
+    status = check_workflow(flow, NOW).status
     assert status is not None
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "WorkflowInvalid")
@@ -118,7 +118,7 @@ def test_a_sticky_run_stays_where_an_empty_affinity_requires_nothing(required: J
 
 
 def condition_of(flow: JsonObject, refused: dict[str, ApiRefusal] | None) -> Any:
-    status = plan_workflow(flow, NOW, refused_pods=refused).status
+    status = check_workflow(flow, NOW, refused_pods=refused).status
     return status["conditions"][0] if status else None
 
 
@@ -134,10 +134,10 @@ def test_a_pod_that_kubernetes_finds_invalid_makes_its_workflow_invalid() -> Non
 
 def test_the_answer_of_a_dry_run_stays_until_the_workflow_changes() -> None:
     flow = workflow(task("a"))
-    status = plan_workflow(flow, NOW, refused_pods={"spec.tasks[a]": REFUSED}).status
+    status = check_workflow(flow, NOW, refused_pods={"spec.tasks[a]": REFUSED}).status
     told = {**flow, "status": status}
     assert not needs_dry_run(told, IN_PROCESS)
-    assert plan_workflow(told, NOW + timedelta(seconds=9)).status is None
+    assert check_workflow(told, NOW + timedelta(seconds=9)).status is None
     changed = {**told, "metadata": {**flow["metadata"], "generation": 2}}
     assert needs_dry_run(changed, IN_PROCESS)
     assert condition_of(changed, {})["status"] == "True"

@@ -7,7 +7,7 @@ from podhatch.api.model import JsonObject
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.workflow.dag import shape_problems
-from podhatch.core.workflow.validate import plan_workflow
+from podhatch.core.workflow.validate import check_workflow
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import NOW, task, workflow
@@ -17,7 +17,7 @@ ASKED = Questions(IN_PROCESS)
 
 
 def checked(flow: JsonObject, now: datetime) -> JsonObject | None:
-    return answered(lambda known: plan_workflow(flow, now, answers=known)).status
+    return answered(lambda known: check_workflow(flow, now, answers=known)).status
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Answer, Check, Evaluation, Value
 from podhatch_operator.evaluation import evaluator as evaluating
 from podhatch_operator.evaluation.evaluator import Evaluator, KeptAnswers
-from podhatch_operator.ops.metrics import Metrics
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.keys import Key
+from podhatch_operator.metrics import Metrics
 
 LEVELS = 30
 CHAIN = json.dumps(

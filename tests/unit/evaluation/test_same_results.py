@@ -10,8 +10,8 @@ from podhatch.core.expressions.cel import ExpressionError, FilterVariables, Vari
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.features.cel import CELFailure, CELSuccess
 from podhatch_operator.evaluation.evaluator import Evaluator
-from podhatch_operator.ops.metrics import Metrics
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.keys import Key
+from podhatch_operator.metrics import Metrics
 
 from tests.unit.core.test_cel import nested
 

@@ -21,10 +21,10 @@ from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Answer, Evaluation
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.controllers.reconcile_context import Clocks, ReconcileContext
-from podhatch_operator.controllers.reconciler import Reconciler
-from podhatch_operator.ops.metrics import Hops, Metrics
-from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.controllers.controller import Clocks, ReconcileContext
+from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler
+from podhatch_operator.keys import Key, run_key
+from podhatch_operator.metrics import Hops, Metrics
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.intake import Intake
 
@@ -61,10 +61,10 @@ class Operator:
     defaults: Defaults = field(default_factory=lambda: Defaults(runner_image="runner:test"))
 
     def __post_init__(self) -> None:
-        self.cache = Cache(self.timers.time)
+        self.cache = Cache(WATCH_LIST.indexes, self.timers.time)
         self.queue = Queue(self.timers, self.metrics.queue)
         self.hops = Hops(self.metrics.hop)
-        self.intake = Intake(self.cache, self.queue, self.hops)
+        self.intake = Intake(WATCH_LIST, self.cache, self.queue, self.hops)
         self.reconciler = self.restarted()
 
     def restarted(self) -> Reconciler:
@@ -76,12 +76,14 @@ class Operator:
             self.queue,
             self.defaults,
             self.evaluated,
+            WATCH_LIST,
+            self.hops,
             Clocks(
                 now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
                 monotonic=self.timers.time,
             ),
         )
-        return Reconciler(self.context, self.hops)
+        return Reconciler(self.context)
 
     async def user_creates(self, *manifests: JsonObject) -> None:
         """Create objects, and let the operator see them."""

@@ -18,12 +18,12 @@ from podhatch.cluster import (
 )
 from podhatch.core.common.observed import Observed
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.cache.deleted_versions import REMEMBERED_SECONDS
 from podhatch_operator.cache.pins import UNDECIDED
+from podhatch_operator.cache.store import REMEMBERED_SECONDS
 from podhatch_operator.cache.trimming import ended_job
-from podhatch_operator.controllers.key_mapping import all_keys, keys_for, keys_without
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.queue.keys import event_key, run_key, workflow_key
+from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys
+from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.keys import event_key, run_key, workflow_key
 
 from tests.unit.operator.objects import NAMESPACE, child, event, replayed, revision, run, workflow
 from tests.unit.operator.timers import FakeTimers
@@ -32,7 +32,7 @@ PLACE = (NAMESPACE, "run")
 
 
 def new_cache() -> Cache:
-    return Cache(lambda: 0.0)
+    return Cache(WATCH_LIST.indexes, lambda: 0.0)
 
 
 def observe(cache: Cache, name: str = "run") -> Observed:
@@ -80,7 +80,7 @@ def test_an_object_made_anew_lives_and_survives_the_late_end_of_the_old_one() ->
 
 def test_tombstones_are_forgotten_in_time() -> None:
     timers = FakeTimers()
-    cache = Cache(timers.time)
+    cache = Cache(WATCH_LIST.indexes, timers.time)
     cache.remove(WORKFLOW_RUN, PLACE, 8)
     timers.pass_time(REMEMBERED_SECONDS + 1)
     cache.remove(WORKFLOW_RUN, (NAMESPACE, "other"), 9)
@@ -193,7 +193,7 @@ def test_a_change_wakes_the_keys_it_affects(
     cache.apply(WORKFLOW_RUN, run(name="waits"))
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(name="elsewhere", flow="other"))
-    assert set(keys_for(cache, kind, raw)) == expected
+    assert set(WATCH_LIST.keys(cache, kind, raw)) == expected
 
 
 def test_all_keys_come_with_finished_runs_last() -> None:
@@ -213,7 +213,7 @@ def test_an_event_is_shown_to_the_runs_that_wait_for_it_and_wakes_them() -> None
     cache.apply(WORKFLOW_RUN, run(name="over", phase="Failed"))
     cache.apply(WORKFLOW_RUN, run(name="elsewhere", flow="other"))
     paid = event("paid")
-    assert keys_for(cache, WORKFLOW_EVENT, paid) == [
+    assert WATCH_LIST.keys(cache, WORKFLOW_EVENT, paid) == [
         run_key(NAMESPACE, "run"),
         event_key(NAMESPACE, "paid"),
     ]
@@ -223,7 +223,7 @@ def test_an_event_is_shown_to_the_runs_that_wait_for_it_and_wakes_them() -> None
     for name in ("over", "elsewhere"):
         assert list(observe(cache, name).events) == []
     assert event_key(NAMESPACE, "paid") in all_keys(cache)
-    assert keys_without(cache, WORKFLOW_EVENT, paid) == [event_key(NAMESPACE, "paid")]
+    assert WATCH_LIST.keys_when_gone(cache, WORKFLOW_EVENT, paid) == [event_key(NAMESPACE, "paid")]
 
 
 def test_a_pinned_revision_says_what_its_run_waits_for() -> None:
@@ -273,7 +273,7 @@ def test_a_cancelled_run_is_over_whatever_replay_it_once_was_asked_for() -> None
     cancelled = replayed(4, phase="Cancelled")
     cancelled["spec"]["desiredState"] = "Cancelled"
     cache.apply(WORKFLOW_RUN, cancelled)
-    assert keys_for(cache, WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
+    assert WATCH_LIST.keys(cache, WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
 
 
 def held(cache: Cache, later: float = 0) -> frozenset[str]:

@@ -9,8 +9,8 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import source_name
 from podhatch.cluster import CONFIG_MAP, CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError
 from podhatch.core.common.observed import Defaults
-from podhatch_operator.controllers.workflow import CLEAN_UP_AGAIN_SECONDS
-from podhatch_operator.queue.keys import event_key, workflow_key
+from podhatch.core.workflow.plan import CLEAN_UP_AGAIN
+from podhatch_operator.keys import event_key, workflow_key
 
 from tests.unit.operator.manifests import python, run, workflow
 from tests.unit.operator.objects import NAMESPACE
@@ -180,7 +180,7 @@ async def test_no_revision_goes_while_a_run_may_still_take_it(operator: Operator
     await operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "undecided")
     operator.cache.remove(WORKFLOW_RUN, (NAMESPACE, "undecided"), 10_000)
     await operator.work()
-    operator.timers.pass_time(CLEAN_UP_AGAIN_SECONDS + 1)
+    operator.timers.pass_time(CLEAN_UP_AGAIN.total_seconds() + 1)
     await operator.work()
     assert names(operator, "ControllerRevision") == []
 

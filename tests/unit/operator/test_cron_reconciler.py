@@ -5,8 +5,8 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError
 from podhatch.core.workflow.revision import current_revision
-from podhatch_operator.controllers.reconcile_context import RetryLater
-from podhatch_operator.queue.keys import cron_key, run_key, workflow_key
+from podhatch_operator.keys import cron_key, run_key, workflow_key
+from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.objects import NAMESPACE, revision
 from tests.unit.operator.operator import Operator
@@ -227,7 +227,7 @@ async def test_a_cronjob_of_our_label_that_is_not_the_crons_is_left_alone(
     }
     await operator.user_creates(theirs)
     await operator.user_creates({**NIGHTLY, "metadata": {**theirs["metadata"], "labels": {}}})
-    with pytest.raises(RetryLater, match="is not this cron's"):
+    with pytest.raises(RetryLater, match="does not belong to CronWorkflow weekly"):
         await operator.work()
     weekly = await operator.cluster.get(CRON_WORKFLOW, NAMESPACE, "weekly")
     assert weekly["status"]["conditions"][0]["reason"] == "CronJobRefused"
@@ -235,14 +235,18 @@ async def test_a_cronjob_of_our_label_that_is_not_the_crons_is_left_alone(
     assert stored["spec"] == {"schedule": "0 0 * * 0"}
 
 
-async def test_a_cronjob_that_is_gone_before_we_heard_is_decided_again(operator: Operator) -> None:
+async def test_a_cronjob_is_created_again_once_its_deletion_is_seen(operator: Operator) -> None:
     await operator.cluster.delete(CRON_JOB, NAMESPACE, "nightly")
     changed = await operator.cluster.merge_patch(
         CRON_WORKFLOW, NAMESPACE, "nightly", {"spec": {"suspend": True}}
     )
     operator.see(changed)
-    with pytest.raises(RetryLater):
-        await operator.work()
+    await operator.work()
+    assert operator.cluster.objects("CronJob") == []
+    place = (NAMESPACE, "nightly")
+    operator.intake.gone(CRON_JOB, place, operator.cache.version(CRON_JOB, place) + 1)
+    await operator.work()
+    assert only(operator, "CronJob")["spec"]["suspend"] is True
 
 
 async def test_the_crons_of_a_workflow_come_and_go(operator: Operator) -> None:

@@ -9,8 +9,8 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
 from podhatch.core.event.start import Start
 from podhatch.core.workflow.revision import current_revision
-from podhatch_operator.controllers.reconcile_context import RetryLater
-from podhatch_operator.queue.keys import event_key, filter_key
+from podhatch_operator.keys import event_key, filter_key
+from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.manifests import python
 from tests.unit.operator.objects import NAMESPACE
@@ -320,10 +320,7 @@ async def test_a_run_that_took_the_name_of_an_events_run_is_told(operator: Opera
     start = Start(WorkflowEvent.model_validate(event), current_revision(workflow()))
     await operator.cluster.create_as_user(manifest("WorkflowRun", start.name, workflow="flow"))
     await operator.work()
-    assert (
-        "a WorkflowRun of this name exists that this event did not start"
-        in status(operator)["message"]
-    )
+    assert "exists that something else started: delete it" in status(operator)["message"]
     assert "triggeredRuns" not in status(operator)
 
 

@@ -13,8 +13,10 @@ from podhatch.cluster.bounded import bounded_object
 from podhatch.core.common.observed import Defaults
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.trimming import MAX_UNPACKED_BYTES, Packed, newest_unpacked, unpacked
-from podhatch_operator.controllers.observing import observe_event, observe_run
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.controllers.event import observe_event
+from podhatch_operator.controllers.reconciler import WATCH_LIST
+from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.keys import Key
 from podhatch_operator.watch.handlers import BoundedLines
 from podhatch_operator.watch.resync import Resync
 
@@ -109,7 +111,7 @@ async def test_a_run_of_a_workflow_that_is_too_large_waits_and_says_why(
 
 
 def test_of_an_object_without_a_status_the_version_alone_is_held() -> None:
-    cache = Cache(lambda: 0.0)
+    cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
     for kind, raw in ((JOB, child("Job", "one")), (CONTROLLER_REVISION, revision("one"))):
         assert cache.apply(kind, {**raw, "spec": {}, UNREADABLE: WHY})
         assert cache.get(kind, (NAMESPACE, "one")) is None
@@ -117,14 +119,20 @@ def test_of_an_object_without_a_status_the_version_alone_is_held() -> None:
 
 
 async def test_what_the_list_cuts_is_held_as_cut(operator: Operator) -> None:
-    resync = Resync(operator.context.cluster, operator.cache, operator.intake, operator.metrics)
+    resync = Resync(
+        operator.context.cluster,
+        WATCH_LIST.selectors,
+        operator.cache,
+        operator.intake,
+        operator.metrics,
+    )
     await operator.cluster.create_as_user(event(1))
     await resync.list_all()
     assert operator.cache.count(WORKFLOW_EVENT) == 1
 
 
 def test_large_payloads_are_held_as_bytes_and_shown_as_they_are() -> None:
-    cache = Cache(lambda: 0.0)
+    cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
     payload = tiny_objects(200_000)
     cache.apply(WORKFLOW_EVENT, event(payload))
     held = cache.get(WORKFLOW_EVENT, (NAMESPACE, "one"))
@@ -136,7 +144,7 @@ def test_large_payloads_are_held_as_bytes_and_shown_as_they_are() -> None:
 
 
 def test_the_input_of_a_run_is_held_until_it_is_over() -> None:
-    cache = Cache(lambda: 0.0)
+    cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
     value = tiny_objects(100_000)
     raw = {**run(), "spec": {"workflow": "flow", "input": value}}
     cache.apply(WORKFLOW_RUN, raw)
@@ -171,7 +179,7 @@ async def test_an_event_with_too_large_a_payload_says_so(operator: Operator) -> 
 
 
 def test_of_many_large_events_the_newest_are_shown() -> None:
-    cache = Cache(lambda: 0.0)
+    cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
     for number in range(1, 21):
         payload = tiny_objects(200_000) if number > 1 else {}
         cache.apply(WORKFLOW_EVENT, event(payload, f"e{number}", number))
@@ -183,7 +191,7 @@ def test_of_many_large_events_the_newest_are_shown() -> None:
 
 
 def test_a_flood_of_fat_events_takes_little_memory() -> None:
-    cache = Cache(lambda: 0.0)
+    cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
     tracemalloc.start()
     try:
         for number in range(10):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from podhatch.cluster import JOB, POD, TASK_RESULT, WORKFLOW_RUN, Kind
 from podhatch.core.common.observed import Observed
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.ops.metrics import Hops, Metrics
+from podhatch_operator.controllers.reconciler import WATCH_LIST
+from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.metrics import Hops, Metrics
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.intake import Intake
 
@@ -36,9 +37,9 @@ class Feed:
 
     def __init__(self) -> None:
         metrics = Metrics()
-        self.cache = Cache(lambda: 0.0)
+        self.cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
         self.queue = Queue(FakeTimers(), metrics.queue)
-        self.intake = Intake(self.cache, self.queue, Hops(metrics.hop))
+        self.intake = Intake(WATCH_LIST, self.cache, self.queue, Hops(metrics.hop))
         self.version = 0
 
     def take(self, step: Step) -> None:

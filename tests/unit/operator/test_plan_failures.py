@@ -11,9 +11,9 @@ from podhatch_operator.controllers import event as event_reconciler
 from podhatch_operator.controllers import filter as filter_reconciler
 from podhatch_operator.controllers import run as run_reconciler
 from podhatch_operator.controllers import workflow as workflow_reconciler
-from podhatch_operator.controllers.reconcile_context import PlanFailed
+from podhatch_operator.keys import Key
 from podhatch_operator.ops.logs import MAX_MESSAGE, MAX_TRACEBACK, JsonFormatter
-from podhatch_operator.queue.keys import Key
+from podhatch_operator.queue.workers import PlanFailed
 
 from tests.unit.operator.objects import NAMESPACE, metadata, run, workflow
 from tests.unit.operator.operator import Operator

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podhatch_operator.ops.metrics import Metrics
-from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.keys import Key, run_key
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.queue.work_queue import LAST_RETRY_SECONDS, Queue
 
 from tests.unit.operator.timers import FakeTimers

@@ -1,7 +1,5 @@
 """What the reconciler does when the API server refuses or fails a request."""
 
-from typing import cast
-
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
@@ -10,17 +8,15 @@ from podhatch.cluster import (
     WORKFLOW,
     WORKFLOW_RUN,
     ApiError,
-    Cluster,
     ClusterUnreachable,
     NamespaceTerminating,
 )
 from podhatch.core.common.plan import job_deadline, pod_deadline
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.workflow.revision import current_revision
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.controllers.reconcile_context import RetryLater
-from podhatch_operator.queue.keys import workflow_key
-from podhatch_operator.write.children import Children
-from podhatch_operator.write.status_debouncer import HOLD_SECONDS
+from podhatch_operator.controllers.run import HOLD_SECONDS, observe_run
+from podhatch_operator.keys import workflow_key
+from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.manifests import python, run, started, workflow
 from tests.unit.operator.objects import NAMESPACE
@@ -43,10 +39,10 @@ async def test_a_job_of_a_stranger_is_an_error(operator: Operator) -> None:
     await operator.cluster.delete(JOB, NAMESPACE, job["metadata"]["name"])
     job["metadata"]["ownerReferences"][0]["uid"] = "somebody-else"
     await operator.cluster.create_as_user(job)
-    with pytest.raises(RetryLater, match="not this run's"):
+    with pytest.raises(RetryLater, match="does not belong to WorkflowRun run"):
         await operator.unaware_of_jobs().reconciler.reconcile(RUN)
     assert operator.status()["tasks"][0]["state"] == "Failed"
-    assert "not this run's" in operator.status()["tasks"][0]["message"]
+    assert "does not belong to WorkflowRun run" in operator.status()["tasks"][0]["message"]
 
 
 async def test_a_quota_is_told_to_the_user_and_tried_again(operator: Operator) -> None:
@@ -205,11 +201,11 @@ async def test_a_replay_that_cannot_list_waits(operator: Operator) -> None:
 
 
 async def test_a_job_that_is_gone_needs_no_deadline(operator: Operator) -> None:
-    children = Children(cast("Cluster", operator.cluster), operator.cache)
-    await children.patch(NAMESPACE, [job_deadline("gone", 10)])
+    executor = operator.context.executor
+    await executor.execute(NAMESPACE, [job_deadline("gone", 10)])
     operator.cluster.refusals["patch Job"] = ApiError(403, "Forbidden", "may not")
-    with pytest.raises(ApiError, match="may not"):
-        await children.patch(NAMESPACE, [job_deadline("gone", 10)])
+    refusals = await executor.execute(NAMESPACE, [job_deadline("gone", 10)])
+    assert refusals == {"gone": ApiRefusal(403, "may not")}
 
 
 AWAY = 'Internal error occurred: failed calling webhook "guard.example": connection refused'
@@ -250,9 +246,9 @@ async def test_events_that_may_not_be_read_stop_no_run(operator: Operator) -> No
 async def test_a_pod_that_cannot_be_ended_stops_no_run(
     operator: Operator, status: int, is_raised: bool
 ) -> None:
-    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    executor = operator.context.executor
     operator.cluster.refusals["patch Pod"] = ApiError(status, "No", "no")
-    ended = children.patch(NAMESPACE, [pod_deadline("p", 9)])
+    ended = executor.execute(NAMESPACE, [pod_deadline("p", 9)])
     if is_raised:
         with pytest.raises(ApiError):
             await ended

@@ -5,11 +5,12 @@ from typing import cast
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, kind_of
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.ops.health import Health, Watches
+from podhatch_operator.controllers.reconciler import WATCH_LIST
+from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.ops.health import Health
 from podhatch_operator.ops.leader import Leadership
 from podhatch_operator.watch.resync import PATIENCE_SECONDS, Resync
-from podhatch_operator.watch.watched import WATCHED
+from podhatch_operator.watch.watched import Watches
 
 from tests.unit.operator.listing import check_pages
 from tests.unit.operator.manifests import run, workflow
@@ -29,6 +30,7 @@ class Scene:
         self.while_patient: list[JsonObject] = []
         self.resync = Resync(
             cast("Cluster", self.operator.cluster),
+            WATCH_LIST.selectors,
             self.operator.cache,
             self.operator.intake,
             self.operator.metrics,
@@ -87,6 +89,7 @@ async def test_the_first_listing_is_tried_until_every_kind_is_there() -> None:
 
     resync = Resync(
         cast("Cluster", scene.operator.cluster),
+        WATCH_LIST.selectors,
         scene.operator.cache,
         scene.operator.intake,
         scene.operator.metrics,
@@ -141,7 +144,7 @@ async def test_a_watch_may_lag_a_moment(scene: Scene) -> None:
 
 
 async def test_a_watch_that_misses_twice_in_a_row_is_dead(scene: Scene) -> None:
-    health = Health(scene.operator.queue, scene.resync, Watches(), LEADS)
+    health = Health(scene.operator.queue, scene.resync, Watches(WATCH_LIST.selectors), LEADS)
     created = await scene.unheard(run())
     await scene.resync.compare()
     assert health.why_restart() == ""
@@ -177,6 +180,7 @@ async def test_what_ends_while_we_look_is_no_miss(scene: Scene) -> None:
 
     resync = Resync(
         cast("Cluster", scene.operator.cluster),
+        WATCH_LIST.selectors,
         scene.operator.cache,
         scene.operator.intake,
         scene.operator.metrics,
@@ -189,21 +193,21 @@ async def test_what_ends_while_we_look_is_no_miss(scene: Scene) -> None:
 
 async def test_ready_when_all_is_listed_and_watched() -> None:
     scene = Scene()
-    watches = Watches(["one", "two"])
+    watches = Watches(WATCH_LIST.selectors, ["one", "two"])
     health = Health(scene.operator.queue, scene.resync, watches, LEADS)
     assert "listed" in health.why_not_ready()
     await scene.resync.list_all()
     assert "not watched yet" in health.why_not_ready()
-    for watched in WATCHED:
+    for kind in WATCH_LIST.selectors:
         for namespace in ("one", "two"):
             assert health.why_not_ready()
-            watches.opened(watched.kind.path(namespace))
+            watches.opened(kind.path(namespace))
     assert health.why_not_ready() == ""
 
 
 async def test_a_standby_is_ready_unless_it_cannot_tell_who_leads() -> None:
     scene, leadership = Scene(), Leadership()
-    health = Health(scene.operator.queue, scene.resync, Watches(), leadership)
+    health = Health(scene.operator.queue, scene.resync, Watches(WATCH_LIST.selectors), leadership)
     assert (health.why_not_ready(), health.state()) == ("", "standby")
     leadership.problem = "leases is forbidden"
     assert "leases is forbidden" in health.why_not_ready()
@@ -211,7 +215,7 @@ async def test_a_standby_is_ready_unless_it_cannot_tell_who_leads() -> None:
 
 async def test_a_reconcile_that_never_ends_asks_for_a_restart() -> None:
     scene = Scene()
-    health = Health(scene.operator.queue, scene.resync, Watches(), LEADS)
+    health = Health(scene.operator.queue, scene.resync, Watches(WATCH_LIST.selectors), LEADS)
     scene.operator.queue.add(RUN)
     await scene.operator.queue.get()
     assert health.why_restart() == ""

@@ -1,19 +1,20 @@
 """What the reconciler does for a run and its workflow, and in which order."""
 
 import copy
-from typing import cast
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     EVENT,
     JOB,
-    Cluster,
 )
 from podhatch.core.common.plan import pod_deadline
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.queue.keys import run_key, workflow_key
-from podhatch_operator.write.children import Children
-from podhatch_operator.write.status_debouncer import HOLD_SECONDS, MAX_HOLD_SECONDS, StatusDebouncer
+from podhatch_operator.controllers.run import (
+    HOLD_SECONDS,
+    MAX_HOLD_SECONDS,
+    StatusDebouncer,
+    observe_run,
+)
+from podhatch_operator.keys import run_key, workflow_key
 
 from tests.unit.operator.manifests import API, python, run, started, workflow
 from tests.unit.operator.objects import NAMESPACE
@@ -262,7 +263,7 @@ async def test_events_explain_a_job_without_a_pod_and_are_read_for_nothing_else(
 async def test_a_pod_that_keeps_running_beside_its_task_is_given_a_deadline(
     operator: Operator,
 ) -> None:
-    children = Children(cast("Cluster", operator.cluster), operator.cache)
+    executor = operator.context.executor
     pod: JsonObject = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -270,6 +271,6 @@ async def test_a_pod_that_keeps_running_beside_its_task_is_given_a_deadline(
         "spec": {"containers": []},
     }
     await operator.cluster.create_as_user(pod)
-    await children.patch(NAMESPACE, [pod_deadline("p", 9), pod_deadline("gone", 9)])
+    await executor.execute(NAMESPACE, [pod_deadline("p", 9), pod_deadline("gone", 9)])
     (changed,) = operator.cluster.objects("Pod")
     assert changed["spec"]["activeDeadlineSeconds"] == 9

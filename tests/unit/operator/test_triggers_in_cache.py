@@ -5,9 +5,11 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.core.common.observed import ObservedCron
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.controllers.key_mapping import all_keys, keys_for, keys_without
-from podhatch_operator.controllers.observing import crons_of, observe_cron, observe_run
-from podhatch_operator.queue.keys import Key, cron_key, run_key, workflow_key
+from podhatch_operator.controllers.controller import owned_by
+from podhatch_operator.controllers.cron import observe_cron
+from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys
+from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.keys import Key, cron_key, run_key, workflow_key
 
 from tests.unit.operator.objects import (
     NAMESPACE,
@@ -24,7 +26,7 @@ NIGHTLY = cron_key(NAMESPACE, "nightly")
 
 
 def cache_of(*objects: tuple[Kind, JsonObject]) -> Cache:
-    cache = Cache(lambda: 0.0)
+    cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
     for kind, raw in objects:
         cache.apply(kind, raw)
     return cache
@@ -83,7 +85,7 @@ def test_an_attempt_with_the_label_of_a_tick_stays_an_attempt() -> None:
     disguised = child("Job", "attempt")
     disguised["metadata"]["labels"] |= tick("x")["metadata"]["labels"]
     cache = cache_of((WORKFLOW_RUN, run()), (JOB, disguised))
-    assert keys_for(cache, JOB, disguised) == [run_key(NAMESPACE, "run")]
+    assert WATCH_LIST.keys(cache, JOB, disguised) == [run_key(NAMESPACE, "run")]
     assert observe_cron(cache, NAMESPACE, "nightly").ticks == {}
 
 
@@ -99,8 +101,8 @@ def test_an_attempt_with_the_label_of_a_tick_stays_an_attempt() -> None:
 )
 def test_what_belongs_to_a_cron_wakes_it(kind: Kind, raw: JsonObject, expected: list[Key]) -> None:
     cache = cache_of()
-    assert keys_for(cache, kind, raw) == expected
-    assert set(keys_without(cache, kind, raw)) >= set(expected)
+    assert set(WATCH_LIST.keys(cache, kind, raw)) == set(expected)
+    assert set(WATCH_LIST.keys_when_gone(cache, kind, raw)) >= set(expected)
 
 
 def test_a_workflow_finds_the_crons_it_owns() -> None:
@@ -110,7 +112,8 @@ def test_a_workflow_finds_the_crons_it_owns() -> None:
         (CRON_WORKFLOW, cron("of-flow", workflow="flow")),
         (CRON_WORKFLOW, cron("of-other", workflow="other")),
     )
-    assert list(crons_of(cache, workflow())) == ["of-flow"]
+    crons = cache.group(CRON_WORKFLOW, NAMESPACE, "flow")
+    assert list(owned_by(workflow(), crons)) == ["of-flow"]
     anew = workflow()
     anew["metadata"]["uid"] = "uid-of-the-next"
-    assert crons_of(cache, anew) == {}
+    assert owned_by(anew, crons) == {}

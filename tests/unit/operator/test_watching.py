@@ -13,9 +13,10 @@ from aiohttp.test_utils import TestServer
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import WORKFLOW_EVENT, Connection
 from podhatch.cluster.connection import Credentials
-from podhatch_operator.ops.health import Watches
-from podhatch_operator.settings import KOPF_IDENTITY, NoMemories, kopf_settings
+from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.watch.handlers import registry_of_handlers
+from podhatch_operator.watch.kopf_settings import KOPF_IDENTITY, NoMemories, kopf_settings
+from podhatch_operator.watch.watched import Watches
 
 from tests.unit.operator.objects import NAMESPACE, metadata
 from tests.unit.operator.operator import Operator
@@ -113,8 +114,14 @@ async def watching(server: ApiServer, operator: Operator) -> AsyncGenerator[None
         )
         others = asyncio.all_tasks()
         tasks = await kopf.spawn_tasks(
-            registry=registry_of_handlers(operator.intake, operator.metrics, connection, Watches()),
-            settings=kopf_settings(),
+            registry=registry_of_handlers(
+                WATCH_LIST.selectors,
+                operator.intake,
+                operator.metrics,
+                connection,
+                Watches(WATCH_LIST.selectors),
+            ),
+            settings=kopf_settings(WATCH_LIST.selectors),
             memories=NoMemories(),
             identity=KOPF_IDENTITY,
             clusterwide=True,

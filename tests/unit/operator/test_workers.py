@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 from podhatch.cluster import ApiError, NamespaceTerminating
-from podhatch_operator.controllers.reconcile_context import PlanFailed, RetryLater
-from podhatch_operator.ops.metrics import Metrics
-from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.keys import Key, run_key
+from podhatch_operator.metrics import Metrics
 from podhatch_operator.queue.work_queue import Queue
-from podhatch_operator.queue.workers import Workers
+from podhatch_operator.queue.workers import PlanFailed, RetryLater, Workers
 
 from tests.unit.operator.timers import FakeTimers
 

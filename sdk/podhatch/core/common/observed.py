@@ -1,6 +1,6 @@
-"""What the core is shown. The reconciler takes it from its cache, all in one moment."""
+"""What the plan functions are shown: all that the cache holds about an object at one moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
@@ -29,8 +29,48 @@ class Defaults:
     """How many runs may be above a child run."""
 
 
+UNDECIDED = ""
+"""In place of a revision that a run pins: its status does not name one yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedObject:
+    """What is shown of an object of any kind."""
+
+    refusals: Mapping[str, ApiRefusal] = field(default_factory=dict[str, ApiRefusal])
+    """What the API server just refused, by name: for the second plan of a reconcile."""
+    answers: Answers = NO_ANSWERS
+    """What is known of the expressions and the schemas that users wrote."""
+
+
 @dataclass(frozen=True)
-class ObservedEvent:
+class ObservedWorkflow(ObservedObject):
+    """A workflow and what depends on it, as raw objects without managedFields."""
+
+    workflow: JsonObject | None = None
+    crons: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """CronWorkflows that it owns, by name."""
+    revisions: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Its ControllerRevisions, by name."""
+    pinned: Collection[str] = ()
+    """Names of the revisions that runs hold; UNDECIDED for a run that has not said which."""
+    other_sources: Callable[[], Collection[str]] = tuple
+    """The ConfigMaps with sources that other workflows ship; asked only when one may go."""
+    refused_pods: Mapping[str, ApiRefusal] | None = None
+    """By field, what a dry run did not accept; None when none was made."""
+
+
+@dataclass(frozen=True)
+class ObservedFilter(ObservedObject):
+    """An EventFilter, as a raw object without managedFields."""
+
+    event_filter: JsonObject
+    workflow: JsonObject | None = None
+    """The Workflow that it names, if that is there."""
+
+
+@dataclass(frozen=True)
+class ObservedEvent(ObservedObject):
     """A user event, and what it may start, as raw objects without managedFields."""
 
     event: JsonObject
@@ -40,14 +80,10 @@ class ObservedEvent:
         default_factory=dict[str, Sequence[JsonObject]]
     )
     """Their EventFilters, by the workflow's name."""
-    refusals: Mapping[str, ApiRefusal] = field(default_factory=dict[str, ApiRefusal])
-    """Runs the API server just refused, by name: for the second plan of a reconcile."""
-    answers: Answers = NO_ANSWERS
-    """What is known of the filters' expressions."""
 
 
 @dataclass(frozen=True)
-class ObservedCron:
+class ObservedCron(ObservedObject):
     """A cron and all that the cluster holds about it, as raw objects without managedFields."""
 
     cron: JsonObject | None = None
@@ -59,6 +95,8 @@ class ObservedCron:
     """By name: the runs under way that the cron started, and whatever run has a tick's name."""
     workflow: JsonObject | None = None
     """The Workflow that the cron's runs are of."""
+    confirmed: Collection[str] = ()
+    """Ticks that the API server was asked about: their Jobs are there, or gone, as shown."""
 
 
 Notes = Mapping[str, Sequence[JsonObject]]
@@ -66,7 +104,7 @@ Notes = Mapping[str, Sequence[JsonObject]]
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observed(ObservedObject):
     """A run and all that the cluster holds about it, as raw objects without managedFields."""
 
     run: JsonObject
@@ -87,9 +125,5 @@ class Observed:
     """The Job that the run's spec.parent names, if it is known."""
     ancestors: Sequence[JsonObject] = ()
     """The runs above the run that are known, its parent first; see `depth`."""
-    refusals: Mapping[str, ApiRefusal] = field(default_factory=dict[str, ApiRefusal])
-    """Children the API server just refused, by name: for the second plan of a reconcile."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
     """What the first plan of a reconcile asked for, to explain why a pod does not start."""
-    answers: Answers = NO_ANSWERS
-    """What is known of the expressions and the schema of the run's workflow."""

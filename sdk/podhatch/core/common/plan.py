@@ -4,8 +4,8 @@ Every plan function returns one `Plan`, and the operator has one executor for it
 know more first asks for that alone, and is made again once it is known.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -21,8 +21,18 @@ class Create:
 
 
 @dataclass(frozen=True)
+class Apply:
+    """Create an object, or bring the fields of the manifest in line, by server-side apply."""
+
+    manifest: JsonObject
+
+
+@dataclass(frozen=True)
 class Patch:
-    """Change the fields of an object that `body` names. NotFound is success."""
+    """Change the fields of an object that `body` names. NotFound is success.
+
+    With `metadata.resourceVersion` in it, what has changed since is planned again.
+    """
 
     kind: str
     name: str
@@ -32,14 +42,24 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class ReplaceStatus:
+    """Replace the status of another object than the one that is planned. NotFound is success."""
+
+    object: JsonObject
+    """As it was observed, with its new status. What has changed since is planned again."""
+
+
+@dataclass(frozen=True)
 class Delete:
     """Delete an object. NotFound is success."""
 
-    kind: Literal["Job", "ConfigMap", "WorkflowRun", "ControllerRevision", "WorkflowEvent"]
+    kind: Literal[
+        "Job", "ConfigMap", "WorkflowRun", "ControllerRevision", "CronWorkflow", "WorkflowEvent"
+    ]
     name: str
 
 
-Write = Create | Patch | Delete
+Write = Create | Apply | Patch | ReplaceStatus | Delete
 
 
 @dataclass(frozen=True)
@@ -60,11 +80,27 @@ class Plan:
     """What has to be evaluated before anything can be decided; then nothing else is planned."""
     look_up: tuple[str, ...] = ()
     """Uids of Jobs and pods whose Kubernetes Events may say why a pod does not start."""
+    confirm: tuple[str, ...] = ()
+    """Names to ask the API server about first, since the cache may lag behind: ticks of a cron,
+    or workflows without filters."""
+    dry_run: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Manifests to try before the status can be said, by the field they come from."""
 
     @property
     def create(self) -> tuple[JsonObject, ...]:
         """The manifests of the objects to create."""
         return tuple(each.manifest for each in self.writes if isinstance(each, Create))
+
+    @property
+    def apply(self) -> tuple[JsonObject, ...]:
+        """The manifests of the objects to create or to bring in line."""
+        return tuple(each.manifest for each in self.writes if isinstance(each, Apply))
+
+    @property
+    def statuses(self) -> dict[str, JsonObject]:
+        """The new statuses of other objects, by name."""
+        written = (each.object for each in self.writes if isinstance(each, ReplaceStatus))
+        return {each["metadata"]["name"]: each["status"] for each in written}
 
     @property
     def patch(self) -> tuple[Patch, ...]:

@@ -11,7 +11,8 @@ from podhatch.api.run import ACCEPTED, FAILED, TERMINAL_PHASES, WorkflowRunStatu
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.validity import VALID
-from podhatch.core.run.clean_up import after_the_end, expired
+from podhatch.core.event.plan import expired
+from podhatch.core.run.clean_up import after_the_end
 
 TOO_LARGE = "ObjectTooLarge"
 

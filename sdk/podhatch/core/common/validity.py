@@ -1,27 +1,14 @@
-"""Says of an object that users write whether it can do what it is there for: its condition Valid.
+"""The condition Valid of what users write: whether the object can do what it is there for."""
 
-Called by the plans of workflows, event filters and crons.
-"""
-
-from dataclasses import dataclass
 from datetime import datetime
 
-from podhatch.api.model import CheckedStatus, JsonObject, ObjectMeta
+from podhatch.api.model import CheckedStatus, ObjectMeta
 from podhatch.core.common.condition import with_condition
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import Refusal
-from podhatch.core.expressions.evaluation import Evaluation, Questions
+from podhatch.core.expressions.evaluation import Questions
 
 VALID = "Valid"
-
-
-@dataclass(frozen=True)
-class CheckPlan:
-    """What follows from checking an object."""
-
-    status: JsonObject | None = None
-    """The whole new status; None when the stored one is right."""
-    evaluate: tuple[Evaluation, ...] = ()
-    """What has to be evaluated first; then nothing else is planned."""
 
 
 def check_plan(
@@ -30,12 +17,12 @@ def check_plan(
     problem: Refusal | None,
     questions: Questions,
     now: datetime,
-) -> CheckPlan:
+) -> Plan:
     """Return the plan of an object that has this problem, if the questions are answered."""
     if questions.missing:
-        return CheckPlan(evaluate=questions.missing)
+        return Plan(evaluate=questions.missing)
     status = checked_status(old, metadata, problem, now)
-    return CheckPlan(None if status == old else status.to_wire())
+    return Plan(status=None if status == old else status.to_wire())
 
 
 def checked_status(

@@ -1,10 +1,9 @@
 """The crons that a workflow's own onCrons declare: objects that come and go with the expressions.
 
-Crons that somebody created beside them are not touched. Called by the reconciler of workflows.
+Crons that somebody created beside them are not touched.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from podhatch.api import labels
 from podhatch.api.cron import DEFAULT_TIME_ZONE, MAX_CRON_NAME
@@ -12,19 +11,11 @@ from podhatch.api.cron_expression import schedule_problem
 from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash, slug
 from podhatch.api.workflow import Workflow, WorkflowSpec
+from podhatch.core.common.plan import Apply, Delete
+from podhatch.core.common.refusal import ApiRefusal
 
 _DECLARED = ("workflow", "schedule", "input")
 """What the workflow decides; the rest, such as suspend, is the user's until the cron goes."""
-
-
-@dataclass(frozen=True)
-class DeclaredCrons:
-    """The steps from the crons that are to those that should be."""
-
-    apply: tuple[JsonObject, ...] = ()
-    """Whole manifests, to create or to bring in line."""
-    delete: tuple[str, ...] = ()
-    """Names of those whose expression is no longer there."""
 
 
 def cron_problems(spec: WorkflowSpec) -> list[str]:
@@ -36,30 +27,42 @@ def cron_problems(spec: WorkflowSpec) -> list[str]:
     ]
 
 
-def plan_declared_crons(workflow: JsonObject, existing: Mapping[str, JsonObject]) -> DeclaredCrons:
+def declared_cron_writes(
+    workflow: Workflow, existing: Mapping[str, JsonObject]
+) -> list[Apply | Delete]:
     """Return what to do about the crons of a workflow.
 
     Args:
         workflow: as it is now.
         existing: CronWorkflows that it owns, by name.
     """
-    parsed = Workflow.model_validate(workflow)
-    if parsed.metadata.deletion_timestamp:
-        return DeclaredCrons()
-    wanted = {
-        manifest["metadata"]["name"]: manifest
-        for expression in parsed.spec.on_crons
-        if schedule_problem(expression, DEFAULT_TIME_ZONE) is None
-        for manifest in [_manifest(parsed, " ".join(expression.split()))]
+    if workflow.metadata.deletion_timestamp:
+        return []
+    wanted = _wanted(workflow)
+    apply = [
+        Apply(manifest)
+        for name, manifest in wanted.items()
+        if name not in existing or not _is_in_line(existing[name], manifest)
+    ]
+    return [*apply, *(Delete("CronWorkflow", name) for name in existing if name not in wanted)]
+
+
+def refused_crons(workflow: Workflow, refusals: Mapping[str, ApiRefusal]) -> dict[str, ApiRefusal]:
+    """Return by schedule the crons that the API server did not accept."""
+    return {
+        manifest["spec"]["schedule"]: refusals[name]
+        for name, manifest in _wanted(workflow).items()
+        if name in refusals
     }
-    return DeclaredCrons(
-        apply=tuple(
-            manifest
-            for name, manifest in wanted.items()
-            if name not in existing or not _is_in_line(existing[name], manifest)
-        ),
-        delete=tuple(name for name in existing if name not in wanted),
+
+
+def _wanted(workflow: Workflow) -> dict[str, JsonObject]:
+    manifests = (
+        _manifest(workflow, " ".join(expression.split()))
+        for expression in workflow.spec.on_crons
+        if schedule_problem(expression, DEFAULT_TIME_ZONE) is None
     )
+    return {manifest["metadata"]["name"]: manifest for manifest in manifests}
 
 
 def _is_in_line(existing: JsonObject, manifest: JsonObject) -> bool:

@@ -1,17 +1,14 @@
-"""Decide what a cron needs: its CronJob, the runs of its ticks, and what to say of it.
+"""Decide what a cron needs: its CronJob, the runs of its ticks, and what to say of it."""
 
-The reconciler of crons shows it what there is, and carries out the plan.
-"""
-
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.cron_expression import schedule_problem
 from podhatch.api.model import JsonObject
 from podhatch.core.common.observed import ObservedCron
+from podhatch.core.common.plan import Create, Patch, Plan, ReplaceStatus, Write, first
 from podhatch.core.common.refusal import ApiRefusal, Refusal
 from podhatch.core.common.validity import checked_status
 from podhatch.core.cron.cron_job import cron_job_manifest, cron_job_patch, is_suspended
@@ -22,27 +19,6 @@ from podhatch.core.cron.tick_run import Cause, scheduled_at
 NEXT_TICKS = 3
 TICK_GRACE = timedelta(seconds=2)
 """A tick's Job comes that late; then lastTickAt and nextRunTimes move on in one write."""
-_NO_REFUSALS: Mapping[str, ApiRefusal] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class CronPlan:
-    """The steps from what is to what should be, in order."""
-
-    create: JsonObject | None = None
-    """The CronJob."""
-    patch: JsonObject | None = None
-    """A merge patch of the CronJob."""
-    runs: tuple[JsonObject, ...] = ()
-    """Of new ticks. AlreadyExists is success."""
-    cancel: tuple[str, ...] = ()
-    """Runs whose tick was deleted while they were under way."""
-    jobs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
-    """The new statuses of Jobs, by name."""
-    status: JsonObject | None = None
-    """The cron's whole new status; None when the stored one is right."""
-    requeue_at: datetime | None = None
-    """When to plan again although nothing changed."""
 
 
 @dataclass(frozen=True)
@@ -51,44 +27,42 @@ class _CronRefusal(Refusal):
     """The cron ticks all the same."""
 
 
-def plan_cron(
-    observed: ObservedCron, now: datetime, refused: Mapping[str, ApiRefusal] = _NO_REFUSALS
-) -> CronPlan:
-    """Return the next steps of a cron, also of one that is gone but for its ticks.
-
-    Args:
-        observed: all that is known of the cron.
-        now: the time.
-        refused: by kind, what the API server did not accept when the plan was carried out.
-    """
+def plan_cron(observed: ObservedCron, now: datetime) -> Plan:
+    """Return the next steps of a cron, also of one that is gone but for its ticks."""
     cause = _cause(observed)
     steps = {
         name: plan_tick(job, observed.runs.get(name), cause, now)
         for name, job in _live(observed.ticks).items()
     }
-    plan = CronPlan(
-        runs=tuple(step.create for step in steps.values() if step.create),
-        jobs={name: step.status for name, step in steps.items() if step.status},
-        requeue_at=_first(step.look_again_at for step in steps.values()),
+    runs = {name: step.create for name, step in steps.items() if step.create}
+    ticks = {
+        name: {**observed.ticks[name], "status": step.status}
+        for name, step in steps.items()
+        if step.status
+    }
+    plan = Plan(
+        (
+            *(Create(run) for name, run in runs.items() if name in observed.confirmed),
+            *map(ReplaceStatus, ticks.values()),
+        ),
+        requeue_at=first(step.look_again_at for step in steps.values()),
+        confirm=tuple(name for name in runs if name not in observed.confirmed),
     )
     if cause is None or cause.cron.metadata.deletion_timestamp:
         return plan
     cron = cause.cron
-    after = {**observed.ticks}
-    after |= {name: {**after[name], "status": status} for name, status in plan.jobs.items()}
-    problem = _problem(cause, replace(observed, ticks=after), refused)
+    problem = _problem(cause, replace(observed, ticks={**observed.ticks, **ticks}))
     status = _status(cron, observed, problem, now)
     stored = cron.status or CronWorkflowStatus()
-    create, patch = _cron_job_steps(cron, observed.cron_job)
     next_tick = status.next_run_times[0] + TICK_GRACE if status.next_run_times else None
-    return CronPlan(
-        create=create,
-        patch=patch,
-        runs=plan.runs,
-        cancel=_abandoned(observed, cron),
-        jobs=plan.jobs,
+    abandoned = _abandoned(observed, cron)
+    cancel = [_cancellation(run) for name, run in abandoned.items() if name in observed.confirmed]
+    return replace(
+        plan,
+        writes=(*_cron_job_steps(cron, observed.cron_job), *cancel, *plan.writes),
         status=None if status == stored else status.to_wire(),
-        requeue_at=_first([plan.requeue_at, next_tick]),
+        requeue_at=first([plan.requeue_at, next_tick]),
+        confirm=(*plan.confirm, *(name for name in abandoned if name not in observed.confirmed)),
     )
 
 
@@ -102,44 +76,53 @@ def _live(ticks: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
     return {name: job for name, job in ticks.items() if is_live(job)}
 
 
-def _abandoned(observed: ObservedCron, cron: CronWorkflow) -> tuple[str, ...]:
+def _abandoned(observed: ObservedCron, cron: CronWorkflow) -> dict[str, JsonObject]:
+    """Return the runs whose tick was deleted while they were under way."""
     live = _live(observed.ticks)
-    return tuple(
-        name for name, run in observed.runs.items() if name not in live and is_abandoned(run, cron)
-    )
+    return {
+        name: run
+        for name, run in observed.runs.items()
+        if name not in live and is_abandoned(run, cron)
+    }
 
 
-def _cron_job_steps(
-    cron: CronWorkflow, existing: JsonObject | None
-) -> tuple[JsonObject | None, JsonObject | None]:
-    """Return the CronJob to create, or the patch of the one that is there.
+def _cancellation(run: JsonObject) -> Patch:
+    metadata = run["metadata"]
+    version = {"resourceVersion": metadata["resourceVersion"]}
+    body = {"metadata": version, "spec": {"desiredState": "Cancelled"}}
+    return Patch("WorkflowRun", metadata["name"], body)
+
+
+def _cron_job_steps(cron: CronWorkflow, existing: JsonObject | None) -> list[Write]:
+    """Return the creation of the CronJob, or the patch of the one that is there.
 
     A schedule that cannot be stops the ticks of the one before it.
     """
+    name = cron.metadata.name
     if schedule_problem(cron.spec.schedule, cron.spec.time_zone):
         stop = existing is not None and not is_suspended(existing)
-        return None, {"spec": {"suspend": True}} if stop else None
+        return [Patch("CronJob", name, {"spec": {"suspend": True}})] if stop else []
     wanted = cron_job_manifest(cron)
     if existing is None:
-        return wanted, None
-    return None, cron_job_patch(existing, wanted)
+        spec = {part: value for part, value in wanted["spec"].items() if value is not None}
+        return [Create({**wanted, "spec": spec})]
+    patch = cron_job_patch(existing, wanted)
+    return [Patch("CronJob", name, patch)] if patch else []
 
 
-def _problem(
-    cause: Cause, observed: ObservedCron, refused: Mapping[str, ApiRefusal]
-) -> _CronRefusal | None:
+def _problem(cause: Cause, observed: ObservedCron) -> _CronRefusal | None:
     """Say what is wrong with the cron, the worst first."""
     cron = cause.cron
     if problem := schedule_problem(cron.spec.schedule, cron.spec.time_zone):
         return _CronRefusal(
             "ScheduleInvalid", f"{problem}; there are no ticks meanwhile", ticks=False
         )
-    if refusal := refused.get("CronJob"):
+    if refusal := observed.refusals.get(cron.metadata.name):
         message = f"the CronJob of this cron was refused: {refusal.message}"
         return _CronRefusal("CronJobRefused", message, ticks=False)
     if cause.problem:
         return _CronRefusal("RunRefused", f"{cause.problem}; ticks wait meanwhile")
-    if refusal := refused.get("WorkflowRun"):
+    if refusal := _refused_run(observed):
         message = f"the run of a tick was refused, and is tried again: {refusal.message}"
         return _CronRefusal("RunRefused", message)
     if taken := _taken_name(observed.ticks):
@@ -151,6 +134,12 @@ def _problem(
         )
         return _CronRefusal("WorkflowNotFound", message)
     return None
+
+
+def _refused_run(observed: ObservedCron) -> ApiRefusal | None:
+    """Return why the run of a tick was refused. A taken name is said of the tick itself."""
+    found = (each for name, each in observed.refusals.items() if name in observed.ticks)
+    return next((each for each in found if each.code != 409), None)
 
 
 def _taken_name(ticks: Mapping[str, JsonObject]) -> str | None:
@@ -179,7 +168,3 @@ def _status(
         if stands_still
         else next_ticks(spec.schedule, spec.time_zone, now, NEXT_TICKS),
     )
-
-
-def _first(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)

@@ -1,32 +1,22 @@
-"""Decide what to say of an EventFilter: can events pass it? Called by the filter reconciler."""
+"""Whether events can pass an EventFilter, as its status says."""
 
 from datetime import datetime
 
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.model import JsonObject
+from podhatch.core.common.observed import ObservedFilter
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import Refusal
-from podhatch.core.common.validity import CheckPlan, check_plan
+from podhatch.core.common.validity import check_plan
 from podhatch.core.expressions.cel import expression_problem
-from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
+from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions
 
 
-def plan_filter(
-    event_filter: JsonObject,
-    workflow: JsonObject | None,
-    now: datetime,
-    answers: Answers = NO_ANSWERS,
-) -> CheckPlan:
-    """Return the filter's new status.
-
-    Args:
-        event_filter: the EventFilter object.
-        workflow: the Workflow it names, if that is there.
-        now: the time.
-        answers: what is known of its expression.
-    """
-    questions = Questions(answers)
-    parsed = EventFilter.model_validate(event_filter)
-    problem = _problem(parsed, workflow, questions)
+def plan_filter(observed: ObservedFilter, now: datetime) -> Plan:
+    """Return the filter's new status: whether events can pass it."""
+    questions = Questions(observed.answers)
+    parsed = EventFilter.model_validate(observed.event_filter)
+    problem = _problem(parsed, observed.workflow, questions)
     return check_plan(parsed.status, parsed.metadata, problem, questions, now)
 
 

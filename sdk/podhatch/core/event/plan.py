@@ -1,17 +1,24 @@
-"""Which runs an event starts: one for each filter that lets it in. Called by the event reconciler.
+"""Which runs an event starts: one for each filter that lets it in.
 
 A workflow without any filter takes every event of its onEvents; one with filters only those of
 their scopes, as the Hatchet engine does.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from podhatch.api.event import TriggeredRun, WorkflowEvent, WorkflowEventStatus
+from podhatch.api.event import (
+    DEFAULT_EVENT_TTL_SECONDS,
+    MAX_EVENT_TTL_SECONDS,
+    TriggeredRun,
+    WorkflowEvent,
+    WorkflowEventStatus,
+)
 from podhatch.api.model import JsonObject
 from podhatch.core.common.observed import ObservedEvent
+from podhatch.core.common.plan import Create, Delete, Plan, first
 from podhatch.core.event.answer import Answer, answers_to, first_version, noted
-from podhatch.core.expressions.evaluation import Evaluation, Questions
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.pod.pods import read_time
 
 GRACE = timedelta(seconds=5)
 """Workflows and filters come by watches of their own, and may come later than the event."""
@@ -21,34 +28,20 @@ MAX_TRIGGERED = 1000
 MAX_MESSAGE = 2000
 
 
-@dataclass(frozen=True)
-class EventPlan:
-    """What follows from an event."""
-
-    create: tuple[JsonObject, ...] = ()
-    """The runs that are not noted in its status yet. AlreadyExists is success."""
-    unfiltered: tuple[str, ...] = ()
-    """Workflows whose run is among them because no filter of theirs is known."""
-    status: JsonObject | None = None
-    """The whole new status once the runs are there; None when the stored one is right."""
-    look_again_at: datetime | None = None
-    evaluate: tuple[Evaluation, ...] = ()
-    """What has to be evaluated before anything can be decided; then nothing else is planned."""
-
-
-def plan_event(observed: ObservedEvent, now: datetime) -> EventPlan:
-    """Return the runs to make for an event, and what to say of them.
+def plan_event(observed: ObservedEvent, now: datetime) -> Plan:
+    """Return the runs to make for an event, what to say of them, and when the event is deleted.
 
     A run that is noted in the status is not made again, whatever became of it since.
     """
+    later = expired(observed.event, now)
     event = WorkflowEvent.model_validate(observed.event)
     old = event.status or WorkflowEventStatus()
     if old.handled_at is not None:
-        return EventPlan()
+        return later
     questions = Questions(observed.answers)
     answers = list(answers_to(observed, event, questions))
     if questions.missing:
-        return EventPlan(evaluate=questions.missing)
+        return Plan(evaluate=questions.missing)
     made = {each.run for each in old.triggered_runs}
     new = {
         answer.start.name: answer.start
@@ -73,11 +66,11 @@ def plan_event(observed: ObservedEvent, now: datetime) -> EventPlan:
     )
     known = {each.workflow for each in old.answered}
     plain = (each.revision.workflow for each in new.values() if not each.filter)
-    return EventPlan(
-        create=tuple(start.manifest for start in new.values()),
-        unfiltered=tuple(workflow for workflow in plain if workflow not in known),
-        status=None if status == old else status.to_wire(),
-        look_again_at=None if is_handled else over,
+    return Plan(
+        (*(Create(start.manifest) for start in new.values()), *later.writes),
+        status=None if status == old or later.writes else status.to_wire(),
+        requeue_at=first([None if is_handled else over, later.requeue_at]),
+        confirm=tuple(workflow for workflow in plain if workflow not in known),
     )
 
 
@@ -88,3 +81,16 @@ def _message(answers: list[Answer], observed: ObservedEvent) -> str | None:
         for name, refusal in observed.refusals.items()
     ]
     return "; ".join([*problems, *refusals])[:MAX_MESSAGE] or None
+
+
+def expired(event: JsonObject, now: datetime) -> Plan:
+    """Return whether an event has outlived its time, or when it will have.
+
+    Nothing else of the event is read: one that cannot be understood is deleted too.
+    """
+    created = read_time(event["metadata"].get("creationTimestamp")) or now
+    seconds: int = event.get("spec", {}).get("ttlSeconds", DEFAULT_EVENT_TTL_SECONDS)
+    end = created + timedelta(seconds=min(seconds, MAX_EVENT_TTL_SECONDS))
+    if now >= end:
+        return Plan((Delete("WorkflowEvent", event["metadata"]["name"]),))
+    return Plan(requeue_at=end)

@@ -1,10 +1,8 @@
 """What is to be deleted: Jobs that were given up, and what is left of runs that ended long ago."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS, MAX_EVENT_TTL_SECONDS
-from podhatch.api.model import JsonObject
 from podhatch.api.run import AttemptRecord, TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.plan import Delete, Patch, Plan
@@ -13,7 +11,7 @@ from podhatch.core.pod.pods import container_state, outlives_task, read_time
 from podhatch.core.run.attempts import Attempts, AttemptView
 from podhatch.core.run.run_requests import RUN_CANCELLED
 from podhatch.core.run.task_status import REPLAYED, cancelled
-from podhatch.core.workflow.revision import Revision, current_revision, is_intact
+from podhatch.core.workflow.revision import Revision
 
 _GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, "ScheduleTimedOut"})
 BESIDE_GRACE = timedelta(seconds=5)
@@ -133,48 +131,3 @@ def after_the_end(
     if now >= jobs_end:
         return Plan(tuple(Delete("Job", name) for name in jobs), requeue_at=run_end)
     return Plan(requeue_at=min(jobs_end, run_end) if run_end else jobs_end)
-
-
-def unused_revisions(
-    workflow: JsonObject | None,
-    revisions: Mapping[str, JsonObject],
-    in_use: Collection[str],
-) -> tuple[Delete, ...]:
-    """Return the revisions no run has pinned, and the shipped sources that only they refer to.
-
-    What has another content than its name says is not ours to delete.
-
-    Args:
-        workflow: as it is now; None when it was deleted.
-        revisions: all of the workflow.
-        in_use: those that runs have pinned.
-    """
-    current = current_revision(workflow).name if workflow else None
-    revisions = {name: each for name, each in revisions.items() if is_intact(each)}
-    unused = [name for name in revisions if name not in in_use and name != current]
-    specs = [revisions[name]["data"]["spec"] for name in revisions if name not in unused]
-    if workflow:
-        specs.append(workflow["spec"])
-    kept = set(_sources(specs))
-    sources = set(_sources(revisions[name]["data"]["spec"] for name in unused)) - kept
-    return tuple(
-        [Delete("ControllerRevision", name) for name in unused]
-        + [Delete("ConfigMap", name) for name in sorted(sources)]
-    )
-
-
-def _sources(specs: Iterable[JsonObject]) -> Iterable[str]:
-    return [spec["source"]["configMap"] for spec in specs if "source" in spec]
-
-
-def expired(event: JsonObject, now: datetime) -> Plan:
-    """Return whether an event has outlived its time, or when it will have.
-
-    Nothing else of the event is read: one that cannot be understood is deleted too.
-    """
-    created = read_time(event["metadata"].get("creationTimestamp")) or now
-    seconds: int = event.get("spec", {}).get("ttlSeconds", DEFAULT_EVENT_TTL_SECONDS)
-    end = created + timedelta(seconds=min(seconds, MAX_EVENT_TTL_SECONDS))
-    if now >= end:
-        return Plan((Delete("WorkflowEvent", event["metadata"]["name"]),))
-    return Plan(requeue_at=end)

@@ -1,4 +1,4 @@
-"""Decide what to say of a Workflow: can runs of it start? Called by the reconciler."""
+"""Whether runs of a Workflow can start, as its status says."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,9 +8,10 @@ from podhatch.api.model import Condition, JsonObject
 from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.core.common.condition import find_condition
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.plan_failure import PLAN_FAILED
 from podhatch.core.common.refusal import ApiRefusal, Refusal
-from podhatch.core.common.validity import VALID, CheckPlan, check_plan
+from podhatch.core.common.validity import VALID, check_plan
 from podhatch.core.cron.declared import cron_problems
 from podhatch.core.event.key import event_problems
 from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
@@ -67,14 +68,14 @@ def needs_dry_run(workflow: JsonObject, answers: Answers) -> bool:
     return condition is None or condition.reason == PLAN_FAILED
 
 
-def plan_workflow(
+def check_workflow(
     workflow: JsonObject,
     now: datetime,
     refused: Mapping[str, ApiRefusal] = _NO_REFUSALS,
     refused_pods: Mapping[str, ApiRefusal] | None = None,
     max_access: ClusterAccess = "spawn",
     answers: Answers = NO_ANSWERS,
-) -> CheckPlan:
+) -> Plan:
     """Return the workflow's new status.
 
     Args:

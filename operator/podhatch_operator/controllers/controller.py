@@ -1,0 +1,169 @@
+"""What the controllers have in common: the tools they work with, and the course of a reconcile."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import ClusterApi, Kind
+from podhatch.core.common.observed import Defaults, ObservedObject
+from podhatch.core.common.plan import Plan
+from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.expressions.evaluation import Answers, Evaluation
+from podhatch.core.pod.pods import is_controlled_by
+
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.keys import Key
+from podhatch_operator.metrics import Hops
+from podhatch_operator.queue.work_queue import Queue
+from podhatch_operator.queue.workers import RetryLater
+from podhatch_operator.watch.watched import Watched, WatchList
+from podhatch_operator.write.executor import Executor
+from podhatch_operator.write.kubernetes_events import EventRecorder
+
+T = TypeVar("T", bound=ObservedObject)
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The time, as others write it and as we measure it."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+class Evaluating(Protocol):
+    """Has expressions and schemas evaluated that users wrote."""
+
+    @property
+    def answers(self) -> Answers:
+        """What is known so far."""
+        ...
+
+    def request(self, key: Key, evaluations: Sequence[Evaluation]) -> None:
+        """Have these evaluated, and the key reconciled again then."""
+        ...
+
+
+@dataclass
+class ReconcileContext:
+    """Shared by the controllers of all kinds."""
+
+    cluster: ClusterApi
+    cache: Cache
+    queue: Queue
+    defaults: Defaults
+    evaluator: Evaluating
+    watched: WatchList
+    hops: Hops
+    clocks: Clocks = field(default_factory=Clocks)
+
+    def __post_init__(self) -> None:
+        self.executor = Executor(self.cluster, self.watched, self.cache, self.queue)
+        self.recorder = EventRecorder(self.cluster)
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self.clocks.now()
+
+    def requeue_at(self, key: Key, moment: datetime | None) -> None:
+        """Have the key reconciled then; None: when something changes."""
+        if moment is None:
+            self.queue.cancel_appointment(key)
+        else:
+            self.queue.add_after(key, (moment - self.now()).total_seconds())
+
+
+class Controller(ABC, Generic[T]):
+    """All that the operator knows of one kind, in one module.
+
+    A subclass says what it follows and which of its keys each change touches; it observes the
+    cache, and asks the core for a plan.
+    """
+
+    kind: ClassVar[Kind]
+    watched: ClassVar[Sequence[Watched]]
+    """What is followed, its own kind first."""
+
+    def __init__(self, context: ReconcileContext) -> None:
+        self.context = context
+
+    @classmethod
+    def keys(cls, cache: Cache) -> Iterable[Key]:
+        """Return all there is to reconcile at the start."""
+        return (Key(cls.kind.kind, *place) for place in cache.places(cls.kind))
+
+    @abstractmethod
+    def observe(self, key: Key) -> T | None:
+        """Return all that the cache holds about the object at this moment; None: nothing."""
+
+    @abstractmethod
+    def plan(self, observed: T, now: datetime) -> Plan:
+        """Return what the core decides."""
+
+    @abstractmethod
+    def subject(self, observed: T) -> JsonObject | None:
+        """Return the object whose status the plan holds; None when it is gone."""
+
+    async def learn(
+        self,
+        key: Key,  # noqa: ARG002 - for those that learn something
+        observed: T,
+        plan: Plan,
+        now: datetime,  # noqa: ARG002
+    ) -> tuple[T, Plan]:
+        """Find out what the plan has to know first, and return what is planned then."""
+        return observed, plan
+
+    async def reconcile(self, key: Key) -> None:
+        """Observe, plan, carry the plan out, and tell of what was refused.
+
+        Raises:
+            RetryLater: what was decided is out of date, or a write was refused.
+            ApiError, ClusterUnreachable: a request failed.
+        """
+        context, now = self.context, self.context.now()
+        observed = self.observe(key)
+        if observed is None:
+            context.queue.cancel_appointment(key)
+            return
+        observed, plan = await self.learn(key, observed, self.plan(observed, now), now)
+        if self.is_evaluated_first(key, plan):
+            return
+        refusals = await context.executor.execute(key.namespace, plan.writes)
+        if refusals:
+            plan = self.plan(replace(observed, refusals=refusals), now)
+            if self.is_evaluated_first(key, plan):  # an answer of the first plan was dropped
+                return
+        raw = self.subject(observed)
+        if raw is not None and plan.status is not None:
+            await context.executor.write_status(self.kind, raw, plan.status)
+        context.requeue_at(key, plan.requeue_at)
+        self.retry(plan, refusals)
+
+    def is_evaluated_first(self, key: Key, plan: Plan) -> bool:
+        """Request the evaluations that the plan needs, if any: the key comes back with them."""
+        if plan.evaluate:
+            self.context.evaluator.request(key, plan.evaluate)
+        return bool(plan.evaluate)
+
+    def retry(
+        self,
+        plan: Plan,  # noqa: ARG002 - for those that have nothing to come back to
+        refusals: Mapping[str, ApiRefusal],
+    ) -> None:
+        """Come back later if something was refused.
+
+        Raises:
+            RetryLater: it was.
+        """
+        for name, refusal in refusals.items():
+            raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}")
+
+
+def owned_by(owner: JsonObject, children: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Leave out children of an earlier owner of the same name."""
+    return {name: child for name, child in children.items() if is_controlled_by(child, owner)}

@@ -1,0 +1,166 @@
+"""Create an object: 409 is success if the object there is ours, and a refusal is handed back."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject
+from podhatch.cluster import (
+    CONTROLLER_REVISION,
+    JOB,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    WORKFLOW_RUN,
+    ApiError,
+    ClusterApi,
+    NamespaceTerminating,
+    kind_of,
+)
+from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.pod.pods import controller_uid
+from podhatch.core.workflow.revision import is_intact
+
+REFUSED = (400, 403, 413, 422)
+"""Trying again at once would be refused again: the user is told instead."""
+TOO_LARGE = ("request is too large", "message larger than max")
+"""What etcd says of an object that it cannot hold; the API server passes it on as its own error."""
+WEBHOOK_IS_AWAY = "failed calling webhook"
+"""What the API server says when an admission webhook does not answer: it may be back soon."""
+REMEMBERED_SECONDS = 300.0
+"""How long an account is not created again. Someone may delete it meanwhile."""
+ACCOUNTS = (labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT)
+_SHARED = (SERVICE_ACCOUNT, ROLE_BINDING)
+"""One object serves all runs of a namespace, and the operator may not read it."""
+
+
+def refusal_of(error: ApiError) -> ApiRefusal:
+    """Return what to tell the user of a write that the API server did not accept.
+
+    Raises:
+        ApiError: any other failure; also the refusal of a namespace that is being deleted, and the
+            object to tell of it with it.
+    """
+    if isinstance(error, NamespaceTerminating):
+        raise error
+    if error.status == 500 and any(words in error.message for words in TOO_LARGE):
+        return ApiRefusal(413, error.message)
+    is_away = error.status == 500 and WEBHOOK_IS_AWAY in error.message
+    if error.status in REFUSED or is_away:
+        return ApiRefusal(error.status, error.message)
+    raise error
+
+
+async def create_or_adopt(
+    cluster: ClusterApi, manifest: JsonObject
+) -> JsonObject | ApiRefusal | None:
+    """Return the object as it is stored, or why the API server or its owner refuses it.
+
+    None: it exists, and is either shared or was deleted a moment ago.
+
+    Raises:
+        ApiError: the API server did not answer as expected.
+    """
+    kind = kind_of(manifest)
+    try:
+        return await cluster.create(manifest)
+    except ApiError as error:
+        if error.status != 409:
+            return refusal_of(error)
+    if kind in _SHARED:
+        return None
+    metadata = manifest["metadata"]
+    try:
+        existing = await cluster.get(kind, metadata["namespace"], metadata["name"])
+    except ApiError as error:
+        if error.status == 404 and kind is WORKFLOW_RUN:
+            return None
+        raise
+    problem = _foreign(existing, manifest)
+    return ApiRefusal(409, problem) if problem else existing
+
+
+def _foreign(existing: JsonObject, manifest: JsonObject) -> str | None:
+    """Say why the object that has the name is not ours, if so: somebody may have taken it."""
+    kind, metadata = manifest["kind"], manifest["metadata"]
+    owner = controller_uid(manifest)
+    there = f"a {kind} {metadata['name']} exists"
+    if owner is not None and controller_uid(existing) != owner:
+        [of] = metadata["ownerReferences"]
+        return f"{there} that does not belong to {of['kind']} {of['name']}: delete it"
+    if kind == CONTROLLER_REVISION.kind and not is_intact(existing):
+        return f"{there} that holds another workflow: delete it"
+    if kind == WORKFLOW_RUN.kind and _cause(existing["spec"]) != _cause(manifest["spec"]):
+        return f"{there} that something else started: delete it"
+    return None
+
+
+def _cause(run: JsonObject) -> tuple[object, ...]:
+    """Return what a run was made for: a tick, or an event with what it starts."""
+    trigger: JsonObject = run.get("trigger") or {}
+    if tick := trigger.get("cron"):
+        return tick.get("job"), tick.get("jobUid")
+    return run["workflow"], run.get("input") or {}, trigger
+
+
+class RunnerAccounts:
+    """The ServiceAccounts of task pods, created in each namespace before its first such pod."""
+
+    def __init__(self, cluster: ClusterApi, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._ensured_at: dict[_Account, float] = {}
+        self._locks: dict[_Account, asyncio.Lock] = {}
+
+    async def ensure_for(self, manifest: JsonObject) -> ApiRefusal | None:
+        """Create account and binding if the manifest is a Job whose pod uses them."""
+        if manifest["kind"] != JOB.kind:
+            return None
+        name = manifest["spec"]["template"]["spec"].get("serviceAccountName")
+        account = _Account(manifest["metadata"]["namespace"], name)
+        if name not in ACCOUNTS or self._is_remembered(account):
+            return None
+        async with self._locks.setdefault(account, asyncio.Lock()):
+            return None if self._is_remembered(account) else await self._create(account)
+
+    async def _create(self, account: "_Account") -> ApiRefusal | None:
+        for part in (account.service_account(), account.role_binding()):
+            created = await create_or_adopt(self._cluster, part)
+            if isinstance(created, ApiRefusal):
+                return created
+        self._ensured_at[account] = self._clock()
+        return None
+
+    def _is_remembered(self, account: "_Account") -> bool:
+        ensured_at = self._ensured_at.get(account)
+        return ensured_at is not None and self._clock() - ensured_at < REMEMBERED_SECONDS
+
+
+@dataclass(frozen=True)
+class _Account:
+    """One of our accounts in one namespace; role and binding have its name."""
+
+    namespace: str
+    name: str
+
+    def service_account(self) -> JsonObject:
+        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self._metadata()}
+
+    def role_binding(self) -> JsonObject:
+        group = "rbac.authorization.k8s.io"
+        subject = {"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace}
+        return {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": self._metadata(),
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": self.name},
+            "subjects": [subject],
+        }
+
+    def _metadata(self) -> JsonObject:
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "labels": {labels.MANAGED_BY: labels.MANAGED_BY_VALUE},
+        }
