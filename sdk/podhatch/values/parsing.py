@@ -43,7 +43,7 @@ def check_stored(subject: str, value: object) -> None:
 
 
 def number_problems(value: object, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield where numbers are that the API server does not keep, and what is wrong with each."""
+    """Yield the path and the problem of each number that the API server does not keep."""
     if isinstance(value, dict):
         for key, held in cast("dict[str, object]", value).items():
             if not isinstance(held, str):

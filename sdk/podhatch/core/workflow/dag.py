@@ -1,4 +1,4 @@
-"""The shape of a workflow: what is wrong with it, and the order its tasks are looked at.
+"""The graph of a workflow: its problems, and the order in which tasks are judged.
 
 Called by plan_workflow, and by plan_run before a run is accepted.
 """

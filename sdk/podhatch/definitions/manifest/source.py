@@ -156,7 +156,7 @@ class Location:
     python: str
     """`package.module:qualified.name`, or `file.py:qualified.name` relative to the root."""
     root: Path | None
-    """The folder from which the module is imported; None when it is no plain file."""
+    """The folder from which the module is imported; None if it is not a plain file."""
 
 
 def locate(subject: str, fn: Callable[..., object]) -> Location:

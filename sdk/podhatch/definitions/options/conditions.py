@@ -151,7 +151,7 @@ def _check_sizes(place: str, conditions: Conditions) -> None:
 
 
 def _problem(leaf: object, parents: Sequence[TaskHandle[Any]]) -> str:
-    """Say what is wrong with a condition, after the name of its field; or return nothing."""
+    """Return the problem of a condition, after the name of its field; empty if there is none."""
     if isinstance(leaf, SleepCondition):
         return _sleep_problem(leaf)
     if isinstance(leaf, UserEventCondition):
