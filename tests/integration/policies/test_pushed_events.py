@@ -45,5 +45,5 @@ def test_people_and_programs_push_events_in_their_own_name_or_in_none(
     assert refusal(kubectl, event(namespace, user=me)) == ""
     assert refusal(bridge, event(namespace, user=user(namespace, "bridge"))) == ""
     assert refusal(bridge, event(namespace)) == ""
-    assert "and it names alice" in refusal(kubectl, event(namespace, user="alice"))
-    assert f"and it names {me}" in refusal(bridge, event(namespace, user=me))
+    assert "got alice" in refusal(kubectl, event(namespace, user="alice"))
+    assert f"got {me}" in refusal(bridge, event(namespace, user=me))
