@@ -27,10 +27,10 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
-from podhatch_operator.controllers.observing import observe_run
-from podhatch_operator.controllers.reconcile_context import RetryLater
-from podhatch_operator.ops.metrics import Metrics
-from podhatch_operator.queue.keys import Key, run_key
+from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.keys import Key, run_key
+from podhatch_operator.metrics import Metrics
+from podhatch_operator.queue.workers import RetryLater
 
 from tests.fakes.objects import DEFAULTS
 from tests.property.living_cluster import NAMESPACE, Killed, LivingCluster
