@@ -112,7 +112,7 @@ def test_a_list_is_read_as_it_is(items: list[JsonObject], indent: int | None) ->
 
 @pytest.mark.parametrize("text", ["", "{", '{"items": [', "[1]", '{"items": null', "<html>"])
 def test_what_is_no_list_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"Expecting|too early|no JSON object"):
+    with pytest.raises(ValueError, match=r"Expecting|too early|not a JSON object"):
         bounded_list(text)
 
 
