@@ -288,7 +288,9 @@ def test_a_mock_that_stands_in_for_nothing_is_refused(name: Any) -> None:
     @flow.on_failure_task()
     def undo(input: Any, ctx: Context) -> None: ...
 
-    with pytest.raises(InvalidRun, match=r"^mocks: (there is no task or stub|expected the name of a task)") as refused:
+    with pytest.raises(
+        InvalidRun, match=r"^mocks: (there is no task or stub|expected the name of a task)"
+    ) as refused:
         flow.run_local(mocks={name: "paid"})
     assert not ran
     if isinstance(name, str):
