@@ -1,6 +1,6 @@
-"""The native CronJob that ticks for a CronWorkflow. Called by plan_cron.
+"""The native CronJob that ticks for a CronWorkflow.
 
-Its Jobs start no pod: they are managed by the operator, which makes a run of each.
+Its Jobs start no pod: `managedBy` gives them to the operator, which creates a run for each.
 """
 
 from typing import cast

@@ -1,7 +1,7 @@
-"""One tick of a cron: the Job that stands for it, the run of its name, and how the two go along.
+"""One tick of a cron: its Job, the run that it creates, and the Job's status that follows the run.
 
-The run is made while the Job has no startTime, which is written after it: so a tick makes one run,
-wherever the operator ends, and none when its run was deleted. Called by plan_cron.
+The run is created while the Job has no startTime, which is written afterwards. So a tick creates
+exactly one run, wherever the operator ends, and none once its run was deleted.
 """
 
 from dataclasses import dataclass

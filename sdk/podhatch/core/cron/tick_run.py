@@ -1,6 +1,5 @@
 """The run that a tick of a cron makes, or why there can be none, and when the tick was due.
 
-Called by plan_cron and plan_tick.
 """
 
 from dataclasses import dataclass

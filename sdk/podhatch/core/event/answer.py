@@ -1,7 +1,7 @@
-"""What workflows and filters answer to an event. Called by plan_event.
+"""Which runs an event starts, workflow by workflow and filter by filter.
 
-Each answers as it was when the event came: what becomes of a filter afterwards changes nothing. The
-event's status holds the answers until it is handled, so that what is seen late can still answer.
+A filter is evaluated as it was when the event arrived; later changes of it have no effect. The
+event's status holds the answers until the event is handled.
 """
 
 from collections.abc import Container, Iterator, Sequence

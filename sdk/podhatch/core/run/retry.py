@@ -1,7 +1,7 @@
-"""Is a failed attempt tried again, and when? Called by the task's progress when an attempt ended.
+"""Whether and when a failed attempt is retried.
 
-A failure of the task's own uses up its retries. An attempt that was lost through no fault of its
-own (evicted, preempted, its node or pod gone) has a counter of its own, and never uses a retry.
+A failure of the task itself uses up its retries. An attempt that was lost through no fault of its
+own (evicted, preempted, its node or pod gone) has a counter of its own and never uses a retry.
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""The graph of a workflow: its problems, and the order in which tasks are judged.
-
-Called by plan_workflow, and by plan_run before a run is accepted.
-"""
+"""The graph of a workflow: its problems, and the order in which tasks are judged."""
 
 from collections.abc import Sequence
 from datetime import datetime

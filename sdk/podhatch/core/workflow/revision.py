@@ -1,6 +1,6 @@
-"""Pinned workflows: a run goes on with the workflow it started with, whatever happens to it.
+"""Pinned workflows: a run keeps the workflow it started with, also after a change or deletion.
 
-Each content of a Workflow's spec is kept as a ControllerRevision. Called by plan_run.
+Each content of a Workflow's spec is kept as a ControllerRevision.
 """
 
 import json
