@@ -20,7 +20,6 @@ from podhatch_operator.controllers.controller import ReconcileContext
 from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler, all_keys
 from podhatch_operator.evaluation.evaluator import Evaluator
 from podhatch_operator.metrics import Hops, Metrics
-from podhatch_operator.ops.fault import BadFault, Fault, FaultyCluster
 from podhatch_operator.ops.health import Health, measure_lag
 from podhatch_operator.ops.leader import Elector
 from podhatch_operator.ops.logs import set_up_logs
@@ -193,7 +192,7 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def serve(settings: Settings, fault: Fault | None) -> int:
+async def serve(settings: Settings, connected: Callable[[Connection], Cluster]) -> int:
     """Run the operator until a signal comes, and return the process's exit code."""
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -202,19 +201,18 @@ async def serve(settings: Settings, fault: Fault | None) -> int:
     except ClusterUnreachable as error:
         logger.error("%s", error)
         return 1
-    cluster = FaultyCluster(connection, fault) if fault else Cluster(connection)
-    return await Operator(cluster, settings).run(stop)
+    return await Operator(connected(connection), settings).run(stop)
 
 
-def main() -> int:
-    """Read the settings and run."""
+def main(connected: Callable[[Connection], Cluster] = Cluster) -> int:
+    """Read the settings and run, with the cluster that `connected` makes of the connection."""
     try:
-        settings, fault = Settings.read(), Fault.read()
-    except (BadSetting, BadFault) as error:
+        settings = Settings.read()
+    except BadSetting as error:
         print(error, file=sys.stderr)  # noqa: T201 - there are no logs yet
         return 2
     set_up_logs(settings.log_level)
-    return asyncio.run(serve(settings, fault))
+    return asyncio.run(serve(settings, connected))
 
 
 if __name__ == "__main__":

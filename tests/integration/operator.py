@@ -15,7 +15,8 @@ from podhatch.cluster import WORKFLOW_RUN, Cluster
 from podhatch_operator.__main__ import Operator
 from podhatch_operator.settings import Settings
 
-from tests.kube import user_environment
+from tests.fakes.dying_operator import VARIABLE
+from tests.kube import REPOSITORY, user_environment
 
 
 def container_task(name: str, *parents: str) -> JsonObject:
@@ -103,8 +104,10 @@ async def process(
         "PODHATCH_IDENTITY": "process",
         **variables,
     }
-    program = (sys.executable, "-m", "podhatch_operator")
-    started = await asyncio.create_subprocess_exec(*program, env=environment, stderr=stderr)
+    module = "tests.fakes.dying_operator" if VARIABLE in variables else "podhatch_operator"
+    started = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module), cwd=REPOSITORY, env=environment, stderr=stderr
+    )
     try:
         yield started
     finally:

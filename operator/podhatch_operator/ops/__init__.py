@@ -1,1 +1,1 @@
-"""What operating needs: health, leader election, logs, metrics, fault points for tests."""
+"""What operating needs: health, leader election, logs and metrics."""

@@ -1,6 +1,4 @@
-"""The run that a tick of a cron makes, or why there can be none, and when the tick was due.
-
-"""
+"""The run that a tick of a cron makes, or why there can be none, and when the tick was due."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,12 +1,13 @@
-"""Fault points: the operator ends itself at a chosen write, so that tests can see what follows.
+"""An operator that ends itself at a chosen write: `python -m tests.fakes.dying_operator`.
 
-Off unless PODHATCH_FAULT is set, as in `status:2`, `before create Job:3`, `after delete:1`,
-`event:1` or `extend:1`: before or (by default) after the n-th write of that kind.
+PODHATCH_FAULT says at which, as in `status:2`, `before create Job:3`, `after delete:1`, `event:1`
+or `extend:1`: before or (by default) after the n-th write of that kind.
 """
 
 import os
 import re
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from typing import NoReturn, TypeVar
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT, WORKFLOW_RUN, Cluster, Connection, Kind
+from podhatch_operator.__main__ import main
 
 T = TypeVar("T")
 VARIABLE = "PODHATCH_FAULT"
@@ -35,15 +37,13 @@ class Fault:
     writes_left: int
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] = os.environ) -> "Fault | None":
-        """Return what the environment asks for, if it does.
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "Fault":
+        """Return the fault that the environment asks for.
 
         Raises:
             BadFault: it cannot be understood.
         """
         text = environment.get(VARIABLE, "")
-        if not text:
-            return None
         if (form := _FORM.fullmatch(text)) is None:
             raise BadFault(f"{VARIABLE} is {text!r}: use for example 'before create Job:3'")
         moment, write, number = form.groups()
@@ -111,3 +111,7 @@ class FaultyCluster(Cluster):
         if is_last:
             self._end()
         return answer
+
+
+if __name__ == "__main__":
+    sys.exit(main(lambda connection: FaultyCluster(connection, Fault.read())))
