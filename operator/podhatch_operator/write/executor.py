@@ -71,8 +71,6 @@ class Executor:
             except ApiError as error:
                 if isinstance(write, Delete | ReplaceStatus):
                     raise
-                if isinstance(write, Delete | ReplaceStatus):
-                    raise
                 refusals[_name(write)] = refusal_of(error)
         return refusals
 
