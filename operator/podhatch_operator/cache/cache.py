@@ -35,7 +35,7 @@ from podhatch_operator.cache.trimming import (
 )
 
 Index = Callable[[JsonObject], Iterable[str]]
-"""The groups by which an object is found. One with a slash is no object's name."""
+"""The groups by which an object is found. No object has a name with a slash."""
 CHILDREN = (JOB, POD, TASK_RESULT)
 _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
 """Where users are told what is wrong with an object."""

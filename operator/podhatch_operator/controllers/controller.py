@@ -1,4 +1,4 @@
-"""What the controllers have in common: the tools they work with, and the course of a reconcile."""
+"""The base class of all controllers, and the context that they share."""
 
 import time
 from abc import ABC, abstractmethod
@@ -78,10 +78,10 @@ class ReconcileContext:
 
 
 class Controller(ABC, Generic[T]):
-    """All that the operator knows of one kind, in one module.
+    """Reconciles the objects of one kind.
 
-    A subclass says what it follows and which of its keys each change touches; it observes the
-    cache, and asks the core for a plan.
+    A subclass declares the kinds that it watches and maps each change to its own keys; it observes
+    the cache and asks the core for a plan.
     """
 
     kind: ClassVar[Kind]
@@ -115,11 +115,11 @@ class Controller(ABC, Generic[T]):
         plan: Plan,
         now: datetime,  # noqa: ARG002
     ) -> tuple[T, Plan]:
-        """Find out what the plan has to know first, and return what is planned then."""
+        """Look up what the plan needs to know first, and return the plan made with it."""
         return observed, plan
 
     async def reconcile(self, key: Key) -> None:
-        """Observe, plan, carry the plan out, and tell of what was refused.
+        """Observe, plan, execute the plan, and report refusals.
 
         Raises:
             RetryLater: what was decided is out of date, or a write was refused.
@@ -155,10 +155,10 @@ class Controller(ABC, Generic[T]):
         plan: Plan,  # noqa: ARG002 - for those that have nothing to come back to
         refusals: Mapping[str, ApiRefusal],
     ) -> None:
-        """Come back later if something was refused.
+        """Retry later if a write was refused.
 
         Raises:
-            RetryLater: it was.
+            RetryLater: a write was refused.
         """
         for name, refusal in refusals.items():
             raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}")

@@ -119,7 +119,7 @@ def observe_run(
 
 
 class RunController(Controller[Observed]):
-    """Brings runs a step further."""
+    """Reconciles runs."""
 
     kind = WORKFLOW_RUN
     watched = (
@@ -184,7 +184,7 @@ class RunController(Controller[Observed]):
         return observed, self.plan(observed, now)
 
     async def reconcile(self, key: Key) -> None:
-        """Carry the plan out: children first, then one status write, then Events."""
+        """Execute the plan: children first, then one status write, then Events."""
         context, now = self.context, self.context.now()
         result_arrived = context.hops.take(key)
         if context.cache.lacks_children((key.namespace, key.name)):
@@ -240,7 +240,7 @@ class RunController(Controller[Observed]):
         return is_written
 
     async def _finish(self, key: Key, observed: Observed, plan: Plan, now: datetime) -> None:
-        """Write the status unless it is held back, and see to it that we come back in time."""
+        """Write the status unless it is debounced, and requeue the run in time."""
         context = self.context
         waits = [] if plan.requeue_at is None else [(plan.requeue_at - now).total_seconds()]
         if plan.status is None:
@@ -260,10 +260,10 @@ class RunController(Controller[Observed]):
 
 
 class StatusDebouncer:
-    """Holds statuses back for a moment, so that a run of a second costs one write and not three.
+    """Debounces status writes that nobody waits for.
 
-    The more runs are under way, the longer the moment: it relieves the API server under load.
-    Losing this state only means to write sooner.
+    The more runs are under way, the longer statuses are held, to relieve the API server under load.
+    If this state is lost, statuses are written sooner.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -23,11 +23,11 @@ from podhatch.core.pod.pods import controller_uid
 from podhatch.core.workflow.revision import is_intact
 
 REFUSED = (400, 403, 413, 422)
-"""Trying again at once would be refused again: the user is told instead."""
+"""A retry would be refused again: the refusal is reported to the user instead."""
 TOO_LARGE = ("request is too large", "message larger than max")
-"""What etcd says of an object that it cannot hold; the API server passes it on as its own error."""
+"""How etcd refuses an object that is too large; the API server returns it as a 500."""
 WEBHOOK_IS_AWAY = "failed calling webhook"
-"""What the API server says when an admission webhook does not answer: it may be back soon."""
+"""How the API server reports an admission webhook that does not answer; it may be back soon."""
 REMEMBERED_SECONDS = 300.0
 """How long an account is not created again. Someone may delete it meanwhile."""
 ACCOUNTS = (labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT)
@@ -36,11 +36,11 @@ _SHARED = (SERVICE_ACCOUNT, ROLE_BINDING)
 
 
 def refusal_of(error: ApiError) -> ApiRefusal:
-    """Return what to tell the user of a write that the API server did not accept.
+    """Return the refusal to report to the user for a write that the API server did not accept.
 
     Raises:
-        ApiError: any other failure; also the refusal of a namespace that is being deleted, and the
-            object to tell of it with it.
+        ApiError: any other failure; also the refusal of a namespace that is being deleted, because
+            the object that would report it is deleted too.
     """
     if isinstance(error, NamespaceTerminating):
         raise error

@@ -1,7 +1,7 @@
-"""Carry out the plan of an object of any kind. What the API server answers goes into the cache.
+"""Executes the plan of an object of any kind. What the API server returns goes into the cache.
 
-A refusal is handed back by the name of what was refused, for the next plan to tell of it; any other
-failure is raised.
+Refusals are returned by the name of the refused object, so that the next plan reports them; any
+other failure is raised.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _KINDS = {kind.kind: kind for kind in KINDS.values()}
 
 
 class Executor:
-    """Writes to the cluster what plans say."""
+    """Executes the writes of plans."""
 
     def __init__(self, cluster: ClusterApi, watched: WatchList, cache: Cache, queue: Queue) -> None:
         self._cluster = cluster
@@ -220,7 +220,7 @@ class Executor:
                 raise
 
     def _learn(self, kind: Kind, stored: JsonObject) -> None:
-        """Hold what was written, and have it reconciled: to the watch it is no news any more."""
+        """Cache what was written and enqueue its keys: the watch does not report it as a change."""
         if kind is CONFIG_MAP:
             return
         if self._cache.apply(kind, stored) and kind not in _PARTS_OF_RUNS:

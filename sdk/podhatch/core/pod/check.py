@@ -1,4 +1,4 @@
-"""Checks what a workflow says of its pods in Kubernetes' own words, before any pod is composed.
+"""Checks a workflow's pod settings by the Kubernetes schema, before any pod is created.
 
 First by shape, which `podhatch lint` can do offline and without which composing a pod would raise.
 Then by the API server: a dry run of the Jobs that the workflow's tasks would make.

@@ -97,7 +97,7 @@ _DEFAULT_GRACE_SECONDS = 30
 _OWN_LIMIT = re.compile(
     "exceeds the (total )?limit|exceeded its local ephemeral storage limit", re.IGNORECASE
 )
-"""What the kubelet says of a pod that it evicts for its own storage, and not for the node's."""
+"""How the kubelet reports the eviction of a pod for its own storage, not the node's."""
 
 
 def ran_into_backstop(job: JsonObject | None) -> bool:

@@ -1,8 +1,8 @@
-"""What earlier plans of a run found out, so that a plan costs what has changed and not every task.
+"""What earlier plans of a run computed, so that a plan costs only what has changed.
 
-Whoever plans a run again and again keeps its memo and passes it in each time. Each thing in it is
-kept beside the objects it was made of and holds only while these are the same: a plan with a memo
-equals the plan without one. It relies on objects being replaced, and never changed in place.
+The caller keeps a memo for each run and passes it to each plan. Every value in it is kept with the
+objects it was computed from and is valid only while these are the same: a plan with a memo equals
+the plan without one. Objects must be replaced and never changed in place.
 """
 
 from collections.abc import Sequence
