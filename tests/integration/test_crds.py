@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from podhatch.api.crds import DEFINITIONS, REPOSITORY, Definition
+from podhatch.api.crds import DEFINITIONS, REPOSITORY, ResourceDefinition
 from podhatch.api.model import JsonObject
 from podhatch.api.result import TaskResult
 from podhatch.api.run import WorkflowRun
@@ -72,7 +72,9 @@ TASK = python("a")
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda d: d.plural)
-def test_kubectl_knows_the_kind(kubectl: Kubectl, namespace: str, definition: Definition) -> None:
+def test_kubectl_knows_the_kind(
+    kubectl: Kubectl, namespace: str, definition: ResourceDefinition
+) -> None:
     assert kubectl("get", definition.short_name, "-n", namespace, "-o", "name") == ""
     explained = kubectl("explain", f"{definition.model.__name__.lower()}.spec")
     description = definition.model.model_fields["spec"].description

@@ -47,7 +47,7 @@ _AGE = Column("Age", ".metadata.creationTimestamp", "date")
 
 
 @dataclass(frozen=True)
-class Definition:
+class ResourceDefinition:
     """A CRD without its schema."""
 
     model: type[ApiObject]
@@ -94,7 +94,7 @@ class Definition:
 
 
 DEFINITIONS = (
-    Definition(
+    ResourceDefinition(
         Workflow,
         "workflows",
         "wf",
@@ -109,7 +109,7 @@ DEFINITIONS = (
             _AGE,
         ),
     ),
-    Definition(
+    ResourceDefinition(
         WorkflowRun,
         "workflowruns",
         "wfr",
@@ -132,7 +132,7 @@ DEFINITIONS = (
             ".spec.trigger.cron.cron",
         ),
     ),
-    Definition(
+    ResourceDefinition(
         CronWorkflow,
         "cronworkflows",
         "cwf",
@@ -149,7 +149,7 @@ DEFINITIONS = (
         ),
         selectable=(".spec.workflow",),
     ),
-    Definition(
+    ResourceDefinition(
         TaskResult,
         "taskresults",
         "tres",
@@ -161,7 +161,7 @@ DEFINITIONS = (
             _AGE,
         ),
     ),
-    Definition(
+    ResourceDefinition(
         WorkflowEvent,
         "workflowevents",
         "wfe",
@@ -176,7 +176,7 @@ DEFINITIONS = (
         ),
         selectable=(".spec.key", ".spec.scope"),
     ),
-    Definition(
+    ResourceDefinition(
         EventFilter,
         "eventfilters",
         "evf",

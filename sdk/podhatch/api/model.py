@@ -184,7 +184,7 @@ class ApiObject(WireModel):
         }
 
 
-class Condition(WireModel):
+class StatusCondition(WireModel):
     """One aspect of the state of an object, as metav1.Condition."""
 
     type: Annotated[str, Field(max_length=316, description="type of the condition, such as Valid.")]
@@ -219,10 +219,10 @@ class CheckedStatus(WireModel):
         Field(ge=0, description="observedGeneration is the last generation that was validated."),
     ] = None
     conditions: Annotated[
-        list[Condition],
+        list[StatusCondition],
         ListMap("type"),
         Field(
             max_length=16,
             description="conditions of the object. Valid is True if the object can be used.",
         ),
-    ] = Field(default_factory=list[Condition])
+    ] = Field(default_factory=list[StatusCondition])

@@ -8,12 +8,12 @@ from podhatch.api.limits import MAX_CHILD_KEY, MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
-    Condition,
     GivenTime,
     JsonObject,
     ListMap,
     PreserveUnknown,
     Rule,
+    StatusCondition,
     Timestamp,
     WireModel,
 )
@@ -455,13 +455,13 @@ class WorkflowRunStatus(WireModel):
         Timestamp | None, Field(description="finishedAt is when the last task ended.")
     ] = None
     conditions: Annotated[
-        list[Condition],
+        list[StatusCondition],
         ListMap("type"),
         Field(
             max_length=16,
             description="conditions of the run: Accepted, Succeeded, Failed, Cancelled.",
         ),
-    ] = Field(default_factory=list[Condition])
+    ] = Field(default_factory=list[StatusCondition])
     tasks: Annotated[
         list[TaskStatus],
         ListMap("name"),

@@ -79,7 +79,7 @@ class Container(WireModel):
     ] = None
 
 
-class DesiredWorkerLabel(WireModel):
+class NodeLabel(WireModel):
     """A label that the task's node must have or preferably has."""
 
     key: Annotated[str, Field(min_length=1, max_length=317, description="key of the node's label.")]
@@ -258,12 +258,12 @@ class TaskSpec(TaskBase):
         ),
     ] = Field(default_factory=list[str])
     desired_worker_labels: Annotated[
-        list[DesiredWorkerLabel],
+        list[NodeLabel],
         Field(
             max_length=50,
             description="desiredWorkerLabels select the node by its labels.",
         ),
-    ] = Field(default_factory=list[DesiredWorkerLabel])
+    ] = Field(default_factory=list[NodeLabel])
     wait_for: Annotated[
         list[Condition],
         Field(

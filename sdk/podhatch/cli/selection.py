@@ -22,7 +22,7 @@ _CONCURRENCY = 10
 
 
 @dataclass(frozen=True)
-class RunRef:
+class ListedRun:
     """Name and age of a run."""
 
     namespace: str
@@ -33,18 +33,18 @@ class RunRef:
 
 async def newest_refs(
     cluster: ClusterApi, namespace: str | None, *, field_selector: str = ""
-) -> list[RunRef]:
+) -> list[ListedRun]:
     """Return the runs of a namespace, or of all when None, newest first."""
     rows = await cluster.rows(WORKFLOW_RUN, namespace, field_selector=field_selector)
-    refs = [RunRef(row["Namespace"], row["Name"], row["Created"]) for row in rows]
+    refs = [ListedRun(row["Namespace"], row["Name"], row["Created"]) for row in rows]
     return sorted(refs, key=lambda ref: ref.created, reverse=True)
 
 
-async def get_runs(cluster: ClusterApi, refs: Sequence[RunRef]) -> list[JsonObject]:
+async def get_runs(cluster: ClusterApi, refs: Sequence[ListedRun]) -> list[JsonObject]:
     """Return the whole runs, without those deleted in the meantime."""
     free = asyncio.Semaphore(_CONCURRENCY)
 
-    async def get(ref: RunRef) -> JsonObject | None:
+    async def get(ref: ListedRun) -> JsonObject | None:
         async with free:
             try:
                 return await cluster.get(WORKFLOW_RUN, ref.namespace, ref.name)

@@ -23,7 +23,7 @@ from podhatch.core.run.plan import plan_run
 from podhatch.errors import RunDeleted
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
-from podhatch.local.execution import Executor, current_waits, pod_name
+from podhatch.local.execution import TaskExecutor, current_waits, pod_name
 from podhatch.local.kubelet import Kubelet
 from podhatch.local.options import Mocks
 
@@ -42,7 +42,7 @@ class Engine:
         mocks: What stands in for tasks.
     """
 
-    def __init__(self, clock: Clock, executor: Executor, mocks: Mocks) -> None:
+    def __init__(self, clock: Clock, executor: TaskExecutor, mocks: Mocks) -> None:
         self.clock = clock
         self.mocks = mocks
         self.cluster = LocalCluster(clock, self._noticed)

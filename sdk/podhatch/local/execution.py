@@ -52,7 +52,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Ended:
+class ExecutionEnd:
     """How an execution ended."""
 
     exit_code: int
@@ -85,7 +85,7 @@ class Listener(Protocol):
         """A line was added to the attempt's log."""
         ...
 
-    def finished(self, job: str, end: Ended) -> None:
+    def finished(self, job: str, end: ExecutionEnd) -> None:
         """The execution is over."""
         ...
 
@@ -125,7 +125,7 @@ class Execution(Protocol):
         ...
 
 
-class Executor(Protocol):
+class TaskExecutor(Protocol):
     """Makes executions."""
 
     def new(self, work: Work, listener: Listener) -> Execution:

@@ -15,7 +15,15 @@ from podhatch.api.pod import ErrorReport, Report
 from podhatch.cluster import LogLine
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
-from podhatch.local.execution import Ended, Execution, Executor, Work, mock_name, pod_name, work_of
+from podhatch.local.execution import (
+    Execution,
+    ExecutionEnd,
+    TaskExecutor,
+    Work,
+    mock_name,
+    pod_name,
+    work_of,
+)
 from podhatch.local.options import Mocks
 
 
@@ -23,7 +31,7 @@ class Kubelet:
     """Runs the Jobs of one cluster."""
 
     def __init__(
-        self, cluster: LocalCluster, clock: Clock, executor: Executor, mocks: Mocks
+        self, cluster: LocalCluster, clock: Clock, executor: TaskExecutor, mocks: Mocks
     ) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -129,7 +137,7 @@ class Kubelet:
         """The attempt has given itself more time."""
         self._loop.call_soon_threadsafe(self._report, job, report)
 
-    def finished(self, job: str, end: Ended) -> None:
+    def finished(self, job: str, end: ExecutionEnd) -> None:
         """The execution is over."""
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._finish, job, end)
@@ -147,7 +155,7 @@ class Kubelet:
         else:
             self._cluster.change("TaskResult", job, spec=report)
 
-    def _finish(self, job: str, end: Ended) -> None:
+    def _finish(self, job: str, end: ExecutionEnd) -> None:
         self._running.pop(job, None)
         self._wake.set()
         if self._cluster.find("Job", job) is None:
@@ -189,7 +197,7 @@ def _running_pod(now: datetime) -> JsonObject:
     return _status("Running", {"running": {"startedAt": format_time(now)}})
 
 
-def _ended_pod(end: Ended, now: datetime) -> JsonObject:
+def _ended_pod(end: ExecutionEnd, now: datetime) -> JsonObject:
     """Return the status of a pod that has ended.
 
     Without a report it has no end time: the core would wait for a report that is still under way.
@@ -199,7 +207,7 @@ def _ended_pod(end: Ended, now: datetime) -> JsonObject:
     return _status("Failed" if end.exit_code else "Succeeded", state)
 
 
-def _job_end(end: Ended, now: datetime) -> JsonObject:
+def _job_end(end: ExecutionEnd, now: datetime) -> JsonObject:
     """Return the status of a Job whose pod has ended."""
     kind = "Failed" if end.exit_code else "Complete"
     condition = {"type": kind, "status": "True", "lastTransitionTime": format_time(now)}
@@ -221,7 +229,7 @@ def _task_result(job: JsonObject, report: Report) -> JsonObject:
     }
 
 
-def _no_code(work: Work) -> Ended:
+def _no_code(work: Work) -> ExecutionEnd:
     """Return the end of a container task, which cannot be run here."""
     message = (
         f"task {work.task} runs a container, which needs a cluster: let a mock stand in for it, "
@@ -235,10 +243,10 @@ def _no_code(work: Work) -> Ended:
         retryable=False,
         error=ErrorReport(type="ContainerTask", message=message),
     )
-    return Ended(pod.EXIT_FAILED, report=report)
+    return ExecutionEnd(pod.EXIT_FAILED, report=report)
 
 
-def _out_of_time(names: JsonObject) -> Ended:
+def _out_of_time(names: JsonObject) -> ExecutionEnd:
     """Return the end of a container task that a mock stands in for, by the labels of its Job."""
     report = Report(
         run=names[labels.RUN],
@@ -247,7 +255,7 @@ def _out_of_time(names: JsonObject) -> Ended:
         outcome="TimedOut",
         error=ErrorReport(type="TimedOut", message="task exceeded its execution timeout"),
     )
-    return Ended(pod.EXIT_TIMED_OUT, report=report)
+    return ExecutionEnd(pod.EXIT_TIMED_OUT, report=report)
 
 
 def _status(phase: str, state: JsonObject) -> JsonObject:

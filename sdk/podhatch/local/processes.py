@@ -16,7 +16,7 @@ from podhatch.api import pod
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
-from podhatch.local.execution import Ended, Execution, Listener, Work, mock_name
+from podhatch.local.execution import Execution, ExecutionEnd, Listener, Work, mock_name
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
 from podhatch.task import Host
@@ -118,7 +118,7 @@ class ProcessExecution:
         if MARK not in line:
             _console.write(line)
 
-    def _ended(self, code: int) -> Ended:
+    def _ended(self, code: int) -> ExecutionEnd:
         """Return how the child ended, by the clock of the run: its own is the machine's."""
         times = {"startedAt": self._started_at, "finishedAt": format_time(self._listener.now())}
         report: Report | None = None
@@ -130,7 +130,7 @@ class ProcessExecution:
             message = json.dumps(json.loads(text) | times, ensure_ascii=False)
         code = code if code >= 0 else 128 - code
         recorded = pod.RESULT in self._work.environ
-        return Ended(code, message, report if recorded else None)
+        return ExecutionEnd(code, message, report if recorded else None)
 
 
 def _module_path() -> str:

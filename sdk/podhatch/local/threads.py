@@ -12,8 +12,8 @@ from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
 from podhatch.local.execution import (
-    Ended,
     Execution,
+    ExecutionEnd,
     Listener,
     Waits,
     Work,
@@ -139,7 +139,9 @@ class ThreadExecution:
         room = self._assignment.message_bytes
         message = termination_message(report, room=room, recorded=recorded).decode()
         code = EXIT_CODES[report.get("outcome", "Failed")]
-        self._listener.finished(self._job, Ended(code, message, report if recorded else None))
+        self._listener.finished(
+            self._job, ExecutionEnd(code, message, report if recorded else None)
+        )
         return report
 
     def _run(self) -> None:

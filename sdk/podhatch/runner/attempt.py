@@ -17,7 +17,7 @@ from podhatch.runner.report import NotDelivered, TaskFailure, error_report
 
 if TYPE_CHECKING:
     from podhatch.api.pod import ErrorReport, Outcome, Report
-    from podhatch.runner.failure import Retry
+    from podhatch.runner.failure import RetryReport
 
 EXIT_CODES: "dict[Outcome, int]" = {
     "Succeeded": pod.EXIT_SUCCEEDED,
@@ -25,8 +25,8 @@ EXIT_CODES: "dict[Outcome, int]" = {
     "TimedOut": pod.EXIT_TIMED_OUT,
     "Cancelled": pod.EXIT_CANCELLED,
 }
-_NO_RETRY: "Retry" = {"retryable": False}
-_UNSPECIFIED: "Retry" = {}
+_NO_RETRY: "RetryReport" = {"retryable": False}
+_UNSPECIFIED: "RetryReport" = {}
 
 
 class CallObserver(Protocol):
@@ -190,7 +190,7 @@ class Attempt:
         *,
         output: str | None = None,
         error: "ErrorReport | None" = None,
-        retry: "Retry" = _UNSPECIFIED,
+        retry: "RetryReport" = _UNSPECIFIED,
     ) -> bool:
         """Decide the outcome and report it; False, and nothing more, when it was decided before.
 

@@ -96,14 +96,14 @@ def _text(error: BaseException) -> str:
         return f"<its message could not be made: {type(broken).__name__}>"
 
 
-class Retry(TypedDict, total=False):
+class RetryReport(TypedDict, total=False):
     """The fields of a report about the next attempt."""
 
     retryable: bool
     retryAfterSeconds: float
 
 
-def retry_of(error: BaseException) -> Retry:
+def retry_of(error: BaseException) -> RetryReport:
     """Return whether to try again at all, and after how long, as far as the exception says."""
     if isinstance(error, NonRetryableException):
         return {"retryable": False}

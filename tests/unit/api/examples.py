@@ -13,7 +13,7 @@ from podhatch.api.event import (
     WorkflowEventStatus,
 )
 from podhatch.api.event_filter import EventFilter, EventFilterSpec, FilterRule
-from podhatch.api.model import CheckedStatus, Condition, ObjectMeta
+from podhatch.api.model import CheckedStatus, ObjectMeta, StatusCondition
 from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
 from podhatch.api.run import (
@@ -29,15 +29,15 @@ from podhatch.api.run import (
     WorkflowRunSpec,
     WorkflowRunStatus,
 )
-from podhatch.api.task import Container, DesiredWorkerLabel, EnvironmentVariable, HookSpec, TaskSpec
+from podhatch.api.task import Container, EnvironmentVariable, HookSpec, NodeLabel, TaskSpec
 from podhatch.api.workflow import Source, Workflow, WorkflowSpec
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 SECOND = MOMENT.replace(microsecond=0)
 
 
-def condition(kind: str) -> Condition:
-    return Condition(
+def condition(kind: str) -> StatusCondition:
+    return StatusCondition(
         type=kind,
         status="True",
         reason="AllIsWell",
@@ -160,7 +160,7 @@ WORKFLOW = Workflow(
                 skip_if=CONDITIONS,
                 cancel_if=CONDITIONS,
                 desired_worker_labels=[
-                    DesiredWorkerLabel(
+                    NodeLabel(
                         key="example.com/memory",
                         value="64",
                         comparator="GreaterThan",

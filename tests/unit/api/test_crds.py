@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from podhatch.api import crds
-from podhatch.api.crds import DEFINITIONS, REPOSITORY, Definition
+from podhatch.api.crds import DEFINITIONS, REPOSITORY, ResourceDefinition
 from podhatch.api.model import JsonObject
 
 ALLOWED_KEYS = {
@@ -43,7 +43,7 @@ ALLOWED_KEYS = {
 each_definition = pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda d: d.plural)
 
 
-def schema_of(definition: Definition) -> JsonObject:
+def schema_of(definition: ResourceDefinition) -> JsonObject:
     return definition.to_wire()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
@@ -57,7 +57,7 @@ def nodes(schema: JsonObject, path: str = "") -> Iterator[tuple[str, JsonObject]
             yield from nodes(schema[key], f"{path}{sign}")
 
 
-def own_nodes(definition: Definition) -> Iterator[tuple[str, JsonObject]]:
+def own_nodes(definition: ResourceDefinition) -> Iterator[tuple[str, JsonObject]]:
     """Every node but those the API server itself fills in."""
     for path, node in nodes(schema_of(definition)):
         if path not in (".metadata", ".apiVersion", ".kind"):
@@ -88,7 +88,9 @@ def test_a_changed_file_is_outdated(tmp_path: Path) -> None:
 
 
 @each_definition
-def test_every_field_says_what_it_is_and_begins_with_its_name(definition: Definition) -> None:
+def test_every_field_says_what_it_is_and_begins_with_its_name(
+    definition: ResourceDefinition,
+) -> None:
     for path, node in own_nodes(definition):
         name = path.rpartition(".")[2]
         if path and not name.endswith(("[]", "{}")):
@@ -97,7 +99,7 @@ def test_every_field_says_what_it_is_and_begins_with_its_name(definition: Defini
 
 
 @each_definition
-def test_the_schemas_of_crds_are_structural(definition: Definition) -> None:
+def test_the_schemas_of_crds_are_structural(definition: ResourceDefinition) -> None:
     for path, node in nodes(schema_of(definition)):
         assert set(node) <= ALLOWED_KEYS, path
         assert isinstance(node["type"], str), path
@@ -106,7 +108,7 @@ def test_the_schemas_of_crds_are_structural(definition: Definition) -> None:
 
 
 @each_definition
-def test_everything_has_a_bound(definition: Definition) -> None:
+def test_everything_has_a_bound(definition: ResourceDefinition) -> None:
     for path, node in own_nodes(definition):
         match node["type"]:
             case "string":
@@ -125,7 +127,7 @@ def test_everything_has_a_bound(definition: Definition) -> None:
 
 
 @each_definition
-def test_list_maps_have_a_key_that_each_entry_must_have(definition: Definition) -> None:
+def test_list_maps_have_a_key_that_each_entry_must_have(definition: ResourceDefinition) -> None:
     for path, node in own_nodes(definition):
         for key in node.get("x-kubernetes-list-map-keys", []):
             assert node["x-kubernetes-list-type"] == "map", path
@@ -133,14 +135,14 @@ def test_list_maps_have_a_key_that_each_entry_must_have(definition: Definition) 
 
 
 @each_definition
-def test_rules_tell_the_user_what_is_wrong(definition: Definition) -> None:
+def test_rules_tell_the_user_what_is_wrong(definition: ResourceDefinition) -> None:
     for path, node in own_nodes(definition):
         for rule in node.get("x-kubernetes-validations", []):
             assert len(rule["message"]) > 20, path
 
 
 @each_definition
-def test_conditions_are_those_of_kubernetes(definition: Definition) -> None:
+def test_conditions_are_those_of_kubernetes(definition: ResourceDefinition) -> None:
     for path, node in own_nodes(definition):
         if path.endswith(".conditions"):
             assert node["x-kubernetes-list-map-keys"] == ["type"], path
@@ -151,7 +153,7 @@ def test_conditions_are_those_of_kubernetes(definition: Definition) -> None:
 
 
 @each_definition
-def test_columns_and_selectable_fields_exist(definition: Definition) -> None:
+def test_columns_and_selectable_fields_exist(definition: ResourceDefinition) -> None:
     paths = dict(nodes(schema_of(definition)))
     for column in definition.columns:
         if not column.path.startswith(".metadata"):
@@ -162,7 +164,7 @@ def test_columns_and_selectable_fields_exist(definition: Definition) -> None:
 
 
 @each_definition
-def test_names_are_easy_to_type(definition: Definition) -> None:
+def test_names_are_easy_to_type(definition: ResourceDefinition) -> None:
     spec = definition.to_wire()["spec"]
     assert spec["scope"] == "Namespaced"
     assert spec["names"]["categories"] == ["podhatch"]

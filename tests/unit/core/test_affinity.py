@@ -1,7 +1,7 @@
 """Desired worker labels become node affinity."""
 
 import pytest
-from podhatch.api.task import DesiredWorkerLabel
+from podhatch.api.task import NodeLabel
 from podhatch.core.pod.template import node_affinity
 
 
@@ -18,8 +18,8 @@ from podhatch.core.pod.template import node_affinity
 )
 def test_comparators_become_node_expressions(comparator: str, operator: str, value: str) -> None:
     raw = {"key": "size", "value": "7", "comparator": comparator}
-    wish = DesiredWorkerLabel.model_validate({**raw, "weight": 40})
-    must = DesiredWorkerLabel.model_validate({**raw, "required": True})
+    wish = NodeLabel.model_validate({**raw, "weight": 40})
+    must = NodeLabel.model_validate({**raw, "required": True})
     expression = {"key": "size", "operator": operator, "values": [value]}
     assert node_affinity([wish, must]) == {
         "nodeAffinity": {
@@ -34,8 +34,8 @@ def test_comparators_become_node_expressions(comparator: str, operator: str, val
 
 
 def test_required_and_wished_labels_stand_alone_too() -> None:
-    must = DesiredWorkerLabel.model_validate({"key": "k", "value": "v", "required": True})
-    wish = DesiredWorkerLabel.model_validate({"key": "k", "value": "v"})
+    must = NodeLabel.model_validate({"key": "k", "value": "v", "required": True})
+    wish = NodeLabel.model_validate({"key": "k", "value": "v"})
     assert list(node_affinity([must])["nodeAffinity"]) == [
         "requiredDuringSchedulingIgnoredDuringExecution"
     ]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from podhatch.api.model import Condition
+from podhatch.api.model import StatusCondition
 
 MAX_MESSAGE = 4096
 
 
 def with_condition(
-    conditions: Sequence[Condition],
+    conditions: Sequence[StatusCondition],
     *,
     type: str,
     status: bool,
@@ -17,12 +17,12 @@ def with_condition(
     message: str,
     now: datetime,
     generation: int,
-) -> list[Condition]:
+) -> list[StatusCondition]:
     """Return the conditions with this one set; its transition time moves only with its status."""
     value = "True" if status else "False"
     old = find_condition(conditions, type)
     changed = old is None or old.status != value
-    new = Condition(
+    new = StatusCondition(
         type=type,
         status=value,
         reason=reason,
@@ -35,6 +35,6 @@ def with_condition(
     return [new if condition.type == type else condition for condition in conditions]
 
 
-def find_condition(conditions: Sequence[Condition], type: str) -> Condition | None:
+def find_condition(conditions: Sequence[StatusCondition], type: str) -> StatusCondition | None:
     """Return the condition of this type, if there is one."""
     return next((condition for condition in conditions if condition.type == type), None)

@@ -29,7 +29,7 @@ MAX_NOTED = 1000
 
 
 @dataclass(frozen=True)
-class Answer:
+class EventAnswer:
     """Does the event start this run?"""
 
     start: Start
@@ -46,7 +46,7 @@ def first_version(event: WorkflowEvent) -> str | None:
 
 def answers_to(
     observed: ObservedEvent, event: WorkflowEvent, questions: Questions
-) -> Iterator[Answer]:
+) -> Iterator[EventAnswer]:
     """Yield the answers that are not in the event's status yet, those of one workflow together."""
     notes = {each.workflow: each for each in event.status.answered} if event.status else {}
     question = _Question(event, questions)
@@ -61,7 +61,7 @@ def answers_to(
 
 
 def noted(
-    old: Sequence[AnsweredWorkflow], answers: Sequence[Answer], refused: Container[str]
+    old: Sequence[AnsweredWorkflow], answers: Sequence[EventAnswer], refused: Container[str]
 ) -> list[AnsweredWorkflow]:
     """Return what to remember: the answers until now and the new ones.
 
@@ -83,7 +83,7 @@ def noted(
 
 
 def _note(
-    old: AnsweredWorkflow | None, workflow: str, answers: list[Answer], refused: Container[str]
+    old: AnsweredWorkflow | None, workflow: str, answers: list[EventAnswer], refused: Container[str]
 ) -> AnsweredWorkflow:
     filters, pending = (set(old.filters), set(old.pending)) if old else (set[str](), set[str]())
     for answer in answers:
@@ -149,14 +149,14 @@ class _Question:
         )
         self._variables = Variables.of_filter(variables, questions)
 
-    def ask(self, start: Start) -> Answer:
+    def ask(self, start: Start) -> EventAnswer:
         try:
             is_yes = start.filter is None or self._lets_in(start.filter)
         except ExpressionError as error:
-            return Answer(start, False, str(error))
+            return EventAnswer(start, False, str(error))
         if is_yes and (problem := start.problem):
-            return Answer(start, False, problem)
-        return Answer(start, is_yes)
+            return EventAnswer(start, False, problem)
+        return EventAnswer(start, is_yes)
 
     def _lets_in(self, asked: Filter) -> bool:
         rule = asked.rule

@@ -16,7 +16,7 @@ from podhatch.api.event import (
 from podhatch.api.model import JsonObject
 from podhatch.core.common.observed import ObservedEvent
 from podhatch.core.common.plan import Create, Delete, Plan, first
-from podhatch.core.event.answer import Answer, answers_to, first_version, noted
+from podhatch.core.event.answer import EventAnswer, answers_to, first_version, noted
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.pods import read_time
 
@@ -74,7 +74,7 @@ def plan_event(observed: ObservedEvent, now: datetime) -> Plan:
     )
 
 
-def _message(answers: list[Answer], observed: ObservedEvent) -> str | None:
+def _message(answers: list[EventAnswer], observed: ObservedEvent) -> str | None:
     problems = dict.fromkeys(answer.problem for answer in answers if answer.problem)
     refusals = [
         f"the run {name} was refused: {refusal.message}"

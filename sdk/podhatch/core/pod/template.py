@@ -14,7 +14,7 @@ from podhatch.api.task import (
     CLUSTER_ACCESS,
     ClusterAccess,
     Comparator,
-    DesiredWorkerLabel,
+    NodeLabel,
     TaskSpec,
 )
 from podhatch.api.workflow import Sticky
@@ -181,7 +181,7 @@ _OPERATORS: dict[Comparator, tuple[str, int]] = {
 }
 
 
-def node_affinity(labels: Sequence[DesiredWorkerLabel]) -> JsonObject:
+def node_affinity(labels: Sequence[NodeLabel]) -> JsonObject:
     """Return the pod's `affinity`: required labels must all hold, the others are weighed."""
     required = [_expression(label) for label in labels if label.required]
     preferred = [
@@ -197,7 +197,7 @@ def node_affinity(labels: Sequence[DesiredWorkerLabel]) -> JsonObject:
     return {"nodeAffinity": terms}
 
 
-def _expression(label: DesiredWorkerLabel) -> JsonObject:
+def _expression(label: NodeLabel) -> JsonObject:
     """Kubernetes has In, NotIn, Gt and Lt; "or equal" becomes a bound one further out."""
     operator, step = _OPERATORS[label.comparator]
     value = str(int(label.value) + step) if step else label.value

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from podhatch.api.model import Condition, JsonObject
+from podhatch.api.model import JsonObject, StatusCondition
 from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.core.common.condition import find_condition
@@ -117,7 +117,7 @@ def _pod_problem(workflow: Workflow, refused: Mapping[str, ApiRefusal] | None) -
     return Refusal(POD_INVALID, condition.message)
 
 
-def _stored_condition(workflow: Workflow) -> Condition | None:
+def _stored_condition(workflow: Workflow) -> StatusCondition | None:
     """Return what the status says of this generation."""
     conditions = workflow.status.conditions if workflow.status else []
     condition = find_condition(conditions, VALID)
