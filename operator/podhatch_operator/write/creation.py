@@ -9,6 +9,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    CRON_JOB,
     JOB,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -77,8 +78,25 @@ async def create_or_adopt(
         if error.status == 404 and kind is WORKFLOW_RUN:
             return None
         raise
-    problem = _foreign(existing, manifest)
-    return ApiRefusal(409, problem) if problem else existing
+    if problem := _foreign(existing, manifest):
+        return ApiRefusal(409, problem)
+    return await _labelled(cluster, existing, metadata) if kind is CRON_JOB else existing
+
+
+async def _labelled(
+    cluster: ClusterApi, existing: JsonObject, metadata: JsonObject
+) -> JsonObject | ApiRefusal:
+    """Label an object again: to the watch of our labels, an object that lost them is gone."""
+    wanted: JsonObject = metadata["labels"]
+    if wanted.items() <= existing["metadata"].get("labels", {}).items():
+        return existing
+    body = {"metadata": {"labels": wanted, "uid": existing["metadata"]["uid"]}}
+    try:
+        return await cluster.merge_patch(
+            kind_of(existing), metadata["namespace"], metadata["name"], body
+        )
+    except ApiError as error:
+        return refusal_of(error)
 
 
 def _foreign(existing: JsonObject, manifest: JsonObject) -> str | None:
