@@ -215,6 +215,16 @@ async def test_a_cronjob_that_lost_our_label_is_taken_back(operator: Operator) -
     assert only(operator, "CronJob")["spec"]["schedule"] == "17 3 * * *"
 
 
+async def test_a_cronjob_that_lost_our_label_is_labelled_again(operator: Operator) -> None:
+    place = (NAMESPACE, "nightly")
+    body: JsonObject = {"metadata": {"labels": {labels.MANAGED_BY: None}}}
+    stripped = await operator.cluster.merge_patch(CRON_JOB, *place, body)
+    operator.intake.deleted(CRON_JOB, stripped)  # as the watch of our labels tells it
+    await operator.work()
+    metadata = only(operator, "CronJob")["metadata"]
+    assert metadata["labels"][labels.MANAGED_BY] == labels.MANAGED_BY_VALUE
+
+
 async def test_a_cronjob_of_our_label_that_is_not_the_crons_is_left_alone(
     operator: Operator,
 ) -> None:
