@@ -29,6 +29,7 @@ from podhatch_operator.cache.trimming import label, without_packed
 from podhatch_operator.controllers.controller import Controller
 from podhatch_operator.keys import Key, cron_key
 from podhatch_operator.watch.watched import OURS, Watched
+from podhatch_operator.write.creation import label_again
 
 
 def _itself(_: Cache, raw: JsonObject) -> Iterable[Key]:
@@ -159,12 +160,11 @@ class CronController(Controller[ObservedCron]):
         return _is_same(cron, observed.cron) and "deletionTimestamp" not in cron["metadata"]
 
     async def _take_back(self, key: Key, job: JsonObject) -> None:
-        """Label a tick's Job again: to the watch of our labels, one that lost them is gone."""
+        """Label a tick's Job again, unless it has become another cron's."""
         if (label(job, labels.CRON) or key.name) != key.name:
-            return  # somebody made it another cron's
+            return
         names = {labels.CRON: key.name, labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
-        body = {"metadata": {"labels": names, "uid": job["metadata"]["uid"]}}
-        job = await self.context.cluster.merge_patch(JOB, *place_of(job), body)
+        job = await label_again(self.context.cluster, job, names)
         if self.context.cache.apply(JOB, job):
             self.context.queue.add(key)
 

@@ -80,23 +80,22 @@ async def create_or_adopt(
         raise
     if problem := _foreign(existing, manifest):
         return ApiRefusal(409, problem)
-    return await _labelled(cluster, existing, metadata) if kind is CRON_JOB else existing
-
-
-async def _labelled(
-    cluster: ClusterApi, existing: JsonObject, metadata: JsonObject
-) -> JsonObject | ApiRefusal:
-    """Label an object again: to the watch of our labels, an object that lost them is gone."""
-    wanted: JsonObject = metadata["labels"]
-    if wanted.items() <= existing["metadata"].get("labels", {}).items():
+    wanted: JsonObject = metadata.get("labels", {})
+    if kind is not CRON_JOB or wanted.items() <= existing["metadata"].get("labels", {}).items():
         return existing
-    body = {"metadata": {"labels": wanted, "uid": existing["metadata"]["uid"]}}
     try:
-        return await cluster.merge_patch(
-            kind_of(existing), metadata["namespace"], metadata["name"], body
-        )
+        return await label_again(cluster, existing, wanted)
     except ApiError as error:
         return refusal_of(error)
+
+
+async def label_again(cluster: ClusterApi, existing: JsonObject, wanted: JsonObject) -> JsonObject:
+    """Label an object again: to the watch of our labels, an object that lost them is gone."""
+    metadata = existing["metadata"]
+    body = {"metadata": {"labels": wanted, "uid": metadata["uid"]}}
+    return await cluster.merge_patch(
+        kind_of(existing), metadata["namespace"], metadata["name"], body
+    )
 
 
 def _foreign(existing: JsonObject, manifest: JsonObject) -> str | None:
