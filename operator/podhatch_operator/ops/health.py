@@ -28,7 +28,7 @@ class Health:
         return "ok" if self._leadership.leads else "standby"
 
     def why_restart(self) -> str:
-        """Say what only a restart can mend."""
+        """Return the problems that only a restart can solve."""
         if dead := self._resync.dead_watches():
             return f"the watch is dead of: {', '.join(dead)}"
         if self._queue.longest_running() > STUCK_SECONDS:

@@ -102,7 +102,7 @@ class Elector:
         except (ApiError, ClusterUnreachable, TimeoutError) as error:
             self._lease = None  # look again: somebody else may have written it
             self.leadership.problem = str(error) or "no answer in time"
-            logger.warning("the Lease cannot be had: %s", self.leadership.problem)
+            logger.warning("cannot acquire the Lease: %s", self.leadership.problem)
             return False
         self.leadership.problem = ""
         if lease is None:

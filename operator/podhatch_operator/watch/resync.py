@@ -67,7 +67,7 @@ class Resync:
         """Whether every kind was listed completely: from then on, not cached is not there."""
 
     def dead_watches(self) -> list[str]:
-        """Return the kinds whose watch no longer tells of changes."""
+        """Return the kinds whose watch no longer reports changes."""
         return [kind for kind, rounds in self._rounds_missed.items() if rounds >= DEAD_AFTER]
 
     async def list_all(self) -> None:

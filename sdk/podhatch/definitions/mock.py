@@ -47,7 +47,7 @@ class Mockable(ABC, Generic[Input, R_co]):
 
         Args:
             input: What is declared, or a dict that fits it; by default an EmptyModel.
-            additional_metadata: What the context tells of the run's metadata.
+            additional_metadata: The run's metadata, as the context returns it.
             parent_outputs: What `ctx.task_output()` finds, by the parent's name; for a skipped
                 parent `{"skipped": True}`.
             retry_count: How often the task was tried before.

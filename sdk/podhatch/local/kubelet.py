@@ -114,7 +114,7 @@ class Kubelet:
             self._stopping.append(execution)
             self._finish(job, _out_of_time(metadata["labels"]))
 
-    # Called by executions, from their own threads.
+    # Executions call these from their own threads.
 
     def now(self) -> datetime:
         """Return the time of the runs."""

@@ -137,7 +137,7 @@ def _problem(cause: Cause, observed: ObservedCron) -> _CronRefusal | None:
 
 
 def _refused_run(observed: ObservedCron) -> ApiRefusal | None:
-    """Return why the run of a tick was refused. A taken name is said of the tick itself."""
+    """Return why the run of a tick was refused. A taken name is reported on the tick itself."""
     found = (each for name, each in observed.refusals.items() if name in observed.ticks)
     return next((each for each in found if each.code != 409), None)
 

@@ -52,7 +52,7 @@ def container_statuses(pod: JsonObject) -> Iterator[JsonObject]:
 
 
 def container_spec(pod: JsonObject, name: str) -> JsonObject:
-    """Return what the pod's spec says of a container; empty when it does not name it."""
+    """Return a container of the pod's spec; empty when the spec does not name it."""
     spec: JsonObject = pod["spec"]
     containers = [*spec.get("initContainers", ()), *spec["containers"]]
     found: list[JsonObject] = [each for each in containers if each["name"] == name]

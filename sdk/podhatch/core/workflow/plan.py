@@ -44,7 +44,7 @@ def plan_workflow(observed: ObservedWorkflow, defaults: Defaults, now: datetime)
 def _clean_up(observed: ObservedWorkflow, now: datetime) -> Plan:
     """Delete the revisions that no run pins, and sources that no other workflow ships.
 
-    Sources go first: once its revision is gone, nothing tells of a source any more.
+    Sources go first: once its revision is gone, nothing refers to a source any more.
     """
     unused = unused_revisions(observed.workflow, observed.revisions, observed.pinned)
     if not unused:
