@@ -22,7 +22,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import MAX_DISRUPTIONS, TERMINAL_PHASES, TERMINAL_STATES
+from podhatch.api.run import TERMINAL_PHASES
+from podhatch.api.task_status import MAX_DISRUPTIONS, TERMINAL_STATES
 
 from tests.property.world import Behaviour, World
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from podhatch.api.run import TaskStatus
+from podhatch.api.task_status import TaskStatus
 from podhatch.client import paging
 from podhatch.client.runs.lookup import resolved, run_query
 from podhatch.client.runs.rows import tasks_of

@@ -10,7 +10,8 @@ from podhatch.local.options import LocalOptions
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+    from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+    from podhatch.api.task_status import TaskStatus
     from podhatch.definitions.runnable import Runnable
     from podhatch.local.session import LocalSession
 

@@ -17,11 +17,8 @@ from podhatch.api.model import CheckedStatus, ObjectMeta, StatusCondition
 from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
 from podhatch.api.run import (
-    AttemptRecord,
     ParentReference,
     Replay,
-    TaskError,
-    TaskStatus,
     Trigger,
     TriggeringEvent,
     TriggeringTick,
@@ -30,6 +27,7 @@ from podhatch.api.run import (
     WorkflowRunStatus,
 )
 from podhatch.api.task import Container, EnvironmentVariable, HookSpec, NodeLabel, TaskSpec
+from podhatch.api.task_status import AttemptRecord, TaskError, TaskStatus
 from podhatch.api.workflow import Source, Workflow, WorkflowSpec
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from podhatch.api.run import TaskStatus
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import TaskStatus
 from podhatch.core.pod.end import AttemptEnd
 from podhatch.core.run.retry import Retry, next_attempt
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, message_room
-from podhatch.api.run import TaskError, TaskStatus, WorkflowRun
+from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import TaskError, TaskStatus
 from podhatch.core.common.text import cut, json_size
 from podhatch.core.run.job import MAX_ERRORS_BYTES
 from podhatch.core.run.outcome import AttemptEnd, read_outcome

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import yaml
-from podhatch.api import limits, names, pod, run, workflow
+from podhatch.api import limits, names, pod, task_status, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.definitions.manifest import source
@@ -60,7 +60,10 @@ CONCEPTS = (REPOSITORY / "docs" / "concepts.md").read_text()
 
 @pytest.mark.parametrize(
     ("heading", "reasons"),
-    [("Why a task does not run", run.WaitReason), ("Why a task ended", run.EndReason)],
+    [
+        ("Why a task does not run", task_status.WaitReason),
+        ("Why a task ended", task_status.EndReason),
+    ],
 )
 def test_the_reasons_are_those_of_the_code(heading: str, reasons: object):
     assert section_reasons(CONCEPTS, heading) == set(get_args(reasons))
@@ -69,7 +72,7 @@ def test_the_reasons_are_those_of_the_code(heading: str, reasons: object):
 @pytest.mark.parametrize("change", [("`Retrying`", "`Retried`"), ("`Retrying`, ", "")])
 def test_a_wrong_reason_on_the_page_is_found(change: tuple[str, str]):
     page = CONCEPTS.replace(*change)
-    assert section_reasons(page, "Why a task does not run") != set(get_args(run.WaitReason))
+    assert section_reasons(page, "Why a task does not run") != set(get_args(task_status.WaitReason))
 
 
 def test_the_sizes_are_those_of_the_code():
@@ -84,14 +87,14 @@ def test_the_sizes_are_those_of_the_code():
         f"{source.MAX_SOURCE_BYTES // kib // kib} MiB"
     )
     assert rows["retries of a task"] == str(limits.MAX_RETRIES)
-    assert rows["replacements of lost pods"] == str(run.MAX_DISRUPTIONS)
+    assert rows["replacements of lost pods"] == str(task_status.MAX_DISRUPTIONS)
     assert rows["conditions in a list, or in a group"] == str(limits.MAX_CONDITIONS)
     assert rows["additional metadata of a run, its workflow's included"] == (
         f"{limits.MAX_METADATA_ENTRIES} texts of {limits.MAX_METADATA_VALUE} "
         f"characters, {pod.MAX_ENVIRONMENT_BYTES // kib} KiB as JSON"
     )
     assert rows["name of a run, or of a `Workflow` object"].startswith(str(names.MAX_RUN_NAME))
-    assert f"more than {run.MAX_INLINE_OUTPUT_BYTES} bytes" in page
+    assert f"more than {task_status.MAX_INLINE_OUTPUT_BYTES} bytes" in page
 
 
 def first_column(page: str, header: str) -> set[str]:

@@ -8,7 +8,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
+from podhatch.api.run import WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
+from podhatch.api.task_status import TaskStatus
 from podhatch.cli.rendering.format import (
     STYLES,
     UNICODE,

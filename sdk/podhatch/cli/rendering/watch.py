@@ -11,7 +11,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TaskStatus, WorkflowRun
+from podhatch.api.run import WorkflowRun
+from podhatch.api.task_status import TaskStatus
 from podhatch.cli.lookup import find_children, find_parents
 from podhatch.cli.rendering.console import now, symbols_for
 from podhatch.cli.rendering.format import duration, printable, shortened

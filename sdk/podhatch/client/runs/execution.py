@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from podhatch.api.labels import API_VERSION, CLIENT, WORKFLOW_GENERATION
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
-from podhatch.api.run import ACCEPTED, TaskStatus, WorkflowRun, WorkflowRunSpec
+from podhatch.api.run import ACCEPTED, WorkflowRun, WorkflowRunSpec
+from podhatch.api.task_status import TaskStatus
 from podhatch.api.workflow import Workflow
 from podhatch.client import objects
 from podhatch.client.explain import explained

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from podhatch.api import labels
 from podhatch.api.names import object_name
 from podhatch.api.result import TaskResult
-from podhatch.api.run import TaskStatus, WorkflowRun
+from podhatch.api.run import WorkflowRun
+from podhatch.api.task_status import TaskStatus
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.client import objects, paging
 from podhatch.client.explain import explained

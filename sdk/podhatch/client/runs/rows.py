@@ -14,7 +14,8 @@ from typing import Any
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import SKIPPED_OUTPUT
-from podhatch.api.run import AttemptRecord, TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.api.task_status import AttemptRecord, TaskStatus
 from podhatch.client.paging import Metadata, metadata_of
 from podhatch.client.runs.selection import PHASES, STATES, RunStatus
 

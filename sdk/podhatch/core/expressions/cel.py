@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import EndReason
+from podhatch.api.task_status import EndReason
 from podhatch.core.expressions.evaluation import (
     TOO_EXPENSIVE,
     Answer,

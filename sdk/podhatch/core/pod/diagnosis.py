@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WaitReason
+from podhatch.api.task_status import WaitReason
 from podhatch.core.pod.pods import (
     CONTAINER_NAME,
     container_spec,

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
-from podhatch.api.run import EndReason, TaskState
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import EndReason, TaskState
 from podhatch.core.common.plan import Patch, pod_deadline
 from podhatch.core.common.text import output_problem
 from podhatch.core.pod.pods import (

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from podhatch.api.run import AttemptRecord, TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.api.task_status import AttemptRecord, TaskStatus
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.plan import Delete, Patch, Plan
 from podhatch.core.pod.end import end_of_pod

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from podhatch.api.condition import RUN_START, Condition, EventCondition, LeafCondition
 from podhatch.api.event import WorkflowEvent
-from podhatch.api.run import EndReason
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import EndReason
 from podhatch.core.expressions.cel import ExpressionError, Variables
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.workflow.dag import leaves_of

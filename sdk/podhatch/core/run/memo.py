@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TaskStatus, WorkflowRun
+from podhatch.api.run import WorkflowRun
+from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.observed import Observed
 from podhatch.core.run.attempts import (
     Attempts,

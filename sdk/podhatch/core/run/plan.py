@@ -13,8 +13,9 @@ from heapq import heappop, heappush
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Create, Plan, first
 from podhatch.core.common.refusal import RunRefusal

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.pod import SKIPPED_OUTPUT
-from podhatch.api.run import TERMINAL_STATES, TaskStatus, WaitReason, WorkflowRun
+from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import TERMINAL_STATES, TaskStatus, WaitReason
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Patch, job_deadline
 from podhatch.core.common.refusal import ApiRefusal

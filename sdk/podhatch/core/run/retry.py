@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from podhatch.api.limits import MAX_BACKOFF_SECONDS
-from podhatch.api.run import MAX_DISRUPTIONS, TaskStatus, WaitReason
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import MAX_DISRUPTIONS, TaskStatus, WaitReason
 from podhatch.core.pod.end import AttemptEnd
 
 MAX_DISRUPTION_WAIT = 60.0

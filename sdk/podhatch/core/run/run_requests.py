@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from podhatch.api.run import TERMINAL_STATES, TaskStatus, WorkflowRun
+from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import TERMINAL_STATES, TaskStatus
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.task_status import cancelled, kept, replayed
 

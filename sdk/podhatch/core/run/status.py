@@ -7,15 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from podhatch.api import run as api
-from podhatch.api.run import (
-    MAX_INLINE_OUTPUT_BYTES,
-    TERMINAL_STATES,
-    Phase,
-    TaskError,
-    TaskStatus,
-    WorkflowRun,
-    WorkflowRunStatus,
-)
+from podhatch.api.run import Phase, WorkflowRun, WorkflowRunStatus
+from podhatch.api.task_status import MAX_INLINE_OUTPUT_BYTES, TERMINAL_STATES, TaskError, TaskStatus
 from podhatch.core.common.condition import with_condition
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.common.text import cut, json_size

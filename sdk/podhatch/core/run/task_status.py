@@ -6,7 +6,7 @@ Every new entry keeps the task's counters and its record of earlier attempts, an
 from datetime import datetime
 from typing import TypedDict, Unpack
 
-from podhatch.api.run import (
+from podhatch.api.task_status import (
     MAX_ATTEMPT_RECORDS,
     MAX_ERROR_MESSAGE,
     MAX_RECORD_MESSAGE,

@@ -11,7 +11,8 @@ from typing import Literal
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import short_hash
-from podhatch.api.run import ACCEPTED, TERMINAL_STATES, TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import ACCEPTED, WorkflowRun, WorkflowRunStatus
+from podhatch.api.task_status import TERMINAL_STATES, TaskStatus
 from podhatch.core.common.condition import find_condition
 from podhatch.core.common.text import cut
 from podhatch.core.pod.diagnosis import PROBLEM_REASONS
