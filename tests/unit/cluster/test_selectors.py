@@ -1,7 +1,7 @@
 """Label and field selectors of the local cluster."""
 
 import pytest
-from podhatch.cluster.in_memory import matches
+from podhatch.cluster.selectors import matches
 
 POD = {
     "metadata": {"name": "p", "labels": {"app": "shop", "tier": "a"}},

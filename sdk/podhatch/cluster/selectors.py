@@ -1,0 +1,70 @@
+"""Label and field selectors, as the API server reads them."""
+
+import re
+from typing import cast
+
+from podhatch.api.labels import GROUP
+from podhatch.api.model import JsonObject
+from podhatch.cluster.errors import ApiError
+from podhatch.cluster.kinds import Kind
+
+_SELECTABLE = {"Event": {"regarding.uid", "type"}}
+"""Fields of Kubernetes' own kinds by which the operator selects."""
+_SET = re.compile(r"(\S+)\s+(in|notin)\s+\(([^)]*)\)")
+_COMMA = re.compile(r"(?<!\\),(?![^(]*\))")
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def matches(stored: JsonObject, label_selector: str, field_selector: str) -> bool:
+    """Tell whether selectors select an object."""
+    labels: dict[str, str] = stored["metadata"].get("labels", {})
+    return all(
+        _holds(labels.get(_subject(each)), each) for each in _requirements(label_selector)
+    ) and all(
+        _holds(_field(stored, _subject(each)) or "", each) for each in _requirements(field_selector)
+    )
+
+
+def _requirements(selector: str) -> list[str]:
+    return [each.strip() for each in _COMMA.split(selector) if each.strip()]
+
+
+def _subject(requirement: str) -> str:
+    return re.split(r"!?==?|\s", requirement.lstrip("!"), maxsplit=1)[0]
+
+
+def _holds(value: str | None, requirement: str) -> bool:
+    """Tell whether a label's or field's value, None if there is none, meets one requirement."""
+    if found := _SET.fullmatch(requirement):
+        among = value in [each.strip() for each in found[3].split(",")]
+        return among == (found[2] == "in")
+    if requirement.startswith("!"):
+        return value is None
+    _, sign, wanted = re.split(r"(!=|==?|$)", requirement, maxsplit=1)
+    if not sign:
+        return value is not None
+    return (value == _ESCAPED.sub(r"\1", wanted)) == (sign != "!=")
+
+
+def _field(stored: JsonObject, path: str) -> str | None:
+    parts = path.strip(".").split(".")
+    inner = stored
+    for name in parts[:-1]:
+        inner = cast("JsonObject", inner.get(name) or {})
+    value = inner.get(parts[-1])
+    return None if value is None else str(value)
+
+
+def check_fields(kind: Kind, selector: str) -> None:
+    """Refuse fields by which the kind cannot be selected."""
+    if not selector:
+        return
+    from podhatch.api.crds import DEFINITIONS
+
+    allowed = {"metadata.name", "metadata.namespace"} | _SELECTABLE.get(kind.kind, set())
+    for definition in DEFINITIONS:
+        if definition.model.__name__ == kind.kind and kind.group == GROUP:
+            allowed |= {path.removeprefix(".") for path in definition.selectable}
+    for field in map(_subject, _requirements(selector)):
+        if field not in allowed:
+            raise ApiError(400, "BadRequest", f"field label not supported: {field}")
