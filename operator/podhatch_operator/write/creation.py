@@ -34,6 +34,8 @@ REMEMBERED_SECONDS = 300.0
 ACCOUNTS = (labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT)
 _SHARED = (SERVICE_ACCOUNT, ROLE_BINDING)
 """One object serves all runs of a namespace, and the operator may not read it."""
+_WATCHED_BY_LABEL = (CONTROLLER_REVISION, CRON_JOB, JOB)
+"""The operator does not see one that lost its labels."""
 
 
 def refusal_of(error: ApiError) -> ApiRefusal:
@@ -81,7 +83,8 @@ async def create_or_adopt(
     if problem := _foreign(existing, manifest):
         return ApiRefusal(409, problem)
     wanted: JsonObject = metadata.get("labels", {})
-    if kind is not CRON_JOB or wanted.items() <= existing["metadata"].get("labels", {}).items():
+    has_labels = wanted.items() <= existing["metadata"].get("labels", {}).items()
+    if has_labels or kind not in _WATCHED_BY_LABEL:
         return existing
     try:
         return await label_again(cluster, existing, wanted)
@@ -90,7 +93,7 @@ async def create_or_adopt(
 
 
 async def label_again(cluster: ClusterApi, existing: JsonObject, wanted: JsonObject) -> JsonObject:
-    """Label an object again: to the watch of our labels, an object that lost them is gone."""
+    """Label an object again, so that the operator sees it."""
     metadata = existing["metadata"]
     body = {"metadata": {"labels": wanted, "uid": metadata["uid"]}}
     return await cluster.merge_patch(
@@ -106,7 +109,8 @@ def _foreign(existing: JsonObject, manifest: JsonObject) -> str | None:
     if owner is not None and controller_uid(existing) != owner:
         [of] = metadata["ownerReferences"]
         return f"{there} that does not belong to {of['kind']} {of['name']}: delete it"
-    if kind == CONTROLLER_REVISION.kind and not is_intact(existing):
+    as_ours = {**manifest, "data": existing.get("data", {})}
+    if kind == CONTROLLER_REVISION.kind and not is_intact(as_ours):
         return f"{there} that holds another workflow: delete it"
     if kind == WORKFLOW_RUN.kind and _cause(existing["spec"]) != _cause(manifest["spec"]):
         return f"{there} that something else started: delete it"

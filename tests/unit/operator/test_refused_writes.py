@@ -9,6 +9,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
     ApiError,
     ClusterUnreachable,
+    Kind,
     NamespaceTerminating,
 )
 from podhatch.core.common.plan import job_deadline, pod_deadline
@@ -31,6 +32,24 @@ async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator)
     observed = observe_run(unaware.cache, NAMESPACE, "run")
     assert observed is not None
     assert list(observed.jobs) == operator.jobs()
+
+
+@pytest.mark.parametrize("kind", [JOB, CONTROLLER_REVISION], ids=lambda kind: kind.kind)
+async def test_an_object_of_ours_that_lost_its_labels_is_labelled_again(
+    operator: Operator, kind: Kind
+) -> None:
+    await started(operator)
+    (stored,) = operator.cluster.objects(kind.kind)
+    name, names = stored["metadata"]["name"], stored["metadata"]["labels"]
+    body: JsonObject = {"metadata": {"labels": dict.fromkeys(names)}}
+    stripped = await operator.cluster.merge_patch(kind, NAMESPACE, name, body)
+    operator.intake.deleted(kind, stripped)  # as the watch of our labels tells it
+    await operator.reconciler.reconcile(RUN)
+    (stored,) = operator.cluster.objects(kind.kind)
+    assert stored["metadata"]["labels"] == names
+    observed = observe_run(operator.cache, NAMESPACE, "run")
+    assert observed is not None
+    assert name in (observed.jobs if kind is JOB else observed.revisions)
 
 
 async def test_a_job_of_a_stranger_is_an_error(operator: Operator) -> None:
