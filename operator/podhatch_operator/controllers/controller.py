@@ -108,6 +108,9 @@ class Controller(ABC, Generic[T]):
     def subject(self, observed: T) -> JsonObject | None:
         """Return the object whose status the plan holds; None when it is gone."""
 
+    def forget(self, key: Key) -> None:
+        """The object is gone: forget what was kept of it."""
+
     async def learn(
         self,
         key: Key,  # noqa: ARG002 - for those that learn something
@@ -128,20 +131,18 @@ class Controller(ABC, Generic[T]):
         context, now = self.context, self.context.now()
         observed = self.observe(key)
         if observed is None:
+            self.forget(key)
             context.queue.cancel_appointment(key)
             return
         observed, plan = await self.learn(key, observed, self.plan(observed, now), now)
         if self.is_evaluated_first(key, plan):
             return
-        refusals = await context.executor.execute(key.namespace, plan.writes)
+        refusals = await self.execute(key, plan)
         if refusals:
-            plan = self.plan(replace(observed, refusals=refusals), now)
+            plan = replace(self.plan(replace(observed, refusals=refusals), now), urgent=True)
             if self.is_evaluated_first(key, plan):  # an answer of the first plan was dropped
                 return
-        raw = self.subject(observed)
-        if raw is not None and plan.status is not None:
-            await context.executor.write_status(self.kind, raw, plan.status)
-        context.requeue_at(key, plan.requeue_at)
+        await self.conclude(key, observed, plan)
         self.retry(plan, refusals)
 
     def is_evaluated_first(self, key: Key, plan: Plan) -> bool:
@@ -150,18 +151,27 @@ class Controller(ABC, Generic[T]):
             self.context.evaluator.request(key, plan.evaluate)
         return bool(plan.evaluate)
 
-    def retry(
-        self,
-        plan: Plan,  # noqa: ARG002 - for those that have nothing to come back to
-        refusals: Mapping[str, ApiRefusal],
-    ) -> None:
+    async def execute(self, key: Key, plan: Plan) -> dict[str, ApiRefusal]:
+        """Carry out the plan's writes, and return the refusals by name."""
+        return await self.context.executor.execute(key.namespace, plan.writes)
+
+    async def conclude(self, key: Key, observed: T, plan: Plan) -> None:
+        """Write the status, and requeue the object in time."""
+        raw = self.subject(observed)
+        if raw is not None and plan.status is not None:
+            await self.context.executor.write_status(self.kind, raw, plan.status)
+        self.context.requeue_at(key, plan.requeue_at)
+
+    def retry(self, plan: Plan, refusals: Mapping[str, ApiRefusal]) -> None:
         """Retry later if a write was refused.
 
         Raises:
             RetryLater: a write was refused.
         """
         for name, refusal in refusals.items():
-            raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}")
+            until = plan.requeue_at
+            within = (until - self.context.now()).total_seconds() if until else None
+            raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}", within)
 
 
 def owned_by(owner: JsonObject, children: Mapping[str, JsonObject]) -> dict[str, JsonObject]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -17,7 +17,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
 )
 from podhatch.core.common.observed import Observed
-from podhatch.core.common.plan import Plan
+from podhatch.core.common.plan import Plan, first
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.run.acceptance import ancestors_of
@@ -36,7 +36,6 @@ from podhatch_operator.cache.trimming import (
 )
 from podhatch_operator.controllers.controller import Controller, ReconcileContext, owned_by
 from podhatch_operator.keys import Key, run_key
-from podhatch_operator.queue.workers import RetryLater
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
 
@@ -159,10 +158,16 @@ class RunController(Controller[Observed]):
 
     def plan(self, observed: Observed, now: datetime) -> Plan:
         """Return what the run needs next."""
-        return plan_run(observed, self.context.defaults, now, self._memo(observed.run))
+        return plan_run(observed, self.context.defaults, now, self._memo(observed))
 
-    def _memo(self, run: JsonObject) -> PlanMemo | None:
-        """Return what earlier plans of a run found out; a run that is over needs none."""
+    def _memo(self, observed: Observed) -> PlanMemo | None:
+        """Return what earlier plans of a run found out; a run that is over needs none.
+
+        Neither does a plan that knows of refusals: the next one does not.
+        """
+        if observed.refusals:
+            return None
+        run = observed.run
         key = run_key(*place_of(run))
         if is_over(run):
             self._memos.pop(key, None)
@@ -183,32 +188,19 @@ class RunController(Controller[Observed]):
         observed = replace(observed, notes=notes)
         return observed, self.plan(observed, now)
 
+    def forget(self, key: Key) -> None:
+        """The run is gone."""
+        self._debouncer.release(key)
+        self._memos.pop(key, None)
+        self.context.hops.take(key)
+
     async def reconcile(self, key: Key) -> None:
-        """Execute the plan: children first, then one status write, then Events."""
-        context, now = self.context, self.context.now()
-        result_arrived = context.hops.take(key)
-        if context.cache.lacks_children((key.namespace, key.name)):
+        """Reconcile; of a finished run that starts over, fetch its children again first."""
+        if self.context.cache.lacks_children((key.namespace, key.name)):
             await self._fetch_children(key)
-        observed = self.observe(key)
-        if observed is None:
-            self._debouncer.release(key)
-            self._memos.pop(key, None)
-            context.queue.cancel_appointment(key)
-            return
-        observed, plan = await self.learn(key, observed, self.plan(observed, now), now)
-        if self.is_evaluated_first(key, plan):
-            if result_arrived is not None:
-                context.hops.result_arrived(key, result_arrived)
-            return
-        refusals = await context.executor.execute(key.namespace, plan.writes)
-        if any(manifest["kind"] == JOB.kind for manifest in plan.create):
-            context.hops.job_created(result_arrived)
-        if refusals:
-            await self._tell_refusals(self.observe(key) or observed, refusals)
-        await self._finish(key, observed, plan, now)
+        await super().reconcile(key)
 
     async def _fetch_children(self, key: Key) -> None:
-        """A finished run starts over: fetch again what the cache does not hold any more."""
         place = (key.namespace, key.name)
         cache, cluster = self.context.cache, self.context.cluster
         for kind in CHILDREN:
@@ -217,46 +209,31 @@ class RunController(Controller[Observed]):
             cache.restore(place, kind, children)
         cache.restored(place)
 
-    async def _tell_refusals(self, observed: Observed, refusals: dict[str, ApiRefusal]) -> None:
-        """Decide again knowing of the refusals, write that down, and come back later.
+    async def execute(self, key: Key, plan: Plan) -> dict[str, ApiRefusal]:
+        """Carry out the plan's writes, and time the step from a result to the next Job."""
+        result_arrived = self.context.hops.take(key)
+        refusals = await super().execute(key, plan)
+        if any(manifest["kind"] == JOB.kind for manifest in plan.create):
+            self.context.hops.job_created(result_arrived)
+        return refusals
 
-        Raises:
-            RetryLater: always.
-        """
-        now = self.context.now()
-        plan = plan_run(replace(observed, refusals=refusals), self.context.defaults, now)
-        await self._write_status(observed, plan)
-        name, refusal = next(iter(refusals.items()))
-        within = (plan.requeue_at - now).total_seconds() if plan.requeue_at else None
-        raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}", within)
-
-    async def _write_status(self, observed: Observed, plan: Plan) -> bool:
-        context, run = self.context, observed.run
-        if plan.status is None:
-            return False
-        is_written = await context.executor.write_status(WORKFLOW_RUN, run, plan.status)
-        if is_written:
-            context.recorder.record(plan.events)
-        return is_written
-
-    async def _finish(self, key: Key, observed: Observed, plan: Plan, now: datetime) -> None:
+    async def conclude(self, key: Key, observed: Observed, plan: Plan) -> None:
         """Write the status unless it is debounced, and requeue the run in time."""
-        context = self.context
-        waits = [] if plan.requeue_at is None else [(plan.requeue_at - now).total_seconds()]
-        if plan.status is None:
-            self._debouncer.release(key)
-        elif not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
-            waits.append(wait)
-        else:
-            self._debouncer.release(key)
-            if await self._write_status(observed, plan):
-                # What follows from the new status, such as deletions, and what the cron says.
-                for each in context.watched.keys(context.cache, WORKFLOW_RUN, observed.run):
-                    context.queue.add(each)
-        if waits:
-            context.queue.add_after(key, min(waits))
-        else:
-            context.queue.cancel_appointment(key)
+        context, run = self.context, observed.run
+        if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
+            context.requeue_at(
+                key, first([plan.requeue_at, context.now() + timedelta(seconds=wait)])
+            )
+            return
+        self._debouncer.release(key)
+        if plan.status is not None and await context.executor.write_status(
+            WORKFLOW_RUN, run, plan.status
+        ):
+            context.recorder.record(plan.events)
+            # What follows from the new status, such as deletions, and what the cron says.
+            for each in context.watched.keys(context.cache, WORKFLOW_RUN, run):
+                context.queue.add(each)
+        context.requeue_at(key, plan.requeue_at)
 
 
 class StatusDebouncer:
