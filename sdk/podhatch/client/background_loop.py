@@ -1,8 +1,7 @@
 """One background thread with an event loop, in which all talk with clusters happens.
 
 So sync and async callers, in scripts, notebooks and running loops, share one implementation and one
-set of connections. A sync method is `wait()` around the coroutine of its async twin. The thread
-starts with the first run, and anew in a forked process.
+set of connections. The thread starts with the first run, and anew in a forked process.
 """
 
 import asyncio

@@ -29,7 +29,9 @@ from podhatch.cluster import CRON_WORKFLOW
 from podhatch.errors import RequestRefused
 from podhatch.values.codec import describe
 from podhatch.values.duration import Duration, whole_seconds
+from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import refuse_unknown
 
 
 class CronOptions(TypedDict, total=False):
@@ -44,21 +46,6 @@ class CronOptions(TypedDict, total=False):
     """A tick that is late by more is skipped; by default none is."""
     starting_deadline_seconds: int | None
     """The same in seconds."""
-
-
-def deadline_of(subject: str, options: CronOptions) -> int | None:
-    """Return the starting deadline in seconds, whichever way it is given.
-
-    Raises:
-        ValueError: It is given twice, or is not a duration.
-    """
-    deadline = options.get("starting_deadline")
-    in_seconds = options.get("starting_deadline_seconds")
-    if deadline is None:
-        return in_seconds
-    if in_seconds is not None:
-        raise ValueError(f"{subject}: give either starting_deadline or starting_deadline_seconds")
-    return whole_seconds(f"{subject}: starting_deadline", deadline)
 
 
 class CronWorkflowsMethod(StrEnum):
@@ -124,85 +111,79 @@ def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
     )
 
 
-@dataclass(frozen=True)
-class CronRequest:
-    """A cron to create.
+def new_cron(
+    workflow_name: str,
+    cron_name: str,
+    expression: str,
+    input: Payload,
+    additional_metadata: Mapping[str, object] | None,
+    priority: int | None,
+    options: CronOptions,
+) -> CronWorkflow:
+    """Return a cron to create; arguments are those of `hatchet.cron.create`.
 
-    Attributes:
-        workflow_name: The workflow's name as its author wrote it; it need not exist yet.
-        cron_name: Name of the cron, unique in the workflow.
-        expression: When to tick: see `checked_cron`.
-        input: Of each run.
-        additional_metadata: Of each run.
-        priority: 1 (low) to 3 (high) of each run; None for the workflow's.
-        time_zone: Of the expression, an IANA name.
-        concurrency_policy: What a tick does while an earlier run is running.
-        starting_deadline_seconds: A tick that is late by more is skipped; None starts it
-            however late.
+    Raises:
+        TypeError: An option is unknown.
+        ValueError: A field is invalid; the text names it.
     """
-
-    workflow_name: str
-    cron_name: str
-    expression: str
-    input: JsonObject
-    additional_metadata: dict[str, str]
-    priority: int | None = None
-    time_zone: str = DEFAULT_TIME_ZONE
-    concurrency_policy: ConcurrencyPolicy = "Allow"
-    starting_deadline_seconds: int | None = None
-
-    def object(self) -> CronWorkflow:
-        """Return the object to create.
-
-        Raises:
-            ValueError: A field is invalid; the text names it.
-        """
-        subject = f"cron {self.cron_name!r} of workflow {self.workflow_name!r}"
-        workflow = object_name(self.workflow_name)
-        try:
-            spec = CronWorkflowSpec(
-                workflow=workflow,
-                name=self.cron_name,
-                schedule=checked_cron(self.expression),
-                time_zone=self.time_zone,
-                concurrency_policy=self.concurrency_policy,
-                starting_deadline_seconds=self.starting_deadline_seconds,
-                input=self.input,
-                additional_metadata=self.additional_metadata,
-                priority=self.priority,
-            )
-        except ValidationError as error:
-            raise ValueError(f"{subject}: {describe(error)}") from None
-        except ValueError as error:
-            raise ValueError(f"{subject}: expression: {error}") from None
-        if not is_time_zone(self.time_zone):
-            raise ValueError(
-                f"{subject}: time_zone: expected an IANA name such as Europe/Paris, got "
-                f"{self.time_zone!r}"
-            )
-        name = object_name(f"{workflow}-{self.cron_name}", MAX_CRON_NAME)
-        return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
+    subject = f"cron {cron_name!r}"
+    refuse_unknown(subject, options, CronOptions)
+    values = json_object(f"{subject}: input", input)
+    metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
+    deadline = _deadline_of(subject, options)
+    subject = f"{subject} of workflow {workflow_name!r}"
+    time_zone = options.get("time_zone", DEFAULT_TIME_ZONE)
+    workflow = object_name(workflow_name)
+    try:
+        spec = CronWorkflowSpec(
+            workflow=workflow,
+            name=cron_name,
+            schedule=checked_cron(expression),
+            time_zone=time_zone,
+            concurrency_policy=options.get("concurrency_policy", "Allow"),
+            starting_deadline_seconds=deadline,
+            input=values,
+            additional_metadata=metadata,
+            priority=priority,
+        )
+    except ValidationError as error:
+        raise ValueError(f"{subject}: {describe(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"{subject}: expression: {error}") from None
+    if not is_time_zone(time_zone):
+        raise ValueError(
+            f"{subject}: time_zone: expected an IANA name such as Europe/Paris, got {time_zone!r}"
+        )
+    name = object_name(f"{workflow}-{cron_name}", MAX_CRON_NAME)
+    return CronWorkflow(metadata=ObjectMeta(name=name), spec=spec)
 
 
-async def create(target: Target, request: CronRequest) -> CronWorkflows:
-    """Create the cron.
+def _deadline_of(subject: str, options: CronOptions) -> int | None:
+    """Return the starting deadline in seconds, whichever way it is given."""
+    deadline = options.get("starting_deadline")
+    in_seconds = options.get("starting_deadline_seconds")
+    if deadline is None:
+        return in_seconds
+    if in_seconds is not None:
+        raise ValueError(f"{subject}: give either starting_deadline or starting_deadline_seconds")
+    return whole_seconds(f"{subject}: starting_deadline", deadline)
 
-    If the same cron exists already, it is returned.
+
+async def create(target: Target, workflow_name: str, asked: CronWorkflow) -> CronWorkflows:
+    """Create the cron of a workflow. If the same cron exists already, it is returned.
 
     Raises:
         RequestRefused: Another cron has this name.
-        ValueError: A field is invalid; the text names it.
     """
-    asked = request.object()
     session = await session_of(target)
     stored = await objects.create_or_read(session, CRON_WORKFLOW, asked)
     if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
         raise RequestRefused(
-            f"cron {request.cron_name!r} of workflow {request.workflow_name!r} exists "
-            f"already and differs (schedule {stored.spec.schedule!r}, time zone "
-            f"{stored.spec.time_zone!r}): delete it first, or choose another name"
+            f"cron {asked.true_name!r} of workflow {workflow_name!r} exists already and differs "
+            f"(schedule {stored.spec.schedule!r}, time zone {stored.spec.time_zone!r}): delete it "
+            "first, or choose another name"
         )
-    return cron_of(stored, request.workflow_name)
+    return cron_of(stored, workflow_name)
 
 
 async def get(target: Target, name: str) -> CronWorkflows:
@@ -219,8 +200,8 @@ async def find(
     additional_metadata: Mapping[str, object] | None = None,
 ) -> Rows[CronWorkflows]:
     """Return crons: of a workflow, of a name, with all of this metadata. None means any."""
-    session = await session_of(target)
     wanted = metadata_texts("additional_metadata", additional_metadata).items()
+    session = await session_of(target)
 
     def keep(cron: CronWorkflow) -> bool:
         named = cron_name in (None, cron.true_name)

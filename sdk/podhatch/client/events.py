@@ -13,7 +13,7 @@ from podhatch.api.names import object_name
 from podhatch.client import objects, paging
 from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
-from podhatch.client.parameters import nothing_passes
+from podhatch.client.parameters import bound_in_utc, chosen, nothing_passes
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -144,6 +144,14 @@ class EventFilters:
     workflow_ids: Sequence[str] | None = None
     event_ids: Sequence[str] | None = None
     additional_metadata: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        """Put times into UTC, and check the rest."""
+        for name in ("since", "until"):
+            object.__setattr__(self, name, bound_in_utc(name, getattr(self, name)))
+        for name in ("keys", "scopes", "workflow_ids", "event_ids"):
+            object.__setattr__(self, name, chosen(name, getattr(self, name)))
+        metadata_texts("additional_metadata", self.additional_metadata)
 
     def selectors(self) -> list[str]:
         """Return field selectors: of each key, or else of each scope."""

@@ -10,7 +10,7 @@ from podhatch.api.task_status import TaskStatus
 from podhatch.client import paging
 from podhatch.client.runs.lookup import resolved, run_query
 from podhatch.client.runs.rows import tasks_of
-from podhatch.client.runs.selection import STATES, RunFilter, RunSearch, RunStatus
+from podhatch.client.runs.selection import STATES, RunSearch, RunStatus
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -97,8 +97,7 @@ async def queue_metrics(target: Target) -> dict[str, int]:
 
 async def _under_way(session: Session) -> AsyncGenerator[tuple[str, TaskStatus], None]:
     """Yield the tasks of all runs that have not ended, each with its workflow's object."""
-    ever = RunFilter(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY)
-    query = run_query(RunSearch(ever), None)
+    query = run_query(RunSearch(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY), None)
     async with aclosing(paging.find_all(session, query)) as runs:
         async for run in runs:
             for task in tasks_of(run):

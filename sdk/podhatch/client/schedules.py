@@ -14,7 +14,7 @@ from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.runs.execution import create_by_name
 from podhatch.client.runs.request import NamedRun
-from podhatch.client.runs.selection import PHASES, RunStatus, phase_selector
+from podhatch.client.runs.selection import PHASES, RunStatus, checked, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -138,6 +138,12 @@ class ScheduleFilters:
     parent_workflow_run_id: str | None = None
     statuses: Sequence[ScheduledRunStatus] | None = None
     additional_metadata: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        """Check statuses and metadata."""
+        if self.statuses is not None:
+            object.__setattr__(self, "statuses", checked(ScheduledRunStatus, self.statuses))
+        metadata_texts("additional_metadata", self.additional_metadata)
 
     def selectors(self) -> list[str]:
         """Return field selectors; none if nothing can match."""

@@ -1,18 +1,19 @@
 """A workflow as the cluster knows it: by name, with its runs, schedules, crons and filters."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 from podhatch.client.parameters import in_utc
+from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.options.run_options import (
     NO_SCHEDULE_OPTIONS,
     Priority,
     ScheduleOptions,
     ScheduleTriggerWorkflowOptions,
 )
-from podhatch.definitions.prepare import PreparedRun, prepare_cron, prepare_run
+from podhatch.definitions.prepare import prepare_cron, prepare_run
 from podhatch.definitions.references import ScheduledWorkflow, WorkflowVersion
 from podhatch.definitions.task import Input
 from podhatch.errors import RequestRefused
@@ -21,36 +22,13 @@ from podhatch.values.duration import Duration, whole_seconds
 from podhatch.values.parsing import refuse_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from podhatch.api.model import JsonObject
     from podhatch.client.crons import CronOptions, CronWorkflows
     from podhatch.client.filters import V1Filter
-    from podhatch.client.paging import Rows
     from podhatch.client.runs.rows import V1TaskSummary
-    from podhatch.client.runs.selection import RunStatus
+    from podhatch.client.runs.selection import RunListing
     from podhatch.client.target import Target
     from podhatch.definitions.graph import TaskGraph
-
-
-ONE_DAY = timedelta(days=1)
-
-
-class RunListing(TypedDict, total=False):
-    """Which runs to list. What is None asks for nothing, what is empty lets no run pass."""
-
-    statuses: "Sequence[RunStatus] | None"
-    """Where they stand."""
-    additional_metadata: Mapping[str, object] | None
-    """With any of these pairs."""
-    worker_id: str | None
-    """Of which a task ran on this node."""
-    parent_task_external_id: str | None
-    """Started by this task."""
-    triggering_event_external_id: str | None
-    """Started by this event."""
-    only_tasks: bool
-    """Return a row for each task, in place of one for each run."""
 
 
 class Definition(ABC, Generic[Input]):
@@ -95,7 +73,8 @@ class Definition(ABC, Generic[Input]):
         """
         return self.workflow.manifest().to_yaml()
 
-    def schedule(
+    @blocking
+    async def schedule(
         self,
         run_at: datetime,
         input: "Input | JsonObject | None" = None,
@@ -124,29 +103,30 @@ class Definition(ABC, Generic[Input]):
             TypeError: `run_at` is not a datetime, or there is no such option.
             ValueError: `starting_deadline` is not a duration.
         """
-        prepared = self._scheduled(run_at, input, options, starting_deadline, flat)
-        from podhatch.client import background_loop
+        subject = f"workflow {self.name!r}"
+        refuse_unknown(subject, flat, ScheduleOptions)
+        deadline = None
+        if starting_deadline is not None:
+            deadline = whole_seconds(f"{subject}: starting_deadline", starting_deadline)
+        start_at = in_utc(f"{subject}: run_at", run_at)
+        prepared = prepare_run(
+            self.workflow,
+            input,
+            options or NO_SCHEDULE_OPTIONS,
+            flat,
+            start_at=start_at,
+            starting_deadline_seconds=deadline,
+        )
         from podhatch.client.runs import execution
 
-        return _version(prepared, background_loop.wait(execution.start(*prepared)))
+        run = await in_background(execution.start(*prepared))
+        scheduled = ScheduledWorkflow(str(run["metadata"]["name"]), start_at)
+        return WorkflowVersion(prepared.request.workflow, (scheduled,))
 
-    async def aio_schedule(
-        self,
-        run_at: datetime,
-        input: "Input | JsonObject | None" = None,
-        options: ScheduleTriggerWorkflowOptions | None = NO_SCHEDULE_OPTIONS,
-        *,
-        starting_deadline: Duration | None = None,
-        **flat: Unpack[ScheduleOptions],
-    ) -> WorkflowVersion:
-        """Do what `schedule` does, in an event loop."""
-        prepared = self._scheduled(run_at, input, options, starting_deadline, flat)
-        from podhatch.client import background_loop
-        from podhatch.client.runs import execution
+    aio_schedule = async_twin(schedule)
 
-        return _version(prepared, await background_loop.aio_wait(execution.start(*prepared)))
-
-    def create_cron(
+    @blocking
+    async def create_cron(
         self,
         cron_name: str,
         expression: str,
@@ -173,30 +153,16 @@ class Definition(ABC, Generic[Input]):
             ValueError: The expression or an option is not valid.
         """
         own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
-        request, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
-        from podhatch.client import background_loop, crons, workflows
+        asked, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
+        from podhatch.client import crons, workflows
 
-        background_loop.wait(workflows.publish(self.target, publication))
-        return background_loop.wait(crons.create(self.target, request))
+        await in_background(workflows.publish(self.target, publication))
+        return await in_background(crons.create(self.target, self.name, asked))
 
-    async def aio_create_cron(
-        self,
-        cron_name: str,
-        expression: str,
-        input: "Input | JsonObject | None" = None,
-        additional_metadata: Mapping[str, object] | None = None,
-        priority: Priority | int | None = None,
-        **cron: "Unpack[CronOptions]",
-    ) -> "CronWorkflows":
-        """Do what `create_cron` does, in an event loop."""
-        own: ScheduleOptions = {"additional_metadata": additional_metadata, "priority": priority}
-        request, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
-        from podhatch.client import background_loop, crons, workflows
+    aio_create_cron = async_twin(create_cron)
 
-        await background_loop.aio_wait(workflows.publish(self.target, publication))
-        return await background_loop.aio_wait(crons.create(self.target, request))
-
-    def create_filter(
+    @blocking
+    async def create_filter(
         self, expression: str, scope: str, payload: Mapping[str, Any] | None = None
     ) -> "V1Filter":
         """Create a filter: events of `on_events` and this scope start a run if it lets them.
@@ -212,22 +178,13 @@ class Definition(ABC, Generic[Input]):
             ValueError: It is not valid; the message names the field.
         """
         refuse_run()
-        from podhatch.client import background_loop, filters
+        from podhatch.client import filters
 
-        return background_loop.wait(
+        return await in_background(
             filters.create(self.target, self.name, expression, scope, payload or {})
         )
 
-    async def aio_create_filter(
-        self, expression: str, scope: str, payload: Mapping[str, Any] | None = None
-    ) -> "V1Filter":
-        """Do what `create_filter` does, in an event loop."""
-        refuse_run()
-        from podhatch.client import background_loop, filters
-
-        return await background_loop.aio_wait(
-            filters.create(self.target, self.name, expression, scope, payload or {})
-        )
+    aio_create_filter = async_twin(create_filter)
 
     @property
     def id(self) -> str:
@@ -247,13 +204,16 @@ class Definition(ABC, Generic[Input]):
             self._id = stored.metadata.id
         return self._id
 
-    def list_runs(
+    @blocking
+    async def list_runs(
         self,
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int = 100,
         offset: int | None = None,
-        **listing: Unpack[RunListing],
+        *,
+        only_tasks: bool = False,
+        **listing: "Unpack[RunListing]",
     ) -> "list[V1TaskSummary]":
         """Return runs of this, the newest first.
 
@@ -262,6 +222,7 @@ class Definition(ABC, Generic[Input]):
             until: Runs created later are left out.
             limit: At most so many are returned.
             offset: So many are left out at the beginning.
+            only_tasks: Return a row for each task, in place of one for each run.
             listing: See `RunListing`.
 
         Raises:
@@ -269,101 +230,32 @@ class Definition(ABC, Generic[Input]):
             TypeError: There is no such option, or a time is not a datetime.
             ValueError: There is no such status, or a list or mapping of an option is not one.
         """
-        found = self._found(since, until, limit, offset, listing)
-        from podhatch.client import background_loop
+        refuse_run()
+        from podhatch.client.paging import Window
+        from podhatch.client.runs import lookup
+        from podhatch.client.runs.selection import RunListing, RunSearch, recent
 
-        return background_loop.wait(found).rows
+        refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
+        search = RunSearch(recent(since), until=until, workflow_ids=[self.name], **listing)
+        window = Window.of(offset, limit)
+        found = await in_background(
+            lookup.find(self.target, search, window, only_tasks=only_tasks, payloads=True)
+        )
+        return found.rows
 
-    async def aio_list_runs(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int = 100,
-        offset: int | None = None,
-        **listing: Unpack[RunListing],
-    ) -> "list[V1TaskSummary]":
-        """Do what `list_runs` does, in an event loop."""
-        found = self._found(since, until, limit, offset, listing)
-        from podhatch.client import background_loop
+    aio_list_runs = async_twin(list_runs)
 
-        return (await background_loop.aio_wait(found)).rows
-
-    def delete(self) -> None:
+    @blocking
+    async def delete(self) -> None:
         """Delete the workflow from the cluster, and with it its crons, filters and runs.
 
         Raises:
             RequestRefused: The cluster does not hold it, or does not let you.
         """
         refuse_run()
-        from podhatch.client import background_loop, workflows
+        from podhatch.client import workflows
 
         self._id = None
-        background_loop.wait(workflows.delete(self.target, self.name))
+        await in_background(workflows.delete(self.target, self.name))
 
-    async def aio_delete(self) -> None:
-        """Do what `delete` does, in an event loop."""
-        refuse_run()
-        from podhatch.client import background_loop, workflows
-
-        self._id = None
-        await background_loop.aio_wait(workflows.delete(self.target, self.name))
-
-    def _scheduled(
-        self,
-        run_at: datetime,
-        input: object,
-        options: ScheduleTriggerWorkflowOptions | None,
-        starting_deadline: Duration | None,
-        flat: ScheduleOptions,
-    ) -> PreparedRun:
-        subject = f"workflow {self.name!r}"
-        refuse_unknown(subject, flat, ScheduleOptions)
-        deadline = None
-        if starting_deadline is not None:
-            deadline = whole_seconds(f"{subject}: starting_deadline", starting_deadline)
-        return prepare_run(
-            self.workflow,
-            input,
-            options or NO_SCHEDULE_OPTIONS,
-            flat,
-            start_at=in_utc(f"{subject}: run_at", run_at),
-            starting_deadline_seconds=deadline,
-        )
-
-    def _found(
-        self,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        offset: int | None,
-        listing: RunListing,
-    ) -> "Coroutine[Any, Any, Rows[V1TaskSummary]]":
-        refuse_run()
-        refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
-        from podhatch.client.paging import Window
-        from podhatch.client.runs import lookup
-        from podhatch.client.runs.selection import RunFilter, RunSearch
-
-        runs = RunFilter(
-            since=datetime.now(UTC) - ONE_DAY if since is None else since,
-            until=until,
-            statuses=listing.get("statuses"),
-            workflow_ids=[self.name],
-            additional_metadata=listing.get("additional_metadata"),
-        )
-        search = RunSearch(
-            runs,
-            worker_id=listing.get("worker_id"),
-            parent_task_external_id=listing.get("parent_task_external_id"),
-            triggering_event_external_id=listing.get("triggering_event_external_id"),
-        )
-        only_tasks = listing.get("only_tasks", False)
-        window = Window.of(offset, limit)
-        return lookup.find(self.target, search, window, only_tasks=only_tasks, payloads=True)
-
-
-def _version(prepared: PreparedRun, run: "JsonObject") -> WorkflowVersion:
-    request = prepared.request
-    assert request.start_at is not None, "a schedule has a time"
-    scheduled = ScheduledWorkflow(str(run["metadata"]["name"]), request.start_at)
-    return WorkflowVersion(request.workflow, (scheduled,))
+    aio_delete = async_twin(delete)

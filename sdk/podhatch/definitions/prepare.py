@@ -18,11 +18,11 @@ from podhatch.definitions.options.run_options import (
 )
 from podhatch.errors import InvalidRun
 from podhatch.task.loading import refuse_run
-from podhatch.values.parsing import refuse_unknown
 
 if TYPE_CHECKING:
+    from podhatch.api.cron import CronWorkflow
     from podhatch.api.model import JsonObject
-    from podhatch.client.crons import CronOptions, CronRequest
+    from podhatch.client.crons import CronOptions
     from podhatch.client.manifest import Publication
     from podhatch.client.runs.request import Child, RunRequest
     from podhatch.client.target import Target
@@ -110,7 +110,7 @@ def prepare_cron(
     value: object,
     own: ScheduleOptions,
     cron: "CronOptions",
-) -> "tuple[CronRequest, Publication]":
+) -> "tuple[CronWorkflow, Publication]":
     """Return a cron of a workflow.
 
     Args:
@@ -127,25 +127,14 @@ def prepare_cron(
         ValueError: The expression or an option of the cron is not valid.
     """
     refuse_run()
-    from podhatch.client.crons import CronOptions, CronRequest, deadline_of
+    from podhatch.client.crons import new_cron
     from podhatch.values.input import dump_input
 
-    subject = f"workflow {workflow.name!r}: cron {cron_name!r}"
-    refuse_unknown(subject, cron, CronOptions)
     settings = _settings(workflow, NO_SCHEDULE_OPTIONS, own, {})
-    request = CronRequest(
-        workflow_name=workflow.name,
-        cron_name=cron_name,
-        expression=expression,
-        input=dump_input(workflow.name, workflow.input_validator, value),
-        additional_metadata=settings.metadata,
-        priority=settings.priority,
-        time_zone=cron.get("time_zone", "Etc/UTC"),
-        concurrency_policy=cron.get("concurrency_policy", "Allow"),
-        starting_deadline_seconds=deadline_of(subject, cron),
-    )
-    request.object()  # raises what is not valid before anything is published
-    return request, workflow.project.publication([workflow])
+    values = dump_input(workflow.name, workflow.input_validator, value)
+    metadata, priority = settings.metadata, settings.priority
+    asked = new_cron(workflow.name, cron_name, expression, values, metadata, priority, cron)
+    return asked, workflow.project.publication([workflow])
 
 
 def _request(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from podhatch.client.target import Target
+from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.task import Input, R_co, Task
 from podhatch.task.loading import refuse_run
 from podhatch.values.codec import load_value
@@ -34,7 +35,8 @@ class RunRef(ABC, Generic[R_co]):
         self._target = target
         self._seen = seen
 
-    def result(self) -> R_co:
+    @blocking
+    async def result(self) -> R_co:
         """Wait for the run's end and return its result.
 
         Of a workflow it is each task's output as JSON, by task name; tasks that were skipped are
@@ -48,37 +50,25 @@ class RunRef(ABC, Generic[R_co]):
             RunCancelled: The run was cancelled.
             RunDeleted: The run was deleted before its end was seen, or there never was one.
         """
-        from podhatch.client import background_loop
         from podhatch.client.runs import execution
 
         texts = execution.outputs(self._target, self.workflow_run_id, self._take_seen())
-        return self.value_of(background_loop.wait(texts))
+        return self.value_of(await in_background(texts))
 
-    async def aio_result(self) -> R_co:
-        """Do what `result` does, in an event loop."""
-        from podhatch.client import background_loop
-        from podhatch.client.runs import execution
+    aio_result = async_twin(result)
 
-        texts = execution.outputs(self._target, self.workflow_run_id, self._take_seen())
-        return self.value_of(await background_loop.aio_wait(texts))
-
-    def get(self) -> "WorkflowRun":
+    @blocking
+    async def get(self) -> "WorkflowRun":
         """Return the run as it stands, with the state of each task.
 
         Raises:
             RequestRefused: There is no such run, or the cluster does not let you.
         """
-        from podhatch.client import background_loop
         from podhatch.client.runs import lookup
 
-        return background_loop.wait(lookup.read(self._target, self.workflow_run_id))
+        return await in_background(lookup.read(self._target, self.workflow_run_id))
 
-    async def aio_get(self) -> "WorkflowRun":
-        """Do what `get` does, in an event loop."""
-        from podhatch.client import background_loop
-        from podhatch.client.runs import lookup
-
-        return await background_loop.aio_wait(lookup.read(self._target, self.workflow_run_id))
+    aio_get = async_twin(get)
 
     def stream(self) -> "AsyncGenerator[str | bytes, None]":
         """Yield what the tasks of the run put into its stream: see `runs.subscribe_to_stream`."""

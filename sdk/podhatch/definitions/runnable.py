@@ -1,13 +1,14 @@
 """All that can be run: once, many times at once, or without a cluster.
 
 `run()` is three steps: prepare what to create, execute it (publish, create, wait), and decode the
-outputs. A sync method waits in the background loop for what its async twin awaits.
+outputs.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, cast, overload
 
+from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.definition import Definition
 from podhatch.definitions.options.run_options import (
     NO_OPTIONS,
@@ -16,14 +17,12 @@ from podhatch.definitions.options.run_options import (
     WorkflowRunTriggerConfig,
     run_settings,
 )
-from podhatch.definitions.prepare import PreparedRun, prepare_run, prepare_runs
+from podhatch.definitions.prepare import prepare_run, prepare_runs
 from podhatch.definitions.references import RunRef
 from podhatch.definitions.task import Input
 from podhatch.errors import PodhatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from podhatch.api.model import JsonObject
     from podhatch.client.runs.execution import Ended
     from podhatch.local.clock import Clock
@@ -70,7 +69,8 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         wait_for_result: Literal[False],
         **flat: Unpack[RunOptions],
     ) -> Ref_co: ...
-    def run(
+    @blocking
+    async def run(
         self,
         input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions | None = NO_OPTIONS,
@@ -100,52 +100,18 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             RunCancelled: The run was cancelled.
             TypeError: There is no such option.
         """
-        prepared = self._prepared(input, options, flat)
-        from podhatch.client import background_loop
+        prepared = prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
         from podhatch.client.runs import execution
 
         if not wait_for_result:
-            return self.get_run_ref(background_loop.wait(execution.start(*prepared)))
-        run, outputs = background_loop.wait(execution.execute(*prepared))
+            return self.get_run_ref(await in_background(execution.start(*prepared)))
+        run, outputs = await in_background(execution.execute(*prepared))
         return self.get_run_ref(run).value_of(outputs)
 
-    @overload
-    async def aio_run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions | None = NO_OPTIONS,
-        *,
-        wait_for_result: Literal[True] = True,
-        **flat: Unpack[RunOptions],
-    ) -> Result_co: ...
-    @overload
-    async def aio_run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions | None = NO_OPTIONS,
-        *,
-        wait_for_result: Literal[False],
-        **flat: Unpack[RunOptions],
-    ) -> Ref_co: ...
-    async def aio_run(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions | None = NO_OPTIONS,
-        *,
-        wait_for_result: bool = True,
-        **flat: Unpack[RunOptions],
-    ) -> Result_co | Ref_co:
-        """Do what `run` does, in an event loop."""
-        prepared = self._prepared(input, options, flat)
-        from podhatch.client import background_loop
-        from podhatch.client.runs import execution
+    aio_run = async_twin(run)
 
-        if not wait_for_result:
-            return self.get_run_ref(await background_loop.aio_wait(execution.start(*prepared)))
-        run, outputs = await background_loop.aio_wait(execution.execute(*prepared))
-        return self.get_run_ref(run).value_of(outputs)
-
-    def run_no_wait(
+    @blocking
+    async def run_no_wait(
         self,
         input: "Input | JsonObject | None" = None,
         options: TriggerWorkflowOptions | None = NO_OPTIONS,
@@ -166,16 +132,12 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             RequestRefused: The API server did not accept the run.
             TypeError: There is no such option.
         """
-        return self.run(input, options, wait_for_result=False, **flat)
+        prepared = prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
+        from podhatch.client.runs import execution
 
-    async def aio_run_no_wait(
-        self,
-        input: "Input | JsonObject | None" = None,
-        options: TriggerWorkflowOptions | None = NO_OPTIONS,
-        **flat: Unpack[RunOptions],
-    ) -> Ref_co:
-        """Do what `run_no_wait` does, in an event loop."""
-        return await self.aio_run(input, options, wait_for_result=False, **flat)
+        return self.get_run_ref(await in_background(execution.start(*prepared)))
+
+    aio_run_no_wait = async_twin(run_no_wait)
 
     def get_result(self, run_id: str) -> Result_co:
         """Wait for a run of this to end, and return its result as `run` does.
@@ -267,7 +229,8 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         wait_for_result: Literal[False],
         progress: Progress | None = None,
     ) -> list[Ref_co | BaseException]: ...
-    def run_many(
+    @blocking
+    async def run_many(
         self,
         workflows: Items,
         return_exceptions: bool = False,
@@ -293,68 +256,14 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             PodhatchError: What `run` raises.
             TypeError: One is not made by `create_bulk_run_item`.
         """
-        from podhatch.client import background_loop
+        return await self._run_many(workflows, return_exceptions, wait_for_result, progress)
 
-        call = self._prepared_many(workflows, progress, return_exceptions, wait_for_result)
-        ended = background_loop.wait(call)
-        return [self._decoded(each, return_exceptions) for each in ended]
+    aio_run_many = async_twin(run_many)
 
-    @overload
-    async def aio_run_many(
-        self,
-        workflows: Items,
-        return_exceptions: Literal[False] = False,
-        wait_for_result: Literal[True] = True,
-        progress: Progress | None = None,
-    ) -> list[Result_co]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        workflows: Items,
-        return_exceptions: Literal[True],
-        wait_for_result: Literal[True] = True,
-        progress: Progress | None = None,
-    ) -> list[Result_co | BaseException]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        workflows: Items,
-        return_exceptions: Literal[False] = False,
-        *,
-        wait_for_result: Literal[False],
-        progress: Progress | None = None,
-    ) -> list[Ref_co]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        workflows: Items,
-        return_exceptions: Literal[False],
-        wait_for_result: Literal[False],
-        progress: Progress | None = None,
-    ) -> list[Ref_co]: ...
-    @overload
-    async def aio_run_many(
-        self,
-        workflows: Items,
-        return_exceptions: Literal[True],
-        wait_for_result: Literal[False],
-        progress: Progress | None = None,
-    ) -> list[Ref_co | BaseException]: ...
-    async def aio_run_many(
-        self,
-        workflows: Items,
-        return_exceptions: bool = False,
-        wait_for_result: bool = True,
-        progress: Progress | None = None,
-    ) -> Sequence[Result_co | Ref_co | BaseException]:
-        """Do what `run_many` does, in an event loop."""
-        from podhatch.client import background_loop
-
-        call = self._prepared_many(workflows, progress, return_exceptions, wait_for_result)
-        ended = await background_loop.aio_wait(call)
-        return [self._decoded(each, return_exceptions) for each in ended]
-
-    def run_many_no_wait(self, workflows: Items, progress: Progress | None = None) -> list[Ref_co]:
+    @blocking
+    async def run_many_no_wait(
+        self, workflows: Items, progress: Progress | None = None
+    ) -> list[Ref_co]:
         """Start it once for each item, and return references in the order of the items.
 
         Args:
@@ -368,13 +277,10 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             RequestRefused: The API server did not accept a run; others may be created by then.
             TypeError: One is not made by `create_bulk_run_item`.
         """
-        return self.run_many(workflows, wait_for_result=False, progress=progress)
+        started = await self._run_many(workflows, False, False, progress)
+        return cast("list[Ref_co]", started)
 
-    async def aio_run_many_no_wait(
-        self, workflows: Items, progress: Progress | None = None
-    ) -> list[Ref_co]:
-        """Do what `run_many_no_wait` does, in an event loop."""
-        return await self.aio_run_many(workflows, wait_for_result=False, progress=progress)
+    aio_run_many_no_wait = async_twin(run_many_no_wait)
 
     def run_local(
         self,
@@ -442,32 +348,27 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         async with aio_local_runs(options):
             return await self.aio_run(input, **flat)
 
-    def _prepared(
-        self,
-        input: object,
-        options: TriggerWorkflowOptions | None,
-        flat: RunOptions,
-    ) -> PreparedRun:
-        return prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
-
-    def _prepared_many(
+    async def _run_many(
         self,
         items: Items,
-        progress: Progress | None,
         return_exceptions: bool,
         wait_for_result: bool,
-    ) -> "Coroutine[Any, Any, list[Ended | BaseException]]":
+        progress: Progress | None,
+    ) -> list[Result_co | Ref_co | BaseException]:
+        requests, publication = prepare_runs(self.workflow, items, only_own=not self._runs_others)
         from podhatch.client.runs import execution
 
-        requests, publication = prepare_runs(self.workflow, items, only_own=not self._runs_others)
-        return execution.execute_many(
-            self.target,
-            publication,
-            requests,
-            progress=progress,
-            return_exceptions=return_exceptions,
-            wait_for_result=wait_for_result,
+        ended = await in_background(
+            execution.execute_many(
+                self.target,
+                publication,
+                requests,
+                progress=progress,
+                return_exceptions=return_exceptions,
+                wait_for_result=wait_for_result,
+            )
         )
+        return [self._decoded(each, return_exceptions) for each in ended]
 
     def _decoded(
         self, ended: "Ended | BaseException", return_exceptions: bool

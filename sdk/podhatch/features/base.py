@@ -1,10 +1,10 @@
-"""What all feature clients have in common: they wait for a coroutine of the client in two ways."""
+"""What all feature clients have in common: they await coroutines of the client."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from podhatch.client import background_loop
 from podhatch.client.target import Target
+from podhatch.client.twins import in_background
 from podhatch.task.loading import refuse_run
 
 P = ParamSpec("P")
@@ -24,10 +24,6 @@ class FeatureClient:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def _wait(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _ask(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         refuse_run()
-        return background_loop.wait(act(self._target, *args, **kwargs))
-
-    async def _aio_wait(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        refuse_run()
-        return await background_loop.aio_wait(act(self._target, *args, **kwargs))
+        return await in_background(act(self._target, *args, **kwargs))

@@ -8,7 +8,7 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.client import events as client_events
 from podhatch.client.events import Event, EventFilters, V1Event
 from podhatch.client.paging import Rows, Window
-from podhatch.client.parameters import bound_in_utc, chosen
+from podhatch.client.twins import async_twin, blocking
 from podhatch.features.base import FeatureClient
 from podhatch.features.event_options import (
     BulkPushEventOptions,
@@ -23,10 +23,6 @@ from podhatch.values.parsing import refuse_unknown
 class EventListOptions(TypedDict, total=False):
     """Selects events. None means any; an empty list matches no event."""
 
-    offset: int | None
-    """Number of items to skip."""
-    limit: int | None
-    """Maximum number of items; 100 by default."""
     keys: Sequence[str] | None
     """With one of these keys."""
     since: datetime | None
@@ -46,7 +42,8 @@ class EventListOptions(TypedDict, total=False):
 class EventClient(FeatureClient):
     """Events of one namespace. Each is deleted a day after it was pushed."""
 
-    def push(
+    @blocking
+    async def push(
         self,
         event_key: str,
         payload: Payload,
@@ -74,22 +71,12 @@ class EventClient(FeatureClient):
             ValueError: A field is invalid; the text names it.
         """
         event = _event(event_key, payload, options, additional_metadata, priority, scope)
-        return self._wait(client_events.push, event)
+        return await self._ask(client_events.push, event)
 
-    async def aio_push(
-        self,
-        event_key: str,
-        payload: Payload,
-        options: PushEventOptions | None = None,
-        additional_metadata: Mapping[str, object] | None = None,
-        priority: int | None = None,
-        scope: str | None = None,
-    ) -> Event:
-        """Do what `push` does, in an event loop."""
-        event = _event(event_key, payload, options, additional_metadata, priority, scope)
-        return await self._aio_wait(client_events.push, event)
+    aio_push = async_twin(push)
 
-    def bulk_push(
+    @blocking
+    async def bulk_push(
         self,
         events: Sequence[BulkPushEventWithMetadata],
         options: BulkPushEventOptions | None = None,
@@ -106,17 +93,18 @@ class EventClient(FeatureClient):
         Raises:
             ValueError: An event is invalid; the text names it and the field.
         """
-        return self._wait(client_events.push_all, _events(events, options))
+        made = [
+            _event(
+                each.key, each.payload, options, each.additional_metadata, each.priority, each.scope
+            )
+            for each in events
+        ]
+        return await self._ask(client_events.push_all, made)
 
-    async def aio_bulk_push(
-        self,
-        events: Sequence[BulkPushEventWithMetadata],
-        options: BulkPushEventOptions | None = None,
-    ) -> list[Event]:
-        """Do what `bulk_push` does, in an event loop."""
-        return await self._aio_wait(client_events.push_all, _events(events, options))
+    aio_bulk_push = async_twin(bulk_push)
 
-    def get(self, event_id: str) -> V1Event:
+    @blocking
+    async def get(self, event_id: str) -> V1Event:
         """Return the event, and the runs it has started by now.
 
         Args:
@@ -125,27 +113,34 @@ class EventClient(FeatureClient):
         Raises:
             RequestRefused: There is no such event: events are deleted a day after they were pushed.
         """
-        return self._wait(client_events.get, event_id)
+        return await self._ask(client_events.get, event_id)
 
-    async def aio_get(self, event_id: str) -> V1Event:
-        """Do what `get` does, in an event loop."""
-        return await self._aio_wait(client_events.get, event_id)
+    aio_get = async_twin(get)
 
-    def list(self, **options: Unpack[EventListOptions]) -> Rows[V1Event]:
+    @blocking
+    async def list(
+        self,
+        *,
+        offset: int | None = None,
+        limit: int | None = None,
+        **options: Unpack[EventListOptions],
+    ) -> Rows[V1Event]:
         """Return events, and the runs they have started by now.
 
         Args:
+            offset: Number of items to skip.
+            limit: Maximum number of items; 100 by default.
             options: See `EventListOptions`.
 
         Raises:
             TypeError: An option is unknown, or a time is not a datetime.
             ValueError: A list is not a list, or the metadata is not a mapping of JSON values.
         """
-        return self._wait(client_events.find, *_search(options))
+        refuse_unknown("hatchet.event.list", options, EventListOptions)
+        window = Window.of(offset, limit)
+        return await self._ask(client_events.find, window, EventFilters(**options))
 
-    async def aio_list(self, **options: Unpack[EventListOptions]) -> Rows[V1Event]:
-        """Do what `list` does, in an event loop."""
-        return await self._aio_wait(client_events.find, *_search(options))
+    aio_list = async_twin(list)
 
 
 def _event(
@@ -168,28 +163,3 @@ def _event(
         given.priority if priority is None else priority,
         given.scope if scope is None else scope,
     )
-
-
-def _events(
-    many: Sequence[BulkPushEventWithMetadata], options: BulkPushEventOptions | None
-) -> "list[WorkflowEvent]":
-    return [
-        _event(each.key, each.payload, options, each.additional_metadata, each.priority, each.scope)
-        for each in many
-    ]
-
-
-def _search(options: EventListOptions) -> tuple[Window, EventFilters]:
-    refuse_unknown("hatchet.event.list", options, EventListOptions)
-    metadata = options.get("additional_metadata")
-    metadata_texts("additional_metadata", metadata)
-    filters = EventFilters(
-        keys=chosen("keys", options.get("keys")),
-        scopes=chosen("scopes", options.get("scopes")),
-        since=bound_in_utc("since", options.get("since")),
-        until=bound_in_utc("until", options.get("until")),
-        workflow_ids=chosen("workflow_ids", options.get("workflow_ids")),
-        event_ids=chosen("event_ids", options.get("event_ids")),
-        additional_metadata=metadata,
-    )
-    return Window.of(options.get("offset"), options.get("limit")), filters

@@ -6,6 +6,7 @@ from typing import Any, Final
 from podhatch.client import filters
 from podhatch.client.filters import FilterUpdate, V1Filter
 from podhatch.client.paging import Rows, Window
+from podhatch.client.twins import async_twin, blocking
 from podhatch.features.base import FeatureClient
 from podhatch.values.input import Payload
 
@@ -15,7 +16,8 @@ NOTHING: Final[Mapping[str, Any]] = {}
 class FiltersClient(FeatureClient):
     """Filters of one namespace. Each is named by its id, `metadata.id`."""
 
-    def create(
+    @blocking
+    async def create(
         self, workflow_id: str, expression: str, scope: str, payload: Payload = NOTHING
     ) -> V1Filter:
         """Create a filter: events of its scope start a run for which its expression is true.
@@ -30,30 +32,23 @@ class FiltersClient(FeatureClient):
         Raises:
             ValueError: A field is invalid; the text names it.
         """
-        return self._wait(filters.create, workflow_id, expression, scope, payload)
+        return await self._ask(filters.create, workflow_id, expression, scope, payload)
 
-    async def aio_create(
-        self, workflow_id: str, expression: str, scope: str, payload: Payload = NOTHING
-    ) -> V1Filter:
-        """Do what `create` does, in an event loop."""
-        return await self._aio_wait(filters.create, workflow_id, expression, scope, payload)
+    aio_create = async_twin(create)
 
-    def get(self, filter_id: str) -> V1Filter:
+    @blocking
+    async def get(self, filter_id: str) -> V1Filter:
         """Return the filter.
 
         Args:
             filter_id: Its id, the name of the EventFilter object.
-
-        Raises:
-            RequestRefused: There is no such object, or access is denied.
         """
-        return self._wait(filters.get, filter_id)
+        return await self._ask(filters.get, filter_id)
 
-    async def aio_get(self, filter_id: str) -> V1Filter:
-        """Do what `get` does, in an event loop."""
-        return await self._aio_wait(filters.get, filter_id)
+    aio_get = async_twin(get)
 
-    def list(
+    @blocking
+    async def list(
         self,
         limit: int | None = None,
         offset: int | None = None,
@@ -67,42 +62,29 @@ class FiltersClient(FeatureClient):
             workflow_id_scope_pairs: Of any of these workflows (by name or id) and scopes.
         """
         window = Window.of(offset, limit)
-        return self._wait(filters.find, window, workflow_id_scope_pairs)
+        return await self._ask(filters.find, window, workflow_id_scope_pairs)
 
-    async def aio_list(
-        self,
-        limit: int | None = None,
-        offset: int | None = None,
-        workflow_id_scope_pairs: Sequence[tuple[str, str]] | None = None,
-    ) -> Rows[V1Filter]:
-        """Do what `list` does, in an event loop."""
-        window = Window.of(offset, limit)
-        return await self._aio_wait(filters.find, window, workflow_id_scope_pairs)
+    aio_list = async_twin(list)
 
-    def update(self, filter_id: str, updates: FilterUpdate) -> V1Filter:
+    @blocking
+    async def update(self, filter_id: str, updates: FilterUpdate) -> V1Filter:
         """Change the filter, and return it.
 
         Args:
             filter_id: The filter.
             updates: The changes.
         """
-        return self._wait(filters.update, filter_id, updates)
+        return await self._ask(filters.update, filter_id, updates)
 
-    async def aio_update(self, filter_id: str, updates: FilterUpdate) -> V1Filter:
-        """Do what `update` does, in an event loop."""
-        return await self._aio_wait(filters.update, filter_id, updates)
+    aio_update = async_twin(update)
 
-    def delete(self, filter_id: str) -> V1Filter:
+    @blocking
+    async def delete(self, filter_id: str) -> V1Filter:
         """Delete the filter, and return it as it was.
 
         Args:
             filter_id: Its id, the name of the EventFilter object.
-
-        Raises:
-            RequestRefused: There is no such object, or access is denied.
         """
-        return self._wait(filters.delete, filter_id)
+        return await self._ask(filters.delete, filter_id)
 
-    async def aio_delete(self, filter_id: str) -> V1Filter:
-        """Do what `delete` does, in an event loop."""
-        return await self._aio_wait(filters.delete, filter_id)
+    aio_delete = async_twin(delete)

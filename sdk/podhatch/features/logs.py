@@ -5,6 +5,7 @@ from datetime import datetime
 from podhatch.client import logs
 from podhatch.client.logs import V1LogLineList
 from podhatch.client.parameters import bound_in_utc
+from podhatch.client.twins import async_twin, blocking
 from podhatch.features.base import FeatureClient
 
 DEFAULT_LIMIT = 1000
@@ -13,7 +14,8 @@ DEFAULT_LIMIT = 1000
 class LogsClient(FeatureClient):
     """Logs of the pods of one namespace. They are gone with the pods."""
 
-    def list(
+    @blocking
+    async def list(
         self,
         task_run_id: str,
         limit: int = DEFAULT_LIMIT,
@@ -37,15 +39,6 @@ class LogsClient(FeatureClient):
             ValueError: The limit is less than 1.
         """
         span = bound_in_utc("since", since), bound_in_utc("until", until)
-        return self._wait(logs.find, task_run_id, limit, *span)
+        return await self._ask(logs.find, task_run_id, limit, *span)
 
-    async def aio_list(
-        self,
-        task_run_id: str,
-        limit: int = DEFAULT_LIMIT,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> V1LogLineList:
-        """Do what `list` does, in an event loop."""
-        span = bound_in_utc("since", since), bound_in_utc("until", until)
-        return await self._aio_wait(logs.find, task_run_id, limit, *span)
+    aio_list = async_twin(list)

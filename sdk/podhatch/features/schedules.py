@@ -8,7 +8,6 @@ from podhatch.client import schedules
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import in_utc
 from podhatch.client.runs.request import NamedRun
-from podhatch.client.runs.selection import checked
 from podhatch.client.schedules import (
     ScheduledRunStatus,
     ScheduledWorkflows,
@@ -16,12 +15,10 @@ from podhatch.client.schedules import (
     ScheduledWorkflowsBulkUpdateResponse,
     ScheduleFilters,
 )
+from podhatch.client.twins import async_twin, blocking
 from podhatch.features.base import FeatureClient
 from podhatch.values.input import Payload
-from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import listed, refuse_unknown
-
-SUBJECT = "hatchet.scheduled"
 
 
 class ScheduleFilterOptions(TypedDict, total=False):
@@ -40,7 +37,8 @@ class ScheduleFilterOptions(TypedDict, total=False):
 class ScheduledClient(FeatureClient):
     """Schedules of one namespace. Each is named by its id, which is the name of its run."""
 
-    def create(
+    @blocking
+    async def create(
         self,
         workflow_name: str,
         trigger_at: datetime,
@@ -68,38 +66,23 @@ class ScheduledClient(FeatureClient):
         asked = NamedRun(
             workflow_name, input, additional_metadata, priority, in_utc("trigger_at", trigger_at)
         )
-        return self._wait(schedules.create, asked)
+        return await self._ask(schedules.create, asked)
 
-    async def aio_create(
-        self,
-        workflow_name: str,
-        trigger_at: datetime,
-        input: Payload,
-        additional_metadata: Mapping[str, object] | None = None,
-        priority: int | None = None,
-    ) -> ScheduledWorkflows:
-        """Do what `create` does, in an event loop."""
-        asked = NamedRun(
-            workflow_name, input, additional_metadata, priority, in_utc("trigger_at", trigger_at)
-        )
-        return await self._aio_wait(schedules.create, asked)
+    aio_create = async_twin(create)
 
-    def get(self, scheduled_id: str) -> ScheduledWorkflows:
+    @blocking
+    async def get(self, scheduled_id: str) -> ScheduledWorkflows:
         """Return the schedule, also after its run has started.
 
         Args:
             scheduled_id: Its id, the name of the WorkflowRun object.
-
-        Raises:
-            RequestRefused: There is no such object, or access is denied.
         """
-        return self._wait(schedules.get, scheduled_id)
+        return await self._ask(schedules.get, scheduled_id)
 
-    async def aio_get(self, scheduled_id: str) -> ScheduledWorkflows:
-        """Do what `get` does, in an event loop."""
-        return await self._aio_wait(schedules.get, scheduled_id)
+    aio_get = async_twin(get)
 
-    def list(
+    @blocking
+    async def list(
         self,
         offset: int | None = None,
         limit: int | None = None,
@@ -116,18 +99,12 @@ class ScheduledClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
-        return self._wait(schedules.find, Window.of(offset, limit), _filters(options))
+        return await self._ask(schedules.find, Window.of(offset, limit), _filters(options))
 
-    async def aio_list(
-        self,
-        offset: int | None = None,
-        limit: int | None = None,
-        **options: Unpack[ScheduleFilterOptions],
-    ) -> Rows[ScheduledWorkflows]:
-        """Do what `list` does, in an event loop."""
-        return await self._aio_wait(schedules.find, Window.of(offset, limit), _filters(options))
+    aio_list = async_twin(list)
 
-    def update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
+    @blocking
+    async def update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
         """Change the time at which the run starts.
 
         Args:
@@ -140,15 +117,12 @@ class ScheduledClient(FeatureClient):
         Raises:
             RequestRefused: It has started already.
         """
-        return self._wait(schedules.update, scheduled_id, in_utc("trigger_at", trigger_at))
+        return await self._ask(schedules.update, scheduled_id, in_utc("trigger_at", trigger_at))
 
-    async def aio_update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
-        """Do what `update` does, in an event loop."""
-        return await self._aio_wait(
-            schedules.update, scheduled_id, in_utc("trigger_at", trigger_at)
-        )
+    aio_update = async_twin(update)
 
-    def delete(self, scheduled_id: str) -> None:
+    @blocking
+    async def delete(self, scheduled_id: str) -> None:
         """Delete the schedule before its run starts.
 
         Args:
@@ -157,13 +131,12 @@ class ScheduledClient(FeatureClient):
         Raises:
             RequestRefused: It has started already.
         """
-        self._wait(schedules.delete, scheduled_id)
+        await self._ask(schedules.delete, scheduled_id)
 
-    async def aio_delete(self, scheduled_id: str) -> None:
-        """Do what `delete` does, in an event loop."""
-        await self._aio_wait(schedules.delete, scheduled_id)
+    aio_delete = async_twin(delete)
 
-    def bulk_delete(
+    @blocking
+    async def bulk_delete(
         self,
         *,
         scheduled_ids: Sequence[str] | None = None,
@@ -182,23 +155,18 @@ class ScheduledClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: Neither ids nor options are given, or both; or an option is invalid.
         """
-        if _by_ids(scheduled_ids, options):
-            return self._wait(schedules.delete_all, listed("scheduled_ids", scheduled_ids or ()))
-        return self._wait(schedules.delete_matching, _filters(options))
+        filters = _filters(options)
+        by_filter = any(value is not None for value in options.values())
+        if (scheduled_ids is not None) == by_filter:
+            raise ValueError("bulk_delete: give either scheduled_ids or filters")
+        if scheduled_ids is not None:
+            return await self._ask(schedules.delete_all, listed("scheduled_ids", scheduled_ids))
+        return await self._ask(schedules.delete_matching, filters)
 
-    async def aio_bulk_delete(
-        self,
-        *,
-        scheduled_ids: Sequence[str] | None = None,
-        **options: Unpack[ScheduleFilterOptions],
-    ) -> ScheduledWorkflowsBulkDeleteResponse:
-        """Do what `bulk_delete` does, in an event loop."""
-        if _by_ids(scheduled_ids, options):
-            ids = listed("scheduled_ids", scheduled_ids or ())
-            return await self._aio_wait(schedules.delete_all, ids)
-        return await self._aio_wait(schedules.delete_matching, _filters(options))
+    aio_bulk_delete = async_twin(bulk_delete)
 
-    def bulk_update(
+    @blocking
+    async def bulk_update(
         self, updates: Sequence[tuple[str, datetime]]
     ) -> ScheduledWorkflowsBulkUpdateResponse:
         """Change the times at which runs start.
@@ -212,39 +180,11 @@ class ScheduledClient(FeatureClient):
         moved = [
             (name, in_utc(f"schedule {name!r}: trigger_at", moment)) for name, moment in updates
         ]
-        return self._wait(schedules.update_all, moved)
+        return await self._ask(schedules.update_all, moved)
 
-    async def aio_bulk_update(
-        self, updates: Sequence[tuple[str, datetime]]
-    ) -> ScheduledWorkflowsBulkUpdateResponse:
-        """Do what `bulk_update` does, in an event loop."""
-        moved = [
-            (name, in_utc(f"schedule {name!r}: trigger_at", moment)) for name, moment in updates
-        ]
-        return await self._aio_wait(schedules.update_all, moved)
-
-
-def _by_ids(ids: Sequence[str] | None, options: ScheduleFilterOptions) -> bool:
-    """Tell which of both ways is taken.
-
-    Raises:
-        TypeError: An option is unknown.
-        ValueError: Neither is given, or both are.
-    """
-    refuse_unknown(SUBJECT, options, ScheduleFilterOptions)
-    by_filter = any(value is not None for value in options.values())
-    if (ids is not None) == by_filter:
-        raise ValueError("bulk_delete: give either scheduled_ids or filters")
-    return ids is not None
+    aio_bulk_update = async_twin(bulk_update)
 
 
 def _filters(options: ScheduleFilterOptions) -> ScheduleFilters:
-    refuse_unknown(SUBJECT, options, ScheduleFilterOptions)
-    statuses, metadata = options.get("statuses"), options.get("additional_metadata")
-    metadata_texts("additional_metadata", metadata)
-    return ScheduleFilters(
-        options.get("workflow_id"),
-        options.get("parent_workflow_run_id"),
-        None if statuses is None else checked(ScheduledRunStatus, statuses),
-        metadata,
-    )
+    refuse_unknown("hatchet.scheduled", options, ScheduleFilterOptions)
+    return ScheduleFilters(**options)

@@ -2,6 +2,7 @@
 
 from podhatch.client import workers
 from podhatch.client.paging import Rows, Window
+from podhatch.client.twins import async_twin, blocking
 from podhatch.client.workers import WorkerRow
 from podhatch.features.base import FeatureClient
 
@@ -12,22 +13,20 @@ class WorkersClient(FeatureClient):
     All methods raise `RequestRefused` without it.
     """
 
-    def list(self, offset: int | None = None, limit: int | None = None) -> Rows[WorkerRow]:
+    @blocking
+    async def list(self, offset: int | None = None, limit: int | None = None) -> Rows[WorkerRow]:
         """Return the nodes, by name.
 
         Args:
             offset: Number of items to skip.
             limit: Maximum number of items; 100 by default.
         """
-        return self._wait(workers.find, Window.of(offset, limit))
+        return await self._ask(workers.find, Window.of(offset, limit))
 
-    async def aio_list(
-        self, offset: int | None = None, limit: int | None = None
-    ) -> Rows[WorkerRow]:
-        """Do what `list` does, in an event loop."""
-        return await self._aio_wait(workers.find, Window.of(offset, limit))
+    aio_list = async_twin(list)
 
-    def get(self, worker_id: str) -> WorkerRow:
+    @blocking
+    async def get(self, worker_id: str) -> WorkerRow:
         """Return a node, in place of Hatchet's worker.
 
         Args:
@@ -36,8 +35,6 @@ class WorkersClient(FeatureClient):
         Raises:
             RequestRefused: There is no such node, or access is denied.
         """
-        return self._wait(workers.get, worker_id)
+        return await self._ask(workers.get, worker_id)
 
-    async def aio_get(self, worker_id: str) -> WorkerRow:
-        """Do what `get` does, in an event loop."""
-        return await self._aio_wait(workers.get, worker_id)
+    aio_get = async_twin(get)

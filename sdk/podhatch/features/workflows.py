@@ -2,6 +2,7 @@
 
 from podhatch.client import workflows
 from podhatch.client.paging import Rows, Window
+from podhatch.client.twins import async_twin, blocking
 from podhatch.client.workflows import StoredWorkflow, StoredWorkflowVersion
 from podhatch.features.base import FeatureClient
 
@@ -9,7 +10,8 @@ from podhatch.features.base import FeatureClient
 class WorkflowsClient(FeatureClient):
     """Workflows of one namespace. Each is named by its name or its id, `metadata.id`."""
 
-    def list(
+    @blocking
+    async def list(
         self,
         workflow_name: str | None = None,
         limit: int | None = None,
@@ -22,33 +24,25 @@ class WorkflowsClient(FeatureClient):
             limit: Maximum number of items; 100 by default.
             offset: Number of items to skip.
         """
-        return self._wait(workflows.find, Window.of(offset, limit), workflow_name)
+        return await self._ask(workflows.find, Window.of(offset, limit), workflow_name)
 
-    async def aio_list(
-        self,
-        workflow_name: str | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> Rows[StoredWorkflow]:
-        """Do what `list` does, in an event loop."""
-        return await self._aio_wait(workflows.find, Window.of(offset, limit), workflow_name)
+    aio_list = async_twin(list)
 
-    def get(self, workflow_id: str) -> StoredWorkflow:
+    @blocking
+    async def get(self, workflow_id: str) -> StoredWorkflow:
         """Return the workflow.
 
         Args:
             workflow_id: Its name, or that of the Workflow object.
-
-        Raises:
-            RequestRefused: There is no such object, or access is denied.
         """
-        return self._wait(workflows.get, workflow_id)
+        return await self._ask(workflows.get, workflow_id)
 
-    async def aio_get(self, workflow_id: str) -> StoredWorkflow:
-        """Do what `get` does, in an event loop."""
-        return await self._aio_wait(workflows.get, workflow_id)
+    aio_get = async_twin(get)
 
-    def get_version(self, workflow_id: str, version: str | None = None) -> StoredWorkflowVersion:
+    @blocking
+    async def get_version(
+        self, workflow_id: str, version: str | None = None
+    ) -> StoredWorkflowVersion:
         """Return a version of the workflow, as runs have pinned it.
 
         Args:
@@ -58,25 +52,17 @@ class WorkflowsClient(FeatureClient):
         Raises:
             RequestRefused: There is none.
         """
-        return self._wait(workflows.get_version, workflow_id, version)
+        return await self._ask(workflows.get_version, workflow_id, version)
 
-    async def aio_get_version(
-        self, workflow_id: str, version: str | None = None
-    ) -> StoredWorkflowVersion:
-        """Do what `get_version` does, in an event loop."""
-        return await self._aio_wait(workflows.get_version, workflow_id, version)
+    aio_get_version = async_twin(get_version)
 
-    def delete(self, workflow_id: str) -> None:
+    @blocking
+    async def delete(self, workflow_id: str) -> None:
         """Delete the workflow, and with it its crons, filters and runs.
 
         Args:
             workflow_id: Its name, or that of the Workflow object.
-
-        Raises:
-            RequestRefused: There is no such object, or access is denied.
         """
-        self._wait(workflows.delete, workflow_id)
+        await self._ask(workflows.delete, workflow_id)
 
-    async def aio_delete(self, workflow_id: str) -> None:
-        """Do what `delete` does, in an event loop."""
-        await self._aio_wait(workflows.delete, workflow_id)
+    aio_delete = async_twin(delete)

@@ -108,20 +108,14 @@ def create(
     async def start() -> None:
         session = await session_of(options.target)
         found, values = await workflow_and_input(session, workflow, given, parameter)
-        request = crons.CronRequest(
-            workflow_name=found,
-            cron_name=name or expression,
-            expression=expression,
-            input=values,
-            additional_metadata=texts,
-            priority=priority,
-            time_zone=time_zone,
-            concurrency_policy=policy,
-        )
+        kept: crons.CronOptions = {"time_zone": time_zone, "concurrency_policy": policy}
         try:
-            created = await crons.create(options.target, request)
+            asked = crons.new_cron(
+                found, name or expression, expression, values, texts, priority, kept
+            )
         except ValueError as error:
             raise UsageError(str(error)) from None
+        created = await crons.create(options.target, found, asked)
         print_line(f"cron {created.metadata.id} created")
 
     return start()

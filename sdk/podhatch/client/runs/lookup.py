@@ -142,34 +142,33 @@ async def find(
 async def find_names(target: Target, filter: RunFilter) -> list[str]:
     """Return the names of all runs that a filter matches."""
     session = await session_of(target)
-    query = run_query(RunSearch(filter), None)
+    query = run_query(RunSearch(**vars(filter)), None)
     return [run.metadata.name async for run in paging.find_all(session, query)]
 
 
 def run_query(search: RunSearch, parent: TaskReference | None) -> Query[WorkflowRun]:
     """Return how to list the runs: workflow, phase, parent and event ask the API server."""
-    asked = search.filter
     event = search.triggering_event_external_id
     common = (
-        phase_selector(asked.statuses) if asked.statuses is not None else "",
+        phase_selector(search.statuses) if search.statuses is not None else "",
         f"spec.parent.run={parent.run}" if parent else "",
         f"spec.trigger.event.id={event}" if event is not None else "",
     )
     workflows = [""]
-    if asked.workflow_ids is not None:
-        names = {object_name(name) for name in asked.workflow_ids}
+    if search.workflow_ids is not None:
+        names = {object_name(name) for name in search.workflow_ids}
         workflows = [f"spec.workflow={name}" for name in sorted(names)]
-    if asked.lets_nothing_pass or nothing_passes(event):
+    if search.lets_nothing_pass or nothing_passes(event):
         workflows = []
     selectors = [",".join(filter(None, (*common, workflow))) for workflow in workflows]
-    since = asked.since.replace(microsecond=0)  # runs are dated to the second
-    wanted = metadata_texts("additional_metadata", asked.additional_metadata).items()
+    since = search.since.replace(microsecond=0)  # runs are dated to the second
+    wanted = metadata_texts("additional_metadata", search.additional_metadata).items()
 
     def keep(run: WorkflowRun) -> bool:
         created_at, tasks = metadata_of(run).created_at, tasks_of(run)
         return (
             created_at >= since
-            and (asked.until is None or created_at <= asked.until)
+            and (search.until is None or created_at <= search.until)
             and (not wanted or bool(wanted & run.spec.additional_metadata.items()))
             and (search.worker_id is None or any(each.node == search.worker_id for each in tasks))
             and (parent is None or _is_child(run, parent))
@@ -193,8 +192,8 @@ async def _find_tasks(
     session: Session, search: RunSearch, parent: TaskReference | None, window: Window
 ) -> tuple[list[tuple[WorkflowRun, TaskStatus | None]], Pagination]:
     """Return the tasks in a window; the statuses of the filter are those of tasks."""
-    statuses = search.filter.statuses
-    query = run_query(replace(search, filter=replace(search.filter, statuses=None)), parent)
+    statuses = search.statuses
+    query = run_query(replace(search, statuses=None), parent)
 
     async def tasks() -> AsyncGenerator[tuple[WorkflowRun, TaskStatus | None], None]:
         async with aclosing(paging.find_all(session, query, window.reach)) as runs:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from podhatch.client.parameters import bound_in_utc, chosen, in_utc, nothing_passes
 from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import listed
 
 Status = TypeVar("Status", bound=StrEnum)
+
+ONE_DAY = timedelta(days=1)
 
 
 class RunStatus(StrEnum):
@@ -68,6 +70,43 @@ def phase_selector(statuses: Iterable[RunStatus]) -> str:
     )
 
 
+class RunListing(TypedDict, total=False):
+    """Selects runs of a workflow. None means any; an empty list matches no run."""
+
+    statuses: Sequence[RunStatus] | None
+    """With one of these statuses."""
+    additional_metadata: Mapping[str, object] | None
+    """With any of these pairs."""
+    worker_id: str | None
+    """Of which a task ran on this node."""
+    parent_task_external_id: str | None
+    """Started by this task: its id, `ctx.task_run_id`, or the name of a run of one task."""
+    triggering_event_external_id: str | None
+    """Started by this event."""
+
+
+class RunFilterOptions(TypedDict, total=False):
+    """Selects runs. None means any; an empty list matches no run."""
+
+    until: datetime | None
+    """Created at this time or earlier."""
+    statuses: Sequence[RunStatus] | None
+    """With one of these statuses."""
+    workflow_ids: Sequence[str] | None
+    """Of one of these workflows, by name."""
+    additional_metadata: Mapping[str, object] | None
+    """With any of these pairs."""
+
+
+class RunListOptions(RunFilterOptions, RunListing, total=False):
+    """Selects runs by all of these."""
+
+
+def recent(since: datetime | None) -> datetime:
+    """Return since when runs are listed: by default a day ago."""
+    return datetime.now(UTC) - ONE_DAY if since is None else since
+
+
 @dataclass(frozen=True)
 class RunFilter:
     """Selects runs. None means any; an empty list matches no run.
@@ -106,17 +145,15 @@ class RunFilter:
 
 
 @dataclass(frozen=True)
-class RunSearch:
-    """Selects runs to list.
+class RunSearch(RunFilter):
+    """Selects runs to list, by more than bulk changes take.
 
     Attributes:
-        filter: The filter that bulk changes take too.
         worker_id: Node on which the last attempt of one of its tasks ran.
         parent_task_external_id: Id of the task that started them.
         triggering_event_external_id: Id of the event that started them.
     """
 
-    filter: RunFilter
     worker_id: str | None = None
     parent_task_external_id: str | None = None
     triggering_event_external_id: str | None = None
