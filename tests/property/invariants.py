@@ -25,14 +25,15 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.api.task_status import MAX_DISRUPTIONS, TERMINAL_STATES
 
-from tests.property.world import Behaviour, World
+from tests.property.pods import Behaviour
+from tests.property.world import World
 
 
 def check_always(world: World, tasks: Sequence[JsonObject]) -> None:
     """Check what holds at every moment."""
     assert len(world.started) == len(set(world.started)), "an attempt was made twice"
-    assert not world.early, "a task started before its parents had succeeded"
-    assert not world.astray, "an attempt of a sticky run may run on another node"
+    assert not world.before_parents, "a task started before its parents had succeeded"
+    assert not world.misplaced, "an attempt of a sticky run may run on another node"
     statuses = world.cluster.statuses
     for before, after in pairwise(statuses):
         _check_only_forward(before, after)
@@ -48,8 +49,8 @@ def check_end(world: World) -> None:
     assert status["phase"] in TERMINAL_PHASES, f"the run did not end: {status}"
     for entry in _entries(status):
         if entry["state"] == "Succeeded":
-            assert world.ended.get(entry["job"]) == "Succeeded"
-    assert not world.active_jobs(), "a Job outlived its run"
+            assert world.pods.ended.get(entry["job"]) == "Succeeded"
+    assert not world.pods.active_jobs(), "a Job outlived its run"
     world.deliver_all()
     observed = world.observe()
     assert observed is not None
@@ -60,7 +61,7 @@ def check_end(world: World) -> None:
 def check_deadlines(world: World) -> None:
     """Check the Jobs of the tasks that run, once the operator has heard everything."""
     for entry in _entries(world.status()):
-        extended = world.extended.get(entry.get("job", ""))
+        extended = world.pods.extended.get(entry.get("job", ""))
         if entry["state"] == "Running" and extended:
             job = world.cluster.find("Job", entry["job"])
             assert job is not None

@@ -17,7 +17,8 @@ from tests.property.invariants import (
     check_nothing_lost,
     check_outputs,
 )
-from tests.property.world import KINDS, RUN, Behaviour, World
+from tests.property.pods import RUN, Behaviour
+from tests.property.world import KINDS, World
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
 Step = tuple[str, int]
@@ -53,7 +54,7 @@ ATTACKS = (
     "take",
 )
 FORGERIES = ("forge_pod", "forge_result", "forge_result_of_no_job")
-WISHES = ("cancel", "revive", "replay", "replay_failed")
+REQUESTS = ("cancel", "revive", "replay", "replay_failed")
 
 
 @st.composite
@@ -174,7 +175,8 @@ async def take(world: World, step: Step) -> None:
         case "replay" | "replay_failed":
             replay(world, failed_only=kind == "replay_failed")
         case _ if world.started:
-            getattr(world, kind)(world.started[number % len(world.started)])
+            job = world.started[number % len(world.started)]
+            world.delete_job(job) if kind == "delete_job" else getattr(world.pods, kind)(job)
         case _:
             pass
 
@@ -200,10 +202,10 @@ async def finish(world: World) -> None:
         world.deliver_all()
         await world.work()
         for job in list(world.started):
-            world.make_pod(job)
-            world.start_pod(job)
-            world.end_pod(job)
-            world.settle_job(job)
+            world.pods.make_pod(job)
+            world.pods.start_pod(job)
+            world.pods.end_pod(job)
+            world.pods.settle_job(job)
         world.pass_time(6)
 
 
@@ -248,7 +250,7 @@ def test_what_another_tenant_forges_changes_nothing(case: Case, script: list[Ste
 
 
 @worlds
-@given(cases, steps(*PEACEFUL, *CRASHES, *ATTACKS, *WISHES))
+@given(cases, steps(*PEACEFUL, *CRASHES, *ATTACKS, *REQUESTS))
 def test_whatever_happens_the_run_ends_and_its_status_is_true(
     case: Case, script: list[Step]
 ) -> None:
@@ -271,7 +273,7 @@ async def _cancelled(case: Case, script: list[Step]) -> None:
         await world.reconcile()
     assert world.status()["phase"] in TERMINAL_PHASES
     for entry in world.status().get("tasks", []):
-        assert not world.is_running(entry.get("job", "")) or entry["state"] != "Cancelled"
+        assert not world.pods.is_running(entry.get("job", "")) or entry["state"] != "Cancelled"
     made = list(world.started)
     await finish(world)
     assert world.started == made, "an attempt was made after the cancel"

@@ -9,6 +9,7 @@ from podhatch.api.model import JsonObject, format_time
 
 from tests.fakes.objects import NOW, run, task, workflow
 from tests.property.invariants import check_always, check_end
+from tests.property.pods import Behaviour
 from tests.property.test_runs import (
     CRASHES,
     PEACEFUL,
@@ -19,7 +20,7 @@ from tests.property.test_runs import (
     take,
     worlds,
 )
-from tests.property.world import Behaviour, World
+from tests.property.world import World
 
 TASKS = [task("a", retries=1), task("b", "a")]
 
@@ -40,10 +41,10 @@ async def live(world: World, script: list[Step]) -> None:
             world.want(startAt=format_time(world.now + timedelta(seconds=number)))
         else:
             await take(world, step)
-        assert not world.unripe, "the run was started before its time"
+        assert not world.started_too_soon, "the run was started before its time"
         check_always(world, TASKS)
     await finish(world)
-    assert not world.unripe
+    assert not world.started_too_soon
     check_always(world, TASKS)
     check_end(world)
 

@@ -1,0 +1,281 @@
+"""The pods of a run's Jobs, as the Job controller, the kubelet, the runner and others change them.
+
+The test chooses every step. What really became of each pod is kept for the invariants.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from podhatch.api import labels
+from podhatch.api.model import JsonObject, format_time
+from podhatch.cluster import JOB, POD, TASK_RESULT
+
+from tests.property.living_cluster import NAMESPACE, LivingCluster
+
+RUN = "flow-1"
+FORGED = '"forged"'
+NODES = ("node-1", "node-2")
+_IDENTITY = ("run", "task", "attempt")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a task's code does when it runs, and how its pod reports it."""
+
+    outcome: str = "Succeeded"
+    fails_first: int = 0
+    """So many attempts fail before one has the outcome."""
+    retryable: bool = True
+    reports: bool = True
+    """By TaskResult; otherwise by its termination message alone."""
+    output: str = '{"x":1}'
+
+    def outcome_of(self, attempt: int) -> str:
+        """Return how this attempt ends."""
+        return "Failed" if attempt <= self.fails_first else self.outcome
+
+
+@dataclass
+class Pods:
+    """The Jobs and pods of one run, and what becomes of them."""
+
+    cluster: LivingCluster
+    behaviours: Mapping[str, Behaviour]
+    now: Callable[[], datetime]
+    made: list[str] = field(default_factory=list[str])
+    """Jobs that got a pod."""
+    ended: dict[str, str] = field(default_factory=dict[str, str])
+    """What really became of a Job's pod."""
+    dark: set[str] = field(default_factory=set[str])
+    """Jobs whose pod is on a node that has lost its connection."""
+    nodes: set[str] = field(default_factory=set[str])
+    """Nodes on which a pod was."""
+    extended: dict[str, float] = field(default_factory=dict[str, float])
+    """By how much attempts have extended their time limit."""
+    forged: int = 0
+
+    def make_pod(self, job: str) -> None:
+        """The Job controller makes the pod, of a Job that has not ended."""
+        found = self.cluster.find(JOB.kind, job)
+        if self.cluster.find(POD.kind, job) or found is None or found.get("status"):
+            return
+        node = required_node(found) or NODES[len(self.made) % len(NODES)]
+        self.nodes.add(node)
+        self.made.append(job)
+        self.cluster.put(self._pod(job, found, found["metadata"]["uid"], node))
+        self.cluster.change(JOB.kind, job, status={"active": 1})
+
+    def start_pod(self, job: str) -> None:
+        """The kubelet starts the container."""
+        pod = self.cluster.find(POD.kind, job)
+        if pod is not None and not pod.get("status") and job not in self.dark:
+            self._set_state(job, {"running": {"startedAt": format_time(self.now())}})
+
+    def extend_time(self, job: str) -> None:
+        """The task's code extends its time limit."""
+        if self.is_running(job) and self.behaviours[self._task(job)].reports:
+            self.extended[job] = self.extended.get(job, 0.0) + 30.0
+            spec = {name: value for name, value in self._report(job).items() if name in _IDENTITY}
+            self._report_result(job, spec | {"extendedSeconds": self.extended[job]})
+
+    def end_pod(self, job: str) -> None:
+        """The task's code runs to its end and the runner reports."""
+        if not self.is_running(job):
+            return
+        report = self._report(job)
+        self.ended[job] = report["outcome"]
+        if self.behaviours[self._task(job)].reports:
+            extended = {"extendedSeconds": self.extended[job]} if job in self.extended else {}
+            self._report_result(job, report | extended)
+        self._terminate(job, 0 if report["outcome"] == "Succeeded" else 1, report)
+
+    def kill_pod(self, job: str) -> None:
+        """Somebody kills the container before it reports."""
+        if self.is_running(job):
+            self.ended[job] = "Killed"
+            self._terminate(job, 137, None)
+
+    def evict_pod(self, job: str) -> None:
+        """The node runs out of memory and the kubelet evicts the pod."""
+        if self.is_running(job):
+            self.ended[job] = "Evicted"
+            self.cluster.change(POD.kind, job, status={"phase": "Failed", "reason": "Evicted"})
+
+    def lose_pod(self, job: str) -> None:
+        """Somebody deletes the pod, and nobody sees how it ends."""
+        if self.cluster.find(POD.kind, job) and job not in self.ended:
+            self.ended[job] = "Lost"
+            self.cluster.remove(POD.kind, job)
+            self.cluster.change(JOB.kind, job, status={"failed": 1})
+
+    def darken_node(self, job: str) -> None:
+        """The pod's node goes dark: the pod is to be deleted, and nothing tells how it ends."""
+        pod = self.cluster.find(POD.kind, job)
+        if pod is not None and job not in self.ended and job not in self.dark:
+            self.dark.add(job)
+            last_moment = format_time(self.now() + timedelta(seconds=30))
+            metadata = {**pod["metadata"], "deletionTimestamp": last_moment}
+            self.cluster.change(POD.kind, job, metadata=metadata)
+
+    def settle_job(self, job: str) -> None:
+        """The Job controller notices that the pod is over."""
+        found = self.cluster.find(JOB.kind, job)
+        status: JsonObject = found.get("status", {}) if found else {}
+        if found is None or job in self.dark or "conditions" in status or not status:
+            return
+        if self.cluster.find(POD.kind, job) is None or job in self.ended:
+            succeeded = self.ended.get(job) == "Succeeded"
+            self._end_job(job, "Complete" if succeeded else "Failed", "BackoffLimitExceeded")
+
+    def end_job(self, job: str) -> None:
+        """The Job controller gives up: the deadline, a disruption.
+
+        A pod on a dark node stays, and the Job waits for it.
+        """
+        if job in self.ended or self.cluster.find(JOB.kind, job) is None:
+            return
+        if job in self.dark:
+            self._end_job(job, "FailureTarget", "DeadlineExceeded")
+            return
+        self.ended[job] = "JobFailed"
+        self.cluster.remove(POD.kind, job)
+        self._end_job(job, "Failed", "DeadlineExceeded")
+
+    def is_running(self, job: str) -> bool:
+        pod = self.cluster.find(POD.kind, job)
+        if pod is None or job in self.dark:
+            return False
+        containers: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
+        return any("running" in container["state"] for container in containers)
+
+    def active_jobs(self) -> list[str]:
+        """Return the Jobs that may still make or keep a pod."""
+        return [
+            job["metadata"]["name"]
+            for job in self.cluster.stored(JOB.kind).values()
+            if "conditions" not in job.get("status", {})
+        ]
+
+    def forge_pod(self, job: str) -> None:
+        """Another tenant makes a pod with the labels of ours, and ends it as it likes."""
+        self.forged += 1
+        found = self.cluster.find(JOB.kind, job)
+        if found is None:
+            return
+        name = f"forged-{self.forged}"
+        self.cluster.put(self._pod(name, found, "uid-of-another-job", NODES[0]))
+        report = self._forged_report(found)
+        ended = {
+            "exitCode": 0,
+            "message": json.dumps(report),
+            "finishedAt": format_time(self.now()),
+        }
+        state = {"name": "task", "state": {"terminated": ended}}
+        self.cluster.change(POD.kind, name, status={"containerStatuses": [state]})
+
+    def forge_result(self, job: str) -> None:
+        """Another tenant reports as ours, under its own name: the policy sees to that."""
+        if found := self.cluster.find(JOB.kind, job):
+            self._write_result(f"{job[:-1]}x", found, self._forged_report(found))
+
+    def forge_result_of_no_job(self, job: str) -> None:
+        """A result was left behind under a name that no attempt of ours will have."""
+        if found := self.cluster.find(JOB.kind, job):
+            spec = self._forged_report(found) | {"attempt": 99}
+            self._write_result(f"{job[:-1]}99", found, spec)
+
+    def _end_job(self, job: str, type: str, reason: str) -> None:
+        condition = {
+            "type": type,
+            "status": "True",
+            "reason": reason,
+            "lastTransitionTime": format_time(self.now()),
+        }
+        self.cluster.change(JOB.kind, job, status={"conditions": [condition]})
+
+    def _pod(self, name: str, job: JsonObject, job_uid: str, node: str) -> JsonObject:
+        names = job["spec"]["template"]["metadata"]["labels"]
+        return {
+            "apiVersion": "v1",
+            "kind": POD.kind,
+            "metadata": {
+                "name": name,
+                "namespace": NAMESPACE,
+                "labels": names | {"batch.kubernetes.io/job-name": job["metadata"]["name"]},
+                "ownerReferences": [{"kind": "Job", "uid": job_uid, "controller": True}],
+            },
+            "spec": {"nodeName": node, "containers": [{"name": "task", "image": "i"}]},
+        }
+
+    def _forged_report(self, job: JsonObject) -> JsonObject:
+        names = job["metadata"]["labels"]
+        return {
+            "run": RUN,
+            "task": names[labels.TASK],
+            "attempt": int(names[labels.ATTEMPT]),
+            "outcome": "Succeeded",
+            "output": FORGED,
+        }
+
+    def _report(self, job: str) -> JsonObject:
+        found = self.cluster.find(JOB.kind, job)
+        assert found is not None
+        attempt = int(found["metadata"]["labels"][labels.ATTEMPT])
+        behaviour = self.behaviours[self._task(job)]
+        report: JsonObject = {
+            "run": RUN,
+            "task": self._task(job),
+            "attempt": attempt,
+            "outcome": behaviour.outcome_of(attempt),
+        }
+        if report["outcome"] == "Succeeded":
+            return report | {"output": behaviour.output}
+        retryable = {} if behaviour.retryable else {"retryable": False}
+        return report | {"error": {"type": "E", "message": "m"}} | retryable
+
+    def _report_result(self, job: str, spec: JsonObject) -> None:
+        found = self.cluster.find(JOB.kind, job)
+        assert found is not None
+        self._write_result(job, found, spec)
+
+    def _write_result(self, name: str, job: JsonObject, spec: JsonObject) -> None:
+        if self.cluster.find(TASK_RESULT.kind, name):
+            self.cluster.change(TASK_RESULT.kind, name, spec=spec)
+            return
+        metadata = {"name": name, "namespace": NAMESPACE, "labels": job["metadata"]["labels"]}
+        self.cluster.put(
+            {
+                "apiVersion": labels.API_VERSION,
+                "kind": TASK_RESULT.kind,
+                "metadata": metadata,
+                "spec": spec,
+            }
+        )
+
+    def _terminate(self, job: str, exit_code: int, report: JsonObject | None) -> None:
+        message = json.dumps(report) if report else ""
+        times = {"startedAt": format_time(self.now()), "finishedAt": format_time(self.now())}
+        state = {"exitCode": exit_code, "message": message, **times}
+        self._set_state(job, {"terminated": state})
+
+    def _set_state(self, job: str, state: JsonObject) -> None:
+        status = {"containerStatuses": [{"name": "task", "state": state}]}
+        self.cluster.change(POD.kind, job, status=status)
+
+    def _task(self, job: str) -> str:
+        found = self.cluster.find(JOB.kind, job)
+        assert found is not None
+        task: str = found["metadata"]["labels"][labels.TASK]
+        return task
+
+
+def required_node(job: JsonObject) -> str | None:
+    """Return the node on which alone the pod of a Job may run."""
+    affinity = job["spec"]["template"]["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    for term in required.get("nodeSelectorTerms", []):
+        for field_ in term.get("matchFields", []):
+            return field_["values"][0]
+    return None
