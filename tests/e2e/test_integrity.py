@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from podhatch.api.model import JsonObject
 from podhatch.api.names import job_name, source_name
 from podhatch.client.runs.request import Child
+from podhatch.core.run.job import BACKSTOP_GRACE_SECONDS
 from podhatch.core.workflow.revision import current_revision
 
 from tests.kube import (
@@ -62,6 +63,13 @@ def spawn():
     from podhatch import Hatchet
 
     return Hatchet().stubs.workflow(name="prey").run()
+
+
+def stay(input, ctx):
+    """Report an extension of a year, and escape the runner's own time limit."""
+    spec = {"run": MINE.run, "task": MINE.task, "attempt": MINE.attempt}
+    TaskResultReporter(MINE).send({**spec, "extendedSeconds": 31536000})
+    os.execvp("sleep", ["sleep", "600"])
 '''
 
 
@@ -252,3 +260,13 @@ def test_a_label_alone_has_no_config_map_deleted(namespace: Namespace) -> None:
     )
     kept = {each["metadata"]["name"] for each in namespace.list("configmaps", selector)}
     assert kept == {"settings"}
+
+
+def test_an_extension_beyond_the_maximum_does_not_keep_a_pod(namespace: Namespace) -> None:
+    limits = {"executionTimeoutSeconds": 3, "scheduleTimeoutSeconds": 60, "maxExtensionSeconds": 2}
+    attacks(namespace, "stays", {"name": "stay", "python": "attack:stay", **limits})
+    namespace.run("stays-1", "stays")
+    entry = namespace.wait_for_reason("stays-1", "stay", "ExtensionCut")
+    assert "extended its execution timeout by 3.1536e+07s, and at most 2s" in entry["message"]
+    job = namespace.get("job", entry["job"])
+    assert job["spec"]["activeDeadlineSeconds"] == sum(limits.values()) + BACKSTOP_GRACE_SECONDS
