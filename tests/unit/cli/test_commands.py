@@ -65,14 +65,14 @@ def invoke(*arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_cluster_that_does_not_answer_is_named(command: list[str], kubeconfig: Path):
+def test_the_error_names_a_cluster_that_does_not_answer(command: list[str], kubeconfig: Path):
     code, output = invoke(*command, "--kubeconfig", str(kubeconfig))
     assert code == ExitCode.UNREACHABLE
     assert output.startswith("error: the API server http://127.0.0.1:")
     assert len(output.splitlines()) == 1
 
 
-def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path):
+def test_the_error_names_a_missing_kubeconfig(tmp_path: Path):
     code, output = invoke("list", "--kubeconfig", str(tmp_path / "none"))
     assert code == ExitCode.UNREACHABLE
     assert str(tmp_path / "none") in output
@@ -90,7 +90,7 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path):
     ],
     ids=" ".join,
 )
-def test_wrong_usage_has_its_own_exit_code(arguments: list[str]):
+def test_usage_errors_have_their_own_exit_code(arguments: list[str]):
     code, output = invoke(*arguments)
     assert code == ExitCode.USAGE
     assert "Usage: " in output
@@ -120,7 +120,7 @@ def test_wrong_usage_has_its_own_exit_code(arguments: list[str]):
     ],
     ids=str,
 )
-def test_words_that_mean_nothing_are_named(arguments: list[str], sentence: str, kubeconfig: Path):
+def test_the_error_names_an_invalid_argument(arguments: list[str], sentence: str, kubeconfig: Path):
     code, output = invoke(*arguments, "--kubeconfig", str(kubeconfig))
     assert (code, output[:7]) == (ExitCode.USAGE, "error: ")
     assert sentence in output
@@ -155,7 +155,7 @@ def test_the_version_is_one_line(arguments: list[str]):
     assert len(output.splitlines()) == 1
 
 
-def test_podhatchs_own_version_is_shown_without_a_cluster(kubeconfig: Path):
+def test_version_client_needs_no_cluster(kubeconfig: Path):
     code, output = invoke("version", "--kubeconfig", str(kubeconfig))
     assert code == ExitCode.UNREACHABLE
     own, error = output.splitlines()
@@ -163,7 +163,7 @@ def test_podhatchs_own_version_is_shown_without_a_cluster(kubeconfig: Path):
     assert error.startswith("error: the API server http://127")
 
 
-def test_the_namespace_of_an_installation_is_its_own(monkeypatch: pytest.MonkeyPatch):
+def test_install_has_a_namespace_of_its_own(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "by default podhatch-system" in invoke("install", "--help")[1]
     assert "by default the namespace of the context" in invoke("list", "--help")[1]

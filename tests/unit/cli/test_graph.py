@@ -37,7 +37,7 @@ def test_the_order_of_definition_does_not_matter_to_the_shape():
     assert picture(graph) == ["a", "├c", "└b", "d"]
 
 
-def test_parents_are_named_where_position_does_not_tell_them():
+def test_parents_are_named_if_the_position_does_not_show_them():
     graph = {"a": [], "b": [], "c": ["a"], "d": ["a", "b"]}
     joins = {row.name: row.joins for row in arrange(list(graph), graph)}
     assert joins == {"a": (), "b": (), "c": (), "d": ("a", "b")}
@@ -63,6 +63,6 @@ def test_tasks_whose_order_is_unknown_are_all_shown(graph: dict[str, list[str]])
     assert [row.name for row in arrange(["a", "b"], graph)] == ["a", "b"]
 
 
-def test_a_long_chain_is_no_deep_recursion():
+def test_a_long_chain_does_not_recurse():
     graph = {f"t{i}": [f"t{i - 1}"] if i else [] for i in range(1000)}
     assert picture(graph) == list(graph)

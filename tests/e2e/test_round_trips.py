@@ -14,7 +14,7 @@ SIZES = FLOWS / "sizes.py"
 LARGEST = 2**63 - 1
 
 
-def test_values_arrive_intact_or_are_refused(run_script: RunScript, podhatch: Podhatch) -> None:
+def test_values_arrive_unchanged_or_are_refused(run_script: RunScript, podhatch: Podhatch) -> None:
     done = run_script(SIZES, "orders", str(LARGEST))
     assert done.out.strip() == json.dumps([LARGEST + 1, "word", {"a": 1}]), done.err
     refused = run_script(SIZES, "orders", str(LARGEST + 1))

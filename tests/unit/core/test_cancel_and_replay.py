@@ -1,4 +1,4 @@
-"""What users want of a run, by plan_run: to cancel it, to replay it; and what is left of it."""
+"""Cancelling and replaying a run, by plan_run."""
 
 import json
 from datetime import timedelta
@@ -31,10 +31,12 @@ from tests.unit.core.planning import (
 )
 
 CANCEL: JsonObject = {"desiredState": "Cancelled"}
+
+
 PAIR = workflow(task("a"), task("b", "a"))
 
 
-def test_a_cancel_is_terminal_at_once_and_then_stops_the_pod() -> None:
+def test_a_cancelled_run_ends_at_once_and_then_its_pod_is_stopped() -> None:
     begun = plan(PAIR)
     children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
     made = plan(PAIR, begun.status, spec=CANCEL, **children)
@@ -48,7 +50,7 @@ def test_a_cancel_is_terminal_at_once_and_then_stops_the_pod() -> None:
     assert late == Plan()
 
 
-def test_a_cancel_keeps_what_had_ended_and_finds_what_was_not_noted() -> None:
+def test_a_cancelled_run_keeps_the_ends_of_its_tasks_and_records_unrecorded_attempts() -> None:
     done = plan(PAIR, results=reported("a"))
     made = plan(PAIR, done.status, spec=CANCEL)
     assert states(made) == {"a": "Succeeded", "b": "Cancelled"}
@@ -85,7 +87,7 @@ def test_a_replay_starts_all_tasks_over_with_new_attempts() -> None:
     assert variable(made, "PODHATCH_RETRY_COUNT") == "1"
 
 
-def test_a_replay_of_what_failed_keeps_the_rest_and_its_outputs() -> None:
+def test_a_replay_of_failed_tasks_keeps_the_others_and_their_outputs() -> None:
     made = plan(REPLAYED, status_of_replayed(), spec=replay(failed_only=True))
     assert jobs(made) == [attempt_name("b", 2)]
     assert entries(made)["a"]["output"] == "1"
@@ -114,13 +116,13 @@ def test_a_replay_is_carried_out_once() -> None:
     ]
 
 
-def test_a_cancelled_run_stays_so_until_it_is_wanted_again() -> None:
+def test_a_cancelled_run_is_replayed_once_its_desired_state_is_running() -> None:
     made = plan(PAIR, plan(PAIR).status, spec=CANCEL)
     assert plan(PAIR, made.status, spec={**CANCEL, **replay()}) == Plan()
     assert jobs(plan(PAIR, made.status, spec=replay())) == [attempt_name("a", 2)]
 
 
-def test_the_pod_of_an_attempt_that_was_replayed_away_is_stopped() -> None:
+def test_the_pod_of_an_attempt_before_the_replay_is_stopped() -> None:
     begun = plan(PAIR)
     children: dict[str, Any] = {"jobs": {attempt_name("a"): job("a")}}
     made = plan(PAIR, begun.status, spec=replay(), **children)
@@ -129,7 +131,7 @@ def test_the_pod_of_an_attempt_that_was_replayed_away_is_stopped() -> None:
     assert Delete("Job", attempt_name("a")) in after.delete
 
 
-def test_a_replay_of_a_run_that_cannot_start_ends_too() -> None:
+def test_a_replay_of_a_run_that_cannot_start_fails_again() -> None:
     flow = workflow(task("a"), inputSchema={"required": ["n"]})
     first = plan(flow)
     second = plan(flow, first.status, spec=replay())
@@ -150,7 +152,7 @@ def test_a_finished_run_is_deleted_after_its_time() -> None:
     assert kept.delete == (Delete("WorkflowRun", "flow-1"),)
 
 
-def test_large_runs_keep_their_status_small() -> None:
+def test_the_status_of_a_large_run_stays_small() -> None:
     names = [f"t{number}" for number in range(500)]
     flow = workflow(*(task(name, retries=1) for name in names))
     error: JsonObject = {"type": "E", "message": "m" * 2000, "traceback": "x" * 8000}

@@ -53,7 +53,7 @@ QUEUED: JsonObject = {
 }
 
 
-def test_what_ran_never_times_out_for_scheduling_although_its_pod_is_out_of_sight() -> None:
+def test_an_attempt_that_ran_never_times_out_for_scheduling() -> None:
     entry = entries(plan(FLOW, RUNNING, later=20, **children()))["a"]
     assert (entry["state"], entry["startedAt"][:19]) == (
         "Running",
@@ -62,7 +62,7 @@ def test_what_ran_never_times_out_for_scheduling_although_its_pod_is_out_of_sigh
 
 
 @pytest.mark.parametrize("counter", ["active", "terminating", "failed", "succeeded"])
-def test_a_pod_that_only_the_job_controller_has_seen_is_waited_for(counter: str) -> None:
+def test_an_attempt_waits_for_a_pod_that_only_its_job_counts(counter: str) -> None:
     seen = job("a")
     seen["status"][counter] = 1
     made = plan(FLOW, QUEUED, later=20, **children(its_job=seen))
@@ -78,7 +78,7 @@ def test_a_container_that_restarts_has_started() -> None:
     assert entries(plan(FLOW, QUEUED, later=20, **children(again)))["a"]["state"] == "Running"
 
 
-def test_a_pod_that_was_deleted_before_it_started_is_lost_and_not_late() -> None:
+def test_a_pod_deleted_before_its_start_is_lost_and_not_timed_out() -> None:
     stuck = pod({"waiting": {"reason": "ContainerCreating"}})
     stuck["metadata"]["deletionTimestamp"] = ago(0)
     made = plan(FLOW, QUEUED, later=20, **children(stuck))
@@ -93,7 +93,7 @@ def test_the_clock_of_a_container_task_starts_with_its_own_container() -> None:
     assert made.patch == ()
 
 
-def test_the_kubelet_ends_a_container_task_whose_time_is_over() -> None:
+def test_a_container_task_past_its_limit_gets_a_pod_deadline() -> None:
     its_pod = running(startTime=ago(100))
     made = plan(LIMITED, later=21, **children(its_pod))
     assert made.patch == (pod_deadline("pod", 121),)
@@ -108,13 +108,13 @@ def test_a_pod_whose_start_is_unknown_is_ended_at_once() -> None:
     assert made.patch == (pod_deadline("pod", 1),)
 
 
-def test_a_pod_that_is_deleted_needs_no_other_end() -> None:
+def test_a_pod_that_is_being_deleted_gets_no_deadline() -> None:
     its_pod = running(startTime=ago(100))
     its_pod["metadata"]["deletionTimestamp"] = ago(-30)
     assert plan(LIMITED, later=21, **children(its_pod)).patch == ()
 
 
-def test_an_old_output_of_another_replay_is_not_taken() -> None:
+def test_an_output_from_before_the_replay_is_ignored() -> None:
     """A Job that no status names was made for an earlier replay, and its pod has reported."""
     failed: JsonObject = {
         "phase": "Failed",
@@ -135,12 +135,12 @@ def test_an_old_output_of_another_replay_is_not_taken() -> None:
     assert after.delete == (Delete("Job", stray),)
 
 
-def test_a_number_that_left_a_result_behind_is_not_used_again() -> None:
+def test_an_attempt_number_with_a_leftover_result_is_not_reused() -> None:
     [of_another_task] = reported("b").values()
     assert jobs(plan(FLOW, results={A: of_another_task})) == [attempt_name("a", 2)]
 
 
-def test_an_attempt_of_this_replay_is_followed_before_a_status_names_it() -> None:
+def test_an_attempt_of_this_replay_counts_before_the_status_names_it() -> None:
     failed: JsonObject = {
         "phase": "Failed",
         "tasks": [{"name": "a", "state": "Failed", "attempt": 1, "job": A, "finishedAt": ago(5)}],
@@ -190,14 +190,14 @@ def test_a_plan_asks_for_events_once_a_pod_does_not_start_and_explains_by_them()
     assert "no such volume" in entries(late)["a"]["message"]
 
 
-def test_the_events_of_a_job_that_gets_no_pod_are_asked_for() -> None:
+def test_a_plan_asks_for_the_events_of_a_job_without_a_pod() -> None:
     assert plan(FLOW, QUEUED, later=4, **children()).look_up == ("job-uid",)
     seen = job("a")
     seen["status"]["active"] = 1
     assert plan(FLOW, QUEUED, later=20, **children(its_job=seen)).look_up == ()
 
 
-def test_a_replay_before_the_first_status_does_not_use_a_number_again() -> None:
+def test_a_replay_before_the_first_status_does_not_reuse_a_number() -> None:
     """Its task waits in the replay: the Job that was made before is deleted meanwhile."""
     flow = workflow(task("z"), task("a", "z"))
     spec = {"replay": {"count": 1}}

@@ -26,17 +26,17 @@ def test_a_duration_is_short(seconds: float, text: str):
     assert duration(EXACT, EXACT + timedelta(seconds=seconds)) == text
 
 
-def test_whole_seconds_are_not_made_more_exact():
+def test_a_duration_between_whole_seconds_has_no_fraction():
     begin = datetime(2026, 11, 23, tzinfo=UTC)
     assert duration(begin, begin) == "<1s"
     assert duration(begin, begin + timedelta(seconds=2)) == "2s"
 
 
-def test_what_has_not_begun_has_no_duration():
+def test_a_duration_without_a_begin_is_empty():
     assert duration(None, EXACT) == ""
 
 
-def test_text_from_a_pod_cannot_steer_the_terminal():
+def test_control_characters_in_text_are_escaped():
     assert printable("red \x1b[31m and\ttab\nline\r") == "red \\x1b[31m and\ttab\nline\\x0d"
     assert printable("\x9b\x7f\u202e\u2066\ud800") == "\\x9b\\x7f\\u202e\\u2066\\ud800"
 

@@ -11,7 +11,7 @@ from podhatch.cluster import CRON_JOB, JOB, Cluster
 
 from tests.integration.crons import condition, cron, runs, ticks, until, workflow
 from tests.integration.operator import process, running
-from tests.integration.test_alone import at_rest, limited, refused_requests
+from tests.integration.test_single_operator import at_rest, limited, refused_requests
 
 __all__ = ["at_rest", "limited"]
 
@@ -46,7 +46,7 @@ async def test_an_operator_that_is_killed_leaves_one_run_a_tick(
     assert await runs(cluster) == names
 
 
-async def test_ticks_while_the_operator_is_away_are_made_up_for(
+async def test_ticks_during_downtime_of_the_operator_start_runs(
     cluster: Cluster, unused_tcp_port: int
 ) -> None:
     namespace, names = cluster.namespace, ["away-1", "away-2"]

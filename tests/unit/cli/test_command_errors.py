@@ -33,7 +33,7 @@ def podhatch(words: str, folder: Path, **variables: str) -> subprocess.Completed
     )
 
 
-def test_what_nobody_has_foreseen_is_a_sentence_and_no_failed_run(
+def test_an_unexpected_exception_is_reported_as_a_bug(
     capsys: pytest.CaptureFixture[str],
 ):
     def stumble() -> int:
@@ -41,11 +41,13 @@ def test_what_nobody_has_foreseen_is_a_sentence_and_no_failed_run(
 
     assert run_to_exit(stumble) == ExitCode.BUG
     told = capsys.readouterr().err
-    assert told.startswith("error: this is a bug in podhatch: KeyError: 'b' (test_command.py:")
+    assert told.startswith(
+        "error: this is a bug in podhatch: KeyError: 'b' (test_command_errors.py:"
+    )
     assert len(told.splitlines()) == 1
 
 
-def test_an_output_that_is_full_is_a_sentence(tmp_path: Path):
+def test_a_full_disk_is_an_error_message(tmp_path: Path):
     done = podhatch("version --client > /dev/full", tmp_path)
     assert (done.returncode, done.stderr) == (
         ExitCode.ERROR,
@@ -54,7 +56,7 @@ def test_an_output_that_is_full_is_a_sentence(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", '"caf\\xE9"'), ("utf-8", "caf\u00e9")])
-def test_an_output_that_does_not_hold_all_signs_has_their_numbers(
+def test_characters_outside_the_output_encoding_are_escaped(
     tmp_path: Path, encoding: str, shown: str
 ):
     (tmp_path / "flows.py").write_text(FLOWS)
@@ -63,7 +65,7 @@ def test_an_output_that_does_not_hold_all_signs_has_their_numbers(
     assert f"description: {shown}\n" in done.stdout
 
 
-def test_a_line_that_does_not_fit_the_output_is_shown_all_the_same(tmp_path: Path):
+def test_a_line_outside_the_output_encoding_is_printed(tmp_path: Path):
     (tmp_path / "flows.yaml").write_text(
         "{apiVersion: podhatch.dev/v1alpha1, kind: Workflow, spec: {caf\u00e9: 1, tasks: []}}\n"
     )
@@ -73,7 +75,7 @@ def test_a_line_that_does_not_fit_the_output_is_shown_all_the_same(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("option", "coloured"), [("", True), ("--no-color", False)])
-def test_a_wrong_command_line_is_told_in_colour_unless_that_is_not_wanted(
+def test_usage_errors_are_coloured_unless_no_color_is_set(
     tmp_path: Path, option: str, coloured: bool
 ):
     done = podhatch(f"{option} nope", tmp_path, FORCE_COLOR="1", TERM="xterm")

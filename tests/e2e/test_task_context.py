@@ -155,7 +155,9 @@ def test_a_task_that_cancels_itself_cancels_the_run(shipped: Namespace, task: st
     assert (entry["attempt"], entry["message"]) == (1, "the task cancelled itself")
 
 
-def test_a_lifespan_is_around_the_task_and_nobody_waits_for_its_rest(shipped: Namespace) -> None:
+def test_a_lifespan_surrounds_the_task_and_the_run_does_not_await_it(
+    shipped: Namespace,
+) -> None:
     shipped.apply(flow("lives", python_task("facts"), lifespan="flow:lifespan"))
     shipped.run("lives-1", "lives")
     run = shipped.wait("lives-1", "Succeeded")

@@ -34,7 +34,7 @@ def missing(name: str) -> Answer:
     return status(404, "NotFound", f'things "{name}" not found')
 
 
-async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp_path: Path):
+async def test_other_runs_are_cancelled_although_one_does_not_exist(tmp_path: Path):
     ended = a_run("ended", status={"phase": "Succeeded"})
     answers = (missing("nope"), list_of(), ended)
     assert await told(tmp_path, ["cancel", "nope", "wfr/ended"], *answers) == (
@@ -47,27 +47,27 @@ async def test_one_run_that_is_not_there_keeps_no_other_from_being_cancelled(tmp
 
 
 @pytest.mark.parametrize("command", [["list"], ["cron", "list"]])
-async def test_a_namespace_that_is_not_there_is_no_empty_one(tmp_path: Path, command: list[str]):
+async def test_a_namespace_that_does_not_exist_is_an_error(tmp_path: Path, command: list[str]):
     code, lines = await told(tmp_path, command, list_of(), missing("n"))
     assert (code, lines) == (ExitCode.ERROR, ["error: there is no namespace n"])
 
 
 @pytest.mark.parametrize("command", [["list"], ["cron", "list"]])
 @pytest.mark.parametrize("answer", [Answer(), status(403, "Forbidden")])
-async def test_a_namespace_that_is_empty_or_not_ours_to_see_holds_nothing(
+async def test_an_empty_or_unreadable_namespace_is_listed_as_empty(
     tmp_path: Path, command: list[str], answer: Answer
 ):
     code, [line] = await told(tmp_path, command, list_of(), answer)
     assert (code, line.split()[0], line[-14:]) == (ExitCode.SUCCEEDED, "no", "in namespace n")
 
 
-async def test_workflows_are_listed_with_the_names_that_were_written(tmp_path: Path):
+async def test_workflows_are_listed_with_their_given_names(tmp_path: Path):
     code, [_, row] = await told(tmp_path, ["workflows", "list"], list_of(WRITTEN))
     assert code == ExitCode.SUCCEEDED
     assert row.split("  ")[:2] == ["word-report-67g68j74", "Word report"]
 
 
-async def test_a_page_from_a_proxy_is_no_answer(tmp_path: Path):
+async def test_an_html_page_from_a_proxy_is_an_error(tmp_path: Path):
     page = Answer(page="<html>please log in</html>")
     code, [line] = await told(tmp_path, ["list"], page)
     assert code == ExitCode.UNREACHABLE
@@ -81,7 +81,7 @@ WRITTEN: JsonObject = {
 
 
 @pytest.mark.parametrize("command", [["run"], ["workflows", "get"], ["workflows", "delete"]])
-async def test_a_workflow_is_missed_by_the_name_that_was_written(
+async def test_the_error_for_an_unknown_workflow_has_the_given_name(
     tmp_path: Path, command: list[str]
 ):
     answers = (missing("word-reprt-t78fjbdw"), list_of(WRITTEN))

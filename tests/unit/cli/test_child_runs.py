@@ -37,7 +37,7 @@ class Children:
         return items, "1"
 
 
-async def test_child_runs_stand_in_the_order_in_which_their_tasks_asked():
+async def test_child_runs_are_in_the_order_of_their_creation():
     found = await find_children(cast("Cluster", Children()), run_of("Running"))
     assert [run.metadata.name for run in found] == ["b", "c", "a"]
 

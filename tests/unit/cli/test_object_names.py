@@ -24,18 +24,18 @@ def test_a_name_may_have_its_kind_before_it(kind: Kind, given: str, name: str):
 
 
 @pytest.mark.parametrize("given", ["", "wfr/"])
-def test_a_name_that_is_empty_is_wrong_usage(given: str):
+def test_an_empty_name_is_a_usage_error(given: str):
     with pytest.raises(UsageError, match="expected the name of a WorkflowRun, got an empty"):
         given_name(WORKFLOW_RUN, given)
 
 
-def test_what_would_ask_for_something_else_is_no_name():
+def test_a_name_that_changes_the_path_is_invalid():
     assert is_object_name("orders-1.2")
     assert not any(map(is_object_name, ("", "x?y", "a/b", "..", "A", "é")))
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "Team", "a.b", "-a"])
-def test_what_can_be_no_namespace_is_wrong_usage(name: str):
+def test_an_invalid_namespace_is_a_usage_error(name: str):
     check_namespace(None)
     check_namespace("team-a")
     with pytest.raises(UsageError, match="expected lower-case letters, digits and hyphens, got"):

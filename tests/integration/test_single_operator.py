@@ -85,7 +85,7 @@ async def gone(cluster: Cluster, kind: Kind, seconds: float = 30) -> None:
             await asyncio.sleep(0.2)
 
 
-async def test_what_has_ended_is_deleted_in_time(
+async def test_ended_runs_are_deleted_in_time(
     cluster: Cluster, limited: Cluster, unused_tcp_port: int
 ) -> None:
     ttl = {"PODHATCH_RUN_TTL_SECONDS": "6", "PODHATCH_JOB_TTL_SECONDS": "2"}
@@ -113,7 +113,7 @@ async def test_what_has_ended_is_deleted_in_time(
         assert refused_requests(operator) == 0
 
 
-async def test_a_replay_knows_what_the_cache_had_let_go(
+async def test_a_replay_fetches_children_that_the_cache_dropped(
     cluster: Cluster, limited: Cluster, unused_tcp_port: int
 ) -> None:
     lease = {"PODHATCH_LEASE": cluster.namespace}
@@ -161,7 +161,7 @@ async def replayed(cluster: Cluster, run: JsonObject) -> None:
         "event:1",
     ],
 )
-async def test_a_kill_between_any_two_writes_neither_loses_nor_doubles(
+async def test_a_kill_between_two_writes_neither_loses_nor_doubles_attempts(
     cluster: Cluster, unused_tcp_port: int, tmp_path: Path, fault: str
 ) -> None:
     namespace = cluster.namespace
@@ -178,7 +178,7 @@ async def test_a_kill_between_any_two_writes_neither_loses_nor_doubles(
 @pytest.mark.parametrize(
     "fault", [f"{moment} create WorkflowRun:{n}" for moment in ("before", "after") for n in (1, 2)]
 )
-async def test_a_kill_between_the_runs_of_an_event_neither_loses_nor_doubles(
+async def test_a_kill_between_the_runs_of_an_event_neither_loses_nor_doubles_runs(
     cluster: Cluster, unused_tcp_port: int, tmp_path: Path, fault: str
 ) -> None:
     namespace = cluster.namespace
@@ -207,7 +207,7 @@ async def _is_handled(cluster: Cluster) -> bool:
     return "handledAt" in event.get("status", {})
 
 
-async def test_a_deletion_cut_short_is_made_good(
+async def test_an_interrupted_deletion_is_finished(
     cluster: Cluster, unused_tcp_port: int, tmp_path: Path
 ) -> None:
     namespace, ttl = cluster.namespace, {"PODHATCH_JOB_TTL_SECONDS": "0"}
