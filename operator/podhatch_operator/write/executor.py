@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import assert_never
 
 from podhatch.api import labels
-from podhatch.api.model import UNREADABLE, JsonObject
+from podhatch.api.model import JsonObject
 from podhatch.api.names import source_name
 from podhatch.api.pod import SOURCE_KEY
 from podhatch.cluster import (
@@ -84,10 +84,9 @@ class Executor:
             name: raw["metadata"][name] for name in ("name", "namespace", "resourceVersion")
         }
         manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
-        cut = UNREADABLE in raw
         try:
             written = await self._cluster.replace_status(
-                {**manifest, "status": status}, metadata_only=cut
+                {**manifest, "status": status}, metadata_only=True
             )
         except ApiError as error:
             if error.status == 404:
@@ -95,14 +94,10 @@ class Executor:
             if error.status == 409:
                 raise RetryLater(str(error)) from None
             raise
-        if cut:
-            version = written["metadata"]["resourceVersion"]
-            written = {
-                **raw,
-                "metadata": {**raw["metadata"], "resourceVersion": version},
-                "status": status,
-            }
-        self._cache.apply(kind, written)
+        # All else is as it was observed, for the API server refuses the status of another version.
+        version = written["metadata"]["resourceVersion"]
+        metadata = {**raw["metadata"], "resourceVersion": version}
+        self._cache.apply(kind, {**raw, "metadata": metadata, "status": status})
         return True
 
     async def _note_if_gone(self, kind: Kind, raw: JsonObject, refusal: ApiError) -> bool:

@@ -124,8 +124,7 @@ class WireModel(BaseModel):
 
 def format_time(moment: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds, as the API server's MicroTime."""
-    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return in_utc.isoformat(timespec="microseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _format_seconds(moment: datetime) -> str:

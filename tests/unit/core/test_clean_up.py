@@ -1,11 +1,11 @@
 """What is deleted when: Jobs of attempts given up, old runs, unused revisions, expired events."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Plan, pod_deadline
 from podhatch.core.event.plan import expired
@@ -51,6 +51,14 @@ def attempts(jobs: JsonObject, **children: Any) -> Attempts:
     return index_attempts(WorkflowRun.model_validate(run()), Observed(run(), jobs=jobs, **children))
 
 
+def entries_of(run: WorkflowRun) -> dict[str, TaskStatus]:
+    return {entry.name: entry for entry in run.status.tasks} if run.status else {}
+
+
+def given_up(run: WorkflowRun, attempts: Attempts, now: datetime) -> Plan:
+    return given_up_jobs(run, entries_of(run), attempts, now)
+
+
 def run_with(*noted: JsonObject, phase: str = "Running", **fields: object) -> WorkflowRun:
     status = {"phase": phase, "tasks": list(noted), **fields}
     return WorkflowRun.model_validate(run(status))
@@ -70,14 +78,14 @@ def run_with(*noted: JsonObject, phase: str = "Running", **fields: object) -> Wo
     ],
 )
 def test_jobs_of_attempts_that_we_ended_are_deleted(noted: JsonObject, gone: bool) -> None:
-    deleted = given_up_jobs(run_with(noted), attempts({NAME: job("a")}), NOW).delete
+    deleted = given_up(run_with(noted), attempts({NAME: job("a")}), NOW).delete
     assert deleted == ((Delete("Job", NAME),) if gone else ())
 
 
 def test_a_lost_attempt_that_its_queue_suspended_does_not_come_back() -> None:
     left = job("a")
     left["spec"]["suspend"] = True
-    made = given_up_jobs(run_with(record("PodDeleted")), attempts({NAME: left}), NOW)
+    made = given_up(run_with(record("PodDeleted")), attempts({NAME: left}), NOW)
     assert made.delete == (Delete("Job", NAME),)
 
 
@@ -85,10 +93,8 @@ def test_a_lost_attempt_that_its_queue_suspended_does_not_come_back() -> None:
 def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
     ended = {NAME: job("a", conditions={condition: "X"})}
     noted = run_with(entry("Cancelled", "RunCancelled", finishedAt=ago(500)))
-    assert given_up_jobs(noted, attempts(ended), NOW) == Plan()
-    assert (
-        given_up_jobs(WorkflowRun.model_validate(run()), attempts({NAME: job("a")}), NOW) == Plan()
-    )
+    assert given_up(noted, attempts(ended), NOW) == Plan()
+    assert given_up(WorkflowRun.model_validate(run()), attempts({NAME: job("a")}), NOW) == Plan()
 
 
 @pytest.mark.parametrize(
@@ -96,8 +102,8 @@ def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
 )
 def test_a_job_that_does_not_end_after_its_attempt_is_deleted(noted: JsonObject) -> None:
     there, end = {NAME: job("a")}, NOW - timedelta(seconds=5) + JOB_GRACE
-    assert given_up_jobs(run_with(noted), attempts(there), NOW) == Plan(requeue_at=end)
-    assert given_up_jobs(run_with(noted), attempts(there), end) == Plan((Delete("Job", NAME),))
+    assert given_up(run_with(noted), attempts(there), NOW) == Plan(requeue_at=end)
+    assert given_up(run_with(noted), attempts(there), end) == Plan((Delete("Job", NAME),))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ def test_a_job_that_no_status_names_ends_with_its_replay(
 ) -> None:
     name = attempt_name("a", 2)
     noted = run_with(entry("Failed"), {"name": "b", "state": "Running"}, phase=phase)
-    made = given_up_jobs(noted, attempts({name: job("a", number=2, replay=replay)}), NOW)
+    made = given_up(noted, attempts({name: job("a", number=2, replay=replay)}), NOW)
     assert made.delete == ((Delete("Job", name),) if gone else ())
 
 
@@ -126,7 +132,7 @@ def test_a_job_that_no_status_names_is_noted_before_it_ends_with_its_run() -> No
     noted = run_with(*(each.to_wire() for each in entries), phase="Failed")
     assert noted.status is not None
     assert with_late_attempts(noted.status.tasks, attempts(jobs), NOW) == entries
-    gone = given_up_jobs(noted, attempts(jobs), NOW).delete
+    gone = given_up(noted, attempts(jobs), NOW).delete
     assert gone == (Delete("Job", name), Delete("Job", attempt_name("b")))
 
 
@@ -150,7 +156,7 @@ def beside(name: str, state: JsonObject) -> JsonObject:
 
 def beside_ended(noted: WorkflowRun, *pods: JsonObject, seconds: float = 5) -> Plan:
     there = attempts({NAME: job("a")}, pods={NAME: pods})
-    return lingering_pods(noted, there, NOW + timedelta(seconds=seconds))
+    return lingering_pods(entries_of(noted), there, NOW + timedelta(seconds=seconds))
 
 
 def test_a_container_beside_the_task_does_not_keep_the_pod() -> None:

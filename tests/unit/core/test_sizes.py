@@ -64,7 +64,7 @@ def test_a_short_message_is_short_in_bytes() -> None:
         TaskStatus(name=f"t{number}", state="Failed", message=FACE * 2000, error=error)
         for number in range(1000)
     ]
-    short = with_outputs([Ended(entry) for entry in entries], (), 0)[-1]
+    short = with_outputs([Ended(entry) for entry in entries], {})[-1]
     assert short.error is not None
     for text in (short.message, short.error.type, short.error.message):
         assert text is not None

@@ -9,19 +9,22 @@ from functools import lru_cache
 from podhatch.api.pod import MAX_OUTPUT_BYTES
 from podhatch.core.expressions.input_check import MAX_DEPTH, depth_problem
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def json_size(value: object) -> int:
     """Return the bytes of a value as JSON text in UTF-8."""
-    return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return len(_encode(value).encode("utf-8", "surrogatepass"))
 
 
 def cut(text: str, size: int) -> str:
     """Return the longest start of a text that takes at most so many bytes as JSON, unquoted."""
-    if 6 * len(text) <= size:  # no character takes more
-        return text
-    ends = range(len(text) + 1)
-    longest = bisect_right(ends, size + 2, key=lambda end: json_size(text[:end])) - 1
-    return text[: max(longest, 0)]
+    start = text[: max(size, 0)]  # no character takes less than a byte
+    if json_size(start) <= size + 2:
+        return start
+    ends = range(len(start) + 1)
+    longest = bisect_right(ends, size + 2, key=lambda end: json_size(start[:end])) - 1
+    return start[: max(longest, 0)]
 
 
 @lru_cache(maxsize=64)

@@ -5,9 +5,8 @@ if this very run controls it, a pod only if that Job controls it, and a report o
 Job's name and says that it is of this attempt.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -47,18 +46,18 @@ class AttemptView:
         """The revision of the workflow that it was made from."""
         return _labels(self.job).get(labels.REVISION)
 
-    @cached_property
+    @property
     def pod(self) -> JsonObject | None:
         """Its newest pod."""
         return newest(self.pods)
 
-    @cached_property
+    @property
     def replay(self) -> int:
         """Which replay of the run it was made for; 0 for the first time."""
         annotations: dict[str, str] = self.job["metadata"].get("annotations") or {}
         return _number(annotations.get(labels.REPLAY, "")) or 0
 
-    @cached_property
+    @property
     def is_active(self) -> bool:
         """Whether the Job has not ended and is not being deleted."""
         if self.job["metadata"].get("deletionTimestamp"):
@@ -66,13 +65,43 @@ class AttemptView:
         return not (true_condition(self.job, "Failed") or true_condition(self.job, "Complete"))
 
 
-Attempts = Mapping[AttemptKey, AttemptView]
+class Attempts(dict[AttemptKey, AttemptView]):
+    """The run's attempts by task and number. Of two Jobs that say they are one, the older one is.
+
+    Their order is that in which they became known, and nothing may depend on it.
+    """
+
+    def __init__(self, views: Iterable[AttemptView] = ()) -> None:
+        super().__init__()
+        self._active: dict[AttemptKey, AttemptView] = {}
+        for view in views:
+            self.add(view)
+
+    @property
+    def active(self) -> list[AttemptView]:
+        """Those whose Job has not ended and is not being deleted, by task and number."""
+        return [self._active[key] for key in sorted(self._active)]
+
+    def add(self, view: AttemptView) -> None:
+        """Add an attempt."""
+        view = min(self.get(view.key, view), view, key=_age)
+        self[view.key] = view
+        if view.is_active:
+            self._active[view.key] = view
+        else:
+            self._active.pop(view.key, None)
+
+    def discard(self, view: AttemptView) -> None:
+        """Remove the attempt, if it is this very view of it."""
+        if self.get(view.key) is view:
+            del self[view.key]
+            self._active.pop(view.key, None)
 
 
 def index_attempts(run: WorkflowRun, observed: Observed) -> Attempts:
     """Return the run's attempts by task and number."""
     views = (view_attempt(run, name, observed) for name in observed.jobs)
-    return by_key(view for view in views if view)
+    return Attempts(view for view in views if view)
 
 
 def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView | None:
@@ -87,16 +116,6 @@ def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView
     )
     own_pods = tuple(pod for pod in observed.pods.get(name, ()) if is_controlled_by(pod, job))
     return AttemptView((task, parsed), name, job, own_pods, result if mine else None)
-
-
-def by_key(views: Iterable[AttemptView]) -> dict[AttemptKey, AttemptView]:
-    """Index attempts. Of two Jobs that say they are the same attempt, the older one is."""
-    index: dict[AttemptKey, AttemptView] = {}
-    for view in views:
-        other = index.setdefault(view.key, view)
-        if other is not view:
-            index[view.key] = min((other, view), key=_age)
-    return index
 
 
 def _age(view: AttemptView) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """What is to be deleted: Jobs that were given up, and what is left of runs that ended long ago."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
@@ -29,10 +29,10 @@ def with_late_attempts(
     The operator ended between making such a Job and writing the status. How the tasks ended stays.
     """
     noted = {entry.name: entry for entry in entries}
-    for attempt in attempts.values():
+    for attempt in attempts.active:
         task, number = attempt.key
         old = noted.get(task)
-        if not attempt.is_active or (old and number <= old.attempt):
+        if old and number <= old.attempt:
             continue
         if old:
             noted[task] = old.model_copy(update={"attempt": number})
@@ -42,17 +42,17 @@ def with_late_attempts(
     return list(noted.values())
 
 
-def given_up_jobs(run: WorkflowRun, attempts: Attempts, now: datetime) -> Plan:
+def given_up_jobs(
+    run: WorkflowRun, entries: Mapping[str, TaskStatus], attempts: Attempts, now: datetime
+) -> Plan:
     """Return the active Jobs of attempts that are over: nothing else stops their pods.
 
-    Only the stored status counts, so that the reason is written down before the pod is stopped.
+    Only the entries of the stored status count, so that the reason is written down before the pod
+    is stopped.
     """
     delete: list[Delete] = []
     waited_for: list[datetime] = []
-    entries = {entry.name: entry for entry in run.status.tasks} if run.status else {}
-    for attempt in attempts.values():
-        if not attempt.is_active:
-            continue
+    for attempt in attempts.active:
         entry = entries.get(attempt.task)
         ended_at = _end_of(attempt, entry) if entry else None
         is_late = ended_at is not None and now >= ended_at + JOB_GRACE
@@ -88,17 +88,16 @@ def _records(attempt: AttemptView, entry: TaskStatus) -> Iterable[AttemptRecord]
     return [record for record in entry.attempts if record.attempt == attempt.number]
 
 
-def lingering_pods(run: WorkflowRun, attempts: Attempts, now: datetime) -> Plan:
-    """Return the pods whose task has ended, as the status says, and that another container keeps.
+def lingering_pods(entries: Mapping[str, TaskStatus], attempts: Attempts, now: datetime) -> Plan:
+    """Return the pods whose task has ended, as its entry says, and that another container keeps.
 
     The kubelet ends them and keeps their logs. A container that ends by itself is given a moment.
     """
     ends: list[Patch] = []
     moments: list[datetime] = []
-    entries = {entry.job: entry for entry in run.status.tasks} if run.status else {}
-    for attempt in attempts.values():
-        entry = entries.get(attempt.name) if attempt.is_active else None
-        if entry is None or entry.finished_at is None:
+    for attempt in attempts.active:
+        entry = entries.get(attempt.task)
+        if entry is None or entry.job != attempt.name or entry.finished_at is None:
             continue
         for pod in filter(outlives_task, attempt.pods):
             finished = read_time(container_state(pod)["terminated"].get("finishedAt"))

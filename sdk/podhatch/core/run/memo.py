@@ -5,7 +5,7 @@ objects it was computed from and is valid only while these are the same: a plan 
 the plan without one. Objects must be replaced and never changed in place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,12 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.observed import Observed
-from podhatch.core.run.attempts import (
-    Attempts,
-    AttemptView,
-    by_key,
-    view_attempt,
-)
+from podhatch.core.run.attempts import Attempts, AttemptView, view_attempt
 from podhatch.core.run.position import Ended, Position, Running, Waiting
 from podhatch.core.run.status import entry_size
 from podhatch.core.workflow.revision import Revision, current_revision, pinned_revision
@@ -39,14 +34,17 @@ class PlanMemo:
     def __init__(self) -> None:
         self._run: tuple[JsonObject, WorkflowRun] | None = None
         self._entries: dict[str, _Entry] = {}
-        self.stored_size = 0
-        """Bytes of all entries of the stored status."""
-        self._wires: dict[str, tuple[TaskStatus, JsonObject]] = {}
+        self.entries: dict[str, TaskStatus] = {}
+        """The entries of the stored status, by the names of their tasks."""
+        self.sizes: dict[str, int] = {}
+        """Their sizes."""
         self._pinned: tuple[JsonObject, Revision | None] | None = None
         self._seen = Observed({})
         self._views: dict[str, AttemptView] = {}
-        self._attempts: Attempts = {}
+        self._attempts = Attempts()
         self._positions: dict[str, Position] = {}
+        self._moving: set[str] = set()
+        """Tasks whose position says more than their stored entries."""
         self._unsettled: set[str] = set()
         """Tasks judged in each plan: where they stand depends on more than their inputs."""
         self._until: dict[str, datetime] = {}
@@ -61,7 +59,7 @@ class PlanMemo:
         """Return the run, parsing only the entries of its status that are new."""
         if self._run and self._run[0]["metadata"]["uid"] != raw["metadata"]["uid"]:
             vars(self).update(vars(PlanMemo()))
-        if self._run is None or self._run[0] is not raw:
+        if self._run is None or self._run[0] != raw:
             self._run = raw, self._parse(raw)
         return self._run[1]
 
@@ -71,16 +69,17 @@ class PlanMemo:
         for entry in stored:
             name: str = entry["name"]
             known = gone.pop(name, None)
-            if known is None or known.raw != entry:
+            if known is None or (known.raw is not entry and known.raw != entry):
                 status = TaskStatus.model_validate(entry)
                 known = _Entry(entry, status, entry_size(status))
                 self._changed.add(name)
             self._entries[name] = known
         self._changed.update(gone)
-        self.stored_size = sum(entry.size for entry in self._entries.values())
+        self.entries = {name: entry.status for name, entry in self._entries.items()}
+        self.sizes = {name: entry.size for name, entry in self._entries.items()}
         if not stored:
             return WorkflowRun.model_validate(raw)
-        tasks = [entry.status for entry in self._entries.values()]
+        tasks = [*self.entries.values()]
         return WorkflowRun.model_validate({**raw, "status": {**raw["status"], "tasks": tasks}})
 
     def pinned_revision(self, name: str, observed: Observed) -> Revision | None:
@@ -102,18 +101,18 @@ class PlanMemo:
     def attempts(self, run: WorkflowRun, observed: Observed) -> Attempts:
         """Return the run's attempts by task and number."""
         changed = _changed_names(self._seen, observed)
-        self._seen = Observed(
-            {}, jobs={**observed.jobs}, pods={**observed.pods}, results={**observed.results}
-        )
+        self._seen = observed
         for name in changed:
-            before = self._views.pop(name, None)
+            if before := self._views.pop(name, None):
+                self._attempts.discard(before)
+                self._changed.add(before.task)
             after = view_attempt(run, name, observed) if name in observed.jobs else None
             if after:
                 self._views[name] = after
-            self._changed.update(view.task for view in (before, after) if view)
-        if changed:
-            views = self._views
-            self._attempts = by_key(views[name] for name in observed.jobs if name in views)
+                self._attempts.add(after)
+                self._changed.add(after.task)
+        if changed and len(self._attempts) < len(self._views):  # two Jobs say they are one attempt
+            self._attempts = Attempts(self._views.values())
         return self._attempts
 
     def begin_judging(self, basis: object, now: datetime) -> tuple[dict[str, Position], set[str]]:
@@ -130,6 +129,7 @@ class PlanMemo:
             or now < self._judged_at
         ):
             self._positions.clear()
+            self._moving.clear()
             self._unsettled.clear()
             self._until.clear()
         self._basis, self._judged_at = basis, None
@@ -140,42 +140,64 @@ class PlanMemo:
         """Keep where a task stands. Return whether that is new."""
         is_new = self._positions.get(name) != position
         self._positions[name] = position
+        self._moving.discard(name)
         self._unsettled.discard(name)
         self._until.pop(name, None)
+        if not is_at_rest(position, stored):
+            self._moving.add(name)
         if not _is_settled(position, stored):
             self._unsettled.add(name)
         elif position.look_again_at:
             self._until[name] = position.look_again_at
         return is_new
 
-    def end_judging(self, now: datetime) -> None:
-        """All tasks have been judged."""
+    def end_judging(self, now: datetime) -> Set[str]:
+        """All tasks have been judged: return those whose position says more than their entries."""
         self._changed.clear()
         self._judged_at = now
+        return self._moving
 
-    def wires(self, entries: Sequence[TaskStatus]) -> list[JsonObject]:
-        """Return the entries of a new status as JSON."""
-        known = self._wires
-        self._wires = {
-            entry.name: wire
-            if (wire := known.get(entry.name)) and wire[0] is entry
-            else (entry, entry.to_wire())
+    def wires(self, entries: Iterable[TaskStatus]) -> list[JsonObject]:
+        """Return the entries of a new status as JSON: those that are stored as they are."""
+        return [
+            known.raw
+            if (known := self._entries.get(entry.name)) and known.status is entry
+            else entry.to_wire()
             for entry in entries
-        }
-        return [wire for _, wire in self._wires.values()]
+        ]
 
 
 def _changed_names(old: Observed, new: Observed) -> set[str]:
     """Return the names of Jobs that are not as they were: they, their pods or their reports."""
-    changed = old.jobs.keys() ^ new.jobs.keys()
-    changed.update(name for name, job in new.jobs.items() if old.jobs.get(name) is not job)
-    changed.update(name for name, pods in new.pods.items() if old.pods.get(name) != pods)
-    changed.update(old.pods.keys() - new.pods.keys())
-    changed.update(
-        name for name, result in new.results.items() if old.results.get(name) is not result
+    return (
+        _differing(old.jobs, new.jobs)
+        | _differing(old.pods, new.pods)
+        | _differing(old.results, new.results)
     )
-    changed.update(old.results.keys() - new.results.keys())
-    return changed
+
+
+def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> set[str]:
+    if old == new:
+        return set()
+    changed = {
+        name
+        for name, value in new.items()
+        if (known := old.get(name)) is not value and known != value
+    }
+    return changed.union(old.keys() - new.keys())
+
+
+def is_at_rest(position: Position, stored: TaskStatus | None) -> bool:
+    """Whether the stored entry of a task is all there is to its position."""
+    if position.status is not stored or position.look_again_at is not None:
+        return False
+    match position:
+        case Waiting():
+            return not position.urgent
+        case Ended():
+            return position.look_up is None
+        case _:
+            return False
 
 
 def _is_settled(position: Position, stored: TaskStatus | None) -> bool:

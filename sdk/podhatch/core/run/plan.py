@@ -6,10 +6,11 @@ it all in the status. What holds back ready tasks, such as a limit on concurrenc
 judging and placing; what uses a pod that is there already is part of building.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import heappop, heappush
+from typing import TypeVar
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject
@@ -59,6 +60,8 @@ from podhatch.core.run.status import (
 )
 from podhatch.core.run.transition import event_manifest, transitions
 from podhatch.core.workflow.revision import Revision, revision_manifest
+
+P = TypeVar("P", bound=Position)
 
 
 def plan_run(
@@ -126,8 +129,8 @@ class _Planning:
         if entries != run.status.tasks:  # stored before a Job goes, or its number is used again
             status = run.status.model_copy(update={"tasks": entries})
             return Plan(status=self._wire(status), urgent=True)
-        given_up = given_up_jobs(run, attempts, now)
-        lingering = lingering_pods(run, attempts, now)
+        given_up = given_up_jobs(run, self.memo.entries, attempts, now)
+        lingering = lingering_pods(self.memo.entries, attempts, now)
         name = run.status.revision
         revision = self.memo.find_revision(name, observed) if name else None
         later = after_the_end(
@@ -160,17 +163,22 @@ class _Planning:
             self.now,
             self.questions,
         )
-        positions = judge(revision, _entries(context, revision), context, self.memo)
-        node = place(revision, positions)
-        built = build(revision, positions, node, context)
-        plan = summarise(built, context)
+        stored = self.memo.entries
+        standing = judge(revision, context, self.memo)
+        node = place(revision, standing.positions)
+        built = build(revision, standing, stored, node, context)
+        plan = summarise(built, stored, context)
         workflow = self.observed.workflow
         if workflow is not None and not self.memo.pinned_revision(revision.name, self.observed):
             pin = Create(revision_manifest(revision, workflow))
             plan = replace(plan, writes=(pin, *plan.writes))
-        stored = run.status.tasks if run.status else ()
-        standing = [built.positions[name] for name in revision.names]
-        entries = with_outputs(standing, stored, self.memo.stored_size)
+        changed = [each for each in built.moving if each.status is not stored.get(each.status.name)]
+        new = {
+            entry.name: entry
+            for entry in with_outputs(changed, self.memo.sizes)
+            if entry != stored.get(entry.name)  # its words were cut when it was stored
+        }
+        entries = [new.get(name) or stored[name] for name in revision.names]
         return self._conclude(run, accepted_status(run, revision.name, entries, self.now), plan)
 
     def _conclude(self, run: WorkflowRun, status: WorkflowRunStatus, plan: Plan) -> Plan:
@@ -194,11 +202,19 @@ class _Planning:
         return wire | ({"tasks": self.memo.wires(status.tasks)} if status.tasks else {})
 
 
-def judge(
-    revision: Revision, entries: Mapping[str, TaskStatus], context: TaskContext, memo: PlanMemo
-) -> dict[str, Position]:
-    """Return where every task stands, by its name."""
-    run = context.run
+@dataclass(frozen=True)
+class Standing:
+    """Where all tasks stand."""
+
+    positions: Mapping[str, Position]
+    moving: Sequence[str]
+    """The tasks whose position says more than their stored entry, parents before children."""
+
+
+def judge(revision: Revision, context: TaskContext, memo: PlanMemo) -> Standing:
+    """Return where every task stands."""
+    run, stored = context.run, memo.entries
+    entries = _replayed(revision, stored, context) if run.replay_due else stored
     basis = None if run.replay_due else (revision, run.asked_replays, context.defaults)
     known, changed = memo.begin_judging(basis, context.now)
     if not known:
@@ -209,19 +225,21 @@ def judge(
         task = revision.order[heappop(waiting)]
         old = entries.get(task.name)
         parents = {name: known[name] for name in task.parents}
-        position = _as_stored(judge_task(task, old or _pending(task), parents, context), old)
-        if memo.note(task.name, old, position):
+        judged = judge_task(task, old or _pending(task), parents, context)
+        position = _as_stored(judged, stored.get(task.name))
+        if memo.note(task.name, stored.get(task.name), position):
             for place in revision.children[task.name]:
                 if place not in queued:
                     queued.add(place)
                     heappush(waiting, place)
-    memo.end_judging(context.now)
-    positions = dict(known)
-    if task := revision.failure_task:
-        old = entries.get(task.name)
-        judged = judge_failure_task(task, old or _pending(task), positions.values(), context)
-        positions[task.name] = _as_stored(judged, old)
-    return positions
+    moving = sorted(memo.end_judging(context.now), key=revision.places.__getitem__)
+    task = revision.failure_task
+    if task is None:
+        return Standing(known, moving)
+    old = entries.get(task.name)
+    judged = judge_failure_task(task, old or _pending(task), known.values(), context)
+    position = _as_stored(judged, stored.get(task.name))
+    return Standing({**known, task.name: position}, [*moving, task.name])
 
 
 def place(revision: Revision, positions: Mapping[str, Position]) -> str | None:
@@ -238,25 +256,33 @@ def place(revision: Revision, positions: Mapping[str, Position]) -> str | None:
 
 @dataclass(frozen=True)
 class Built:
-    """Where the tasks stand with the attempts that are made for those that were ready."""
+    """The attempts that are made for tasks that were ready."""
 
-    positions: Mapping[str, Settled]
-    manifests: tuple[JsonObject, ...]
+    moving: Sequence[Settled]
+    """Where the tasks that move stand with them."""
+    manifests: Sequence[JsonObject]
 
 
 def build(
-    revision: Revision, positions: Mapping[str, Position], node: str | None, context: TaskContext
+    revision: Revision,
+    standing: Standing,
+    stored: Mapping[str, TaskStatus],
+    node: str | None,
+    context: TaskContext,
 ) -> Built:
     """Return the attempts of all tasks that are ready."""
-    settled: dict[str, Settled] = {}
+    positions = standing.positions
+    moving: list[Settled] = []
     manifests: list[JsonObject] = []
-    for name, position in positions.items():
+    for name in standing.moving:
+        position = positions[name]
         if isinstance(position, Ready):
             task = revision.by_name[name]
-            position, made = _build_attempt(revision, task, position, positions, node, context)
+            started, made = _build_attempt(revision, task, position, positions, node, context)
+            position = _as_stored(started, stored.get(name))
             manifests += made
-        settled[name] = position
-    return Built(settled, tuple(manifests))
+        moving.append(position)
+    return Built(moving, manifests)
 
 
 def _build_attempt(
@@ -278,13 +304,12 @@ def _build_attempt(
     return start(task, ready, attempt.name), manifests
 
 
-def summarise(built: Built, context: TaskContext) -> Plan:
+def summarise(built: Built, stored: Mapping[str, TaskStatus], context: TaskContext) -> Plan:
     """Return all that follows from where the tasks stand, but for the status."""
-    positions = built.positions.values()
-    running = [each for each in positions if isinstance(each, Running)]
-    given_up = given_up_jobs(context.run, context.attempts, context.now)
-    lingering = lingering_pods(context.run, context.attempts, context.now)
-    moments = [each.look_again_at for each in positions]
+    running = [each for each in built.moving if isinstance(each, Running)]
+    given_up = given_up_jobs(context.run, stored, context.attempts, context.now)
+    lingering = lingering_pods(stored, context.attempts, context.now)
+    moments = [each.look_again_at for each in built.moving]
     return Plan(
         writes=(
             *map(Create, built.manifests),
@@ -293,9 +318,11 @@ def summarise(built: Built, context: TaskContext) -> Plan:
             *lingering.writes,
             *given_up.writes,
         ),
-        urgent=any(each.urgent for each in positions if isinstance(each, Waiting)),
+        urgent=any(each.urgent for each in built.moving if isinstance(each, Waiting)),
         look_up=tuple(
-            each.look_up for each in positions if isinstance(each, Running | Ended) and each.look_up
+            each.look_up
+            for each in built.moving
+            if isinstance(each, Running | Ended) and each.look_up
         ),
         requeue_at=first([*moments, given_up.requeue_at, lingering.requeue_at]),
     )
@@ -308,7 +335,7 @@ def _pinned_name(run: WorkflowRun, attempts: Attempts) -> str | None:
     """
     if run.status and run.status.revision:
         return run.status.revision
-    return next((each.revision for each in attempts.values() if each.revision), None)
+    return min((each.revision for each in attempts.values() if each.revision), default=None)
 
 
 def _events(revision: Revision, observed: Observed) -> tuple[WorkflowEvent, ...]:
@@ -321,20 +348,18 @@ def _events(revision: Revision, observed: Observed) -> tuple[WorkflowEvent, ...]
     )
 
 
-def _entries(context: TaskContext, revision: Revision) -> Mapping[str, TaskStatus]:
-    """Return the entries that the tasks go on from: the stored ones, or those of a new replay."""
-    run = context.run
-    old = {entry.name: entry for entry in run.status.tasks} if run.status else {}
-    if not run.replay_due:
-        return old
-    return with_replay(run, old, revision.order, context.attempts, context.now)
+def _replayed(
+    revision: Revision, stored: Mapping[str, TaskStatus], context: TaskContext
+) -> Mapping[str, TaskStatus]:
+    """Return the entries that the tasks go on from in a new replay."""
+    return with_replay(context.run, stored, revision.order, context.attempts, context.now)
 
 
 def _pending(task: TaskSpec) -> TaskStatus:
     return TaskStatus(name=task.name, state="Pending")
 
 
-def _as_stored(position: Position, stored: TaskStatus | None) -> Position:
+def _as_stored(position: P, stored: TaskStatus | None) -> P:
     """Give a position whose entry is as it was the stored entry: it need not be written again."""
     if position.status is stored or position.status != stored:
         return position

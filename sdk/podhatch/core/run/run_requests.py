@@ -26,10 +26,11 @@ def with_cancellation(
     Attempts that were made and not noted yet are noted, or nothing would stop their pods.
     """
     noted = {entry.name: entry for entry in entries}
-    for (task, number), attempt in attempts.items():
+    for task, number in sorted(attempts):
         old = noted.get(task) or TaskStatus(name=task, state="Pending")
         if number > old.attempt and old.state not in TERMINAL_STATES:
-            noted[task] = kept(old, state="Queued", attempt=number, job=attempt.name)
+            job = attempts[task, number].name
+            noted[task] = kept(old, state="Queued", attempt=number, job=job)
     return [
         entry
         if entry.state in TERMINAL_STATES
@@ -60,8 +61,8 @@ def with_replay(
     entries = {
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
-    for (task, number), attempt in attempts.items():  # their numbers are taken, noted or not
+    for task, number in sorted(attempts):  # their numbers are taken, noted or not
         entry = entries.get(task) or TaskStatus(name=task, state="Pending")
-        if attempt.replay != run.asked_replays and number > entry.attempt:
+        if attempts[task, number].replay != run.asked_replays and number > entry.attempt:
             entries[task] = entry.model_copy(update={"attempt": number})
     return entries

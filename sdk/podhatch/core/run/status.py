@@ -3,7 +3,7 @@
 It has room for 256 KiB: outputs that do not fit stay in their TaskResults, and texts are cut.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from podhatch.api import run as api
@@ -23,7 +23,8 @@ def accepted_status(
 ) -> WorkflowRunStatus:
     """Return the status of a run that is under way or over."""
     old = run.status or WorkflowRunStatus.model_validate({})
-    phase = run_phase(tasks)
+    states = [task.state for task in tasks]
+    phase = _run_phase(states)
     generation = run.metadata.generation
     conditions = with_condition(
         [each for each in old.conditions if each.type not in api.TERMINAL_PHASES],
@@ -45,7 +46,7 @@ def accepted_status(
             now=now,
             generation=generation,
         )
-    ended = sum(task.state in TERMINAL_STATES for task in tasks)
+    ended = sum(map(TERMINAL_STATES.__contains__, states))
     started_at = old.started_at or start_moment(run, _first_moment(tasks) or now)
     return WorkflowRunStatus(
         observed_generation=generation,
@@ -114,10 +115,9 @@ def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> W
     )
 
 
-def run_phase(tasks: Sequence[TaskStatus]) -> Phase:
+def _run_phase(states: Collection[str]) -> Phase:
     """Return the phase: Running until every task ended, then the worst of their ends."""
-    states = {task.state for task in tasks}
-    if states - TERMINAL_STATES:
+    if not TERMINAL_STATES.issuperset(states):
         return "Running"
     if "Failed" in states:
         return "Failed"
@@ -153,39 +153,26 @@ SHORT = 40
 """So many bytes of JSON are left of a message for which there is no room."""
 
 
-def with_outputs(
-    positions: Sequence[Settled], stored: Collection[TaskStatus], stored_size: int
-) -> list[TaskStatus]:
-    """Return the tasks' entries, whole while room is left.
+def with_outputs(positions: Sequence[Settled], stored_sizes: Mapping[str, int]) -> list[TaskStatus]:
+    """Return the entries of tasks that are not stored as they are, whole while room is left.
 
-    Entries that are stored already stay as they are: they are given their room first.
+    Entries that stay as they are stored are given their room first.
 
     Args:
-        positions: where the tasks stand, in the order of their entries.
-        stored: the entries of the stored status.
-        stored_size: the sum of their `entry_size`.
+        positions: where the tasks stand, the first of which are given room first.
+        stored_sizes: the size of each entry of the stored status, by name.
     """
-    before = {entry.name: entry for entry in stored}
-    entries = [position.status for position in positions]
-    new = {
-        place: position
-        for place, position in enumerate(positions)
-        if not _is_same(position.status, before.get(position.status.name))
-    }
-    replaced = [before[each.status.name] for each in new.values() if each.status.name in before]
+    replaced = sum(stored_sizes.get(each.status.name, 0) for each in positions)
     least = FRAME_BYTES + 2 * SHORT
-    room = STATUS_BUDGET_BYTES - stored_size + sum(map(entry_size, replaced)) - least * len(new)
-    for place, position in new.items():
-        entry = _fitting(position.status, room + least)
-        room -= entry_size(entry) - least
+    room = STATUS_BUDGET_BYTES - sum(stored_sizes.values()) + replaced - least * len(positions)
+    entries: list[TaskStatus] = []
+    for position in positions:
+        entry, size = _fitting(position.status, room + least)
+        room -= size - least
         entry = _with_output(position, entry, room)
         room -= _text_size(entry.output)
-        entries[place] = entry
+        entries.append(entry)
     return entries
-
-
-def _is_same(entry: TaskStatus, stored: TaskStatus | None) -> bool:
-    return entry is stored or entry == stored
 
 
 def _with_output(position: Settled, entry: TaskStatus, room: int) -> TaskStatus:
@@ -197,10 +184,11 @@ def _with_output(position: Settled, entry: TaskStatus, room: int) -> TaskStatus:
     return entry.model_copy(update={"output_ref": entry.job})
 
 
-def _fitting(entry: TaskStatus, room: int) -> TaskStatus:
-    """Return the entry without its traceback if that is too much, and with few words if all is."""
-    if entry_size(entry) <= room:
-        return entry
+def _fitting(entry: TaskStatus, room: int) -> tuple[TaskStatus, int]:
+    """Return the entry and its size: without its traceback if need be, or even with few words."""
+    size = entry_size(entry)
+    if size <= room:
+        return entry, size
     error = entry.error
     if error and error.traceback:
         error = error.model_copy(update={"traceback": None})
@@ -210,7 +198,8 @@ def _fitting(entry: TaskStatus, room: int) -> TaskStatus:
         "error": error and TaskError(type=_short(error.type), message=_short(error.message)),
         "attempts": [],
     }
-    return entry.model_copy(update=changes)
+    short = entry.model_copy(update=changes)
+    return short, entry_size(short)
 
 
 def _short(text: str) -> str:

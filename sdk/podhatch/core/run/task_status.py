@@ -40,15 +40,14 @@ class EntryFields(TypedDict, total=False):
 
 def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
     """Return a new entry of the task with its counters and records."""
-    counters = TaskStatus(
+    given: EntryFields = {"state": old.state, "attempt": old.attempt, **fields}
+    return TaskStatus(
         name=old.name,
-        state=old.state,
-        attempt=old.attempt,
         retries=old.retries,
         disruptions=old.disruptions,
         attempts=old.attempts,
+        **given,
     )
-    return counters.model_copy(update=dict(fields))
 
 
 def bounded(text: str) -> str:
