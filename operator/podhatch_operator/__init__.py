@@ -1,1 +1,1 @@
-"""The podhatch operator: turns WorkflowRuns into Jobs, and what happens to them into status."""
+"""The podhatch operator: creates the Jobs of WorkflowRuns, and writes their status."""

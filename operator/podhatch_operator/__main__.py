@@ -39,7 +39,7 @@ STOP_SECONDS = 10.0
 
 
 def exit_at_once() -> None:
-    """End the process now: nothing may be written by one who does not lead."""
+    """End the process now: an operator that does not lead must not write."""
     logger.error("lost the lead: another operator may have it")
     os._exit(1)
 
@@ -72,7 +72,7 @@ class Operator:
         )
         self.watches = Watches(WATCH_LIST.selectors, settings.namespaces)
         self.election = Cluster(cluster.connection)
-        """A connection of its own: no queue of other requests may delay it."""
+        """A separate connection, which no other requests delay."""
         self.elector = Elector(
             self.election,
             namespace=cluster.connection.namespace,
@@ -113,10 +113,10 @@ class Operator:
         return holding
 
     async def _list_all(self) -> None:
-        """Learn all there is, before anything is decided: not in the cache must mean not there."""
+        """Fill the cache before anything is planned: what it lacks must not exist."""
         await self.resync.list_all()
         gc.collect()
-        gc.freeze()  # most of it stays: the collector need not look at it again and again
+        gc.freeze()  # most of it stays: keep the garbage collector from scanning it each time
         keys = all_keys(self.cache)
         for key in keys:
             self.queue.add(key)
@@ -156,7 +156,7 @@ class Operator:
 
     async def _start_kopf(self, stop: asyncio.Event) -> "asyncio.Task[None]":
         """Start kopf's watches; a task that ends when they all have ended."""
-        others = asyncio.all_tasks()  # kopf ends all tasks it does not know to be another's
+        others = asyncio.all_tasks()  # kopf cancels all tasks that it does not know
         tasks = await kopf.spawn_tasks(
             registry=registry_of_handlers(
                 WATCH_LIST.selectors,

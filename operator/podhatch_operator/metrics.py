@@ -1,4 +1,4 @@
-"""What is counted and timed, under the names that controller-runtime has made usual."""
+"""The operator's metrics, with the names of controller-runtime."""
 
 import time
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ class Metrics:
 
 
 class Hops:
-    """Times the step from one task to the next: the part of a chain that is the operator's."""
+    """Times the step from one task's result to the next task's Job."""
 
     def __init__(self, histogram: Histogram) -> None:
         self._histogram = histogram
@@ -113,6 +113,6 @@ class Hops:
         return self._arrived.pop(run, None)
 
     def job_created(self, arrived: float | None) -> None:
-        """The Job is there that the result made possible."""
+        """The Job that followed from the result was created."""
         if arrived is not None:
             self._histogram.observe(time.monotonic() - arrived)

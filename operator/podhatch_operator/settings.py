@@ -12,7 +12,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class BadSetting(Exception):  # noqa: N818 - it names what is bad
-    """A variable cannot be understood; the message names it."""
+    """A variable has an invalid value; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Settings:
     """Image of python tasks that name none."""
     runner_pull_policy: str
     namespaces: tuple[str, ...]
-    """Where to look after runs; empty means everywhere."""
+    """The namespaces to serve; empty means all."""
     workers: int
     port: int
     """Of the kubelet's probes."""
@@ -34,12 +34,12 @@ class Settings:
     job_ttl_seconds: int | None
     """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
     max_cluster_access: ClusterAccess
-    """The most that a task's pod may do in the cluster."""
+    """The highest access to the cluster that a task's pod may have."""
     priority_classes: bool
-    """Whether the chart has made the PriorityClasses of runs' priorities."""
+    """Whether the chart created the PriorityClasses for the priorities of runs."""
     max_extension_seconds: int
     max_depth: int
-    """How many runs may be above a child run."""
+    """The maximum number of ancestors of a child run."""
     lease: str
     """Name of the Lease, in the operator's own namespace, that makes one operator the leader."""
     identity: str
@@ -78,7 +78,7 @@ class Settings:
 
     @property
     def defaults(self) -> Defaults:
-        """What is decided for tasks that do not decide for themselves."""
+        """The defaults for tasks that set nothing else."""
         return Defaults(
             runner_image=self.runner_image,
             runner_pull_policy=self.runner_pull_policy,

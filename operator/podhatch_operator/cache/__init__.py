@@ -1,1 +1,1 @@
-"""What the operator knows of the cluster, in memory: trimmed, indexed, never older than seen."""
+"""The cluster's objects in memory: trimmed, indexed, and never replaced by an older version."""

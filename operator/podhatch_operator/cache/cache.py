@@ -38,7 +38,7 @@ Index = Callable[[JsonObject], Iterable[str]]
 """The groups by which an object is found. No object has a name with a slash."""
 CHILDREN = (JOB, POD, TASK_RESULT)
 _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
-"""Where users are told what is wrong with an object."""
+"""The status fields that tell users what is wrong with an object."""
 
 
 class Cache:
@@ -82,7 +82,7 @@ class Cache:
         self._restarted.discard(place)
 
     def remove(self, kind: Kind, place: Place, version: int) -> bool:
-        """Forget the object that ended at `version`. Return whether it was known."""
+        """Remove the object that was deleted at `version`. Return whether it was known."""
         self._deleted.record((kind.kind, place), version)
         store = self._stores[kind.kind]
         if not 0 < store.version(place) <= version:
@@ -98,7 +98,7 @@ class Cache:
         return self._stores[kind.kind].get(place)
 
     def knows(self, kind: Kind, place: Place) -> bool:
-        """Return whether the object is there, be it that its version alone is held."""
+        """Return whether the object exists; the cache may hold only its version."""
         return self._stores[kind.kind].version(place) > 0
 
     def version(self, kind: Kind, place: Place) -> int:
@@ -123,7 +123,7 @@ class Cache:
         return self._stores[kind.kind].groups(namespace)
 
     def names_of(self, kind: Kind, namespace: str, owner: str) -> Iterable[str]:
-        """Return the names of an owner's objects of which hardly more is held."""
+        """Return the names of an owner's objects that are held by name only."""
         return self._stores[kind.kind].names_of(namespace, owner)
 
     def revisions(self, namespace: str, workflow: str) -> Mapping[str, JsonObject]:

@@ -1,4 +1,4 @@
-"""Which revisions runs hold on to, kept with every change of a run."""
+"""The revisions that runs use, updated with every change of a run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from podhatch.core.common.observed import UNDECIDED
 from podhatch_operator.cache.store import Place
 
 START_MARGIN = timedelta(minutes=1)
-"""From so long before its time on, a scheduled run may be starting."""
+"""A scheduled run may be starting from this long before its time on."""
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The objects of one kind, in memory, with one index; and which objects ended lately."""
+"""The objects of one kind, in memory, with one index; and the objects deleted lately."""
 
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from podhatch.api.model import JsonObject
 Place = tuple[str, str]
 """Namespace and name."""
 REMEMBERED_SECONDS = 120.0
-"""Longer than any request of ours may take."""
+"""Longer than any request of the operator may take."""
 _NOTHING: Mapping[str, JsonObject] = MappingProxyType({})
 
 
@@ -86,7 +86,7 @@ class Store:
             self._names.setdefault((place[0], owner), set()).add(place[1])
 
     def drop(self, place: Place) -> None:
-        """Hold nothing there any more."""
+        """Remove what is held there."""
         self._versions.pop(place, None)
         self._drop_object(place)
         self._drop_name(place)
@@ -120,7 +120,7 @@ class DeletedVersions:
         return len(self._versions)
 
     def record(self, what: Hashable, version: int) -> None:
-        """Remember an end, and forget those of long ago."""
+        """Record a deletion, and drop those of long ago."""
         now = self._clock()
         known = self._versions.pop(what, (0, 0.0))[0]
         self._versions[what] = (max(known, version), now)
@@ -128,5 +128,5 @@ class DeletedVersions:
             del self._versions[oldest]
 
     def version(self, what: Hashable) -> int:
-        """Return the version at the object's end; 0 when no end is known."""
+        """Return the version at which the object was deleted; 0 if no deletion is known."""
         return self._versions.get(what, (0, 0.0))[0]

@@ -1,4 +1,4 @@
-"""What the cache leaves out of objects, since memory is what many finished runs would cost."""
+"""What the cache leaves out of objects, because many finished runs would need much memory."""
 
 import json
 import zlib
@@ -38,7 +38,7 @@ def _job_facts(job: JsonObject) -> tuple[object, ...]:
 
 PACKED_FROM_BYTES = 4096
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024
-"""Of all the events that one run waits for: those that came last are shown."""
+"""Limit for all events that one run waits for; only the newest are shown."""
 _LARGE_FIELDS = {WORKFLOW_RUN.kind: "input", WORKFLOW_EVENT.kind: "payload"}
 
 
@@ -89,7 +89,7 @@ def unpacked(kind: Kind, raw: JsonObject) -> JsonObject:
 
 
 def without_packed(kind: Kind, raw: JsonObject) -> JsonObject:
-    """Return the object for who does not ask for its large value."""
+    """Return the object without its large value."""
     field = _LARGE_FIELDS[kind.kind]
     if not isinstance(raw["spec"].get(field), Packed):
         return raw
@@ -133,7 +133,7 @@ def is_active_job(kind: Kind, raw: JsonObject) -> bool:
 
 
 def may_linger(kind: Kind, raw: JsonObject) -> bool:
-    """Return whether this is a pod that containers beside the task's may keep from ending."""
+    """Return whether containers beside the task's may keep this pod from ending."""
     if kind is not POD or len(raw["spec"].get("containers", ())) < 2:
         return False
     return raw.get("status", {}).get("phase") not in ("Succeeded", "Failed")

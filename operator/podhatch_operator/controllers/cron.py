@@ -78,7 +78,7 @@ def _index_of_runs(run: JsonObject) -> Iterable[str]:
 
 
 def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
-    """Return all that is known of a cron, also when the CronWorkflow itself is gone."""
+    """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""
     ticks = dict(cache.group(JOB, namespace, _group(name)))
     runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
     under_way = cache.group(WORKFLOW_RUN, namespace, _group(name))
@@ -98,7 +98,7 @@ def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
 
 
 class CronController(Controller[ObservedCron]):
-    """Brings crons and their ticks a step further, also of crons that are gone."""
+    """Reconciles crons and their ticks, also those of deleted crons."""
 
     kind = CRON_WORKFLOW
     watched = (
@@ -111,7 +111,7 @@ class CronController(Controller[ObservedCron]):
 
     @classmethod
     def keys(cls, cache: Cache) -> Iterable[Key]:
-        """Return all crons, also those that are gone but for a run under way."""
+        """Return all crons, also deleted ones with an active run."""
         keys = {*super().keys(cache), *(cron_key(*place) for place in cache.places(CRON_JOB))}
         for place in cache.places(WORKFLOW_RUN):
             run = cache.get(WORKFLOW_RUN, place)
@@ -120,7 +120,7 @@ class CronController(Controller[ObservedCron]):
         return sorted(keys)
 
     def observe(self, key: Key) -> ObservedCron:
-        """Return all that is known of a cron, also when the CronWorkflow itself is gone."""
+        """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""
         return observe_cron(self.context.cache, key.namespace, key.name)
 
     def plan(self, observed: ObservedCron, now: datetime) -> Plan:
@@ -134,7 +134,7 @@ class CronController(Controller[ObservedCron]):
     async def learn(
         self, key: Key, observed: ObservedCron, plan: Plan, now: datetime
     ) -> tuple[ObservedCron, Plan]:
-        """Ask the API server about ticks: it may know of a deletion that the watch has not told.
+        """Ask the API server about ticks: the watch may not have reported a deletion yet.
 
         Of a tick whose Job was deleted, a deleted run must not come back. A run whose tick is gone
         is cancelled, unless the cron is gone with it: the tick is deleted after its cron, so the

@@ -1,4 +1,4 @@
-"""WorkflowEvents: the runs they start, and their deletion once they have outlived their time."""
+"""WorkflowEvents: the runs they start, and their deletion when they expire."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -77,7 +77,7 @@ def observe_event(
 
 
 class EventController(Controller[ObservedEvent]):
-    """Follows events to their end."""
+    """Reconciles events."""
 
     kind = WORKFLOW_EVENT
     watched = (
@@ -92,7 +92,7 @@ class EventController(Controller[ObservedEvent]):
         return observe_event(self.context.cache, key.namespace, key.name, answers)
 
     def plan(self, observed: ObservedEvent, now: datetime) -> Plan:
-        """Return the runs to make, and what to say of the event."""
+        """Return the runs to create, and the event's status."""
         return plan_event(observed, now)
 
     def subject(self, observed: ObservedEvent) -> JsonObject:
@@ -102,9 +102,9 @@ class EventController(Controller[ObservedEvent]):
     async def learn(
         self, key: Key, observed: ObservedEvent, plan: Plan, now: datetime
     ) -> tuple[ObservedEvent, Plan]:
-        """See to it that no filter is missing that the watch has not told of yet.
+        """Read the filters that the watch may not have reported yet.
 
-        A run that a filter was to prevent could not be taken back, so the API server is asked.
+        A run that a filter should have prevented cannot be undone.
         """
         confirmed = set[str]()
         while asked := set(plan.confirm) - confirmed:
@@ -131,7 +131,7 @@ class EventController(Controller[ObservedEvent]):
             raise
 
     def retry(self, plan: Plan, refusals: Mapping[str, ApiRefusal]) -> None:
-        """Come back later for a run that may be accepted then, unless the event is deleted."""
+        """Retry later if a run may be accepted then, unless the event is deleted."""
         may_pass = {name: each for name, each in refusals.items() if each.code == MAY_PASS}
         if not plan.delete:
             super().retry(plan, may_pass)

@@ -1,4 +1,4 @@
-"""EventFilters: whether events can pass them, as their status says."""
+"""EventFilters: whether their expressions are valid."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -37,7 +37,7 @@ def all_keys(cache: Cache) -> list[Key]:
 
 
 class Reconciler:
-    """Calls the controller of a key's kind. What it raises is tried again, later each time."""
+    """Calls the controller of a key's kind. After an error the key is retried with backoff."""
 
     def __init__(self, context: ReconcileContext) -> None:
         self._context = context

@@ -91,7 +91,7 @@ def _workflow_of_run(run: JsonObject) -> Iterable[str]:
 def observe_run(
     cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
 ) -> Observed | None:
-    """Return a run and all that is known about it."""
+    """Return a run and what the cache holds about it."""
     run = cache.get(WORKFLOW_RUN, (namespace, name))
     if run is None:
         return None
@@ -152,7 +152,7 @@ class RunController(Controller[Observed]):
         return sorted(super().keys(cache), key=is_last)
 
     def observe(self, key: Key) -> Observed | None:
-        """Return a run and all that is known about it."""
+        """Return a run and what the cache holds about it."""
         answers = self.context.evaluator.answers
         return observe_run(self.context.cache, key.namespace, key.name, answers)
 
@@ -161,9 +161,9 @@ class RunController(Controller[Observed]):
         return plan_run(observed, self.context.defaults, now, self._memo(observed))
 
     def _memo(self, observed: Observed) -> PlanMemo | None:
-        """Return what earlier plans of a run found out; a run that is over needs none.
+        """Return what earlier plans of a run computed; a run that is over needs none.
 
-        Neither does a plan that knows of refusals: the next one does not.
+        A plan with refusals uses none either, because the next plan does not know them.
         """
         if observed.refusals:
             return None
@@ -248,7 +248,7 @@ class StatusDebouncer:
         self._since: dict[Key, float] = {}
 
     def wait(self, key: Key) -> float:
-        """Return for how many seconds this run's status is still to be held; 0 to write it."""
+        """Return for how many seconds to hold this run's status; 0 to write it."""
         since = self._since.setdefault(key, self._clock())
         hold = min(HOLD_SECONDS + HOLD_SECONDS_A_RUN * (len(self._since) - 1), MAX_HOLD_SECONDS)
         return max(since + hold - self._clock(), 0.0)
@@ -275,7 +275,7 @@ def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:
 
 
 def _jobs(cache: Cache, run: JsonObject) -> dict[str, JsonObject]:
-    """Return the run's Jobs; of those of a run that is over, hardly more than the names."""
+    """Return the run's Jobs; for a run that is over, little more than their names."""
     namespace, name = place_of(run)
     names = cache.names_of(JOB, namespace, run["metadata"]["uid"])
     whole = owned_by(run, cache.group(JOB, namespace, name))

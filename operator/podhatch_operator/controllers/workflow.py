@@ -1,4 +1,4 @@
-"""Workflows: whether their runs can start, the crons they declare, and the revisions they leave."""
+"""Workflows: whether they are valid, the crons they declare, and revisions without a run."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -57,7 +57,7 @@ def _workflow_of_revision(revision: JsonObject) -> Iterable[str]:
 
 
 class WorkflowController(Controller[ObservedWorkflow]):
-    """Checks workflows, and cleans up after them, also after those that are gone."""
+    """Checks workflows, and cleans up after them, also after deleted ones."""
 
     kind = WORKFLOW
     watched = (
@@ -69,7 +69,7 @@ class WorkflowController(Controller[ObservedWorkflow]):
 
     @classmethod
     def keys(cls, cache: Cache) -> Iterable[Key]:
-        """Return all workflows, also those that are gone but for their revisions."""
+        """Return all workflows, also deleted ones that have revisions."""
         keys = {*super().keys(cache)}
         for place in cache.places(CONTROLLER_REVISION):
             if revision := cache.get(CONTROLLER_REVISION, place):
@@ -77,7 +77,7 @@ class WorkflowController(Controller[ObservedWorkflow]):
         return sorted(keys)
 
     def observe(self, key: Key) -> ObservedWorkflow:
-        """Return the workflow, if it is there, with its crons and its revisions."""
+        """Return the workflow, if it exists, with its crons and its revisions."""
         cache, namespace, name = self.context.cache, key.namespace, key.name
         workflow = cache.get(WORKFLOW, (namespace, name))
         crons = cache.group(CRON_WORKFLOW, namespace, name)
@@ -105,7 +105,7 @@ class WorkflowController(Controller[ObservedWorkflow]):
         plan: Plan,
         now: datetime,
     ) -> tuple[ObservedWorkflow, Plan]:
-        """Ask the API server for its opinion of the workflow's pods, without making any.
+        """Let the API server validate the workflow's pods by a dry run.
 
         An answer that is not about the pods, such as an exceeded quota, is left to the runs.
         """

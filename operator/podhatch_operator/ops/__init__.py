@@ -1,1 +1,1 @@
-"""What operating needs: health, leader election, logs and metrics."""
+"""Health, leader election, logs and HTTP servers."""

@@ -1,4 +1,4 @@
-"""Whether the operator works: what the kubelet's probes are answered, and why."""
+"""The operator's health, as the kubelet's probes ask for it."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from podhatch_operator.watch.resync import Resync
 from podhatch_operator.watch.watched import Watches
 
 STUCK_SECONDS = 300.0
-"""No reconcile takes so long: every request has a timeout of its own."""
+"""A reconcile that takes longer is stuck: every request has a timeout."""
 
 
 class Health:
-    """The operator's own view of itself. An empty answer means well."""
+    """The state of the operator. An empty answer means healthy."""
 
     def __init__(
         self, queue: Queue, resync: Resync, watches: Watches, leadership: Leadership
@@ -24,7 +24,7 @@ class Health:
         self._leadership = leadership
 
     def state(self) -> str:
-        """Say in a word what a well operator does."""
+        """Return the state of a healthy operator in one word."""
         return "ok" if self._leadership.leads else "standby"
 
     def why_restart(self) -> str:
@@ -36,7 +36,7 @@ class Health:
         return ""
 
     def why_not_ready(self) -> str:
-        """Say what is still missing before runs are looked after."""
+        """Return why the operator is not ready to serve runs."""
         if not self._leadership.leads:
             problem = self._leadership.problem
             return f"cannot tell who leads: {problem}" if problem else ""
@@ -48,7 +48,7 @@ class Health:
 
 
 async def measure_lag(metrics: Metrics, every: float = 1.0) -> None:
-    """Measure every so many seconds how late the event loop is, for ever."""
+    """Measure the lag of the event loop, every so many seconds, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + every

@@ -1,7 +1,7 @@
-"""Leader election: of several operators the one that holds a Lease works. For the entry point.
+"""Leader election: of several operators, only the one that holds the Lease works.
 
-A leader whose Lease may be another's must end at once: `hold` returns, and the process exits. What
-it still writes in that moment is fenced by resourceVersions and by the fixed names of children.
+A leader whose Lease may have a new holder ends at once: `hold` returns, and the process exits. What
+it still writes at that moment is fenced by resourceVersions and by the fixed names of children.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from podhatch.cluster import LEASE, ApiError, ClusterApi, ClusterUnreachable
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 10
-"""A Lease not renewed for so long is free: with the next look, less than 15 s after a kill."""
+"""A Lease that was not renewed for this long is free: a standby leads within 15 s of a kill."""
 RENEW_DEADLINE_SECONDS = 7.0
-"""A leader that could not renew for so long gives up, before anybody else takes over."""
+"""A leader that could not renew for this long gives up, before another one takes over."""
 RENEW_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 """How often a standby looks at the Lease."""
@@ -28,7 +28,7 @@ LOOK_SECONDS = 1.0
 
 @dataclass
 class Leadership:
-    """What is known of our part in the election."""
+    """Whether this operator leads."""
 
     leads: bool = False
     problem: str = ""
@@ -61,7 +61,7 @@ class Elector:
         self._pace = pace or Pace()
         self._lease: JsonObject | None = None
         self._seen: tuple[str, float] = ("", 0.0)
-        """The Lease's version, and since when we know it by our own clock."""
+        """The Lease's version, and when this process first saw it, by its own clock."""
         self._renewed_at = 0.0
         self.leadership = Leadership()
 

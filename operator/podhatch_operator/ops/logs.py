@@ -1,4 +1,4 @@
-"""Logs as one JSON object a line, for whoever collects them. Set up by the entry point."""
+"""Logs as JSON, one object per line."""
 
 import json
 import logging
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 MAX_MESSAGE = 2000
 MAX_TRACEBACK = 4000
-"""Longer texts are cut: what objects hold must not fill the log."""
+"""Longer texts are cut, so that the content of objects cannot fill the log."""
 _FIELDS = ("kind", "namespace", "object")
-"""What a log call may name by `extra`."""
+"""The names that a log call may pass in `extra`."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logs(level: str) -> None:
-    """Write our own logs from this level on, and those of the libraries from warnings on."""
+    """Log podhatch from this level on, and libraries from warnings on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,6 +1,6 @@
 """The operator's HTTP servers: /healthz and /readyz for the kubelet, /metrics for Prometheus.
 
-The metrics have a port of their own, so that a NetworkPolicy can keep all but Prometheus from them.
+Metrics have a separate port, so that a NetworkPolicy can allow only Prometheus to read them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """Answers from the moment it is started, also before the operator is ready."""
+    """Answers as soon as it is started, even before the operator is ready."""
 
     def __init__(self, health: Health, metrics: Metrics, port: int, metrics_port: int) -> None:
         probes = web.Application()

@@ -37,7 +37,7 @@ class Queue:
         self._metrics = metrics
         self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
         self._dirty: dict[Key, float] = {}
-        """All that is to be done, and since when: waiting, or to be done once more."""
+        """Keys that wait, or that are to be reconciled once more, and since when."""
         self._processing: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._appointments: dict[Key, float] = {}
@@ -49,7 +49,7 @@ class Queue:
         return self._ready.qsize()
 
     def add(self, key: Key) -> None:
-        """Have the key reconciled, now or once more after the reconcile under way."""
+        """Reconcile the key, now or again after the reconcile in progress."""
         if self._closed or key in self._dirty:
             return
         self._dirty[key] = self._timers.time()
@@ -83,14 +83,14 @@ class Queue:
         self._failures.pop(key, None)
 
     def cancel_appointment(self, key: Key) -> None:
-        """There is nothing to wait for any more."""
+        """Drop the key's appointment."""
         self._appointments.pop(key, None)
 
     async def get(self) -> Key | None:
         """Return a key, which no other worker gets before `done`; None when the queue is closed."""
         key = await self._ready.get()
         if key is None or self._closed:
-            self._ready.put_nowait(None)  # the next worker shall know, too
+            self._ready.put_nowait(None)  # for the next worker
             return None
         now = self._timers.time()
         self._metrics.depth.set(self._ready.qsize())

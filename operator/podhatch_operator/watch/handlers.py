@@ -1,4 +1,4 @@
-"""kopf's handlers: each event goes into the cache, and its keys into the queue. Nothing else."""
+"""kopf's handlers: each event goes into the cache, and its keys into the queue."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ def taking_in(kind: Kind, intake: Intake, metrics: Metrics) -> Callable[..., Awa
     count = metrics.events.labels(kind.kind)
 
     async def take_in(event: Any, **_: Any) -> None:
-        """No input or output here, and no way to raise: kopf stops the operator if one does."""
+        """Do no I/O and raise nothing: kopf stops the operator after an exception."""
         try:
             count.inc()
             if event["type"] == "DELETED":
@@ -65,7 +65,7 @@ class BoundedLines:
         self._content = content
 
     def __getattr__(self, name: str) -> Any:
-        """Return what else aiohttp asks of a content."""
+        """Return the other attributes that aiohttp uses."""
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
@@ -78,7 +78,7 @@ class BoundedLines:
 async def _without_list(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Answer that there is nothing to list, so that kopf watches from the beginning.
+    """Return an empty list, so that kopf watches from the beginning.
 
     A watch without a version first yields all objects, a line each; a page of a list is parsed at
     once, and may be a hundred times as large as the operator's memory.
@@ -109,7 +109,7 @@ def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[
         return response
 
     async def login(**_: Any) -> kopf.AiohttpSession:
-        """Called again when the API server does not know us any more."""
+        """Called again when the API server rejects the credentials."""
         connection.credentials.expire()
         return kopf.AiohttpSession(
             server=connection.server,

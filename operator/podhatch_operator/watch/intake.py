@@ -1,4 +1,4 @@
-"""Where every change of the cluster comes in: into the cache, and as keys into the queue."""
+"""Puts every change of the cluster into the cache, and its keys into the queue."""
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, POD, TASK_RESULT, Kind
@@ -12,7 +12,7 @@ from podhatch_operator.watch.watched import WatchList
 
 
 class Intake:
-    """Takes in objects, and adds to the queue what they touch."""
+    """Caches objects, and queues the keys that they affect."""
 
     def __init__(self, watched: WatchList, cache: Cache, queue: Queue, hops: Hops) -> None:
         self._watched = watched
@@ -21,7 +21,7 @@ class Intake:
         self._hops = hops
 
     def changed(self, kind: Kind, raw: JsonObject) -> bool:
-        """An object was seen. Return whether that was news."""
+        """Cache an object. Return whether it has changed."""
         cache, place = self._cache, place_of(raw)
         is_new = kind is TASK_RESULT and cache.version(kind, place) == 0
         old, was_known = cache.get(kind, place), cache.knows(kind, place)
@@ -38,7 +38,7 @@ class Intake:
     def _shows_the_same(
         self, kind: Kind, raw: JsonObject, old: JsonObject | None, was_known: bool
     ) -> bool:
-        """Return whether the core would see nothing of this change.
+        """Return whether this change is invisible to the core.
 
         Most children of a run that is over are held by their version alone, and such a run is
         planned once more after the change that ended it. Of its Jobs the names are shown.
@@ -50,14 +50,14 @@ class Intake:
         return kind is not JOB or was_known
 
     def deleted(self, kind: Kind, raw: JsonObject) -> None:
-        """An object was seen for the last time, in its last version."""
+        """Remove a deleted object, given in its last version."""
         place = place_of(raw)
         was_shown = kind not in (POD, TASK_RESULT) or self._cache.get(kind, place) is not None
         if self._cache.remove(kind, place, version_of(raw)) and was_shown:
             self._reconsider(kind, raw)
 
     def gone(self, kind: Kind, place: Place, version: int) -> None:
-        """A list made at `version` does not hold the object any more."""
+        """Remove an object that is missing from a list of this version."""
         held = self._cache.get(kind, place)
         if self._cache.remove(kind, place, version) and held is not None:
             self._reconsider(kind, held)

@@ -1,4 +1,4 @@
-"""How kopf is to behave: it watches, and does nothing else."""
+"""The settings of kopf: it only watches."""
 
 import itertools
 import random

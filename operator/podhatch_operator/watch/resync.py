@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 60.0
 PATIENCE_SECONDS = 15.0
-"""A watch may lag behind a list for so long."""
+"""A watch may lag this long behind a list."""
 RETRY_SECONDS = 2.0
 DEAD_AFTER = 2
-"""A watch that missed something in so many rounds in a row is dead."""
+"""A watch that missed changes in this many consecutive rounds is dead."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Differences:
 
 
 class Resync:
-    """Looks at what the cluster holds, beside the watches."""
+    """Lists the objects of the cluster, in addition to the watches."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class Resync:
         self.listed = True
 
     async def run(self) -> None:
-        """Compare once a minute, for ever."""
+        """Compare once a minute, until cancelled."""
         while True:
             await self._sleep(INTERVAL_SECONDS)
             await _try("compare the cache with the cluster", self.compare())
 
     async def compare(self) -> None:
-        """Compare all kinds, and repair what still differs after a moment of patience."""
+        """Compare all kinds, and repair what still differs after a short wait."""
         found = [
             await self._differences(kind, namespace)
             for kind in self._selectors
@@ -140,7 +140,7 @@ class Resync:
         return differences
 
     async def _repair(self, differences: Differences) -> int:
-        """Make good what still differs. Return how many changes the watch has not told."""
+        """Repair what still differs. Return the number of changes that the watch missed."""
         kind, missed = differences.kind, 0
         for place, version in differences.gone:
             self._intake.gone(kind, place, version)
@@ -158,7 +158,7 @@ class Resync:
         return missed
 
     def _take(self, take: Callable[[Kind, JsonObject], bool], kind: Kind, raw: JsonObject) -> bool:
-        """Take an object in. One that cannot be must not keep us from all the others."""
+        """Cache an object. An error with one object must not affect the others."""
         try:
             return take(kind, raw)
         except Exception:

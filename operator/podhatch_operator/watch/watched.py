@@ -1,4 +1,4 @@
-"""What the controllers follow: which objects of which kinds, and the keys that a change touches."""
+"""What the controllers watch: objects of some kinds, and the keys that a change affects."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from podhatch_operator.keys import Key
 
 OURS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
 Affects = Callable[[Cache, JsonObject], Iterable[Key]]
-"""Returns what has to be reconciled because of an object."""
+"""Returns the keys that an object affects."""
 
 
 def no_groups(_: JsonObject) -> Iterable[str]:
@@ -21,13 +21,13 @@ def no_groups(_: JsonObject) -> Iterable[str]:
 
 
 def no_keys(*_: object) -> Iterable[Key]:
-    """Nothing has to be reconciled: the kind is followed for its index alone."""
+    """Return no keys: the kind is watched only for its index."""
     return ()
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What one controller follows of one kind."""
+    """What one controller watches of one kind."""
 
     kind: Kind
     affects: Affects
@@ -36,11 +36,11 @@ class Watched:
     index: Index = no_groups
     """The groups by which this controller finds the objects."""
     affects_when_gone: Affects | None = None
-    """Where a deletion touches other keys than a change."""
+    """Set if a deletion affects other keys than a change."""
 
 
 class WatchList:
-    """What all controllers follow together, kind by kind."""
+    """What all controllers watch together, by kind."""
 
     def __init__(self, controllers: Sequence[Sequence[Watched]]) -> None:
         self._watched: dict[Kind, list[Watched]] = {each[0].kind: [] for each in controllers}
@@ -82,7 +82,7 @@ def _union(watched: Sequence[Watched]) -> Index:
 
 
 class Watches:
-    """Which watches the API server has accepted so far."""
+    """The watches that the API server has accepted so far."""
 
     def __init__(self, kinds: Iterable[Kind], namespaces: Sequence[str] = ()) -> None:
         scopes: Sequence[str | None] = namespaces or (None,)

@@ -30,7 +30,7 @@ TOO_LARGE = ("request is too large", "message larger than max")
 WEBHOOK_IS_AWAY = "failed calling webhook"
 """How the API server reports an admission webhook that does not answer; it may be back soon."""
 REMEMBERED_SECONDS = 300.0
-"""How long an account is not created again. Someone may delete it meanwhile."""
+"""How long an account is not created again. Someone may have deleted it."""
 ACCOUNTS = (labels.REPORT_ACCOUNT, labels.SPAWN_ACCOUNT)
 _SHARED = (SERVICE_ACCOUNT, ROLE_BINDING)
 """One object serves all runs of a namespace, and the operator may not read it."""
@@ -102,7 +102,7 @@ async def label_again(cluster: ClusterApi, existing: JsonObject, wanted: JsonObj
 
 
 def _foreign(existing: JsonObject, manifest: JsonObject) -> str | None:
-    """Say why the object that has the name is not ours, if so: somebody may have taken it."""
+    """Return why the existing object is not the wanted one: another client may have created it."""
     kind, metadata = manifest["kind"], manifest["metadata"]
     owner = controller_uid(manifest)
     there = f"a {kind} {metadata['name']} exists"

@@ -101,7 +101,7 @@ class Executor:
         return True
 
     async def _note_if_gone(self, kind: Kind, raw: JsonObject, refusal: ApiError) -> bool:
-        """Forget the object that is not there any more. Return False.
+        """Remove the object from the cache if it was deleted. Return False.
 
         Raises:
             RetryLater: It is there, and its status is not: the CRD is older than this operator.
@@ -116,7 +116,7 @@ class Executor:
         raise RetryLater(f"the status of a {kind.kind} cannot be written: {refusal.message}")
 
     async def _create_all(self, manifests: Sequence[JsonObject]) -> dict[str, ApiRefusal]:
-        """Create what is not there: revisions first, for Jobs must not exist without them.
+        """Create the missing objects: revisions first, because Jobs must not exist without them.
 
         Manifests of one name follow each other: what a Job reads is there before the Job.
         """
@@ -200,7 +200,7 @@ class Executor:
             self._cache.remove(kind, place_of(raw), version_of(raw))
 
     async def _delete(self, kind: Kind, namespace: str, name: str) -> None:
-        """Delete what is still there, and never what has taken its name meanwhile."""
+        """Delete the object, but not another one that has taken its name."""
         try:
             if kind is CONFIG_MAP:
                 found = await self._cluster.get(CONFIG_MAP, namespace, name)

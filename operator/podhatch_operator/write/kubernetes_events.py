@@ -1,4 +1,4 @@
-"""Kubernetes Events: those that the operator posts, and those that say why a pod does not start."""
+"""Kubernetes Events: those that the operator posts, and warnings about pods that do not start."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ MAX_NOTES = 50
 
 
 class EventRecorder:
-    """Posts Events beside the reconciles, which do not wait for what only people read."""
+    """Posts Events in the background: no reconcile waits for them."""
 
     def __init__(self, cluster: ClusterApi) -> None:
         self._cluster = cluster
@@ -37,7 +37,7 @@ class EventRecorder:
             poster.add_done_callback(self._posters.discard)
 
     async def finish(self, seconds: float) -> None:
-        """Wait so long for what is still to be posted."""
+        """Wait this long for Events that are still queued."""
         if self._posters:
             await asyncio.wait(self._posters, timeout=seconds)
 
@@ -46,7 +46,7 @@ class EventRecorder:
             await self._post(self._waiting.popleft())
 
     async def _post(self, event: JsonObject) -> None:
-        """Post one Event. A failure is logged, no more; 409 means that it was posted before."""
+        """Post one Event. A failure is only logged; 409 means that it was posted before."""
         try:
             await self._cluster.create(event)
         except NamespaceTerminating:

@@ -14,9 +14,9 @@ from podhatch.api.model import UNREADABLE, JsonObject
 MAX_OBJECT_BYTES = 1024 * 1024
 """Of a whole object as JSON, without its managedFields."""
 MAX_OBJECT_DEPTH = 240
-"""pydantic writes no more than 255 levels."""
+"""pydantic serializes at most 255 levels."""
 MAX_OBJECT_VALUES = 100_000
-"""Tiny values are what costs memory: an input of 256 KiB may have 64,000."""
+"""Many tiny values cost the most memory: an input of 256 KiB may have 64,000."""
 MAX_LIST_BYTES = 16 * 1024 * 1024
 """A longer page of a list is asked for again with fewer objects, as long as it has more than
 LEAST_PAGE_SIZE."""
@@ -33,7 +33,7 @@ _KEPT_METADATA = (
     "deletionTimestamp",
 )
 _CUT_SPEC = {"workflow": "", "key": UNREADABLE}
-"""By these objects are grouped."""
+"""The fields by which objects are grouped."""
 _MAX_STATUS_BYTES = 16 * 1024
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]')
@@ -129,7 +129,7 @@ def _object_at(text: str, start: int) -> tuple[JsonObject, int]:
 
 
 def _head(text: str) -> JsonObject:
-    """Return what stands before an object's spec: the API server puts its metadata there."""
+    """Return the text before an object's spec, where the API server puts its metadata."""
     start = text.index(_METADATA)
     metadata, _ = _decode(text, _skip(text, start + len(_METADATA)))
     return {**json.loads(text[:start].rstrip(", ") + "}"), "metadata": metadata}

@@ -39,7 +39,7 @@ REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=35, sock_connect=10)
 WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
 """The API server sends a bookmark each minute: a stream silent for longer is dead."""
 LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10)
-"""A task may say nothing for hours."""
+"""A task may write nothing for hours."""
 
 _JSON = "application/json"
 _LARGE_BODY = 2**20
@@ -55,7 +55,7 @@ class _Request:
     """One request, as it may have to be sent more than once."""
 
     verb: str
-    """Kubernetes' word: create, get, list, update, patch, apply, delete, watch, log."""
+    """The verb of Kubernetes: create, get, list, update, patch, apply, delete, watch, log."""
     method: str
     url: URL
     body: bytes | None = None
@@ -83,7 +83,7 @@ class Cluster(ClusterApi):
         self.connection = connection
         self.namespace = connection.namespace
         self.on_request: Callable[[str, int, float], None] | None = None
-        """Told of each answer: verb, HTTP status, seconds."""
+        """Called for each response with verb, HTTP status, seconds."""
         self._session = connection.session()
 
     @classmethod
@@ -103,7 +103,7 @@ class Cluster(ClusterApi):
         return await self._send(_Request("create", "POST", url, _encode(manifest)))
 
     async def user(self) -> str:
-        """Return the name by which the API server knows us."""
+        """Return the user name of this process in the cluster."""
         body = {"apiVersion": SELF_SUBJECT_REVIEW.api_version, "kind": SELF_SUBJECT_REVIEW.kind}
         url = self._url(SELF_SUBJECT_REVIEW, None)
         review = await self._send(_Request("create", "POST", url, _encode(body)))
@@ -231,7 +231,7 @@ class Cluster(ClusterApi):
     async def replace(
         self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
     ) -> JsonObject:
-        """Put the object in the place of the one that is there, whoever wrote what of that.
+        """Replace the object, whoever wrote which of its fields.
 
         409 Conflict when its resourceVersion is not the latest.
         """
@@ -310,7 +310,7 @@ class Cluster(ClusterApi):
             raise self._no_api_server() from None
         finally:
             if response.connection and response.connection.transport:
-                response.connection.transport.abort()  # TLS would wait for the server's farewell
+                response.connection.transport.abort()  # abort(): do not wait for TLS close_notify
             response.close()
 
     async def log(

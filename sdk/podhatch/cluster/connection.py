@@ -1,4 +1,4 @@
-"""Where the API server is and who we are there. Read once by `Cluster.connect` and by kopf's login.
+"""The address of the API server and the credentials for it.
 
 In a pod it is the service account; elsewhere a kubeconfig, which the kubernetes package reads, with
 client certificates and exec plugins. That package is slow to import, so only a kubeconfig pays.
@@ -22,7 +22,7 @@ from podhatch.cluster.proxy import proxy_of
 
 SERVICE_ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CREDENTIALS_AGE_SECONDS = 60.0
-"""A token may be replaced at any time: this old, it is read again."""
+"""A token may be replaced at any time: read it again after this time."""
 
 
 @dataclass
@@ -51,13 +51,13 @@ class Credentials:
             return value
 
     def expire(self) -> None:
-        """The API server did not know us: read again at the next request."""
+        """The API server rejected the credentials: read them again at the next request."""
         self._read_at = float("-inf")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An API server, and our identity there."""
+    """The address of an API server, and the credentials for it."""
 
     server: str
     """URL without a trailing slash."""
@@ -136,7 +136,7 @@ def _from_kubeconfig(path: str | None, context: str | None) -> Connection:
             why = f"its exec plugin: {complaints[0]}"
         except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
             why = _first_line(error)
-        except (AttributeError, LookupError, TypeError):  # the package takes any file for one
+        except (AttributeError, LookupError, TypeError):  # the package accepts any file
             why = "it does not hold what a kubeconfig does"
     raise ClusterUnreachable(
         f"no cluster: this process does not run in a pod, and the kubeconfig {path} cannot be used "

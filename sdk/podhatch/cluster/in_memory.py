@@ -23,7 +23,7 @@ from podhatch.cluster.selectors import check_fields, matches
 MAX_HISTORY = 1000
 """Changes that a watch can replay; a watch from an older version is refused, as by etcd."""
 FOLLOW_SECONDS = 0.05
-"""How soon a line of a log that is followed is seen."""
+"""The delay of lines in a log that is followed."""
 
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -52,22 +52,22 @@ class InMemoryCluster(ClusterApi):
         self._versions = itertools.count(1)
         self._changed = asyncio.Event()
 
-    # What subclasses may add.
+    # Hooks for subclasses.
 
     def requested(self, verb: str, kind: Kind, *, dry_run: bool = False) -> None:
-        """A verb is asked for: raise ApiError to refuse it."""
+        """Called for each request: raise ApiError to refuse it."""
 
     def admit(self, manifest: JsonObject) -> None:
-        """A client writes an object: raise ApiError to refuse it."""
+        """Called for each object that a client writes: raise ApiError to refuse it."""
 
     def changed(self, stored: JsonObject) -> None:
-        """An object was created, changed or deleted."""
+        """Called after an object was created, changed or deleted."""
 
     def timestamp(self) -> str:
         """Return the time as the API server writes it."""
         return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
-    # Without requests: for what plays the part of a controller or the kubelet.
+    # Direct access without requests, for the part of a controller or the kubelet.
 
     def stored(self, kind: str) -> dict[str, JsonObject]:
         """Return all objects of a kind by name: not to be changed."""
@@ -82,21 +82,21 @@ class InMemoryCluster(ClusterApi):
         return self._objects.get((kind, self.namespace, name))
 
     def put(self, manifest: JsonObject) -> JsonObject:
-        """Store a new object, its status included; of one that is there, nothing changes."""
+        """Store a new object with its status; an existing one does not change."""
         return self._objects.get(self._key(manifest)) or self._store("ADDED", manifest, 1)
 
     def change(self, kind: str, name: str, **fields: object) -> None:
-        """Replace top-level fields of an object that is there."""
+        """Replace top-level fields of an existing object."""
         stored = self._objects[kind, self.namespace, name]
         self._store("MODIFIED", {**stored, **fields}, _generation(stored))
 
     def remove(self, kind: str, name: str) -> None:
-        """Delete the object, if it is there."""
+        """Delete the object, if it exists."""
         if stored := self.find(kind, name):
             self._remove(stored)
 
     def drop_watches(self) -> None:
-        """End all open watches, as the API server does now and then."""
+        """End all open watches, as the API server does from time to time."""
         self._streams += 1
         self._wake()
 
@@ -105,7 +105,7 @@ class InMemoryCluster(ClusterApi):
         self._forgotten = next(self._versions)
         self._history.clear()
 
-    # The verbs.
+    # The verbs of `ClusterApi`.
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""
@@ -188,7 +188,7 @@ class InMemoryCluster(ClusterApi):
         force: bool = True,  # noqa: ARG002 - managers do not conflict here
         dry_run: bool = False,
     ) -> JsonObject:
-        """Lay the fields over those that are there; what the manager applied before goes."""
+        """Merge the fields into the object; the manager's earlier other fields are removed."""
         _, key = self._served("apply", manifest, dry_run=dry_run)
         stored = self._objects.get(key, {"metadata": {}})
         managed: dict[str, JsonObject] = {
@@ -387,7 +387,7 @@ class InMemoryCluster(ClusterApi):
         self.changed(event.object)
 
     def _wake(self) -> None:
-        """Let those who watch look again."""
+        """Wake all watches."""
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -19,7 +19,7 @@ class Kind:
 
     @property
     def api_version(self) -> str:
-        """What stands in the `apiVersion` field of an object of this kind."""
+        """The `apiVersion` of an object of this kind."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:

@@ -47,7 +47,7 @@ class ClusterApi(Protocol):
         ...
 
     async def user(self) -> str:
-        """Return the name by which the API server knows this process."""
+        """Return the user name of this process in the cluster."""
         ...
 
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:

@@ -1,7 +1,7 @@
-"""Which proxy stands between this machine and an API server, as kubectl finds it.
+"""Finds the proxy for requests to an API server, as kubectl does.
 
-The `proxy-url` of a kubeconfig's cluster always counts. Without one, the variables HTTPS_PROXY,
-HTTP_PROXY and NO_PROXY count, read as Go's `httpproxy` package does.
+The `proxy-url` of a kubeconfig's cluster takes precedence. Without one, HTTPS_PROXY, HTTP_PROXY
+and NO_PROXY are read as Go's `httpproxy` package reads them.
 """
 
 import ipaddress
@@ -13,15 +13,15 @@ _SCHEMES = ("http", "https")
 
 
 def proxy_of(server: str, proxy_url: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return the URL of the proxy through which to reach a server, or None.
+    """Return the URL of the proxy for a server, or None.
 
     Args:
         server: The API server's URL.
-        proxy_url: What the kubeconfig says of this cluster.
+        proxy_url: The `proxy-url` of the cluster in the kubeconfig.
         environ: The process's environment.
 
     Raises:
-        ValueError: The proxy is of a kind that cannot be used.
+        ValueError: The scheme of the proxy is not supported.
     """
     url = URL(server)
     found = proxy_url
@@ -37,7 +37,7 @@ def proxy_of(server: str, proxy_url: str | None, environ: Mapping[str, str]) -> 
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str:
-    """Return a variable by its name in capitals, or else in small letters."""
+    """Return a variable by its name in upper case, or else in lower case."""
     return environ.get(name) or environ.get(name.lower()) or ""
 
 
@@ -54,7 +54,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _matches(entry: str, host: str, address: _Address | None, port: str) -> bool:
-    """Tell whether an entry of NO_PROXY means a host."""
+    """Return whether an entry of NO_PROXY matches a host."""
     if entry == "*":
         return True
     if "/" in entry and (network := _network(entry)) is not None:

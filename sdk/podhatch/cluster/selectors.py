@@ -16,7 +16,7 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 def matches(stored: JsonObject, label_selector: str, field_selector: str) -> bool:
-    """Tell whether selectors select an object."""
+    """Return whether the selectors match an object."""
     labels: dict[str, str] = stored["metadata"].get("labels", {})
     return all(
         _holds(labels.get(_subject(each)), each) for each in _requirements(label_selector)
@@ -34,7 +34,7 @@ def _subject(requirement: str) -> str:
 
 
 def _holds(value: str | None, requirement: str) -> bool:
-    """Tell whether a label's or field's value, None if there is none, meets one requirement."""
+    """Return whether a value, None if there is none, meets one requirement."""
     if found := _SET.fullmatch(requirement):
         among = value in [each.strip() for each in found[3].split(",")]
         return among == (found[2] == "in")
@@ -56,7 +56,7 @@ def _field(stored: JsonObject, path: str) -> str | None:
 
 
 def check_fields(kind: Kind, selector: str) -> None:
-    """Refuse fields by which the kind cannot be selected."""
+    """Raise ApiError for a field that the kind does not support in selectors."""
     if not selector:
         return
     from podhatch.api.crds import DEFINITIONS

@@ -39,10 +39,10 @@ def decode(line: bytes) -> WatchEvent | None:
 
 
 async def log_lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[LogLine, None]:
-    """Split a log that was asked for with timestamps; its last line may have no end.
+    """Split a log with timestamps into lines; its last line may have no end.
 
     Raises:
-        ApiError: 404 NotFound: in place of the log came the node's word that it is gone.
+        ApiError: 404 NotFound: the node answered that the log is gone.
     """
     rest = b""
     async for chunk in chunks:

@@ -1,6 +1,6 @@
 """Expressions in the SDK: checked where the libraries are installed, evaluated within the limits.
 
-Without the libraries (`podhatch[local]`) the operator alone says what is wrong, in the status of a
+Without the libraries (`podhatch[local]`), only the operator reports errors, in the status of a
 workflow or a filter.
 """
 
@@ -70,7 +70,7 @@ WITHIN_LIMITS = WithinLimits()
 class _ServerProcess:
     def __init__(self) -> None:
         self.owner = os.getpid()
-        """The process that may use and stop the server: not one that is forked from it."""
+        """The process that may use and stop the server; a forked process must not."""
         self._number = 0
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(PATIENCE_SECONDS)
@@ -87,7 +87,7 @@ class _ServerProcess:
     def evaluate(self, evaluation: Evaluation) -> Answer:
         self._number += 1
         self._socket.sendall(encode_request(self._number, [evaluation]))
-        with self._socket.makefile("rb") as stream:  # nothing follows the line of the answer
+        with self._socket.makefile("rb") as stream:  # the answer is a single line
             answer = decode_answer(stream.readline(), self._number)
         if answer is None:
             raise ValueError("a single evaluation is never put off")

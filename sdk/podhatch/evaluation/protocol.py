@@ -1,4 +1,4 @@
-"""What the evaluation server and its clients write to each other: one line of JSON a message.
+"""The protocol of the evaluation server and its clients: one line of JSON per message.
 
 A request asks several questions about the same values, which follow its line. Each gets an answer
 with its number, in order. After an answer that puts the rest off, or that tells of a limit, the
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 10.0
 MAX_LOST = 3
 """How often the server may be lost over an evaluation that gives no reason."""
 NO_REPLY = Answer(problems=("its process does not answer",), too_expensive=True)
-"""The answer after that."""
+"""The answer when the server was lost that often."""
 
 
 def encode_request(number: int, batch: Sequence[Evaluation]) -> bytes:

@@ -32,7 +32,7 @@ BATCH_SECONDS = 0.1
 OUT_OF_MEMORY, CLOSED, RENEWED = 3, 4, 5
 """Exit codes of workers."""
 _PAUSE_SECONDS = 0.002
-"""Between workers: one that cannot start must not keep the node busy."""
+"""The pause between workers, so that one that cannot start does not keep the node busy."""
 
 _PRELOADED = json_schema
 """Loaded before the first worker is forked."""

@@ -26,7 +26,7 @@ class Defaults:
     max_extension_seconds: int = 86_400
     """By how much a task may move its own time limit, in all."""
     max_depth: int = 16
-    """How many runs may be above a child run."""
+    """The maximum number of ancestors of a child run."""
 
 
 UNDECIDED = ""

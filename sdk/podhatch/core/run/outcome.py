@@ -79,9 +79,9 @@ def read_outcome(
 
 
 def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) -> TaskResultSpec:
-    """Return the report with times between the Job's creation and now: conditions count from them.
+    """Return the report with its times limited to those between the Job's creation and now.
 
-    A pod's clock may be wrong, and so may what it says of the time.
+    Sleep conditions count from these times, and a pod's clock may be wrong.
     """
 
     def bounded(moment: datetime | None) -> datetime | None:

@@ -118,7 +118,7 @@ def _pod_problem(workflow: Workflow, refused: Mapping[str, ApiRefusal] | None) -
 
 
 def _stored_condition(workflow: Workflow) -> StatusCondition | None:
-    """Return what the status says of this generation."""
+    """Return the condition in the status, if it is of this generation."""
     conditions = workflow.status.conditions if workflow.status else []
     condition = find_condition(conditions, VALID)
     current = condition and condition.observed_generation == workflow.metadata.generation
