@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from podhatch.api.cron import DEFAULT_TIME_ZONE, ConcurrencyPolicy, CronWorkflow
-from podhatch.api.model import JsonObject
 from podhatch.cli.app import command, group
 from podhatch.cli.errors import UsageError
 from podhatch.cli.lookup import find_object
@@ -48,33 +47,27 @@ Policy = Annotated[
 ]
 
 
-def _parsed(item: JsonObject) -> CronWorkflow:
-    return CronWorkflow.model_validate(item)
-
-
-def _next(item: JsonObject) -> str:
-    found = _parsed(item)
-    if found.spec.suspend:
+def _next(item: CronWorkflow) -> str:
+    if item.spec.suspend:
         return "suspended"
-    times = found.status.next_run_times if found.status else []
+    times = item.status.next_run_times if item.status else []
     return local_time(next((time for time in times if time > now()), None))
 
 
-def _last(item: JsonObject) -> str:
-    status = _parsed(item).status
-    if status is None or status.last_tick_at is None:
+def _last(item: CronWorkflow) -> str:
+    if item.status is None or item.status.last_tick_at is None:
         return ""
-    return f"{duration(status.last_tick_at, now())} ago"
+    return f"{duration(item.status.last_tick_at, now())} ago"
 
 
 CRONS = Listing(
     CRON_WORKFLOW,
+    CronWorkflow,
     "crons",
     (
-        ("NAME", lambda item: item["metadata"]["name"]),
-        ("WORKFLOW", lambda item: item["spec"]["workflow"]),
-        ("SCHEDULE", lambda item: item["spec"]["schedule"]),
-        ("TIME ZONE", lambda item: item["spec"].get("timeZone", DEFAULT_TIME_ZONE)),
+        ("WORKFLOW", lambda item: item.spec.workflow),
+        ("SCHEDULE", lambda item: item.spec.schedule),
+        ("TIME ZONE", lambda item: item.spec.time_zone),
         ("NEXT", _next),
         ("LAST", _last),
     ),

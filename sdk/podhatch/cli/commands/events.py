@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from podhatch.api.event import WorkflowEvent
-from podhatch.api.model import JsonObject
 from podhatch.cli.app import command, group
 from podhatch.cli.errors import UsageError
 from podhatch.cli.options import (
@@ -42,24 +41,29 @@ OfKey = Annotated[
 ]
 
 
-def _runs(item: JsonObject) -> str:
+def _payload(event: WorkflowEvent) -> str:
+    return shortened(json.dumps(event.spec.payload, ensure_ascii=False), MAX_PAYLOAD_WIDTH)
+
+
+def _runs(event: WorkflowEvent) -> str:
     """Return the runs that the event started, and why others did not start."""
-    status = item.get("status", {})
-    names = [str(each["run"]) for each in status.get("triggeredRuns", [])]
+    if event.status is None:
+        return ""
+    names = [each.run for each in event.status.triggered_runs]
     more = f" and {len(names) - MAX_RUNS} more" if len(names) > MAX_RUNS else ""
-    parts = [", ".join(names[:MAX_RUNS]) + more, str(status.get("message", ""))]
+    parts = [", ".join(names[:MAX_RUNS]) + more, event.status.message or ""]
     return "; ".join(part for part in parts if part)
 
 
 EVENTS = Listing(
     WORKFLOW_EVENT,
+    WorkflowEvent,
     "events",
     (
-        ("NAME", lambda item: item["metadata"]["name"]),
-        ("KEY", lambda item: item["spec"]["key"]),
-        ("SCOPE", lambda item: item["spec"].get("scope", "")),
-        ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
-        ("PAYLOAD", lambda item: shortened(_payload(item), MAX_PAYLOAD_WIDTH)),
+        ("KEY", lambda event: event.spec.key),
+        ("SCOPE", lambda event: event.spec.scope or ""),
+        ("AGE", lambda event: duration(event.metadata.creation_timestamp, now())),
+        ("PAYLOAD", _payload),
         ("RUNS", _runs),
     ),
 )
@@ -105,14 +109,6 @@ async def list_events(
         EVENTS,
         output,
         all_namespaces=all_namespaces,
-        keep=lambda item: filters.keep(_parsed(item)),
+        keep=filters.keep,
         limit=limit_of(limit, output),
     )
-
-
-def _parsed(item: JsonObject) -> WorkflowEvent:
-    return WorkflowEvent.model_validate(item)
-
-
-def _payload(item: JsonObject) -> str:
-    return json.dumps(item["spec"].get("payload", {}), ensure_ascii=False)

@@ -36,7 +36,6 @@ from podhatch.cli.options import (
     complete_workflow,
 )
 from podhatch.cli.rendering.console import (
-    list_object,
     new_console,
     now,
     print_error,
@@ -201,7 +200,7 @@ async def list_runs(
     namespace = None if all_namespaces else session.namespace
     found = await find_runs(session.cluster, namespace, selection, limit_of(limit, output))
     if output is not None:
-        print_raw(list_object(found.runs), output)
+        print_raw(found.runs, output)
     elif found.runs:
         console = new_console(no_color=options.no_color)
         rows = [WorkflowRun.model_validate(run) for run in found.runs]

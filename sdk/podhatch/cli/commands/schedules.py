@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 from podhatch.cli.app import command, group
 from podhatch.cli.lookup import find_run
@@ -43,19 +42,17 @@ At = Annotated[
 All = Annotated[bool, typer.Option("--all", "-a", help="Include schedules whose run has started.")]
 
 
-def _parsed(item: JsonObject) -> WorkflowRun:
-    return WorkflowRun.model_validate(item)
+def _is_scheduled(run: WorkflowRun) -> bool:
+    return run.spec.start_at is not None
 
 
-def _waiting(item: JsonObject) -> bool:
-    run = _parsed(item)
-    return run.spec.start_at is not None and not has_started(run) and not run.finished
+def _waits(run: WorkflowRun) -> bool:
+    return _is_scheduled(run) and not has_started(run) and not run.finished
 
 
-def _in(item: JsonObject) -> str:
-    run = _parsed(item)
+def _in(run: WorkflowRun) -> str:
     start = run.spec.start_at
-    if not _waiting(item) or start is None:
+    if not _waits(run) or start is None:
         return (run.status.phase if run.status else None) or "Pending"
     return f"in {duration(now(), start)}" if start > now() else "now"
 
@@ -64,11 +61,11 @@ NOT_ENDED = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASE
 
 SCHEDULES = Listing(
     WORKFLOW_RUN,
+    WorkflowRun,
     "schedules",
     (
-        ("NAME", lambda item: item["metadata"]["name"]),
-        ("WORKFLOW", lambda item: item["spec"]["workflow"]),
-        ("TIME", lambda item: local_time(_parsed(item).spec.start_at)),
+        ("WORKFLOW", lambda run: run.spec.workflow),
+        ("TIME", lambda run: local_time(run.spec.start_at)),
         ("STARTS", _in),
     ),
 )
@@ -90,7 +87,7 @@ async def list_schedules(
         all_namespaces=all_namespaces,
         field_selector="" if all else NOT_ENDED,
         limit=limit_of(limit, output),
-        keep=lambda item: "startAt" in item["spec"] if all else _waiting(item),
+        keep=_is_scheduled if all else _waits,
     )
 
 

@@ -2,7 +2,6 @@
 
 from rich.text import Text
 
-from podhatch.api.model import JsonObject
 from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.app import command, group
 from podhatch.cli.lookup import find_object, parents_of
@@ -16,10 +15,6 @@ from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW
 
 workflows = group("workflows", "List, show and delete workflows.")
-
-
-def _parsed(item: JsonObject) -> WorkflowObject:
-    return WorkflowObject.model_validate(item)
 
 
 def _given_name(found: WorkflowObject) -> str:
@@ -42,15 +37,15 @@ def _valid(found: WorkflowObject) -> str:
 
 WORKFLOWS = Listing(
     WORKFLOW,
+    WorkflowObject,
     "workflows",
     (
-        ("NAME", lambda item: item["metadata"]["name"]),
-        ("GIVEN NAME", lambda item: _given_name(_parsed(item))),
-        ("TASKS", lambda item: str(len(item["spec"]["tasks"]))),
-        ("VERSION", lambda item: item["spec"].get("version", "")),
-        ("AGE", lambda item: duration(_parsed(item).metadata.creation_timestamp, now())),
-        ("STARTED BY", lambda item: _starts(_parsed(item))),
-        ("VALID", lambda item: _valid(_parsed(item))),
+        ("GIVEN NAME", _given_name),
+        ("TASKS", lambda found: str(len(found.spec.tasks))),
+        ("VERSION", lambda found: found.spec.version or ""),
+        ("AGE", lambda found: duration(found.metadata.creation_timestamp, now())),
+        ("STARTED BY", _starts),
+        ("VALID", _valid),
     ),
 )
 
@@ -73,7 +68,7 @@ async def get(options: GlobalOptions, workflow: Workflow, output: Output = None)
         return
     console = new_console(no_color=options.no_color)
     symbols = symbols_for(console)
-    found = _parsed(raw)
+    found = WorkflowObject.model_validate(raw)
     fields = {
         "Name": found.metadata.name,
         "Given name": _given_name(found),

@@ -25,7 +25,6 @@ from podhatch.cli.rendering.format import (
     UNPRINTABLE,
     Symbols,
     escaped,
-    new_table,
     printable,
 )
 
@@ -102,14 +101,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def list_object(items: Iterable[JsonObject]) -> JsonObject:
-    """Return the objects as a List, as kubectl prints several of them."""
-    return {"apiVersion": "v1", "kind": "List", "items": list(items)}
-
-
-def print_raw(value: JsonObject, output: Format) -> None:
-    """Print an object, or a List, for programs."""
-    items: list[JsonObject] = value.get("items", [value])
+def print_raw(value: JsonObject | Sequence[JsonObject], output: Format) -> None:
+    """Print an object for programs, or several as a List, as kubectl does."""
+    items = [value] if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        value = {"apiVersion": "v1", "kind": "List", "items": list(items)}
     for item in items:
         item["metadata"].pop("managedFields", None)
     if output is Format.NAME:
@@ -141,13 +137,3 @@ def print_yaml(values: Sequence[JsonObject]) -> None:
 
 def _is_unicode() -> bool:
     return (sys.stdout.encoding or "").lower().startswith("utf")
-
-
-def print_table(console: Console, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print texts in columns; only the last column wraps."""
-    table = new_table()
-    for heading in headings:
-        table.add_column(heading, no_wrap=heading != headings[-1], overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    console.print(table)

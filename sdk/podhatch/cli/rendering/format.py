@@ -58,9 +58,18 @@ ASCII = Symbols(
 )
 
 
-def new_table(title: str | None = None) -> Table:
-    """Return an empty table without lines, as kubectl prints tables."""
-    return Table(
+def new_table(
+    *headings: str, last: str = "", overflow: OverflowMethod = "ellipsis", title: str | None = None
+) -> Table:
+    """Return an empty table without lines, as kubectl prints tables; only the column `last` wraps.
+
+    Args:
+        headings: The other columns.
+        last: Heading of the last column; empty for none.
+        overflow: How a cell ends that is too long for one of the other columns.
+        title: A line above the table.
+    """
+    table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -69,6 +78,11 @@ def new_table(title: str | None = None) -> Table:
         pad_edge=False,
         header_style="bold",
     )
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, overflow=overflow)
+    if last:
+        table.add_column(last, overflow="fold")
+    return table
 
 
 def duration(begin: datetime | None, end: datetime) -> str:

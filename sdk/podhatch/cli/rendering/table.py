@@ -3,21 +3,16 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.cli.errors import CommandError
 from podhatch.cli.options import DEFAULT_LIMIT, Format, GlobalOptions
-from podhatch.cli.rendering.console import (
-    list_object,
-    new_console,
-    print_error,
-    print_raw,
-    print_table,
-)
+from podhatch.cli.rendering.console import new_console, print_error, print_raw
 from podhatch.cli.rendering.format import (
     STYLES,
     UNICODE,
@@ -25,6 +20,7 @@ from podhatch.cli.rendering.format import (
     Symbols,
     duration,
     new_table,
+    printable,
     shortened,
 )
 from podhatch.client.session import Session
@@ -33,9 +29,7 @@ from podhatch.cluster import ApiError, Kind
 
 MAX_MESSAGE_WIDTH = 120
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces")
-
-Column = tuple[str, Callable[[JsonObject], str]]
-NAMESPACE_COLUMN: Column = ("NAMESPACE", lambda item: str(item["metadata"]["namespace"]))
+Model = TypeVar("Model", bound=ApiObject)
 
 
 @dataclass(frozen=True)
@@ -49,12 +43,10 @@ class RunTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= WIDE
-        table = new_table()
         where = ("NAMESPACE",) if self.with_namespace else ()
         more = ("WORKFLOW",) if wide else ()
-        for heading in (*where, "NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION"):
-            table.add_column(heading, no_wrap=True, overflow=self.symbols.overflow)
-        table.add_column("MESSAGE")
+        headings = (*where, "NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION")
+        table = new_table(*headings, last="MESSAGE", overflow=self.symbols.overflow)
         for run in self.runs:
             status = run.status or WorkflowRunStatus()
             phase = status.phase or "Pending"
@@ -73,28 +65,41 @@ class RunTable:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Listing(Generic[Model]):
     """How the objects of a kind are listed.
 
     Attributes:
         kind: The kind.
+        model: Its class.
         plural: The plural in messages.
-        columns: Heading and text of each column.
+        columns: Heading and text of each column after the name.
     """
 
     kind: Kind
+    model: type[Model]
     plural: str
-    columns: Sequence[Column]
+    columns: Sequence[tuple[str, Callable[[Model], str]]]
+
+    def table(self, items: Iterable[JsonObject], *, with_namespace: bool) -> RenderableType:
+        """Return the table of these objects."""
+        where = ("NAMESPACE",) if with_namespace else ()
+        *headings, last = (*where, "NAME", *(heading for heading, _ in self.columns))
+        table = new_table(*headings, last=last, overflow="fold")
+        for item in map(self.model.model_validate, items):
+            cells = (item.metadata.name, *(text(item) for _, text in self.columns))
+            shown = (item.metadata.namespace, *cells) if with_namespace else cells
+            table.add_row(*(Text(printable(cell)) for cell in shown))
+        return table
 
 
 async def show_list(
     options: GlobalOptions,
-    listing: Listing,
+    listing: Listing[Model],
     output: Format | None,
     *,
     all_namespaces: bool = False,
     field_selector: str = "",
-    keep: Callable[[JsonObject], bool] = lambda _: True,
+    keep: Callable[[Model], bool] | None = None,
     limit: int | None = None,
 ) -> None:
     """Print the objects of a kind, newest first."""
@@ -102,18 +107,14 @@ async def show_list(
     namespace = None if all_namespaces else session.namespace
     found, _ = await session.cluster.list(listing.kind, namespace, field_selector=field_selector)
     found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
-    kept = [item for item in found if keep(item)]
-    items = kept[:limit]
+    if keep is not None:
+        found = [item for item in found if keep(listing.model.model_validate(item))]
     if output is not None:
-        print_raw(list_object(items), output)
-    elif items:
-        columns = list(listing.columns)
-        if all_namespaces:
-            columns = [NAMESPACE_COLUMN, *columns]
-        rows = [[text(item) for _, text in columns] for item in items]
+        print_raw(found[:limit], output)
+    elif shown := found[:limit]:
         console = new_console(no_color=options.no_color)
-        print_table(console, [heading for heading, _ in columns], rows)
-        print_older(len(kept) - len(items), len(items))
+        console.print(listing.table(shown, with_namespace=all_namespaces))
+        print_older(len(found) - len(shown), len(shown))
     else:
         await print_none(session, f"no {listing.plural}", all_namespaces=all_namespaces)
 

@@ -108,10 +108,8 @@ class _Tasks:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= WIDE
-        table = new_table()
-        for heading in ("TASK", "STATE", "DURATION", *(("ATTEMPT", "NODE") if wide else ())):
-            table.add_column(heading, no_wrap=True, overflow=self.symbols.overflow)
-        table.add_column("OUTPUT OR MESSAGE", overflow="fold")
+        headings = ("TASK", "STATE", "DURATION", *(("ATTEMPT", "NODE") if wide else ()))
+        table = new_table(*headings, last="OUTPUT OR MESSAGE", overflow=self.symbols.overflow)
         by_name = {task.name: task for task in self.tasks}
         for row in arrange(list(by_name), self.parents):
             task = by_name[row.name]
@@ -164,10 +162,9 @@ def _detail(task: TaskStatus, now: datetime, symbols: Symbols) -> Text:
 
 def _earlier_attempts(tasks: Sequence[TaskStatus]) -> Table:
     """Return a table of the attempts that ended and were followed by another."""
-    table = new_table()
-    for heading in ("TASK", "ATTEMPT", "DURATION", "NODE"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("HOW IT ENDED", overflow="fold")
+    table = new_table(
+        "TASK", "ATTEMPT", "DURATION", "NODE", last="HOW IT ENDED", overflow="ellipsis"
+    )
     for task in tasks:
         for record in task.attempts:
             took = duration(record.started_at, record.finished_at) if record.finished_at else ""
@@ -188,9 +185,8 @@ def _traceback(task: TaskStatus) -> list[RenderableType]:
 
 def child_runs(children: Sequence[WorkflowRun], now: datetime, symbols: Symbols) -> Table:
     """Return a table of child runs, in the given order."""
-    table = new_table("Child runs:")
-    for heading in ("TASK", "CHILD", "NAME", "WORKFLOW", "PHASE", "PROGRESS", "DURATION"):
-        table.add_column(heading, no_wrap=True, overflow=symbols.overflow)
+    headings = ("TASK", "CHILD", "NAME", "WORKFLOW", "PHASE", "PROGRESS", "DURATION")
+    table = new_table(*headings, overflow=symbols.overflow, title="Child runs:")
     for child in children:
         parent, status = child.spec.parent, child.status or WorkflowRunStatus()
         assert parent is not None, "a child run has a parent"
