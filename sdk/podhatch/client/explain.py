@@ -24,12 +24,7 @@ def only_reports(subject: str) -> str:
 
 @contextmanager
 def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
-    """Raise errors of the API server about an object as errors that say what to do.
-
-    Args:
-        kind: Kind of the object.
-        namespace: Where it is.
-        name: Of the object; empty for a list.
+    """Raise errors of the API server about an object, or a list, as errors that say what to do.
 
     Raises:
         NotInstalled: The cluster does not know the kind.

@@ -50,11 +50,7 @@ class FilterUpdate:
 async def create(
     target: Target, workflow: str, expression: str, scope: str, payload: Payload
 ) -> V1Filter:
-    """Create the filter; the workflow need not exist yet.
-
-    Raises:
-        ValueError: A field is invalid; the text names it.
-    """
+    """Create the filter; the workflow need not exist yet."""
     subject = f"filter of workflow {workflow!r}"
     values = json_object(f"{subject}: payload", payload)
     _check(subject, expression)
@@ -93,11 +89,7 @@ async def find(
 
 
 async def update(target: Target, name: str, updates: FilterUpdate) -> V1Filter:
-    """Change the filter, and return it.
-
-    Raises:
-        ValueError: A field is invalid; the text names it.
-    """
+    """Change the filter, and return it."""
     spec: JsonObject = {}
     if updates.expression is not None:
         _check(f"filter {name!r}", updates.expression)
@@ -120,11 +112,7 @@ async def delete(target: Target, name: str) -> V1Filter:
 
 
 def _check(subject: str, expression: str) -> None:
-    """Refuse an invalid CEL expression, if the CEL library is installed.
-
-    Raises:
-        ValueError: The expression is invalid.
-    """
+    """Raise ValueError for an invalid expression, if the CEL library is installed."""
     if problem := expression_problem(expression, "Filter"):
         raise ValueError(f"{subject}: expression: {problem}")
 

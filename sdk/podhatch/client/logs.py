@@ -61,12 +61,7 @@ async def follow(
 ) -> AsyncGenerator[RunLine, None]:
     """Yield what is written by now as `read` does, then each new line, until the end.
 
-    The end is reached when the run has ended and every log is read.
-
-    Raises:
-        ClusterUnreachable: The API server has been unreachable for two minutes.
-        RequestRefused: The API server denies access.
-        RunDeleted: The run is gone.
+    The end is reached when the run has ended and every log is read. Raises what `states` does.
     """
     reader = _Reader(session, run, task)
     for line in await reader.past():

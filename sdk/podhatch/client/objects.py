@@ -96,11 +96,7 @@ def patch_to(old: JsonObject, new: JsonObject) -> JsonObject:
 
 
 def check_name(kind: Kind, name: str) -> None:
-    """Refuse a text that cannot be an object's name, since its URL would name something else.
-
-    Raises:
-        RequestRefused: The text is not a valid name.
-    """
+    """Refuse a text that cannot be an object's name, since its URL would name something else."""
     if not _NAME.fullmatch(name):
         raise RequestRefused(
             f"{kind.kind} {name!r}: the name is invalid: pass the metadata.id that create or "

@@ -92,11 +92,7 @@ class Window:
 
     @classmethod
     def of(cls, offset: int | None, limit: int | None) -> "Window":
-        """Return the window of a caller's arguments; None means the default.
-
-        Raises:
-            ValueError: An argument is too small.
-        """
+        """Return the window of a caller's arguments; None means the default."""
         window = cls(offset or 0, DEFAULT_LIMIT if limit is None else limit)
         if window.offset < 0:
             raise ValueError(f"offset: expected at least 0, got {offset}")
@@ -153,13 +149,7 @@ async def find(
 async def find_all(
     session: Session, query: Query[Model], at_most: int | None = None
 ) -> AsyncGenerator[Model, None]:
-    """Yield what a list holds, in the order of the API server.
-
-    Args:
-        session: The session.
-        query: What to list.
-        at_most: How many the caller will take, if that is known.
-    """
+    """Yield what a list holds, in the API server's order; the caller will take `at_most`."""
     wanted = MAX_PAGE_SIZE if at_most is None else min(at_most, MAX_PAGE_SIZE)
     size = wanted if query.keep is None else max(wanted, SCANNED_PAGE_SIZE)
     for selector in query.selectors:

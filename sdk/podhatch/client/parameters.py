@@ -16,11 +16,7 @@ T = TypeVar("T")
 
 
 def chosen(name: str, values: Iterable[T] | None) -> list[T] | None:
-    """Return the values of a filter as a list; None stays None.
-
-    Raises:
-        ValueError: The value is not a list; `name` names the filter.
-    """
+    """Return the values of a filter as a list; None stays None."""
     return None if values is None else listed(name, values)
 
 

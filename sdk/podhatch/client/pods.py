@@ -100,11 +100,7 @@ async def find_written_pods(
 async def log_of(
     session: Session, pod: str, *, follow: bool = False, since: datetime | None = None
 ) -> AsyncGenerator[LogLine, None]:
-    """Yield the lines of a pod's log; nothing if there is none.
-
-    Raises:
-        RequestRefused: Access is denied.
-    """
+    """Yield the lines of a pod's log; nothing if there is none."""
     lines = session.cluster.log(
         session.namespace, pod, container=CONTAINER, follow=follow, since=since
     )

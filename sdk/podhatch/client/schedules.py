@@ -176,11 +176,7 @@ async def create(target: Target, asked: NamedRun) -> ScheduledWorkflows:
 
 
 async def get(target: Target, name: str) -> ScheduledWorkflows:
-    """Return the schedule.
-
-    Raises:
-        RequestRefused: There is none, or the run is not a schedule.
-    """
+    """Return the schedule; refuse a run that is not one."""
     session = await session_of(target)
     run = await _read(session, name)
     return schedule_row(run, await true_name(session, run.spec.workflow))
@@ -197,11 +193,7 @@ async def find(
 
 
 async def update(target: Target, name: str, trigger_at: datetime) -> ScheduledWorkflows:
-    """Change the time at which the run starts.
-
-    Raises:
-        RequestRefused: It has started already, or ended without.
-    """
+    """Change the time at which the run starts; it must not have started."""
     session = await session_of(target)
 
     async def move() -> JsonObject:
@@ -218,11 +210,7 @@ async def update(target: Target, name: str, trigger_at: datetime) -> ScheduledWo
 
 
 async def delete(target: Target, name: str) -> None:
-    """Delete the run before it starts.
-
-    Raises:
-        RequestRefused: It has started already.
-    """
+    """Delete the run; it must not have started."""
     session = await session_of(target)
 
     async def remove() -> None:
@@ -273,11 +261,7 @@ async def _read(session: Session, name: str) -> WorkflowRun:
 
 
 async def _waiting(session: Session, name: str, what: str) -> WorkflowRun:
-    """Return the schedule if its run has not started.
-
-    Raises:
-        RequestRefused: It has started; the text says that it cannot be `what`.
-    """
+    """Return the schedule; refuse one whose run has started, which cannot be `what` any more."""
     run = await _read(session, name)
     if has_started(run) or run.finished:
         hint = "" if run.finished else "; cancel it with runs.cancel"

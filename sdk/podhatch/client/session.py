@@ -107,15 +107,10 @@ class Session:
     async def write_workflow(
         self, manifest: Manifest, stored: JsonObject | None, *, dry_run: bool = False
     ) -> JsonObject:
-        """Have the cluster hold the workflow as it is here, and return it.
+        """Have the cluster hold the workflow in place of the `stored` one, and return it.
 
         What others wrote of its spec is gone then, but for the lifespan of a worker: two programs'
         halves make no workflow.
-
-        Args:
-            manifest: The workflow.
-            stored: The one that is there.
-            dry_run: Only have the API server check it.
         """
         for tries in range(1, CONFLICTS + 1):
             with self._explained(manifest.workflow):

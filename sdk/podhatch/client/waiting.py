@@ -40,12 +40,7 @@ class Outage:
         self._since = None
 
     async def wait_or_raise(self, error: ApiError | ClusterUnreachable) -> None:
-        """Wait before the next request, unless the outage has lasted too long.
-
-        Raises:
-            ApiError: The request was refused, or the API server fails for two minutes.
-            ClusterUnreachable: The API server has been unreachable for two minutes.
-        """
+        """Wait before the next request; raise a refusal, and what lasts for two minutes."""
         now = asyncio.get_running_loop().time()
         if isinstance(error, ApiError) and error.status < 500:
             raise error
@@ -211,13 +206,7 @@ class Followers:
         self._mine = Follower(cluster, namespace, f"{CLIENT}={client}", self._warning)
 
     async def end_of(self, run: JsonObject) -> JsonObject:
-        """Return the run as it is at its end.
-
-        Raises:
-            ClusterUnreachable: The API server has been unreachable for two minutes.
-            RequestRefused: The API server denies access.
-            RunDeleted: The run is gone.
-        """
+        """Return the run as it is at its end. Raises what `states` does."""
         if run["metadata"].get("labels", {}).get(CLIENT) == self._client:
             return await self._mine.end_of(run)
         waiter = Waiter(run, self._warning)

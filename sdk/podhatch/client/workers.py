@@ -56,22 +56,14 @@ class WorkerRow:
 
 
 async def find(target: Target, window: Window) -> Rows[WorkerRow]:
-    """Return the nodes, by name.
-
-    Raises:
-        RequestRefused: Access to nodes is denied.
-    """
+    """Return the nodes, by name."""
     session = await session_of(target)
     nodes, page = await window.of_all(_nodes(session.cluster, window.reach))
     return Rows([_row(node) for node in nodes], page)
 
 
 async def get(target: Target, name: str) -> WorkerRow:
-    """Return the node.
-
-    Raises:
-        RequestRefused: There is no such node, or access is denied.
-    """
+    """Return the node."""
     session = await session_of(target)
     objects.check_name(NODE, name)
     with _explained(name):

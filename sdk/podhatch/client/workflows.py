@@ -87,11 +87,7 @@ async def get(target: Target, name: str) -> StoredWorkflow:
 
 
 async def get_version(target: Target, name: str, version: str | None) -> StoredWorkflowVersion:
-    """Return a version of the workflow, by default the newest.
-
-    Raises:
-        RequestRefused: There is none.
-    """
+    """Return a version of the workflow, by default the newest."""
     session = await session_of(target)
     workflow = object_name(name)
     if version is not None:
@@ -188,11 +184,7 @@ _logger = logging.getLogger("podhatch")
 
 
 async def publish(target: Target, publication: Publication) -> None:
-    """Publish all workflows without creating a run.
-
-    Raises:
-        PodhatchError: A needed one cannot be published.
-    """
+    """Publish all workflows without creating a run."""
     await published(await session_of(target), publication)
 
 

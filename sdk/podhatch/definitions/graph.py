@@ -75,11 +75,7 @@ class Origin(NamedTuple):
 
 
 def origin_of_call(fn: Callable[..., object] | None = None) -> Origin:
-    """Return where the function that asks this was called.
-
-    Args:
-        fn: The standalone task's function, in a decorator: it names the definition.
-    """
+    """Return where the caller was called; `fn` is the function that it decorates, if it does."""
     caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
     code, line = caller.f_code, caller.f_lineno
     if fn is None:
@@ -128,9 +124,6 @@ class Project:
         """Return what is to be in the cluster before these run: they, and all others.
 
         Inside a pod it is nothing: who started the run has published it all.
-
-        Raises:
-            ValueError: One that is needed cannot be published.
         """
         from podhatch.client import session_override
         from podhatch.client.manifest import NOTHING, Publication

@@ -49,13 +49,7 @@ def prepare_run(
 ) -> PreparedRun:
     """Return one run of a workflow; inside a task it is a child run of that task.
 
-    Args:
-        workflow: The workflow.
-        value: The input as the caller passes it.
-        options: The options as one object.
-        flat: Those that were passed by keyword.
-        start_at: When the run starts; None for at once.
-        starting_deadline_seconds: How long after that it may start.
+    Options come as one object, and by keyword in `flat`.
 
     Raises:
         InvalidRun: The input or an option is not valid.
@@ -75,10 +69,7 @@ def prepare_runs(
 ) -> "tuple[list[RunRequest], Publication]":
     """Return a run for each item, all of which are checked before the first run is created.
 
-    Args:
-        workflow: The workflow whose `run_many` was called.
-        items: What was passed to it.
-        only_own: Refuse items of other workflows, whose results would be of another type.
+    `only_own` refuses items of other workflows, whose results would be of another type.
 
     Raises:
         InvalidRun: An item is not valid.
@@ -111,15 +102,7 @@ def prepare_cron(
     own: ScheduleOptions,
     cron: "CronOptions",
 ) -> "tuple[CronWorkflow, Publication]":
-    """Return a cron of a workflow.
-
-    Args:
-        workflow: The workflow.
-        cron_name: Name of the cron.
-        expression: When it starts runs.
-        value: Input of the runs, as the caller passes it.
-        own: Metadata and priority of the runs.
-        cron: The options of the cron.
+    """Return a cron of a workflow; `own` is metadata and priority of its runs.
 
     Raises:
         InvalidRun: The input or an option of the runs is not valid.

@@ -108,8 +108,7 @@ def declared_return(subject: str, fn: Callable[..., object]) -> Any:
     """Return the type a function declares to return; None when it says nothing of it.
 
     Raises:
-        ValueError: The annotation cannot be read, as when only a type checker sees a name in it, or
-            one is local to another function.
+        ValueError: The annotation cannot be read, as when only a type checker sees a name in it.
     """
     plain = inspect.unwrap(fn)
     annotations = getattr(plain, "__annotations__", {})
@@ -135,8 +134,7 @@ def check_function(subject: str, fn: Callable[..., object]) -> None:
     """Refuse what cannot be called with input, context and dependencies.
 
     Raises:
-        InvalidDependencyError: A further parameter has no `Depends`, or dependencies need one
-            another in a circle.
+        InvalidDependencyError: Nothing fills a parameter, or dependencies form a circle.
         ValueError: It is not a function, or takes other arguments.
     """
     if not inspect.isfunction(inspect.unwrap(fn)):
@@ -149,21 +147,13 @@ def check_function(subject: str, fn: Callable[..., object]) -> None:
 
 
 def check_parentheses(decorator: str, name: object) -> None:
-    """Refuse a function in the place of a name, as it stands where parentheses were forgotten.
-
-    Raises:
-        TypeError: It is one.
-    """
+    """Raise TypeError for a function in the place of a name: the parentheses were forgotten."""
     if callable(name):
         raise TypeError(f"write the decorator with parentheses: @{decorator}()")
 
 
 def name_of(subject: str, fn: Callable[..., object], name: object) -> str:
-    """Return the name that was passed, or else the function's.
-
-    Raises:
-        ValueError: Neither is there.
-    """
+    """Return the name that was passed, or else the function's; raise ValueError without either."""
     name = name if name is not None else getattr(fn, "__name__", None)
     if not isinstance(name, str):
         raise ValueError(
@@ -178,11 +168,7 @@ def is_task_name(name: str) -> bool:
 
 
 def check_name(subject: str, name: str) -> None:
-    """Refuse what cannot name a task.
-
-    Raises:
-        ValueError: A label's value could not hold the name.
-    """
+    """Raise ValueError for a name that the value of a label could not hold."""
     if not is_task_name(name):
         raise ValueError(
             f"{subject}: name: {name!r} cannot name a task; pass name= with at most 63 letters, "

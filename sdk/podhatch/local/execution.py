@@ -162,11 +162,7 @@ def pod_name(job: str) -> str:
 def work_of(job: JsonObject, workflow: str, data: JsonObject | None, parent: Path) -> Work:
     """Write the files that would be mounted, and return what the pod would see.
 
-    Args:
-        job: The attempt's Job.
-        workflow: The true name of its workflow.
-        data: Its ConfigMap, when the input is too large for a variable.
-        parent: Where the attempt gets a folder of its own.
+    `data` is the attempt's ConfigMap, when the input is too large for a variable.
     """
     name: str = job["metadata"]["name"]
     folder = parent / name
@@ -204,11 +200,7 @@ def _environ(job: JsonObject, workflow: str) -> dict[str, str]:
 
 
 def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
-    """Return what to run for a task; what stands in for it has no lifespan.
-
-    Raises:
-        TaskFailure: There is no such module or function, or importing the module failed.
-    """
+    """Return what to run for a task; what stands in for it has no lifespan."""
     defined = find_defined(assignment)
     if (name := mock_name(work, mocks)) is None:
         return defined or load(assignment)

@@ -56,11 +56,7 @@ class ExtraMissing(PodhatchError, ImportError):  # noqa: N818 - it names a state
 
 
 def require_extra() -> None:
-    """Refuse to go on without the libraries that the operator's decisions need.
-
-    Raises:
-        ExtraMissing: One is not installed; the text says how to install it.
-    """
+    """Raise ExtraMissing if a library is missing that the operator's decisions need."""
     from podhatch.evaluation.client import is_installed
 
     if not is_installed():

@@ -136,11 +136,7 @@ class LocalFollowers(Followers):
         self._engine = engine
 
     async def end_of(self, run: JsonObject) -> JsonObject:
-        """Return the run as it is at its end.
-
-        Raises:
-            RunDeleted: It is gone.
-        """
+        """Return the run as it is at its end."""
         return await self._engine.ended(run)
 
 

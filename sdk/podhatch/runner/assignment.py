@@ -108,12 +108,7 @@ class Assignment(NamedTuple):
             raise AssignmentError(f"a variable is malformed: {error}") from None
 
     def more_time(self, extended: float, asked: float) -> float:
-        """Return how many of the seconds asked for an attempt still gets.
-
-        Args:
-            extended: The seconds it got before.
-            asked: The seconds it asks for; below 0 it gives some back.
-        """
+        """Return how many of the seconds asked for an attempt gets that got others before."""
         if self.max_extension is None:
             return asked
         return min(asked, self.max_extension - extended)

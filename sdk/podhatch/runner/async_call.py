@@ -46,11 +46,7 @@ class AsyncCall:
         """What is awaited; None while a function that is not async runs."""
 
     def run(self) -> None:
-        """Run it all, and report the end to the observer.
-
-        Raises:
-            LifespanSetupError: The task was not started.
-        """
+        """Run it all, and report the end to the observer. Raises what `Call.run` does."""
         with asyncio.Runner() as runner:
             loop = runner.get_loop()
             self.coroutine = self._around()

@@ -74,14 +74,7 @@ class Attempt:
         now: Callable[[], str],
         cancelled: Callable[[], bool],
     ) -> None:
-        """Begin with nothing reported.
-
-        Args:
-            assignment: What runs.
-            delivery: Where reports go.
-            now: Returns the time as RFC 3339.
-            cancelled: Returns whether the task was asked to stop.
-        """
+        """Begin with nothing reported; `now` gives the time as RFC 3339."""
         self._assignment = assignment
         self._delivery = delivery
         self._now = now

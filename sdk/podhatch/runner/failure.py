@@ -45,9 +45,7 @@ def format_exception(error: BaseException) -> str:
 def current_stack(coroutine: Any = None, thread: int | None = None) -> str:
     """Return where the user's code is now: in a coroutine that waits, or in its thread.
 
-    Args:
-        coroutine: The user's, when there is one.
-        thread: Identifier of the thread; None for the main thread.
+    By default the thread is the main thread.
     """
     waits = coroutine is not None and not coroutine.cr_running
     frames = _of_coroutine(coroutine) if waits else _of_thread(thread)

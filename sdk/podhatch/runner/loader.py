@@ -198,12 +198,7 @@ def _import_failure(assignment: Assignment, error: BaseException) -> Exception:
 def enter_source(archive: str, name: str) -> None:
     """Extract the zip to a fresh folder, work there, and import from there first.
 
-    Args:
-        archive: Path of the zip.
-        name: The ConfigMap it is in. If the SDK named it, the content must have the hash in it.
-
-    Raises:
-        TaskFailure: It could not be extracted, or is not what was shipped.
+    If the SDK named the ConfigMap that it is in, the content must have the hash in that name.
     """
     import io
     import tempfile

@@ -43,11 +43,7 @@ class Reporter(Protocol):
         ...
 
     def send_first(self, report: Report) -> None:
-        """Deliver a report without an outcome, of an attempt that still runs. `send` follows.
-
-        Raises:
-            NotDelivered: It could not be delivered in reasonable time.
-        """
+        """Deliver a report without an outcome, of an attempt that still runs. `send` follows."""
         ...
 
 
@@ -75,10 +71,8 @@ def encode(report: Report) -> bytes:
 def too_large(report: Report, *, room: int, cluster_access: bool) -> ErrorReport | None:
     """Return the error when the output is more than the report may carry, else None.
 
-    Args:
-        report: The whole report.
-        room: How many bytes the kubelet keeps of the termination message.
-        cluster_access: Whether the report also leaves by a TaskResult.
+    `room` is how many bytes the kubelet keeps of the termination message; with `cluster_access` the
+    report leaves by a TaskResult too.
     """
     size = len(report.get("output", "").encode())
     if cluster_access and size > MAX_OUTPUT_BYTES:
@@ -121,10 +115,7 @@ def failed(report: Report, error: ErrorReport) -> Report:
 def termination_message(report: Report, *, room: int, recorded: bool) -> bytes:
     """Return the report within the bytes the kubelet keeps.
 
-    Args:
-        report: The whole report.
-        room: How many bytes those are.
-        recorded: Whether a TaskResult holds it too; then `truncated` refers the reader to it.
+    If a TaskResult has `recorded` it too, `truncated` refers the reader to it.
     """
     whole = encode(report)
     if len(whole) <= room:

@@ -61,11 +61,7 @@ class TaskResultReporter:
         self._preparation.start()
 
     def send(self, report: Report) -> None:
-        """Create the TaskResult, or complete it; one that is already there is this attempt's own.
-
-        Raises:
-            NotDelivered: The API server refused it, or could not be reached for 10 seconds.
-        """
+        """Create the TaskResult, or complete it; if there is one, it is this attempt's own."""
         if self._preparation.ident is not None:
             self._preparation.join(REQUEST_SECONDS)
         try:
@@ -76,11 +72,7 @@ class TaskResultReporter:
             raise NotDelivered(f"{type(error).__name__}: {error}") from error
 
     def send_first(self, report: Report) -> None:
-        """Create the TaskResult without an outcome, or bring it up to date.
-
-        Raises:
-            NotDelivered: The API server refused it, or could not be reached for 10 seconds.
-        """
+        """Create the TaskResult without an outcome, or bring it up to date."""
         self._had_first = True
         self.send(report)
 

@@ -60,8 +60,7 @@ def parameters_of(fn: Function) -> Parameters:
     """Return what a task's function, or a dependency, is called with.
 
     Raises:
-        InvalidDependencyError: A parameter after the first two has no default and no `Depends`, or
-            has it for its default.
+        InvalidDependencyError: Nothing fills a parameter, or `Depends` is its default.
     """
     try:
         parameters = inspect.signature(fn).parameters.values()
@@ -92,12 +91,7 @@ def parameters_of(fn: Function) -> Parameters:
 
 
 def check_dependencies(subject: str, fn: Function) -> None:
-    """Refuse a task's function whose parameters nothing could fill.
-
-    Raises:
-        InvalidDependencyError: A parameter has no `Depends`, or dependencies need one another in a
-            circle.
-    """
+    """Raise InvalidDependencyError for a parameter that nothing fills, and for a circle."""
     try:
         for _ in _all(fn, ()):
             pass
@@ -106,11 +100,7 @@ def check_dependencies(subject: str, fn: Function) -> None:
 
 
 def all_dependencies(fn: Function) -> list[Function]:
-    """Return all that a task's function depends on, directly or not.
-
-    Raises:
-        InvalidDependencyError: As `check_dependencies` does.
-    """
+    """Return all that a task's function depends on, directly or not."""
     return list(dict.fromkeys(_all(fn, ())))
 
 
@@ -131,17 +121,8 @@ async def resolve(
 ) -> dict[str, object]:
     """Return the values of a task's parameters with `Depends`, by their names.
 
-    Waits for nothing when no dependency is async.
-
-    Args:
-        fn: The task's function.
-        input: The validated input.
-        context: The task's context.
-        stack: Where the rests of generators wait for the task's end.
-        given: Values to use in place of what dependencies would make, by the parameter's name.
-
-    Raises:
-        InvalidDependencyError: As `check_dependencies` does.
+    Waits for nothing when no dependency is async. In `stack`, the rests of generators wait for the
+    task's end. Values of `given` are used in place of what dependencies would make.
     """
     check_dependencies(_name(fn), fn)
     made: dict[Function, object] = {}

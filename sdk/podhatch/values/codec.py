@@ -118,11 +118,7 @@ def validate_input(raw: "JsonObject", validator: object) -> object:
 
 
 def validated(text: str, declared: object) -> object:
-    """Return the value of JSON text, as the declared type reads it.
-
-    Raises:
-        ValidationError: It does not fit.
-    """
+    """Return the value of JSON text as the declared type reads it, or raise ValidationError."""
     return adapter(declared).validate_json(text, context=CONTEXT, by_alias=True, by_name=True)
 
 
@@ -193,11 +189,7 @@ def _dump_part(value: object) -> object:
 
 
 def _check_keys(value: object, path: Path = ()) -> None:
-    """Refuse what is written with one key twice, or loses an entry: `{1: ..., "1": ...}`.
-
-    Raises:
-        ValueError: There is such a mapping; the text says where.
-    """
+    """Raise ValueError for what would have one key twice in JSON: `{1: ..., "1": ...}`."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)
         texts: dict[str, object] = {}
@@ -281,10 +273,7 @@ def _secrets(value: object, path: Path = ()) -> Iterator[tuple[Path, object]]:
 def _revealed(value: object, dumped: object, reached: set[int]) -> object:
     """Return what was dumped of a value, with what secrets hold in place of pydantic's asterisks.
 
-    Args:
-        value: The value.
-        dumped: Its JSON values.
-        reached: Gets the ids of the secrets that were found in them.
+    `reached` gets the ids of the secrets that were found.
     """
     if _is_secret(value):
         reached.add(id(value))
@@ -319,11 +308,7 @@ def _is_secret(value: object) -> bool:
 
 
 def _content(secret: object) -> object:
-    """Return what a secret holds, as JSON.
-
-    Raises:
-        ValueError: It holds bytes that are not UTF-8.
-    """
+    """Return what a secret holds, as JSON; raise ValueError for bytes that are not UTF-8."""
     from pydantic_core import to_jsonable_python
 
     held: object = cast("Any", secret).get_secret_value()

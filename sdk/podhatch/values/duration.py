@@ -45,11 +45,7 @@ def seconds(duration: Duration) -> float:
 
 
 def whole_seconds(subject: str, duration: Duration) -> int:
-    """Return the duration in seconds, rounded up.
-
-    Raises:
-        ValueError: It is not a duration; `subject` is named.
-    """
+    """Return the duration in seconds, rounded up; `subject` names it in errors."""
     try:
         return math.ceil(seconds(duration))
     except ValueError as error:

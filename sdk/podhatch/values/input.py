@@ -34,10 +34,7 @@ class EmptyModel(BaseModel):
 def dump_input(workflow: str, validator: object, value: object) -> JsonObject:
     """Return the caller's input as a JSON object, validated to what the workflow declares.
 
-    Args:
-        workflow: Name for errors.
-        validator: The declared type.
-        value: An instance of it, a mapping that fits it, or None for an empty one.
+    `value` is an instance of that, a mapping that fits it, or None for an empty one.
 
     Raises:
         InvalidRun: It does not fit, is not a JSON object or is too large.
@@ -53,12 +50,7 @@ def dump_input(workflow: str, validator: object, value: object) -> JsonObject:
 
 
 def check_input(workflow: str, validator: object, text: str) -> JsonObject:
-    """Return an input that was dumped before as a JSON object; it is not changed.
-
-    Args:
-        workflow: Name for errors.
-        validator: The declared type.
-        text: What `dump_input` made, or was written by hand to fit the published schema.
+    """Return as a JSON object, unchanged, what `dump_input` made or somebody wrote by hand.
 
     Raises:
         InvalidRun: It does not fit, is not a JSON object or is too large.
@@ -90,12 +82,7 @@ def input_schema(workflow: str, validator: object) -> JsonObject | None:
 
 
 def _with_both_names(named: Any, aliased: Any) -> Any:
-    """Return a schema that takes fields by their names and by their aliases.
-
-    Args:
-        named: The schema, or a part of it, with the names of the fields.
-        aliased: The same with their aliases.
-    """
+    """Return a schema that takes fields by their names and by their aliases."""
     if isinstance(named, list) and isinstance(aliased, list):
         pairs = zip(cast("list[Any]", named), cast("list[Any]", aliased), strict=False)
         return [_with_both_names(*pair) for pair in pairs]
@@ -126,10 +113,6 @@ def _with_both_names(named: Any, aliased: Any) -> Any:
 
 def json_object(subject: str, value: Payload) -> JsonObject:
     """Return a caller's mapping or model as the JSON object that the cluster stores.
-
-    Args:
-        subject: What it is, for errors.
-        value: A mapping, or a model, dumped under the names that its validation reads.
 
     Raises:
         ValueError: It is not a JSON object, has more than 256 KiB, or holds a number that the API

@@ -12,10 +12,6 @@ from podhatch.values.parsing import load_json
 def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[str, str]:
     """Return metadata as it travels: a text as it is, any other value as its JSON text.
 
-    Args:
-        subject: What it belongs to, for errors.
-        metadata: JSON values by name; None for none.
-
     Raises:
         ValueError: It is not a mapping from names to JSON values; the message says where.
     """

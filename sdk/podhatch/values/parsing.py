@@ -29,15 +29,7 @@ def load_json(text: str) -> object:
 
 
 def check_stored(subject: str, value: object) -> None:
-    """Refuse JSON values that would not come back from the API server as they are.
-
-    Args:
-        subject: What they are, for errors.
-        value: JSON values.
-
-    Raises:
-        ValueError: A number is too large or not finite; the text says where.
-    """
+    """Raise ValueError for a number that the API server would not keep; the text says where."""
     for path, problem in number_problems(value):
         raise ValueError(f"{subject}: {path_text(path)}{problem}")
 
@@ -60,27 +52,14 @@ def number_problems(value: object, path: Path = ()) -> Iterator[tuple[Path, str]
 
 
 def listed(place: str, values: Iterable[T]) -> list[T]:
-    """Return the values as a list, which can be read more than once, unlike a generator.
-
-    Raises:
-        ValueError: They are a string, or a single value; the message names `place`.
-    """
+    """Return the values as a list; raise ValueError for a string, or a single value."""
     if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(f"{place}: expected a list, got {values!r}")
     return list(values)
 
 
 def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
-    """Refuse options that a function does not take: silently left out, they would mislead.
-
-    Args:
-        subject: What is named in the error.
-        options: What was given.
-        known: The TypedDict that lists the options.
-
-    Raises:
-        TypeError: There is no such option; the message names it.
-    """
+    """Raise TypeError for an option that is not in a TypedDict: left out, it would mislead."""
     for name in options.keys() - known.__annotations__.keys():
         raise TypeError(f"{subject}: there is no option {name!r}")
 

@@ -19,11 +19,7 @@ VARIABLES = ("PODHATCH_HEALTH_PORT", "HATCHET_CLIENT_WORKER_HEALTHCHECK_PORT")
 
 
 def configured(config: HealthcheckConfig) -> HealthcheckConfig:
-    """Return the settings, with the port of a variable where the code leaves it at 8001.
-
-    Raises:
-        ValueError: A variable does not hold a port number.
-    """
+    """Return the settings, with the port of a variable where the code leaves it at 8001."""
     if config.port != PORT:
         return config
     for variable in VARIABLES:
@@ -38,11 +34,7 @@ def configured(config: HealthcheckConfig) -> HealthcheckConfig:
 def answering(
     config: HealthcheckConfig, status: Callable[[], WorkerStatus], registered: Callable[[], bool]
 ) -> Generator[None]:
-    """Answer 200 once the workflows are registered, and 503 before.
-
-    Raises:
-        OSError: The port is taken.
-    """
+    """Answer 200 once the workflows are registered, and 503 before."""
     if not config.enabled:
         yield
         return

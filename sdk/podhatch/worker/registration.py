@@ -53,11 +53,7 @@ class Registration:
 
 
 def registration_of(workflow: Workflow[Any]) -> Registration:
-    """Return what is to be published of a workflow.
-
-    Raises:
-        ValueError: It has no task, or its pods could not find a function.
-    """
+    """Return what is to be published of a workflow."""
     manifest, lifespan = workflow.manifest(), workflow.lifespan
     publication = workflow.project.publication([workflow])
     place = _place(workflow, manifest, lifespan) if lifespan is not None else None

@@ -56,11 +56,7 @@ async def start(target: Target, publication: Publication, request: RunRequest) -
 async def execute(
     target: Target, publication: Publication, request: RunRequest
 ) -> tuple[JsonObject, Outputs]:
-    """Publish the workflow, create the run, wait for its end, and return it with its outputs.
-
-    Raises:
-        PodhatchError: What `start` and `outputs` raise.
-    """
+    """Publish the workflow, create the run, wait for its end, and return it with its outputs."""
     run = await start(target, publication, request)
     return run, await outputs(target, str(run["metadata"]["name"]), run)
 
@@ -85,15 +81,10 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
 
 
 async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs:
-    """Wait for the run's end and return its outputs.
+    """Wait for the run's end and return its outputs, without those of skipped tasks.
 
-    Skipped tasks have none, and are left out. If this process has replayed the run, wait for the
-    end of the replay.
-
-    Args:
-        target: Where the run is.
-        name: The run.
-        seen: The run as the caller knows it; None to read it.
+    `seen` is the run as the caller knows it; None to read it. If this process has replayed the run,
+    wait for the end of the replay.
 
     Raises:
         FailedTaskRunExceptionGroup: The run failed.
@@ -271,13 +262,7 @@ async def _all(
 
 
 def raise_unless_succeeded(run: WorkflowRun) -> None:
-    """Raise the error of an ended run that did not succeed.
-
-    Raises:
-        FailedTaskRunExceptionGroup: Tasks failed.
-        InvalidRun: No task failed: the run was not accepted.
-        RunCancelled: It was cancelled.
-    """
+    """Raise the error of an ended run that did not succeed: see `outputs`."""
     if run.status is None or run.status.phase == "Succeeded":
         return
     name, tasks = run.metadata.name, run.status.tasks

@@ -64,11 +64,7 @@ class TaskReference:
 
 
 async def resolved(session: Session, identity: str) -> TaskReference:
-    """Return what an id stands for.
-
-    Raises:
-        RequestRefused: There is neither a run nor a Job of that name.
-    """
+    """Return what an id stands for; there must be a run or a Job of that name."""
     run, slash, task = identity.partition("/")
     if slash:
         return TaskReference(run, task)

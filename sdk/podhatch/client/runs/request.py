@@ -60,11 +60,6 @@ def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
 
     A reader of the parent run can predict names, so the name alone proves nothing.
 
-    Args:
-        child: The child that is asked for.
-        asked: The run that was not created.
-        stored: The run that exists.
-
     Raises:
         RequestRefused: It is not this child.
         NonDeterminismError: It is, and an earlier attempt asked for another workflow or input.

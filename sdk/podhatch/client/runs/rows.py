@@ -237,13 +237,7 @@ def task_id(run: WorkflowRun, task: TaskStatus) -> str:
 
 
 def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1TaskSummary:
-    """Return the row of a run.
-
-    Args:
-        run: The run.
-        workflow_name: Its workflow's name as its author wrote it.
-        outputs: Of its tasks that succeeded; None for a row without payloads.
-    """
+    """Return the row of a run; without payloads if `outputs` is None."""
     status = run.status or WorkflowRunStatus()
     rows = [task_row(run, task, workflow_name, outputs) for task in tasks_of(run)]
     if len(rows) == 1:

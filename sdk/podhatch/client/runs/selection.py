@@ -47,11 +47,7 @@ ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 
 def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status]:
-    """Return the statuses, which may be passed by name.
-
-    Raises:
-        ValueError: A status is unknown, or `statuses` is not a list.
-    """
+    """Return the statuses, which may be passed by name, or raise ValueError."""
     given = listed("statuses", statuses)
     for status in given:
         if status not in kind.__members__:

@@ -58,8 +58,7 @@ def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
     """Return the objects that make a workflow; without its source where nothing is shipped.
 
     Raises:
-        ValueError: It has no task, no pod could find a task's code, the source is too large, an
-            expression is not CEL, or a task's return type cannot be read or used.
+        ValueError: As `Workflow.manifest` does.
     """
     if not workflow.tasks:
         raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
@@ -201,11 +200,7 @@ def _root(workflow: str, locations: Sequence[Location]) -> Path:
 
 
 def _check_expressions(task: "Task[Any, Any]") -> None:
-    """Refuse a condition of this task whose expression does not compile.
-
-    Raises:
-        ValueError: One does not; the text names its place, and where in it the fault is.
-    """
+    """Raise ValueError for a condition of the task whose expression does not compile."""
     for option in ("wait_for", "skip_if", "cancel_if"):
         for place, leaf in leaves(getattr(task.settings, option)):
             asked = isinstance(leaf, (ParentCondition, UserEventCondition))
@@ -214,22 +209,14 @@ def _check_expressions(task: "Task[Any, Any]") -> None:
 
 
 def _check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
-    """Refuse a filter whose expression does not compile.
-
-    Raises:
-        ValueError: One does not; `subject` and its place are named.
-    """
+    """Raise ValueError for a filter whose expression does not compile."""
     for index, each in enumerate(filters):
         if problem := expression_problem(each.expression, "Filter"):
             raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
 
 
 def _check_output(subject: str, declared: object) -> None:
-    """Refuse a return type that no output could be validated to; None stands for any JSON.
-
-    Raises:
-        ValueError: pydantic does not know such a type.
-    """
+    """Raise ValueError if pydantic does not know a return type; None stands for any JSON."""
     if declared is None:
         return
     from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError

@@ -33,11 +33,7 @@ _ROOTS_OF_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def source_config_map(root: Path) -> JsonObject:
-    """Return the ConfigMap that holds the tree under `root`.
-
-    Raises:
-        ValueError: The tree is too large; the text names the largest files.
-    """
+    """Return the ConfigMap that holds the tree under `root`."""
     packed = zip_tree(root)
     return {
         "apiVersion": "v1",
@@ -163,8 +159,7 @@ def locate(subject: str, fn: Callable[..., object]) -> Location:
     """Return where a function is.
 
     Raises:
-        ValueError: No other process could find it, as it was typed into an interpreter; `subject`
-            is named.
+        ValueError: It was typed into an interpreter, so no other process could find it.
     """
     plain = inspect.unwrap(fn)
     module = sys.modules.get(plain.__module__)

@@ -118,15 +118,9 @@ def leaves(conditions: Conditions) -> Iterator[tuple[str, Condition]]:
 def check_conditions(
     subject: str, parents: Sequence[TaskHandle[Any]], lists: Mapping[str, Conditions]
 ) -> None:
-    """Refuse what can never hold, and names that are used twice.
+    """Raise ValueError for what can never hold, and for names that are used twice.
 
-    Args:
-        subject: Names workflow and task in errors.
-        parents: The task's parents.
-        lists: Each list of conditions by the name of its option.
-
-    Raises:
-        ValueError: A condition is not valid; the message names its place.
+    `lists` has the conditions of a task by the names of their options.
     """
     keys: dict[str, str] = {}
     for option, conditions in lists.items():

@@ -96,7 +96,7 @@ _UNORDERED = (WorkerLabelComparator.EQUAL, WorkerLabelComparator.NOT_EQUAL)
 
 
 def labels_of(desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
-    """Return the labels, however they were written, checked.
+    """Return the labels, however they were written.
 
     Raises:
         ValueError: A label can match no node; the text names it.

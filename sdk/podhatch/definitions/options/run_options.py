@@ -23,11 +23,7 @@ class Priority(IntEnum):
 
 
 def check_priority(subject: str, priority: object) -> int | None:
-    """Return the priority as a number; None stays None.
-
-    Raises:
-        ValueError: It is not a number from 1 to 3.
-    """
+    """Return the priority as a number from 1 to 3, or raise ValueError; None stays None."""
     if priority is None:
         return None
     if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= 3:
@@ -124,7 +120,7 @@ def run_settings(
         flat: Those that were passed by keyword.
 
     Raises:
-        InvalidRun: An option is not valid; the message names it.
+        InvalidRun: An option is not valid.
         TypeError: There is no such option, or `options` is not an object of options.
     """
     subject = f"workflow {workflow!r}"

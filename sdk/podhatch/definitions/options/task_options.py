@@ -53,11 +53,7 @@ class TaskDefaults:
 
 
 def check_retries(subject: str, options: RetryOptions) -> None:
-    """Refuse numbers that are out of range.
-
-    Raises:
-        ValueError: One is; the message names the option and its range.
-    """
+    """Raise ValueError for a number that is out of range."""
     _check(subject, "retries", options.get("retries"), 0, MAX_RETRIES, whole=True)
     _check(subject, "backoff_factor", options.get("backoff_factor"), 1, MAX_BACKOFF_FACTOR)
     _check(
@@ -157,13 +153,7 @@ class TaskSettings(NamedTuple):
 def task_settings(
     subject: str, options: GraphTaskOptions, defaults: TaskDefaults, known: type = GraphTaskOptions
 ) -> TaskSettings:
-    """Check a task's options; `subject` names workflow and task in errors.
-
-    Args:
-        subject: Workflow and task, for errors.
-        options: What the decorator was given.
-        defaults: What the workflow says of all tasks.
-        known: The options that the decorator takes.
+    """Check a task's options, of which the decorator takes the `known`.
 
     Raises:
         TypeError: There is no such option.
@@ -244,11 +234,7 @@ def _labels(subject: str, desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLa
 
 
 def checked_image(subject: str, image: str | None) -> str | None:
-    """Return the image.
-
-    Raises:
-        ValueError: It is empty.
-    """
+    """Return the image; raise ValueError if it is empty."""
     if image is not None and not image.strip():
         raise ValueError(f"{subject}: image: it is empty; leave it out to ship the source")
     return image
@@ -278,11 +264,7 @@ _KINDS: Mapping[str, _Kind] = {
 
 
 def check_kinds(subject: str, options: Mapping[str, object]) -> None:
-    """Refuse options whose values are of another kind; None stands for the default.
-
-    Raises:
-        ValueError: One is; the message names the option and its value.
-    """
+    """Raise ValueError for a value of another kind; None stands for the default."""
     for name, kind in _KINDS.items():
         value = options.get(name)
         if value is not None and not kind.holds(value):

@@ -199,11 +199,7 @@ def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
 
 
 def check_validator(subject: str, validator: object) -> None:
-    """Refuse a type whose values are no JSON objects; None stands for EmptyModel.
-
-    Raises:
-        ValueError: It is not a pydantic model, dataclass, dict or TypedDict.
-    """
+    """Raise ValueError for a type whose values are no JSON objects; None stands for EmptyModel."""
     declared: object = get_origin(validator) or validator
     fits = validator is None or (
         isinstance(declared, type)
