@@ -1,6 +1,7 @@
 """The entry point: `Hatchet` defines workflows and tasks, and says in which cluster they run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from podhatch.client.target import Target
@@ -9,11 +10,20 @@ from podhatch.definitions.graph import Project, origin_of_call
 from podhatch.definitions.options.workflow_options import StandaloneOptions, WorkflowOptions
 from podhatch.definitions.task import Input, R, TaskFunction, check_parentheses
 from podhatch.definitions.workflow import Standalone, Workflow, standalone, standalone_stub
-from podhatch.features.clients import FeatureClients
 from podhatch.task import current_context
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
+    from podhatch.features.cel import CELClient
+    from podhatch.features.crons import CronClient
+    from podhatch.features.events import EventClient
+    from podhatch.features.filters import FiltersClient
+    from podhatch.features.logs import LogsClient
+    from podhatch.features.metrics import MetricsClient
+    from podhatch.features.runs import RunsClient
+    from podhatch.features.schedules import ScheduledClient
+    from podhatch.features.workers import WorkersClient
+    from podhatch.features.workflows import WorkflowsClient
     from podhatch.task import Context
     from podhatch.values.input import EmptyModel
     from podhatch.worker import Worker
@@ -89,7 +99,7 @@ class Stubs:
         )
 
 
-class Hatchet(FeatureClients):
+class Hatchet:
     """Defines workflows and tasks. Touches no cluster until one of them is run.
 
     Attributes:
@@ -127,7 +137,7 @@ class Hatchet(FeatureClients):
         if namespace is not None and not isinstance(namespace, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"Hatchet: namespace: expected a string, got {namespace!r}")
         self.config = config or ClientConfig()
-        super().__init__(Target(namespace or self.config.namespace or None, kubeconfig, context))
+        self._target = Target(namespace or self.config.namespace or None, kubeconfig, context)
         self._project = Project(self._target, self.config)
         self.stubs = Stubs(self._project)
 
@@ -298,6 +308,78 @@ class Hatchet(FeatureClients):
         return Worker(
             name, () if workflows is None else workflows, lifespan, self.config.healthcheck
         )
+
+    # The clients for the objects of the namespace, each imported when it is first asked for.
+
+    @cached_property
+    def cel(self) -> "CELClient":
+        """Tries out expressions of filters."""
+        from podhatch.features.cel import CELClient
+
+        return CELClient()
+
+    @cached_property
+    def cron(self) -> "CronClient":
+        """Creates, lists, suspends and deletes crons."""
+        from podhatch.features.crons import CronClient
+
+        return CronClient(self._target)
+
+    @cached_property
+    def event(self) -> "EventClient":
+        """Pushes events, which start runs and which runs wait for, and lists them."""
+        from podhatch.features.events import EventClient
+
+        return EventClient(self._target)
+
+    @cached_property
+    def filters(self) -> "FiltersClient":
+        """Creates, lists, changes and deletes filters of events."""
+        from podhatch.features.filters import FiltersClient
+
+        return FiltersClient(self._target)
+
+    @cached_property
+    def logs(self) -> "LogsClient":
+        """Reads what tasks have printed."""
+        from podhatch.features.logs import LogsClient
+
+        return LogsClient(self._target)
+
+    @cached_property
+    def metrics(self) -> "MetricsClient":
+        """Counts tasks by where they stand."""
+        from podhatch.features.metrics import MetricsClient
+
+        return MetricsClient(self._target)
+
+    @cached_property
+    def runs(self) -> "RunsClient":
+        """Looks at runs, lists, creates, cancels and replays them."""
+        from podhatch.features.runs import RunsClient
+
+        return RunsClient(self._target)
+
+    @cached_property
+    def scheduled(self) -> "ScheduledClient":
+        """Creates, lists, moves and deletes runs that start later."""
+        from podhatch.features.schedules import ScheduledClient
+
+        return ScheduledClient(self._target)
+
+    @cached_property
+    def workers(self) -> "WorkersClient":
+        """Lists the nodes that may run tasks."""
+        from podhatch.features.workers import WorkersClient
+
+        return WorkersClient(self._target)
+
+    @cached_property
+    def workflows(self) -> "WorkflowsClient":
+        """Lists and deletes the workflows that the cluster holds."""
+        from podhatch.features.workflows import WorkflowsClient
+
+        return WorkflowsClient(self._target)
 
 
 def _one_of(

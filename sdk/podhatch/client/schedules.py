@@ -13,7 +13,6 @@ from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.runs.execution import create_by_name
-from podhatch.client.runs.request import NamedRun
 from podhatch.client.runs.selection import PHASES, RunStatus, checked, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
@@ -21,6 +20,7 @@ from podhatch.client.target import Target
 from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import PodhatchError, RequestRefused
+from podhatch.values.input import Payload
 from podhatch.values.metadata import metadata_texts
 
 
@@ -170,9 +170,19 @@ class ScheduleFilters:
         return Query(WORKFLOW_RUN, WorkflowRun, self.selectors(), self.keep)
 
 
-async def create(target: Target, asked: NamedRun) -> ScheduledWorkflows:
+async def create(
+    target: Target,
+    workflow_name: str,
+    input: Payload,
+    additional_metadata: Mapping[str, object] | None,
+    priority: int | None,
+    start_at: datetime,
+) -> ScheduledWorkflows:
     """Create a run that starts later."""
-    return schedule_row(await create_by_name(target, asked), asked.workflow_name)
+    created = await create_by_name(
+        target, workflow_name, input, additional_metadata, priority, start_at
+    )
+    return schedule_row(created, workflow_name)
 
 
 async def get(target: Target, name: str) -> ScheduledWorkflows:

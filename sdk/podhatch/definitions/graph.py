@@ -164,19 +164,7 @@ class Project:
 
 
 class TaskGraph(ABC, Generic[Input]):
-    """Tasks, and the order between them: a directed acyclic graph.
-
-    Attributes:
-        name: As the author wrote it; the object's name in the cluster is made from it.
-        tasks: In the order of their definition; the two below are not among them.
-        failure_task: What runs when a task has failed; None if nothing does.
-        success_task: What runs when all tasks succeeded; None if nothing does.
-        settings: Its image, description and so on.
-        project: What it shares with the other workflows of its `Hatchet`.
-        cron_input: Input of the runs that `on_crons` start.
-        is_stub: Whether its code is elsewhere, and somebody else publishes it.
-        lifespan: The worker's, where there is one; in a pod the cluster's word counts.
-    """
+    """Tasks, and the order between them; attributes are those of `Workflow`."""
 
     tasks: list[Task[Input, Any]]
     failure_task: Task[Input, Any] | None

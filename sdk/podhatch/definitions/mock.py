@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from podhatch.values.metadata import metadata_texts
 
 if TYPE_CHECKING:
-    from contextlib import AsyncExitStack
-
     from podhatch.api.model import JsonObject
-    from podhatch.runner.call import Arguments
     from podhatch.task.handle import TaskHandle
 
 
@@ -64,10 +61,8 @@ class Mockable(ABC, Generic[Input, R_co]):
         if task.is_async_function:
             raise TypeError(f"{task.subject}: it is async: call aio_mock_run")
         call = _Call(task, dependencies or {})
-        arguments = call.arguments(
-            input, additional_metadata, parent_outputs, retry_count, lifespan
-        )
-        return cast("R_co", call.run(arguments))
+        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan)
+        return cast("R_co", call.run())
 
     async def aio_mock_run(
         self,
@@ -88,10 +83,8 @@ class Mockable(ABC, Generic[Input, R_co]):
         if not task.is_async_function:
             raise TypeError(f"{task.subject}: it is not async: call mock_run")
         call = _Call(task, dependencies or {})
-        arguments = call.arguments(
-            input, additional_metadata, parent_outputs, retry_count, lifespan
-        )
-        return cast("R_co", await call.aio_run(arguments))
+        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan)
+        return cast("R_co", await call.aio_run())
 
 
 class _Call:
@@ -107,15 +100,15 @@ class _Call:
             names = ", ".join(sorted(unknown))
             raise TypeError(f"{task.subject}: dependencies: no parameter with Depends: {names}")
 
-    def arguments(
+    def prepare(
         self,
         input: object,
         metadata: Mapping[str, object] | None,
         parent_outputs: Mapping[str, Any] | None,
         retry_count: int,
         lifespan: Any,
-    ) -> "Arguments":
-        """Return input and context as a pod would make them of the same facts."""
+    ) -> None:
+        """Make input and context as a pod would make them of the same facts."""
         import json
 
         from podhatch.runner.call import arguments_for
@@ -138,22 +131,20 @@ class _Call:
             parents=json.loads(dump_json(dict(parent_outputs or {}))),
             lifespan=lifespan,
         )
-        return arguments_for(LoadedTask(task.fn, workflow.input_validator), raw, context)
+        loaded = LoadedTask(task.fn, workflow.input_validator)
+        self._arguments = arguments_for(loaded, raw, context)
 
-    def run(self, arguments: "Arguments") -> object:
+    def run(self) -> object:
         """Call a function that is not async; its dependencies may be."""
         from podhatch.task.dependencies import needs_loop
 
-        if needs_loop(self._task.fn):
-            return self._run_in_loop(arguments)
-        called = self.aio_run(arguments)
-        try:
-            called.send(None)  # nothing in it waits
-        except StopIteration as end:
-            return end.value
-        raise AssertionError("a function that is not async has waited")
-
-    def _run_in_loop(self, arguments: "Arguments") -> object:
+        if not needs_loop(self._task.fn):
+            called = self.aio_run()
+            try:
+                called.send(None)  # nothing in it waits
+            except StopIteration as end:
+                return end.value
+            raise AssertionError("a function that is not async has waited")
         import asyncio
 
         from podhatch.errors import LoopAlreadyRunningError
@@ -161,24 +152,27 @@ class _Call:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.aio_run(arguments))
+            return asyncio.run(self.aio_run())
         raise LoopAlreadyRunningError(
             f"{self._task.subject}: it is not async, but a dependency of it is, and an event loop "
             "runs in this thread: call it as `await asyncio.to_thread(task.mock_run, ...)`"
         )
 
-    async def aio_run(self, arguments: "Arguments") -> object:
+    async def aio_run(self) -> object:
         """Call the function with its dependencies, and end them."""
         from contextlib import AsyncExitStack
         from inspect import isawaitable
 
         from podhatch.task import entered
+        from podhatch.task.dependencies import resolve
 
-        function = self._task.fn
+        function, arguments = self._task.fn, self._arguments
         error: BaseException | None = None
         with entered(arguments.context):
             async with AsyncExitStack() as stack:
-                values = await self._values(arguments, stack)
+                values = await resolve(
+                    function, arguments.input, arguments.context, stack, given=self._given
+                )
                 try:
                     result = function(*arguments.positional, **values)
                     return await result if isawaitable(result) else result
@@ -186,10 +180,3 @@ class _Call:
                     error = raised
                     raise
         raise error  # a dependency has caught it: it stays the task's, as in a pod
-
-    async def _values(self, arguments: "Arguments", stack: "AsyncExitStack") -> dict[str, object]:
-        from podhatch.task.dependencies import resolve
-
-        return await resolve(
-            self._task.fn, arguments.input, arguments.context, stack, given=self._given
-        )

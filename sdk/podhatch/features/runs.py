@@ -8,7 +8,6 @@ from typing import Any, Unpack
 from podhatch.client import logs
 from podhatch.client.paging import Rows, Window
 from podhatch.client.runs import control, execution, lookup
-from podhatch.client.runs.request import NamedRun
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
 from podhatch.client.runs.selection import (
     BulkCancelReplayOpts,
@@ -190,8 +189,9 @@ class RunsClient(FeatureClient):
             InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
         """
-        asked = NamedRun(workflow_name, input, additional_metadata, priority)
-        return await self._ask(execution.create_in_full, asked)
+        return await self._ask(
+            execution.create_in_full, workflow_name, input, additional_metadata, priority
+        )
 
     aio_create = async_twin(create)
 

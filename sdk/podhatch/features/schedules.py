@@ -7,7 +7,6 @@ from typing import TypedDict, Unpack
 from podhatch.client import schedules
 from podhatch.client.paging import Rows, Window
 from podhatch.client.parameters import in_utc
-from podhatch.client.runs.request import NamedRun
 from podhatch.client.schedules import (
     ScheduledRunStatus,
     ScheduledWorkflows,
@@ -63,10 +62,10 @@ class ScheduledClient(FeatureClient):
             RequestRefused: There is no such workflow.
             TypeError: `trigger_at` is not a datetime.
         """
-        asked = NamedRun(
-            workflow_name, input, additional_metadata, priority, in_utc("trigger_at", trigger_at)
+        start_at = in_utc("trigger_at", trigger_at)
+        return await self._ask(
+            schedules.create, workflow_name, input, additional_metadata, priority, start_at
         )
-        return await self._ask(schedules.create, asked)
 
     aio_create = async_twin(create)
 

@@ -6,30 +6,9 @@ The engine asks `now()`, and lets a clock that waits for nobody jump where there
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 
-class Clock(Protocol):
-    """What the engine asks of a clock."""
-
-    def now(self) -> datetime:
-        """Return the time, in UTC."""
-        ...
-
-    def seconds_until(self, moment: datetime) -> float | None:
-        """Return how long to sleep until then; None when that is for others to say."""
-        ...
-
-    def jump_to(self, moment: datetime) -> bool:
-        """Go on to a moment at which there is something to do, if this clock can."""
-        ...
-
-    def on_move(self, wake: Callable[[], None]) -> None:
-        """Call `wake`, in any thread, whenever somebody has moved the clock."""
-        ...
-
-
-class SystemClock:
+class Clock:
     """The machine's clock: nobody moves it."""
 
     def now(self) -> datetime:
@@ -37,18 +16,18 @@ class SystemClock:
         return datetime.now(UTC)
 
     def seconds_until(self, moment: datetime) -> float | None:
-        """Return how long to sleep until then."""
+        """Return how long to sleep until then; None when that is for others to say."""
         return (moment - self.now()).total_seconds()
 
-    def jump_to(self, moment: datetime) -> bool:  # noqa: ARG002 - as in the protocol
-        """Return False: it is waited for."""
+    def jump_to(self, moment: datetime) -> bool:  # noqa: ARG002 - this clock cannot
+        """Go on to a moment at which there is something to do, if this clock can."""
         return False
 
     def on_move(self, wake: Callable[[], None]) -> None:
-        """Nothing to do."""
+        """Call `wake`, in any thread, whenever somebody has moved the clock."""
 
 
-class FakeClock:
+class FakeClock(Clock):
     """A clock for tests, which stands still while a task's code runs.
 
     Waits of the workflow take no time: when no task's code runs and somebody waits for a result,
@@ -89,7 +68,7 @@ class FakeClock:
         for wake in [*self._wakes]:
             wake()
 
-    def seconds_until(self, moment: datetime) -> float | None:  # noqa: ARG002 - as in the protocol
+    def seconds_until(self, moment: datetime) -> float | None:  # noqa: ARG002 - as above
         """Return None: it jumps there, or is moved."""
         return None
 

@@ -125,12 +125,8 @@ class Execution(Protocol):
         ...
 
 
-class TaskExecutor(Protocol):
-    """Makes executions."""
-
-    def new(self, work: Work, listener: Listener) -> Execution:
-        """Return the execution of an attempt, which has not started."""
-        ...
+TaskExecutor = Callable[[Work, Listener], Execution]
+"""Makes the execution of an attempt, which has not started."""
 
 
 class Waits:

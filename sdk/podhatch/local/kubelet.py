@@ -88,7 +88,7 @@ class Kubelet:
         if not work.has_code and mock_name(work, self._mocks) is None:
             self._finish(name, _no_code(work))
             return
-        execution = self._executor.new(work, self)
+        execution = self._executor(work, self)
         self._running[name] = execution
         execution.start()
 

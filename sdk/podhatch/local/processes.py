@@ -16,7 +16,14 @@ from podhatch.api import pod
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
-from podhatch.local.execution import Execution, ExecutionEnd, Listener, Work, mock_name
+from podhatch.local.execution import (
+    Execution,
+    ExecutionEnd,
+    Listener,
+    TaskExecutor,
+    Work,
+    mock_name,
+)
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
 from podhatch.task import Host
@@ -28,18 +35,16 @@ KILL_SECONDS = 5.0
 _console = Host()
 
 
-class Processes:
-    """Makes executions in child processes; what stands in for a task runs in this one."""
+def in_processes(mocks: Mocks) -> TaskExecutor:
+    """Return what makes executions in child processes; mocks run in this one."""
+    slots = threading.Semaphore(2 * (os.cpu_count() or 1))
 
-    def __init__(self, mocks: Mocks) -> None:
-        self._mocks = mocks
-        self._slots = threading.Semaphore(2 * (os.cpu_count() or 1))
+    def new(work: Work, listener: Listener) -> Execution:
+        if mock_name(work, mocks) is not None:
+            return ThreadExecution(work, listener, mocks)
+        return ProcessExecution(work, listener, slots)
 
-    def new(self, work: Work, listener: Listener) -> Execution:
-        """Return the execution of an attempt, which has not started."""
-        if mock_name(work, self._mocks) is not None:
-            return ThreadExecution(work, listener, self._mocks)
-        return ProcessExecution(work, listener, self._slots)
+    return new
 
 
 class ProcessExecution:

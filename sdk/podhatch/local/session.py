@@ -19,12 +19,12 @@ from podhatch.client.explain import NO_ACCESS, only_reports
 from podhatch.client.session import Session
 from podhatch.client.waiting import Followers
 from podhatch.errors import ClusterUnreachable, InvalidRun, RequestRefused
-from podhatch.local.clock import SystemClock
+from podhatch.local.clock import Clock
 from podhatch.local.cluster import NAMESPACE, USER
 from podhatch.local.engine import Engine
 from podhatch.local.options import LocalEvent, LocalOptions
-from podhatch.local.processes import Processes
-from podhatch.local.threads import Threads
+from podhatch.local.processes import in_processes
+from podhatch.local.threads import in_threads
 from podhatch.runner.loader import is_known
 
 
@@ -173,8 +173,8 @@ def lasting_session() -> Session:
 
 
 def _session(options: LocalOptions) -> LocalSession:
-    executor = Processes(options.mocks) if options.processes else Threads(options.mocks)
-    engine = Engine(options.clock or SystemClock(), executor, options.mocks)
+    executor = (in_processes if options.processes else in_threads)(options.mocks)
+    engine = Engine(options.clock or Clock(), executor, options.mocks)
     started_at = engine.clock.now()
     for number, event in enumerate(options.events, 1):
         push = partial(engine.cluster.put, event_manifest(f"local-event-{number}", event))

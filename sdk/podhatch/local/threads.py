@@ -7,14 +7,15 @@ import contextvars
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
 from podhatch.local.execution import (
-    Execution,
     ExecutionEnd,
     Listener,
+    TaskExecutor,
     Waits,
     Work,
     current_waits,
@@ -30,17 +31,6 @@ from podhatch.task import Host, entered
 
 CANCEL_SECONDS = 1.0
 """From asking a task to stop to `cancel()` of an async one, as in a pod."""
-
-
-class Threads:
-    """Makes executions in threads."""
-
-    def __init__(self, mocks: Mocks) -> None:
-        self._mocks = mocks
-
-    def new(self, work: Work, listener: Listener) -> Execution:
-        """Return the execution of an attempt, which has not started."""
-        return ThreadExecution(work, listener, self._mocks)
 
 
 class ThreadExecution:
@@ -162,6 +152,11 @@ class ThreadExecution:
     def _interrupt(self) -> None:
         if self._call is not None:
             self._call.interrupt()
+
+
+def in_threads(mocks: Mocks) -> TaskExecutor:
+    """Return what makes executions in threads."""
+    return partial(ThreadExecution, mocks=mocks)
 
 
 class _ThreadHost(Host):

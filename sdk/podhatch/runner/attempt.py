@@ -218,7 +218,8 @@ class Attempt:
 
 def _dump(value: object) -> str | None:
     """Return the output as JSON text."""
-    from podhatch.values.codec import IllegalTaskOutputError, dump_output
+    from podhatch.errors import IllegalTaskOutputError
+    from podhatch.values.codec import dump_output
 
     try:
         return dump_output(value)

@@ -27,18 +27,6 @@ if TYPE_CHECKING:
 
 _PLAIN = (dict, list, str, int, float, bool, NoneType)
 
-__all__ = [
-    "IllegalTaskOutputError",
-    "adapter",
-    "describe",
-    "dump",
-    "dump_json",
-    "dump_output",
-    "is_any_object",
-    "load_value",
-    "validate_input",
-]
-
 
 def dump_json(value: object) -> str:
     """Return compact JSON text of what is JSON, or what pydantic can make JSON of.

@@ -50,7 +50,6 @@ from podhatch.cli.selection import PHASES, Selection, find_runs
 from podhatch.cli.source import find_workflow, manifest, publish_with_others
 from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client.runs import control, execution
-from podhatch.client.runs.request import NamedRun
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -123,7 +122,7 @@ def run(
         target = own.target if own else options.target
         session = await session_of(target)
         found, values = await workflow_and_input(session, name, given, parameter)
-        created = await execution.create_by_name(target, NamedRun(found, values, texts, priority))
+        created = await execution.create_by_name(target, found, values, texts, priority)
         return await _finish(target, await session.get_run(created.metadata.name), after)
 
     return start()

@@ -25,7 +25,6 @@ from podhatch.cli.rendering.format import duration, local_time
 from podhatch.cli.rendering.table import Listing, limit_of, show_list
 from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client import schedules
-from podhatch.client.runs.request import NamedRun
 from podhatch.client.schedules import has_started
 from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW_RUN
@@ -108,8 +107,8 @@ def create(
     async def start() -> None:
         session = await session_of(options.target)
         name, values = await workflow_and_input(session, workflow, given, parameter)
-        asked = NamedRun(name, values, texts, priority, start_at)
-        created = await schedules.create(options.target, asked)
+        target = options.target
+        created = await schedules.create(target, name, values, texts, priority, start_at)
         print_line(f"schedule {created.metadata.id} created")
 
     return start()

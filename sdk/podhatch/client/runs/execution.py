@@ -1,7 +1,8 @@
 """The path of runs as their callers see it: publish, create, wait for the end, return outputs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from podhatch.client import objects
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Publication
 from podhatch.client.runs.lookup import details_of, outputs_so_far
-from podhatch.client.runs.request import NamedRun, RunRequest, check_same
+from podhatch.client.runs.request import RunRequest, check_same
 from podhatch.client.runs.rows import Outputs, V1WorkflowRunDetails
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
@@ -31,7 +32,7 @@ from podhatch.errors import (
     TaskRunError,
 )
 from podhatch.values.codec import describe
-from podhatch.values.input import json_object
+from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
 
 PARALLEL = 16
@@ -140,25 +141,31 @@ async def _found(session: Session, name: str) -> JsonObject:
             ) from None
 
 
-async def create_by_name(target: Target, asked: NamedRun) -> WorkflowRun:
+async def create_by_name(
+    target: Target,
+    workflow_name: str,
+    input: Payload,
+    additional_metadata: Mapping[str, object] | None = None,
+    priority: int | None = None,
+    start_at: datetime | None = None,
+) -> WorkflowRun:
     """Create a run of a workflow that the cluster holds.
 
     Raises:
         InvalidRun: A field is invalid; the text names it.
         RequestRefused: There is no such workflow.
     """
-    subject = f"workflow {asked.workflow_name!r}"
-    name = object_name(asked.workflow_name)
+    subject = f"workflow {workflow_name!r}"
+    name = object_name(workflow_name)
     try:
-        values = json_object(f"{subject}: input", asked.input)
+        values = json_object(f"{subject}: input", input)
+        metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
         spec = WorkflowRunSpec(
             workflow=name,
             input=values,
-            additional_metadata=metadata_texts(
-                f"{subject}: additional_metadata", asked.additional_metadata
-            ),
-            priority=asked.priority,
-            start_at=asked.start_at,
+            additional_metadata=metadata,
+            priority=priority,
+            start_at=start_at,
         )
     except ValidationError as error:
         raise InvalidRun(f"{subject}: {describe(error)}") from None
@@ -172,9 +179,15 @@ async def create_by_name(target: Target, asked: NamedRun) -> WorkflowRun:
     return WorkflowRun.model_validate(created)
 
 
-async def create_in_full(target: Target, asked: NamedRun) -> V1WorkflowRunDetails:
+async def create_in_full(
+    target: Target,
+    workflow_name: str,
+    input: Payload,
+    additional_metadata: Mapping[str, object] | None,
+    priority: int | None,
+) -> V1WorkflowRunDetails:
     """Do what `create_by_name` does, and return the run in full."""
-    created = await create_by_name(target, asked)
+    created = await create_by_name(target, workflow_name, input, additional_metadata, priority)
     return await details_of(await session_of(target), created)
 
 

@@ -4,7 +4,6 @@ A run that a task starts is its child: its name says which child of which task i
 created once. A later attempt of the task asks for the same children, and finds those that exist.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +12,6 @@ from podhatch.api.model import JsonObject, OwnerReference
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.run import ParentReference, WorkflowRun
 from podhatch.errors import NonDeterminismError, RequestRefused
-from podhatch.values.input import Payload
 
 HASH_LENGTH = 12
 
@@ -123,22 +121,3 @@ class RunRequest:
     child: Child | None = None
     start_at: datetime | None = None
     starting_deadline_seconds: int | None = None
-
-
-@dataclass(frozen=True)
-class NamedRun:
-    """A run of a workflow that is known by its name only: the cluster holds the rest.
-
-    Attributes:
-        workflow_name: The workflow's name as its author wrote it.
-        input: A mapping or a model.
-        additional_metadata: Texts, merged over the workflow's own.
-        priority: 1 to 3; None for the workflow's.
-        start_at: When it starts, with its time zone; None for at once.
-    """
-
-    workflow_name: str
-    input: Payload
-    additional_metadata: Mapping[str, object] | None = None
-    priority: int | None = None
-    start_at: datetime | None = None

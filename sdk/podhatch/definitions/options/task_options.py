@@ -6,7 +6,7 @@ Definitions are loaded in every pod, so modules of options import the standard l
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Literal, NamedTuple, TypedDict, cast
+from typing import Literal, NamedTuple, TypedDict, cast, get_args
 
 from podhatch.api.limits import MAX_BACKOFF_FACTOR, MAX_BACKOFF_SECONDS, MAX_RETRIES
 from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
@@ -52,34 +52,25 @@ class TaskDefaults:
     priority: int | None = None
 
 
-def check_retries(subject: str, options: RetryOptions) -> None:
+_RANGES: Mapping[str, tuple[type, int, int]] = {
+    "retries": (int, 0, MAX_RETRIES),
+    "backoff_factor": (float, 1, MAX_BACKOFF_FACTOR),
+    "backoff_max_seconds": (int, 1, MAX_BACKOFF_SECONDS),
+    "backoff_jitter": (float, 0, 1),
+}
+
+
+def _check_retries(subject: str, options: Mapping[str, object]) -> None:
     """Raise ValueError for a number that is out of range."""
-    _check(subject, "retries", options.get("retries"), 0, MAX_RETRIES, whole=True)
-    _check(subject, "backoff_factor", options.get("backoff_factor"), 1, MAX_BACKOFF_FACTOR)
-    _check(
-        subject,
-        "backoff_max_seconds",
-        options.get("backoff_max_seconds"),
-        1,
-        MAX_BACKOFF_SECONDS,
-        whole=True,
-    )
-    _check(subject, "backoff_jitter", options.get("backoff_jitter"), 0, 1)
-
-
-def _check(
-    subject: str, name: str, value: object, low: int, high: int, *, whole: bool = False
-) -> None:
-    if value is None:
-        return
-    number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high:  # pyright: ignore[reportOperatorIssue]
-        kind = "a whole number" if whole else "a number"
-        raise ValueError(f"{subject}: {name}: {value!r} is not {kind} from {low} to {high}")
+    for name, (kind, low, high) in _RANGES.items():
+        value = options.get(name)
+        number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+        if value is not None and not (number and low <= value <= high):  # pyright: ignore[reportOperatorIssue]
+            said = "a whole number" if kind is int else "a number"
+            raise ValueError(f"{subject}: {name}: {value!r} is not {said} from {low} to {high}")
 
 
 ClusterAccess = Literal["none", "report", "spawn"]
-CLUSTER_ACCESS: tuple[ClusterAccess, ...] = ("none", "report", "spawn")
 QUEUE_LIMIT = timedelta(minutes=5)
 RUN_LIMIT = timedelta(minutes=1)
 
@@ -162,7 +153,7 @@ def task_settings(
     refuse_unknown(subject, options, known)
     options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
     check_kinds(subject, options)
-    check_retries(subject, options)
+    _check_retries(subject, options)
     _check_slots(subject, options.get("slot_cost"))
     user = options.get("run_as_user")
     if user is not None and not 0 <= user < 2**31:
@@ -198,8 +189,8 @@ def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
 def _access(subject: str, access: ClusterAccess | bool | None) -> ClusterAccess | None:
     if isinstance(access, bool):
         return "spawn" if access else "none"
-    if access not in (None, *CLUSTER_ACCESS):
-        known = ", ".join(map(repr, CLUSTER_ACCESS))
+    if access not in (None, *get_args(ClusterAccess)):
+        known = ", ".join(map(repr, get_args(ClusterAccess)))
         raise ValueError(
             f"{subject}: cluster_access: expected one of {known}, True or False, got {access!r}"
         )

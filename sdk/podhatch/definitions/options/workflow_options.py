@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, NamedTuple, TypedDict, cast, get_origin
+from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args, get_origin
 
 from podhatch.api.cron_expression import checked_cron
 from podhatch.api.limits import MAX_STORED_SECONDS
@@ -35,7 +35,7 @@ class DefaultFilter:
     payload: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 
 
 class StickyStrategy(Enum):
@@ -65,7 +65,7 @@ class SharedOptions(TypedDict, total=False):
     image: str | None
     """Image that holds the code of all tasks; by default $PODHATCH_IMAGE. Without either, the
     source tree beside the script is shipped."""
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
+    image_pull_policy: PullPolicy | None
     """When nodes pull the image; by default as Kubernetes does."""
     pod: Pod | None
     """What the pods of all tasks have in common."""
@@ -97,7 +97,7 @@ class WorkflowSettings(NamedTuple):
     default_additional_metadata: Mapping[str, str]
     default_priority: int | None
     image: str | None
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None
+    image_pull_policy: PullPolicy | None
     pod: Pod | None
     sticky: StickyStrategy | None
     ttl_seconds_after_finished: int | None
@@ -174,11 +174,9 @@ def _filters(subject: str, filters: Sequence[DefaultFilter]) -> tuple[DefaultFil
     return tuple(filters)
 
 
-def _pull_policy(
-    subject: str, policy: Literal["Always", "IfNotPresent", "Never"] | None
-) -> Literal["Always", "IfNotPresent", "Never"] | None:
-    if policy not in (None, *PULL_POLICIES):
-        known = ", ".join(PULL_POLICIES)
+def _pull_policy(subject: str, policy: PullPolicy | None) -> PullPolicy | None:
+    if policy not in (None, *get_args(PullPolicy)):
+        known = ", ".join(get_args(PullPolicy))
         raise ValueError(f"{subject}: image_pull_policy: expected one of {known}, got {policy!r}")
     return policy
 
