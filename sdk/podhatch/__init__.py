@@ -28,6 +28,10 @@ if TYPE_CHECKING:
         UserEventCondition,
         or_,
     )
+    from podhatch.definitions.options.idempotency import (
+        StatusBasedIdempotencyConfig,
+        TTLBasedIdempotencyConfig,
+    )
     from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod, WorkerLabelComparator
     from podhatch.definitions.options.run_options import (
         Priority,
@@ -41,8 +45,10 @@ if TYPE_CHECKING:
     from podhatch.definitions.task import Task
     from podhatch.definitions.workflow import Standalone, Workflow
     from podhatch.errors import (
+        BulkTriggerIdempotencyCollisionError,
         ClusterUnreachable,
         FailedTaskRunExceptionGroup,
+        IdempotencyCollisionError,
         IllegalTaskOutputError,
         InvalidDependencyError,
         InvalidRun,
@@ -80,6 +86,7 @@ __all__ = [
     "BulkCancelReplayOpts",
     "BulkPushEventOptions",
     "BulkPushEventWithMetadata",
+    "BulkTriggerIdempotencyCollisionError",
     "CELEvaluationResult",
     "CELFailure",
     "CELSuccess",
@@ -96,6 +103,7 @@ __all__ = [
     "FailedTaskRunExceptionGroup",
     "Hatchet",
     "HealthcheckConfig",
+    "IdempotencyCollisionError",
     "IllegalTaskOutputError",
     "InvalidDependencyError",
     "InvalidRun",
@@ -120,7 +128,9 @@ __all__ = [
     "ScheduleTriggerWorkflowOptions",
     "SleepCondition",
     "Standalone",
+    "StatusBasedIdempotencyConfig",
     "StickyStrategy",
+    "TTLBasedIdempotencyConfig",
     "Task",
     "TaskDefaults",
     "TaskRunError",
@@ -151,6 +161,7 @@ _HOMES = {
     "BulkCancelReplayOpts": "podhatch.client.runs.selection",
     "BulkPushEventOptions": "podhatch.features.event_options",
     "BulkPushEventWithMetadata": "podhatch.features.event_options",
+    "BulkTriggerIdempotencyCollisionError": "podhatch.errors",
     "CELEvaluationResult": "podhatch.features.cel",
     "CELFailure": "podhatch.features.cel",
     "CELSuccess": "podhatch.features.cel",
@@ -167,6 +178,7 @@ _HOMES = {
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",
     "HealthcheckConfig": "podhatch.config",
+    "IdempotencyCollisionError": "podhatch.errors",
     "IllegalTaskOutputError": "podhatch.errors",
     "InvalidDependencyError": "podhatch.errors",
     "InvalidRun": "podhatch.errors",
@@ -191,7 +203,9 @@ _HOMES = {
     "ScheduleTriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "SleepCondition": "podhatch.definitions.options.conditions",
     "Standalone": "podhatch.definitions.workflow",
+    "StatusBasedIdempotencyConfig": "podhatch.definitions.options.idempotency",
     "StickyStrategy": "podhatch.definitions.options.workflow_options",
+    "TTLBasedIdempotencyConfig": "podhatch.definitions.options.idempotency",
     "Task": "podhatch.definitions.task",
     "TaskDefaults": "podhatch.definitions.options.task_options",
     "TaskRunError": "podhatch.errors",

@@ -3,7 +3,8 @@
 The SDK raises these where a run is asked for, the runner where a task hands back its output.
 """
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -15,6 +16,66 @@ class PodhatchError(Exception):
 
 class ClusterUnreachable(PodhatchError):  # noqa: N818 - it names a state
     """The API server did not answer, or no cluster is configured; the message says which."""
+
+
+class RunReference(Protocol):
+    """What an error can tell of a run: see `WorkflowRunRef`."""
+
+    workflow_run_id: str
+
+    def result(self) -> Mapping[str, object]:
+        """Wait for the run's end and return the tasks' outputs."""
+        ...
+
+    def aio_result(self) -> Coroutine[object, object, Mapping[str, object]]:
+        """Do what `result` does, in an event loop."""
+        ...
+
+
+class IdempotencyCollisionError(PodhatchError):
+    """Another run holds the idempotency key, so no run was created.
+
+    Attributes:
+        existing_run_external_id: Name of the run that holds the key.
+        key: The key.
+        ref: A `WorkflowRunRef` to that run.
+    """
+
+    ref: RunReference
+
+    def __init__(self, existing_run_external_id: str, key: str) -> None:
+        super().__init__(existing_run_external_id, key)
+        self.existing_run_external_id = existing_run_external_id
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"run {self.existing_run_external_id} holds the idempotency key {self.key!r}"
+
+
+class BulkTriggerIdempotencyCollisionError(PodhatchError):
+    """Other runs hold the idempotency keys of some items of `run_many`; the rest was created.
+
+    Attributes:
+        successful_workflow_run_external_ids: Names of the runs that were created, in the order of
+            their items.
+        collisions: An error for each of the other items, in their order.
+    """
+
+    def __init__(
+        self,
+        successful_workflow_run_external_ids: list[str],
+        collisions: list[IdempotencyCollisionError],
+    ) -> None:
+        super().__init__(successful_workflow_run_external_ids, collisions)
+        self.successful_workflow_run_external_ids = successful_workflow_run_external_ids
+        self.collisions = collisions
+
+    def __str__(self) -> str:
+        created, count = len(self.successful_workflow_run_external_ids), len(self.collisions)
+        return (
+            f"{count} of {created + count} runs were not created, since other runs hold their "
+            f"idempotency keys: {self.collisions[0]}{', ...' if count > 1 else ''}"
+        )
 
 
 class IllegalTaskOutputError(PodhatchError):

@@ -136,6 +136,7 @@ def test_a_task_that_spawns_starts_child_runs_and_pushes_events_and_no_more() ->
     assert rules(render(), labels.SPAWN_ACCOUNT) == {
         *((labels.GROUP, "taskresults", verb) for verb in ("create", "patch", "get")),
         *((labels.GROUP, "workflowruns", verb) for verb in ("create", "get", "list", "watch")),
+        (labels.GROUP, "workflows", "get"),
         (labels.GROUP, "workflowevents", "create"),
     }
 

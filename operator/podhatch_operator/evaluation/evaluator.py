@@ -30,7 +30,7 @@ MAX_AT_ONCE = 256
 MAX_BATCH = 32
 RESTART_SECONDS = 0.5
 _ANSWER_BYTES = 300
-"""Memory for an answer without its problems."""
+"""Memory for an answer without its texts."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class KeptAnswers:
 
 
 def _cost(answer: Answer) -> int:
-    return _ANSWER_BYTES + sum(4 * len(problem) for problem in answer.problems)
+    return _ANSWER_BYTES + sum(4 * len(text) for text in (answer.text, *answer.problems))
 
 
 @dataclass

@@ -130,6 +130,7 @@ DEFINITIONS = (
             ".spec.parent.job",
             ".spec.trigger.event.id",
             ".spec.trigger.cron.cron",
+            ".spec.idempotency.key",
         ),
     ),
     ResourceDefinition(

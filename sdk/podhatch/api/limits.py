@@ -13,6 +13,8 @@ MAX_BACKOFF_SECONDS = 86_400
 MAX_CONDITIONS = 16
 """In a list of conditions, and in a group of them."""
 MAX_CHILD_KEY = 253
+MAX_IDEMPOTENCY_KEY = 256
+"""Characters of a key that an expression gives."""
 MAX_METADATA_ENTRIES = 64
 MAX_METADATA_VALUE = 4096
 """Characters of one entry."""

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.idempotency import IdempotencyClaim
 from podhatch.api.limits import MAX_CHILD_KEY, MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
@@ -147,7 +148,15 @@ class WorkflowRunSpec(WireModel):
             f"(!has(self.{name}) || self.{name} == oldSelf.{name})",
             f"{name} of a WorkflowRun cannot change: create another run",
         )
-        for name in ("workflow", "input", "additionalMetadata", "priority", "parent", "trigger")
+        for name in (
+            "workflow",
+            "input",
+            "additionalMetadata",
+            "priority",
+            "idempotency",
+            "parent",
+            "trigger",
+        )
     ]
 
     workflow: Annotated[
@@ -190,6 +199,10 @@ class WorkflowRunSpec(WireModel):
             description="startingDeadlineSeconds is the maximum delay after startAt; a run that "
             "has not started by then is cancelled. By default there is no limit.",
         ),
+    ] = None
+    idempotency: Annotated[
+        IdempotencyClaim | None,
+        Field(description="idempotency is the key of the run, if its workflow gives it one."),
     ] = None
     parent: Annotated[
         ParentReference | None,

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.event_filter import EventKeyPattern, FilterRule
+from podhatch.api.idempotency import Idempotency
 from podhatch.api.limits import MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
@@ -145,6 +146,13 @@ class WorkflowSpec(WireModel):
     default_priority: Annotated[
         Priority | None,
         Field(description="defaultPriority 1 (low) to 3 (high) of runs that set no priority."),
+    ] = None
+    idempotency: Annotated[
+        Idempotency | None,
+        Field(
+            description="idempotency refuses a run while another run of this workflow holds the "
+            "same key."
+        ),
     ] = None
     lifespan: Annotated[
         str | None,

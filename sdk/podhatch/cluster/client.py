@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 import aiohttp
@@ -85,6 +86,8 @@ class Cluster(ClusterApi):
         self.on_request: Callable[[str, int, float], None] | None = None
         """Called for each response with verb, HTTP status, seconds."""
         self._session = connection.session()
+        self._date = ""
+        """Of the last answer."""
 
     @classmethod
     async def connect(
@@ -101,6 +104,13 @@ class Cluster(ClusterApi):
         """Create the object; 409 AlreadyExists when there is one of that name."""
         url = self._url(kind_of(manifest), self._namespace_of(manifest), query=_dry_run(dry_run))
         return await self._send(_Request("create", "POST", url, _encode(manifest)))
+
+    def now(self) -> datetime:
+        """Return the API server's time, as the last answer gave it; ours before the first one."""
+        try:
+            return parsedate_to_datetime(self._date)
+        except ValueError:
+            return datetime.now(UTC)
 
     async def user(self) -> str:
         """Return the user name of this process in the cluster."""
@@ -432,6 +442,7 @@ class Cluster(ClusterApi):
             timeout=request.timeout,
             server_hostname=self.connection.server_name,
         )
+        self._date = response.headers.get("Date", "")
         if self.on_request is not None:
             self.on_request(request.verb, response.status, time.monotonic() - started)
         return response

@@ -110,6 +110,10 @@ class InMemoryCluster(ClusterApi):
     async def close(self) -> None:
         """Do nothing: no connection is open."""
 
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.fromisoformat(self.timestamp())
+
     async def user(self) -> str:
         """Return a name for this process."""
         return "local"

@@ -46,6 +46,10 @@ class ClusterApi(Protocol):
         """Close all connections."""
         ...
 
+    def now(self) -> datetime:
+        """Return the API server's time, as the last answer gave it; to the second."""
+        ...
+
     async def user(self) -> str:
         """Return the user name of this process in the cluster."""
         ...

@@ -11,8 +11,9 @@ from podhatch.cluster.kinds import Kind
 _SELECTABLE = {"Event": {"regarding.uid", "type"}}
 """Fields of Kubernetes' own kinds by which the operator selects."""
 _SET = re.compile(r"(\S+)\s+(in|notin)\s+\(([^)]*)\)")
-_COMMA = re.compile(r"(?<!\\),(?![^(]*\))")
-_ESCAPED = re.compile(r"\\(.)")
+_COMMA = re.compile(r",(?![^(]*\))")
+_FIELD = re.compile(r"((?:\\.|[^\\,])+)", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def matches(stored: JsonObject, label_selector: str, field_selector: str) -> bool:
@@ -21,7 +22,8 @@ def matches(stored: JsonObject, label_selector: str, field_selector: str) -> boo
     return all(
         _holds(labels.get(_subject(each)), each) for each in _requirements(label_selector)
     ) and all(
-        _holds(_field(stored, _subject(each)) or "", each) for each in _requirements(field_selector)
+        (_field(stored, path) == value) == (sign != "!=")
+        for path, sign, value in _field_requirements(field_selector)
     )
 
 
@@ -34,7 +36,7 @@ def _subject(requirement: str) -> str:
 
 
 def _holds(value: str | None, requirement: str) -> bool:
-    """Return whether a value, None if there is none, meets one requirement."""
+    """Return whether a label's value, None if there is none, meets one requirement."""
     if found := _SET.fullmatch(requirement):
         among = value in [each.strip() for each in found[3].split(",")]
         return among == (found[2] == "in")
@@ -43,16 +45,22 @@ def _holds(value: str | None, requirement: str) -> bool:
     _, sign, wanted = re.split(r"(!=|==?|$)", requirement, maxsplit=1)
     if not sign:
         return value is not None
-    return (value == _ESCAPED.sub(r"\1", wanted)) == (sign != "!=")
+    return (value == wanted) == (sign != "!=")
 
 
-def _field(stored: JsonObject, path: str) -> str | None:
+def _field_requirements(selector: str) -> list[tuple[str, str, str]]:
+    """Return the fields, signs and values of a selector; values may hold blanks."""
+    parts = [re.split("(!=|==?)", each, maxsplit=1) for each in _FIELD.findall(selector)]
+    return [(path, sign, _ESCAPED.sub(r"\1", value)) for path, sign, value in parts]
+
+
+def _field(stored: JsonObject, path: str) -> str:
     parts = path.strip(".").split(".")
     inner = stored
     for name in parts[:-1]:
         inner = cast("JsonObject", inner.get(name) or {})
     value = inner.get(parts[-1])
-    return None if value is None else str(value)
+    return "" if value is None else str(value)
 
 
 def check_fields(kind: Kind, selector: str) -> None:
@@ -65,6 +73,6 @@ def check_fields(kind: Kind, selector: str) -> None:
     for definition in DEFINITIONS:
         if definition.model.__name__ == kind.kind and kind.group == GROUP:
             allowed |= {path.removeprefix(".") for path in definition.selectable}
-    for field in map(_subject, _requirements(selector)):
+    for field, _, _ in _field_requirements(selector):
         if field not in allowed:
             raise ApiError(400, "BadRequest", f"field label not supported: {field}")

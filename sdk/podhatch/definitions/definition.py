@@ -14,7 +14,7 @@ from podhatch.definitions.options.run_options import (
     ScheduleTriggerWorkflowOptions,
 )
 from podhatch.definitions.prepare import prepare_cron, prepare_run
-from podhatch.definitions.references import ScheduledWorkflow, WorkflowVersion
+from podhatch.definitions.references import ScheduledWorkflow, WorkflowVersion, referring
 from podhatch.definitions.task import Input
 from podhatch.errors import RequestRefused
 from podhatch.task.loading import refuse_run
@@ -98,6 +98,7 @@ class Definition(ABC, Generic[Input]):
             An object whose `scheduled_workflows[0].id` is the run's name.
 
         Raises:
+            IdempotencyCollisionError: Another run holds the idempotency key; nothing was created.
             InvalidRun: The input does not fit; nothing was created.
             RequestRefused: The API server did not accept the run.
             TypeError: `run_at` is not a datetime, or there is no such option.
@@ -119,7 +120,8 @@ class Definition(ABC, Generic[Input]):
         )
         from podhatch.client.runs import execution
 
-        run = await in_background(execution.start(*prepared))
+        with referring(self.target):
+            run = await in_background(execution.start(*prepared))
         scheduled = ScheduledWorkflow(str(run["metadata"]["name"]), start_at)
         return WorkflowVersion(prepared.request.workflow, (scheduled,))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from podhatch.definitions.options.idempotency import idempotency_rule
 from podhatch.definitions.options.run_options import (
     NO_SCHEDULE_OPTIONS,
     RunSettings,
@@ -142,6 +143,8 @@ def _request(
         child=_child(parent, settings.child_key) if parent else None,
         start_at=start_at,
         starting_deadline_seconds=starting_deadline_seconds,
+        idempotency=idempotency_rule(workflow.settings.idempotency),
+        is_of_stub=workflow.is_stub,
     )
 
 

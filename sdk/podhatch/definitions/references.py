@@ -2,6 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.task import Input, R_co, Task
+from podhatch.errors import BulkTriggerIdempotencyCollisionError, IdempotencyCollisionError
 from podhatch.task.loading import refuse_run
 from podhatch.values.codec import load_value
 
@@ -107,6 +110,20 @@ class WorkflowRunRef(RunRef[dict[str, Any]]):
             texts: The tasks' outputs, JSON by task name.
         """
         return {task: None if text is None else json.loads(text) for task, text in texts.items()}
+
+
+@contextmanager
+def referring(target: Target) -> Generator[None]:
+    """Add references to the errors that name runs which hold an idempotency key."""
+    try:
+        yield
+    except IdempotencyCollisionError as error:
+        error.ref = WorkflowRunRef(target, error.existing_run_external_id)
+        raise
+    except BulkTriggerIdempotencyCollisionError as error:
+        for each in error.collisions:
+            each.ref = WorkflowRunRef(target, each.existing_run_external_id)
+        raise
 
 
 class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):

@@ -18,9 +18,9 @@ from podhatch.definitions.options.run_options import (
     run_settings,
 )
 from podhatch.definitions.prepare import prepare_run, prepare_runs
-from podhatch.definitions.references import RunRef
+from podhatch.definitions.references import RunRef, WorkflowRunRef, referring
 from podhatch.definitions.task import Input
-from podhatch.errors import PodhatchError
+from podhatch.errors import IdempotencyCollisionError, PodhatchError
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
@@ -93,6 +93,7 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
 
         Raises:
             FailedTaskRunExceptionGroup: The run failed; it holds an error for each failed task.
+            IdempotencyCollisionError: Another run holds the idempotency key; nothing was created.
             IllegalTaskOutputError: The output is not what a standalone task declares to return.
             InvalidRun: The input does not fit; nothing was created.
             NonDeterminismError: An earlier attempt started a run of another workflow here.
@@ -103,9 +104,10 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         prepared = prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
         from podhatch.client.runs import execution
 
-        if not wait_for_result:
-            return self.get_run_ref(await in_background(execution.start(*prepared)))
-        run, outputs = await in_background(execution.execute(*prepared))
+        with referring(self.target):
+            if not wait_for_result:
+                return self.get_run_ref(await in_background(execution.start(*prepared)))
+            run, outputs = await in_background(execution.execute(*prepared))
         return self.get_run_ref(run).value_of(outputs)
 
     aio_run = async_twin(run)
@@ -127,6 +129,7 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             flat: The same options by keyword, which count first: see `RunOptions`.
 
         Raises:
+            IdempotencyCollisionError: Another run holds the idempotency key; nothing was created.
             InvalidRun: The input does not fit; nothing was created.
             NonDeterminismError: An earlier attempt started a run of another workflow here.
             RequestRefused: The API server did not accept the run.
@@ -135,7 +138,8 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         prepared = prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
         from podhatch.client.runs import execution
 
-        return self.get_run_ref(await in_background(execution.start(*prepared)))
+        with referring(self.target):
+            return self.get_run_ref(await in_background(execution.start(*prepared)))
 
     aio_run_no_wait = async_twin(run_no_wait)
 
@@ -252,6 +256,9 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
                 runs that are created by then go on.
 
         Raises:
+            BulkTriggerIdempotencyCollisionError: Other runs hold the idempotency keys of some
+                items; all other runs are created. With `return_exceptions` an
+                IdempotencyCollisionError stands in the place of each of these items instead.
             InvalidRun: An item is not valid; nothing was created.
             PodhatchError: What `run` raises.
             TypeError: One is not made by `create_bulk_run_item`.
@@ -273,6 +280,8 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
                 runs that are created by then go on.
 
         Raises:
+            BulkTriggerIdempotencyCollisionError: Other runs hold the idempotency keys of some
+                items; all other runs are created.
             InvalidRun: An item is not valid; nothing was created.
             RequestRefused: The API server did not accept a run; others may be created by then.
             TypeError: One is not made by `create_bulk_run_item`.
@@ -358,22 +367,24 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         requests, publication = prepare_runs(self.workflow, items, only_own=not self._runs_others)
         from podhatch.client.runs import execution
 
-        ended = await in_background(
-            execution.execute_many(
-                self.target,
-                publication,
-                requests,
-                progress=progress,
-                return_exceptions=return_exceptions,
-                wait_for_result=wait_for_result,
-            )
+        call = execution.execute_many(
+            self.target,
+            publication,
+            requests,
+            progress=progress,
+            return_exceptions=return_exceptions,
+            wait_for_result=wait_for_result,
         )
+        with referring(self.target):
+            ended = await in_background(call)
         return [self._decoded(each, return_exceptions) for each in ended]
 
     def _decoded(
         self, ended: "Ended | BaseException", return_exceptions: bool
     ) -> Result_co | Ref_co | BaseException:
         """Return the result of one run of many, or a reference where nobody waited for it."""
+        if isinstance(ended, IdempotencyCollisionError):
+            ended.ref = WorkflowRunRef(self.target, ended.existing_run_external_id)
         if isinstance(ended, BaseException):
             return ended
         run, outputs = ended

@@ -35,7 +35,12 @@ def encode_request(number: int, batch: Sequence[Evaluation]) -> bytes:
 
 def encode_answer(number: int, answer: Answer) -> bytes:
     """Return the line of an answer."""
-    message = {"number": number, "holds": answer.holds, "problems": answer.problems}
+    message = {
+        "number": number,
+        "holds": answer.holds,
+        "text": answer.text,
+        "problems": answer.problems,
+    }
     return json.dumps(message).encode() + b"\n"
 
 
@@ -62,4 +67,4 @@ def decode_answer(line: bytes, number: int) -> Answer | None:
         return None
     if "limit" in message:
         return Answer(problems=(str(message["limit"]),), too_expensive=True)
-    return Answer(holds=message["holds"], problems=tuple(message["problems"]))
+    return Answer(message["holds"], message["text"], tuple(message["problems"]))

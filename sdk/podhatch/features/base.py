@@ -5,6 +5,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from podhatch.client.target import Target
 from podhatch.client.twins import in_background
+from podhatch.definitions.references import referring
 from podhatch.task.loading import refuse_run
 
 P = ParamSpec("P")
@@ -26,4 +27,5 @@ class FeatureClient:
 
     async def _ask(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         refuse_run()
-        return await in_background(act(self._target, *args, **kwargs))
+        with referring(self._target):
+            return await in_background(act(self._target, *args, **kwargs))

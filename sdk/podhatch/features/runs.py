@@ -186,6 +186,7 @@ class RunsClient(FeatureClient):
             priority: 1 (low) to 3 (high); None for the workflow's.
 
         Raises:
+            IdempotencyCollisionError: Another run holds the idempotency key; nothing was created.
             InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
         """

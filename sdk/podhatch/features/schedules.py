@@ -58,6 +58,7 @@ class ScheduledClient(FeatureClient):
             priority: 1 (low) to 3 (high); None for the workflow's.
 
         Raises:
+            IdempotencyCollisionError: Another run holds the idempotency key; nothing was created.
             InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
             TypeError: `trigger_at` is not a datetime.

@@ -35,6 +35,25 @@ def test_a_child_run_is_named_after_its_parent(runner: Kubectl, namespace: str, 
     assert "is not named after orders-1" in refusal(runner, child(namespace, name))
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("w-bcdfghjklmnpqrst", ""),
+        ("w-bcdfghjklmnp", "is not named after orders-1"),
+        ("other-bcdfghjklmnpqrst", "is not named after orders-1"),
+    ],
+)
+def test_a_child_run_with_a_key_is_named_after_its_workflow(
+    runner: Kubectl, namespace: str, name: str, words: str
+) -> None:
+    asked = child(namespace, name)
+    asked["spec"]["workflow"] = "w"
+    asked["spec"]["idempotency"] = {"key": "k", "ttlSeconds": 60}
+    assert words in refusal(runner, asked)
+    del asked["spec"]["idempotency"]
+    assert "is not named after orders-1" in refusal(runner, asked)
+
+
 def test_a_pod_does_not_name_another_run_as_its_own(runner: Kubectl, namespace: str) -> None:
     asked = child(namespace, "invoices-1-bcdfghjklmnp", run="invoices-1")
     asked["metadata"]["ownerReferences"] = [owner("invoices-1")]

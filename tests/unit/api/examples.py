@@ -13,6 +13,7 @@ from podhatch.api.event import (
     WorkflowEventStatus,
 )
 from podhatch.api.event_filter import EventFilter, EventFilterSpec, FilterRule
+from podhatch.api.idempotency import Idempotency, IdempotencyClaim
 from podhatch.api.model import CheckedStatus, ObjectMeta, StatusCondition
 from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
@@ -182,6 +183,7 @@ WORKFLOW = Workflow(
         pod=POD,
         sticky="Soft",
         ttl_seconds_after_finished=60,
+        idempotency=Idempotency(key_expression="input.id", ttl_seconds=60),
     ),
     status=CheckedStatus(observed_generation=3, conditions=[condition("Valid")]),
 )
@@ -192,6 +194,7 @@ CONTAINER_HOOKS = Workflow(
         tasks=[TaskSpec(name="a", python="orders:a")],
         on_failure_task=hook("mend", container=CONTAINER),
         on_success_task=hook("tell", container=CONTAINER),
+        idempotency=Idempotency(key_expression="input.id", fallback_ttl_seconds=60),
     ),
 )
 
@@ -204,6 +207,7 @@ RUN = WorkflowRun(
         priority=3,
         start_at=MOMENT,
         starting_deadline_seconds=60,
+        idempotency=IdempotencyClaim(key="7", ttl_seconds=60),
         parent=ParentReference(run="fan-out-1", task="spread", job="fan-out-1-spread-1", index=0),
         trigger=Trigger(
             event=TriggeringEvent(id="paid-1", key="paid", filter_payload={"floor": 7}),
@@ -284,6 +288,7 @@ KEYED_CHILD = WorkflowRun(
     spec=WorkflowRunSpec(
         workflow="full",
         parent=ParentReference(run="fan-out-1", task="spread", job="fan-out-1-spread-1", key="k"),
+        idempotency=IdempotencyClaim(key="7", fallback_ttl_seconds=60),
     ),
 )
 

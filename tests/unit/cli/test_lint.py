@@ -282,6 +282,20 @@ def test_a_filter_of_a_workflow_is_told_once():
     assert found.startswith("4 spec.defaultFilters[0].expression: 'x >' is not CEL: ")
 
 
+def test_a_key_expression_is_checked():
+    spec = "{tasks: [{name: a, python: 'm:f'}], idempotency: {keyExpression: 'x', ttlSeconds: 1}}"
+    [found] = of_object("Workflow", "{name: w}", spec)
+    assert found.startswith("4 spec.idempotency.keyExpression: 'x' is not CEL: ")
+
+
+@pytest.mark.parametrize("times", ["", ", ttlSeconds: 1, fallbackTtlSeconds: 1"])
+def test_a_key_is_held_either_for_a_time_or_until_the_end(times: str):
+    rule = f"{{keyExpression: input.id{times}}}"
+    spec = f"{{tasks: [{{name: a, python: 'm:f'}}], idempotency: {rule}}}"
+    [found] = of_object("Workflow", "{name: w}", spec)
+    assert found == "4 spec.idempotency: set either ttlSeconds or fallbackTtlSeconds"
+
+
 def test_kinds_and_versions_that_are_not_known_are_named():
     [kind] = complaints("apiVersion: podhatch.dev/v1alpha1\nkind: Workflw\n")
     assert kind == "2 kind: there is no kind 'Workflw'; did you mean Workflow?"

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from podhatch.api.model import JsonObject
@@ -313,3 +313,14 @@ def test_a_refusal_by_a_terminating_namespace_is_recognised() -> None:
     for details in (None, {}, {"causes": None}, {"causes": [{"reason": "FieldValueInvalid"}]}):
         other = ApiError.from_status(403, {**status, "details": details})
         assert not isinstance(other, NamespaceTerminating)
+
+
+async def test_the_time_is_that_of_the_last_answer() -> None:
+    dated = Answer(headers={"Date": "Tue, 01 Jan 2030 00:00:07 GMT"})
+    bad = Answer(headers={"Date": "yesterday"})
+    async with serving(dated, bad) as (_, cluster):
+        assert abs(cluster.now() - datetime.now(UTC)) < timedelta(minutes=1)
+        await cluster.get(NODE, "", "node")
+        assert cluster.now() == datetime(2030, 1, 1, 0, 0, 7, tzinfo=UTC)
+        await cluster.get(NODE, "", "node")
+        assert abs(cluster.now() - datetime.now(UTC)) < timedelta(minutes=1)

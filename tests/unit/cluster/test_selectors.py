@@ -29,3 +29,11 @@ POD = {
 )
 def test_a_selector_matches_labels_and_fields(labels: str, fields: str, found: bool) -> None:
     assert matches(POD, labels, fields) is found
+
+
+@pytest.mark.parametrize("value", ["a in (b)", " a ", "a,b)", "=", "!=a", "a\\", "\n", "(,"])
+def test_a_field_may_have_any_value(value: str) -> None:
+    stored = {"metadata": {"name": "p"}, "spec": {"key": value}}
+    escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
+    assert matches(stored, "", f"spec.key={escaped},metadata.name=p")
+    assert not matches(stored, "", f"metadata.name=p,spec.key!={escaped}")

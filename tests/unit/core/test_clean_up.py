@@ -9,6 +9,7 @@ from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Plan, pod_deadline
 from podhatch.core.event.plan import expired
+from podhatch.core.pod.pods import read_time
 from podhatch.core.run.attempts import Attempts, index_attempts
 from podhatch.core.run.clean_up import (
     BESIDE_GRACE,
@@ -256,3 +257,20 @@ def test_an_event_has_its_time() -> None:
     assert expired(raw, end) == Plan((Delete("WorkflowEvent", "go-1"),))
     del raw["metadata"]["creationTimestamp"]
     assert expired(raw, NOW).delete == ()
+
+
+def test_a_finished_run_is_kept_while_it_holds_its_key() -> None:
+    status = {"phase": "Succeeded", "finishedAt": ago(9)}
+    flow = workflow(task("a"), ttlSecondsAfterFinished=5)
+    ttl, until_end = ({"key": "k", name: 60} for name in ("ttlSeconds", "fallbackTtlSeconds"))
+
+    def after(seconds: float, key: JsonObject) -> Plan:
+        held = {**status, "revision": current_revision(flow).name}
+        return plan(flow, held, later=seconds, spec={"idempotency": key})
+
+    assert [each.kind for each in after(0, until_end).delete] == ["WorkflowRun"]
+    created = read_time(run()["metadata"]["creationTimestamp"])
+    assert created is not None
+    free_at = created + timedelta(seconds=61)
+    assert after(0, ttl) == Plan(requeue_at=free_at)
+    assert after((free_at - NOW).total_seconds(), ttl).delete

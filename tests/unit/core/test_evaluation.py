@@ -80,6 +80,7 @@ def test_evaluations_have_one_key_if_they_ask_the_same() -> None:
     [
         ("Condition", "spec.tasks[b].skipIf: 'output.skip' is too expensive: it took more"),
         ("Filter", "spec.defaultFilters[0].expression: 'true' is too expensive: it took more"),
+        ("IdempotencyKey", "spec.idempotency.keyExpression: 'input.id' is too expensive: it took"),
         ("Schema", "spec.inputSchema: too expensive to check: it took more than 250 ms: simplify"),
     ],
 )
@@ -88,6 +89,7 @@ def test_a_workflow_that_is_too_expensive_to_check_says_so(checks: str, field: s
         task("a"),
         task("b", "a", skipIf=[SKIP]),
         defaultFilters=[{"expression": "true", "scope": "eu"}],
+        idempotency={"keyExpression": "input.id", "ttlSeconds": 1},
         inputSchema={},
     )
     status = check_workflow(flow, NOW, answers=TooMuch(checks)).status

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from podhatch import (
     Context,
+    EmptyModel,
     Hatchet,
+    IdempotencyCollisionError,
     ParentCondition,
     RetryAfter,
     SleepCondition,
+    TTLBasedIdempotencyConfig,
     UserEventCondition,
     or_,
 )
@@ -449,3 +452,38 @@ print(flow.run_local({"n": 7}))
         [sys.executable], input=program, capture_output=True, text=True, check=False
     )
     assert done.stdout == "{'cell': 42}\n", done.stderr
+
+
+class Booking(BaseModel):
+    room: str
+
+
+@hatchet.task(input_validator=Booking, idempotency=TTLBasedIdempotencyConfig("input.room", "1m"))
+def book(input: Booking, ctx: Context) -> str:
+    return input.room
+
+
+@hatchet.task(execution_timeout="10m")
+def book_rooms(input: EmptyModel, ctx: Context) -> list[str]:
+    booked: list[str] = []
+    for room in "aab":
+        try:
+            booked.append(book.run(Booking(room=room)))
+        except IdempotencyCollisionError as error:
+            booked.append(f"{error.key} again: {error.ref.result()['book']}")
+    return booked
+
+
+def test_idempotency_keys_count_in_local_runs() -> None:
+    assert book_rooms.run_local() == ["a", "a again: a", "b"]
+
+
+def test_a_key_is_held_by_the_clock_of_local_runs() -> None:
+    clock = FakeClock(START)
+    with local_runs(LocalOptions(clock=clock)):
+        book.run(Booking(room="a"))
+        clock.advance(timedelta(seconds=60))
+        with pytest.raises(IdempotencyCollisionError):
+            book.run(Booking(room="a"))
+        clock.advance(timedelta(seconds=1))
+        book.run(Booking(room="a"))

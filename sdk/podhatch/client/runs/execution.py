@@ -16,6 +16,8 @@ from podhatch.api.workflow import Workflow
 from podhatch.client import objects
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Publication
+from podhatch.client.runs import claim
+from podhatch.client.runs.claim import with_rules
 from podhatch.client.runs.lookup import details_of, outputs_so_far
 from podhatch.client.runs.request import RunRequest, check_same
 from podhatch.client.runs.rows import Outputs, V1WorkflowRunDetails
@@ -25,7 +27,9 @@ from podhatch.client.target import Target
 from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError
 from podhatch.errors import (
+    BulkTriggerIdempotencyCollisionError,
     FailedTaskRunExceptionGroup,
+    IdempotencyCollisionError,
     InvalidRun,
     RunCancelled,
     RunDeleted,
@@ -51,6 +55,7 @@ async def start(target: Target, publication: Publication, request: RunRequest) -
     """Publish the workflow if needed, create the run, and return it."""
     session = await session_of(target)
     generations = await published(session, publication)
+    [request] = await with_rules(session, [request])
     return await create(session, request, generations)
 
 
@@ -66,11 +71,15 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
     """Create the run and return it. A child run may exist already, created by an earlier attempt.
 
     Raises:
+        IdempotencyCollisionError: Another run holds its idempotency key.
+        InvalidRun: The workflow's expression gives no key for it.
         NonDeterminismError: The child run that exists has another workflow or input.
         RequestRefused: The API server did not accept the run, or another run has its name.
     """
     manifest = _manifest(request, session.client, generations.get(request.workflow))
     child = request.child
+    if request.idempotency is not None:
+        return await claim.create(session, manifest, request.idempotency, child)
     if child is None:
         return await session.create(manifest)
     created = await session.create_once(manifest)
@@ -175,6 +184,7 @@ async def create_by_name(
     workflow = await objects.read(session, WORKFLOW, Workflow, name)
     metadata = {**workflow.spec.default_additional_metadata, **spec.additional_metadata}
     request = RunRequest(name, values, metadata, spec.priority, start_at=spec.start_at)
+    request = claim.with_rule(request, workflow)
     created = await create(session, request, {name: workflow.metadata.generation})
     return WorkflowRun.model_validate(created)
 
@@ -230,9 +240,13 @@ async def start_many(
 
     With `return_exceptions` an error stands in place of a run that was refused. Otherwise the first
     error is raised, as one of `progress` always is; runs that are created by then go on.
+
+    Raises:
+        BulkTriggerIdempotencyCollisionError: Other runs hold the keys of some; the rest is created.
     """
     session = await session_of(target)
     generations = await published(session, publication)
+    requests = await with_rules(session, requests)
     places, telling = asyncio.Semaphore(PARALLEL), asyncio.Lock()
     begun_at, created = asyncio.get_running_loop().time(), 0
 
@@ -244,7 +258,7 @@ async def start_many(
                 await asyncio.sleep(due - asyncio.get_running_loop().time())
                 run = await create(session, request, generations)
         except Exception as error:
-            if return_exceptions:
+            if return_exceptions or isinstance(error, IdempotencyCollisionError):
                 return error
             raise
         created += 1
@@ -258,7 +272,12 @@ async def start_many(
             await asyncio.to_thread(progress, count, len(requests))
 
     making = [make(number, request) for number, request in enumerate(requests)]
-    return await _all(making, return_exceptions=False)
+    made = await _all(making, return_exceptions=False)
+    collisions = [each for each in made if isinstance(each, IdempotencyCollisionError)]
+    if collisions and not return_exceptions:
+        names = [str(run["metadata"]["name"]) for run in made if isinstance(run, dict)]
+        raise BulkTriggerIdempotencyCollisionError(names, collisions)
+    return made
 
 
 async def _all(

@@ -7,6 +7,7 @@ created once. A later attempt of the task asks for the same children, and finds 
 from dataclasses import dataclass
 from datetime import datetime
 
+from podhatch.api.idempotency import Idempotency
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject, OwnerReference
 from podhatch.api.names import new_run_name, short_hash
@@ -62,10 +63,11 @@ def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
         RequestRefused: It is not this child.
         NonDeterminismError: It is, and an earlier attempt asked for another workflow or input.
     """
+    name = stored.metadata.name
     place = f"index {child.index}" if child.key is None else f"key {child.key!r}"
     if difference := _difference(asked, stored):
         raise RequestRefused(
-            f"WorkflowRun {child.name!r} exists and is not the child run that task {child.task} of "
+            f"WorkflowRun {name!r} exists and is not the child run that task {child.task} of "
             f"run {child.run} asks for ({place}): its {difference} differ; delete it"
         )
     found, wanted = stored.spec, asked.spec
@@ -77,10 +79,24 @@ def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
     else:
         return
     raise NonDeterminismError(
-        f"non-determinism in task {child.task} of run {child.run}: its child run {child.name} "
+        f"non-determinism in task {child.task} of run {child.run}: its child run {name} "
         f"({place}) {now}: start children in the same order and with the same input in every "
         "attempt, or give each a child_key",
         child.job,
+    )
+
+
+def is_child(child: Child, run: WorkflowRun) -> bool:
+    """Return whether an attempt of the task has created this run as this child.
+
+    The Jobs of all attempts of a task differ in the number at the end, and in nothing else.
+    """
+    parent = run.spec.parent
+    return (
+        parent is not None
+        and (parent.run, parent.task) == (child.run, child.task)
+        and (parent.index, parent.key) == (child.index, child.key)
+        and parent.job.rpartition("-")[0] == child.job.rpartition("-")[0]
     )
 
 
@@ -112,6 +128,8 @@ class RunRequest:
         start_at: When it starts, with its time zone; None for at once.
         starting_deadline_seconds: A run that cannot start within this time after `start_at` is
             cancelled; None starts it however late.
+        idempotency: What gives the run its key; None for none.
+        is_of_stub: Whether the cluster alone knows whether the run has a key.
     """
 
     workflow: str
@@ -121,3 +139,5 @@ class RunRequest:
     child: Child | None = None
     start_at: datetime | None = None
     starting_deadline_seconds: int | None = None
+    idempotency: Idempotency | None = None
+    is_of_stub: bool = False

@@ -20,7 +20,7 @@ from podhatch.core.expressions.evaluation import (
 )
 from podhatch.core.expressions.input_check import depth_problem, size_problem
 
-Subject = Literal["Condition", "Filter"]
+Subject = Literal["Condition", "Filter", "IdempotencyKey"]
 """What an expression belongs to, which decides about its variables."""
 
 
@@ -39,13 +39,14 @@ class FilterVariables:
 VARIABLES: dict[Subject, tuple[str, ...]] = {
     "Condition": ("input", "output"),
     "Filter": tuple(each.name for each in fields(FilterVariables)),
+    "IdempotencyKey": ("input", "additional_metadata"),
 }
 _UNBOUNDED = ("input", "output", "payload")
 """Variables with values of the users' own; schemas bound the others."""
 
 
 class ExpressionError(Exception):
-    """The expression is neither true nor false; the message quotes it and says why."""
+    """The expression has no value of the kind it needs; the message quotes it and says why."""
 
     def __init__(self, message: str, reason: EndReason = "ExpressionFailed") -> None:
         super().__init__(message)
@@ -93,6 +94,18 @@ class Variables:
             ExpressionError: it does not compile, a key is missing, the result is not a boolean, or
                 the values or the evaluation exceed a limit.
         """
+        return self._answer(expression).holds
+
+    def text(self, expression: str) -> str:
+        """Return the text that the expression gives.
+
+        Raises:
+            ExpressionError: it does not compile, a key is missing, the result is not a text that
+                its subject allows, or the values or the evaluation exceed a limit.
+        """
+        return self._answer(expression).text
+
+    def _answer(self, expression: str) -> Answer:
         if self._problem:
             raise ExpressionError(f"{expression!r} cannot be evaluated: {self._problem}")
         answer = self._questions.ask(
@@ -101,7 +114,7 @@ class Variables:
         if answer.problems:
             reason = TOO_EXPENSIVE if answer.too_expensive else "ExpressionFailed"
             raise ExpressionError(_message(expression, answer), reason)
-        return answer.holds
+        return answer
 
     def _add(self, name: str, value: object) -> None:
         problem = depth_problem(value, name) if name in _UNBOUNDED else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from podhatch.api.limits import MAX_IDEMPOTENCY_KEY
 from podhatch.core.expressions.cel import VARIABLES, Subject
 from podhatch.core.expressions.evaluation import Answer, Check, Evaluation
 
@@ -45,7 +46,7 @@ def answer(check: Check, code: str, values: bytes | None) -> Answer:
     Raises:
         MemoryError: the memory limit is reached.
     """
-    if check in ("Condition", "Filter"):
+    if check in ("Condition", "Filter", "IdempotencyKey"):
         return _expression_answer(check, code, values)
     from podhatch.core.expressions.json_schema import schema_answer
 
@@ -62,10 +63,12 @@ def _expression_answer(subject: Subject, expression: str, values: bytes | None) 
         failure = "failed"
         found = program.eval(_activation(subject, values))
         kind, value = found.type(), found.value()
-        if kind == cel.Type.BOOL:
-            return Answer(holds=bool(value))
         if kind == cel.Type.ERROR:
             return _problem(f"failed: {_readable(value)}")
+        if subject == "IdempotencyKey":
+            return _key_answer(value)
+        if kind == cel.Type.BOOL:
+            return Answer(holds=bool(value))
         return _problem(f"is neither true nor false: it gives {value!r}")
     except MemoryError:
         raise
@@ -73,7 +76,16 @@ def _expression_answer(subject: Subject, expression: str, values: bytes | None) 
         return _problem(f"{failure}: {_readable(error)}")
 
 
-@lru_cache(maxsize=2)
+def _key_answer(value: object) -> Answer:
+    if not isinstance(value, str):
+        return _problem(f"is not a string: it gives {value!r}")
+    if not 1 <= len(value) <= MAX_IDEMPOTENCY_KEY:
+        size = f"{len(value)} characters, and at most {MAX_IDEMPOTENCY_KEY} are allowed"
+        return _problem(f"gives a string of {size}" if value else "gives an empty string")
+    return Answer(text=value)
+
+
+@lru_cache(maxsize=3)
 def _environment(subject: Subject) -> cel.Env:
     return cel.NewEnv(variables=dict.fromkeys(VARIABLES[subject], cel.Type.DYN))
 

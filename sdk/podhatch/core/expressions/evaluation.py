@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, Protocol
 
-Check = Literal["Condition", "Filter", "Schema", "Input"]
-"""A CEL expression over a task's variables or over an event's; a JSON Schema, or an input's fit."""
+Check = Literal["Condition", "Filter", "IdempotencyKey", "Schema", "Input"]
+"""A CEL expression over the variables of a task, an event or a run; a JSON Schema, or an input's
+fit."""
 TOO_EXPENSIVE: Final = "ExpressionTooExpensive"
 
 
@@ -67,6 +68,8 @@ class Answer:
 
     holds: bool = False
     """Whether the expression is true."""
+    text: str = ""
+    """What the expression gives, if it is to give a text."""
     problems: tuple[str, ...] = ()
     """Why there is no answer, or how the input differs from its schema."""
     too_expensive: bool = False

@@ -116,13 +116,20 @@ def after_the_end(
     revision: Revision | None,
     defaults: Defaults,
     now: datetime,
+    *,
+    holds_key_until: datetime | None = None,
 ) -> Plan:
-    """Return what of a finished run has lived long enough: first its Jobs, then all of it."""
+    """Return what of a finished run has lived long enough: first its Jobs, then all of it.
+
+    A run is kept as long as it holds an idempotency key.
+    """
     if status.finished_at is None:
         return Plan()
     own = revision.spec.ttl_seconds_after_finished if revision else None
     run_ttl = defaults.run_ttl_seconds if own is None else own
     run_end = None if run_ttl is None else status.finished_at + timedelta(seconds=run_ttl)
+    if run_end and holds_key_until:
+        run_end = max(run_end, holds_key_until)
     if run_end and now >= run_end:
         return Plan((Delete("WorkflowRun", run_name),))
     if defaults.job_ttl_seconds is None or not jobs:

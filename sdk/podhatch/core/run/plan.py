@@ -35,6 +35,7 @@ from podhatch.core.run.clean_up import (
     lingering_pods,
     with_late_attempts,
 )
+from podhatch.core.run.idempotency import holds_key_until
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.position import (
@@ -134,7 +135,13 @@ class _Planning:
         name = run.status.revision
         revision = self.memo.find_revision(name, observed) if name else None
         later = after_the_end(
-            run.metadata.name, run.status, observed.jobs.keys(), revision, self.defaults, now
+            run.metadata.name,
+            run.status,
+            observed.jobs.keys(),
+            revision,
+            self.defaults,
+            now,
+            holds_key_until=holds_key_until(run),
         )
         return Plan(
             writes=(*lingering.writes, *(given_up.writes or later.writes)),

@@ -14,6 +14,7 @@ from podhatch.core.common.refusal import ApiRefusal, Refusal
 from podhatch.core.common.validity import VALID, check_plan
 from podhatch.core.cron.declared import cron_problems
 from podhatch.core.event.key import event_problems
+from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
 from podhatch.core.expressions.input_check import schema_problem
 from podhatch.core.pod.check import is_invalid, pod_problems, refusal_problems
@@ -32,10 +33,20 @@ def workflow_problems(
         *shape_problems(spec, questions),
         *event_problems(spec, questions),
         *cron_problems(spec),
+        *_key_problems(spec, questions),
         *pod_problems(spec),
         *([schema] if schema else []),
         *_access_problems(spec, max_access),
     ]
+
+
+def _key_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
+    """Say what keeps runs from getting idempotency keys."""
+    rule = spec.idempotency
+    if rule is None:
+        return []
+    problem = expression_problem(rule.key_expression, questions, "IdempotencyKey")
+    return [f"spec.idempotency.keyExpression: {problem}"] if problem else []
 
 
 def _access_problems(spec: WorkflowSpec, maximum: ClusterAccess) -> list[str]:

@@ -36,6 +36,7 @@ from podhatch.definitions.options.conditions import (
     UserEventCondition,
     leaves,
 )
+from podhatch.definitions.options.idempotency import IdempotencyConfig, idempotency_rule
 from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod
 from podhatch.definitions.options.workflow_options import DefaultFilter
 from podhatch.errors import InvalidRun
@@ -70,6 +71,7 @@ def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
     for task in workflow.all_tasks:
         _check_output(task.subject, task.output_validator)
     _check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
+    _check_key(f"workflow {workflow.name!r}", workflow.settings.idempotency)
     source = None
     if ship and image is None and not all(task.settings.image for task in workflow.all_tasks):
         source = source_config_map(_root(workflow.name, [*locations.values()]))
@@ -123,6 +125,7 @@ def _spec(
         default_priority=settings.default_priority,
         sticky=settings.sticky.value if settings.sticky else None,
         ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
+        idempotency=idempotency_rule(settings.idempotency),
     ).to_wire()
 
 
@@ -213,6 +216,16 @@ def _check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
     for index, each in enumerate(filters):
         if problem := expression_problem(each.expression, "Filter"):
             raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
+
+
+def _check_key(subject: str, config: IdempotencyConfig | None) -> None:
+    """Refuse a key expression that does not compile.
+
+    Raises:
+        ValueError: It does not; `subject` is named.
+    """
+    if config and (problem := expression_problem(config.key_expression, "IdempotencyKey")):
+        raise ValueError(f"{subject}: idempotency.key_expression: {problem}")
 
 
 def _check_output(subject: str, declared: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args, get_orig
 
 from podhatch.api.cron_expression import checked_cron
 from podhatch.api.limits import MAX_STORED_SECONDS
+from podhatch.definitions.options.idempotency import IdempotencyConfig, check_idempotency
 from podhatch.definitions.options.pod import Pod
 from podhatch.definitions.options.run_options import Priority, check_priority, checked_metadata
 from podhatch.definitions.options.task_options import (
@@ -73,6 +74,8 @@ class SharedOptions(TypedDict, total=False):
     """Whether later tasks of a run go to the node of the first one that started."""
     ttl_seconds_after_finished: int | None
     """A run is deleted so many seconds after its end; by default what the chart says."""
+    idempotency: IdempotencyConfig | None
+    """No run is created while another one holds the same key."""
 
 
 class WorkflowOptions(SharedOptions, total=False):
@@ -101,6 +104,7 @@ class WorkflowSettings(NamedTuple):
     pod: Pod | None
     sticky: StickyStrategy | None
     ttl_seconds_after_finished: int | None
+    idempotency: IdempotencyConfig | None
     task_defaults: TaskDefaults
 
 
@@ -131,6 +135,7 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
         pod=options.get("pod"),
         sticky=_sticky(subject, options.get("sticky")),
         ttl_seconds_after_finished=_ttl(subject, options.get("ttl_seconds_after_finished")),
+        idempotency=check_idempotency(subject, options.get("idempotency")),
         task_defaults=options.get("task_defaults") or TaskDefaults(),
     )
 
