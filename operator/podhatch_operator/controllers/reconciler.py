@@ -7,7 +7,7 @@ from typing import Any
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import ApiError, ClusterUnreachable, Kind
 from podhatch.core.common.plan_failure import failure_status, failure_summary
-from podhatch.core.common.unreadable import plan_unreadable
+from podhatch.core.unreadable import plan_unreadable
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.controller import Controller, ReconcileContext

@@ -7,8 +7,8 @@ from podhatch.api.event import DEFAULT_EVENT_TTL_SECONDS
 from podhatch.api.model import UNREADABLE, JsonObject, format_time
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Plan
-from podhatch.core.common.unreadable import TOO_LARGE, plan_unreadable
 from podhatch.core.run.plan import plan_run
+from podhatch.core.unreadable import TOO_LARGE, plan_unreadable
 
 from tests.fakes.objects import NOW, ago, event, run, task, workflow
 
