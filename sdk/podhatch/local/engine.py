@@ -17,10 +17,10 @@ from podhatch.client import background_loop
 from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
-from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.plan import plan_run
 from podhatch.errors import RunDeleted
+from podhatch.evaluation.client import WITHIN_LIMITS
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
 from podhatch.local.execution import TaskExecutor, current_waits, pod_name
@@ -262,7 +262,7 @@ def _observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:
         cluster.of_run("TaskResult", name),
         [*cluster.stored("WorkflowEvent").values()],
         ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
-        answers=IN_PROCESS,
+        answers=WITHIN_LIMITS,
     )
 
 
@@ -272,4 +272,4 @@ def _observe_event(cluster: LocalCluster, event: JsonObject) -> ObservedEvent:
     filters: defaultdict[str, list[JsonObject]] = defaultdict(list)
     for each in cluster.stored("EventFilter").values():
         filters[each["spec"]["workflow"]].append(each)
-    return ObservedEvent(event, workflows, filters, answers=IN_PROCESS)
+    return ObservedEvent(event, workflows, filters, answers=WITHIN_LIMITS)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from podhatch import (
@@ -28,7 +28,7 @@ from podhatch.local import engine
 from podhatch.local.options import LocalOptions
 from podhatch.local.session import local_runs
 from podhatch.testing import FakeClock, LocalEvent
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 hatchet = Hatchet()
@@ -78,6 +78,21 @@ def test_a_workflow_returns_outputs_by_task() -> None:
         raise AssertionError
 
     assert flow.run_local() == {"one": {"order": 1, "paid": False}, "none": None}
+
+
+class Basket(BaseModel):
+    """To check its schema, each item is compared with all others."""
+
+    items: Annotated[list[dict[str, int]], Field(json_schema_extra={"uniqueItems": True})]
+
+
+def test_a_check_that_takes_too_long_is_stopped_as_in_the_operator() -> None:
+    @hatchet.task(input_validator=Basket)
+    def never(input: Basket, ctx: Context) -> None:
+        raise AssertionError
+
+    with pytest.raises(InvalidRun, match="it took more than 250 ms"):
+        never.run_local(Basket(items=[{"n": number} for number in range(10_000)]))
 
 
 def test_independent_tasks_run_at_the_same_time() -> None:
