@@ -6,13 +6,12 @@ is theirs through the hooks `requested`, `admit` and `changed`.
 """
 
 import asyncio
-import copy
 import itertools
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster.errors import ApiError
@@ -75,7 +74,7 @@ class InMemoryCluster(ClusterApi):
 
     def objects(self, kind: str) -> list[JsonObject]:
         """Return copies of all objects of a kind."""
-        return [copy.deepcopy(each) for key, each in self._objects.items() if key[0] == kind]
+        return [_copied(each) for key, each in self._objects.items() if key[0] == kind]
 
     def find(self, kind: str, name: str) -> JsonObject | None:
         """Return the object, not to be changed, or None."""
@@ -125,9 +124,9 @@ class InMemoryCluster(ClusterApi):
             raise ApiError(409, "AlreadyExists", f'{_resource(kind)} "{key[2]}" already exists')
         self.admit(manifest)
         if dry_run:
-            return copy.deepcopy(manifest)
+            return _copied(manifest)
         bare = {name: value for name, value in manifest.items() if name != "status"}
-        return copy.deepcopy(self._store("ADDED", bare, 1))
+        return _copied(self._store("ADDED", bare, 1))
 
     async def get(
         self,
@@ -139,7 +138,7 @@ class InMemoryCluster(ClusterApi):
     ) -> JsonObject:
         """Return the object."""
         self.requested("get", kind)
-        return copy.deepcopy(self._found(kind, namespace, name))
+        return _copied(self._found(kind, namespace, name))
 
     async def pages(
         self,
@@ -168,7 +167,7 @@ class InMemoryCluster(ClusterApi):
         size = page_size or self.page_size
         for start in range(0, len(found) or 1, size):
             self.requested("list", kind)
-            yield copy.deepcopy(found[start : start + size]), version
+            yield _copied(found[start : start + size]), version
 
     async def rows(
         self, kind: Kind, namespace: str | None = None, *, field_selector: str = ""
@@ -209,10 +208,10 @@ class InMemoryCluster(ClusterApi):
         changed["metadata"]["managedFields"] = [*managed.values()]
         self.admit(changed)
         if dry_run or changed == stored:
-            return copy.deepcopy(changed)
+            return _copied(changed)
         if key not in self._objects:
-            return copy.deepcopy(self._store("ADDED", changed, 1))
-        return copy.deepcopy(self._replace(stored, changed))
+            return _copied(self._store("ADDED", changed, 1))
+        return _copied(self._replace(stored, changed))
 
     async def merge_patch(
         self, kind: Kind, namespace: str, name: str, body: JsonObject
@@ -223,7 +222,7 @@ class InMemoryCluster(ClusterApi):
         _expect_latest(stored, body.get("metadata", {}))
         changed = _overlaid(stored, body)
         self.admit(changed)
-        return copy.deepcopy(self._replace(stored, changed))
+        return _copied(self._replace(stored, changed))
 
     async def replace(
         self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
@@ -237,7 +236,7 @@ class InMemoryCluster(ClusterApi):
         changed = {name: value for name, value in manifest.items() if name != "status"}
         if "status" in stored:
             changed["status"] = stored["status"]
-        return copy.deepcopy(changed if dry_run else self._replace(stored, changed))
+        return _copied(changed if dry_run else self._replace(stored, changed))
 
     async def replace_status(
         self,
@@ -250,7 +249,7 @@ class InMemoryCluster(ClusterApi):
         stored = self._found(kind, key[1], key[2])
         _expect_latest(stored, manifest["metadata"])
         changed = {**stored, "status": manifest["status"]}
-        return copy.deepcopy(self._store("MODIFIED", changed, _generation(stored)))
+        return _copied(self._store("MODIFIED", changed, _generation(stored)))
 
     async def delete(
         self,
@@ -291,7 +290,7 @@ class InMemoryCluster(ClusterApi):
         seen = int(resource_version or next(self._versions))
         if not resource_version:
             for stored in filter(is_wanted, [*self._objects.values()]):
-                yield WatchEvent("ADDED", copy.deepcopy(stored))
+                yield WatchEvent("ADDED", _copied(stored))
         stream = self._streams
         while stream == self._streams:
             if seen < self._forgotten:
@@ -300,7 +299,7 @@ class InMemoryCluster(ClusterApi):
             for version, event in [each for each in self._history if each[0] > seen]:
                 seen = version
                 if is_wanted(event.object):
-                    yield copy.deepcopy(event)
+                    yield WatchEvent(event.type, _copied(event.object))
             if changed is self._changed:
                 await changed.wait()
 
@@ -372,7 +371,7 @@ class InMemoryCluster(ClusterApi):
             "generation": generation,
             "resourceVersion": str(version),
         }
-        stored = {**copy.deepcopy(manifest), "metadata": copy.deepcopy(metadata)}
+        stored = _copied({**manifest, "metadata": metadata})
         self._objects[key] = stored
         self._record(version, WatchEvent(event, stored))
         return stored
@@ -398,6 +397,19 @@ class InMemoryCluster(ClusterApi):
 
 _IDENTITY = ("apiVersion", "kind", "metadata")
 _KEPT_METADATA = ("namespace", "uid", "creationTimestamp", "generation", "resourceVersion")
+
+
+_Json = TypeVar("_Json")
+
+
+def _copied(value: _Json) -> _Json:
+    """Return a JSON value that shares no object and no list with this one."""
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return cast("_Json", {name: _copied(part) for name, part in members.items()})
+    if isinstance(value, list):
+        return cast("_Json", [_copied(part) for part in cast("list[object]", value)])
+    return value
 
 
 def _expect(stored: JsonObject, *, uid: str | None = None, version: str | None = None) -> None:
