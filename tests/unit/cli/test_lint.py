@@ -70,37 +70,13 @@ ONE_TASK = "{tasks: [{name: a, python: 'm:f'}]}"
         ("", "3 metadata.name: expected a name"),
         ("{name: ''}", "3 metadata.name: expected a name"),
         ("foo", "3 metadata: expected fields such as name, got 'foo'"),
-        (
-            "{name: Foo Bar}",
-            "3 metadata.name: expected lower-case letters, digits, '-' and '.'",
-        ),
-        ("{name: a_b}", "3 metadata.name: expected lower-case letters"),
         ("{name: 7}", "3 metadata.name: expected a string, got 7"),
-        (
-            "{name: a, namespace: a.b}",
-            "3 metadata.namespace: expected at most 63 lower-case",
-        ),
-        ("{generateName: A-}", "3 metadata.generateName: expected lower-case letters"),
-        ("{name: a, lables: {}}", "3 metadata.lables: unknown field; did you mean labels?"),
-        ("{name: a, 1: 2}", "3 metadata.1: unknown field"),
-        ("{name: a, labels: [b]}", "3 metadata.labels: Input should be a valid dictionary"),
-        (
-            "{name: a, labels: {a b: c}}",
-            "3 metadata.labels.a b: expected a key such as",
-        ),
-        (
-            "{name: a, labels: {A/b: c}}",
-            "3 metadata.labels.A/b: expected a key such as",
-        ),
+        ("{name: a, labels: [b]}", "3 metadata.labels: Input should be an object"),
         ("{name: a, labels: {b: yes}}", "3 metadata.labels.b: expected a string, got True"),
-        (
-            "{name: a, labels: {b: c d}}",
-            "3 metadata.labels.b: expected at most 63 letters",
-        ),
         ("{name: a, annotations: {b: 1}}", "3 metadata.annotations.b: expected a string, got 1"),
     ],
 )
-def test_metadata_is_what_the_api_server_takes(metadata: str, complaint: str):
+def test_metadata_has_a_name_and_fields_of_the_right_types(metadata: str, complaint: str):
     [found] = of_object("Workflow", metadata, ONE_TASK)
     assert found.startswith(complaint), found
 

@@ -8,17 +8,17 @@ import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated, Any, cast
+from typing import cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from podhatch.api.crds import DEFINITIONS
 from podhatch.api.cron import CronWorkflow
 from podhatch.api.cron_expression import schedule_problem
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import API_VERSION, GROUP
-from podhatch.api.model import ApiObject, JsonObject
+from podhatch.api.model import ApiObject, JsonObject, ObjectMeta, WireModel
 from podhatch.api.workflow import Workflow
 from podhatch.cli.errors import did_you_mean
 from podhatch.cli.lint.schema import Finding, Path, broken_rules, field_findings, split_field
@@ -46,10 +46,12 @@ def findings(value: JsonObject) -> list[Finding]:
         *(Finding(path, problem) for path, problem in number_problems(value)),
     ]
     known = {each.path for each in found}
-    found += [each for each in _type_findings(value, MODELS[kind]) if each.path not in known]
+    # The metadata is checked apart: the API server takes null there.
+    bare = {name: held for name, held in value.items() if name != "metadata"}
+    found += [each for each in _type_findings(bare, MODELS[kind]) if each.path not in known]
     if found:
         return found
-    parsed = MODELS[kind].model_validate(_without_metadata(value))
+    parsed = MODELS[kind].model_validate(bare)
     found = [*_cron_findings(parsed)]
     if is_installed():
         found += [*broken_rules(value, schema, ()), *_operator_findings(parsed)]
@@ -65,17 +67,12 @@ def schema_of(kind: str) -> JsonObject:
     return schema
 
 
-def _without_metadata(value: JsonObject) -> JsonObject:
-    """Return the object for the models, whose metadata has fewer fields than the API server's."""
-    return {key: held for key, held in value.items() if key != "metadata"}
-
-
-def _type_findings(value: JsonObject, model: type[ApiObject]) -> Iterator[Finding]:
+def _type_findings(value: JsonObject, model: type[WireModel], path: Path = ()) -> Iterator[Finding]:
     try:
-        model.model_validate_json(json.dumps(_without_metadata(value)), strict=True)
+        model.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         for each in error.errors(include_url=False, include_context=False):
-            yield Finding(each["loc"], _message(each))
+            yield Finding((*path, *each["loc"]), _message(each))
 
 
 def _message(error: ErrorDetails) -> str:
@@ -112,71 +109,14 @@ def _finding(problem: str) -> Finding:
     return Finding(split_field(field), message, field)
 
 
-def _matching(pattern: str, longest: int, expected: str, suffix: str = "") -> AfterValidator:
-    """Return a validator of names; the empty string passes, as an unset field does."""
-
-    def check(text: str) -> str:
-        if text and (len(text) > longest or not re.fullmatch(pattern, text + suffix)):
-            message = f"expected {expected}, got {text!r}"
-            raise PydanticCustomError("name", "{message}", {"message": message})
-        return text
-
-    return AfterValidator(check)
-
-
-_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_PART = "[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_KEY = rf"(?=([^/]{{1,253}}/)?[^/]+$)({_SUBDOMAIN}/)?{_PART}"
-_NAME_TEXT = "lower-case letters, digits, '-' and '.', with a letter or digit at each end"
-
-_Key = Annotated[str, _matching(_KEY, 317, "a key such as example.com/team or team")]
-_AnnotationKey = Annotated[
-    str, _matching(f"(?i:{_KEY})", 317, "a key such as example.com/team or team")
-]
-_LabelValue = Annotated[str, _matching(_PART, 63, "at most 63 letters, digits, '-', '_' and '.'")]
-
-
-class _Metadata(BaseModel):
-    """The metadata of an object, as the API server accepts it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    annotations: dict[_AnnotationKey, str] | None = None
-    labels: dict[_Key, _LabelValue] | None = None
-    name: Annotated[str, _matching(_SUBDOMAIN, 253, _NAME_TEXT)] | None = None
-    generate_name: Annotated[str, _matching(_SUBDOMAIN, 253, _NAME_TEXT, "x")] | None = Field(
-        None, alias="generateName"
-    )
-    namespace: (
-        Annotated[str, _matching(_LABEL, 63, "at most 63 lower-case letters, digits and '-'")]
-        | None
-    ) = None
-    creation_timestamp: object = Field(None, alias="creationTimestamp")
-    deletion_grace_period_seconds: object = Field(None, alias="deletionGracePeriodSeconds")
-    deletion_timestamp: object = Field(None, alias="deletionTimestamp")
-    finalizers: object = None
-    generation: object = None
-    managed_fields: object = Field(None, alias="managedFields")
-    owner_references: object = Field(None, alias="ownerReferences")
-    resource_version: object = Field(None, alias="resourceVersion")
-    self_link: object = Field(None, alias="selfLink")
-    uid: object = None
-
-
-def _metadata_findings(metadata: Any) -> Iterator[Finding]:
+def _metadata_findings(metadata: object) -> Iterator[Finding]:
+    """Yield what is wrong with the metadata, except what only the API server checks."""
     if metadata is not None and not isinstance(metadata, dict):
         yield Finding(("metadata",), f"expected fields such as name, got {metadata!r}")
         return
-    fields = cast("JsonObject", metadata or {})
-    if not fields.get("name") and not fields.get("generateName"):
+    given = cast("JsonObject", metadata or {})
+    if not given.get("name") and not given.get("generateName"):
         yield Finding(("metadata", "name"), "expected a name")
-    try:
-        _Metadata.model_validate(fields)
-    except ValidationError as error:
-        names = [field.alias or name for name, field in _Metadata.model_fields.items()]
-        for each in error.errors(include_url=False, include_context=False):
-            path: Path = ("metadata", *(part for part in each["loc"] if part != "[key]"))
-            unknown = each["type"] == "extra_forbidden"
-            hint = f"unknown field{did_you_mean(path[-1], names)}"
-            yield Finding(path, hint if unknown else _message(each))
+    names = ("name", "namespace", "labels", "annotations")
+    written = {name: given[name] for name in names if given.get(name) is not None}
+    yield from _type_findings(written, ObjectMeta, ("metadata",))
