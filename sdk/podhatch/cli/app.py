@@ -91,12 +91,11 @@ def before_command(
 
 
 _GLOBAL = [
-    Parameter("ctx", Parameter.KEYWORD_ONLY, annotation=typer.Context),
-    Parameter("namespace", Parameter.KEYWORD_ONLY, default=None, annotation=Namespace),
-    Parameter("kubeconfig", Parameter.KEYWORD_ONLY, default=None, annotation=Kubeconfig),
-    Parameter("context", Parameter.KEYWORD_ONLY, default=None, annotation=Context),
-    Parameter("no_color", Parameter.KEYWORD_ONLY, default=False, annotation=NoColor),
+    each.replace(kind=Parameter.KEYWORD_ONLY)
+    for each in inspect.signature(before_command).parameters.values()
+    if each.name != "version"
 ]
+"""The parameters that every command has too."""
 
 
 def command(

@@ -33,11 +33,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def given_name(kind: Kind, given: str) -> str:
-    """Return the name without the kind before it.
-
-    Raises:
-        UsageError: The name is empty.
-    """
+    """Return the name without the kind before it."""
     before, slash, after = given.partition("/")
     if slash and before.lower().removesuffix(f".{GROUP}") in _words(kind):
         given = after
@@ -52,11 +48,7 @@ def is_object_name(name: str) -> bool:
 
 
 def check_namespace(name: str | None) -> None:
-    """Check that a namespace can have this name.
-
-    Raises:
-        UsageError: It cannot.
-    """
+    """Raise UsageError unless a namespace can have this name."""
     if name is not None and not _NAMESPACE.fullmatch(name):
         raise UsageError(
             f"--namespace: expected lower-case letters, digits and hyphens, got {name!r}"
@@ -83,10 +75,6 @@ async def find_run(
         namespace: The run's namespace.
         given: The name, or @latest.
         certain: Fail when several runs may be the newest.
-
-    Raises:
-        CommandError: There is no such run, or several runs may be the newest.
-        UsageError: The name is empty.
     """
     if given == LATEST:
         return await _latest(cluster, namespace, certain=certain)
@@ -103,12 +91,7 @@ async def find_run(
 
 
 async def find_object(cluster: ClusterApi, kind: Kind, namespace: str, given: str) -> JsonObject:
-    """Return the object of this name, or the only one whose `spec.name` this is.
-
-    Raises:
-        CommandError: There is no such object, or there are several.
-        UsageError: The name is empty.
-    """
+    """Return the object of this name, or the only one whose `spec.name` this is."""
     name = given_name(kind, given)
     stored_as = object_name(name) if kind == WORKFLOW else name
     if is_object_name(stored_as):
@@ -119,13 +102,13 @@ async def find_object(cluster: ClusterApi, kind: Kind, namespace: str, given: st
                 raise
     items, _ = await cluster.list(kind, namespace)
     named = [item for item in items if item["spec"].get("name") == name]
-    if len(named) == 1:
-        return named[0]
-    if named:
+    if len(named) > 1:
         names = ", ".join(str(item["metadata"]["name"]) for item in named)
         raise CommandError(
             f"several {kind.plural} in namespace {namespace} have the name {name}: {names}"
         )
+    if named:
+        return named[0]
     names = [str(item["metadata"]["name"]) for item in items]
     names += [str(item["spec"]["name"]) for item in items if "name" in item["spec"]]
     question = did_you_mean(name, names)
@@ -136,8 +119,7 @@ async def find_children(cluster: ClusterApi, run: WorkflowRun) -> list[WorkflowR
     """Return the run's child runs, by task and in the order of their creation."""
     selector = f"spec.parent.run={run.metadata.name}"
     found, _ = await cluster.list(WORKFLOW_RUN, run.metadata.namespace, field_selector=selector)
-    children = [WorkflowRun.model_validate(item) for item in found]
-    return sorted(children, key=_child_key)
+    return sorted(map(WorkflowRun.model_validate, found), key=_child_key)
 
 
 async def find_parents(cluster: ClusterApi, run: WorkflowRun) -> Parents:
@@ -146,15 +128,18 @@ async def find_parents(cluster: ClusterApi, run: WorkflowRun) -> Parents:
     Without that revision, or permission to read it, use the current workflow; without either,
     return nothing.
     """
-    namespace = run.metadata.namespace
-    if run.status and run.status.revision:
-        revision = await _try_get(cluster, namespace, run.status.revision, pinned=True)
-        if revision is not None:
-            return parents_of(WorkflowSpec.model_validate(revision["data"]["spec"]))
-    workflow = await _try_get(cluster, namespace, run.spec.workflow, pinned=False)
-    if workflow is None:
-        return {}
-    return parents_of(WorkflowSpec.model_validate(workflow["spec"]))
+    revision = run.status.revision if run.status else None
+    for kind, name in ((CONTROLLER_REVISION, revision), (WORKFLOW, run.spec.workflow)):
+        if not name:
+            continue
+        try:
+            stored = await cluster.get(kind, run.metadata.namespace, name)
+        except ApiError as error:
+            if error.status in (403, 404):
+                continue
+            raise
+        return parents_of(WorkflowSpec.model_validate(stored.get("data", stored)["spec"]))
+    return {}
 
 
 def parents_of(workflow: WorkflowSpec) -> Parents:
@@ -192,17 +177,6 @@ def _waits(run: JsonObject) -> bool:
     status = run.get("status", {})
     scheduled = "startAt" in run["spec"] and not status.get("startedAt")
     return scheduled and not has_ended(run)
-
-
-async def _try_get(
-    cluster: ClusterApi, namespace: str, name: str, *, pinned: bool
-) -> JsonObject | None:
-    try:
-        return await cluster.get(CONTROLLER_REVISION if pinned else WORKFLOW, namespace, name)
-    except ApiError as error:
-        if error.status in (403, 404):
-            return None
-        raise
 
 
 def _child_key(child: WorkflowRun) -> tuple[str, int, str]:

@@ -4,7 +4,6 @@ The API server returns name and age of all runs as a table. Kubernetes dates obj
 runs of the same second are ordered by the operator's more exact times in their status.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -13,12 +12,11 @@ from typing import get_args
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import Phase
+from podhatch.client.objects import gathered
 from podhatch.cluster import WORKFLOW_RUN, ApiError, ClusterApi
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NOT_YET = datetime.max.replace(tzinfo=UTC)
-_CONCURRENCY = 10
-"""How many runs are read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +40,16 @@ async def newest_refs(
 
 async def get_runs(cluster: ClusterApi, refs: Sequence[ListedRun]) -> list[JsonObject]:
     """Return the whole runs, without those deleted in the meantime."""
-    free = asyncio.Semaphore(_CONCURRENCY)
 
-    async def get(ref: ListedRun) -> JsonObject | None:
-        async with free:
-            try:
-                return await cluster.get(WORKFLOW_RUN, ref.namespace, ref.name)
-            except ApiError as error:
-                if error.status == 404:
-                    return None
+    async def get(ref: ListedRun) -> list[JsonObject]:
+        try:
+            return [await cluster.get(WORKFLOW_RUN, ref.namespace, ref.name)]
+        except ApiError as error:
+            if error.status != 404:
                 raise
+            return []
 
-    found = await asyncio.gather(*(get(ref) for ref in refs))
-    return [run for run in found if run is not None]
+    return [run for found in await gathered(map(get, refs)) for run in found]
 
 
 def age_key(run: JsonObject) -> tuple[datetime, datetime]:

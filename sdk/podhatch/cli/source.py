@@ -34,11 +34,7 @@ _NOT_USER_CODE = (*podhatch.__path__, sysconfig.get_path("stdlib"))
 
 
 def find_workflow(what: str, options: GlobalOptions) -> Workflow[Any]:
-    """Return the workflow that `module:name` names, or the workflow of a standalone task.
-
-    Raises:
-        CommandError: It names neither.
-    """
+    """Return the workflow that `module:name` names, or the workflow of a standalone task."""
     found = load(what)
     if isinstance(found, Standalone):
         found = cast("Standalone[Any, Any]", found).workflow
@@ -50,11 +46,7 @@ def find_workflow(what: str, options: GlobalOptions) -> Workflow[Any]:
 
 
 def find_workflows(what: str, options: GlobalOptions) -> list[Workflow[Any]]:
-    """Return the workflows of the Hatchet that `module:name` names, or the workflow it names.
-
-    Raises:
-        CommandError: It names neither, or the Hatchet has no workflow.
-    """
+    """Return the workflows of the Hatchet that `module:name` names, or the workflow it names."""
     found = load(what)
     if not isinstance(found, Hatchet):
         return [find_workflow(what, options)]
@@ -72,11 +64,7 @@ def _set_target(project: Project, options: GlobalOptions) -> None:
 
 
 def manifest(workflow: Workflow[Any]) -> Manifest:
-    """Return the objects that make up a workflow.
-
-    Raises:
-        CommandError: A field is invalid, or the code cannot be shipped.
-    """
+    """Return the objects that make up a workflow, or raise CommandError."""
     try:
         return workflow.manifest()
     except ValueError as error:
@@ -104,11 +92,7 @@ async def dry_run(session: Session, wanted: Manifest) -> None:
 
 
 def load(place: str) -> object:
-    """Return the object that `module:name` or `file.py:name` names.
-
-    Raises:
-        CommandError: There is no such object, or the module raises an error.
-    """
+    """Return the object that `module:name` or `file.py:name` names."""
     path, _, name = place.rpartition(":")
     if not path or not name:
         raise CommandError(
@@ -125,11 +109,7 @@ def load(place: str) -> object:
 
 
 def load_module(path: str) -> ModuleType:
-    """Import a module by its name from this folder, or a file as `python file.py` does.
-
-    Raises:
-        CommandError: There is no such module, or it raises an error.
-    """
+    """Import a module by its name from this folder, or a file as `python file.py` does."""
     if path.endswith(".py"):
         return _import(path, _spec_of_file(path))
     _add_to_path(os.getcwd())

@@ -16,11 +16,7 @@ from podhatch.values.parsing import check_stored, load_json
 
 
 def json_object(option: str, text: str | None) -> JsonObject:
-    """Return the JSON object in a text, in the file after @, or in standard input for -.
-
-    Raises:
-        UsageError: The text is not a JSON object, or the file cannot be read.
-    """
+    """Return the JSON object in a text, in the file after @, or in standard input for -."""
     if text is None:
         return {}
     source = _content(option, text)
@@ -35,11 +31,7 @@ def json_object(option: str, text: str | None) -> JsonObject:
 
 
 def pairs(option: str, words: Sequence[str] | None) -> dict[str, str]:
-    """Return the pairs in words of the form KEY=VALUE.
-
-    Raises:
-        UsageError: A word does not have this form.
-    """
+    """Return the pairs in words of the form KEY=VALUE."""
     found: dict[str, str] = {}
     for word in words or ():
         key, equals, value = word.partition("=")
@@ -54,9 +46,6 @@ def parameters(words: Sequence[str] | None, schema: JsonObject | None) -> JsonOb
 
     A value that is valid JSON is parsed, unless the workflow's schema allows a string and does not
     allow a value of that type; any other value is a string.
-
-    Raises:
-        UsageError: A word does not have this form.
     """
     found = {
         key: _json_or_text(value, field_types(schema or {}, key))
@@ -72,10 +61,6 @@ async def workflow_and_input(
     """Return the name of the workflow's object, and the input of its run.
 
     The fields override those of the same name in the given input.
-
-    Raises:
-        CommandError: There is no such workflow.
-        UsageError: A field does not have the form KEY=VALUE.
     """
     stored = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
     values = given | parameters(fields, stored["spec"].get("inputSchema"))
@@ -86,9 +71,6 @@ def point_in_time(option: str, text: str, now: datetime, *, past: bool) -> datet
     """Return a time from a period before or after now, such as 30m, or from ISO 8601.
 
     A time without a zone is in the local time zone.
-
-    Raises:
-        UsageError: The text is neither, or the time is out of range.
     """
     period = parse_duration(text)
     try:

@@ -80,11 +80,7 @@ def helm_command(options: GlobalOptions, sets: list[str], files: list[str]) -> l
 
 
 def find_chart() -> Path:
-    """Return the chart in the package, or in the repository that the package runs from.
-
-    Raises:
-        CommandError: Neither has the chart.
-    """
+    """Return the chart in the package, or in the repository that the package runs from."""
     package = Path(os.path.abspath(podhatch.__path__[0]))
     for place in (package / "chart", package.parents[1] / "charts" / "podhatch"):
         if (place / "Chart.yaml").is_file():

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -29,27 +28,13 @@ What = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file or a module, its documents, and the errors from reading it."""
-
-    name: str
-    documents: list[Document]
-    errors: list[tuple[int | None, str]]
-    """Each with its line, if it has one."""
-
-    def place(self, line: int | None) -> str:
-        """Return file and line, the beginning of each printed problem."""
-        return self.name if line is None else f"{self.name}:{line}"
-
-
 @command(app)
 def lint(options: GlobalOptions, what: What) -> int:
     """Check YAML files and workflows in code. The exit code is 1 if there is a problem.
 
     Needs no cluster. Checks fields, types, graphs, CEL expressions and cron expressions.
     """
-    lines = [line for name in what for line in _problems(_source(name, options))]
+    lines = [line for name in what for line in _problems(name, options)]
     for line in lines:
         print_line(line)
     if not is_installed():
@@ -57,43 +42,44 @@ def lint(options: GlobalOptions, what: What) -> int:
     return ExitCode.FAILED if lines else ExitCode.SUCCEEDED
 
 
-def _source(name: str, options: GlobalOptions) -> _Source:
+def _problems(name: str, options: GlobalOptions) -> Iterator[str]:
+    """Yield a line for each problem in a file or a module."""
     if name == "-" or name.endswith(SUFFIXES):
-        return _read(name)
+        yield from _problems_of_file(name)
+        return
     if Path(name).exists() and ":" not in name:
         raise CommandError(f"expected a {', '.join(SUFFIXES)} file or module:hatchet, got {name!r}")
-    source = _Source(name, [], [])
     for workflow in find_workflows(name, options):
         try:
-            source.documents.append(Document(workflow.manifest().workflow))
+            document = Document(workflow.manifest().workflow)
         except ValueError as error:
-            source.errors.append((None, str(error)))
-    return source
+            yield f"{name}: {error}"
+        else:
+            yield from _problems_of(document, name)
 
 
-def _read(name: str) -> _Source:
-    source = _Source("stdin" if name == "-" else name, [], [])
+def _problems_of_file(name: str) -> Iterator[str]:
+    place = "stdin" if name == "-" else name
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        source.documents.extend(documents(text))
+        for document in documents(text):
+            yield from _problems_of(document, place)
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"cannot read {source.name}: {error}") from None
+        raise CommandError(f"cannot read {place}: {error}") from None
     except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         why = ", ".join(part for part in (error.context, error.problem) if part)
-        source.errors.append((error.problem_mark.line + 1 if error.problem_mark else None, why))
+        yield f"{place}{line}: {why}"
     except yaml.YAMLError as error:
-        source.errors.append((None, " ".join(str(error).split())))
-    return source
+        yield f"{place}: {' '.join(str(error).split())}"
 
 
-def _problems(source: _Source) -> Iterator[str]:
-    for line, error in source.errors:
-        yield f"{source.place(line)}: {error}"
-    for document in source.documents:
-        value = document.value
-        metadata = value.get("metadata")
-        named = isinstance(metadata, dict) and cast("JsonObject", metadata).get("name")
-        subject = f"{value.get('kind')} {named or 'without a name'}"
-        for finding in findings(value):
-            place = source.place(document.line(finding.path))
-            yield f"{place}: {subject}: {finding.field}: {finding.message}"
+def _problems_of(document: Document, place: str) -> Iterator[str]:
+    value = document.value
+    metadata = value.get("metadata")
+    named = isinstance(metadata, dict) and cast("JsonObject", metadata).get("name")
+    subject = f"{value.get('kind')} {named or 'without a name'}"
+    for finding in findings(value):
+        line = document.line(finding.path)
+        where = place if line is None else f"{place}:{line}"
+        yield f"{where}: {subject}: {finding.field}: {finding.message}"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -21,7 +20,6 @@ from podhatch.cli.errors import (
 from podhatch.cli.lookup import find_run, given_name
 from podhatch.cli.options import (
     AllNamespaces,
-    Format,
     GlobalOptions,
     Input,
     Limit,
@@ -111,7 +109,6 @@ def run(
     """
     if watch and output is not None:
         raise UsageError("--watch cannot be combined with -o: use --wait -o")
-    after = _After(wait, watch, output, options.no_color)
     own = find_workflow(workflow, options) if ":" in workflow else None
     name = manifest(own).name if own else workflow
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
@@ -123,39 +120,35 @@ def run(
         session = await session_of(target)
         found, values = await workflow_and_input(session, name, given, parameter)
         created = await execution.create_by_name(target, found, values, texts, priority)
-        return await _finish(target, await session.get_run(created.metadata.name), after)
+        run = await session.get_run(created.metadata.name)
+        if watch:
+            return await _watch(options, session, run)
+        if wait:
+            run = await _ended(session, run)
+        if output is not None:
+            print_raw(run, output)
+        elif wait:
+            await _print_outputs(target, run)
+        else:
+            print_line(run["metadata"]["name"])
+        return _exit_code_of(WorkflowRun.model_validate(run)) if wait else None
 
     return start()
 
 
-@dataclass(frozen=True)
-class _After:
-    """What to do once the run has started."""
-
-    wait: bool
-    watch: bool
-    output: Format | None
-    no_color: bool
+async def _watch(options: GlobalOptions, session: Session, run: JsonObject) -> ExitCode:
+    """Show a run until it ends."""
+    console = new_console(no_color=options.no_color)
+    return _exit_code_of(await watch_run(console, session.cluster, run))
 
 
-async def _finish(target: Target, run: JsonObject, after: _After) -> int | None:
-    """Wait, show and print as requested, and return the exit code."""
-    session = await session_of(target)
-    if after.watch:
-        console = new_console(no_color=after.no_color)
-        return _exit_code_of(await watch_run(console, session.cluster, run))
-    if after.wait:
-        # The name is known even if the user interrupts the command or the connection is lost.
-        print_error(f"run {run['metadata']['name']} started")
-        async for state in states(session.cluster, run):
-            run = state
-    if after.output is not None:
-        print_raw(run, after.output)
-    elif after.wait:
-        await _print_outputs(target, run)
-    else:
-        print_line(run["metadata"]["name"])
-    return _exit_code_of(WorkflowRun.model_validate(run)) if after.wait else None
+async def _ended(session: Session, run: JsonObject) -> JsonObject:
+    """Return the run as it is at its end."""
+    # The name is known even if the user interrupts the command or the connection is lost.
+    print_error(f"run {run['metadata']['name']} started")
+    async for state in states(session.cluster, run):
+        run = state
+    return run
 
 
 async def _print_outputs(target: Target, run: JsonObject) -> None:
@@ -236,8 +229,7 @@ async def watch(options: GlobalOptions, run: Run) -> int:
     """Show a run until it ends. The exit code is 1 if it failed, 4 if it was cancelled."""
     session = await session_of(options.target)
     raw = await find_run(session.cluster, session.namespace, run)
-    console = new_console(no_color=options.no_color)
-    return _exit_code_of(await watch_run(console, session.cluster, raw))
+    return await _watch(options, session, raw)
 
 
 @command(app)
@@ -277,8 +269,7 @@ async def replay(
     found = await find_run(session.cluster, session.namespace, run, certain=True)
     name = str(found["metadata"]["name"])
     started = await control.replay(options.target, name, failed_only=failed_only)
-    if not watch:
-        print_line(f"run {name} replayed")
-        return None
-    console = new_console(no_color=options.no_color)
-    return _exit_code_of(await watch_run(console, session.cluster, started))
+    if watch:
+        return await _watch(options, session, started)
+    print_line(f"run {name} replayed")
+    return None

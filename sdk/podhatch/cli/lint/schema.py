@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.api.model import JsonObject
 from podhatch.cli.errors import did_you_mean
+from podhatch.values.parsing import path_text
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -29,10 +30,7 @@ class Finding:
         """The path as users write it: `spec.tasks[0].parents`."""
         if self.written:
             return self.written
-        text = ""
-        for part in self.path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}"
-        return text.lstrip(".")
+        return path_text(self.path).removesuffix(": ")
 
 
 def split_field(field: str) -> Path:

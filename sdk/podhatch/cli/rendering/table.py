@@ -131,11 +131,7 @@ def print_older(older: int, shown: int) -> None:
 
 
 async def print_none(session: Session, what: str, *, all_namespaces: bool) -> None:
-    """Print that a list is empty.
-
-    Raises:
-        CommandError: The namespace does not exist.
-    """
+    """Print that a list is empty."""
     where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
     if not all_namespaces:
         try:
