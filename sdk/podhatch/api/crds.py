@@ -104,6 +104,7 @@ DEFINITIONS = (
                 '.status.conditions[?(@.type=="Valid")].status',
                 description="Whether runs of this workflow can start.",
             ),
+            Column("Paused", ".spec.paused", "boolean"),
             Column("Version", ".spec.version", wide=True),
             Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True),
             _AGE,

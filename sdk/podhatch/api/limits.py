@@ -1,4 +1,4 @@
-"""Limits of the wire models that the SDK checks too, before anything is sent.
+"""Limits and defaults of the wire models that the SDK knows too, before anything is sent.
 
 A pod that runs a task imports the SDK's checks, and should not wait for the models and pydantic.
 """
@@ -7,6 +7,8 @@ MAX_SECONDS = 31_536_000
 """A year: for timeouts, sleeps and extensions of an attempt."""
 MAX_STORED_SECONDS = 315_360_000
 """Ten years: for how long runs are kept, and for deadlines of their start."""
+DEFAULT_QUEUE_TTL_SECONDS = 86_400
+"""How long runs of a paused workflow wait."""
 MAX_RETRIES = 100
 MAX_BACKOFF_FACTOR = 1000
 MAX_BACKOFF_SECONDS = 86_400

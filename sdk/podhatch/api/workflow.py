@@ -9,7 +9,7 @@ from pydantic import Field
 
 from podhatch.api.event_filter import EventKeyPattern, FilterRule
 from podhatch.api.idempotency import Idempotency
-from podhatch.api.limits import MAX_STORED_SECONDS
+from podhatch.api.limits import DEFAULT_QUEUE_TTL_SECONDS, MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -27,6 +27,10 @@ from podhatch.api.task import MAX_TASKS, HookSpec, Priority, TaskSpec
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Sticky = Literal["Soft", "Hard"]
+WhilePaused = Literal["Queue", "Drop"]
+
+PAUSE_FIELDS = ("paused", "pausePolicy")
+"""Fields of the spec that are no part of what the author defines: publishing leaves them."""
 
 
 class Source(WireModel):
@@ -40,6 +44,35 @@ class Source(WireModel):
             description="configMap with the tree as source.zip. Its name changes with the content.",
         ),
     ]
+
+
+class PausePolicy(WireModel):
+    """What becomes of runs that have not started when their workflow is paused."""
+
+    queue_ttl_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_STORED_SECONDS,
+            description="queueTtlSeconds is the time that a run may wait for its start while the "
+            "workflow is paused, from its creation or its startAt; then it is cancelled. Defaults "
+            "to a day.",
+        ),
+    ] = DEFAULT_QUEUE_TTL_SECONDS
+    cron_runs: Annotated[
+        WhilePaused,
+        Field(
+            description="cronRuns: at a tick of a cron, Queue creates a run that waits, Drop "
+            "creates none.",
+        ),
+    ] = "Queue"
+    scheduled_runs: Annotated[
+        WhilePaused,
+        Field(
+            description="scheduledRuns: at the startAt of a run, Queue lets it wait, Drop cancels "
+            "it.",
+        ),
+    ] = "Queue"
 
 
 class WorkflowSpec(WireModel):
@@ -168,6 +201,17 @@ class WorkflowSpec(WireModel):
     pod: Annotated[
         PodSettings | None,
         Field(description="pod holds the common settings of the tasks' pods."),
+    ] = None
+    paused: Annotated[
+        bool,
+        Field(
+            description="paused keeps runs from starting until it is reset. Runs that have started "
+            "continue.",
+        ),
+    ] = False
+    pause_policy: Annotated[
+        PausePolicy | None,
+        Field(description="pausePolicy applies to runs while the workflow is paused."),
     ] = None
     sticky: Annotated[
         Sticky | None,

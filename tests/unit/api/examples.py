@@ -29,7 +29,7 @@ from podhatch.api.run import (
 )
 from podhatch.api.task import Container, EnvironmentVariable, HookSpec, NodeLabel, TaskSpec
 from podhatch.api.task_status import AttemptRecord, TaskError, TaskStatus
-from podhatch.api.workflow import Source, Workflow, WorkflowSpec
+from podhatch.api.workflow import PausePolicy, Source, Workflow, WorkflowSpec
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 SECOND = MOMENT.replace(microsecond=0)
@@ -181,6 +181,8 @@ WORKFLOW = Workflow(
         default_priority=2,
         lifespan="orders:lifespan",
         pod=POD,
+        paused=True,
+        pause_policy=PausePolicy(queue_ttl_seconds=60, cron_runs="Drop", scheduled_runs="Drop"),
         sticky="Soft",
         ttl_seconds_after_finished=60,
         idempotency=Idempotency(key_expression="input.id", ttl_seconds=60),

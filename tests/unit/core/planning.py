@@ -10,7 +10,7 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.expressions.evaluation import Answers
 from podhatch.core.run.plan import plan_run
-from podhatch.core.workflow.revision import current_revision
+from podhatch.core.workflow.revision import current_revision, revision_manifest
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import DEFAULTS, NOW, ago, attempt_name, jobs_of, report, run, workflow
@@ -35,10 +35,7 @@ def plan(
 ) -> Plan:
     """Plan a run whose workflow is pinned. What is reported has a Job."""
     revision = current_revision(flow)
-    pinned = {
-        "metadata": {"name": revision.name, "labels": {"podhatch.dev/workflow": "flow"}},
-        "data": {"spec": flow["spec"]},
-    }
+    pinned = revision_manifest(revision, flow)
     children["jobs"] = jobs_of(children.get("results", {})) | children.get("jobs", {})
     for each in children["jobs"].values():
         each["metadata"]["labels"]["podhatch.dev/revision"] = revision.name

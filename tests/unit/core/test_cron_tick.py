@@ -13,14 +13,14 @@ from podhatch.core.cron.tick_run import Cause
 from podhatch.core.pod.pods import true_condition
 
 from tests.fakes.crons import TOO_DEEP, cron, tick
-from tests.fakes.objects import NOW, ago
+from tests.fakes.objects import NOW, ago, task, workflow
 
 DUE = "2026-11-23T04:17:00+01:00"
 CAUSE = Cause(
     CronWorkflow.model_validate(
         cron(input={"n": 7}, additionalMetadata={"x": "2"}, priority=3, timeZone="Europe/Paris")
     ),
-    {"team": "a", "x": "1"},
+    workflow(task("a"), defaultAdditionalMetadata={"team": "a", "x": "1"}),
 )
 
 
@@ -164,7 +164,7 @@ def test_a_tick_without_its_cron_is_awaited_and_then_fails() -> None:
 
 
 def test_a_tick_that_waited_past_its_deadline_is_left_out() -> None:
-    impatient = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=60)), {})
+    impatient = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=60)), None)
     job, later = tick("n-1", DUE), NOW + timedelta(seconds=61)
     assert plan_tick(job, None, impatient, NOW).create
     status = status_of(plan_tick(job, None, impatient, later))
@@ -172,12 +172,12 @@ def test_a_tick_that_waited_past_its_deadline_is_left_out() -> None:
     assert plan_tick(job, made(), impatient, later).status == {"startTime": ago(60), "active": 1}
     assert plan_tick(tick("hand"), None, impatient, later).create
     waiting = Cause(
-        CronWorkflow.model_validate(cron(startingDeadlineSeconds=60, input=TOO_DEEP)), {}
+        CronWorkflow.model_validate(cron(startingDeadlineSeconds=60, input=TOO_DEEP)), None
     )
     step = plan_tick(job, None, waiting, NOW)
     assert step == TickStep(look_again_at=NOW + timedelta(seconds=58))
     assert plan_tick(job, None, waiting, NOW + timedelta(seconds=58)).status
-    at_once = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=0)), {})
+    at_once = Cause(CronWorkflow.model_validate(cron(startingDeadlineSeconds=0)), None)
     assert plan_tick(job, None, at_once, NOW).create
 
 

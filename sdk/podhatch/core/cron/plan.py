@@ -67,9 +67,9 @@ def plan_cron(observed: ObservedCron, now: datetime) -> Plan:
 
 
 def _cause(observed: ObservedCron) -> Cause | None:
-    workflow = observed.workflow or {"spec": {}}
-    defaults: dict[str, str] = workflow["spec"].get("defaultAdditionalMetadata", {})
-    return Cause(CronWorkflow.model_validate(observed.cron), defaults) if observed.cron else None
+    if observed.cron is None:
+        return None
+    return Cause(CronWorkflow.model_validate(observed.cron), observed.workflow)
 
 
 def _live(ticks: Mapping[str, JsonObject]) -> dict[str, JsonObject]:

@@ -13,6 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.cron.tick_run import SCHEDULED_AT, Cause, run_manifest
 from podhatch.core.pod.pods import true_condition
+from podhatch.core.workflow.pause import DROPPED_WHILE_PAUSED
 
 NAME_TAKEN = "TickNameTaken"
 CRON_GRACE = timedelta(seconds=10)
@@ -70,11 +71,17 @@ def plan_tick(
 
 
 def _first_step(job: JsonObject, cause: Cause, now: datetime) -> TickStep:
-    """Make the run, unless that comes too late; wait while none can be made."""
+    """Make the run, unless that comes too late or is not wanted; wait while none can be made."""
     deadline = _start_deadline(job, cause.cron.spec)
     if deadline and deadline <= now:
         message = "no run could be started within spec.startingDeadlineSeconds"
         return TickStep(status=_failed(job, now, "StartDeadlineExceeded", message, now))
+    if cause.drops_ticks:
+        message = (
+            f"Workflow {cause.cron.spec.workflow!r} is paused, and spec.pausePolicy.cronRuns is "
+            "Drop: there is no run of this tick"
+        )
+        return TickStep(status=_failed(job, now, DROPPED_WHILE_PAUSED, message, now))
     if cause.problem:
         return TickStep(look_again_at=deadline)
     return TickStep(create=run_manifest(job, cause))

@@ -10,6 +10,7 @@ from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.run import Trigger, TriggeringTick, WorkflowRun, WorkflowRunSpec
 from podhatch.core.expressions.input_check import depth_problem
 from podhatch.core.pod.pods import read_time
+from podhatch.core.workflow.pause import pause_of
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 """Annotation of the CronJob controller on a Job; not on those that `kubectl create job` makes."""
@@ -17,15 +18,23 @@ SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 
 @dataclass(frozen=True)
 class Cause:
-    """What ticks: the cron, and the metadata that its workflow has for all runs."""
+    """What ticks: the cron, and its workflow, if that is there."""
 
     cron: CronWorkflow
-    default_metadata: dict[str, str]
+    workflow: JsonObject | None
+
+    @property
+    def drops_ticks(self) -> bool:
+        """Whether ticks make no runs, since the workflow is paused."""
+        policy = pause_of(self.workflow)
+        return policy is not None and policy.cron_runs == "Drop"
 
     @property
     def metadata(self) -> dict[str, str]:
         """The additional metadata of the runs."""
-        return {**self.default_metadata, **self.cron.spec.additional_metadata}
+        spec: JsonObject = self.workflow["spec"] if self.workflow else {}
+        defaults: dict[str, str] = spec.get("defaultAdditionalMetadata", {})
+        return {**defaults, **self.cron.spec.additional_metadata}
 
     @cached_property
     def problem(self) -> str | None:

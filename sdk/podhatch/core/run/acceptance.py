@@ -69,13 +69,13 @@ def _parent_refusal(run: WorkflowRun, job: JsonObject | None) -> RunRefusal | No
 def workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) -> datetime | None:
     """Return until when the workflow may still be on its way: it comes by a watch of its own."""
     created = run.metadata.creation_timestamp
-    if created is None or run.status is not None or not _is_behind(run, observed.workflow):
+    if created is None or run.status is not None or not is_behind(run, observed.workflow):
         return None
     until = created + WORKFLOW_GRACE
     return until if now < until else None
 
 
-def _is_behind(run: WorkflowRun, workflow: JsonObject | None) -> bool:
+def is_behind(run: WorkflowRun, workflow: JsonObject | None) -> bool:
     """Whether the workflow is older than the one that the run's creator had applied, or unseen."""
     generation: int = workflow["metadata"]["generation"] if workflow else 0
     if workflow and _is_younger(workflow, run):
@@ -102,7 +102,7 @@ def first_revision(
         )
     if why := observed.workflow.get(UNREADABLE):
         return RunRefusal("WorkflowInvalid", f"Workflow {run.spec.workflow!r} cannot run: {why}")
-    if _is_behind(run, observed.workflow):
+    if is_behind(run, observed.workflow):
         return RunRefusal(
             "WorkflowOutdated",
             f"Workflow {run.spec.workflow!r} is older than the one this run was created for; "
@@ -191,14 +191,14 @@ def _schedule_refusal(run: WorkflowRun, now: datetime) -> RunRefusal | None:
         return None
     if now < start:
         return RunRefusal(
-            SCHEDULED, f"starts at {_words(start)}", look_again_at=min(start, now + LONGEST_WAIT)
+            SCHEDULED, f"starts at {in_words(start)}", look_again_at=min(start, now + LONGEST_WAIT)
         )
     latest = latest_start(run)
     if latest is None or now < latest:
         return None
     return RunRefusal(
         "StartDeadlineExceeded",
-        f"spec.startAt was {_words(start)}, and the run could not start within "
+        f"spec.startAt was {in_words(start)}, and the run could not start within "
         f"{run.spec.starting_deadline_seconds} s of it: create another run, or replay this one",
         end="Cancelled",
     )
@@ -235,5 +235,6 @@ def start_delay(run: WorkflowRun, started_at: datetime) -> float | None:
     return round(min(max(delay, 0.0), MAX_DELAY_SECONDS), 3)
 
 
-def _words(moment: datetime) -> str:
+def in_words(moment: datetime) -> str:
+    """Return a time for people, to the second."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

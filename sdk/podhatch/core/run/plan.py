@@ -38,6 +38,7 @@ from podhatch.core.run.clean_up import (
 from podhatch.core.run.idempotency import holds_key_until
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.memo import PlanMemo
+from podhatch.core.run.pause import before_replay, has_begun, is_under_way, pause_refusal
 from podhatch.core.run.position import (
     Ended,
     Position,
@@ -56,6 +57,7 @@ from podhatch.core.run.run_requests import is_cancelled, with_cancellation, with
 from podhatch.core.run.status import (
     accepted_status,
     cancelled_status,
+    postponed_status,
     rejected_status,
     with_outputs,
 )
@@ -108,6 +110,10 @@ class _Planning:
             return self._rejected(run, refusal)
         if until := workflow_awaited_until(run, observed, now):
             return Plan(requeue_at=until)
+        if not has_begun(run, name, attempts) and (refusal := pause_refusal(run, observed, now)):
+            if not is_under_way(run, attempts):
+                return self._postponed(run, refusal, attempts)
+            run = before_replay(run)
         revision = self._revision(run, name)
         if isinstance(revision, RunRefusal):
             return self._rejected(run, revision)
@@ -154,11 +160,16 @@ class _Planning:
         return self._conclude(run, cancelled_status(run, entries, self.now), Plan())
 
     def _rejected(self, run: WorkflowRun, refusal: RunRefusal) -> Plan:
-        again = refusal.look_again_at
-        if again is None and refusal.end is None:
-            again = latest_start(run)
         status = rejected_status(run, refusal, self.now)
-        return self._conclude(run, status, Plan(requeue_at=again))
+        return self._conclude(run, status, Plan(requeue_at=_look_again_at(run, refusal)))
+
+    def _postponed(self, run: WorkflowRun, refusal: RunRefusal, attempts: Attempts) -> Plan:
+        """Return the plan of a run, or of its replay, that waits or has waited too long."""
+        given_up = given_up_jobs(run, self.memo.entries, attempts, self.now)
+        lingering = lingering_pods(self.memo.entries, attempts, self.now)
+        moments = (_look_again_at(run, refusal), given_up.requeue_at, lingering.requeue_at)
+        plan = Plan((*lingering.writes, *given_up.writes), requeue_at=first(moments))
+        return self._conclude(run, postponed_status(run, refusal, self.now), plan)
 
     def _under_way(self, run: WorkflowRun, revision: Revision, attempts: Attempts) -> Plan:
         context = TaskContext(
@@ -207,6 +218,11 @@ class _Planning:
     def _wire(self, status: WorkflowRunStatus) -> JsonObject:
         wire = status.model_copy(update={"tasks": []}).to_wire()
         return wire | ({"tasks": self.memo.wires(status.tasks)} if status.tasks else {})
+
+
+def _look_again_at(run: WorkflowRun, refusal: RunRefusal) -> datetime | None:
+    """Return when a run may start after all, or is too late."""
+    return None if refusal.end else first([refusal.look_again_at, latest_start(run)])
 
 
 @dataclass(frozen=True)

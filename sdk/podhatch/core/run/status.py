@@ -93,7 +93,8 @@ def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> W
     """Return the status of a run that cannot start: for good, or until what it needs is there."""
     old = run.status or WorkflowRunStatus.model_validate({})
     generation = run.metadata.generation
-    conditions = [each for each in old.conditions if each.type not in api.TERMINAL_PHASES]
+    # A replay waits since now, also if the run did not start before.
+    conditions = [] if run.finished else old.conditions
     ended = ((rejection.end, True),) if rejection.end else ()
     for type_, status in ((api.ACCEPTED, False), *ended):
         conditions = with_condition(
@@ -113,6 +114,22 @@ def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> W
         finished_at=now if rejection.end else None,
         conditions=conditions,
     )
+
+
+def postponed_status(run: WorkflowRun, refusal: RunRefusal, now: datetime) -> WorkflowRunStatus:
+    """Return the status of a run that waits: of a replay, with the tasks as they ended."""
+    status, old = rejected_status(run, refusal, now), run.status
+    if old is None or old.revision is None:
+        return status
+    count = len(old.tasks)
+    changes = {
+        "progress": f"{count}/{count}" if refusal.end else None,
+        "revision": old.revision,
+        "started_at": old.started_at,
+        "start_delay_seconds": old.start_delay_seconds,
+        "tasks": old.tasks,
+    }
+    return status.model_copy(update=changes)
 
 
 def _run_phase(states: Collection[str]) -> Phase:

@@ -17,6 +17,7 @@ from podhatch.core.common.condition import find_condition
 from podhatch.core.common.text import cut
 from podhatch.core.pod.diagnosis import PROBLEM_REASONS
 from podhatch.core.run.acceptance import SCHEDULED
+from podhatch.core.workflow.pause import WORKFLOW_PAUSED
 
 CONTROLLER = f"{labels.GROUP}/operator"
 MAX_NOTE = 1000
@@ -54,7 +55,7 @@ def _of_run(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> Iterator[T
         return
     if new.phase == "Pending":
         _, reason = _standing(new)
-        kind = "Normal" if reason == SCHEDULED else "Warning"
+        kind = "Normal" if reason in (SCHEDULED, WORKFLOW_PAUSED) else "Warning"
         yield Transition(kind, reason or "Pending", new.message or "")
     elif new.phase == "Running":
         yield Transition("Normal", "Started", f"Started with revision {new.revision}")

@@ -1,6 +1,7 @@
 """Pinned workflows: a run keeps the workflow it started with, also after a change or deletion.
 
-Each content of a Workflow's spec is kept as a ControllerRevision.
+Each content of a Workflow's spec is kept as a ControllerRevision. Whether the workflow is paused is
+no part of it: a pause changes nothing for runs that have started.
 """
 
 import json
@@ -11,7 +12,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash, slug
 from podhatch.api.task import TaskSpec
-from podhatch.api.workflow import WorkflowSpec
+from podhatch.api.workflow import PAUSE_FIELDS, WorkflowSpec
 from podhatch.core.common.observed import Observed
 from podhatch.core.workflow.dag import topological_order
 from podhatch.core.workflow.hooks import as_task, graph_of
@@ -102,8 +103,13 @@ def event_keys(spec: JsonObject) -> frozenset[str]:
 def current_revision(workflow: JsonObject) -> Revision:
     """Return the revision that the workflow's present content is."""
     name: str = workflow["metadata"]["name"]
-    content = _content(workflow["spec"])
+    content = _content(_pinned_part(workflow["spec"]))
     return _parsed(_name(name, content), name, content)
+
+
+def _pinned_part(spec: JsonObject) -> JsonObject:
+    """Return what a revision holds of a Workflow's spec."""
+    return {name: value for name, value in spec.items() if name not in PAUSE_FIELDS}
 
 
 @lru_cache(maxsize=64)
@@ -157,5 +163,5 @@ def revision_manifest(revision: Revision, workflow: JsonObject) -> JsonObject:
             },
         },
         "revision": metadata.get("generation", 1),
-        "data": {"spec": workflow["spec"]},
+        "data": {"spec": _pinned_part(workflow["spec"])},
     }
