@@ -6,10 +6,12 @@ object there.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject
+from podhatch.api.workflow import PausePolicy
 from podhatch.client.crons import CronWorkflowsMethod
 from podhatch.client.filters import FilterUpdate
 from podhatch.client.schedules import ScheduledRunStatus
@@ -211,6 +213,34 @@ class FeatureContract:
         assert hatchet.cron.list().rows == []
         assert hatchet.filters.list().rows == []
         assert hatchet.runs.list().rows == []
+
+    def test_a_workflow_is_paused_and_unpaused(self, hatchet: Hatchet, create: Create) -> None:
+        create(orders())
+        assert not hatchet.workflows.get(NAME).paused
+        paused = hatchet.workflows.pause(
+            NAME, timedelta(hours=2), paused_workflow_scheduled_run_queue_behavior="DROP"
+        )
+        assert paused.paused
+        policy = PausePolicy(queue_ttl_seconds=7200, scheduled_runs="Drop")
+        assert hatchet.workflows.get(OBJECT).object.spec.pause_policy == policy
+        hatchet.workflows.pause(OBJECT, "30m", "DROP")
+        policy = PausePolicy(queue_ttl_seconds=1800, cron_runs="Drop")
+        assert hatchet.workflows.get(OBJECT).object.spec.pause_policy == policy
+        assert not hatchet.workflows.unpause(NAME).paused
+        for act in (hatchet.workflows.pause, hatchet.workflows.unpause):
+            with pytest.raises(RequestRefused, match="there is no Workflow 'no-such'"):
+                act("no-such")
+
+    def test_a_pause_with_a_wrong_option_changes_nothing(
+        self, hatchet: Hatchet, create: Create
+    ) -> None:
+        create(orders())
+        queued: Any = "queue"
+        with pytest.raises(ValueError, match="cron_run_queue_behavior: expected 'QUEUE' or 'DROP'"):
+            hatchet.workflows.pause(NAME, timedelta(hours=2), queued)
+        with pytest.raises(ValueError, match="queue_ttl: expected a timedelta or a duration"):
+            hatchet.workflows.pause(NAME, "soon")
+        assert not hatchet.workflows.get(NAME).paused
 
     @pytest.mark.parametrize("name", ["no-such", "a/status", "../workflows/x", ""])
     def test_what_is_not_there(self, hatchet: Hatchet, name: str) -> None:

@@ -7,12 +7,15 @@ empty means no workflow, and never all of them.
 import inspect
 import warnings
 from collections.abc import Iterable, Sized
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from podhatch.api.limits import DEFAULT_QUEUE_TTL_SECONDS
 from podhatch.values.parsing import listed
 
 T = TypeVar("T")
+
+DEFAULT_QUEUE_TTL = timedelta(seconds=DEFAULT_QUEUE_TTL_SECONDS)
 
 
 def chosen(name: str, values: Iterable[T] | None) -> list[T] | None:

@@ -10,9 +10,10 @@ from collections import defaultdict
 from contextlib import AbstractContextManager
 
 from podhatch.api.labels import CONTENT_HASH
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import short_hash
 from podhatch.api.pod import RUN_UID, TASK
+from podhatch.api.workflow import PAUSE_FIELDS
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest
 from podhatch.client.waiting import Followers
@@ -68,6 +69,14 @@ class Session:
                 self._published[manifest.name] = known
             return known[1]
 
+    def wrote(self, workflow: ObjectMeta) -> None:
+        """Remember that this process has changed a workflow: runs that it creates are of this one.
+
+        The operator waits until it has seen that, so a run does not start just after a pause.
+        """
+        if known := self._published.get(workflow.name):
+            self._published[workflow.name] = known[0], workflow.generation
+
     def forget(self, workflow: str) -> None:
         """Look at the workflow again when it is published next: the cluster may have lost it."""
         self._published.pop(workflow, None)
@@ -109,8 +118,8 @@ class Session:
     ) -> JsonObject:
         """Have the cluster hold the workflow in place of the `stored` one, and return it.
 
-        What others wrote of its spec is gone then, but for the lifespan of a worker: two programs'
-        halves make no workflow.
+        What others wrote of its spec is gone then, but for a pause and the lifespan of a worker:
+        two programs' halves make no workflow.
         """
         for tries in range(1, CONFLICTS + 1):
             with self._explained(manifest.workflow):
@@ -131,7 +140,8 @@ class Session:
         metadata = {**stored["metadata"], **document["metadata"]}
         for name in ("annotations", "labels"):
             metadata[name] = {**stored["metadata"].get(name, {}), **metadata.get(name, {})}
-        kept = {"lifespan": stored["spec"]["lifespan"]} if _is_of_worker(stored) else {}
+        names = [*PAUSE_FIELDS, *(["lifespan"] if _is_of_worker(stored) else [])]
+        kept = {name: stored["spec"][name] for name in names if name in stored["spec"]}
         document = {**document, "metadata": metadata, "spec": {**kept, **document["spec"]}}
         return await self.cluster.replace(document, field_manager=FIELD_MANAGER, dry_run=dry_run)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 from podhatch.api.labels import WORKFLOW as WORKFLOW_LABEL
@@ -28,6 +29,7 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch.errors import PodhatchError, RequestRefused
+from podhatch.values.duration import Duration, whole_seconds
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class StoredWorkflow:
         tasks: Names of the tasks.
         valid: Whether its runs can start; None before the operator has checked it.
         problem: Why they cannot; None if they can.
+        paused: Whether runs wait until it is unpaused.
         object: The Workflow object.
     """
 
@@ -52,6 +55,7 @@ class StoredWorkflow:
     tasks: list[str]
     valid: bool | None
     problem: str | None
+    paused: bool
     object: Workflow
 
 
@@ -104,6 +108,53 @@ async def get_version(target: Target, name: str, version: str | None) -> StoredW
     return _version(workflow, max(found, key=lambda each: int(each["revision"])))
 
 
+QueueBehavior = Literal["QUEUE", "DROP"]
+"""Whether a tick of a cron, or a schedule, makes a run wait while its workflow is paused."""
+
+
+async def pause(
+    target: Target,
+    name: str,
+    queue_ttl: Duration | None = None,
+    cron_runs: QueueBehavior | None = None,
+    scheduled_runs: QueueBehavior | None = None,
+) -> StoredWorkflow:
+    """Pause the workflow. What is None stays as the workflow's pausePolicy has it.
+
+    Raises:
+        ValueError: An argument is not valid.
+    """
+    policy: JsonObject = {}
+    if queue_ttl is not None:
+        policy["queueTtlSeconds"] = whole_seconds("queue_ttl", queue_ttl)
+    if cron_runs is not None:
+        policy["cronRuns"] = _behavior("paused_workflow_cron_run_queue_behavior", cron_runs)
+    if scheduled_runs is not None:
+        subject = "paused_workflow_scheduled_run_queue_behavior"
+        policy["scheduledRuns"] = _behavior(subject, scheduled_runs)
+    change: JsonObject = {"pausePolicy": policy} if policy else {}
+    return await _changed(target, name, {"paused": True, **change})
+
+
+def _behavior(subject: str, value: object) -> str:
+    if value not in get_args(QueueBehavior):
+        raise ValueError(f"{subject}: expected 'QUEUE' or 'DROP', got {value!r}")
+    return str(value).capitalize()
+
+
+async def unpause(target: Target, name: str) -> StoredWorkflow:
+    """Unpause the workflow."""
+    return await _changed(target, name, {"paused": False})
+
+
+async def _changed(target: Target, name: str, spec: JsonObject) -> StoredWorkflow:
+    session = await session_of(target)
+    body: JsonObject = {"spec": spec}
+    stored = await objects.patch(session, WORKFLOW, Workflow, object_name(name), body)
+    session.wrote(stored.metadata)
+    return _row(stored)
+
+
 async def delete(target: Target, name: str) -> None:
     """Delete the workflow, and with it its crons, filters and runs."""
     session = await session_of(target)
@@ -144,6 +195,7 @@ def _row(stored: Workflow) -> StoredWorkflow:
         tasks=[task.name for task in stored.spec.tasks],
         valid=None if valid is None else valid.status == "True",
         problem=valid.message if valid and valid.status == "False" else None,
+        paused=stored.spec.paused,
         object=stored,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
-from podhatch.client.parameters import in_utc
+from podhatch.client.parameters import DEFAULT_QUEUE_TTL, in_utc
 from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.options.run_options import (
     NO_SCHEDULE_OPTIONS,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from podhatch.client.runs.rows import V1TaskSummary
     from podhatch.client.runs.selection import RunListing
     from podhatch.client.target import Target
+    from podhatch.client.workflows import QueueBehavior
     from podhatch.definitions.graph import TaskGraph
 
 
@@ -246,6 +247,57 @@ class Definition(ABC, Generic[Input]):
         return found.rows
 
     aio_list_runs = async_twin(list_runs)
+
+    @blocking
+    async def pause(
+        self,
+        queue_ttl: Duration = DEFAULT_QUEUE_TTL,
+        paused_workflow_cron_run_queue_behavior: "QueueBehavior" = "QUEUE",
+        paused_workflow_scheduled_run_queue_behavior: "QueueBehavior" = "QUEUE",
+    ) -> None:
+        """Pause the workflow: runs that have started continue, others wait until `unpause`.
+
+        Pausing it again changes the options; publishing the workflow does not unpause it.
+
+        Args:
+            queue_ttl: A run that has waited for so long since its creation is cancelled.
+            paused_workflow_cron_run_queue_behavior: Whether a tick of a cron creates a run, which
+                waits (QUEUE), or none (DROP).
+            paused_workflow_scheduled_run_queue_behavior: Whether a scheduled run waits once its
+                time has come (QUEUE), or is cancelled (DROP).
+
+        Raises:
+            RequestRefused: The cluster does not hold the workflow, or does not let you.
+            ValueError: An option is not valid.
+        """
+        refuse_run()
+        from podhatch.client import workflows
+
+        await in_background(
+            workflows.pause(
+                self.target,
+                self.name,
+                queue_ttl,
+                paused_workflow_cron_run_queue_behavior,
+                paused_workflow_scheduled_run_queue_behavior,
+            )
+        )
+
+    aio_pause = async_twin(pause)
+
+    @blocking
+    async def unpause(self) -> None:
+        """Unpause the workflow: all its waiting runs start.
+
+        Raises:
+            RequestRefused: The cluster does not hold the workflow, or does not let you.
+        """
+        refuse_run()
+        from podhatch.client import workflows
+
+        await in_background(workflows.unpause(self.target, self.name))
+
+    aio_unpause = async_twin(unpause)
 
     @blocking
     async def delete(self) -> None:

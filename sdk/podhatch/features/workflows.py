@@ -2,9 +2,15 @@
 
 from podhatch.client import workflows
 from podhatch.client.paging import Rows, Window
+from podhatch.client.parameters import DEFAULT_QUEUE_TTL
 from podhatch.client.twins import async_twin, blocking
-from podhatch.client.workflows import StoredWorkflow, StoredWorkflowVersion
+from podhatch.client.workflows import (
+    QueueBehavior,
+    StoredWorkflow,
+    StoredWorkflowVersion,
+)
 from podhatch.features.base import FeatureClient
+from podhatch.values.duration import Duration
 
 
 class WorkflowsClient(FeatureClient):
@@ -55,6 +61,50 @@ class WorkflowsClient(FeatureClient):
         return await self._ask(workflows.get_version, workflow_id, version)
 
     aio_get_version = async_twin(get_version)
+
+    @blocking
+    async def pause(
+        self,
+        workflow_id: str,
+        queue_ttl: Duration = DEFAULT_QUEUE_TTL,
+        paused_workflow_cron_run_queue_behavior: QueueBehavior = "QUEUE",
+        paused_workflow_scheduled_run_queue_behavior: QueueBehavior = "QUEUE",
+    ) -> StoredWorkflow:
+        """Pause the workflow: runs that have started continue, others wait until it is unpaused.
+
+        Pausing it again changes the options.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+            queue_ttl: A run that has waited for so long since its creation is cancelled.
+            paused_workflow_cron_run_queue_behavior: Whether a tick of a cron creates a run, which
+                waits (QUEUE), or none (DROP).
+            paused_workflow_scheduled_run_queue_behavior: Whether a scheduled run waits once its
+                time has come (QUEUE), or is cancelled (DROP).
+
+        Raises:
+            ValueError: An option is not valid.
+        """
+        return await self._ask(
+            workflows.pause,
+            workflow_id,
+            queue_ttl,
+            paused_workflow_cron_run_queue_behavior,
+            paused_workflow_scheduled_run_queue_behavior,
+        )
+
+    aio_pause = async_twin(pause)
+
+    @blocking
+    async def unpause(self, workflow_id: str) -> StoredWorkflow:
+        """Unpause the workflow: all its waiting runs start.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+        """
+        return await self._ask(workflows.unpause, workflow_id)
+
+    aio_unpause = async_twin(unpause)
 
     @blocking
     async def delete(self, workflow_id: str) -> None:

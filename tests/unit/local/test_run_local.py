@@ -396,6 +396,36 @@ def test_a_run_that_waits_for_what_never_comes_says_so(
     ]
 
 
+def test_a_run_of_a_paused_workflow_waits_and_starts_when_it_is_unpaused() -> None:
+    @hatchet.task()
+    def price(input: Any, ctx: Context) -> int:
+        return 7
+
+    clock = FakeClock(START)
+    with local_runs(LocalOptions(clock=clock)):
+        assert price.run() == 7
+        price.pause()
+        waiting = price.run_no_wait()
+        assert hatchet.runs.get_status(waiting.workflow_run_id) == "QUEUED"
+        price.unpause()
+        assert waiting.result() == 7
+
+
+def test_a_run_of_a_paused_workflow_is_cancelled_at_its_queue_ttl() -> None:
+    @hatchet.task()
+    def late(input: Any, ctx: Context) -> int:
+        return 7
+
+    clock = FakeClock(START)
+    with local_runs(LocalOptions(clock=clock)):
+        late.run()
+        late.pause(queue_ttl="2h")
+        begin = clock.now()
+        with pytest.raises(RunCancelled, match="is paused, and the run waited 7200 s"):
+            late.run()
+        assert timedelta(hours=2) <= clock.now() - begin < timedelta(hours=2, seconds=10)
+
+
 def test_a_local_run_needs_no_socket_and_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError

@@ -201,6 +201,47 @@ class TestRequests:
         assert [task["name"] for task in stored["spec"]["tasks"]] == ["charge", "ship"]
         assert ("lifespan" in stored["spec"]) is kept
 
+    async def test_a_pause_stays_when_a_changed_workflow_is_published(
+        self, stage: Stage, hatchet: Hatchet
+    ) -> None:
+        orders = hatchet.workflow("orders")
+
+        @orders.task()
+        def charge(input: EmptyModel, ctx: Context) -> None: ...
+
+        await orders.aio_run_no_wait()
+        await orders.aio_pause(paused_workflow_cron_run_queue_behavior="DROP")
+
+        @orders.task()
+        def ship(input: EmptyModel, ctx: Context) -> None: ...
+
+        await orders.aio_run_no_wait()
+        spec = stage.workflow["spec"]
+        assert [task["name"] for task in spec["tasks"]] == ["charge", "ship"]
+        assert spec["paused"] is True
+        assert spec["pausePolicy"]["cronRuns"] == "Drop"
+        await orders.aio_unpause()
+        assert stage.workflow["spec"]["paused"] is False
+
+    def test_a_run_after_a_pause_waits_for_an_operator_that_has_seen_the_pause(
+        self, stage: Stage, orders: Workflow[Order]
+    ) -> None:
+        orders.run_no_wait(Order(id=1))
+        orders.pause(queue_ttl="90m")
+        paused = stage.workflow["metadata"]["generation"]
+        assert paused == 2
+        orders.run_no_wait(Order(id=2))
+        annotations = [
+            run["metadata"]["annotations"]["podhatch.dev/workflow-generation"]
+            for run in stage.cluster.objects("WorkflowRun")
+        ]
+        assert annotations == ["1", "2"]
+        assert stage.workflow["spec"]["pausePolicy"] == {
+            "queueTtlSeconds": 5400,
+            "cronRuns": "Queue",
+            "scheduledRuns": "Queue",
+        }
+
     @pytest.mark.parametrize("reason", ["AlreadyExists", "Conflict"])
     async def test_a_workflow_that_others_write_too_is_written_all_the_same(
         self,
