@@ -67,6 +67,27 @@ async def test_workflows_are_listed_with_their_given_names(tmp_path: Path):
     assert row.split("  ")[:2] == ["word-report-67g68j74", "Word report"]
 
 
+async def test_a_list_shows_which_workflows_are_paused(tmp_path: Path):
+    paused = {**WRITTEN, "spec": {**WRITTEN["spec"], "paused": True}}
+    valid = {"status": {"conditions": [{**VALID, "status": "True"}]}}
+    answer = list_of({**paused, **valid}, paused, WRITTEN)
+    _, [_, valid_too, not_checked, not_paused] = await told(tmp_path, ["workflows", "list"], answer)
+    assert valid_too.endswith("  yes, paused")
+    assert not_checked.rstrip().endswith("  paused")
+    assert "paused" not in not_paused
+
+
+async def test_a_pause_tells_what_becomes_of_runs(tmp_path: Path):
+    policy = {"queueTtlSeconds": 7200, "cronRuns": "Drop"}
+    paused = {**WRITTEN, "spec": {**WRITTEN["spec"], "paused": True, "pausePolicy": policy}}
+    command = ["workflows", "pause", "word-report-67g68j74", "--cron-runs", "drop"]
+    code, [line] = await told(tmp_path, command, Answer(body=WRITTEN), Answer(body=paused))
+    assert code == ExitCode.SUCCEEDED
+    assert line == (
+        "workflow word-report-67g68j74 paused: runs wait up to 2h00m, cron ticks are dropped"
+    )
+
+
 async def test_an_html_page_from_a_proxy_is_an_error(tmp_path: Path):
     page = Answer(page="<html>please log in</html>")
     code, [line] = await told(tmp_path, ["list"], page)
@@ -74,13 +95,21 @@ async def test_an_html_page_from_a_proxy_is_an_error(tmp_path: Path):
     assert " does not answer as an API server does: is there a proxy, " in line
 
 
+VALID = {
+    "type": "Valid",
+    "reason": "Valid",
+    "message": "",
+    "lastTransitionTime": "2026-01-01T00:00:02Z",
+}
 WRITTEN: JsonObject = {
     "metadata": {"name": "word-report-67g68j74", "creationTimestamp": "2026-01-01T00:00:02Z"},
     "spec": {"name": "Word report", "tasks": [{"name": "a", "python": "m:f"}]},
 }
 
 
-@pytest.mark.parametrize("command", [["run"], ["workflows", "get"], ["workflows", "delete"]])
+@pytest.mark.parametrize(
+    "command", [["run"], *(["workflows", verb] for verb in ("get", "pause", "resume", "delete"))]
+)
 async def test_the_error_for_an_unknown_workflow_has_the_given_name(
     tmp_path: Path, command: list[str]
 ):

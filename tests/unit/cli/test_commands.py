@@ -31,6 +31,8 @@ COMMANDS = (
     ["events", "list"],
     ["workflows", "list"],
     ["workflows", "get", "a"],
+    ["workflows", "pause", "a", "--queue-ttl", "2h", "--cron-runs", "drop"],
+    ["workflows", "resume", "a"],
     ["workflows", "delete", "a"],
 )
 
@@ -87,6 +89,7 @@ def test_the_error_names_a_missing_kubeconfig(tmp_path: Path):
         ["list", "a"],
         ["run", "a", "--priority", "4"],
         ["cron", "create", "a", "* * * * *", "--policy", "Maybe"],
+        ["workflows", "pause", "a", "--cron-runs", "dorp"],
     ],
     ids=" ".join,
 )
@@ -106,6 +109,7 @@ def test_usage_errors_have_their_own_exit_code(arguments: list[str]):
         (["cron", "create", "a", "@daily", "-i", "7"], "--input: expected a JSON object"),
         (["schedule", "create", "a", "2h", "-i", "7"], "--input: expected a JSON object"),
         (["events", "push", "a", "--payload", "7"], "--payload: expected a JSON object"),
+        (["workflows", "pause", "a", "--queue-ttl", "soon"], "--queue-ttl: expected a timedelta"),
         (["list", "-s", "runing"], "--status: expected one of Pending, Running,"),
         (["list", "--since", "soon"], "--since: expected a period such as 30m"),
         (["schedule", "create", "a", "later"], "TIME: expected a period such as 30m"),

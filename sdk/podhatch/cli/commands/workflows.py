@@ -1,9 +1,15 @@
-"""`podhatch workflows`: lists, shows and deletes workflows."""
+"""`podhatch workflows`: lists, shows, pauses and deletes workflows."""
 
+from datetime import timedelta
+from typing import Annotated
+
+import typer
 from rich.text import Text
 
+from podhatch.api.workflow import PausePolicy
 from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.app import command, group
+from podhatch.cli.errors import UsageError
 from podhatch.cli.lookup import find_object, parents_of
 from podhatch.cli.options import AllNamespaces, GlobalOptions, Output, Workflow
 from podhatch.cli.rendering.console import new_console, now, print_line, print_raw, symbols_for
@@ -11,10 +17,12 @@ from podhatch.cli.rendering.format import duration, printable
 from podhatch.cli.rendering.graph import arrange
 from podhatch.cli.rendering.table import Listing, show_list
 from podhatch.client import objects
+from podhatch.client import workflows as client
 from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW
+from podhatch.values.duration import whole_seconds
 
-workflows = group("workflows", "List, show and delete workflows.")
+workflows = group("workflows", "List, show, pause and delete workflows.")
 
 
 def _given_name(found: WorkflowObject) -> str:
@@ -27,12 +35,25 @@ def _starts(found: WorkflowObject) -> str:
     return ", ".join((*found.spec.on_events, *found.spec.on_crons))
 
 
-def _valid(found: WorkflowObject) -> str:
+def _valid(found: WorkflowObject, *, show_paused: bool = False) -> str:
+    paused = ", paused" if show_paused and found.spec.paused else ""
     conditions = found.status.conditions if found.status else []
     valid = next((each for each in conditions if each.type == "Valid"), None)
     if valid is None:
+        return paused.removeprefix(", ")
+    return f"yes{paused}" if valid.status == "True" else f"no{paused}: {valid.message}"
+
+
+def _paused(found: WorkflowObject) -> str:
+    """Say what becomes of runs meanwhile, if the workflow is paused."""
+    if not found.spec.paused:
         return ""
-    return "yes" if valid.status == "True" else f"no: {valid.message}"
+    policy = found.spec.pause_policy or PausePolicy()
+    begin = now()
+    ttl = duration(begin, begin + timedelta(seconds=policy.queue_ttl_seconds))
+    crons = ", cron ticks are dropped" if policy.cron_runs == "Drop" else ""
+    scheduled = ", scheduled runs are dropped" if policy.scheduled_runs == "Drop" else ""
+    return f"runs wait up to {ttl}{crons}{scheduled}"
 
 
 WORKFLOWS = Listing(
@@ -45,7 +66,7 @@ WORKFLOWS = Listing(
         ("VERSION", lambda found: found.spec.version or ""),
         ("AGE", lambda found: duration(found.metadata.creation_timestamp, now())),
         ("STARTED BY", _starts),
-        ("VALID", _valid),
+        ("VALID", lambda found: _valid(found, show_paused=True)),
     ),
 )
 
@@ -77,6 +98,7 @@ async def get(options: GlobalOptions, workflow: Workflow, output: Output = None)
         "Version": found.spec.version or "",
         "Image": found.spec.image or "",
         "Started by": _starts(found),
+        "Paused": _paused(found),
         "Valid": _valid(found),
     }
     for heading, text in fields.items():
@@ -90,11 +112,70 @@ async def get(options: GlobalOptions, workflow: Workflow, output: Output = None)
         console.print(Text.assemble((guides, "dim"), row.name, (joins, "dim")))
 
 
+QueueTTL = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Cancel runs that have waited for so long since their creation, such as 30m or 1d; a "
+        "day, unless the workflow's pausePolicy sets it.",
+    ),
+]
+CronRuns = Annotated[
+    client.QueueBehavior | None,
+    typer.Option(
+        case_sensitive=False,
+        help="Whether a tick of a cron creates a run, which waits (queue), or none (drop).",
+    ),
+]
+ScheduledRuns = Annotated[
+    client.QueueBehavior | None,
+    typer.Option(
+        case_sensitive=False,
+        help="Whether a scheduled run waits once its time has come (queue), or is cancelled "
+        "(drop).",
+    ),
+]
+
+
+@command(workflows)
+async def pause(
+    options: GlobalOptions,
+    workflow: Workflow,
+    queue_ttl: QueueTTL = None,
+    cron_runs: CronRuns = None,
+    scheduled_runs: ScheduledRuns = None,
+) -> None:
+    """Pause a workflow: runs that have started continue, others wait."""
+    ttl = None if queue_ttl is None else _ttl(queue_ttl)
+    name = await _name(options, workflow)
+    paused = await client.pause(options.target, name, ttl, cron_runs, scheduled_runs)
+    print_line(f"workflow {name} paused: {_paused(paused.object)}")
+
+
+def _ttl(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=whole_seconds("--queue-ttl", text))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+@command(workflows)
+async def resume(options: GlobalOptions, workflow: Workflow) -> None:
+    """Resume a paused workflow: all its waiting runs start."""
+    name = await _name(options, workflow)
+    await client.unpause(options.target, name)
+    print_line(f"workflow {name} resumed")
+
+
+async def _name(options: GlobalOptions, given: str) -> str:
+    session = await session_of(options.target)
+    found = await find_object(session.cluster, WORKFLOW, session.namespace, given)
+    return str(found["metadata"]["name"])
+
+
 @command(workflows)
 async def delete(options: GlobalOptions, workflow: Workflow) -> None:
     """Delete a workflow. Active runs keep the revision they started with."""
-    session = await session_of(options.target)
-    found = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
-    name = str(found["metadata"]["name"])
-    await objects.delete(session, WORKFLOW, name)
+    name = await _name(options, workflow)
+    await objects.delete(await session_of(options.target), WORKFLOW, name)
     print_line(f"workflow {name} deleted")
