@@ -1,144 +1,75 @@
-"""A world around plan_cron: the CronJob controller, the runs, users, and an operator that may die.
+"""A world around a cron: the CronJob controller, the runs, users. The operator may die.
 
-Every step is chosen by the test; the world keeps what really happened, for the invariants.
+Every step is chosen by the test; the world keeps what really happened, for the invariants. The runs
+of ticks are not operated: the test says what becomes of them.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
-from podhatch.core.common.observed import ObservedCron
-from podhatch.core.common.plan import Create, Patch, Plan, ReplaceStatus, Write
+from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.core.cron.plan import plan_cron
-from podhatch.core.cron.tick import is_live, is_over
+from podhatch.core.cron.tick import is_over
 from podhatch.core.cron.tick_run import SCHEDULED_AT
+from podhatch_operator.controllers.cron import observe_cron
+from podhatch_operator.keys import Key, cron_key
 
-from tests.fakes.crons import MANAGED, NIGHTLY, cron
-from tests.fakes.objects import NOW, task, workflow
-from tests.property.cluster import ApiServer, ConflictError, View
-
-
-class KilledError(Exception):
-    """The operator ends here."""
+from tests.fakes.crons import NIGHTLY, cron
+from tests.fakes.objects import task, workflow
+from tests.property.living_cluster import NAMESPACE
+from tests.property.operated_world import OperatedWorld
 
 
 @dataclass
-class CronWorld:
+class CronWorld(OperatedWorld):
     """The cluster, one operator process, and the facts of what ticked and ran."""
 
+    key: ClassVar[Key] = cron_key(NAMESPACE, NIGHTLY)
+    kinds: ClassVar[tuple[Kind, ...]] = (JOB, WORKFLOW_RUN, CRON_WORKFLOW, CRON_JOB, WORKFLOW)
     policy: str
-    server: ApiServer = field(default_factory=ApiServer)
-    now: datetime = NOW
-    view: View = field(init=False)
     ticked: list[str] = field(default_factory=list[str])
     """Names of all Jobs that the CronJob controller ever made."""
-    made: Counter[str] = field(default_factory=Counter[str])
-    """How often a run of a name was created."""
     replaced: set[str] = field(default_factory=set[str])
     """Jobs that were deleted while they were active."""
     forgotten: set[str] = field(default_factory=set[str])
     """Runs that a user deleted."""
     taken: set[str] = field(default_factory=set[str])
     """Names of runs that somebody else has made in the name of a tick."""
-    writes_left: int = 99
 
     def __post_init__(self) -> None:
-        self.server.create(workflow(task("a")))
-        self.server.create(cron(schedule="* * * * *", concurrencyPolicy=self.policy))
-        self.view = View(self.server)
+        self.cluster.put(workflow(task("a")))
+        self.cluster.put(cron(schedule="* * * * *", concurrencyPolicy=self.policy))
+        super().__post_init__()
 
-    def reconcile(self, crash_after: int = 99) -> None:
-        """Plan and carry out; the process may die after some of its writes."""
-        observed = self.observe()
-        plan = self._plan(observed)
-        if plan.confirm:
-            observed = replace(self.observe(), confirmed=self._confirmed(plan.confirm))
-            plan = self._plan(observed)
-        self.writes_left = crash_after
-        try:
-            for write in plan.writes:
-                self._carry_out(write, observed)
-            if plan.status is not None and observed.cron is not None:
-                self._write("CronWorkflow", observed.cron, {"status": plan.status})
-        except KilledError:
-            self.restart_operator()
-
-    def observe(self) -> ObservedCron:
-        known = self.view.known
-        return ObservedCron(
-            cron=known["CronWorkflow"].get(NIGHTLY),
-            cron_job=known["CronJob"].get(NIGHTLY),
-            ticks=dict(known["Job"]),
-            runs=dict(known["WorkflowRun"]),
-            workflow=known["Workflow"]["flow"],
-        )
-
-    def restart_operator(self) -> None:
-        """A new process lists everything and remembers nothing."""
-        self.view = View(self.server)
-
-    def _create(self, manifest: JsonObject) -> None:
-        self._count_write()
-        kind, name = manifest["kind"], manifest["metadata"]["name"]
-        metadata = {"creationTimestamp": format_time(self.now), **manifest["metadata"]}
-        try:
-            stored = self.server.create({**manifest, "metadata": metadata})
-        except ConflictError:
-            stored = self.server.objects[kind][name]
-        else:
-            self.made.update([name] if kind == "WorkflowRun" else [])
-        self.view.learn(kind, stored)
-
-    def _plan(self, observed: ObservedCron) -> Plan:
+    async def reconcile(self, crash_after: int | None = None) -> None:
+        """Reconcile the cron, whose plan depends on nothing but what is observed."""
+        observed = observe_cron(self.operator.cache, NAMESPACE, NIGHTLY)
         plan = plan_cron(observed, self.now)
         assert plan == plan_cron(observed, self.now), "the plan is not a function"
-        return plan
+        await super().reconcile(crash_after)
 
-    def _confirmed(self, ticks: tuple[str, ...]) -> list[str]:
-        """Ask the server about ticks, as the controller does: it learns what it is told."""
-        confirmed: list[str] = []
-        for name in ticks:
-            seen, job = self.view.known["Job"].get(name), self.jobs().get(name)
-            if seen is not None and is_live(seen):
-                confirmed += [name] if job is not None and is_live(job) else []
-            elif job is not None and is_live(job):
-                self.view.learn("Job", job)
-            elif NIGHTLY in self.server.objects["CronWorkflow"]:
-                confirmed.append(name)
-        return confirmed
+    async def _reconcile(self, key: Key) -> None:
+        if key.kind == CRON_WORKFLOW.kind:
+            await super()._reconcile(key)
 
-    def _carry_out(self, write: Write, observed: ObservedCron) -> None:
-        if isinstance(write, Create):
-            self._create(write.manifest)
-        elif isinstance(write, ReplaceStatus):
-            self._write("Job", write.object, {"status": write.object["status"]})
-        elif isinstance(write, Patch) and write.kind == "WorkflowRun":
-            run = observed.runs[write.name]
-            self._write("WorkflowRun", run, {"spec": {**run["spec"], **write.body["spec"]}})
-
-    def _write(self, kind: str, seen: JsonObject, change: JsonObject) -> None:
-        """Change an object if it still is the one that was seen."""
-        self._count_write()
-        name = seen["metadata"]["name"]
-        stored = self.server.objects[kind].get(name)
-        version = seen["metadata"]["resourceVersion"]
-        if stored is not None and stored["metadata"]["resourceVersion"] == version:
-            self.view.learn(kind, self.server.update(kind, name, change))
-
-    def _count_write(self) -> None:
-        if self.writes_left == 0:
-            raise KilledError
-        self.writes_left -= 1
+    @property
+    def made(self) -> Counter[str]:
+        """How often the operator created a run of a name."""
+        runs = [each for each in self.cluster.created if each["kind"] == WORKFLOW_RUN.kind]
+        return Counter(each["metadata"]["name"] for each in runs)
 
     # What happens around the operator.
 
     def tick(self) -> None:
         """A minute is over, and the CronJob controller does what the policy says."""
-        self.now += timedelta(minutes=1)
-        if NIGHTLY not in self.server.objects["CronJob"]:
+        self.pass_time(60)
+        cron_job = self.cluster.find(CRON_JOB.kind, NIGHTLY)
+        if cron_job is None:
             return
         active = [name for name, job in self.jobs().items() if not is_over(job)]
         if active and self.policy == "Forbid":
@@ -146,91 +77,101 @@ class CronWorld:
         if self.policy == "Replace":
             for name in active:
                 self.delete_job(name)
-        self._make_job()
+        self._make_job(cron_job)
 
-    def _make_job(self) -> None:
+    def _make_job(self, cron_job: JsonObject) -> None:
         name = f"{NIGHTLY}-{int(self.now.timestamp()) // 60}"
+        template = cron_job["spec"]["jobTemplate"]
         metadata = {
             "name": name,
-            "namespace": "team",
-            "uid": f"uid-{self.server.version}",
-            "creationTimestamp": format_time(self.now),
-            "labels": {labels.CRON: NIGHTLY},
+            "labels": template["metadata"]["labels"],
             "annotations": {SCHEDULED_AT: format_time(self.now)},
         }
-        self.server.create({"kind": "Job", "metadata": metadata, "spec": MANAGED, "status": {}})
+        manifest = {"apiVersion": JOB.api_version, "kind": JOB.kind, "metadata": metadata}
+        self.cluster.put({**manifest, "spec": template["spec"], "status": {}})
         self.ticked.append(name)
 
     def delete_job(self, name: str) -> None:
         """Somebody deletes a tick's Job."""
         if not is_over(self.jobs()[name]):
             self.replaced.add(name)
-        self.server.delete("Job", name)
+        self.cluster.remove(JOB.kind, name)
 
     def forget_jobs(self) -> None:
         """The CronJob controller keeps no more than one Job that is over."""
         over = [name for name, job in self.jobs().items() if is_over(job)]
         for name in over[:-1]:
-            self.server.delete("Job", name)
+            self.cluster.remove(JOB.kind, name)
 
     def delete_run(self, name: str) -> None:
         """A user deletes a run, once its Job knows of it: nothing else remembers that it was."""
         job = self.jobs().get(name)
         if job is None or "startTime" in job["status"]:
             self.forgotten.add(name)
-            self.server.delete("WorkflowRun", name)
+            self.cluster.remove(WORKFLOW_RUN.kind, name)
 
-    def lose_label(self, name: str) -> None:
+    async def lose_label(self, name: str) -> None:
         """Somebody takes the labels of a Job whose run is under way: to the watch, it is gone."""
-        run = self.view.known["WorkflowRun"].get(name, {"status": {"phase": "Succeeded"}})
-        if run.get("status", {}).get("phase") not in TERMINAL_PHASES:
-            self.view.known["Job"].pop(name, None)
-            self.reconcile()
+        run = self.operator.cache.get(WORKFLOW_RUN, (NAMESPACE, name))
+        if run is not None and not _has_ended(run):
+            metadata: JsonObject = {**self.jobs()[name]["metadata"], "labels": {}}
+            self.cluster.change(JOB.kind, name, metadata=metadata)
+            while self.deliver(JOB):
+                pass
+            await self.reconcile()
 
     def copy_run(self, name: str) -> None:
         """A user creates a run anew from its manifest, under another name."""
-        run, copy = self.runs()[name], f"copy-of-{name}"
-        if copy not in self.runs():
-            metadata = {"creationTimestamp": format_time(self.now), "namespace": "team"}
-            manifest = {"kind": "WorkflowRun", "metadata": {**metadata, "name": copy}}
-            self.server.create({**manifest, "spec": {**run["spec"], "desiredState": "Running"}})
+        spec = {**self.runs()[name]["spec"], "desiredState": "Running"}
+        self._put_run(f"copy-of-{name}", spec)
 
     def take_next_name(self) -> None:
         """Another tenant makes a run as the next tick would, before it comes."""
         due = self.now + timedelta(minutes=1)
         name = f"{NIGHTLY}-{int(due.timestamp()) // 60}"
         if name not in self.runs():
-            cron = {"cron": NIGHTLY, "job": name, "scheduledAt": format_time(due)}
-            metadata = {"creationTimestamp": format_time(self.now), "namespace": "team"}
-            spec = {"workflow": "flow", "trigger": {"cron": cron}}
-            manifest = {"kind": "WorkflowRun", "metadata": {**metadata, "name": name}}
-            self.server.create({**manifest, "spec": spec})
+            tick = {"cron": NIGHTLY, "job": name, "scheduledAt": format_time(due)}
+            self._put_run(name, {"workflow": "flow", "trigger": {"cron": tick}})
             self.taken.add(name)
+
+    def _put_run(self, name: str, spec: JsonObject) -> None:
+        names = {"apiVersion": labels.API_VERSION, "kind": WORKFLOW_RUN.kind}
+        self.cluster.put({**names, "metadata": {"name": name}, "spec": spec})
 
     def end_run(self, name: str, phase: str) -> None:
         """The run comes to its end, as its user wished."""
         run = self.runs()[name]
-        if run.get("status", {}).get("phase") not in TERMINAL_PHASES:
-            wish = run["spec"].get("desiredState")
-            status = {"phase": wish or phase, "finishedAt": format_time(self.now)}
-            self.server.update("WorkflowRun", name, {"status": status})
+        if not _has_ended(run):
+            cancelled = run["spec"].get("desiredState") == "Cancelled"
+            status = {
+                "phase": "Cancelled" if cancelled else phase,
+                "finishedAt": format_time(self.now),
+            }
+            self.cluster.change(WORKFLOW_RUN.kind, name, status=status)
 
     def end_cron(self) -> None:
         """The cron is deleted, and the garbage collector follows."""
-        self.server.delete("CronWorkflow", NIGHTLY)
-        self.server.delete("CronJob", NIGHTLY)
+        self.cluster.remove(CRON_WORKFLOW.kind, NIGHTLY)
+        self.cluster.remove(CRON_JOB.kind, NIGHTLY)
         for name in list(self.jobs()):
             self.delete_job(name)
 
-    def settle(self) -> None:
-        """Let everything come to its end, with news in time and nobody dying."""
-        for phase in ("", "Succeeded"):
-            for name in list(self.runs()) if phase else []:
-                self.end_run(name, phase)
-            for _ in range(4):
-                self.view.deliver_all()
-                self.reconcile()
-                self.cancelled_runs_end()
+    async def settle(self) -> None:
+        """Let everything come to its end, by what the queue holds, with nobody dying."""
+        await self.rest()
+        for name in list(self.runs()):
+            self.end_run(name, "Succeeded")
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Hear of everything, and let the operator do what there is to do."""
+        self.accept_all()
+        await self.resync()
+        for _ in range(4):
+            self.deliver_all()
+            await self.work()
+            self.pass_time(30)
+            self.cancelled_runs_end()
 
     def cancelled_runs_end(self) -> None:
         """Runs that are to be cancelled are."""
@@ -239,7 +180,11 @@ class CronWorld:
                 self.end_run(name, "Cancelled")
 
     def jobs(self) -> dict[str, JsonObject]:
-        return self.server.objects["Job"]
+        return self.cluster.stored(JOB.kind)
 
     def runs(self) -> dict[str, JsonObject]:
-        return self.server.objects["WorkflowRun"]
+        return self.cluster.stored(WORKFLOW_RUN.kind)
+
+
+def _has_ended(run: JsonObject) -> bool:
+    return run.get("status", {}).get("phase") in TERMINAL_PHASES

@@ -1,46 +1,174 @@
 """What must hold in every world, whatever happens in it, and what must hold at its end.
 
 1. Every run ends, and then there is nothing left to do.
-2. No attempt is made twice.
-3. No task starts before all its parents have succeeded or were skipped.
-4. What has ended stays as it ended, unless the run is replayed. Only the number of an attempt that
-   was made and not noted is noted later, so that it is not used again.
+2. No attempt is made twice, and no task has two live attempts (of one replay).
+3. No task starts before all its parents have succeeded or were skipped, before its conditions hold,
+   or in a retry before its backoff has ended. A task that its condition skips never starts.
+4. What has ended stays as it ended and is not started again, unless the run is replayed. Only the
+   number of an attempt that was made and not noted is noted later, so that it is not used again.
 5. Cancelled stays cancelled.
 6. Retries and disruptions stay within their limits.
 7. The status says that an attempt succeeded only if it did.
-8. Where nobody interferes, the status says of every task just what it did, and the tasks at the
-   end ran just when they should.
+8. Where nobody interferes, the status says of every task just what it did, and every task was tried
+   just as often as it should be.
 9. The output of a task is what its own pod reported.
 10. What has run never ends as not having started.
 11. No attempt's Job is active when its run is over and all is quiet.
 12. The same observed state gives the same plan (asserted where the world plans).
-13. The Jobs of a sticky run require a node that the run was on, once a task of it has succeeded.
-14. The deadline of a Job moves with the time limit that its task has extended.
+13. New attempts of a sticky run are bound to the node of the task that began first, of those that
+    have not failed.
+14. The deadline of a Job is the sum of the time limits of its task, and of what it has extended.
+15. The revision of the workflow that a Job names is there.
+16. A run is not started before the time that the operator knew of.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.api.task_status import MAX_DISRUPTIONS, TERMINAL_STATES
+from podhatch.core.common.observed import Observed
 
-from tests.property.pods import Behaviour
-from tests.property.world import World
+from tests.property.pods import Behaviour, preferred_node, required_node
+from tests.property.world import Made, World
+
+GRACE_SECONDS = 60
+"""Between the time limits of a task and the deadline of its Job."""
+CLOCK_STEP = timedelta(seconds=1)
+"""Some times are stored in whole seconds."""
+FAILURES = ("Failed", "TimedOut")
 
 
-def check_always(world: World, tasks: Sequence[JsonObject]) -> None:
+def check_always(world: World) -> None:
     """Check what holds at every moment."""
-    assert len(world.started) == len(set(world.started)), "an attempt was made twice"
-    assert not world.before_parents, "a task started before its parents had succeeded"
-    assert not world.misplaced, "an attempt of a sticky run may run on another node"
+    check_made(world)
     statuses = world.cluster.statuses
-    for before, after in pairwise(statuses):
+    for before, after in pairwise(statuses[max(world.statuses_checked - 1, 0) :]):
         _check_only_forward(before, after)
-    retries = {task["name"]: task.get("retries", 0) for task in tasks}
+    world.statuses_checked = len(statuses)
     for entry in _entries(statuses[-1]) if statuses else ():
-        assert entry.get("retries", 0) <= retries[entry["name"]]
+        assert entry.get("retries", 0) <= world.specs[entry["name"]].get("retries", 0)
         assert entry.get("disruptions", 0) <= MAX_DISRUPTIONS
+
+
+def check_made(world: World) -> None:
+    """Check the Jobs that were made since the last time, before anything happens to them."""
+    while world.unchecked:
+        made = world.unchecked.pop(0)
+        spec = world.specs[made.task]
+        start = made.seen.run["spec"].get("startAt") if made.seen else None
+        if start and next(iter(world.made)) == made.name:
+            assert made.at >= datetime.fromisoformat(start), "the run was started before its time"
+        assert _seconds(made.job) == limits(spec), "a Job has another deadline than its task"
+        revision = made.job["metadata"]["labels"][labels.REVISION]
+        assert world.cluster.find("ControllerRevision", revision), "a Job has no revision"
+        _check_parents(world, made)
+        _check_state(world, made)
+        if world.time_is_steady:
+            _check_conditions(world, made)
+            _check_backoff(world, made)
+        if world.sticky and made.seen:
+            _check_node(world, made, made.seen)
+
+
+def limits(spec: JsonObject, extended: float = 0.0) -> int:
+    """Return the deadline of a task's Job, in seconds."""
+    patience = spec["scheduleTimeoutSeconds"] + spec["executionTimeoutSeconds"]
+    most = spec.get("maxExtensionSeconds", 86_400)
+    return math.ceil(patience + min(extended, most)) + GRACE_SECONDS
+
+
+def _check_parents(world: World, made: Made) -> None:
+    skipped = {entry["name"] for entry in _entries(world.status()) if entry["state"] == "Skipped"}
+    for parent in world.specs[made.task].get("parents", []):
+        has_succeeded = parent in skipped or _first_success(world, parent)
+        assert has_succeeded, "a task started before its parents had succeeded"
+
+
+def _check_state(world: World, made: Made) -> None:
+    """Check that the task had not ended, and that no other attempt of it is live."""
+    if made.replay <= made.status.get("replays", 0):
+        states = {entry["name"]: entry["state"] for entry in _entries(made.status)}
+        assert states.get(made.task) not in TERMINAL_STATES, "a task that had ended was started"
+    live = [each.name for each in _attempts(world, made) if world.pods.is_live(each.name)]
+    assert live == [made.name], "a task has two live attempts"
+
+
+def _check_conditions(world: World, made: Made) -> None:
+    spec = world.specs[made.task]
+    assert not spec.get("skipIf"), "a task was started that is to be skipped"
+    run = world.cluster.stored("WorkflowRun")[made.job["metadata"]["ownerReferences"][0]["name"]]
+    since = datetime.fromisoformat(run["metadata"]["creationTimestamp"])
+    ends = [_first_success(world, parent) for parent in spec.get("parents", [])]
+    waited = made.at + CLOCK_STEP - max([since, *filter(None, ends)])
+    for condition in spec.get("waitFor", []):
+        held = [
+            bool(world.pushed_at)
+            if "event" in each
+            else waited.total_seconds() >= each["sleepSeconds"]
+            for each in condition.get("or", [condition])
+        ]
+        assert any(held), "a task started before its conditions held"
+
+
+def _check_backoff(world: World, made: Made) -> None:
+    before = [each.name for each in _attempts(world, made) if each is not made]
+    if not before or world.pods.ended.get(before[-1]) not in FAILURES:
+        return
+    factor = world.specs[made.task].get("backoffFactor")
+    failures = sum(world.pods.ended.get(each) in FAILURES for each in before)
+    wait = timedelta(seconds=factor**failures if factor else 0)
+    assert made.at + CLOCK_STEP >= world.pods.ended_at[before[-1]] + wait, "a retry came too soon"
+
+
+def _check_node(world: World, made: Made, seen: Observed) -> None:
+    """Check where a new Job may run, by what the operator knew to have begun and not to fail."""
+    node = {"Hard": required_node, "Soft": preferred_node}[world.sticky or ""](made.job)
+    assert node is None or node in world.pods.nodes.values()
+    known = [
+        world.pods.begun[name]
+        for name, pods in seen.pods.items()
+        if name in seen.jobs
+        and any(pod["metadata"]["name"] == name and _has_begun(pod) for pod in pods)
+        and world.made[name].replay == made.replay
+        and world.pods.ended.get(name, "Succeeded") == "Succeeded"
+        and name not in world.pods.dark
+    ]
+    if known:
+        first = min(known)
+        allowed = [
+            world.pods.nodes[name] for name, begun in world.pods.begun.items() if begun <= first
+        ]
+        assert node in allowed, "an attempt of a sticky run is on another node than the first"
+
+
+def _has_begun(pod: JsonObject) -> bool:
+    containers: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
+    return any(state in each["state"] for each in containers for state in ("running", "terminated"))
+
+
+def _attempts(world: World, made: Made) -> list[Made]:
+    """Return the attempts of the same task and replay up to this one."""
+    names = list(world.made)
+    upto = [world.made[name] for name in names[: names.index(made.name) + 1]]
+    return [each for each in upto if (each.task, each.replay) == (made.task, made.replay)]
+
+
+def _first_success(world: World, task: str) -> datetime | None:
+    ends = [
+        world.pods.ended_at[name]
+        for name, outcome in world.pods.ended.items()
+        if outcome == "Succeeded" and world.made[name].task == task
+    ]
+    return min(ends, default=None)
+
+
+def _seconds(job: JsonObject) -> int:
+    return job["spec"]["activeDeadlineSeconds"]
 
 
 def check_end(world: World) -> None:
@@ -50,7 +178,7 @@ def check_end(world: World) -> None:
     for entry in _entries(status):
         if entry["state"] == "Succeeded":
             assert world.pods.ended.get(entry["job"]) == "Succeeded"
-    assert not world.pods.active_jobs(), "a Job outlived its run"
+    assert not any(map(world.pods.may_run, world.made)), "a Job outlived its run"
     world.deliver_all()
     observed = world.observe()
     assert observed is not None
@@ -61,12 +189,10 @@ def check_end(world: World) -> None:
 def check_deadlines(world: World) -> None:
     """Check the Jobs of the tasks that run, once the operator has heard everything."""
     for entry in _entries(world.status()):
-        extended = world.pods.extended.get(entry.get("job", ""))
-        if entry["state"] == "Running" and extended:
-            job = world.cluster.find("Job", entry["job"])
-            assert job is not None
-            wanted = world.deadlines[entry["job"]] + extended
-            assert job["spec"]["activeDeadlineSeconds"] >= wanted, "a Job ends before its task"
+        name, spec = entry.get("job", ""), world.specs[entry["name"]]
+        if entry["state"] == "Running" and (job := world.cluster.find("Job", name)):
+            wanted = limits(spec, world.pods.extended.get(name, 0.0))
+            assert _seconds(job) == wanted, "a Job has another deadline than its task"
 
 
 def check_nothing_lost(
@@ -91,6 +217,11 @@ def check_nothing_lost(
         failed = "Failed" in [state for name, state in states.items() if name != hook["name"]]
         expected = expected_state(hook, [], behaviours[hook["name"]]) if failed else "Skipped"
         assert states[hook["name"]] == expected
+    for task in [*tasks, *hooks.values()]:
+        outcomes = _outcomes(task, behaviours[task["name"]])
+        wanted = len(outcomes) if states[task["name"]] in ("Succeeded", "Failed") else 0
+        tried = [made for made in world.made.values() if made.task == task["name"]]
+        assert len(tried) == wanted, f"{task['name']} was tried {len(tried)} times, not {wanted}"
 
 
 def check_outputs(world: World, behaviours: Mapping[str, Behaviour]) -> None:
@@ -110,9 +241,14 @@ def expected_state(task: JsonObject, parents: Sequence[str], behaviour: Behaviou
         return "Skipped"
     if task.get("skipIf"):
         return "Skipped"
+    return "Succeeded" if "Succeeded" in _outcomes(task, behaviour) else "Failed"
+
+
+def _outcomes(task: JsonObject, behaviour: Behaviour) -> list[str]:
+    """Return how the attempts of a task end that runs, up to the last one."""
     tries = 1 + (task.get("retries", 0) if behaviour.retryable else 0)
     outcomes = [behaviour.outcome_of(attempt) for attempt in range(1, tries + 1)]
-    return "Succeeded" if "Succeeded" in outcomes else "Failed"
+    return outcomes[: outcomes.index("Succeeded") + 1] if "Succeeded" in outcomes else outcomes
 
 
 def _entries(status: JsonObject) -> list[JsonObject]:

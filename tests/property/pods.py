@@ -16,7 +16,7 @@ from tests.property.living_cluster import NAMESPACE, LivingCluster
 
 RUN = "flow-1"
 FORGED = '"forged"'
-NODES = ("node-1", "node-2")
+NODES = ("node-1", "node-2", "node-3")
 _IDENTITY = ("run", "task", "attempt")
 
 
@@ -44,14 +44,15 @@ class Pods:
     cluster: LivingCluster
     behaviours: Mapping[str, Behaviour]
     now: Callable[[], datetime]
-    made: list[str] = field(default_factory=list[str])
-    """Jobs that got a pod."""
+    begun: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    """When a Job's container started."""
     ended: dict[str, str] = field(default_factory=dict[str, str])
     """What really became of a Job's pod."""
+    ended_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     dark: set[str] = field(default_factory=set[str])
     """Jobs whose pod is on a node that has lost its connection."""
-    nodes: set[str] = field(default_factory=set[str])
-    """Nodes on which a pod was."""
+    nodes: dict[str, str] = field(default_factory=dict[str, str])
+    """The node of each pod, by its Job."""
     extended: dict[str, float] = field(default_factory=dict[str, float])
     """By how much attempts have extended their time limit."""
     forged: int = 0
@@ -61,9 +62,8 @@ class Pods:
         found = self.cluster.find(JOB.kind, job)
         if self.cluster.find(POD.kind, job) or found is None or found.get("status"):
             return
-        node = required_node(found) or NODES[len(self.made) % len(NODES)]
-        self.nodes.add(node)
-        self.made.append(job)
+        node = required_node(found) or NODES[len(self.nodes) % len(NODES)]
+        self.nodes[job] = node
         self.cluster.put(self._pod(job, found, found["metadata"]["uid"], node))
         self.cluster.change(JOB.kind, job, status={"active": 1})
 
@@ -71,7 +71,8 @@ class Pods:
         """The kubelet starts the container."""
         pod = self.cluster.find(POD.kind, job)
         if pod is not None and not pod.get("status") and job not in self.dark:
-            self._set_state(job, {"running": {"startedAt": format_time(self.now())}})
+            self.begun[job] = self.now()
+            self._set_state(job, {"running": {"startedAt": format_time(self.begun[job])}})
 
     def extend_time(self, job: str) -> None:
         """The task's code extends its time limit."""
@@ -85,7 +86,7 @@ class Pods:
         if not self.is_running(job):
             return
         report = self._report(job)
-        self.ended[job] = report["outcome"]
+        self.end(job, report["outcome"])
         if self.behaviours[self._task(job)].reports:
             extended = {"extendedSeconds": self.extended[job]} if job in self.extended else {}
             self._report_result(job, report | extended)
@@ -94,19 +95,19 @@ class Pods:
     def kill_pod(self, job: str) -> None:
         """Somebody kills the container before it reports."""
         if self.is_running(job):
-            self.ended[job] = "Killed"
+            self.end(job, "Killed")
             self._terminate(job, 137, None)
 
     def evict_pod(self, job: str) -> None:
         """The node runs out of memory and the kubelet evicts the pod."""
         if self.is_running(job):
-            self.ended[job] = "Evicted"
+            self.end(job, "Evicted")
             self.cluster.change(POD.kind, job, status={"phase": "Failed", "reason": "Evicted"})
 
     def lose_pod(self, job: str) -> None:
         """Somebody deletes the pod, and nobody sees how it ends."""
         if self.cluster.find(POD.kind, job) and job not in self.ended:
-            self.ended[job] = "Lost"
+            self.end(job, "Lost")
             self.cluster.remove(POD.kind, job)
             self.cluster.change(JOB.kind, job, status={"failed": 1})
 
@@ -139,7 +140,7 @@ class Pods:
         if job in self.dark:
             self._end_job(job, "FailureTarget", "DeadlineExceeded")
             return
-        self.ended[job] = "JobFailed"
+        self.end(job, "JobFailed")
         self.cluster.remove(POD.kind, job)
         self._end_job(job, "Failed", "DeadlineExceeded")
 
@@ -150,13 +151,27 @@ class Pods:
         containers: list[JsonObject] = pod.get("status", {}).get("containerStatuses", [])
         return any("running" in container["state"] for container in containers)
 
-    def active_jobs(self) -> list[str]:
-        """Return the Jobs that may still make or keep a pod."""
-        return [
-            job["metadata"]["name"]
-            for job in self.cluster.stored(JOB.kind).values()
-            if "conditions" not in job.get("status", {})
-        ]
+    def may_run(self, job: str) -> bool:
+        """Return whether the Job may still make or keep a pod."""
+        stored = self.cluster.find(JOB.kind, job)
+        return stored is not None and "conditions" not in stored.get("status", {})
+
+    def is_live(self, job: str) -> bool:
+        """Return whether the attempt may run, as far as anybody can know."""
+        return job not in self.ended and job not in self.dark and self.may_run(job)
+
+    def end(self, job: str, outcome: str) -> None:
+        """Note that the attempt is over."""
+        self.ended[job] = outcome
+        self.ended_at[job] = self.now()
+
+    def squat(self, job: str) -> None:
+        """Another tenant makes a Job under the name of the next attempt."""
+        stored = self.cluster.find(JOB.kind, job)
+        name = job[:-1] + str(int(job[-1]) + 1)
+        if stored is not None and job[-1] != "9" and self.cluster.find(JOB.kind, name) is None:
+            metadata = {"name": name, "labels": stored["metadata"]["labels"]}
+            self.cluster.put({**stored, "metadata": metadata})
 
     def forge_pod(self, job: str) -> None:
         """Another tenant makes a pod with the labels of ours, and ends it as it likes."""
@@ -229,6 +244,8 @@ class Pods:
             "task": self._task(job),
             "attempt": attempt,
             "outcome": behaviour.outcome_of(attempt),
+            "startedAt": format_time(self.begun[job]),
+            "finishedAt": format_time(self.now()),
         }
         if report["outcome"] == "Succeeded":
             return report | {"output": behaviour.output}
@@ -256,7 +273,7 @@ class Pods:
 
     def _terminate(self, job: str, exit_code: int, report: JsonObject | None) -> None:
         message = json.dumps(report) if report else ""
-        times = {"startedAt": format_time(self.now()), "finishedAt": format_time(self.now())}
+        times = {"startedAt": format_time(self.begun[job]), "finishedAt": format_time(self.now())}
         state = {"exitCode": exit_code, "message": message, **times}
         self._set_state(job, {"terminated": state})
 
@@ -273,9 +290,21 @@ class Pods:
 
 def required_node(job: JsonObject) -> str | None:
     """Return the node on which alone the pod of a Job may run."""
-    affinity = job["spec"]["template"]["spec"].get("affinity", {}).get("nodeAffinity", {})
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
-    for term in required.get("nodeSelectorTerms", []):
-        for field_ in term.get("matchFields", []):
-            return field_["values"][0]
-    return None
+    required = _node_affinity(job).get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    return next(map(_node_of, required.get("nodeSelectorTerms", [])), None)
+
+
+def preferred_node(job: JsonObject) -> str | None:
+    """Return the node on which the pod of a Job should run."""
+    wishes = _node_affinity(job).get("preferredDuringSchedulingIgnoredDuringExecution", [])
+    return next((_node_of(wish["preference"]) for wish in wishes), None)
+
+
+def _node_affinity(job: JsonObject) -> JsonObject:
+    return job["spec"]["template"]["spec"].get("affinity", {}).get("nodeAffinity", {})
+
+
+def _node_of(term: JsonObject) -> str:
+    [required] = term["matchFields"]
+    [node] = required["values"]
+    return node

@@ -1,30 +1,27 @@
-"""plan_cron in thousands of random worlds: late news, crashes between any two writes, all policies.
+"""Crons in hundreds of random worlds: late news, crashes between writes, refusals, all policies.
 
 Each tick makes exactly one run, and its Job says what became of it.
 """
 
-from hypothesis import given, settings
+import asyncio
+
+from hypothesis import given
 from hypothesis import strategies as st
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.core.cron.tick import is_over
 from podhatch.core.pod.pods import true_condition
 
 from tests.property.cron_world import CronWorld
+from tests.property.test_runs import Step, steps, worlds
 
-Step = tuple[str, int]
 POLICIES = st.sampled_from(["Allow", "Forbid", "Replace"])
-KINDS = ("Job", "WorkflowRun", "CronWorkflow", "CronJob")
-PEACEFUL = ("tick", "reconcile", "reconcile", "deliver", "deliver", "news", "end", "forget")
-ATTACKS = ("crash", "crash", "restart", "stale", "delete_run", "delete_job", "unlabel", "copy")
+PEACEFUL = ("tick", "reconcile", "work", "deliver", "deliver", "news", "end", "forget")
+CRASHES = ("crash", "restart", "lose", "resync", "refuse", "accept")
+ATTACKS = ("stale", "delete_run", "delete_job", "unlabel", "copy")
+REFUSED = ("create WorkflowRun", "create CronJob", "update Job", "patch WorkflowRun")
 
 
-def steps(*kinds: str) -> st.SearchStrategy[list[Step]]:
-    """Many of them: a few seldom make a story."""
-    step = st.tuples(st.sampled_from(kinds), st.integers(0, 50))
-    return st.lists(step, min_size=25, max_size=60)
-
-
-def take(world: CronWorld, step: Step) -> None:
+async def take(world: CronWorld, step: Step) -> None:
     """Let one thing happen; `number` chooses among what it can happen to."""
     kind, number = step
     runs, jobs = list(world.runs()), list(world.jobs())
@@ -32,17 +29,28 @@ def take(world: CronWorld, step: Step) -> None:
         case "tick":
             world.tick()
         case "reconcile":
-            world.reconcile()
+            await world.reconcile()
         case "crash":
-            world.reconcile(crash_after=number % 4)
+            await world.reconcile(crash_after=number % 5)
         case "restart":
             world.restart_operator()
+        case "work":
+            await world.work()
+        case "lose":
+            world.lose_changes(world.kinds[number % len(world.kinds)])
+        case "resync":
+            await world.resync()
+        case "refuse":
+            code, request = divmod(number, len(REFUSED))
+            world.refuse(REFUSED[request], (403, 409, 422, 500)[code % 4])
+        case "accept":
+            world.accept_all()
         case "deliver":
-            world.view.deliver(KINDS[number % len(KINDS)])
+            world.deliver(world.kinds[number % len(world.kinds)])
         case "news":
-            world.view.deliver_all()
+            world.deliver_all()
         case "stale":
-            world.view.deliver_again(KINDS[number % len(KINDS)], number % 3)
+            world.deliver_again(world.kinds[number % len(world.kinds)], number % 3)
         case "end" if runs:
             world.end_run(runs[number % len(runs)], ("Succeeded", "Failed")[number % 2])
         case "forget":
@@ -50,7 +58,7 @@ def take(world: CronWorld, step: Step) -> None:
         case "delete_run" if runs:
             world.delete_run(runs[number % len(runs)])
         case "unlabel" if jobs:
-            world.lose_label(jobs[number % len(jobs)])
+            await world.lose_label(jobs[number % len(jobs)])
         case "copy" if runs:
             world.copy_run(runs[number % len(runs)])
         case "take_name":
@@ -78,25 +86,40 @@ def check_end(world: CronWorld) -> None:
         assert runs[name]["status"]["phase"] in TERMINAL_PHASES
 
 
-@settings(max_examples=200, deadline=None)
-@given(POLICIES, steps(*PEACEFUL, *ATTACKS))
-def test_each_tick_makes_exactly_one_run(policy: str, taken: list[Step]) -> None:
+async def begin(policy: str, script: list[Step]) -> CronWorld:
+    """Return a world in which a cron was made, and then this happened."""
     world = CronWorld(policy)
-    world.reconcile()
-    for step in taken:
-        take(world, step)
-    world.settle()
+    await world.reconcile()
+    await live(world, script)
+    return world
+
+
+async def live(world: CronWorld, script: list[Step]) -> None:
+    for step in script:
+        await take(world, step)
+
+
+@worlds
+@given(POLICIES, steps(*PEACEFUL, *CRASHES, *ATTACKS))
+def test_each_tick_makes_exactly_one_run(policy: str, script: list[Step]) -> None:
+    asyncio.run(_each_once(policy, script))
+
+
+async def _each_once(policy: str, script: list[Step]) -> None:
+    world = await begin(policy, script)
+    await world.settle()
     check_end(world)
 
 
-@settings(max_examples=100, deadline=None)
-@given(POLICIES, steps(*PEACEFUL, "crash", "take_name"))
-def test_a_run_that_takes_a_ticks_name_stops_no_other_tick(policy: str, taken: list[Step]) -> None:
-    world = CronWorld(policy)
-    world.reconcile()
-    for step in taken:
-        take(world, step)
-    world.settle()
+@worlds
+@given(POLICIES, steps(*PEACEFUL, *CRASHES, "take_name"))
+def test_a_run_that_takes_a_ticks_name_stops_no_other_tick(policy: str, script: list[Step]) -> None:
+    asyncio.run(_taken(policy, script))
+
+
+async def _taken(policy: str, script: list[Step]) -> None:
+    world = await begin(policy, script)
+    await world.settle()
     for name, job in world.jobs().items():
         failed = true_condition(job, "Failed")
         reason = failed["reason"] if failed else "Succeeded"
@@ -106,17 +129,15 @@ def test_a_run_that_takes_a_ticks_name_stops_no_other_tick(policy: str, taken: l
         assert world.made[name] == (name not in world.taken)
 
 
-@settings(max_examples=100, deadline=None)
-@given(steps(*PEACEFUL, "crash"))
-def test_replacing_leaves_one_run_under_way(taken: list[Step]) -> None:
-    world = CronWorld("Replace")
-    world.reconcile()
-    for step in taken:
-        take(world, step)
-    for _ in range(3):
-        world.view.deliver_all()
-        world.reconcile()
-        world.cancelled_runs_end()
+@worlds
+@given(steps(*PEACEFUL, *CRASHES))
+def test_replacing_leaves_one_run_under_way(script: list[Step]) -> None:
+    asyncio.run(_replaced(script))
+
+
+async def _replaced(script: list[Step]) -> None:
+    world = await begin("Replace", script)
+    await world.rest()
     under_way = [
         name
         for name, run in world.runs().items()
@@ -126,18 +147,18 @@ def test_replacing_leaves_one_run_under_way(taken: list[Step]) -> None:
     assert set(under_way) <= set(world.ticked[-1:])
 
 
-@settings(max_examples=100, deadline=None)
-@given(POLICIES, steps(*PEACEFUL, "crash"), steps("reconcile", "deliver", "crash"))
+@worlds
+@given(POLICIES, steps(*PEACEFUL, *CRASHES), steps("reconcile", "work", "deliver", "crash", "lose"))
 def test_runs_outlive_their_cron(policy: str, before: list[Step], after: list[Step]) -> None:
-    world = CronWorld(policy)
-    world.reconcile()
-    for step in before:
-        take(world, step)
+    asyncio.run(_outlived(policy, before, after))
+
+
+async def _outlived(policy: str, before: list[Step], after: list[Step]) -> None:
+    world = await begin(policy, before)
     wanted = {name: run["spec"].get("desiredState") for name, run in world.runs().items()}
     world.end_cron()
-    for step in after:
-        take(world, step)
-    world.settle()
+    await live(world, after)
+    await world.settle()
     for name, run in world.runs().items():
         assert run["spec"].get("desiredState") == wanted.get(name), "cancelled with its cron"
         assert run["status"]["phase"] in TERMINAL_PHASES
