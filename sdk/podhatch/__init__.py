@@ -8,9 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from podhatch.client.cel import CELEvaluationResult, CELFailure, CELSuccess
     from podhatch.client.crons import CronWorkflows
+    from podhatch.client.event_options import (
+        BulkPushEventOptions,
+        BulkPushEventWithMetadata,
+        PushEventOptions,
+    )
     from podhatch.client.events import Event, V1Event
     from podhatch.client.filters import V1Filter
+    from podhatch.client.runs.references import TaskRunRef, WorkflowRunRef, WorkflowVersion
     from podhatch.client.runs.rows import V1TaskEventType, V1TaskSummary, V1WorkflowRunDetails
     from podhatch.client.runs.selection import (
         BulkCancelReplayOpts,
@@ -41,7 +48,6 @@ if TYPE_CHECKING:
     )
     from podhatch.definitions.options.task_options import TaskDefaults
     from podhatch.definitions.options.workflow_options import DefaultFilter, StickyStrategy
-    from podhatch.definitions.references import TaskRunRef, WorkflowRunRef, WorkflowVersion
     from podhatch.definitions.task import Task
     from podhatch.definitions.workflow import Standalone, Workflow
     from podhatch.errors import (
@@ -63,12 +69,6 @@ if TYPE_CHECKING:
         RunCancelled,
         RunDeleted,
         TaskRunError,
-    )
-    from podhatch.features.cel import CELEvaluationResult, CELFailure, CELSuccess
-    from podhatch.features.event_options import (
-        BulkPushEventOptions,
-        BulkPushEventWithMetadata,
-        PushEventOptions,
     )
     from podhatch.hatchet import Hatchet
     from podhatch.local.options import LocalEvent
@@ -159,12 +159,12 @@ __all__ = [
 _HOMES = {
     "RUN_START": "podhatch.definitions.options.conditions",
     "BulkCancelReplayOpts": "podhatch.client.runs.selection",
-    "BulkPushEventOptions": "podhatch.features.event_options",
-    "BulkPushEventWithMetadata": "podhatch.features.event_options",
+    "BulkPushEventOptions": "podhatch.client.event_options",
+    "BulkPushEventWithMetadata": "podhatch.client.event_options",
     "BulkTriggerIdempotencyCollisionError": "podhatch.errors",
-    "CELEvaluationResult": "podhatch.features.cel",
-    "CELFailure": "podhatch.features.cel",
-    "CELSuccess": "podhatch.features.cel",
+    "CELEvaluationResult": "podhatch.client.cel",
+    "CELFailure": "podhatch.client.cel",
+    "CELSuccess": "podhatch.client.cel",
     "ClientConfig": "podhatch.config",
     "ClusterUnreachable": "podhatch.errors",
     "Condition": "podhatch.definitions.options.conditions",
@@ -193,7 +193,7 @@ _HOMES = {
     "Pod": "podhatch.definitions.options.pod",
     "PodhatchError": "podhatch.errors",
     "Priority": "podhatch.definitions.options.run_options",
-    "PushEventOptions": "podhatch.features.event_options",
+    "PushEventOptions": "podhatch.client.event_options",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",
@@ -209,7 +209,7 @@ _HOMES = {
     "Task": "podhatch.definitions.task",
     "TaskDefaults": "podhatch.definitions.options.task_options",
     "TaskRunError": "podhatch.errors",
-    "TaskRunRef": "podhatch.definitions.references",
+    "TaskRunRef": "podhatch.client.runs.references",
     "TriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "UserEventCondition": "podhatch.definitions.options.conditions",
     "V1Event": "podhatch.client.events",
@@ -223,9 +223,9 @@ _HOMES = {
     "WorkerLabelComparator": "podhatch.definitions.options.pod",
     "WorkerStatus": "podhatch.worker",
     "Workflow": "podhatch.definitions.workflow",
-    "WorkflowRunRef": "podhatch.definitions.references",
+    "WorkflowRunRef": "podhatch.client.runs.references",
     "WorkflowRunTriggerConfig": "podhatch.definitions.options.run_options",
-    "WorkflowVersion": "podhatch.definitions.references",
+    "WorkflowVersion": "podhatch.client.runs.references",
     "is_in_hatchet_serialization_context": "podhatch.values.hooks",
     "or_": "podhatch.definitions.options.conditions",
     "remove_null_unicode_character": "podhatch.values.hooks",

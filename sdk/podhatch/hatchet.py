@@ -14,16 +14,16 @@ from podhatch.task import current_context
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
-    from podhatch.features.cel import CELClient
-    from podhatch.features.crons import CronClient
-    from podhatch.features.events import EventClient
-    from podhatch.features.filters import FiltersClient
-    from podhatch.features.logs import LogsClient
-    from podhatch.features.metrics import MetricsClient
-    from podhatch.features.runs import RunsClient
-    from podhatch.features.schedules import ScheduledClient
-    from podhatch.features.workers import WorkersClient
-    from podhatch.features.workflows import WorkflowsClient
+    from podhatch.client.cel import CELClient
+    from podhatch.client.crons import CronClient
+    from podhatch.client.events import EventClient
+    from podhatch.client.filters import FiltersClient
+    from podhatch.client.logs import LogsClient
+    from podhatch.client.metrics import MetricsClient
+    from podhatch.client.runs.client import RunsClient
+    from podhatch.client.schedules import ScheduledClient
+    from podhatch.client.workers import WorkersClient
+    from podhatch.client.workflows import WorkflowsClient
     from podhatch.task import Context
     from podhatch.values.input import EmptyModel
     from podhatch.worker import Worker
@@ -314,70 +314,70 @@ class Hatchet:
     @cached_property
     def cel(self) -> "CELClient":
         """Tries out expressions of filters."""
-        from podhatch.features.cel import CELClient
+        from podhatch.client.cel import CELClient
 
         return CELClient()
 
     @cached_property
     def cron(self) -> "CronClient":
         """Creates, lists, suspends and deletes crons."""
-        from podhatch.features.crons import CronClient
+        from podhatch.client.crons import CronClient
 
         return CronClient(self._target)
 
     @cached_property
     def event(self) -> "EventClient":
         """Pushes events, which start runs and which runs wait for, and lists them."""
-        from podhatch.features.events import EventClient
+        from podhatch.client.events import EventClient
 
         return EventClient(self._target)
 
     @cached_property
     def filters(self) -> "FiltersClient":
         """Creates, lists, changes and deletes filters of events."""
-        from podhatch.features.filters import FiltersClient
+        from podhatch.client.filters import FiltersClient
 
         return FiltersClient(self._target)
 
     @cached_property
     def logs(self) -> "LogsClient":
         """Reads what tasks have printed."""
-        from podhatch.features.logs import LogsClient
+        from podhatch.client.logs import LogsClient
 
         return LogsClient(self._target)
 
     @cached_property
     def metrics(self) -> "MetricsClient":
         """Counts tasks by where they stand."""
-        from podhatch.features.metrics import MetricsClient
+        from podhatch.client.metrics import MetricsClient
 
         return MetricsClient(self._target)
 
     @cached_property
     def runs(self) -> "RunsClient":
         """Looks at runs, lists, creates, cancels and replays them."""
-        from podhatch.features.runs import RunsClient
+        from podhatch.client.runs.client import RunsClient
 
         return RunsClient(self._target)
 
     @cached_property
     def scheduled(self) -> "ScheduledClient":
         """Creates, lists, moves and deletes runs that start later."""
-        from podhatch.features.schedules import ScheduledClient
+        from podhatch.client.schedules import ScheduledClient
 
         return ScheduledClient(self._target)
 
     @cached_property
     def workers(self) -> "WorkersClient":
         """Lists the nodes that may run tasks."""
-        from podhatch.features.workers import WorkersClient
+        from podhatch.client.workers import WorkersClient
 
         return WorkersClient(self._target)
 
     @cached_property
     def workflows(self) -> "WorkflowsClient":
         """Lists and deletes the workflows that the cluster holds."""
-        from podhatch.features.workflows import WorkflowsClient
+        from podhatch.client.workflows import WorkflowsClient
 
         return WorkflowsClient(self._target)
 

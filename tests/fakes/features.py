@@ -13,9 +13,9 @@ from podhatch import Hatchet, RequestRefused
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import PausePolicy
 from podhatch.client.crons import CronWorkflowsMethod
+from podhatch.client.event_options import BulkPushEventWithMetadata
 from podhatch.client.filters import FilterUpdate
 from podhatch.client.schedules import ScheduledRunStatus
-from podhatch.features.event_options import BulkPushEventWithMetadata
 
 Create = Callable[[JsonObject], None]
 NAME = "All Orders"

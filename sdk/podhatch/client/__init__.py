@@ -1,1 +1,1 @@
-"""The caller's side of the cluster: one module per kind of object, all of them coroutines."""
+"""The caller's side of the cluster: one module per kind of object, with its client of `Hatchet`."""

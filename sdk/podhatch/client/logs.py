@@ -1,4 +1,4 @@
-"""What the tasks of runs print and stream, read from the logs of their pods.
+"""`hatchet.logs`: what tasks print and stream, read from the logs of their pods.
 
 `read` and `follow` return every line of a run's pods, through retries; `find` what its tasks have
 printed, `stream` what they have streamed (`podhatch.api.stream`).
@@ -14,7 +14,9 @@ from heapq import merge
 from podhatch.api.model import JsonObject
 from podhatch.api.stream import MARK, decode_chunk
 from podhatch.client import background_loop, objects
+from podhatch.client.feature import FeatureClient
 from podhatch.client.objects import gathered
+from podhatch.client.parameters import bound_in_utc
 from podhatch.client.pods import (
     PAUSE_SECONDS,
     AttemptPod,
@@ -28,6 +30,7 @@ from podhatch.client.runs.lookup import TaskReference, resolved
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
+from podhatch.client.twins import async_twin, blocking
 from podhatch.client.waiting import states
 from podhatch.cluster import POD, WORKFLOW_RUN, ApiError, ClusterUnreachable, LogLine
 
@@ -296,3 +299,39 @@ async def _chunks(target: Target, name: str) -> AsyncGenerator[str | bytes, None
             chunk = decode_chunk(line.text)
             if chunk is not None:
                 yield chunk[1]
+
+
+DEFAULT_LIMIT = 1000
+
+
+class LogsClient(FeatureClient):
+    """Logs of the pods of one namespace. They are gone with the pods."""
+
+    @blocking
+    async def list(
+        self,
+        task_run_id: str,
+        limit: int = DEFAULT_LIMIT,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> V1LogLineList:
+        """Return the first lines that a task printed: `ctx.log`, stdout and stderr.
+
+        Lines of its stream are left out. For more, ask again with `since` of the last one.
+
+        Args:
+            task_run_id: `<run>/<task>` for all attempts of a task, `ctx.task_run_id` for one of
+                them, or a run's name for all of its tasks, one after the other.
+            limit: Maximum number of lines.
+            since: Printed at this time or later.
+            until: Printed at this time or earlier.
+
+        Raises:
+            RequestRefused: There is no such task, or access to logs is denied.
+            TypeError: A time is not a datetime.
+            ValueError: The limit is less than 1.
+        """
+        span = bound_in_utc("since", since), bound_in_utc("until", until)
+        return await self._ask(find, task_run_id, limit, *span)
+
+    aio_list = async_twin(list)

@@ -1,4 +1,4 @@
-"""The nodes that may run tasks, in place of Hatchet's workers."""
+"""`hatchet.workers`: the nodes that may run tasks, in place of Hatchet's workers."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
@@ -7,9 +7,11 @@ from enum import StrEnum
 
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.client import objects
+from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import MAX_PAGE_SIZE, Metadata, Rows, Window, metadata_of
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
+from podhatch.client.twins import async_twin, blocking
 from podhatch.cluster import NODE, ApiError, ClusterApi
 from podhatch.errors import RequestRefused
 
@@ -113,3 +115,36 @@ def _state(node: JsonObject) -> WorkerState:
     if not ready:
         return WorkerState.INACTIVE
     return WorkerState.PAUSED if node["spec"].get("unschedulable") else WorkerState.ACTIVE
+
+
+class WorkersClient(FeatureClient):
+    """Nodes of the cluster. To look at them needs a right that a namespace's users may not have.
+
+    All methods raise `RequestRefused` without it.
+    """
+
+    @blocking
+    async def list(self, offset: int | None = None, limit: int | None = None) -> Rows[WorkerRow]:
+        """Return the nodes, by name.
+
+        Args:
+            offset: Number of items to skip.
+            limit: Maximum number of items; 100 by default.
+        """
+        return await self._ask(find, Window.of(offset, limit))
+
+    aio_list = async_twin(list)
+
+    @blocking
+    async def get(self, worker_id: str) -> WorkerRow:
+        """Return a node, in place of Hatchet's worker.
+
+        Args:
+            worker_id: Name of the Node.
+
+        Raises:
+            RequestRefused: There is no such node, or access is denied.
+        """
+        return await self._ask(get, worker_id)
+
+    aio_get = async_twin(get)

@@ -1,4 +1,4 @@
-"""Workflows of one namespace: published, listed, deleted."""
+"""`hatchet.workflows`: Workflow objects, whoever defined them; and how they are published."""
 
 import asyncio
 import logging
@@ -13,12 +13,15 @@ from podhatch.api.names import object_name
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.client import objects, paging
 from podhatch.client.explain import explained
+from podhatch.client.feature import FeatureClient
 from podhatch.client.manifest import Manifest, Publication
 from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
+from podhatch.client.parameters import DEFAULT_QUEUE_TTL
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
+from podhatch.client.twins import async_twin, blocking
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_WORKFLOW,
@@ -262,3 +265,108 @@ async def _tried(session: Session, manifest: Manifest) -> int:
         session.refused.add(manifest.content_hash)
         _logger.warning("another workflow of this program was not published: %s", error)
         return 0
+
+
+class WorkflowsClient(FeatureClient):
+    """Workflows of one namespace. Each is named by its name or its id, `metadata.id`."""
+
+    @blocking
+    async def list(
+        self,
+        workflow_name: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Rows[StoredWorkflow]:
+        """Return workflows.
+
+        Args:
+            workflow_name: The one of this name.
+            limit: Maximum number of items; 100 by default.
+            offset: Number of items to skip.
+        """
+        return await self._ask(find, Window.of(offset, limit), workflow_name)
+
+    aio_list = async_twin(list)
+
+    @blocking
+    async def get(self, workflow_id: str) -> StoredWorkflow:
+        """Return the workflow.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+        """
+        return await self._ask(get, workflow_id)
+
+    aio_get = async_twin(get)
+
+    @blocking
+    async def get_version(
+        self, workflow_id: str, version: str | None = None
+    ) -> StoredWorkflowVersion:
+        """Return a version of the workflow, as runs have pinned it.
+
+        Args:
+            workflow_id: The workflow.
+            version: `workflow_version_id` of a run; by default that of the newest one.
+
+        Raises:
+            RequestRefused: There is none.
+        """
+        return await self._ask(get_version, workflow_id, version)
+
+    aio_get_version = async_twin(get_version)
+
+    @blocking
+    async def pause(
+        self,
+        workflow_id: str,
+        queue_ttl: Duration = DEFAULT_QUEUE_TTL,
+        paused_workflow_cron_run_queue_behavior: QueueBehavior = "QUEUE",
+        paused_workflow_scheduled_run_queue_behavior: QueueBehavior = "QUEUE",
+    ) -> StoredWorkflow:
+        """Pause the workflow: runs that have started continue, others wait until it is unpaused.
+
+        Pausing it again changes the options.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+            queue_ttl: A run that has waited for so long since its creation is cancelled.
+            paused_workflow_cron_run_queue_behavior: Whether a tick of a cron creates a run, which
+                waits (QUEUE), or none (DROP).
+            paused_workflow_scheduled_run_queue_behavior: Whether a scheduled run waits once its
+                time has come (QUEUE), or is cancelled (DROP).
+
+        Raises:
+            ValueError: An option is not valid.
+        """
+        return await self._ask(
+            pause,
+            workflow_id,
+            queue_ttl,
+            paused_workflow_cron_run_queue_behavior,
+            paused_workflow_scheduled_run_queue_behavior,
+        )
+
+    aio_pause = async_twin(pause)
+
+    @blocking
+    async def unpause(self, workflow_id: str) -> StoredWorkflow:
+        """Unpause the workflow: all its waiting runs start.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+        """
+        return await self._ask(unpause, workflow_id)
+
+    aio_unpause = async_twin(unpause)
+
+    @blocking
+    async def delete(self, workflow_id: str) -> None:
+        """Delete the workflow, and with it its crons, filters and runs.
+
+        Args:
+            workflow_id: Its name, or that of the Workflow object.
+        """
+        await self._ask(delete, workflow_id)
+
+    aio_delete = async_twin(delete)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 from podhatch.client.parameters import DEFAULT_QUEUE_TTL, in_utc
+from podhatch.client.runs.references import ScheduledWorkflow, WorkflowVersion, referring
 from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.options.run_options import (
     NO_SCHEDULE_OPTIONS,
@@ -14,7 +15,6 @@ from podhatch.definitions.options.run_options import (
     ScheduleTriggerWorkflowOptions,
 )
 from podhatch.definitions.prepare import prepare_cron, prepare_run
-from podhatch.definitions.references import ScheduledWorkflow, WorkflowVersion, referring
 from podhatch.definitions.task import Input
 from podhatch.errors import RequestRefused
 from podhatch.task.loading import refuse_run

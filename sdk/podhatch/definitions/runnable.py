@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, cast, overload
 
+from podhatch.client.runs.references import RunRef, WorkflowRunRef, referring
 from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.definitions.definition import Definition
 from podhatch.definitions.options.run_options import (
@@ -18,7 +19,6 @@ from podhatch.definitions.options.run_options import (
     run_settings,
 )
 from podhatch.definitions.prepare import prepare_run, prepare_runs
-from podhatch.definitions.references import RunRef, WorkflowRunRef, referring
 from podhatch.definitions.task import Input
 from podhatch.errors import IdempotencyCollisionError, PodhatchError
 

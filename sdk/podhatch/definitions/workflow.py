@@ -7,6 +7,7 @@ called.
 from typing import TYPE_CHECKING, Any, Generic
 
 from podhatch.api.names import object_name
+from podhatch.client.runs.references import TaskRunRef, WorkflowRunRef
 from podhatch.definitions.graph import Origin, Project, TaskGraph
 from podhatch.definitions.mock import Mockable
 from podhatch.definitions.options.task_options import task_settings
@@ -15,7 +16,6 @@ from podhatch.definitions.options.workflow_options import (
     WorkflowOptions,
     split,
 )
-from podhatch.definitions.references import TaskRunRef, WorkflowRunRef
 from podhatch.definitions.runnable import Runnable
 from podhatch.definitions.task import Input, R, R_co, Task, TaskFunction, is_task_name, name_of
 from podhatch.task.handle import register_task

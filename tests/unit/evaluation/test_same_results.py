@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from podhatch import Hatchet
 from podhatch.api.model import JsonObject
+from podhatch.client.cel import CELFailure, CELSuccess
 from podhatch.cluster import EVENT_FILTER
 from podhatch.core.expressions.cel import ExpressionError, FilterVariables, Variables
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.features.cel import CELFailure, CELSuccess
 from podhatch_operator.evaluation.evaluator import Evaluator
 from podhatch_operator.keys import Key
 from podhatch_operator.metrics import Metrics

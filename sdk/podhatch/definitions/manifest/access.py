@@ -42,7 +42,7 @@ MAX_DEPTH = 2
 _HARMLESS = (
     *("podhatch.api", "podhatch.config", "podhatch.errors", "podhatch.task"),
     *("podhatch.definitions.options", "podhatch.definitions.task"),
-    "podhatch.features.event_options",
+    "podhatch.client.event_options",
     *("podhatch.values.codec", "podhatch.values.duration", "podhatch.values.hooks"),
     "podhatch.values.input",
 )

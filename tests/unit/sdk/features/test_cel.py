@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from podhatch import Hatchet, PodhatchError
-from podhatch.features.cel import CELFailure, CELSuccess
+from podhatch.client.cel import CELFailure, CELSuccess
 
 
 @pytest.mark.parametrize(

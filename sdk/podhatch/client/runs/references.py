@@ -6,11 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking, in_background
-from podhatch.definitions.task import Input, R_co, Task
 from podhatch.errors import BulkTriggerIdempotencyCollisionError, IdempotencyCollisionError
 from podhatch.task.loading import refuse_run
 from podhatch.values.codec import load_value
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
 
     from podhatch.api.model import JsonObject
     from podhatch.api.run import WorkflowRun
+    from podhatch.task.handle import TaskHandle
+
+Input = TypeVar("Input")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class RunRef(ABC, Generic[R_co]):
@@ -129,7 +132,7 @@ def referring(target: Target) -> Generator[None]:
 class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
     """A run of a standalone task."""
 
-    def __init__(self, task: Task[Input, R_co], target: Target, run: "JsonObject | str") -> None:
+    def __init__(self, task: "TaskHandle[R_co]", target: Target, run: "JsonObject | str") -> None:
         super().__init__(target, run)
         self._task = task
 

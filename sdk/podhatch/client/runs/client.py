@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from podhatch.client import logs
+from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Rows, Window
 from podhatch.client.runs import control, execution, lookup
+from podhatch.client.runs.references import RunRef, WorkflowRunRef
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
 from podhatch.client.runs.selection import (
     BulkCancelReplayOpts,
@@ -19,8 +21,6 @@ from podhatch.client.runs.selection import (
     recent,
 )
 from podhatch.client.twins import async_twin, blocking
-from podhatch.definitions.references import RunRef, WorkflowRunRef
-from podhatch.features.base import FeatureClient
 from podhatch.task.loading import refuse_run
 from podhatch.values.input import Payload
 from podhatch.values.parsing import refuse_unknown

@@ -1,11 +1,11 @@
-"""What all feature clients have in common: they await coroutines of the client."""
+"""The base of the clients of `Hatchet`, such as `hatchet.runs`."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from podhatch.client.runs.references import referring
 from podhatch.client.target import Target
 from podhatch.client.twins import in_background
-from podhatch.definitions.references import referring
 from podhatch.task.loading import refuse_run
 
 P = ParamSpec("P")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.errors import PodhatchError
 from podhatch.values.metadata import metadata_texts
 
@@ -52,7 +53,8 @@ class CELEvaluationResult:
 class CELClient:
     """Evaluates expressions on this machine, without a cluster."""
 
-    def debug(
+    @blocking
+    async def debug(
         self,
         expression: str,
         input: "Payload",
@@ -85,21 +87,10 @@ class CELClient:
             event_key=event_key,
             payload=json_object("filter_payload", filter_payload or {}),
         )
-        return CELEvaluationResult(_evaluated(expression, variables))
+        evaluated = asyncio.to_thread(_evaluated, expression, variables)
+        return CELEvaluationResult(await in_background(evaluated))
 
-    async def aio_debug(
-        self,
-        expression: str,
-        input: "Payload",
-        additional_metadata: Mapping[str, object] | None = None,
-        filter_payload: "Payload | None" = None,
-        event_id: str = "",
-        event_key: str = "",
-    ) -> CELEvaluationResult:
-        """Do what `debug` does, in an event loop."""
-        return await asyncio.to_thread(
-            self.debug, expression, input, additional_metadata, filter_payload, event_id, event_key
-        )
+    aio_debug = async_twin(debug)
 
 
 def _evaluated(expression: str, variables: "FilterVariables") -> CELSuccess | CELFailure:
