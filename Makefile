@@ -12,7 +12,7 @@ CLUSTER := $(BIN)/python -m tests.cluster
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
 .PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e hostile \
-	bench-imports bench-plan bench-latency bench-throughput generate format clean
+	bench-imports bench-plan bench-latency bench-throughput bench-large generate format clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -73,6 +73,11 @@ bench-throughput: install ## Compare 300 runs and 300 plain Jobs on fake nodes
 	@$(CLUSTER) up --controller-manager tuned
 	@trap '$(CLUSTER) kwok --nodes 0' EXIT; $(CLUSTER) kwok --nodes 10; \
 	$(BIN)/python -m tests.bench.throughput
+
+bench-large: install ## Compare what a task costs the operator in small and large runs
+	@$(CLUSTER) up --controller-manager tuned
+	@trap '$(CLUSTER) kwok --nodes 0' EXIT; $(CLUSTER) kwok --nodes 10; \
+	$(BIN)/python -m tests.bench.large
 
 generate: install ## Generate the CRDs from the models
 	@$(BIN)/python -m podhatch.api.crds

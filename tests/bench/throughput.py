@@ -58,16 +58,28 @@ class Burst:
 class Load:
     """Creates objects in one namespace and sees them end."""
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, limit_seconds: float = LIMIT_SECONDS
+    ) -> None:
         self._cluster = cluster
+        self._limit = limit_seconds
         self._namespace = namespace
         self._serial = 0
         self._jobs = 0
 
-    async def runs(self, count: int, creators: int) -> Burst:
-        """Create runs of one task, so many at a time, and wait until each has succeeded."""
-        manifests = [run_manifest(self._name("run"), WORKFLOW) for _ in range(count)]
-        return await self._burst(WORKFLOW_RUN, manifests, creators, is_succeeded)
+    async def runs(
+        self, count: int, creators: int, workflow: str = WORKFLOW, tasks: int = 1
+    ) -> Burst:
+        """Create runs, so many at a time, and wait until each has succeeded.
+
+        Args:
+            count: of how many runs.
+            creators: how many requests to create are under way at a time.
+            workflow: of all runs.
+            tasks: how many it has.
+        """
+        manifests = [run_manifest(self._name("run"), workflow) for _ in range(count)]
+        return await self._burst(WORKFLOW_RUN, manifests, creators, is_succeeded, tasks)
 
     async def jobs(self, count: int, creators: int) -> Burst:
         """Create bare Jobs, so many at a time, and wait until each is complete."""
@@ -93,6 +105,7 @@ class Load:
         manifests: Sequence[JsonObject],
         creators: int,
         is_done: Callable[[JsonObject], bool],
+        jobs_each: int = 1,
     ) -> Burst:
         before = await asyncio.to_thread(snapshot)
         _, version = await self._cluster.list(kind, self._namespace)
@@ -105,11 +118,11 @@ class Load:
                 started[manifest["metadata"]["name"]] = time.perf_counter()
                 await self._cluster.create(manifest)
 
-        async with asyncio.timeout(LIMIT_SECONDS), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(self._limit), asyncio.TaskGroup() as group:
             ends = group.create_task(self._ends(kind, len(manifests), is_done, version))
             for manifest in manifests:
                 group.create_task(create(manifest))
-        self._jobs += len(manifests)
+        self._jobs += len(manifests) * jobs_each
         await self._ends(JOB, self._jobs, is_complete)
         ended = ends.result()
         return Burst(
@@ -123,14 +136,16 @@ class Load:
     ) -> dict[str, float]:
         """Watch until so many objects are done, and return when each was seen to be."""
         ended: dict[str, float] = {}
-        stream = self._cluster.watch(kind, self._namespace, resource_version=version)
-        async with asyncio.timeout(LIMIT_SECONDS), aclosing(stream):
-            async for event in stream:
-                if is_done(event.object):
-                    ended.setdefault(event.object["metadata"]["name"], time.perf_counter())
-                if len(ended) == count:
-                    return ended
-        raise AssertionError(f"the watch of {kind.plural} ended")
+        async with asyncio.timeout(self._limit):
+            while True:
+                stream = self._cluster.watch(kind, self._namespace, resource_version=version)
+                async with aclosing(stream):
+                    async for event in stream:
+                        if is_done(event.object):
+                            ended.setdefault(event.object["metadata"]["name"], time.perf_counter())
+                        if len(ended) == count:
+                            return ended
+                version = ""  # the stream was lost: look at all of them again
 
 
 @dataclass
@@ -161,9 +176,15 @@ def main() -> int:
 
 def fake_workflow() -> JsonObject:
     """Return a workflow of one task that runs on fake nodes alone."""
-    task = shell("only", "true", desiredWorkerLabels=[{**NODE_LABEL, "required": True}])
+    return workflow_manifest(WORKFLOW, fake_task("only"), pod={"tolerations": [TOLERATION]})
+
+
+def fake_task(name: str, *parents: str) -> JsonObject:
+    """Return a task that runs on fake nodes alone."""
+    labels = [{**NODE_LABEL, "required": True}]
+    task = shell(name, "true", *parents, desiredWorkerLabels=labels)
     task["container"]["image"] = IMAGE
-    return workflow_manifest(WORKFLOW, task, pod={"tolerations": [TOLERATION]})
+    return task
 
 
 async def measure(namespace: Namespace) -> Measured:

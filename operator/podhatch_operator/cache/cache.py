@@ -23,6 +23,7 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch.core.pod.pods import controller_uid
+from podhatch.core.workflow.revision import event_keys
 
 from podhatch_operator.cache.pins import Pins
 from podhatch_operator.cache.store import DeletedVersions, Place, Store, place_of, version_of
@@ -50,6 +51,7 @@ class Cache:
         self._stores = {kind.kind: Store(index) for kind, index in indexes.items()}
         self._deleted = DeletedVersions(clock)
         self._restarted: set[Place] = set()
+        self._event_keys: dict[tuple[str, Place], tuple[JsonObject, frozenset[str]]] = {}
         self.pins = Pins()
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
@@ -88,6 +90,7 @@ class Cache:
         if not 0 < store.version(place) <= version:
             return False
         store.drop(place)
+        self._event_keys.pop((kind.kind, place), None)
         if kind is WORKFLOW_RUN:
             self.pins.drop(place)
             self._restarted.discard(place)
@@ -129,6 +132,17 @@ class Cache:
     def revisions(self, namespace: str, workflow: str) -> Mapping[str, JsonObject]:
         """Return the ControllerRevisions of a workflow by name."""
         return self.group(CONTROLLER_REVISION, namespace, workflow)
+
+    def event_keys(self, kind: Kind, place: Place) -> frozenset[str]:
+        """Return the keys of all events that some task of a workflow, or a revision, waits for."""
+        raw = self.get(kind, place)
+        if raw is None:
+            return frozenset()
+        known = self._event_keys.get((kind.kind, place))
+        if known is None or known[0] is not raw:
+            spec = raw["spec"] if kind is WORKFLOW else pinned_spec(raw)
+            known = self._event_keys[kind.kind, place] = raw, event_keys(spec)
+        return known[1]
 
     def sources(self, namespace: str, *, without: str) -> set[str]:
         """Return the shipped sources that all workflows but one refer to, in any revision.

@@ -1,5 +1,6 @@
 """WorkflowRuns: their Jobs and revisions, debounced status writes, and Kubernetes Events."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,12 +21,12 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan, first
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
+from podhatch.core.pod.pods import controller_uid
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
-from podhatch.core.workflow.revision import event_keys
 
-from podhatch_operator.cache.cache import CHILDREN, Cache, pinned_spec
+from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import (
     JOB_NAME,
@@ -34,7 +35,7 @@ from podhatch_operator.cache.trimming import (
     newest_unpacked,
     unpacked,
 )
-from podhatch_operator.controllers.controller import Controller, ReconcileContext, owned_by
+from podhatch_operator.controllers.controller import Controller, ReconcileContext
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
@@ -81,6 +82,11 @@ def _under_way(cache: Cache, namespace: str, workflow: str) -> Iterable[Key]:
 def _run_of(child: JsonObject) -> list[str]:
     run = label(child, labels.RUN)
     return [run] if run else []
+
+
+def _run_and_owner(job: JsonObject) -> list[str]:
+    """Jobs are found by their run's name, and by its uid, too: another may have had the name."""
+    return [group for run in _run_of(job) for group in (run, f"{run}/{controller_uid(job)}")]
 
 
 def _workflow_of_run(run: JsonObject) -> Iterable[str]:
@@ -131,7 +137,7 @@ class RunController(Controller[Observed]):
             index=lambda raw: (raw["spec"]["key"],),
             affects_when_gone=no_keys,
         ),
-        Watched(JOB, _of_child, OURS, index=_run_of),
+        Watched(JOB, _of_child, OURS, index=_run_and_owner),
         Watched(POD, _of_child, OURS, index=_run_of),
         Watched(TASK_RESULT, _of_child, index=_run_of),
     )
@@ -264,26 +270,24 @@ def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:
         return frozenset()
     workflow: str = run["spec"]["workflow"]
     revisions = cache.revisions(namespace, workflow)
-    pinned = revisions.get(run.get("status", {}).get("revision") or "")
-    if pinned is not None:
-        return event_keys(pinned_spec(pinned))
-    now = cache.get(WORKFLOW, (namespace, workflow))
-    specs = [pinned_spec(revision) for revision in revisions.values()]
-    if now:
-        specs.append(now["spec"])
-    return frozenset[str]().union(*map(event_keys, specs))
+    pinned: str = run.get("status", {}).get("revision") or ""
+    names = [pinned] if pinned in revisions else revisions
+    keys = [cache.event_keys(CONTROLLER_REVISION, (namespace, name)) for name in names]
+    if pinned not in revisions:
+        keys.append(cache.event_keys(WORKFLOW, (namespace, workflow)))
+    return frozenset[str]().union(*keys)
 
 
 def _jobs(cache: Cache, run: JsonObject) -> dict[str, JsonObject]:
     """Return the run's Jobs; for a run that is over, little more than their names."""
     namespace, name = place_of(run)
-    names = cache.names_of(JOB, namespace, run["metadata"]["uid"])
-    whole = owned_by(run, cache.group(JOB, namespace, name))
-    return {**{name: ended_job(name) for name in names}, **whole}
+    uid: str = run["metadata"]["uid"]
+    ended = {each: ended_job(each) for each in cache.names_of(JOB, namespace, uid)}
+    return {**ended, **cache.group(JOB, namespace, f"{name}/{uid}")}
 
 
 def _by_job(pods: Iterable[JsonObject]) -> dict[str, list[JsonObject]]:
-    grouped: dict[str, list[JsonObject]] = {}
-    for pod in pods:
-        grouped.setdefault(label(pod, JOB_NAME) or "", []).append(pod)
+    grouped: defaultdict[str, list[JsonObject]] = defaultdict(list)
+    for pod in pods:  # all have labels: by one of them they are found
+        grouped[pod["metadata"]["labels"].get(JOB_NAME, "")].append(pod)
     return grouped

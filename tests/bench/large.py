@@ -1,0 +1,85 @@
+"""What the operator spends on a task in small and in large runs: `python -m tests.bench.large`.
+
+Called by make bench-large, which brings up fake nodes; exit code 1 when the budget is missed. Runs
+of ten tasks, some at a time, are compared with one run of 1,000, whose layers are as many tasks.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from podhatch.api.model import JsonObject
+from podhatch.cluster import Cluster
+
+from tests.bench.objects import own_namespace
+from tests.bench.report import Row, conclude
+from tests.bench.throughput import Burst, Load, fake_task
+from tests.cluster.kwok import TOLERATION
+from tests.kube import KUBECONFIG, Namespace, kubectl, workflow_manifest
+
+FEW, MANY = 10, 1000
+ROUNDS = 5
+AT_ONCE = 8
+"""Runs of few tasks at a time."""
+WIDTH = 40
+"""Tasks that run at a time, in all runs together."""
+LIMIT_SECONDS = 600.0
+
+
+def lattice(name: str, count: int, width: int) -> JsonObject:
+    """Return a workflow in layers; each task has two parents in the layer above."""
+    names = [f"task-{number:04}" for number in range(count)]
+    tasks = [
+        fake_task(name, *(names[place - width : place - width + 2] if place >= width else ()))
+        for place, name in enumerate(names)
+    ]
+    return workflow_manifest(name, *tasks, pod={"tolerations": [TOLERATION]})
+
+
+async def measure(namespace: Namespace) -> tuple[list[Burst], Burst]:
+    """Return what runs of few tasks took, and one of many."""
+    cluster = await Cluster.connect(kubeconfig=str(KUBECONFIG))
+    try:
+        load = Load(cluster, namespace.name, LIMIT_SECONDS)
+        await load.runs(AT_ONCE, AT_ONCE, "few", FEW)
+        few = [await load.runs(AT_ONCE, AT_ONCE, "few", FEW) for _ in range(ROUNDS)]
+        return few, await load.runs(1, 1, "many", MANY)
+    finally:
+        await cluster.close()
+
+
+def cpu(bursts: Sequence[Burst], tasks: int) -> float:
+    """Return the operator's CPU a task, in milliseconds."""
+    count = sum(len(burst.latencies) for burst in bursts) * tasks
+    return sum(burst.operator.cpu_seconds for burst in bursts) / count * 1000
+
+
+def requests(bursts: Sequence[Burst], tasks: int, verb: str) -> float:
+    """Return the operator's requests a task."""
+    count = sum(len(burst.latencies) for burst in bursts) * tasks
+    return sum(burst.operator.requests.get(verb, 0) for burst in bursts) / count
+
+
+def main() -> int:
+    """Measure, print and write down."""
+    if not kubectl("get", "nodes", "-l", "type=kwok", "-o", "name"):
+        print("there are no fake nodes: use make bench-large", file=sys.stderr)
+        return 1
+    with own_namespace() as namespace:
+        namespace.apply(lattice("few", FEW, WIDTH // AT_ONCE))
+        namespace.apply(lattice("many", MANY, WIDTH))
+        few, many = asyncio.run(measure(namespace))
+    reference = cpu(few, FEW)
+    rows = [
+        Row("operator's CPU a task, 10 tasks", reference, "ms"),
+        Row("operator's CPU a task, 1,000 tasks", cpu([many], MANY), "ms", reference),
+        Row("status writes a task, 10 tasks", requests(few, FEW, "update"), ""),
+        Row("status writes a task, 1,000 tasks", requests([many], MANY, "update"), ""),
+        Row("a run of 10 tasks", sum(burst.seconds for burst in few) / len(few), "s"),
+        Row("the run of 1,000 tasks", many.seconds, "s"),
+    ]
+    return conclude("large", rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
