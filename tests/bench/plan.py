@@ -36,7 +36,7 @@ MANY = 1000
 CHANGES = 100
 LAYER = 20
 ROUNDS = 30
-TIMES = {"startedAt": "2026-11-23T11:00:00.123456Z", "finishedAt": "2026-11-23T11:30:00.123456Z"}
+TIMES = {"startedAt": "2026-11-23T11:59:59.123456Z", "finishedAt": "2026-11-23T11:59:59.623456Z"}
 
 
 def layered_workflow(count: int = TASKS, *, parents: bool = True) -> JsonObject:

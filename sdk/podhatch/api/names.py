@@ -23,10 +23,11 @@ _SOURCE_NAME = re.compile(f"src-[{_HASH_ALPHABET}]{{{SOURCE_HASH_LENGTH}}}")
 
 def short_hash(text: str, length: int = 8) -> str:
     """Return a hash of `text`: `length` lower-case letters and digits, without vowels."""
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest())
+    size = len(_HASH_ALPHABET)
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()) % size**length
     digits: list[str] = []
     for _ in range(length):
-        number, digit = divmod(number, len(_HASH_ALPHABET))
+        number, digit = divmod(number, size)
         digits.append(_HASH_ALPHABET[digit])
     return "".join(digits)
 

@@ -12,7 +12,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Observed
-from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest, true_condition
+from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest
 
 AttemptKey = tuple[str, int]
 """The name of the task and the number of the attempt."""
@@ -62,7 +62,11 @@ class AttemptView:
         """Whether the Job has not ended and is not being deleted."""
         if self.job["metadata"].get("deletionTimestamp"):
             return False
-        return not (true_condition(self.job, "Failed") or true_condition(self.job, "Complete"))
+        conditions: list[JsonObject] = self.job.get("status", {}).get("conditions", [])
+        return not any(
+            item["type"] in ("Failed", "Complete") and item["status"] == "True"
+            for item in conditions
+        )
 
 
 class Attempts(dict[AttemptKey, AttemptView]):

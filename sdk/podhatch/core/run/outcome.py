@@ -83,14 +83,16 @@ def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) ->
 
     Sleep conditions count from these times, and a pod's clock may be wrong.
     """
+    created = read_time(job["metadata"]["creationTimestamp"]) if job else None
 
     def bounded(moment: datetime | None) -> datetime | None:
         if moment is None or moment.tzinfo is None:
             return None
-        created = read_time(job["metadata"]["creationTimestamp"]) if job else None
         return min(max(moment, created or moment), now)
 
     started_at, finished_at = bounded(report.started_at), bounded(report.finished_at)
+    if (started_at, finished_at) == (report.started_at, report.finished_at):
+        return report
     return report.model_copy(update={"started_at": started_at, "finished_at": finished_at})
 
 
