@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import ClusterApi, Kind
+from podhatch.cluster import WORKFLOW_RUN, ClusterApi, Kind
+from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, ObservedObject
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
@@ -120,6 +121,21 @@ class Controller(ABC, Generic[T]):
     ) -> tuple[T, Plan]:
         """Look up what the plan needs to know first, and return the plan made with it."""
         return observed, plan
+
+    async def learn_keyed_runs(
+        self, key: Key, observed: T, plan: Plan, now: datetime
+    ) -> tuple[T, Plan]:
+        """List the runs that have the idempotency keys which the plan asks for."""
+        while plan.list_keys:
+            found = {each: await self._keyed_runs(key.namespace, each) for each in plan.list_keys}
+            observed = replace(observed, keyed_runs={**observed.keyed_runs, **found})
+            plan = self.plan(observed, now)
+        return observed, plan
+
+    async def _keyed_runs(self, namespace: str, asked: RunKey) -> KeyedRuns:
+        cluster = self.context.cluster
+        runs, _ = await cluster.list(WORKFLOW_RUN, namespace, field_selector=asked.selector)
+        return KeyedRuns(runs, cluster.now())
 
     async def reconcile(self, key: Key) -> None:
         """Observe, plan, execute the plan, and report refusals.

@@ -21,6 +21,7 @@ from podhatch.core.common.observed import ObservedCron
 from podhatch.core.common.plan import Plan
 from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick import is_live
+from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import is_controlled_by
 
 from podhatch_operator.cache.cache import Cache
@@ -73,14 +74,28 @@ def _group(cron: str) -> str:
     return f"cron/{cron}"
 
 
+def _started_by(tick: str) -> str:
+    """Return the group of the runs with a key that a tick has started."""
+    return f"tick/{tick}"
+
+
 def _index_of_runs(run: JsonObject) -> Iterable[str]:
-    return () if is_over(run) else map(_group, _cron_of_run(run))
+    crons = _cron_of_run(run)
+    if crons and "idempotency" in run["spec"]:
+        yield _started_by(run["spec"]["trigger"]["cron"].get("jobUid", ""))
+    if not is_over(run):
+        yield from map(_group, crons)
 
 
-def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
+def observe_cron(
+    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
+) -> ObservedCron:
     """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""
     ticks = dict(cache.group(JOB, namespace, _group(name)))
     runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
+    for job in ticks.values():
+        tick = _started_by(job["metadata"]["uid"])
+        runs.update(cache.group(WORKFLOW_RUN, namespace, tick))
     under_way = cache.group(WORKFLOW_RUN, namespace, _group(name))
     cron = cache.get(CRON_WORKFLOW, (namespace, name))
     cron_job = cache.get(CRON_JOB, (namespace, name))
@@ -94,6 +109,7 @@ def observe_cron(cache: Cache, namespace: str, name: str) -> ObservedCron:
             if run is not None
         },
         workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,
+        answers=answers,
     )
 
 
@@ -121,7 +137,8 @@ class CronController(Controller[ObservedCron]):
 
     def observe(self, key: Key) -> ObservedCron:
         """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""
-        return observe_cron(self.context.cache, key.namespace, key.name)
+        answers = self.context.evaluator.answers
+        return observe_cron(self.context.cache, key.namespace, key.name, answers)
 
     def plan(self, observed: ObservedCron, now: datetime) -> Plan:
         """Return what the cron and its ticks need."""
@@ -153,7 +170,7 @@ class CronController(Controller[ObservedCron]):
             elif await self._is_there(key, observed):
                 confirmed.append(name)
         observed = replace(self.observe(key), confirmed=confirmed)
-        return observed, self.plan(observed, now)
+        return await self.learn_keyed_runs(key, observed, self.plan(observed, now), now)
 
     async def _is_there(self, key: Key, observed: ObservedCron) -> bool:
         cron = await self._found(CRON_WORKFLOW, (key.namespace, key.name))

@@ -1,6 +1,7 @@
 """WorkflowEvents: the runs they start, and their deletion when they expire."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api.model import JsonObject
@@ -15,7 +16,7 @@ from podhatch.core.common.observed import ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.key import takes_key
-from podhatch.core.event.plan import MAY_PASS, expired, plan_event
+from podhatch.core.event.plan import expired, passing, plan_event
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 
 from podhatch_operator.cache.cache import Cache
@@ -106,6 +107,7 @@ class EventController(Controller[ObservedEvent]):
 
         A run that a filter should have prevented cannot be undone.
         """
+        observed, plan = await self.learn_keyed_runs(key, observed, plan, now)
         confirmed = set[str]()
         while asked := set(plan.confirm) - confirmed:
             for workflow in asked:
@@ -114,7 +116,10 @@ class EventController(Controller[ObservedEvent]):
             seen = self.observe(key)
             if seen is None:
                 raise RetryLater(f"the event {key.name} was deleted")
-            observed, plan = seen, self.plan(seen, now)
+            observed = replace(seen, keyed_runs=observed.keyed_runs)
+            observed, plan = await self.learn_keyed_runs(
+                key, observed, self.plan(observed, now), now
+            )
         return observed, plan
 
     async def reconcile(self, key: Key) -> None:
@@ -132,9 +137,8 @@ class EventController(Controller[ObservedEvent]):
 
     def retry(self, plan: Plan, refusals: Mapping[str, ApiRefusal]) -> None:
         """Retry later if a run may be accepted then, unless the event is deleted."""
-        may_pass = {name: each for name, each in refusals.items() if each.code == MAY_PASS}
         if not plan.delete:
-            super().retry(plan, may_pass)
+            super().retry(plan, passing(refusals, plan.create))
 
     async def _learn_filters(self, namespace: str, workflow: str) -> None:
         context = self.context

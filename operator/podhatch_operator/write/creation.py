@@ -19,6 +19,7 @@ from podhatch.cluster import (
     NamespaceTerminating,
     kind_of,
 )
+from podhatch.core.common.idempotency import cause_of
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.workflow.revision import is_intact
@@ -112,17 +113,9 @@ def _foreign(existing: JsonObject, manifest: JsonObject) -> str | None:
     as_ours = {**manifest, "data": existing.get("data", {})}
     if kind == CONTROLLER_REVISION.kind and not is_intact(as_ours):
         return f"{there} that holds another workflow: delete it"
-    if kind == WORKFLOW_RUN.kind and _cause(existing["spec"]) != _cause(manifest["spec"]):
+    if kind == WORKFLOW_RUN.kind and cause_of(existing["spec"]) != cause_of(manifest["spec"]):
         return f"{there} that something else started: delete it"
     return None
-
-
-def _cause(run: JsonObject) -> tuple[object, ...]:
-    """Return what a run was made for: a tick, or an event with what it starts."""
-    trigger: JsonObject = run.get("trigger") or {}
-    if tick := trigger.get("cron"):
-        return tick.get("job"), tick.get("jobUid")
-    return run["workflow"], run.get("input") or {}, trigger
 
 
 class RunnerAccounts:

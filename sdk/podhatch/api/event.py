@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.limits import MAX_IDEMPOTENCY_KEY
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -99,6 +100,30 @@ class TriggeredRun(WireModel):
         str, Field(min_length=1, max_length=63, description="run is the name of the run.")
     ]
     workflow: Annotated[str, Field(min_length=1, max_length=63, description="workflow of the run.")]
+    start: Annotated[
+        str | None,
+        Field(
+            max_length=63,
+            description="start is the name that the run would have without an idempotency key.",
+        ),
+    ] = None
+
+    @property
+    def identity(self) -> str:
+        """The same for what starts the run, whatever it is named."""
+        return self.start or self.run
+
+
+class KeyCollision(WireModel):
+    """A run that an event did not start, because another run holds its idempotency key."""
+
+    workflow: Annotated[str, Field(min_length=1, max_length=63, description="workflow of the run.")]
+    key: Annotated[
+        str, Field(max_length=MAX_IDEMPOTENCY_KEY, description="key that the run would have.")
+    ]
+    held_by: Annotated[
+        str, Field(max_length=63, description="heldBy is the name of the run that holds the key.")
+    ]
 
 
 class AnsweredWorkflow(WireModel):
@@ -137,6 +162,14 @@ class WorkflowEventStatus(WireModel):
         ListMap("run"),
         Field(max_length=1000, description="triggeredRuns lists the runs that the event started."),
     ] = Field(default_factory=list[TriggeredRun])
+    collisions: Annotated[
+        list[KeyCollision],
+        Field(
+            max_length=1000,
+            description="collisions lists the runs that the event did not start, because other "
+            "runs hold their idempotency keys.",
+        ),
+    ] = Field(default_factory=list[KeyCollision])
     answered: Annotated[
         list[AnsweredWorkflow],
         ListMap("workflow"),

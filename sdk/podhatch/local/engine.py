@@ -8,12 +8,14 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import is_over
 from podhatch.client import background_loop
+from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
@@ -209,10 +211,18 @@ class Engine:
     def _start_runs(self, name: str) -> None:
         event = self.cluster.find("WorkflowEvent", name)
         if event is not None:
-            plan = plan_event(_observe_event(self.cluster, event), self.clock.now())
+            observed = _observe_event(self.cluster, event)
+            plan = plan_event(observed, self.clock.now())
+            if plan.list_keys:
+                keyed_runs = {key: self._keyed_runs(key) for key in plan.list_keys}
+                plan = plan_event(replace(observed, keyed_runs=keyed_runs), self.clock.now())
             for manifest in plan.create:
                 self.cluster.put(manifest)
             self.cluster.change("WorkflowEvent", name, status=plan.status or {})
+
+    def _keyed_runs(self, key: RunKey) -> KeyedRuns:
+        runs = [run for run in self.cluster.stored("WorkflowRun").values() if key.is_of(run)]
+        return KeyedRuns(runs, self.cluster.now())
 
     def _reconcile(self, name: str) -> None:
         self._due.pop(name, None)

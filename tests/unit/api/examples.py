@@ -7,6 +7,7 @@ from podhatch.api.cron import CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
 from podhatch.api.event import (
     AnsweredWorkflow,
     EventSource,
+    KeyCollision,
     TriggeredRun,
     WorkflowEvent,
     WorkflowEventSpec,
@@ -308,7 +309,8 @@ EVENT = WorkflowEvent(
     ),
     status=WorkflowEventStatus(
         handled_at=MOMENT,
-        triggered_runs=[TriggeredRun(run="full-1", workflow="full")],
+        triggered_runs=[TriggeredRun(run="full-1", workflow="full", start="full-2")],
+        collisions=[KeyCollision(workflow="full", key="7", held_by="full-3")],
         answered=[AnsweredWorkflow(workflow="full", filters=["strict"], pending=["full-2"])],
         first_version="7",
         message="a filter could not be asked",

@@ -532,3 +532,27 @@ def test_a_key_is_held_by_the_clock_of_local_runs() -> None:
             book.run(Booking(room="a"))
         clock.advance(timedelta(seconds=1))
         book.run(Booking(room="a"))
+
+
+def test_events_with_the_same_key_start_one_local_run() -> None:
+    hatchet = Hatchet()
+    config = TTLBasedIdempotencyConfig("input.room", "1h")
+    ran: list[str] = []
+
+    @hatchet.task("clean", input_validator=Booking, on_events=["left"], idempotency=config)
+    def clean(input: Booking, ctx: Context) -> None:
+        ran.append(input.room)
+
+    flow = hatchet.workflow("waits")
+
+    @flow.task(wait_for=[SleepCondition(timedelta(seconds=9))])
+    def wait(input: EmptyModel, ctx: Context) -> None: ...
+
+    flow.run_local(
+        clock=FakeClock(START),
+        events=[
+            LocalEvent("left", {"room": room}, after=timedelta(seconds=second))
+            for second, room in enumerate("aab", 1)
+        ],
+    )
+    assert ran == ["a", "b"]

@@ -13,9 +13,9 @@ from podhatch.client.explain import explained
 from podhatch.client.runs.request import Child, RunRequest, check_same, is_child
 from podhatch.client.session import Session
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError
+from podhatch.core.common.idempotency import RunKey, claim, evaluated_key, holder, next_name
 from podhatch.core.expressions.cel import ExpressionError
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.run.idempotency import RunKey, claim, evaluated_key, holder, next_name
 from podhatch.errors import IdempotencyCollisionError, InvalidRun, PodhatchError, RequestRefused
 from podhatch.evaluation.client import WITHIN_LIMITS, is_installed
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
 from podhatch.api.task import ClusterAccess
+from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 
@@ -41,6 +42,8 @@ class ObservedObject:
     """What the API server just refused, by name: for the second plan of a reconcile."""
     answers: Answers = NO_ANSWERS
     """What is known of the expressions and the schemas that users wrote."""
+    keyed_runs: Mapping[RunKey, KeyedRuns] = field(default_factory=dict[RunKey, KeyedRuns])
+    """The runs that have the idempotency keys which the plan asked for."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from podhatch.api.model import JsonObject
+from podhatch.core.common.idempotency import RunKey
 from podhatch.core.expressions.evaluation import Evaluation
 
 
@@ -78,6 +79,9 @@ class Plan:
     """When to plan again although nothing changed."""
     evaluate: tuple[Evaluation, ...] = ()
     """What has to be evaluated before anything can be decided; then nothing else is planned."""
+    list_keys: tuple[RunKey, ...] = ()
+    """Idempotency keys whose runs have to be listed before anything can be decided; then nothing
+    else is planned."""
     look_up: tuple[str, ...] = ()
     """Uids of Jobs and pods whose Kubernetes Events may say why a pod does not start."""
     confirm: tuple[str, ...] = ()

@@ -1,20 +1,31 @@
 """Decide what a cron needs: its CronJob, the runs of its ticks, and what to say of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.cron_expression import schedule_problem
+from podhatch.api.idempotency import Idempotency
 from podhatch.api.model import JsonObject
+from podhatch.core.common.idempotency import KeyGrants, claim, evaluated_key
 from podhatch.core.common.observed import ObservedCron
 from podhatch.core.common.plan import Create, Patch, Plan, ReplaceStatus, Write, first
 from podhatch.core.common.refusal import ApiRefusal, Refusal
 from podhatch.core.common.validity import checked_status
 from podhatch.core.cron.cron_job import cron_job_manifest, cron_job_patch, is_suspended
 from podhatch.core.cron.schedule import next_ticks
-from podhatch.core.cron.tick import NAME_TAKEN, is_abandoned, is_live, plan_tick, taken_name
+from podhatch.core.cron.tick import (
+    NAME_TAKEN,
+    is_abandoned,
+    is_live,
+    plan_tick,
+    taken_name,
+    without_run,
+)
 from podhatch.core.cron.tick_run import Cause, scheduled_at
+from podhatch.core.expressions.cel import ExpressionError
+from podhatch.core.expressions.evaluation import Questions
 
 NEXT_TICKS = 3
 TICK_GRACE = timedelta(seconds=2)
@@ -29,17 +40,29 @@ class _CronRefusal(Refusal):
 
 def plan_cron(observed: ObservedCron, now: datetime) -> Plan:
     """Return the next steps of a cron, also of one that is gone but for its ticks."""
-    cause = _cause(observed)
+    questions = Questions(observed.answers)
+    cause = _cause(observed, questions)
+    if questions.missing:
+        return Plan(evaluate=questions.missing)
+    runs_of_ticks = _by_tick(observed.runs)
     steps = {
-        name: plan_tick(job, observed.runs.get(name), cause, now)
+        name: plan_tick(job, runs_of_ticks.get(name), cause, now)
         for name, job in _live(observed.ticks).items()
     }
     runs = {name: step.create for name, step in steps.items() if step.create}
-    ticks = {
-        name: {**observed.ticks[name], "status": step.status}
-        for name, step in steps.items()
-        if step.status
-    }
+    statuses = {name: step.status for name, step in steps.items() if step.status}
+    if cause and cause.claim:
+        grants = KeyGrants(observed.keyed_runs)
+        for name in sorted(runs.keys() & set(observed.confirmed), key=_due(observed.ticks)):
+            keyed = grants.grant(runs.pop(name), cause.claim)
+            if keyed.manifest:
+                runs[name] = keyed.manifest
+            elif not keyed.exists:
+                tick = observed.ticks[name]
+                statuses[name] = without_run(tick, cause.claim.key, keyed.run, now)
+        if grants.missing:
+            return Plan(list_keys=grants.missing)
+    ticks = {name: {**observed.ticks[name], "status": status} for name, status in statuses.items()}
     plan = Plan(
         (
             *(Create(run) for name, run in runs.items() if name in observed.confirmed),
@@ -52,7 +75,7 @@ def plan_cron(observed: ObservedCron, now: datetime) -> Plan:
         return plan
     cron = cause.cron
     problem = _problem(cause, replace(observed, ticks={**observed.ticks, **ticks}))
-    status = _status(cron, observed, problem, now)
+    status = _status(cause, observed, problem, now)
     stored = cron.status or CronWorkflowStatus()
     next_tick = status.next_run_times[0] + TICK_GRACE if status.next_run_times else None
     abandoned = _abandoned(observed, cron)
@@ -66,10 +89,37 @@ def plan_cron(observed: ObservedCron, now: datetime) -> Plan:
     )
 
 
-def _cause(observed: ObservedCron) -> Cause | None:
+def _cause(observed: ObservedCron, questions: Questions) -> Cause | None:
     if observed.cron is None:
         return None
-    return Cause(CronWorkflow.model_validate(observed.cron), observed.workflow)
+    cause = Cause(CronWorkflow.model_validate(observed.cron), observed.workflow)
+    raw: JsonObject | None = (observed.workflow or {"spec": {}})["spec"].get("idempotency")
+    if raw is None or cause.problem:
+        return cause
+    rule = Idempotency.model_validate(raw)
+    try:
+        key = evaluated_key(rule, cause.cron.spec.input, cause.metadata, questions)
+    except ExpressionError as error:
+        place = f"Workflow {cause.cron.spec.workflow!r} spec.idempotency.keyExpression"
+        return replace(cause, key_problem=f"{place}: {error}")
+    return replace(cause, claim=claim(rule, key) if key else None)
+
+
+def _by_tick(runs: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Return the runs by the ticks whose names they have, or which gave them a key."""
+    found = {name: run for name, run in runs.items() if not _has_key(run)}
+    keyed = (run for run in runs.values() if _has_key(run))
+    return found | {run["spec"]["trigger"]["cron"]["job"]: run for run in keyed}
+
+
+def _has_key(run: JsonObject) -> bool:
+    """Return whether a tick started the run with a key."""
+    spec: JsonObject = run["spec"]
+    return "idempotency" in spec and "cron" in spec.get("trigger", {})
+
+
+def _due(ticks: Mapping[str, JsonObject]) -> Callable[[str], tuple[datetime, str]]:
+    return lambda name: (scheduled_at(ticks[name]), name)
 
 
 def _live(ticks: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
@@ -81,7 +131,7 @@ def _abandoned(observed: ObservedCron, cron: CronWorkflow) -> dict[str, JsonObje
     live = _live(observed.ticks)
     return {
         name: run
-        for name, run in observed.runs.items()
+        for name, run in _by_tick(observed.runs).items()
         if name not in live and is_abandoned(run, cron)
     }
 
@@ -138,7 +188,11 @@ def _problem(cause: Cause, observed: ObservedCron) -> _CronRefusal | None:
 
 def _refused_run(observed: ObservedCron) -> ApiRefusal | None:
     """Return why the run of a tick was refused. A taken name is reported on the tick itself."""
-    found = (each for name, each in observed.refusals.items() if name in observed.ticks)
+    found = (
+        each
+        for name, each in observed.refusals.items()
+        if name in observed.ticks or name not in observed.runs
+    )
     return next((each for each in found if each.code != 409), None)
 
 
@@ -149,11 +203,16 @@ def _taken_name(ticks: Mapping[str, JsonObject]) -> str | None:
 
 
 def _status(
-    cron: CronWorkflow, observed: ObservedCron, problem: _CronRefusal | None, now: datetime
+    cause: Cause, observed: ObservedCron, problem: _CronRefusal | None, now: datetime
 ) -> CronWorkflowStatus:
+    cron = cause.cron
     old = cron.status or CronWorkflowStatus()
-    ticks = [(scheduled_at(job), name) for name, job in observed.ticks.items()]
-    last_tick_at, last_run = max(ticks, default=(old.last_tick_at, old.last_run))
+    last_tick_at, last_run = old.last_tick_at, old.last_run
+    if last := max(observed.ticks, key=_due(observed.ticks), default=None):
+        last_tick_at, last_run = scheduled_at(observed.ticks[last]), last
+        if cause.claim:
+            run = _by_tick(observed.runs).get(last)
+            last_run = run["metadata"]["name"] if run else None
     if old.last_tick_at and last_tick_at and last_tick_at < old.last_tick_at:
         last_tick_at, last_run = old.last_tick_at, old.last_run
     spec = cron.spec

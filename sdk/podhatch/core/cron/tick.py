@@ -49,7 +49,7 @@ def plan_tick(
 
     Args:
         job: that stands for the tick.
-        run: of the Job's name, if there is one.
+        run: of the Job's name, or with a key, if there is one.
         cause: None when the CronWorkflow is gone, or not seen yet.
         now: the time.
     """
@@ -57,9 +57,9 @@ def plan_tick(
         return TickStep()
     if run is not None:
         return _followed(job, WorkflowRun.model_validate(run), now)
-    name: str = job["metadata"]["name"]
     if "startTime" in job.get("status", {}):
-        message = f"WorkflowRun {name} was deleted before it ended"
+        of = job["metadata"]["name"] if cause is None or cause.claim is None else "of this tick"
+        message = f"WorkflowRun {of} was deleted before it ended"
         return TickStep(status=_failed(job, now, "RunDeleted", message, now))
     if cause is not None:
         return _first_step(job, cause, now)
@@ -139,7 +139,7 @@ def is_abandoned(run: JsonObject, cron: CronWorkflow) -> bool:
     """
     parsed = WorkflowRun.model_validate(run)
     tick = parsed.spec.trigger.cron if parsed.spec.trigger else None
-    name = parsed.metadata.name
+    name = parsed.metadata.name if parsed.spec.idempotency is None else tick and tick.job
     created, since = parsed.metadata.creation_timestamp, cron.metadata.creation_timestamp
     is_of_earlier = created is not None and since is not None and created < since
     is_ours = tick is not None and (tick.cron, tick.job) == (cron.metadata.name, name)
@@ -192,6 +192,15 @@ def _ended(
         for each in types
     ]
     return {**_since(started), **old, "conditions": conditions}
+
+
+def without_run(job: JsonObject, key: str, held_by: str, now: datetime) -> JsonObject:
+    """Return the status of a tick whose run would have a key that another run holds."""
+    message = f"no run was started: WorkflowRun {held_by} holds the idempotency key {key!r}"
+    status = _ended(
+        job, now, ("SuccessCriteriaMet", "Complete"), "IdempotencyCollision", message, now
+    )
+    return {**status, "completionTime": _text(now), "succeeded": 1}
 
 
 def _since(started: datetime) -> JsonObject:

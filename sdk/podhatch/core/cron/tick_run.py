@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from podhatch.api.cron import CronWorkflow
+from podhatch.api.idempotency import IdempotencyClaim
 from podhatch.api.limits import MAX_METADATA_ENTRIES
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.run import Trigger, TriggeringTick, WorkflowRun, WorkflowRunSpec
@@ -22,6 +23,10 @@ class Cause:
 
     cron: CronWorkflow
     workflow: JsonObject | None
+    claim: IdempotencyClaim | None = None
+    """The key of the runs, if their workflow gives them one."""
+    key_problem: str | None = None
+    """Why they get no key, if so."""
 
     @property
     def drops_ticks(self) -> bool:
@@ -40,7 +45,7 @@ class Cause:
     def problem(self) -> str | None:
         """Why no run can be made, if so."""
         spec, count = self.cron.spec, len(self.metadata)
-        if problem := depth_problem(spec.input):
+        if problem := depth_problem(spec.input) or self.key_problem:
             return problem
         if count <= MAX_METADATA_ENTRIES:
             return None

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from podhatch.api.event import AnsweredWorkflow, WorkflowEvent
+from podhatch.api.idempotency import IdempotencyClaim
 from podhatch.api.model import JsonObject
+from podhatch.core.common.idempotency import claim, evaluated_key
 from podhatch.core.common.observed import ObservedEvent
 from podhatch.core.event.key import takes_key
 from podhatch.core.event.start import (
@@ -36,6 +38,8 @@ class EventAnswer:
     is_yes: bool
     problem: str | None = None
     """Why there is no answer, if so: it is asked for again."""
+    claim: IdempotencyClaim | None = None
+    """The key of the run, if its workflow gives it one."""
 
 
 def first_version(event: WorkflowEvent) -> str | None:
@@ -111,7 +115,7 @@ def _open(plain: Start, starts: list[Start], note: AnsweredWorkflow) -> list[Sta
     if plain.name in note.pending:
         return [plain]
     status = plain.event.status
-    if status and any(plain.name == each.run for each in status.triggered_runs):
+    if status and any(plain.name == each.identity for each in status.triggered_runs):
         return []
     version = version_of(first_version(plain.event))
     return [
@@ -141,6 +145,8 @@ class _Question:
 
     def __init__(self, event: WorkflowEvent, questions: Questions) -> None:
         self._scope = event.spec.scope
+        self._input = event.spec.payload
+        self._questions = questions
         variables = FilterVariables(
             input=event.spec.payload,
             additional_metadata=event.spec.additional_metadata,
@@ -156,7 +162,23 @@ class _Question:
             return EventAnswer(start, False, str(error))
         if is_yes and (problem := start.problem):
             return EventAnswer(start, False, problem)
-        return EventAnswer(start, is_yes)
+        if not is_yes:
+            return EventAnswer(start, False)
+        try:
+            return EventAnswer(start, True, claim=self._claim(start))
+        except ExpressionError as error:
+            return EventAnswer(start, False, str(error))
+
+    def _claim(self, start: Start) -> IdempotencyClaim | None:
+        rule, workflow = start.revision.spec.idempotency, start.revision.workflow
+        if rule is None:
+            return None
+        try:
+            key = evaluated_key(rule, self._input, start.metadata, self._questions)
+        except ExpressionError as error:
+            place = f"Workflow {workflow} spec.idempotency.keyExpression"
+            raise ExpressionError(f"{place}: {error}") from None
+        return claim(rule, key) if key else None  # no answer yet
 
     def _lets_in(self, asked: Filter) -> bool:
         rule = asked.rule

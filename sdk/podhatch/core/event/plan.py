@@ -4,19 +4,24 @@ A workflow without any filter takes every event of its onEvents; one with filter
 their scopes, as the Hatchet engine does.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from podhatch.api.event import (
     DEFAULT_EVENT_TTL_SECONDS,
     MAX_EVENT_TTL_SECONDS,
+    KeyCollision,
     TriggeredRun,
     WorkflowEvent,
     WorkflowEventStatus,
 )
 from podhatch.api.model import JsonObject
+from podhatch.core.common.idempotency import Keyed, KeyGrants
 from podhatch.core.common.observed import ObservedEvent
 from podhatch.core.common.plan import Create, Delete, Plan, first
+from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.answer import EventAnswer, answers_to, first_version, noted
+from podhatch.core.event.start import Start
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.pods import read_time
 
@@ -24,6 +29,7 @@ GRACE = timedelta(seconds=5)
 """Workflows and filters come by watches of their own, and may come later than the event."""
 MAY_PASS = 403
 """A run that is refused with this code may be made later: a quota may be free again."""
+NAME_TAKEN = 409
 MAX_TRIGGERED = 1000
 MAX_MESSAGE = 2000
 
@@ -42,36 +48,87 @@ def plan_event(observed: ObservedEvent, now: datetime) -> Plan:
     answers = list(answers_to(observed, event, questions))
     if questions.missing:
         return Plan(evaluate=questions.missing)
-    made = {each.run for each in old.triggered_runs}
+    made = {each.identity for each in old.triggered_runs}
     new = {
-        answer.start.name: answer.start
+        answer.start.name: answer
         for answer in answers
         if answer.is_yes and answer.start.name not in made
     }
+    grants = KeyGrants(observed.keyed_runs)
+    keyed = {
+        name: grants.grant(answer.start.manifest, answer.claim)
+        for name, answer in new.items()
+        if answer.claim
+    }
+    if grants.missing:
+        return Plan(list_keys=grants.missing)
+    manifests = {
+        name: keyed[name].manifest if name in keyed else answer.start.manifest
+        for name, answer in new.items()
+    }
+    refused = {
+        name
+        for name, manifest in manifests.items()
+        if manifest and manifest["metadata"]["name"] in observed.refusals
+    }
     over = (event.metadata.creation_timestamp or now) + GRACE
-    may_pass = any(refusal.code == MAY_PASS for refusal in observed.refusals.values())
+    may_pass = bool(passing(observed.refusals, filter(None, manifests.values())))
     is_handled = now >= over and not may_pass
-    just_made = [
-        TriggeredRun(run=name, workflow=start.revision.workflow)
-        for name, start in new.items()
-        if name not in observed.refusals
-    ]
-    notes = [] if is_handled else noted(old.answered, answers, observed.refusals)
+    notes = [] if is_handled else noted(old.answered, answers, refused)
+    held = {name for name, each in keyed.items() if not each.manifest and not each.exists}
+    triggered = {each.run: each for each in old.triggered_runs}
+    for name, answer in new.items():
+        if name not in refused | held:
+            run = _triggered(answer.start, keyed.get(name))
+            triggered.setdefault(run.run, run)
     status = WorkflowEventStatus(
         handled_at=now if is_handled else None,
-        triggered_runs=[*old.triggered_runs, *just_made][:MAX_TRIGGERED],
+        triggered_runs=list(triggered.values())[:MAX_TRIGGERED],
+        collisions=[
+            *old.collisions,
+            *(_collision(new[name], keyed[name]) for name in keyed if name in held),
+        ][:MAX_TRIGGERED],
         answered=notes,
         first_version=first_version(event) if notes else None,
         message=_message(answers, observed),
     )
     known = {each.workflow for each in old.answered}
-    plain = (each.revision.workflow for each in new.values() if not each.filter)
+    starts = [each.start for each in new.values()]
+    plain = (each.revision.workflow for each in starts if not each.filter)
     return Plan(
-        (*(Create(start.manifest) for start in new.values()), *later.writes),
+        (*(Create(manifest) for manifest in manifests.values() if manifest), *later.writes),
         status=None if status == old or later.writes else status.to_wire(),
         requeue_at=first([None if is_handled else over, later.requeue_at]),
         confirm=tuple(workflow for workflow in plain if workflow not in known),
     )
+
+
+def passing(
+    refusals: Mapping[str, ApiRefusal], manifests: Iterable[JsonObject]
+) -> dict[str, ApiRefusal]:
+    """Return the refusals of runs that may be created later.
+
+    A quota may be free again; another creator may just have taken the name that comes with a key.
+    """
+    keyed = {each["metadata"]["name"] for each in manifests if "idempotency" in each["spec"]}
+    return {
+        name: refusal
+        for name, refusal in refusals.items()
+        if refusal.code == MAY_PASS or (refusal.code == NAME_TAKEN and name in keyed)
+    }
+
+
+def _triggered(start: Start, keyed: Keyed | None) -> TriggeredRun:
+    workflow = start.revision.workflow
+    if keyed is None:
+        return TriggeredRun(run=start.name, workflow=workflow)
+    return TriggeredRun(run=keyed.run, workflow=workflow, start=start.name)
+
+
+def _collision(answer: EventAnswer, keyed: Keyed) -> KeyCollision:
+    assert answer.claim
+    workflow = answer.start.revision.workflow
+    return KeyCollision(workflow=workflow, key=answer.claim.key, held_by=keyed.run)
 
 
 def _message(answers: list[EventAnswer], observed: ObservedEvent) -> str | None:

@@ -80,7 +80,7 @@ class Start:
         spec: JsonObject = {
             "workflow": self.revision.workflow,
             "input": event.spec.payload,
-            "additionalMetadata": self._metadata,
+            "additionalMetadata": self.metadata,
             "trigger": {"event": trigger},
         }
         if event.spec.priority:
@@ -99,7 +99,7 @@ class Start:
         return {**event.spec.additional_metadata, **mine}
 
     @property
-    def _metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, str]:
         """The workflow's entries give way to the event's: the run's tasks get them all the same."""
         own = self._own_metadata
         defaults = self.revision.spec.default_additional_metadata

@@ -17,6 +17,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskStatus
+from podhatch.core.common.idempotency import holds_key_until
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Create, Plan, first
 from podhatch.core.common.refusal import RunRefusal
@@ -35,7 +36,6 @@ from podhatch.core.run.clean_up import (
     lingering_pods,
     with_late_attempts,
 )
-from podhatch.core.run.idempotency import holds_key_until
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.pause import before_replay, has_begun, is_under_way, pause_refusal

@@ -6,7 +6,7 @@ Otherwise the new run is named after the key and the newest of them: who has see
 for the same name, so that the API server accepts one of any number of creators.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,6 @@ from podhatch.api.names import new_run_name, short_hash
 from podhatch.api.run import WorkflowRun, is_over
 from podhatch.core.expressions.cel import Variables
 from podhatch.core.expressions.evaluation import Questions
-from podhatch.core.pod.pods import read_time
 
 HASH_LENGTH = 16
 """Of names; no other names of runs end in a hash of this length."""
@@ -86,10 +85,10 @@ def holds_key(run: JsonObject, now: datetime) -> bool:
     of: JsonObject = run["spec"].get("idempotency") or {}
     metadata: JsonObject = run["metadata"]
     seconds: int | None = of.get("ttlSeconds") or of.get("fallbackTtlSeconds")
-    created = read_time(metadata.get("creationTimestamp"))
+    created: str | None = metadata.get("creationTimestamp")
     if seconds is None or created is None or "deletionTimestamp" in metadata:
         return False
-    if now - created > timedelta(seconds=seconds):
+    if now - datetime.fromisoformat(created) > timedelta(seconds=seconds):
         return False
     return "ttlSeconds" in of or not is_over(run)
 
@@ -114,6 +113,75 @@ def next_name(key: RunKey, runs: Iterable[JsonObject]) -> str:
     ends = [run["metadata"] for run in seen if _name_after(key, _uid(run)) not in names]
     newest = max(ends, key=lambda each: (each["creationTimestamp"], each["uid"]), default=None)
     return _name_after(key, newest["uid"] if newest else "")
+
+
+@dataclass(frozen=True)
+class KeyedRuns:
+    """The runs that have a key, as the API server listed them."""
+
+    runs: Sequence[JsonObject]
+    at: datetime
+    """The API server's time of the list."""
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """What becomes of a run that is to have a key."""
+
+    run: str
+    """Its name; if it is not created, that of the run that holds the key."""
+    manifest: JsonObject | None
+    """Of the run to create; None if the key is held, or the run exists."""
+    exists: bool = False
+    """Whether an earlier plan has created the run."""
+
+
+class KeyGrants:
+    """Gives keys to the runs that one plan creates for events or ticks.
+
+    A plan in which keys are missing must not be used: their runs have to be listed first.
+    """
+
+    def __init__(self, known: Mapping[RunKey, KeyedRuns]) -> None:
+        self._known = known
+        self._granted: dict[RunKey, str] = {}
+        self._missing: dict[RunKey, None] = {}
+
+    @property
+    def missing(self) -> tuple[RunKey, ...]:
+        """The keys whose runs have to be listed."""
+        return tuple(self._missing)
+
+    def grant(self, manifest: JsonObject, of: IdempotencyClaim) -> Keyed:
+        """Return the run with its key and name, or which run holds the key."""
+        spec: JsonObject = manifest["spec"]
+        key = RunKey(spec["workflow"], of.key)
+        known = self._known.get(key)
+        if known is None:
+            self._missing[key] = None
+            return Keyed("", None)
+        for run in known.runs:
+            if cause_of(run["spec"]) == cause_of(spec):
+                return Keyed(run["metadata"]["name"], None, exists=True)
+        if key in self._granted:
+            return Keyed(self._granted[key], None)
+        if held_by := holder(known.runs, known.at):
+            return Keyed(held_by["metadata"]["name"], None)
+        name = self._granted[key] = next_name(key, known.runs)
+        keyed = {
+            **manifest,
+            "metadata": {**manifest["metadata"], "name": name},
+            "spec": {**spec, "idempotency": of.to_wire()},
+        }
+        return Keyed(name, keyed)
+
+
+def cause_of(spec: JsonObject) -> tuple[object, ...]:
+    """Return what a run was created for: a tick, or an event with what it starts."""
+    trigger: JsonObject = spec.get("trigger") or {}
+    if tick := trigger.get("cron"):
+        return tick.get("job"), tick.get("jobUid")
+    return spec["workflow"], spec.get("input") or {}, trigger
 
 
 def _uid(run: JsonObject) -> str:
