@@ -165,7 +165,7 @@ class RunCancelled(PodhatchError):  # noqa: N818
 
 
 class TaskRunError(PodhatchError):
-    """Why one task of a run failed, as its pod told it.
+    """Why one task of a run failed, as its pod reported it.
 
     Attributes:
         exc: The exception's message.
@@ -206,7 +206,7 @@ class TaskRunError(PodhatchError):
 class FailedTaskRunExceptionGroup(ExceptionGroup[TaskRunError]):
     """The run failed: one `TaskRunError` for each task that did.
 
-    Its text names the run and says of each of these tasks why, as Hatchet's does.
+    Its text names the run, and why each of these tasks failed, as Hatchet's does.
     """
 
     def __str__(self) -> str:

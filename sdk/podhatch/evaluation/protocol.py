@@ -1,8 +1,8 @@
 """The protocol of the evaluation server and its clients: one line of JSON per message.
 
 A request asks several questions about the same values, which follow its line. Each gets an answer
-with its number, in order. After an answer that puts the rest off, or that tells of a limit, the
-other questions of the request are asked again.
+with its number, in order. After an answer that defers the rest, or that reports a limit, the client
+asks the other questions again.
 """
 
 import json

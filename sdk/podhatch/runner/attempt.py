@@ -114,7 +114,7 @@ class Attempt:
     def extend(self, seconds: float) -> None:
         """Move the time limit, as far as the attempt may.
 
-        If the operator cannot be told, the task goes on until its Job's own deadline at the latest.
+        If the report is not delivered, the task goes on until its Job's own deadline at the latest.
         """
         if self.time_limit is None:
             return

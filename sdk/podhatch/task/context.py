@@ -370,7 +370,7 @@ class Context:
         """Send a chunk to those who subscribed to the run's stream, now or later.
 
         Chunks keep their order, also from several threads. One of more than 1,300 characters or
-        11,000 bytes arrives in several. What goes wrong is told in the log, not raised, as in
+        11,000 bytes arrives in several. Errors are logged and not raised, as in
         Hatchet.
 
         Args:

@@ -64,7 +64,7 @@ def parameters_of(fn: Function) -> Parameters:
     """
     try:
         parameters = inspect.signature(fn).parameters.values()
-    except ValueError:  # a function in C that does not tell
+    except ValueError:  # a function in C without a signature
         return Parameters(2, {})
     if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
         given = 2

@@ -34,7 +34,7 @@ class Worker:
     """Publishes workflows, then stays to answer probes and to publish again what gets deleted.
 
     Attributes:
-        name: As given; it is said in the log.
+        name: As given, for the log.
         status: Where the worker stands.
     """
 
