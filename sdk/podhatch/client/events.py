@@ -205,13 +205,18 @@ def new_event(
     subject = f"event {key!r}"
     values = json_object(f"{subject}: payload", payload)
     metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
+    source: dict[str, str] = {}
+    pushed_by = None
+    if task := current_context():
+        source = {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
+        pushed_by = EventSource(job=task.task_run_id) if task.run_uid else None
     try:
         spec = WorkflowEventSpec(
             key=key,
             payload=values,
             scope=scope,
-            additional_metadata={**_source(), **metadata},
-            pushed_by=_task(),
+            additional_metadata={**source, **metadata},
+            pushed_by=pushed_by,
             priority=priority,
             seen_at=datetime.now(UTC),
         )
@@ -253,18 +258,6 @@ async def _push(session: Session, event: WorkflowEvent) -> Event:
         spec = event.spec.model_copy(update={"pushed_by": source})
         event = event.model_copy(update={"spec": spec})
     return pushed_event(await objects.create(session, event))
-
-
-def _source() -> dict[str, str]:
-    task = current_context()
-    if task is None:
-        return {}
-    return {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
-
-
-def _task() -> EventSource | None:
-    task = current_context()
-    return EventSource(job=task.task_run_id) if task is not None and task.run_uid else None
 
 
 def _escaped(value: str) -> str:

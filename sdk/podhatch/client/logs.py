@@ -32,7 +32,7 @@ from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking
 from podhatch.client.waiting import states
-from podhatch.cluster import POD, WORKFLOW_RUN, ApiError, ClusterUnreachable, LogLine
+from podhatch.cluster import POD, WORKFLOW_RUN, ApiError, ClusterUnreachable
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class _Reader:
                     known -= 1
                     continue
                 position.saw(line.time)
-                yield _of(pod, line)
+                yield RunLine(pod.task, pod.attempt, line.time, line.text)
 
     async def _has_ended(self, pod: AttemptPod) -> bool:
         try:
@@ -206,10 +206,6 @@ class _Reader:
         except ClusterUnreachable:
             return False
         return attempt_pod(found).ended
-
-
-def _of(pod: AttemptPod, line: LogLine) -> RunLine:
-    return RunLine(pod.task, pod.attempt, line.time, line.text)
 
 
 @dataclass(frozen=True)

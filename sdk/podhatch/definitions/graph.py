@@ -17,7 +17,6 @@ from podhatch.definitions.options.conditions import check_conditions
 from podhatch.definitions.options.task_options import (
     GraphTaskOptions,
     HookOptions,
-    TaskSettings,
     task_settings,
 )
 from podhatch.definitions.options.workflow_options import (
@@ -330,7 +329,10 @@ class TaskGraph(ABC, Generic[Input]):
             if not any(parent is task for task in self.tasks):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
         settings = task_settings(subject, options, self.settings.task_defaults)
-        _check_conditions(subject, parents, settings)
+        conditions = {
+            name: getattr(settings, name) for name in ("wait_for", "skip_if", "cancel_if")
+        }
+        check_conditions(subject, parents, conditions)
         return self._place(Task(fn, name, self, parents, settings))
 
     def _place(self, task: Task[Input, R]) -> Task[Input, R]:
@@ -361,10 +363,3 @@ class TaskGraph(ABC, Generic[Input]):
         self._manifest = None
         register_task(task)
         return task
-
-
-def _check_conditions(
-    subject: str, parents: Sequence[Task[Any, object]], settings: TaskSettings
-) -> None:
-    options = ("wait_for", "skip_if", "cancel_if")
-    check_conditions(subject, parents, {option: getattr(settings, option) for option in options})

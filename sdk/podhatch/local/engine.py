@@ -192,7 +192,11 @@ class Engine:
         for name, run in self.cluster.stored("WorkflowRun").items():
             if not is_over(run):
                 tasks: list[JsonObject] = run.get("status", {}).get("tasks", [])
-                told = [f"task {each['name']} {each['message']}" for each in tasks if _waits(each)]
+                told = [
+                    f"task {each['name']} {each['message']}"
+                    for each in tasks
+                    if each.get("reason") == "WaitingForConditions"
+                ]
                 _logger.warning(
                     "run %s waits, and nothing is left that would happen by itself: %s",
                     name,
@@ -253,10 +257,6 @@ class Engine:
                 self.cluster.remove(each.kind, each.name)
             if each.kind == "Job":
                 self._kubelet.stop(each.name)
-
-
-def _waits(task: JsonObject) -> bool:
-    return task.get("reason") == "WaitingForConditions"
 
 
 def _observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:

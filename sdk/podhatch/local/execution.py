@@ -200,7 +200,8 @@ def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
     defined = find_defined(assignment)
     if (name := mock_name(work, mocks)) is None:
         return defined or load(assignment)
-    stand_in = _function(mocks[name])
+    mock = mocks[name]
+    stand_in: Callable[..., object] = mock if callable(mock) else lambda: mock
     if defined is None:
         return LoadedTask(stand_in, dict)
     return defined._replace(function=stand_in, lifespan=None)
@@ -210,7 +211,3 @@ def mock_name(work: Work, mocks: Mocks) -> str | None:
     """Return under which name something stands in for a task: its own, or its stub's."""
     names = (work.task,) if work.has_code else (work.task, work.environ[pod.WORKFLOW])
     return next((name for name in names if name in mocks), None)
-
-
-def _function(mock: object) -> Callable[..., object]:
-    return mock if callable(mock) else lambda: mock

@@ -92,7 +92,7 @@ class LocalSession(Session):
     def _check_mocks(self, workflow: str) -> None:
         """Refuse what would stand in for nothing: a misspelt name would let the real code run."""
         stored = self.engine.cluster.stored("Workflow")
-        tasks = {name: _task_names(each) for name, each in stored.items()}
+        tasks = {name: [task["name"] for task in _tasks(each)] for name, each in stored.items()}
         for name in self.engine.mocks:
             if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise InvalidRun(f"mocks: expected the name of a task, got {name!r}")
@@ -111,10 +111,6 @@ def _tasks(workflow: JsonObject) -> list[JsonObject]:
     spec = workflow["spec"]
     hooks = (spec.get("onFailureTask"), spec.get("onSuccessTask"))
     return [each for each in (*spec["tasks"], *hooks) if each]
-
-
-def _task_names(workflow: JsonObject) -> list[str]:
-    return [each["name"] for each in _tasks(workflow)]
 
 
 def _mocked_workflow(stub: str) -> JsonObject:

@@ -14,7 +14,8 @@ def capture(logger: logging.Logger, write: Callable[[str], None]) -> None:
     Records that a handler of the user's writes to stdout or stderr are in the task's log already,
     and stay as that handler formats them.
     """
-    if not any(_to_console(handler) for handler in _handlers(logger)):
+    streams = [getattr(handler, "stream", None) for handler in _handlers(logger)]
+    if sys.stdout not in streams and sys.stderr not in streams:
         logger.addHandler(_Handler(write))
 
 
@@ -37,7 +38,3 @@ def _handlers(logger: logging.Logger) -> Iterator[logging.Handler]:
     while each is not None:
         yield from each.handlers
         each = each.parent if each.propagate else None
-
-
-def _to_console(handler: logging.Handler) -> bool:
-    return getattr(handler, "stream", None) in (sys.stdout, sys.stderr)

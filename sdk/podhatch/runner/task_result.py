@@ -122,7 +122,8 @@ class TaskResultReporter:
 
         try:
             connection = self._take_connection()
-            path = self._path() + name
+            namespace = self._assignment.namespace
+            path = f"/apis/{labels.API_VERSION}/namespaces/{namespace}/taskresults{name}"
             connection.request(method, path, json.dumps(body).encode(), _headers(method))
             response = connection.getresponse()
             answer = response.read()
@@ -136,10 +137,6 @@ class TaskResultReporter:
         if response.status in (409, 429) or response.status >= 500:
             raise _TryAgain(reason, _seconds(response.getheader("Retry-After")))
         raise NotDelivered(reason)
-
-    def _path(self) -> str:
-        namespace = self._assignment.namespace
-        return f"/apis/{labels.API_VERSION}/namespaces/{namespace}/taskresults"
 
 
 def _persist(attempt: Callable[[], None]) -> None:

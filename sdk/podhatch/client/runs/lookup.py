@@ -127,7 +127,8 @@ async def find(
 ) -> Rows[V1TaskSummary]:
     """Return rows of runs, or with `only_tasks` of their tasks."""
     session = await session_of(target)
-    parent = await _parent(session, search)
+    identity = search.parent_task_external_id
+    parent = None if identity is None else await resolved(session, identity)
     if only_tasks:
         found, page = await _find_tasks(session, search, parent, window)
         return Rows(await _rows(session, found, payloads=payloads), page)
@@ -171,11 +172,6 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
         )
 
     return Query(WORKFLOW_RUN, WorkflowRun, selectors, keep)
-
-
-async def _parent(session: Session, search: RunSearch) -> TaskReference | None:
-    identity = search.parent_task_external_id
-    return None if identity is None else await resolved(session, identity)
 
 
 def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:

@@ -154,8 +154,9 @@ def task_settings(
     options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
     check_kinds(subject, options)
     _check_retries(subject, options)
-    _check_slots(subject, options.get("slot_cost"))
-    user = options.get("run_as_user")
+    cost, user = options.get("slot_cost"), options.get("run_as_user")
+    if cost is not None and cost <= 0:
+        raise ValueError(f"{subject}: slot_cost: {cost} is not 1 or more")
     if user is not None and not 0 <= user < 2**31:
         raise ValueError(f"{subject}: run_as_user: {user} is not a user id")
     return TaskSettings(
@@ -195,11 +196,6 @@ def _access(subject: str, access: ClusterAccess | bool | None) -> ClusterAccess 
             f"{subject}: cluster_access: expected one of {known}, True or False, got {access!r}"
         )
     return access
-
-
-def _check_slots(subject: str, cost: int | None) -> None:
-    if cost is not None and cost <= 0:
-        raise ValueError(f"{subject}: slot_cost: {cost} is not 1 or more")
 
 
 def _timeout(
