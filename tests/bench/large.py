@@ -18,7 +18,7 @@ from tests.cluster.kwok import TOLERATION
 from tests.kube import KUBECONFIG, Namespace, kubectl, workflow_manifest
 
 FEW, MANY = 10, 1000
-ROUNDS = 5
+ROUNDS = 3
 AT_ONCE = 8
 """Runs of few tasks at a time."""
 WIDTH = 40
@@ -42,7 +42,10 @@ async def measure(namespace: Namespace) -> tuple[list[Burst], Burst]:
     try:
         load = Load(cluster, namespace.name, LIMIT_SECONDS)
         await load.runs(AT_ONCE, AT_ONCE, "few", FEW)
-        few = [await load.runs(AT_ONCE, AT_ONCE, "few", FEW) for _ in range(ROUNDS)]
+        few: list[Burst] = []
+        for _ in range(ROUNDS):
+            few.append(await load.runs(AT_ONCE, AT_ONCE, "few", FEW))
+            print(f"{AT_ONCE} runs of {FEW} tasks: {cpu(few[-1:], FEW):.1f} ms a task", flush=True)
         return few, await load.runs(1, 1, "many", MANY)
     finally:
         await cluster.close()

@@ -36,6 +36,17 @@ def _job_facts(job: JsonObject) -> tuple[object, ...]:
     )
 
 
+def pod_changed(old: JsonObject, new: JsonObject) -> bool:
+    """Return whether a pod's change matters: the Job controller removes its finalizer last."""
+    return _pod_facts(old) != _pod_facts(new)
+
+
+def _pod_facts(pod: JsonObject) -> tuple[object, ...]:
+    unread = ("finalizers", "managedFields", "resourceVersion")
+    metadata = {name: part for name, part in pod["metadata"].items() if name not in unread}
+    return metadata, pod.get("spec"), pod.get("status")
+
+
 PACKED_FROM_BYTES = 4096
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024
 """Limit for all events that one run waits for; only the newest are shown."""

@@ -5,10 +5,12 @@ from podhatch.cluster import JOB, POD, TASK_RESULT, Kind
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import Place, place_of, version_of
-from podhatch_operator.cache.trimming import job_changed
+from podhatch_operator.cache.trimming import job_changed, pod_changed
 from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.watched import WatchList
+
+_CHANGED = {JOB: job_changed, POD: pod_changed}
 
 
 class Intake:
@@ -44,7 +46,8 @@ class Intake:
         planned once more after the change that ended it. Of its Jobs the names are shown.
         """
         if old is not None:
-            return kind is JOB and not job_changed(old, raw)
+            changed = _CHANGED.get(kind)
+            return changed is not None and not changed(old, raw)
         if kind not in CHILDREN or self._cache.get(kind, place_of(raw)) is not None:
             return False
         return kind is not JOB or was_known
