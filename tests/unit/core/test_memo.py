@@ -12,7 +12,17 @@ from podhatch.core.run.attempts import index_attempts
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
 
-from tests.fakes.objects import DEFAULTS, NOW, attempt_name, job, result, run, task, workflow
+from tests.fakes.objects import (
+    DEFAULTS,
+    NOW,
+    attempt_name,
+    job,
+    result,
+    run,
+    task,
+    time_text,
+    workflow,
+)
 from tests.unit.core.planning import states, stored
 
 FLOW = workflow(task("a"), task("b", "a"), task("c", "b"), task("d", "a", "b"))
@@ -88,6 +98,24 @@ def test_a_memo_changes_nothing_when_objects_go_away() -> None:
     operator.plan()
     operator.observed = replace(operator.observed, jobs={})
     assert states(operator.plan())["a"] == "Queued"
+
+
+def test_a_memo_changes_nothing_when_two_jobs_say_they_are_one_attempt() -> None:
+    operator = Operator(workflow(task("a")))
+    operator.act()
+    [(name, made)] = operator.observed.jobs.items()
+    copied = {**made, "metadata": {**made["metadata"], "name": "copy"}}
+    newer = {**copied, "metadata": {**copied["metadata"], "creationTimestamp": time_text(NOW)}}
+    for jobs in (
+        {name: made, "copy": newer},
+        {name: dict(made), "copy": newer},
+        {"copy": newer},
+        {name: made, "copy": copied},
+        {name: made},
+        {},
+    ):
+        operator.observed = replace(operator.observed, jobs=jobs)
+        operator.plan()
 
 
 def test_a_memo_changes_nothing_when_the_clock_goes_back() -> None:

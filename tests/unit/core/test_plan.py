@@ -12,7 +12,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.common.refusal import ApiRefusal
-from podhatch.core.run.plan import plan_run
+from podhatch.core.run.plan import MANY_TASKS, plan_run
 from podhatch.core.workflow.revision import current_revision
 
 from tests.fakes.answers import answered
@@ -84,6 +84,17 @@ def test_a_new_run_pins_its_workflow_and_starts_the_tasks_without_parents() -> N
     assert not made.urgent
     assert entries(made)["d"]["message"] == "waits for b, c"
     assert made.requeue_at == NOW + timedelta(seconds=300)
+
+
+def test_the_first_status_of_a_large_run_is_urgent() -> None:
+    names = [f"t{number}" for number in range(MANY_TASKS)]
+    flow = workflow(
+        *[task(name, *names[max(0, place - 1) : place]) for place, name in enumerate(names)]
+    )
+    begun = plan(Observed(run(), flow))
+    assert begun.urgent
+    done = {attempt_name("t0"): result("t0")}
+    assert not plan(observe(flow, run(begun.status), results=done)).urgent
 
 
 def test_a_pinned_workflow_is_not_pinned_again() -> None:

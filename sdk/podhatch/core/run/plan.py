@@ -65,6 +65,9 @@ from podhatch.core.run.transition import event_manifest, transitions
 from podhatch.core.workflow.revision import Revision, revision_manifest
 
 P = TypeVar("P", bound=Position)
+MANY_TASKS = 100
+"""The first status of a run with so many tasks is stored at once: until then, each plan has to
+judge and to dump all of them."""
 
 
 def plan_run(
@@ -211,7 +214,8 @@ class _Planning:
             status=self._wire(status),
             urgent=plan.urgent
             or status.finished_at is not None
-            or any(item.type == "Warning" for item in events),
+            or any(item.type == "Warning" for item in events)
+            or (len(status.tasks) >= MANY_TASKS and not self.memo.entries),
             events=tuple(event_manifest(run, item, self.now) for item in events),
         )
 
