@@ -190,8 +190,8 @@ def standalone_stub(
     workflow = Workflow(name, validator, options, project, origin=None)
     settings = task_settings(f"workflow {name!r}", {}, workflow.settings.task_defaults)
 
-    def elsewhere(input: Input, ctx: "Context") -> R_co:
-        raise NotImplementedError(f"{name} is a stub: its code is elsewhere")
+    def elsewhere(_input: Input, _ctx: "Context") -> R_co:
+        raise RuntimeError(f"{name!r} is a stub: its code is elsewhere")
 
     task = Task(elsewhere, _task_name(name), workflow, (), settings, returns=output)
     return Standalone(workflow, task)

@@ -345,6 +345,11 @@ class TestStubs:
         far = hatchet.stubs.workflow(name="far")
         assert "is a stub, whose code is elsewhere" in refusal(lambda: far.task("a")(work))
 
+    def test_the_function_of_a_stub_cannot_be_called(self, hatchet: Hatchet) -> None:
+        far = hatchet.stubs.task(name="far", input_validator=EmptyModel, output_validator=int)
+        with pytest.raises(RuntimeError, match=r"^'far' is a stub: its code is elsewhere$"):
+            far.mock_run()
+
 
 class TestPublishing:
     def test_all_that_is_defined_goes_with_the_first_run(
