@@ -193,6 +193,24 @@ def test_installing_is_one_helm_command(
     assert shlex.join(words) in output
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "line"),
+    [
+        (0, ExitCode.SUCCEEDED, "podhatch is installed; start with `podhatch run` or kubectl"),
+        (1, ExitCode.ERROR, "error: helm failed; see its output above"),
+    ],
+)
+def test_installing_ends_as_helm_ends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int, code: ExitCode, line: str
+):
+    helm = tmp_path / "helm"
+    helm.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/words\nexit {status}\n')
+    helm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert invoke("install") == (code, f"{line}\n")
+    assert (tmp_path / "words").read_text().startswith("upgrade --install podhatch ")
+
+
 @pytest.mark.parametrize("missing", ["rich", "typer"])
 def test_a_missing_package_is_named_with_the_way_to_get_it(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
