@@ -86,4 +86,4 @@ format: install ## Format the code
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check --fix -q .
 
 clean: ## Remove generated files
-	@rm -rf $(VENV) .bench .pytest_cache .ruff_cache .hypothesis .coverage
+	@rm -rf $(VENV) .bench .pytest_cache .ruff_cache .hypothesis .coverage*

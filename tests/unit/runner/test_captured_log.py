@@ -75,6 +75,7 @@ def test_a_task_may_turn_captured_records_off(task_pod: Pod) -> None:
     assert ended.stdout == ""
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_logging_is_not_loaded_for_who_does_not_use_it(task_pod: Pod) -> None:
     ended = task_pod.run("import sys\ndef charge(input, ctx): return 'logging' in sys.modules")
     assert ended.output is False

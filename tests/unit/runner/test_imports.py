@@ -2,9 +2,12 @@
 
 from typing import cast
 
+import pytest
+
 from tests.unit.runner.conftest import Pod
 
 MAX_MODULES = 25
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 
 def loaded(task_pod: Pod, code: str) -> list[str]:

@@ -147,6 +147,7 @@ def test_a_missing_token_leaves_the_termination_message(
     assert "token" in ended.stderr
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_without_a_result_to_write_no_connection_is_made(task_pod: Pod, api: ApiServer) -> None:
     ended = task_pod.run(
         "import sys\ndef charge(input, ctx): return 'ssl' in sys.modules",
