@@ -341,13 +341,10 @@ class CronClient(FeatureClient):
 
     @blocking
     async def suspend(self, cron_id: str) -> CronWorkflows:
-        """Suspend the cron: it starts no run until it is resumed.
+        """Suspend the cron, and return it: it starts no run until it is resumed.
 
         Args:
             cron_id: Its id, the name of the CronWorkflow object.
-
-        Returns:
-            The cron as it is now.
         """
         return await self._ask(suspend, cron_id, suspended=True)
 
@@ -355,13 +352,12 @@ class CronClient(FeatureClient):
 
     @blocking
     async def resume(self, cron_id: str) -> CronWorkflows:
-        """Resume a suspended cron. It ticks at once if the last missed tick is not too late.
+        """Resume a suspended cron, and return it.
+
+        It ticks at once if the last missed tick is not too late.
 
         Args:
             cron_id: Its id, the name of the CronWorkflow object.
-
-        Returns:
-            The cron as it is now.
         """
         return await self._ask(suspend, cron_id, suspended=False)
 

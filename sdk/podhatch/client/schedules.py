@@ -387,14 +387,11 @@ class ScheduledClient(FeatureClient):
 
     @blocking
     async def update(self, scheduled_id: str, trigger_at: datetime) -> ScheduledWorkflows:
-        """Change the time at which the run starts.
+        """Change the time at which the run starts, and return the schedule.
 
         Args:
             scheduled_id: Its id, the name of the WorkflowRun object.
             trigger_at: When; without a zone it is UTC, with a warning. A time that is past: now.
-
-        Returns:
-            The schedule as it is now.
 
         Raises:
             RequestRefused: It has started already.
@@ -451,13 +448,10 @@ class ScheduledClient(FeatureClient):
     async def bulk_update(
         self, updates: Sequence[tuple[str, datetime]]
     ) -> ScheduledWorkflowsBulkUpdateResponse:
-        """Change the times at which runs start.
+        """Change the times at which runs start; return which, and why others were not moved.
 
         Args:
             updates: Ids and times.
-
-        Returns:
-            The ids of those moved, and why others were not.
         """
         moved = [
             (name, in_utc(f"schedule {name!r}: trigger_at", moment)) for name, moment in updates

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
     from podhatch.client.runs.execution import Ended
     from podhatch.local.clock import Clock
-    from podhatch.local.options import LocalEvent, LocalOptions
+    from podhatch.local.options import LocalEvent
 
 
 Result_co = TypeVar("Result_co", covariant=True)
@@ -291,7 +291,8 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
 
     aio_run_many_no_wait = async_twin(run_many_no_wait)
 
-    def run_local(
+    @blocking
+    async def run_local(
         self,
         input: "Input | JsonObject | None" = None,
         *,
@@ -334,28 +335,20 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
                 `mocks` is that of no task or stub.
             RunCancelled: The run was cancelled.
         """
-        options = _options(processes, clock, mocks, events)
-        from podhatch.local.session import local_runs
+        from podhatch.local.options import LocalOptions, require_extra
 
-        with local_runs(options):
-            return self.run(input, **flat)
+        require_extra()
+        from podhatch.client.runs import execution
+        from podhatch.local.session import blocking_local_runs
 
-    async def aio_run_local(
-        self,
-        input: "Input | JsonObject | None" = None,
-        *,
-        processes: bool = False,
-        clock: "Clock | None" = None,
-        mocks: Mapping[str, Any] | None = None,
-        events: "Sequence[LocalEvent]" = (),
-        **flat: Unpack[RunOptions],
-    ) -> Result_co:
-        """Do what `run_local` does, in an event loop; tasks do not run in that loop."""
-        options = _options(processes, clock, mocks, events)
-        from podhatch.local.session import aio_local_runs
+        options = LocalOptions(processes=processes, clock=clock, mocks=mocks or {}, events=events)
+        async with blocking_local_runs(options):
+            prepared = prepare_run(self.workflow, input, NO_OPTIONS, flat)
+            with referring(self.target):
+                run, outputs = await in_background(execution.execute(*prepared))
+            return self.get_run_ref(run).value_of(outputs)
 
-        async with aio_local_runs(options):
-            return await self.aio_run(input, **flat)
+    aio_run_local = async_twin(run_local)
 
     async def _run_many(
         self,
@@ -397,17 +390,3 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             if return_exceptions:
                 return error
             raise
-
-
-def _options(
-    processes: bool,
-    clock: "Clock | None",
-    mocks: Mapping[str, Any] | None,
-    events: "Sequence[LocalEvent]",
-) -> "LocalOptions":
-    from podhatch.local.options import require_extra
-
-    require_extra()
-    from podhatch.local.options import LocalOptions
-
-    return LocalOptions(processes=processes, clock=clock, mocks=mocks or {}, events=events)

@@ -3,6 +3,8 @@
 The engine starts and stops executions, and they report to it from threads of their own.
 """
 
+# ruff: noqa: D102 - implementations have docstrings
+
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,66 +65,40 @@ class ExecutionEnd:
 
 
 class Listener(Protocol):
-    """Receives the progress of executions, from any thread."""
+    """Receives the progress of executions, from any thread: see `Kubelet`."""
 
-    def now(self) -> datetime:
-        """Return the time of the run."""
-        ...
+    def now(self) -> datetime: ...
 
-    def began(self, job: str) -> None:
-        """The attempt has got what it needs to start."""
-        ...
+    def began(self, job: str) -> None: ...
 
-    def wake(self) -> None:
-        """The time of an attempt has changed."""
-        ...
+    def wake(self) -> None: ...
 
-    def extended(self, job: str, report: Report) -> None:
-        """The attempt has given itself more time, as its report says."""
-        ...
+    def extended(self, job: str, report: Report) -> None: ...
 
-    def wrote(self, job: str, line: str) -> None:
-        """A line was added to the attempt's log."""
-        ...
+    def wrote(self, job: str, line: str) -> None: ...
 
-    def finished(self, job: str, end: ExecutionEnd) -> None:
-        """The execution is over."""
-        ...
+    def finished(self, job: str, end: ExecutionEnd) -> None: ...
 
 
 class Execution(Protocol):
-    """One attempt."""
+    """One attempt: see `ThreadExecution`."""
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether it does nothing but wait for another run."""
-        ...
+    def is_waiting(self) -> bool: ...
 
     @property
-    def deadline(self) -> datetime | None:
-        """When its time is over by the clock of the run."""
-        ...
+    def deadline(self) -> datetime | None: ...
 
     @property
-    def seconds_left(self) -> float | None:
-        """After how long its time is over by the machine's clock, which a fake clock is not."""
-        ...
+    def seconds_left(self) -> float | None: ...
 
-    def start(self) -> None:
-        """Begin, and return at once."""
-        ...
+    def start(self) -> None: ...
 
-    def look_at_clock(self, now: datetime) -> None:
-        """End the attempt if its time is over."""
-        ...
+    def look_at_clock(self, now: datetime) -> None: ...
 
-    def cancel(self) -> None:
-        """Ask the code to stop: nobody wants its result any more."""
-        ...
+    def cancel(self) -> None: ...
 
-    def leave(self) -> None:
-        """Wait a moment for a cancelled one to end, and kill it if it can be killed."""
-        ...
+    def leave(self) -> None: ...
 
 
 TaskExecutor = Callable[[Work, Listener], Execution]

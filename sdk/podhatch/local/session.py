@@ -14,9 +14,10 @@ from podhatch.api.labels import API_VERSION, TASK, WORKFLOW
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import MAX_LABEL_VALUE, TASK_NAME_PATTERN, object_name
 from podhatch.client import session_override
-from podhatch.client.background_loop import aio_wait, wait
+from podhatch.client.background_loop import wait
 from podhatch.client.explain import NO_ACCESS, only_reports
 from podhatch.client.session import Session
+from podhatch.client.twins import in_background
 from podhatch.client.waiting import Followers
 from podhatch.errors import ClusterUnreachable, InvalidRun, RequestRefused
 from podhatch.local.clock import Clock
@@ -150,15 +151,15 @@ def local_runs(options: LocalOptions, *, everywhere: bool = False) -> Generator[
 
 
 @asynccontextmanager
-async def aio_local_runs(options: LocalOptions) -> AsyncGenerator[LocalSession]:
-    """Do what `local_runs` does, in an event loop."""
+async def blocking_local_runs(options: LocalOptions) -> AsyncGenerator[LocalSession]:
+    """Do what `local_runs` does, in a `blocking` function."""
     session = _session(options)
     try:
         with session_override.set_here(session):
             session.engine.start()
             yield session
     finally:
-        await aio_wait(session.engine.close())
+        await in_background(session.engine.close())
 
 
 def lasting_session() -> Session:

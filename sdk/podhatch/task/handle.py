@@ -5,6 +5,8 @@ importing the user's code. It is found by name and not by location, so functions
 anywhere, also inside functions.
 """
 
+# ruff: noqa: D102 - the definitions have docstrings
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -15,75 +17,51 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class WorkflowHandle(Protocol):
-    """The workflow of a task."""
+    """The workflow of a task, `podhatch.definitions.workflow.Workflow`."""
 
     @property
-    def name(self) -> str:
-        """As the author wrote it."""
-        ...
+    def name(self) -> str: ...
 
     @property
-    def config(self) -> "ClientConfig":
-        """The settings of its `Hatchet`."""
-        ...
+    def config(self) -> "ClientConfig": ...
 
     @property
-    def input_validator(self) -> type[Any]:
-        """The declared type of the input."""
-        ...
+    def input_validator(self) -> type[Any]: ...
 
     @property
-    def lifespan(self) -> Callable[..., object] | None:
-        """The async generator function that runs around each of its tasks."""
-        ...
+    def lifespan(self) -> Callable[..., object] | None: ...
 
 
 class TaskHandle(Protocol[R_co]):
-    """A task that returns `R_co`."""
+    """A task that returns `R_co`, `podhatch.definitions.task.Task`."""
 
     @property
-    def name(self) -> str:
-        """Unique in its workflow."""
-        ...
+    def name(self) -> str: ...
 
     @property
-    def fn(self) -> Callable[..., object]:
-        """The user's function."""
-        ...
+    def fn(self) -> Callable[..., object]: ...
 
     @property
-    def workflow(self) -> WorkflowHandle:
-        """The workflow it belongs to."""
-        ...
+    def workflow(self) -> WorkflowHandle: ...
 
     @property
-    def output_validator(self) -> type[R_co] | None:
-        """The declared type of the output."""
-        ...
+    def output_validator(self) -> type[R_co] | None: ...
 
     @property
-    def retries(self) -> int:
-        """How often it is tried again after a failure of its own."""
-        ...
+    def retries(self) -> int: ...
 
     @property
-    def is_async_function(self) -> bool:
-        """Whether calling `fn` gives a coroutine."""
-        ...
+    def is_async_function(self) -> bool: ...
 
     @property
-    def subject(self) -> str:
-        """How errors name it."""
-        ...
+    def subject(self) -> str: ...
 
 
 class StandaloneHandle(Protocol[R_co]):
     """A workflow of one task."""
 
     @property
-    def task(self) -> TaskHandle[R_co]:
-        """The one task."""
-        ...
+    def task(self) -> TaskHandle[R_co]: ...
 
 
 _tasks: dict[tuple[str, str], TaskHandle[Any]] = {}

@@ -12,7 +12,7 @@ from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.local.options import LocalOptions
-from podhatch.local.session import aio_local_runs, local_runs
+from podhatch.local.session import local_runs
 
 hatchet = Hatchet()
 
@@ -83,7 +83,7 @@ async def test_who_waits_for_a_local_run_may_run_others_in_the_cluster() -> None
     closing = asyncio.Event()
 
     async def locally() -> None:
-        async with aio_local_runs(LocalOptions()) as session:
+        with local_runs(LocalOptions()) as session:
             assert await session_from_here() is session
             opened.set()
             await closing.wait()

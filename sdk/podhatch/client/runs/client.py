@@ -211,7 +211,7 @@ class RunsClient(FeatureClient):
 
     @blocking
     async def replay(self, run_id: RunId, failed_only: bool = False) -> WorkflowRunRef:
-        """Let the run start over, with the same name, input and workflow.
+        """Let the run start over, with the same name, input and workflow; return a reference.
 
         In this process, `result()` of any reference to the run then waits for the new outcome.
 
@@ -219,9 +219,6 @@ class RunsClient(FeatureClient):
             run_id: The run, ended or not; a cancelled one is revived.
             failed_only: Tasks that succeeded keep their outputs: only the others, and all that
                 depends on them, run again.
-
-        Returns:
-            A reference to the run.
         """
         replayed = await self._ask(control.replay, str(run_id), failed_only=failed_only)
         return WorkflowRunRef(self._target, replayed)
@@ -247,13 +244,10 @@ class RunsClient(FeatureClient):
 
     @blocking
     async def bulk_cancel(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
-        """Cancel the runs as `cancel` does; a filter matches only runs that have not ended.
+        """Cancel runs as `cancel` does, and return their ids.
 
         Args:
-            opts: The runs, by their ids or by a filter.
-
-        Returns:
-            The ids of these runs.
+            opts: The runs, by their ids or by a filter, which matches those that have not ended.
 
         Raises:
             RequestRefused: There is no run of one of the ids; others may be cancelled by then.
@@ -264,13 +258,10 @@ class RunsClient(FeatureClient):
 
     @blocking
     async def bulk_replay(self, opts: BulkCancelReplayOpts) -> builtins.list[str]:
-        """Let the runs start over as `replay` does.
+        """Let runs start over as `replay` does, and return their ids.
 
         Args:
             opts: The runs, by their ids or by a filter.
-
-        Returns:
-            The ids of these runs.
 
         Raises:
             RequestRefused: There is no run of one of the ids; others may have started over by then.
