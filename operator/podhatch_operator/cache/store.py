@@ -27,7 +27,7 @@ def version_of(raw: JsonObject) -> int:
 class Store:
     """Objects by place, and by namespace and groups. It holds what it is told to hold.
 
-    Of some objects it holds the version alone, where nobody will ask for more.
+    Of objects that are not needed in full, it holds only the version.
     """
 
     def __init__(self, groups_of: Callable[[JsonObject], Iterable[str]]) -> None:

@@ -128,7 +128,7 @@ def _version(raw: JsonObject) -> int:
 
 
 def without_managed_fields(raw: JsonObject) -> JsonObject:
-    """Return the object without its longest part, which nobody reads."""
+    """Return the object without managedFields, its longest part."""
     metadata = {name: part for name, part in raw["metadata"].items() if name != "managedFields"}
     return {**raw, "metadata": metadata}
 

@@ -100,7 +100,7 @@ class Elector:
             async with asyncio.timeout(seconds):
                 lease = await self._take()
         except (ApiError, ClusterUnreachable, TimeoutError) as error:
-            self._lease = None  # look again: somebody else may have written it
+            self._lease = None  # read it again: another candidate may have written it
             self.leadership.problem = str(error) or "no answer in time"
             logger.warning("cannot acquire the Lease: %s", self.leadership.problem)
             return False
@@ -127,7 +127,7 @@ class Elector:
         return await self._patch(lease, changes)
 
     def _is_free(self, lease: JsonObject) -> bool:
-        """Whether nobody holds it, or its holder has not renewed it while we looked on."""
+        """Whether it has no holder, or the holder has not renewed it since this process saw it."""
         version: str = lease["metadata"]["resourceVersion"]
         now = self._pace.clock()
         if version != self._seen[0]:

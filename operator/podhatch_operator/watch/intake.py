@@ -43,7 +43,7 @@ class Intake:
         """Return whether this change is invisible to the core.
 
         Most children of a run that is over are held by their version alone, and such a run is
-        planned once more after the change that ended it. Of its Jobs the names are shown.
+        planned again after the change that ended it. The core sees only the names of its Jobs.
         """
         if old is not None:
             changed = _CHANGED.get(kind)

@@ -86,6 +86,6 @@ class NoMemories(ResourceMemories):
     """kopf keeps several KB for each object until it is deleted; our handlers ask for nothing."""
 
     async def recall(self, raw_body: Any, **options: Any) -> ResourceMemory:
-        """Return a memory that nobody keeps."""
+        """Return a new memory, which is not kept."""
         del options
         return await super().recall(raw_body, ephemeral=True)

@@ -100,7 +100,7 @@ class Resync:
             self._rounds_missed[kind] = self._rounds_missed[kind] + 1 if count else 0
             if count:
                 self._metrics.missed.labels(kind).inc(count)
-                logger.warning("the watch of %s missed %d changes, made good", kind, count)
+                logger.warning("the watch of %s missed %d changes, now repaired", kind, count)
 
     async def _list(self, kind: Kind, namespace: str | None) -> None:
         pages = self._cluster.pages(

@@ -15,6 +15,7 @@ from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.errors import CommandError, UsageError, did_you_mean
 from podhatch.cli.rendering.graph import Parents
 from podhatch.cli.selection import age_key, get_runs, newest_refs
+from podhatch.client.objects import is_name
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_WORKFLOW,
@@ -28,7 +29,6 @@ from podhatch.cluster import (
 SHORT_NAMES = {WORKFLOW: "wf", WORKFLOW_RUN: "wfr", CRON_WORKFLOW: "cwf"}
 """The short names that kubectl accepts, for the kinds that commands take."""
 
-_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -40,11 +40,6 @@ def given_name(kind: Kind, given: str) -> str:
     if not given:
         raise UsageError(f"expected the name of a {kind.kind}, got an empty string")
     return given
-
-
-def is_object_name(name: str) -> bool:
-    """Return whether an object can have this name; any other could change the request's path."""
-    return _OBJECT_NAME.fullmatch(name) is not None
 
 
 def check_namespace(name: str | None) -> None:
@@ -79,7 +74,7 @@ async def find_run(
     if given == LATEST:
         return await _latest(cluster, namespace, certain=certain)
     name = given_name(WORKFLOW_RUN, given)
-    if is_object_name(name):
+    if is_name(name):
         try:
             return await cluster.get(WORKFLOW_RUN, namespace, name)
         except ApiError as error:
@@ -94,7 +89,7 @@ async def find_object(cluster: ClusterApi, kind: Kind, namespace: str, given: st
     """Return the object of this name, or the only one whose `spec.name` this is."""
     name = given_name(kind, given)
     stored_as = object_name(name) if kind == WORKFLOW else name
-    if is_object_name(stored_as):
+    if is_name(stored_as):
         try:
             return await cluster.get(kind, namespace, stored_as)
         except ApiError as error:

@@ -12,23 +12,17 @@ from contextlib import redirect_stdout
 from importlib.machinery import ModuleSpec
 from itertools import accumulate
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import podhatch
-from podhatch.api.labels import CONTENT_HASH
 from podhatch.cli.errors import CommandError, did_you_mean
 from podhatch.cli.options import GlobalOptions
 from podhatch.cli.rendering.console import print_error
 from podhatch.client.manifest import Manifest
-from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.workflows import published
 from podhatch.definitions.graph import Project
 from podhatch.definitions.workflow import Standalone, Workflow
 from podhatch.hatchet import Hatchet
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
-
-Change = Literal["created", "updated", "unchanged"]
 
 _NOT_USER_CODE = (*podhatch.__path__, sysconfig.get_path("stdlib"))
 
@@ -69,26 +63,6 @@ def manifest(workflow: Workflow[Any]) -> Manifest:
         return workflow.manifest()
     except ValueError as error:
         raise CommandError(str(error)) from None
-
-
-async def publish_with_others(workflow: Workflow[Any]) -> None:
-    """Publish the workflow and those of the same module, which its tasks may start as children."""
-    session = await session_of(workflow.target)
-    await published(session, workflow.project.publication([workflow]))
-
-
-async def change_of(session: Session, wanted: Manifest) -> Change:
-    """Return what publishing the workflow changes."""
-    stored = await session.stored(wanted)
-    if stored is None:
-        return "created"
-    annotations = stored["metadata"].get("annotations", {})
-    return "unchanged" if annotations.get(CONTENT_HASH) == wanted.content_hash else "updated"
-
-
-async def dry_run(session: Session, wanted: Manifest) -> None:
-    """Let the API server validate the workflow without storing it."""
-    await session.write_workflow(wanted, await session.stored(wanted), dry_run=True)
 
 
 def load(place: str) -> object:

@@ -95,9 +95,14 @@ def patch_to(old: JsonObject, new: JsonObject) -> JsonObject:
     return changed
 
 
+def is_name(text: str) -> bool:
+    """Return whether an object can have this name; any other could change the request's path."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(kind: Kind, name: str) -> None:
     """Refuse a text that cannot be an object's name, since its URL would name something else."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise RequestRefused(
             f"{kind.kind} {name!r}: the name is invalid: pass the metadata.id that create or "
             "list returned"

@@ -1,6 +1,7 @@
 import pytest
 from podhatch.cli.errors import UsageError
-from podhatch.cli.lookup import check_namespace, given_name, is_object_name
+from podhatch.cli.lookup import check_namespace, given_name
+from podhatch.client.objects import is_name
 from podhatch.cluster import CRON_WORKFLOW, WORKFLOW, WORKFLOW_RUN, Kind
 
 
@@ -30,8 +31,8 @@ def test_an_empty_name_is_a_usage_error(given: str):
 
 
 def test_a_name_that_changes_the_path_is_invalid():
-    assert is_object_name("orders-1.2")
-    assert not any(map(is_object_name, ("", "x?y", "a/b", "..", "A", "é")))
+    assert is_name("orders-1.2")
+    assert not any(map(is_name, ("", "x?y", "a/b", "..", "A", "é")))
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "Team", "a.b", "-a"])

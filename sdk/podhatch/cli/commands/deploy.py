@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from podhatch.api.labels import CONTENT_HASH
+from podhatch.api.model import JsonObject
 from podhatch.cli.app import app, command
 from podhatch.cli.options import GlobalOptions
 from podhatch.cli.rendering.console import print_line, print_yaml
-from podhatch.cli.source import change_of, dry_run, find_workflows, manifest
+from podhatch.cli.source import find_workflows, manifest
 from podhatch.client.manifest import Manifest
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -50,13 +52,21 @@ def deploy(
 async def _deploy(manifests: list[tuple[Target, Manifest]], *, validate_only: bool) -> None:
     for target, wanted in manifests:
         session = await session_of(target)
-        change = await change_of(session, wanted)
+        stored = await session.stored(wanted)
         if validate_only:
-            await dry_run(session, wanted)
+            await session.write_workflow(wanted, stored, dry_run=True)
         else:
             await session.publish(wanted)
         suffix = " (dry run)" if validate_only else ""
-        print_line(f"workflow {wanted.name} {change}{suffix}")
+        print_line(f"workflow {wanted.name} {_change(stored, wanted)}{suffix}")
+
+
+def _change(stored: JsonObject | None, wanted: Manifest) -> str:
+    """Return what publishing the workflow changes."""
+    if stored is None:
+        return "created"
+    annotations = stored["metadata"].get("annotations", {})
+    return "unchanged" if annotations.get(CONTENT_HASH) == wanted.content_hash else "updated"
 
 
 @command(app)

@@ -45,13 +45,14 @@ from podhatch.cli.rendering.console import (
 from podhatch.cli.rendering.table import RunTable, limit_of, print_none, print_older
 from podhatch.cli.rendering.watch import print_run, watch_run
 from podhatch.cli.selection import PHASES, Selection, find_runs
-from podhatch.cli.source import find_workflow, manifest, publish_with_others
+from podhatch.cli.source import find_workflow, manifest
 from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client.runs import control, execution
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.waiting import states
+from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW, ApiError, ClusterUnreachable
 from podhatch.errors import PodhatchError
 
@@ -114,10 +115,10 @@ def run(
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> int | None:
-        if own is not None:
-            await publish_with_others(own)
         target = own.target if own else options.target
         session = await session_of(target)
+        if own is not None:  # with the workflows of the same module, which its tasks may start
+            await published(session, own.project.publication([own]))
         found, values = await workflow_and_input(session, name, given, parameter)
         created = await execution.create_by_name(target, found, values, texts, priority)
         run = await session.get_run(created.metadata.name)
