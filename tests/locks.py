@@ -156,7 +156,7 @@ def locks(root: Path = ROOT) -> list[Lock]:
         "build.txt": settings["build-system"]["requires"],
         "dev.txt": [*run, *every_extra, *settings["dependency-groups"]["dev"]],
         "operator.txt": [*run, *extras["operator"]],
-        "runner.txt": run,
+        "runner.txt": [*run, *extras["local"]],
     }
     files = sorted((root / "requirements").glob("*.txt"))
     return [

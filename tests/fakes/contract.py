@@ -4,11 +4,13 @@ Subclass it with a fixture `cluster` whose `namespace` is empty.
 """
 
 from contextlib import aclosing
+from datetime import datetime, timedelta
 
 import pytest
 from podhatch.api.labels import CLIENT
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CONFIG_MAP, WORKFLOW, WORKFLOW_RUN, ApiError, ClusterApi
+from podhatch.core.common.idempotency import RunKey
 
 VERSION = "resourceVersion"
 MINE = "written by the contract"
@@ -212,6 +214,22 @@ class ClusterContract:
         assert await names("status.phase!=Failed,status.phase!=") == []
         with pytest.raises(ApiError, match="field label not supported"):
             await names("spec.input=a")
+
+    @pytest.mark.parametrize("key", ["a in (b)", " a ", "a,b)", "=!=", "a\\", "ä\n(,", "x" * 256])
+    async def test_runs_are_found_by_any_idempotency_key(
+        self, cluster: ClusterApi, key: str
+    ) -> None:
+        for name, held in (("one", key), ("two", "b")):
+            manifest = run_in(cluster.namespace, name)
+            of = {"key": held, "ttlSeconds": 60}
+            await cluster.create({**manifest, "spec": {**manifest["spec"], "idempotency": of}})
+        workflow = run_in(cluster.namespace, "")["spec"]["workflow"]
+        found, _ = await cluster.list(
+            WORKFLOW_RUN, cluster.namespace, field_selector=RunKey(workflow, key).selector
+        )
+        assert [each["metadata"]["name"] for each in found] == ["one"]
+        created = datetime.fromisoformat(found[0]["metadata"]["creationTimestamp"])
+        assert timedelta() <= cluster.now() - created < timedelta(seconds=30)
 
     async def test_delete_may_expect_a_version(self, cluster: ClusterApi) -> None:
         created = await cluster.create(run_in(cluster.namespace))

@@ -7,11 +7,20 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from podhatch import Context, Hatchet, NonDeterminismError, Standalone, TaskRunRef
+from podhatch import (
+    Context,
+    Hatchet,
+    IdempotencyCollisionError,
+    NonDeterminismError,
+    RunCancelled,
+    Standalone,
+    StatusBasedIdempotencyConfig,
+    TaskRunRef,
+)
 from podhatch.client import background_loop
 from podhatch.client.runs import execution
 from podhatch.client.sessions import session_of
@@ -145,3 +154,41 @@ def test_schedule_waits_for_its_time(far: Far, namespace: Namespace) -> None:
     run = namespace.get("wfr", version.scheduled_workflows[0].id)
     assert run["spec"]["startAt"] == "2099-01-01T00:00:00.000000Z"
     assert run["spec"]["startingDeadlineSeconds"] == 3600
+
+
+async def test_of_many_creators_at_once_one_gets_the_key(namespace: Namespace) -> None:
+    """Schedules hold keys, and start no pods. Each creator has a connection of its own."""
+
+    def creator() -> Standalone[dict[str, str], None]:
+        hatchet = Hatchet(namespace.name, kubeconfig=str(KUBECONFIG))
+
+        @hatchet.task(
+            "book",
+            input_validator=dict[str, str],
+            image="none",
+            idempotency=StatusBasedIdempotencyConfig("input.room", "1d"),
+        )
+        def book(input: dict[str, str], ctx: Context) -> None: ...
+
+        return book
+
+    creators = [creator() for _ in range(20)]
+    run_at = datetime.now(UTC) + timedelta(days=1)
+    hatchet = Hatchet(namespace.name, kubeconfig=str(KUBECONFIG))
+    await creators[0].aio_schedule(run_at, {"room": "first"})
+    names: list[str] = []
+    for _ in range(3):
+        ends = await asyncio.gather(
+            *(each.aio_schedule(run_at, {"room": "a,b"}) for each in creators),
+            return_exceptions=True,
+        )
+        [made] = [each for each in ends if not isinstance(each, BaseException)]
+        names.append(made.scheduled_workflows[0].id)
+        collisions = [each for each in ends if isinstance(each, IdempotencyCollisionError)]
+        assert {each.existing_run_external_id for each in collisions} == {names[-1]}
+        assert len(collisions) == 19
+        await hatchet.runs.aio_cancel(names[-1])
+        with pytest.raises(RunCancelled):
+            await collisions[0].ref.aio_result()
+    assert len(set(names)) == 3
+    background_loop.shut_down()

@@ -159,6 +159,13 @@ def test_what_started_a_run_is_told(spec: dict[str, object], origin: str):
     assert f"Started by:  {origin}" in text_of(run_tree(run, {}, at(0)))
 
 
+def test_the_key_of_a_run_is_shown():
+    key = {"key": "order 7\x1b", "ttlSeconds": 60}
+    raw = {"metadata": {"name": "r"}, "spec": {"workflow": "w", "idempotency": key}}
+    picture = text_of(run_tree(WorkflowRun.model_validate(raw), {}, at(0)))
+    assert "Key:       order 7\\x1b\n" in picture
+
+
 def test_the_metadata_of_a_run_is_shown():
     raw = {"spec": {"workflow": "w", "additionalMetadata": {"team": "a", "who": "b c"}}}
     picture = text_of(run_tree(WorkflowRun.model_validate(raw), {}, at(0)))

@@ -344,6 +344,7 @@ class TestStubs:
         self, stage: Stage, hatchet: Hatchet
     ) -> None:
         created = hatchet.runs.create("charge", {"id": "a"})
+        assert created.run.idempotency_key == "shop-a"
         with pytest.raises(IdempotencyCollisionError) as caught:
             hatchet.scheduled.create("charge", datetime.now(UTC) + HOUR, {"id": "a"})
         assert caught.value.ref.workflow_run_id == created.run.metadata.id

@@ -54,6 +54,7 @@ def _fields(
         "Namespace": run.metadata.namespace,
         "Workflow": run.spec.workflow,
         "Started by": _origin(run.spec),
+        "Key": printable(run.spec.idempotency.key) if run.spec.idempotency else "",
         "Metadata": _metadata(run.spec),
         "Phase": f"{symbols.icons[phase]} {phase}",
         "Started": local_time(status.started_at),

@@ -69,6 +69,7 @@ class V1TaskSummary:
         additional_metadata: Of the run.
         children: Of a run of many: its tasks.
         priority: 1 to 3 of the run; None for the workflow's.
+        idempotency_key: Of the run; None if its workflow gives it none.
     """
 
     metadata: Metadata
@@ -95,6 +96,7 @@ class V1TaskSummary:
     error_message: str | None
     additional_metadata: dict[str, str]
     priority: int | None
+    idempotency_key: str | None
     children: "list[V1TaskSummary]" = field(default_factory=list["V1TaskSummary"])
 
 
@@ -318,6 +320,7 @@ def _of_run(run: WorkflowRun, workflow_name: str) -> dict[str, Any]:
         "created_at": metadata_of(run).created_at,
         "additional_metadata": run.spec.additional_metadata,
         "priority": run.spec.priority,
+        "idempotency_key": run.spec.idempotency.key if run.spec.idempotency else None,
     }
 
 
