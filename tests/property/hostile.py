@@ -91,7 +91,6 @@ class Hostile:
             "parents": lambda: self._sample(TASKS, 2),
             "key": lambda: self._pick(KEYS),
             "onEvents": lambda: self._sample(KEYS, 2),
-            "considerEventsSince": lambda: self._pick((*TIMES, "RunStart", "soon")),
         }
 
     def objects(self, count: int) -> list[JsonObject]:
@@ -160,7 +159,8 @@ class Hostile:
         if schema.get("format") == "date-time":
             return self._pick(TIMES)
         if "pattern" in schema:
-            found = [each for each in ("m:f", *TASKS) if re.search(schema["pattern"], each)]
+            texts = ("m:f", "RunStart", *TASKS, *TIMES)
+            found = [each for each in texts if re.search(schema["pattern"], each)]
             return self._pick(found)
         text: str = self._pick(TEXTS) or ("a" if schema.get("minLength") else "")
         return text[: schema.get("maxLength", 300)]
