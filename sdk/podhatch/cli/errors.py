@@ -1,6 +1,7 @@
 """The errors of commands: a message for the user and an exit code for scripts."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import IntEnum
 
@@ -36,6 +37,15 @@ class CommandError(PodhatchError):
 
 class UsageError(PodhatchError):
     """The command line is wrong."""
+
+
+@contextmanager
+def usage_errors() -> Generator[None]:
+    """Turn the ValueError of a check into a UsageError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def exit_code(error: Exception) -> ExitCode:

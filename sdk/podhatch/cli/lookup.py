@@ -16,6 +16,8 @@ from podhatch.cli.errors import CommandError, UsageError, did_you_mean
 from podhatch.cli.rendering.graph import Parents
 from podhatch.cli.selection import age_key, get_runs, newest_refs
 from podhatch.client.objects import is_name
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_WORKFLOW,
@@ -108,6 +110,13 @@ async def find_object(cluster: ClusterApi, kind: Kind, namespace: str, given: st
     names += [str(item["spec"]["name"]) for item in items if "name" in item["spec"]]
     question = did_you_mean(name, names)
     raise CommandError(f"there is no {kind.kind} {name} in namespace {namespace}{question}")
+
+
+async def name_of(target: Target, kind: Kind, given: str) -> str:
+    """Return the name of the object that `find_object` finds."""
+    session = await session_of(target)
+    found = await find_object(session.cluster, kind, session.namespace, given)
+    return str(found["metadata"]["name"])
 
 
 async def find_children(cluster: ClusterApi, run: WorkflowRun) -> list[WorkflowRun]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from podhatch.api.model import JsonObject
-from podhatch.cli.errors import UsageError
+from podhatch.cli.errors import UsageError, usage_errors
 from podhatch.cli.lookup import find_object
 from podhatch.client.session import Session
 from podhatch.cluster import WORKFLOW
@@ -101,10 +101,8 @@ def _content(option: str, text: str) -> str:
 
 
 def _check(option: str, value: object) -> None:
-    try:
+    with usage_errors():
         check_stored(option, value)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _json_or_text(text: str, allowed: frozenset[str]) -> object:

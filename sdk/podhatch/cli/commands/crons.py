@@ -7,8 +7,8 @@ import typer
 
 from podhatch.api.cron import DEFAULT_TIME_ZONE, ConcurrencyPolicy, CronWorkflow
 from podhatch.cli.app import command, group
-from podhatch.cli.errors import UsageError
-from podhatch.cli.lookup import find_object
+from podhatch.cli.errors import usage_errors
+from podhatch.cli.lookup import name_of
 from podhatch.cli.options import (
     AllNamespaces,
     GlobalOptions,
@@ -102,12 +102,10 @@ def create(
         session = await session_of(options.target)
         found, values = await workflow_and_input(session, workflow, given, parameter)
         kept: crons.CronOptions = {"time_zone": time_zone, "concurrency_policy": policy}
-        try:
+        with usage_errors():
             asked = crons.new_cron(
                 found, name or expression, expression, values, texts, priority, kept
             )
-        except ValueError as error:
-            raise UsageError(str(error)) from None
         created = await crons.create(options.target, found, asked)
         print_line(f"cron {created.metadata.id} created")
 
@@ -117,7 +115,7 @@ def create(
 @command(cron)
 async def delete(options: GlobalOptions, cron: Cron) -> None:
     """Delete a cron. Its runs are kept."""
-    name = await _name(options, cron)
+    name = await name_of(options.target, CRON_WORKFLOW, cron)
     await crons.delete(options.target, name)
     print_line(f"cron {name} deleted")
 
@@ -125,7 +123,7 @@ async def delete(options: GlobalOptions, cron: Cron) -> None:
 @command(cron)
 async def suspend(options: GlobalOptions, cron: Cron) -> None:
     """Suspend a cron: it starts no more runs."""
-    name = await _name(options, cron)
+    name = await name_of(options.target, CRON_WORKFLOW, cron)
     await crons.suspend(options.target, name, suspended=True)
     print_line(f"cron {name} suspended")
 
@@ -133,12 +131,6 @@ async def suspend(options: GlobalOptions, cron: Cron) -> None:
 @command(cron)
 async def resume(options: GlobalOptions, cron: Cron) -> None:
     """Resume a suspended cron."""
-    name = await _name(options, cron)
+    name = await name_of(options.target, CRON_WORKFLOW, cron)
     await crons.suspend(options.target, name, suspended=False)
     print_line(f"cron {name} resumed")
-
-
-async def _name(options: GlobalOptions, given: str) -> str:
-    session = await session_of(options.target)
-    found = await find_object(session.cluster, CRON_WORKFLOW, session.namespace, given)
-    return str(found["metadata"]["name"])

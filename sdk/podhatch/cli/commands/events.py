@@ -8,7 +8,7 @@ import typer
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.cli.app import command, group
-from podhatch.cli.errors import UsageError
+from podhatch.cli.errors import usage_errors
 from podhatch.cli.options import (
     AllNamespaces,
     GlobalOptions,
@@ -80,10 +80,8 @@ def push(
 ) -> Awaitable[None]:
     """Push an event, and print its name."""
     values = json_object("--payload", payload)
-    try:
+    with usage_errors():
         event = new_event(key, values, pairs("--metadata", metadata), priority, scope)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
     async def start() -> None:
         pushed = await push_event(options.target, event)

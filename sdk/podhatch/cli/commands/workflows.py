@@ -9,8 +9,8 @@ from rich.text import Text
 from podhatch.api.workflow import PausePolicy
 from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.app import command, group
-from podhatch.cli.errors import UsageError
-from podhatch.cli.lookup import find_object, parents_of
+from podhatch.cli.errors import usage_errors
+from podhatch.cli.lookup import find_object, name_of, parents_of
 from podhatch.cli.options import AllNamespaces, GlobalOptions, Output, Workflow
 from podhatch.cli.rendering.console import new_console, now, print_line, print_raw, symbols_for
 from podhatch.cli.rendering.format import duration, printable
@@ -146,36 +146,26 @@ async def pause(
     scheduled_runs: ScheduledRuns = None,
 ) -> None:
     """Pause a workflow: runs that have started continue, others wait."""
-    ttl = None if queue_ttl is None else _ttl(queue_ttl)
-    name = await _name(options, workflow)
+    ttl = None
+    if queue_ttl is not None:
+        with usage_errors():
+            ttl = timedelta(seconds=whole_seconds("--queue-ttl", queue_ttl))
+    name = await name_of(options.target, WORKFLOW, workflow)
     paused = await client.pause(options.target, name, ttl, cron_runs, scheduled_runs)
     print_line(f"workflow {name} paused: {_paused(paused.object)}")
-
-
-def _ttl(text: str) -> timedelta:
-    try:
-        return timedelta(seconds=whole_seconds("--queue-ttl", text))
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 @command(workflows)
 async def resume(options: GlobalOptions, workflow: Workflow) -> None:
     """Resume a paused workflow: all its waiting runs start."""
-    name = await _name(options, workflow)
+    name = await name_of(options.target, WORKFLOW, workflow)
     await client.unpause(options.target, name)
     print_line(f"workflow {name} resumed")
-
-
-async def _name(options: GlobalOptions, given: str) -> str:
-    session = await session_of(options.target)
-    found = await find_object(session.cluster, WORKFLOW, session.namespace, given)
-    return str(found["metadata"]["name"])
 
 
 @command(workflows)
 async def delete(options: GlobalOptions, workflow: Workflow) -> None:
     """Delete a workflow. Active runs keep the revision they started with."""
-    name = await _name(options, workflow)
+    name = await name_of(options.target, WORKFLOW, workflow)
     await objects.delete(await session_of(options.target), WORKFLOW, name)
     print_line(f"workflow {name} deleted")
