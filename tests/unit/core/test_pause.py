@@ -212,6 +212,17 @@ class TestReplays:
         )
         assert stored(made)["phase"] == "Running"
 
+    def test_an_earlier_replay_that_has_begun_goes_on_though_no_status_says_so(self) -> None:
+        second = {"replay": {"count": 2, "failedOnly": True}}
+        name = attempt_name("b", 2)
+        begun = {name: job("b", number=2, replay=1)}
+        made = plan(paused(), self.ended(), spec=second, jobs=begun)
+        assert (stored(made)["phase"], stored(made)["replays"]) == ("Running", 1)
+        assert made.delete == ()
+        ended = plan(paused(), made.status, spec=second, results=reported("b", number=2))
+        waiting = plan(paused(), ended.status, spec=second)
+        assert (stored(waiting)["phase"], stored(waiting)["replays"]) == ("Pending", 1)
+
     def test_the_pods_of_attempts_that_were_given_up_are_stopped_while_it_waits(self) -> None:
         begun = plan(FLOW)
         spec = {"desiredState": "Cancelled"}

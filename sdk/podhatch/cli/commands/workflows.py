@@ -49,7 +49,7 @@ def _paused(found: WorkflowObject) -> str:
     if not found.spec.paused:
         return ""
     policy = found.spec.pause_policy or PausePolicy()
-    begin = now()
+    begin = now().replace(microsecond=0)  # whole seconds are shown without tenths
     ttl = duration(begin, begin + timedelta(seconds=policy.queue_ttl_seconds))
     crons = ", cron ticks are dropped" if policy.cron_runs == "Drop" else ""
     scheduled = ", scheduled runs are dropped" if policy.scheduled_runs == "Drop" else ""

@@ -6,7 +6,7 @@ under way when the replay is asked for, it goes on to its end first.
 
 from datetime import datetime, timedelta
 
-from podhatch.api.run import ACCEPTED, Replay, WorkflowRun
+from podhatch.api.run import ACCEPTED, WorkflowRun
 from podhatch.core.common.condition import find_condition
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.refusal import RunRefusal
@@ -70,24 +70,34 @@ def _queued_since(run: WorkflowRun, now: datetime) -> datetime:
 
 
 def has_begun(run: WorkflowRun, revision: str | None, attempts: Attempts) -> bool:
-    """Return whether the run has started; of one with a replay due, whether the replay has.
-
-    The operator may end after creating an attempt and before writing the status.
-    """
+    """Return whether the run has started; of one with a replay due, whether the replay has."""
     if run.replay_due:
-        return any(each.replay == run.asked_replays for each in attempts.values())
+        return _begun_replays(run, attempts) == run.asked_replays
     return revision is not None
 
 
 def is_under_way(run: WorkflowRun, attempts: Attempts) -> bool:
-    """Return whether a run with a replay due has started and not ended before."""
-    if run.status is None or run.status.revision is None:
+    """Return whether a run with a replay due has started, or an earlier replay, and not ended."""
+    status = run.status
+    if _begun_replays(run, attempts) > (status.replays if status else 0):
+        return True
+    if status is None or status.revision is None:
         return not run.finished and bool(attempts)
-    return run.status.phase == "Running"
+    return status.phase == "Running"
 
 
-def before_replay(run: WorkflowRun) -> WorkflowRun:
-    """Return the run as if its last replay was not asked for yet."""
-    count = run.status.replays if run.status else 0
-    replay = Replay(count=count) if count else None
-    return run.model_copy(update={"spec": run.spec.model_copy(update={"replay": replay})})
+def before_replay(run: WorkflowRun, attempts: Attempts) -> WorkflowRun:
+    """Return the run as if no replay was asked for that has not begun."""
+    count = _begun_replays(run, attempts)
+    replay = run.spec.replay.model_copy(update={"count": count}) if run.spec.replay else None
+    spec = run.spec.model_copy(update={"replay": replay if count else None})
+    return run.model_copy(update={"spec": spec})
+
+
+def _begun_replays(run: WorkflowRun, attempts: Attempts) -> int:
+    """Return the last replay that has begun.
+
+    The operator may end after creating an attempt and before writing the status.
+    """
+    stored = run.status.replays if run.status else 0
+    return min(max([stored, *(each.replay for each in attempts.values())]), run.asked_replays)

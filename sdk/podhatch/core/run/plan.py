@@ -116,7 +116,7 @@ class _Planning:
         if not has_begun(run, name, attempts) and (refusal := pause_refusal(run, observed, now)):
             if not is_under_way(run, attempts):
                 return self._postponed(run, refusal, attempts)
-            run = before_replay(run)
+            run = before_replay(run, attempts)
         revision = self._revision(run, name)
         if isinstance(revision, RunRefusal):
             return self._rejected(run, revision)

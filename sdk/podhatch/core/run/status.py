@@ -119,11 +119,11 @@ def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> W
 def postponed_status(run: WorkflowRun, refusal: RunRefusal, now: datetime) -> WorkflowRunStatus:
     """Return the status of a run that waits: of a replay, with the tasks as they ended."""
     status, old = rejected_status(run, refusal, now), run.status
-    if old is None or old.revision is None:
+    if old is None:
         return status
     count = len(old.tasks)
     changes = {
-        "progress": f"{count}/{count}" if refusal.end else None,
+        "progress": f"{count}/{count}" if count and refusal.end else None,
         "revision": old.revision,
         "started_at": old.started_at,
         "start_delay_seconds": old.start_delay_seconds,
