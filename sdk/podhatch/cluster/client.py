@@ -4,6 +4,8 @@ One session with kept-alive connections and as little between us and the wire as
 operator's cost of a run is mostly these requests.
 """
 
+# ruff: noqa: D102 - the verbs have docstrings in ClusterApi
+
 import io
 import json
 import time
@@ -97,11 +99,9 @@ class Cluster(ClusterApi):
         return cls(await Connection.find(kubeconfig, context))
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._session.close()
 
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        """Create the object; 409 AlreadyExists when there is one of that name."""
         url = self._url(kind_of(manifest), self._namespace_of(manifest), query=_dry_run(dry_run))
         return await self._send(_Request("create", "POST", url, _encode(manifest)))
 
@@ -113,7 +113,6 @@ class Cluster(ClusterApi):
             return datetime.now(UTC)
 
     async def user(self) -> str:
-        """Return the user name of this process in the cluster."""
         body = {"apiVersion": SELF_SUBJECT_REVIEW.api_version, "kind": SELF_SUBJECT_REVIEW.kind}
         url = self._url(SELF_SUBJECT_REVIEW, None)
         review = await self._send(_Request("create", "POST", url, _encode(body)))
@@ -122,7 +121,6 @@ class Cluster(ClusterApi):
     async def get(
         self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
     ) -> JsonObject:
-        """Return the object; with `bounded`, one that is too large is cut as in `bounded`."""
         request = _Request("get", "GET", self._url(kind, namespace, name))
         return await self._send(request, bounded_object if bounded else json.loads)
 
@@ -137,15 +135,6 @@ class Cluster(ClusterApi):
         page_size: int | None = None,
         bounded: bool = False,
     ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
-        """Yield all objects page by page, as `list` returns them at once.
-
-        The next page is asked for when it is wanted: leave early with `contextlib.aclosing`.
-        With `bounded`, pages of much text are smaller, and objects that are too large are cut down
-        to what names them: see `bounded`.
-
-        Raises:
-            ApiError: 410 when the caller took minutes between two pages.
-        """
         query = {
             "limit": str(page_size or PAGE_SIZE),
             "labelSelector": label_selector,
@@ -161,10 +150,6 @@ class Cluster(ClusterApi):
     async def rows(
         self, kind: Kind, namespace: str | None = None, *, field_selector: str = ""
     ) -> list[JsonObject]:
-        """Return what `kubectl get -o wide` shows of all objects, by the names of the columns.
-
-        It costs a tenth of the objects themselves. Of all namespaces, each row has a Namespace.
-        """
         query = {
             "limit": str(ROWS_PAGE_SIZE),
             "fieldSelector": field_selector,
@@ -216,7 +201,6 @@ class Cluster(ClusterApi):
         force: bool = True,
         dry_run: bool = False,
     ) -> JsonObject:
-        """Create or change the object by server-side apply."""
         query = {
             "fieldManager": field_manager,
             "force": "true" if force else "false",
@@ -230,10 +214,6 @@ class Cluster(ClusterApi):
     async def merge_patch(
         self, kind: Kind, namespace: str, name: str, body: JsonObject
     ) -> JsonObject:
-        """Change the fields that `body` names; None removes one.
-
-        With `metadata.resourceVersion` in it, 409 Conflict when that is not the latest.
-        """
         url = self._url(kind, namespace, name)
         content_type = "application/merge-patch+json"
         return await self._send(_Request("patch", "PATCH", url, _encode(body), content_type))
@@ -241,10 +221,6 @@ class Cluster(ClusterApi):
     async def replace(
         self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
     ) -> JsonObject:
-        """Replace the object, whoever wrote which of its fields.
-
-        409 Conflict when its resourceVersion is not the latest.
-        """
         query = {"fieldManager": field_manager, **_dry_run(dry_run)}
         name = str(manifest["metadata"]["name"])
         url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
@@ -253,10 +229,6 @@ class Cluster(ClusterApi):
     async def replace_status(
         self, manifest: JsonObject, *, metadata_only: bool = False
     ) -> JsonObject:
-        """Replace the object's status; 409 Conflict when its resourceVersion is not the latest.
-
-        With `metadata_only` no more than that is returned.
-        """
         name = str(manifest["metadata"]["name"])
         url = self._url(kind_of(manifest), self._namespace_of(manifest), name, "status")
         accept = _ITS_METADATA if metadata_only else _JSON
@@ -271,11 +243,6 @@ class Cluster(ClusterApi):
         uid: str | None = None,
         resource_version: str | None = None,
     ) -> None:
-        """Delete the object; the garbage collector deletes its children in the background.
-
-        With a `uid`, 409 Conflict when another object has taken the name meanwhile; with a
-        `resource_version`, when the object has changed since.
-        """
         options: JsonObject = {"propagationPolicy": "Background"}
         expected = {"uid": uid, "resourceVersion": resource_version}
         if preconditions := {field: value for field, value in expected.items() if value}:
@@ -292,14 +259,6 @@ class Cluster(ClusterApi):
         label_selector: str = "",
         resource_version: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Yield changes after `resource_version`; without one, first all objects as ADDED.
-
-        Ends when the API server ends the stream or it is lost: watch again from the last object's
-        resourceVersion. Close it early with `contextlib.aclosing`.
-
-        Raises:
-            ApiError: 410 when `resource_version` is too old: list or get, and watch from there.
-        """
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -332,16 +291,6 @@ class Cluster(ClusterApi):
         follow: bool = False,
         since: datetime | None = None,
     ) -> AsyncGenerator[LogLine, None]:
-        """Yield the lines of a container's log, each with the time it was written.
-
-        Args:
-            namespace: Where the pod is.
-            pod: Its name.
-            container: Name of a container that has started; 400 BadRequest before that.
-            follow: Wait for further lines until the container ends. The stream may also end
-                because the connection is lost: follow again from the last line.
-            since: Lines before this time, to the second, are left out.
-        """
         query = {
             "container": container,
             "follow": "true" if follow else "",

@@ -5,6 +5,8 @@ applied fields, and a history that watches replay. It lives in one event loop. S
 is theirs through the hooks `requested`, `admit` and `changed`.
 """
 
+# ruff: noqa: D102 - the verbs have docstrings in ClusterApi
+
 import asyncio
 import itertools
 from collections import defaultdict, deque
@@ -110,11 +112,9 @@ class InMemoryCluster(ClusterApi):
         """Do nothing: no connection is open."""
 
     def now(self) -> datetime:
-        """Return the time."""
         return datetime.fromisoformat(self.timestamp())
 
     async def user(self) -> str:
-        """Return a name for this process."""
         return "local"
 
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
@@ -136,7 +136,6 @@ class InMemoryCluster(ClusterApi):
         *,
         bounded: bool = False,  # noqa: ARG002 - objects in memory are held whole
     ) -> JsonObject:
-        """Return the object."""
         self.requested("get", kind)
         return _copied(self._found(kind, namespace, name))
 
@@ -216,7 +215,6 @@ class InMemoryCluster(ClusterApi):
     async def merge_patch(
         self, kind: Kind, namespace: str, name: str, body: JsonObject
     ) -> JsonObject:
-        """Change the fields that `body` names; None removes one."""
         self.requested("patch", kind)
         stored = self._found(kind, namespace, name)
         _expect_latest(stored, body.get("metadata", {}))
@@ -227,7 +225,6 @@ class InMemoryCluster(ClusterApi):
     async def replace(
         self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
     ) -> JsonObject:
-        """Replace all but the status."""
         assert field_manager, "else it is the program's name"
         kind, key = self._served("update", manifest, dry_run=dry_run)
         stored = self._found(kind, key[1], key[2])
@@ -244,7 +241,6 @@ class InMemoryCluster(ClusterApi):
         *,
         metadata_only: bool = False,  # noqa: ARG002
     ) -> JsonObject:
-        """Replace the status."""
         kind, key = self._served("update", manifest)
         stored = self._found(kind, key[1], key[2])
         _expect_latest(stored, manifest["metadata"])
@@ -275,7 +271,6 @@ class InMemoryCluster(ClusterApi):
         label_selector: str = "",
         resource_version: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Yield changes after `resource_version`; without one, first all objects as ADDED."""
         self.requested("watch", kind)
 
         def is_wanted(stored: JsonObject) -> bool:
@@ -312,7 +307,6 @@ class InMemoryCluster(ClusterApi):
         follow: bool = False,
         since: datetime | None = None,
     ) -> AsyncGenerator[LogLine, None]:
-        """Yield what the pod has written."""
         self._found(POD, namespace, pod)
         position = 0
         while True:

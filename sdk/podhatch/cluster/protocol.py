@@ -75,13 +75,24 @@ class ClusterApi(Protocol):
         page_size: int | None = None,
         bounded: bool = False,
     ) -> AsyncGenerator[tuple[list[JsonObject], str], None]:
-        """Yield all objects in the order of their names, page by page, with the list's version."""
+        """Yield all objects in the order of their names, page by page, with the list's version.
+
+        The next page is asked for when it is wanted: leave early with `contextlib.aclosing`.
+        With `bounded`, pages of much text are smaller, and objects that are too large are cut down
+        to what names them: see `bounded`.
+
+        Raises:
+            ApiError: 410 when the caller took minutes between two pages.
+        """
         ...
 
     async def rows(
         self, kind: Kind, namespace: str | None = None, *, field_selector: str = ""
     ) -> list[JsonObject]:
-        """Return what `kubectl get -o wide` shows of all objects, by the names of the columns."""
+        """Return what `kubectl get -o wide` shows of all objects, by the names of the columns.
+
+        It costs a tenth of the objects themselves. Of all namespaces, each row has a Namespace.
+        """
         ...
 
     async def apply(
@@ -116,7 +127,10 @@ class ClusterApi(Protocol):
     async def replace_status(
         self, manifest: JsonObject, *, metadata_only: bool = False
     ) -> JsonObject:
-        """Replace the object's status; 409 Conflict when its resourceVersion is not the latest."""
+        """Replace the object's status; 409 Conflict when its resourceVersion is not the latest.
+
+        With `metadata_only` no more than that is returned.
+        """
         ...
 
     async def delete(
@@ -128,7 +142,11 @@ class ClusterApi(Protocol):
         uid: str | None = None,
         resource_version: str | None = None,
     ) -> None:
-        """Delete the object; 409 Conflict when uid or version are not those that are expected."""
+        """Delete the object; the garbage collector deletes its children in the background.
+
+        With a `uid`, 409 Conflict when another object has taken the name meanwhile; with a
+        `resource_version`, when the object has changed since.
+        """
         ...
 
     def watch(
@@ -140,7 +158,14 @@ class ClusterApi(Protocol):
         label_selector: str = "",
         resource_version: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Yield changes after `resource_version`; without one, first all objects as ADDED."""
+        """Yield changes after `resource_version`; without one, first all objects as ADDED.
+
+        Ends when the API server ends the stream or it is lost: watch again from the last object's
+        resourceVersion. Close it early with `contextlib.aclosing`.
+
+        Raises:
+            ApiError: 410 when `resource_version` is too old: list or get, and watch from there.
+        """
         ...
 
     def log(
@@ -152,7 +177,16 @@ class ClusterApi(Protocol):
         follow: bool = False,
         since: datetime | None = None,
     ) -> AsyncGenerator[LogLine, None]:
-        """Yield the lines of a container's log."""
+        """Yield the lines of a container's log, each with the time it was written.
+
+        Args:
+            namespace: Where the pod is.
+            pod: Its name.
+            container: Name of a container that has started; 400 BadRequest before that.
+            follow: Wait for further lines until the container ends. The stream may also end
+                because the connection is lost: follow again from the last line.
+            since: Lines before this time, to the second, are left out.
+        """
         ...
 
     async def list(
