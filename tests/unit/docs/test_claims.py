@@ -89,6 +89,7 @@ def test_the_sizes_are_those_of_the_code():
     assert rows["retries of a task"] == str(limits.MAX_RETRIES)
     assert rows["replacements of lost pods"] == str(task_status.MAX_DISRUPTIONS)
     assert rows["conditions in a list, or in a group"] == str(limits.MAX_CONDITIONS)
+    assert rows["idempotency key"] == f"{limits.MAX_IDEMPOTENCY_KEY} characters"
     assert rows["additional metadata of a run, its workflow's included"] == (
         f"{limits.MAX_METADATA_ENTRIES} texts of {limits.MAX_METADATA_VALUE} "
         f"characters, {pod.MAX_ENVIRONMENT_BYTES // kib} KiB as JSON"

@@ -289,7 +289,10 @@ class TestDefinition:
         ("expression", "words"),
         [
             ("input.order", "'input.order' failed: Key not found in map"),
-            ("input.amount", "'input.amount' is not a string: it gives 0"),
+            (
+                "input.amount",
+                "'input.amount' gives 0, which is not a string: convert it with string(...)",
+            ),
             (
                 "input.id + input.id",
                 "gives a string of 400 characters, and at most 256 are allowed",

@@ -4,6 +4,9 @@ A run has its key in `spec.idempotency`, and holds it from its creation, by the 
 Whoever creates a run lists those that have its key. If one of them holds it, there is no new run.
 Otherwise the new run is named after the key and the newest of them: who has seen the same runs asks
 for the same name, so that the API server accepts one of any number of creators.
+
+One case is left: two creators list the runs a moment before and after the newest one is deleted,
+which no longer holds the key, and neither sees the other's run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

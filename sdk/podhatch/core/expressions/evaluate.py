@@ -78,7 +78,7 @@ def _expression_answer(subject: Subject, expression: str, values: bytes | None) 
 
 def _key_answer(value: object) -> Answer:
     if not isinstance(value, str):
-        return _problem(f"is not a string: it gives {value!r}")
+        return _problem(f"gives {value!r}, which is not a string: convert it with string(...)")
     if not 1 <= len(value) <= MAX_IDEMPOTENCY_KEY:
         size = f"{len(value)} characters, and at most {MAX_IDEMPOTENCY_KEY} are allowed"
         return _problem(f"gives a string of {size}" if value else "gives an empty string")
