@@ -26,6 +26,10 @@ if TYPE_CHECKING:
         V1TaskStatus,
     )
     from podhatch.config import ClientConfig, HealthcheckConfig
+    from podhatch.definitions.options.concurrency import (
+        ConcurrencyExpression,
+        ConcurrencyLimitStrategy,
+    )
     from podhatch.definitions.options.conditions import (
         RUN_START,
         Condition,
@@ -92,6 +96,8 @@ __all__ = [
     "CELSuccess",
     "ClientConfig",
     "ClusterUnreachable",
+    "ConcurrencyExpression",
+    "ConcurrencyLimitStrategy",
     "Condition",
     "Context",
     "CronWorkflows",
@@ -167,6 +173,8 @@ _HOMES = {
     "CELSuccess": "podhatch.client.cel",
     "ClientConfig": "podhatch.config",
     "ClusterUnreachable": "podhatch.errors",
+    "ConcurrencyExpression": "podhatch.definitions.options.concurrency",
+    "ConcurrencyLimitStrategy": "podhatch.definitions.options.concurrency",
     "Condition": "podhatch.definitions.options.conditions",
     "Context": "podhatch.task",
     "CronWorkflows": "podhatch.client.crons",

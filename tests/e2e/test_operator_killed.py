@@ -6,34 +6,11 @@ from collections import Counter
 
 from podhatch.api import labels
 
-from tests.kube import (
-    OPERATOR_NAMESPACE,
-    KubectlError,
-    Namespace,
-    eventually,
-    kubectl,
-    operator_pod,
-    shell,
-    tasks,
-    workflow_manifest,
-)
+from tests.e2e.killing import kill_until
+from tests.kube import Namespace, eventually, shell, tasks, workflow_manifest
 
 RUNS = 20
 KILLS = 3
-
-
-def kill_until(stop: threading.Event, kills: list[str]) -> None:
-    """Kill each operator that leads, when it has led for a moment."""
-    while not stop.wait(1):
-        leader = operator_pod()
-        if not leader or leader in kills:
-            continue
-        now = ("--grace-period=0", "--force", "--wait=false")
-        try:
-            kubectl("-n", OPERATOR_NAMESPACE, "delete", "pod", leader, *now)
-        except KubectlError:
-            continue
-        kills.append(leader)
 
 
 def test_twenty_runs_go_through_while_the_operator_is_killed(namespace: Namespace) -> None:

@@ -22,6 +22,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
     Kind,
 )
+from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.workflow.revision import event_keys
 
@@ -53,6 +54,7 @@ class Cache:
         self._restarted: set[Place] = set()
         self._event_keys: dict[tuple[str, Place], tuple[JsonObject, frozenset[str]]] = {}
         self.pins = Pins()
+        self.admission = AdmissionIndex()
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
         """Hold the object if it is newer than what is known. Return whether it was."""
@@ -67,6 +69,8 @@ class Cache:
             self._hold_child_of_run_that_is_over(kind, raw)
         else:
             self._stores[kind.kind].put(as_held(kind, raw))
+        if kind is WORKFLOW_RUN:
+            self.admission.observe(raw)
         return True
 
     def lacks_children(self, place: Place) -> bool:
@@ -93,6 +97,7 @@ class Cache:
         self._event_keys.pop((kind.kind, place), None)
         if kind is WORKFLOW_RUN:
             self.pins.drop(place)
+            self.admission.forget(place)
             self._restarted.discard(place)
         return True
 

@@ -17,7 +17,7 @@ from podhatch.core.expressions.evaluation import Answers, Evaluation
 from podhatch.core.pod.pods import is_controlled_by
 
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.keys import Key
+from podhatch_operator.keys import Key, run_key
 from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import RetryLater
@@ -65,6 +65,7 @@ class ReconcileContext:
     def __post_init__(self) -> None:
         self.executor = Executor(self.cluster, self.watched, self.cache, self.queue)
         self.recorder = EventRecorder(self.cluster)
+        self.cache.admission.start(lambda namespace, run: self.queue.add(run_key(namespace, run)))
 
     def now(self) -> datetime:
         """Return the time."""

@@ -24,7 +24,7 @@ from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.memo import PlanMemo
-from podhatch.core.run.plan import plan_run
+from podhatch.core.run.plan import plan_admitted
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import place_of
@@ -120,6 +120,7 @@ def observe_run(
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
         ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
         answers=answers,
+        admission=cache.admission,
     )
 
 
@@ -164,7 +165,7 @@ class RunController(Controller[Observed]):
 
     def plan(self, observed: Observed, now: datetime) -> Plan:
         """Return what the run needs next."""
-        return plan_run(observed, self.context.defaults, now, self._memo(observed))
+        return plan_admitted(observed, self.context.defaults, now, self._memo(observed))
 
     def _memo(self, observed: Observed) -> PlanMemo | None:
         """Return what earlier plans of a run computed; a run that is over needs none.

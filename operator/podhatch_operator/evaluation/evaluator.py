@@ -61,7 +61,8 @@ class KeptAnswers:
 
 
 def _cost(answer: Answer) -> int:
-    return _ANSWER_BYTES + sum(4 * len(text) for text in (answer.text, *answer.problems))
+    value = 4 * len(answer.value) if isinstance(answer.value, str) else 0
+    return _ANSWER_BYTES + value + sum(4 * len(problem) for problem in answer.problems)
 
 
 @dataclass

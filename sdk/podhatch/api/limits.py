@@ -17,6 +17,11 @@ MAX_CONDITIONS = 16
 MAX_CHILD_KEY = 253
 MAX_IDEMPOTENCY_KEY = 256
 """Characters of a key that an expression gives."""
+MAX_LIMITS = 8
+"""Concurrency limits of one workflow, or of one task."""
+MAX_RUNS = 1_000_000
+"""Slots of a group of a concurrency limit."""
+MAX_LIMIT_NAME = 63
 MAX_METADATA_ENTRIES = 64
 MAX_METADATA_VALUE = 4096
 """Characters of one entry."""

@@ -73,6 +73,25 @@ class PreserveUnknown(Mark):
 
 
 @dataclass(frozen=True)
+class IntOrString(Mark):
+    """The field is an integer from a minimum, or a string of a maximum length.
+
+    Where a stored number is out of range, the object can still be read.
+    """
+
+    minimum: int
+    max_length: int
+
+    def extensions(self) -> JsonObject:
+        """Return the bounds, and the key that lets a node have two types."""
+        return {
+            "minimum": self.minimum,
+            "maxLength": self.max_length,
+            "x-kubernetes-int-or-string": True,
+        }
+
+
+@dataclass(frozen=True)
 class AtMost(Mark):
     """The API server rejects a higher number; one that is already stored can still be read."""
 

@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.idempotency import IdempotencyClaim
-from podhatch.api.limits import MAX_CHILD_KEY, MAX_STORED_SECONDS
+from podhatch.api.limits import MAX_CHILD_KEY, MAX_LIMITS, MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -284,6 +285,13 @@ class WorkflowRunStatus(WireModel):
             description="conditions of the run: Accepted, Succeeded, Failed, Cancelled.",
         ),
     ] = Field(default_factory=list[StatusCondition])
+    concurrency: Annotated[
+        list[ConcurrencyClaim],
+        Field(
+            max_length=(MAX_TASKS + 1) * MAX_LIMITS,
+            description="concurrency lists the slots that the run and its tasks hold or wait for.",
+        ),
+    ] = Field(default_factory=list[ConcurrencyClaim])
     tasks: Annotated[
         list[TaskStatus],
         ListMap("name"),

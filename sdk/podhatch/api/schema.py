@@ -47,6 +47,8 @@ class _Structural:
 
     def convert(self, node: JsonObject, path: str) -> JsonObject:
         """Return the structural form of the node at `path`."""
+        if "x-kubernetes-int-or-string" in node:
+            return _int_or_string(node)
         node = _without_null(node, path)
         if "$ref" in node:
             return self._inline(node, path)
@@ -97,6 +99,16 @@ def _without_null(node: JsonObject, path: str) -> JsonObject:
     if len(choices) != 1:
         raise UnsupportedTypeError(f"{path}: a field of a CRD has one type, got {len(choices)}")
     return {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
+
+
+def _int_or_string(node: JsonObject) -> JsonObject:
+    """Return a node that is an integer or a string: the one choice of types that a CRD has."""
+    result = {key: value for key, value in node.items() if key not in ("title", "default")}
+    return {
+        **result,
+        "description": _one_line(node["description"]),
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+    }
 
 
 def _set_default(result: JsonObject, node: JsonObject) -> None:

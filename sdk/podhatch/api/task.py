@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from podhatch.api.concurrency import Concurrency, ConcurrencyLimit
 from podhatch.api.condition import Condition
 from podhatch.api.limits import (
     MAX_BACKOFF_FACTOR,
@@ -230,6 +231,13 @@ class TaskBase(WireModel):
             description="backoffJitter reduces each delay by a random part, up to this fraction.",
         ),
     ] = None
+    concurrency: Annotated[
+        Concurrency,
+        Field(
+            description="concurrency lists limits of this task in all runs. An attempt starts once "
+            "it has a slot of each, and holds them until it ends.",
+        ),
+    ] = Field(default_factory=list[ConcurrencyLimit])
     pod: Annotated[
         PodSettings | None,
         Field(

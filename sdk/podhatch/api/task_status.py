@@ -28,6 +28,7 @@ WaitReason = Literal[
     "FailedCreatePodSandBox",
     "Starting",
     "Refused",
+    "Concurrency",
 ]
 """Why a task waits."""
 EndReason = Literal[
@@ -59,6 +60,7 @@ EndReason = Literal[
     "ReportLost",
     "NoReport",
     "Refused",
+    "Concurrency",
 ]
 """Why a task ended, unless Kubernetes gives the reason, as for an eviction."""
 TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled"})

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from podhatch.api.concurrency import Concurrency, ConcurrencyLimit
 from podhatch.api.event_filter import EventKeyPattern, FilterRule
 from podhatch.api.idempotency import Idempotency
 from podhatch.api.limits import DEFAULT_QUEUE_TTL_SECONDS, MAX_STORED_SECONDS
@@ -187,6 +188,13 @@ class WorkflowSpec(WireModel):
             "same key."
         ),
     ] = None
+    concurrency: Annotated[
+        Concurrency,
+        Field(
+            description="concurrency lists limits of the runs of this workflow. A run starts once "
+            "it has a slot of each, and holds them until it ends.",
+        ),
+    ] = Field(default_factory=list[ConcurrencyLimit])
     lifespan: Annotated[
         str | None,
         Field(

@@ -100,6 +100,7 @@ class Workflow(TaskGraph[Input], Runnable[Input, dict[str, Any], WorkflowRunRef]
         settings = copied.settings._replace(
             image=copied.settings.image or own.image,
             pod=copied.settings.pod or own.pod,
+            concurrency=copied.settings.concurrency or own.concurrency,
         )
         return self._place(Task(copied.fn, copied.name, self, (), settings))
 

@@ -38,7 +38,7 @@ def encode_answer(number: int, answer: Answer) -> bytes:
     message = {
         "number": number,
         "holds": answer.holds,
-        "text": answer.text,
+        "value": answer.value,
         "problems": answer.problems,
     }
     return json.dumps(message).encode() + b"\n"
@@ -67,4 +67,4 @@ def decode_answer(line: bytes, number: int) -> Answer | None:
         return None
     if "limit" in message:
         return Answer(problems=(str(message["limit"]),), too_expensive=True)
-    return Answer(message["holds"], message["text"], tuple(message["problems"]))
+    return Answer(message["holds"], message["value"], tuple(message["problems"]))

@@ -15,12 +15,13 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import is_over
 from podhatch.client import background_loop
+from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
 from podhatch.core.run.acceptance import ancestors_of
-from podhatch.core.run.plan import plan_run
+from podhatch.core.run.plan import plan_admitted
 from podhatch.errors import RunDeleted
 from podhatch.evaluation.client import WITHIN_LIMITS
 from podhatch.local.clock import Clock
@@ -62,6 +63,8 @@ class Engine:
         self._warned = False
         self._failure: Exception | None = None
         self._wake = asyncio.Event()
+        self._admission = AdmissionIndex()
+        self._admission.start(lambda _, run: self._dirty.update({run: None}))
         self._loop = background_loop.get().loop
 
     def start(self) -> None:
@@ -126,6 +129,7 @@ class Engine:
         kind, name = stored["kind"], stored["metadata"]["name"]
         if kind == "WorkflowRun":
             self._dirty[name] = None
+            self._admission.observe(stored)
             self._tell(name)
         elif run := stored["metadata"].get("labels", {}).get(labels.RUN):
             self._dirty[run] = None
@@ -233,7 +237,8 @@ class Engine:
         run = self.cluster.find("WorkflowRun", name)
         if run is None:
             return
-        plan = plan_run(_observe_run(self.cluster, run), _DEFAULTS, self.clock.now())
+        observed = _observe_run(self.cluster, run, self._admission)
+        plan = plan_admitted(observed, _DEFAULTS, self.clock.now())
         self._carry_out(name, plan)
         stored = self.cluster.find("WorkflowRun", name)
         if plan.requeue_at and stored and not is_over(stored):
@@ -259,7 +264,7 @@ class Engine:
                 self._kubelet.stop(each.name)
 
 
-def _observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:
+def _observe_run(cluster: LocalCluster, run: JsonObject, admission: AdmissionIndex) -> Observed:
     """Return a run with all that belongs to it."""
     name: str = run["metadata"]["name"]
     jobs, pods = cluster.of_run("Job", name), cluster.of_run("Pod", name)
@@ -273,6 +278,7 @@ def _observe_run(cluster: LocalCluster, run: JsonObject) -> Observed:
         [*cluster.stored("WorkflowEvent").values()],
         ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
         answers=WITHIN_LIMITS,
+        admission=admission,
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from podhatch.api import condition as conditions
+from podhatch.api.concurrency import ConcurrencyClaim, ConcurrencyLimit
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
 from podhatch.api.event import (
     AnsweredWorkflow,
@@ -104,6 +105,17 @@ CONDITIONS = [
 ]
 
 
+LIMITS = [
+    ConcurrencyLimit(
+        expression="input.carrier",
+        max_runs="input.size",
+        limit_strategy="CANCEL_NEWEST",
+        name="carrier",
+    ),
+    ConcurrencyLimit(max_runs=7),
+]
+
+
 def hook(name: str, **code: object) -> HookSpec:
     return HookSpec.model_validate(
         {
@@ -118,6 +130,7 @@ def hook(name: str, **code: object) -> HookSpec:
             "backoff_factor": 2,
             "backoff_max_seconds": 60,
             "backoff_jitter": 0.5,
+            "concurrency": LIMITS,
             "pod": POD,
         }
     )
@@ -150,6 +163,7 @@ WORKFLOW = Workflow(
                 backoff_factor=2.5,
                 backoff_max_seconds=60,
                 backoff_jitter=0.5,
+                concurrency=LIMITS,
                 pod=POD,
             ),
             TaskSpec(
@@ -180,6 +194,7 @@ WORKFLOW = Workflow(
         cron_input={"id": 7},
         default_additional_metadata={"team": "shop"},
         default_priority=2,
+        concurrency=LIMITS,
         lifespan="orders:lifespan",
         pod=POD,
         paused=True,
@@ -233,6 +248,20 @@ RUN = WorkflowRun(
         start_delay_seconds=1.5,
         finished_at=MOMENT,
         conditions=[condition("Accepted"), condition("Failed")],
+        concurrency=[
+            ConcurrencyClaim(
+                task="ship",
+                limit="name/carrier",
+                key="north",
+                max_runs=2,
+                strategy="CANCEL_NEWEST",
+                held=True,
+                since=MOMENT,
+                sequence=7,
+                priority=3,
+                ahead=2,
+            )
+        ],
         tasks=[
             TaskStatus(name="Charge.it_1", state="Succeeded", attempt=1, output='{"paid":true}'),
             TaskStatus(

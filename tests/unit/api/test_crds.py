@@ -17,6 +17,7 @@ ALLOWED_KEYS = {
     "additionalProperties",
     "default",
     "description",
+    "anyOf",
     "enum",
     "exclusiveMaximum",
     "exclusiveMinimum",
@@ -34,6 +35,7 @@ ALLOWED_KEYS = {
     "properties",
     "required",
     "type",
+    "x-kubernetes-int-or-string",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-list-type",
     "x-kubernetes-preserve-unknown-fields",
@@ -102,7 +104,11 @@ def test_every_field_says_what_it_is_and_begins_with_its_name(
 def test_the_schemas_of_crds_are_structural(definition: ResourceDefinition) -> None:
     for path, node in nodes(schema_of(definition)):
         assert set(node) <= ALLOWED_KEYS, path
-        assert isinstance(node["type"], str), path
+        if "x-kubernetes-int-or-string" in node:
+            assert node["anyOf"] == [{"type": "integer"}, {"type": "string"}], path
+        else:
+            assert isinstance(node["type"], str), path
+            assert "anyOf" not in node, path
         assert not ("properties" in node and "additionalProperties" in node), path
         assert set(node.get("required", [])) <= set(node.get("properties", {})), path
 
@@ -110,7 +116,9 @@ def test_the_schemas_of_crds_are_structural(definition: ResourceDefinition) -> N
 @each_definition
 def test_everything_has_a_bound(definition: ResourceDefinition) -> None:
     for path, node in own_nodes(definition):
-        match node["type"]:
+        match node.get("type"):
+            case None:
+                assert {"minimum", "maxLength"} <= set(node), path
             case "string":
                 assert "maxLength" in node or "enum" in node or node.get("format"), path
             case "array":

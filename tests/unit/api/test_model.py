@@ -39,7 +39,7 @@ def absent_fields(schema: JsonObject, values: list[JsonObject], path: str) -> li
         present = [value[name] for value in values if name in value]
         if not present:
             found.append(f"{path}.{name}")
-        elif child["type"] == "array":
+        elif child.get("type") == "array":
             entries = [entry for value in present for entry in value]
             found += absent_fields(child["items"], entries, f"{path}.{name}[]")
         else:

@@ -7,7 +7,7 @@ from podhatch.api.model import JsonObject
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.workflow.dag import shape_problems
-from podhatch.core.workflow.validate import check_workflow
+from podhatch.core.workflow.validate import check_workflow, workflow_problems
 
 from tests.fakes.answers import answered
 from tests.fakes.objects import NOW, task, workflow
@@ -66,3 +66,21 @@ def test_an_invalid_workflow_says_all_that_is_wrong() -> None:
     assert (condition["status"], condition["reason"]) == ("False", "WorkflowInvalid")
     assert "cycle" in condition["message"]
     assert "inputSchema.type" in condition["message"]
+
+
+def test_limits_that_cannot_be_used_are_named_with_their_field() -> None:
+    limits: list[JsonObject] = [{"maxRuns": 0}, {"maxRuns": "1 +", "expression": "parents.a"}]
+    spec = spec_of(
+        task("a", concurrency=[{"maxRuns": 1, "expression": "input."}]),
+        concurrency=limits,
+        onFailureTask={"name": "mend", "python": "m:mend", "concurrency": [{"maxRuns": -1}]},
+    )
+    found = workflow_problems(spec, Questions(IN_PROCESS))
+    fields = [
+        "spec.concurrency[0].maxRuns: expected a whole number from 1 to 1000000, got 0",
+        "spec.concurrency[1].expression: 'parents.a' is not CEL",
+        "spec.concurrency[1].maxRuns: '1 +' is not CEL",
+        "spec.tasks[a].concurrency[0].expression: 'input.' is not CEL",
+        "spec.onFailureTask.concurrency[0].maxRuns: expected a whole number from 1 to 1000000",
+    ]
+    assert [problem[: len(field)] for problem, field in zip(found, fields, strict=True)] == fields

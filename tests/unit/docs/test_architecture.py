@@ -32,6 +32,6 @@ def test_a_behaviour_takes_at_most_twelve_files(name: str, steps: str):
     assert 0 < len(files) <= 12, name
 
 
-def test_three_behaviours_and_ten_changes_are_described():
-    assert len(BEHAVIOURS) == 3
-    assert len(re.findall(r"^\| a new .* \|$", CHANGES, re.MULTILINE)) == 10
+def test_four_behaviours_and_eleven_changes_are_described():
+    assert len(BEHAVIOURS) == 4
+    assert len(re.findall(r"^\| a new .* \|$", CHANGES, re.MULTILINE)) == 11

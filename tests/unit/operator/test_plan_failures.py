@@ -24,7 +24,7 @@ SPECS: dict[str, JsonObject] = {
     "CronWorkflow": {"workflow": "flow", "schedule": "* * * * *"},
 }
 PLANS = {
-    "WorkflowRun": (run_reconciler, "plan_run"),
+    "WorkflowRun": (run_reconciler, "plan_admitted"),
     "Workflow": (workflow_reconciler, "plan_workflow"),
     "WorkflowEvent": (event_reconciler, "plan_event"),
     "EventFilter": (filter_reconciler, "plan_filter"),
@@ -79,7 +79,7 @@ async def test_an_exception_while_planning_is_a_condition_of_the_object(
 async def test_an_object_goes_on_once_it_can_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = Operator()
     with monkeypatch.context() as patched:
-        patched.setattr(run_reconciler, "plan_run", fail)
+        patched.setattr(run_reconciler, "plan_admitted", fail)
         assert (await planned(operator, "WorkflowRun"))["phase"] == "Pending"
     await operator.user_creates(workflow())
     await operator.work()
@@ -105,7 +105,7 @@ async def test_a_status_that_is_refused_is_logged_with_the_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     operator = Operator()
-    monkeypatch.setattr(run_reconciler, "plan_run", fail)
+    monkeypatch.setattr(run_reconciler, "plan_admitted", fail)
     operator.cluster.refusals["update WorkflowRun"] = ApiError(422, "Invalid", "too long")
     await operator.user_creates(run())
     with pytest.raises(PlanFailed, match="its status was refused: ApiError: too long"):

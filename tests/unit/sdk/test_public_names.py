@@ -19,6 +19,8 @@ NAMES = [
     "CELSuccess",
     "ClientConfig",
     "ClusterUnreachable",
+    "ConcurrencyExpression",
+    "ConcurrencyLimitStrategy",
     "Condition",
     "Context",
     "CronWorkflows",

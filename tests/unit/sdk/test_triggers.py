@@ -113,7 +113,7 @@ class TestDefinition:
         message = refusal(lambda: hatchet.workflow("orders", **options))
         assert message.startswith(f"workflow 'orders': {words}")
 
-    @pytest.mark.parametrize("option", ["concurrency", "rate_limits"])
+    @pytest.mark.parametrize("option", ["rate_limits"])
     def test_an_option_that_is_not_implemented_is_refused(
         self, hatchet: Hatchet, option: str
     ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from podhatch.api.model import JsonObject
 from podhatch.api.task import ClusterAccess
+from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
@@ -130,3 +131,5 @@ class Observed(ObservedObject):
     """The runs above the run that are known, its parent first; see `depth`."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
     """What the first plan of a reconcile asked for, to explain why a pod does not start."""
+    admission: AdmissionIndex = field(default_factory=AdmissionIndex, compare=False)
+    """Who holds the slots of limits, and whose turn it is."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.model import JsonObject
 from podhatch.core.common.idempotency import RunKey
 from podhatch.core.expressions.evaluation import Evaluation
@@ -82,6 +83,8 @@ class Plan:
     list_keys: tuple[RunKey, ...] = ()
     """Idempotency keys whose runs have to be listed before anything can be decided; then nothing
     else is planned."""
+    claims: tuple[ConcurrencyClaim, ...] = ()
+    """The slots of limits that the object holds or waits for, as the new status has them."""
     look_up: tuple[str, ...] = ()
     """Uids of Jobs and pods whose Kubernetes Events may say why a pod does not start."""
     confirm: tuple[str, ...] = ()

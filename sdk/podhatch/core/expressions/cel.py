@@ -1,4 +1,4 @@
-"""CEL expressions of conditions and filters: their variables, the limits of values, the errors.
+"""CEL expressions of conditions, filters and limits: variables, limits of values, errors.
 
 Plans call this module; `evaluate.py` evaluates, for the operator in a process of its own. Values
 that are nested thousands of levels deep crash the CEL library, so they are checked here first.
@@ -20,8 +20,8 @@ from podhatch.core.expressions.evaluation import (
 )
 from podhatch.core.expressions.input_check import depth_problem, size_problem
 
-Subject = Literal["Condition", "Filter", "IdempotencyKey"]
-"""What an expression belongs to, which decides about its variables."""
+Subject = Literal["Condition", "Filter", "IdempotencyKey", "RunLimit", "TaskLimit"]
+"""What an expression belongs to, which decides about its variables and its result."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ VARIABLES: dict[Subject, tuple[str, ...]] = {
     "Condition": ("input", "output"),
     "Filter": tuple(each.name for each in fields(FilterVariables)),
     "IdempotencyKey": ("input", "additional_metadata"),
+    "RunLimit": ("input", "additional_metadata", "workflow_run_id"),
+    "TaskLimit": ("input", "additional_metadata", "workflow_run_id", "parents"),
 }
-_UNBOUNDED = ("input", "output", "payload")
+_UNBOUNDED = ("input", "output", "payload", "parents")
 """Variables with values of the users' own; schemas bound the others."""
 
 
@@ -97,13 +99,32 @@ class Variables:
         return self._answer(expression).holds
 
     def text(self, expression: str) -> str:
-        """Return the text that the expression gives.
+        """Return the string that the expression of a key gives.
 
         Raises:
-            ExpressionError: it does not compile, a key is missing, the result is not a text that
-                its subject allows, or the values or the evaluation exceed a limit.
+            ExpressionError: as for `satisfy`, or the result is not a string.
         """
-        return self._answer(expression).text
+        value = self._answer(expression).value
+        if value is None:  # not evaluated yet
+            return ""
+        if not isinstance(value, str):
+            raise ExpressionError(f"{expression!r}: expected a string, got {value!r}")
+        return value
+
+    def whole_number_of(self, expression: str, least: int, most: int) -> int:
+        """Return the whole number that the expression of a limit gives.
+
+        Raises:
+            ExpressionError: as for `satisfy`, or the result is not a whole number in this range.
+        """
+        value = self._answer(expression).value
+        if value is None:  # not evaluated yet
+            return least
+        if isinstance(value, str) or not least <= value <= most or value != int(value):
+            raise ExpressionError(
+                f"{expression!r}: expected a whole number from {least} to {most}, got {value!r}"
+            )
+        return int(value)
 
     def _answer(self, expression: str) -> Answer:
         if self._problem:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from podhatch.api.concurrency import MAX_KEY
 from podhatch.api.limits import MAX_IDEMPOTENCY_KEY
 from podhatch.core.expressions.cel import VARIABLES, Subject
 from podhatch.core.expressions.evaluation import Answer, Check, Evaluation
@@ -46,7 +47,7 @@ def answer(check: Check, code: str, values: bytes | None) -> Answer:
     Raises:
         MemoryError: the memory limit is reached.
     """
-    if check in ("Condition", "Filter", "IdempotencyKey"):
+    if check not in ("Schema", "Input"):
         return _expression_answer(check, code, values)
     from podhatch.core.expressions.json_schema import schema_answer
 
@@ -67,6 +68,8 @@ def _expression_answer(subject: Subject, expression: str, values: bytes | None) 
             return _problem(f"failed: {_readable(value)}")
         if subject == "IdempotencyKey":
             return _key_answer(value)
+        if subject in ("RunLimit", "TaskLimit"):
+            return _value_answer(kind, value)
         if kind == cel.Type.BOOL:
             return Answer(holds=bool(value))
         return _problem(f"is neither true nor false: it gives {value!r}")
@@ -82,10 +85,24 @@ def _key_answer(value: object) -> Answer:
     if not 1 <= len(value) <= MAX_IDEMPOTENCY_KEY:
         size = f"{len(value)} characters, and at most {MAX_IDEMPOTENCY_KEY} are allowed"
         return _problem(f"gives a string of {size}" if value else "gives an empty string")
-    return Answer(text=value)
+    return Answer(value=value)
 
 
-@lru_cache(maxsize=3)
+def _value_answer(kind: object, value: object) -> Answer:
+    """Return the value of an expression that gives a string or a number."""
+    if kind == cel.Type.STRING:
+        text = str(value)
+        if len(text) > MAX_KEY:
+            return _problem(
+                f"gives a string of {len(text)} characters, and at most {MAX_KEY} are allowed"
+            )
+        return Answer(value=text)
+    if kind in (cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE):
+        return Answer(value=value if isinstance(value, float) else int(str(value)))
+    return _problem(f"gives {value!r}, which is neither a string nor a number")
+
+
+@lru_cache(maxsize=5)
 def _environment(subject: Subject) -> cel.Env:
     return cel.NewEnv(variables=dict.fromkeys(VARIABLES[subject], cel.Type.DYN))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, Protocol
 
-Check = Literal["Condition", "Filter", "IdempotencyKey", "Schema", "Input"]
+Check = Literal["Condition", "Filter", "IdempotencyKey", "RunLimit", "TaskLimit", "Schema", "Input"]
 """A CEL expression over the variables of a task, an event or a run; a JSON Schema, or an input's
 fit."""
 TOO_EXPENSIVE: Final = "ExpressionTooExpensive"
@@ -68,8 +68,8 @@ class Answer:
 
     holds: bool = False
     """Whether the expression is true."""
-    text: str = ""
-    """What the expression gives, if it is to give a text."""
+    value: str | int | float | None = None
+    """What an expression gives that is to give a short string, or a number."""
     problems: tuple[str, ...] = ()
     """Why there is no answer, or how the input differs from its schema."""
     too_expensive: bool = False

@@ -10,11 +10,12 @@ from podhatch.core.common.plan import Delete, Patch, Plan
 from podhatch.core.pod.end import end_of_pod
 from podhatch.core.pod.pods import container_state, outlives_task, read_time
 from podhatch.core.run.attempts import Attempts, AttemptView
+from podhatch.core.run.position import CONCURRENCY
 from podhatch.core.run.run_requests import RUN_CANCELLED
 from podhatch.core.run.task_status import REPLAYED, cancelled
 from podhatch.core.workflow.revision import Revision
 
-_GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, "ScheduleTimedOut"})
+_GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, CONCURRENCY, "ScheduleTimedOut"})
 BESIDE_GRACE = timedelta(seconds=5)
 """What runs beside a task's container has so long to end after it."""
 JOB_GRACE = timedelta(seconds=90)

@@ -2,8 +2,8 @@
 
 A run that may start is planned in phases, each of which needs what the one before has found for all
 tasks: judge where they stand, place the attempts of those that are ready, build them, and summarise
-it all in the status. What holds back ready tasks, such as a limit on concurrency, comes between
-judging and placing; what uses a pod that is there already is part of building.
+it all in the status. What holds back runs, and tasks that are ready, is asked in `admission.py`;
+what uses a pod that is there already is part of building.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,14 @@ from podhatch.core.run.acceptance import (
     start_refusal,
     workflow_awaited_until,
 )
+from podhatch.core.run.admission import (
+    Claims,
+    RunAdmission,
+    admit_run,
+    admit_tasks,
+    not_released,
+    without_ended,
+)
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.clean_up import (
     after_the_end,
@@ -40,6 +48,7 @@ from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.pause import before_replay, has_begun, is_under_way, pause_refusal
 from podhatch.core.run.position import (
+    CONCURRENCY,
     Ended,
     Position,
     Ready,
@@ -57,6 +66,7 @@ from podhatch.core.run.run_requests import is_cancelled, with_cancellation, with
 from podhatch.core.run.status import (
     accepted_status,
     cancelled_status,
+    granted_status,
     postponed_status,
     rejected_status,
     with_outputs,
@@ -87,6 +97,26 @@ def plan_run(
     return Plan(evaluate=questions.missing) if questions.missing else plan
 
 
+MAX_ROUNDS = 4
+
+
+def plan_admitted(
+    observed: Observed, defaults: Defaults, now: datetime, memo: PlanMemo | None = None
+) -> Plan:
+    """Plan a run, and note what it claims, so that no other plan is granted the same slots.
+
+    A run that asks for slots for the first time is planned again, knowing where it stands.
+    """
+    metadata = observed.run["metadata"]
+    place = metadata["namespace"], metadata["name"]
+    plan = plan_run(observed, defaults, now, memo)
+    for _ in range(MAX_ROUNDS):
+        if plan.evaluate or not observed.admission.put(place, plan.claims):
+            break
+        plan = plan_run(observed, defaults, now, memo)
+    return plan
+
+
 @dataclass(frozen=True)
 class _Planning:
     """One plan of a run."""
@@ -102,7 +132,7 @@ class _Planning:
         observed, now = self.observed, self.now
         run = self.memo.read_run(observed.run)
         if run.metadata.deletion_timestamp:
-            return Plan()
+            return Plan(claims=not_released(run, ()))
         attempts = self.memo.attempts(run, observed)
         if run.finished and not run.replay_due:
             return self._finished(run, attempts)
@@ -120,7 +150,10 @@ class _Planning:
         revision = self._revision(run, name)
         if isinstance(revision, RunRefusal):
             return self._rejected(run, revision)
-        return self._under_way(run, revision, attempts)
+        admission = admit_run(run, revision, attempts, observed, self.questions, now)
+        if admission.refusal or admission.is_new:
+            return self._not_admitted(run, admission, attempts)
+        return self._under_way(run, revision, attempts, admission.claims)
 
     def _revision(self, run: WorkflowRun, name: str | None) -> Revision | RunRefusal:
         """Return the workflow as this run has started with it, or starts with it now."""
@@ -166,15 +199,33 @@ class _Planning:
         status = rejected_status(run, refusal, self.now)
         return self._conclude(run, status, Plan(requeue_at=_look_again_at(run, refusal)))
 
-    def _postponed(self, run: WorkflowRun, refusal: RunRefusal, attempts: Attempts) -> Plan:
+    def _postponed(
+        self, run: WorkflowRun, refusal: RunRefusal, attempts: Attempts, claims: Claims = ()
+    ) -> Plan:
         """Return the plan of a run, or of its replay, that waits or has waited too long."""
         given_up = given_up_jobs(run, self.memo.entries, attempts, self.now)
         lingering = lingering_pods(self.memo.entries, attempts, self.now)
         moments = (_look_again_at(run, refusal), given_up.requeue_at, lingering.requeue_at)
         plan = Plan((*lingering.writes, *given_up.writes), requeue_at=first(moments))
-        return self._conclude(run, postponed_status(run, refusal, self.now), plan)
+        return self._conclude(run, postponed_status(run, refusal, claims, self.now), plan)
 
-    def _under_way(self, run: WorkflowRun, revision: Revision, attempts: Attempts) -> Plan:
+    def _not_admitted(self, run: WorkflowRun, admission: RunAdmission, attempts: Attempts) -> Plan:
+        """The run waits for its slots, or is cancelled for another; or its status tells first."""
+        why = admission.refusal
+        if why is None:
+            return self._conclude(run, granted_status(run, admission.claims), Plan(urgent=True))
+        if why.end is None:
+            return self._postponed(run, why, attempts, admission.claims)
+        if why.end == "Failed":
+            return self._rejected(run, why)
+        old = run.status.tasks if run.status else ()
+        entries = with_cancellation(old, attempts, self.now, CONCURRENCY, why.message)
+        status = cancelled_status(run, entries, self.now, CONCURRENCY, why.message)
+        return self._conclude(run, status, Plan())
+
+    def _under_way(
+        self, run: WorkflowRun, revision: Revision, attempts: Attempts, run_claims: Claims
+    ) -> Plan:
         context = TaskContext(
             run,
             self.observed,
@@ -186,6 +237,8 @@ class _Planning:
         )
         stored = self.memo.entries
         standing = judge(revision, context, self.memo)
+        positions, task_claims = admit_tasks(revision, standing.positions, standing.moving, context)
+        standing = replace(standing, positions=positions)
         node = place(revision, standing.positions)
         built = build(revision, standing, stored, node, context)
         plan = summarise(built, stored, context)
@@ -200,12 +253,16 @@ class _Planning:
             if entry != stored.get(entry.name)  # its words were cut when it was stored
         }
         entries = [new.get(name) or stored[name] for name in revision.names]
-        return self._conclude(run, accepted_status(run, revision.name, entries, self.now), plan)
+        claims = (*run_claims, *without_ended(task_claims, built.moving))
+        status = accepted_status(run, revision.name, entries, claims, self.now)
+        return self._conclude(run, status, plan)
 
     def _conclude(self, run: WorkflowRun, status: WorkflowRunStatus, plan: Plan) -> Plan:
         """Add the status to a plan, if it is a new one, and the events that announce it."""
         old = run.status
         status = status.model_copy(update={"depth": depth_of(run, self.observed)})
+        released = not_released(run, status.concurrency)
+        plan = replace(plan, claims=(*status.concurrency, *released))
         if status == old:
             return plan
         events = transitions(old, status)
@@ -214,6 +271,7 @@ class _Planning:
             status=self._wire(status),
             urgent=plan.urgent
             or status.finished_at is not None
+            or bool(released)
             or any(item.type == "Warning" for item in events)
             or (len(status.tasks) >= MANY_TASKS and not self.memo.entries),
             events=tuple(event_manifest(run, item, self.now) for item in events),

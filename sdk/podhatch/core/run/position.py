@@ -40,6 +40,7 @@ from podhatch.core.run.task_status import (
 
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
+CONCURRENCY = "Concurrency"
 EXTENSION_CUT = "ExtensionCut"
 UNSEEN_POD_PAUSE = timedelta(seconds=5)
 """When to look again for a pod that the Job controller knows of and we do not see."""
@@ -47,7 +48,7 @@ UNSEEN_POD_PAUSE = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Waiting:
-    """No attempt is to be made now: parents, conditions, a backoff or a refusal are in the way."""
+    """No attempt is made now: parents, conditions, backoff, a refusal or a limit are in the way."""
 
     status: TaskStatus
     on_conditions: bool = False
@@ -121,7 +122,7 @@ def judge_task(
     attempt = context.attempts.get((task.name, number))
     if old.job or attempt:
         return _follow(task, old, number, attempt, context)
-    if old.next_attempt_at is not None or old.reason == REFUSED:
+    if old.next_attempt_at is not None or old.reason in (REFUSED, CONCURRENCY):
         return _try(task, old, number, context)
     return _enter(task, old, number, parents, context)
 
@@ -162,7 +163,7 @@ def start(task: TaskSpec, ready: Ready, job: str) -> Running:
     status = kept(
         ready.status, state="Queued", attempt=ready.number, job=job, queued_at=ready.queued_at
     )
-    return Running(status, look_again_at=_schedule_deadline(task, ready.queued_at))
+    return Running(status, look_again_at=schedule_deadline(task, ready.queued_at))
 
 
 def lose_output(old: TaskStatus, result: str, now: datetime) -> Ended:
@@ -272,7 +273,8 @@ def _try(
         return Waiting(old, look_again_at=old.next_attempt_at)
     if refusal := context.observed.refusals.get(AttemptSpec(run, task, number).name):
         return _refused(task, old, refusal, now)
-    queued_at = old.queued_at if old.reason == REFUSED and old.queued_at else now
+    has_waited = old.reason in (REFUSED, CONCURRENCY)
+    queued_at = old.queued_at if has_waited and old.queued_at else now
     return Ready(old, number, queued_at)
 
 
@@ -285,9 +287,9 @@ def _refused(
     waiting = kept(old, state="Queued", reason=REFUSED, message=message, queued_at=queued_at)
     if refusal.code not in (403, 500):
         return Ended(failed(waiting, REFUSED, message, now))
-    deadline = _schedule_deadline(task, queued_at)
+    deadline = schedule_deadline(task, queued_at)
     if now >= deadline:
-        return Ended(_schedule_timed_out(task, waiting, message, now))
+        return Ended(schedule_timed_out(task, waiting, message, now))
     return Waiting(waiting, look_again_at=deadline)
 
 
@@ -388,14 +390,14 @@ def _not_started(
         return Running(waiting, look_again_at=until)
     due = lookup_due(pod, job, now)
     look_up = uid if due and now >= due else None
-    deadline = _schedule_deadline(task, current.queued_at or now)
+    deadline = schedule_deadline(task, current.queued_at or now)
     if now < deadline:
         again = now + LOOK_UP_AGAIN if look_up else due
         soon = min(deadline, again) if again else deadline
         return Running(waiting, look_up=look_up, look_again_at=soon)
     if pod is None and job is not None and had_a_pod(job):
         return Running(waiting, look_again_at=now + UNSEEN_POD_PAUSE)
-    return Ended(_schedule_timed_out(task, current, diagnosis.message, now), look_up=look_up)
+    return Ended(schedule_timed_out(task, current, diagnosis.message, now), look_up=look_up)
 
 
 def _end(
@@ -410,11 +412,13 @@ def _end(
     return Ended(over(current, end, context.now), end.output, end.output_in_result)
 
 
-def _schedule_deadline(task: TaskSpec, queued_at: datetime) -> datetime:
+def schedule_deadline(task: TaskSpec, queued_at: datetime) -> datetime:
+    """Return until when the task must have begun."""
     return queued_at + timedelta(seconds=task.schedule_timeout_seconds)
 
 
-def _schedule_timed_out(task: TaskSpec, current: TaskStatus, why: str, now: datetime) -> TaskStatus:
+def schedule_timed_out(task: TaskSpec, current: TaskStatus, why: str, now: datetime) -> TaskStatus:
+    """Return the end of a task that did not begin in time."""
     limit = f"{task.schedule_timeout_seconds:g}s"
     message = f"did not start within its schedule timeout of {limit}: {why}"
     return cancelled(current, SCHEDULE_TIMED_OUT, message, now)

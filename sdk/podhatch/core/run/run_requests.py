@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
-from podhatch.api.task_status import TERMINAL_STATES, TaskStatus
+from podhatch.api.task_status import TERMINAL_STATES, EndReason, TaskStatus
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.task_status import cancelled, kept, replayed
 
-RUN_CANCELLED = "RunCancelled"
+RUN_CANCELLED: Final = "RunCancelled"
+CANCELLED_MESSAGE = "the run was cancelled"
 _KEPT_STATES = frozenset({"Succeeded", "Skipped"})
 
 
@@ -19,7 +21,11 @@ def is_cancelled(run: WorkflowRun) -> bool:
 
 
 def with_cancellation(
-    entries: Iterable[TaskStatus], attempts: Attempts, now: datetime
+    entries: Iterable[TaskStatus],
+    attempts: Attempts,
+    now: datetime,
+    reason: EndReason = RUN_CANCELLED,
+    message: str = CANCELLED_MESSAGE,
 ) -> list[TaskStatus]:
     """Return the entries after a cancel: what has not ended ends now.
 
@@ -32,9 +38,7 @@ def with_cancellation(
             job = attempts[task, number].name
             noted[task] = kept(old, state="Queued", attempt=number, job=job)
     return [
-        entry
-        if entry.state in TERMINAL_STATES
-        else cancelled(entry, RUN_CANCELLED, "the run was cancelled", now)
+        entry if entry.state in TERMINAL_STATES else cancelled(entry, reason, message, now)
         for entry in noted.values()
     ]
 

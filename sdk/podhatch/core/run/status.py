@@ -7,21 +7,33 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from podhatch.api import run as api
+from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.run import Phase, WorkflowRun, WorkflowRunStatus
-from podhatch.api.task_status import MAX_INLINE_OUTPUT_BYTES, TERMINAL_STATES, TaskError, TaskStatus
+from podhatch.api.task_status import (
+    MAX_INLINE_OUTPUT_BYTES,
+    TERMINAL_STATES,
+    EndReason,
+    TaskError,
+    TaskStatus,
+)
 from podhatch.core.common.condition import with_condition
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.common.text import cut, json_size
 from podhatch.core.run.acceptance import start_delay, start_moment
 from podhatch.core.run.position import Ended, Settled
+from podhatch.core.run.run_requests import CANCELLED_MESSAGE, RUN_CANCELLED
 
 MAX_RUN_MESSAGE = 2000
 
 
 def accepted_status(
-    run: WorkflowRun, revision: str, tasks: Sequence[TaskStatus], now: datetime
+    run: WorkflowRun,
+    revision: str,
+    tasks: Sequence[TaskStatus],
+    claims: Sequence[ConcurrencyClaim],
+    now: datetime,
 ) -> WorkflowRunStatus:
-    """Return the status of a run that is under way or over."""
+    """Return the status of a run that is under way or over; then it claims nothing any more."""
     old = run.status or WorkflowRunStatus.model_validate({})
     states = [task.state for task in tasks]
     phase = _run_phase(states)
@@ -59,28 +71,34 @@ def accepted_status(
         start_delay_seconds=start_delay(run, started_at),
         finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
         conditions=conditions,
+        concurrency=[] if phase in api.TERMINAL_PHASES else list(claims),
         tasks=list(tasks),
     )
 
 
 def cancelled_status(
-    run: WorkflowRun, tasks: Sequence[TaskStatus], now: datetime
+    run: WorkflowRun,
+    tasks: Sequence[TaskStatus],
+    now: datetime,
+    reason: EndReason = RUN_CANCELLED,
+    message: str = CANCELLED_MESSAGE,
 ) -> WorkflowRunStatus:
-    """Return the status of a run that its user cancelled, whether or not it had started."""
+    """Return the status of a run that is cancelled, whether or not it had started."""
     old = run.status or WorkflowRunStatus.model_validate({})
-    message = "the run was cancelled"
     changes = {
         "observed_generation": run.metadata.generation,
         "phase": "Cancelled",
         "message": message,
         "finished_at": now,
+        "replays": run.asked_replays if run.replay_due else old.replays,
+        "concurrency": [],
         "tasks": list(tasks),
         "progress": f"{len(tasks)}/{len(tasks)}" if tasks else None,
         "conditions": with_condition(
             old.conditions,
             type=api.CANCELLED,
             status=True,
-            reason="RunCancelled",
+            reason=reason,
             message=message,
             now=now,
             generation=run.metadata.generation,
@@ -116,9 +134,12 @@ def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> W
     )
 
 
-def postponed_status(run: WorkflowRun, refusal: RunRefusal, now: datetime) -> WorkflowRunStatus:
+def postponed_status(
+    run: WorkflowRun, refusal: RunRefusal, claims: Sequence[ConcurrencyClaim], now: datetime
+) -> WorkflowRunStatus:
     """Return the status of a run that waits: of a replay, with the tasks as they ended."""
     status, old = rejected_status(run, refusal, now), run.status
+    status = status.model_copy(update={"concurrency": list(claims)})
     if old is None:
         return status
     count = len(old.tasks)
@@ -130,6 +151,20 @@ def postponed_status(run: WorkflowRun, refusal: RunRefusal, now: datetime) -> Wo
         "tasks": old.tasks,
     }
     return status.model_copy(update=changes)
+
+
+def granted_status(run: WorkflowRun, claims: Sequence[ConcurrencyClaim]) -> WorkflowRunStatus:
+    """Return the status of a run that has its slots and starts next; all else stays as it is."""
+    old = run.status or WorkflowRunStatus.model_validate({})
+    changes = {
+        "observed_generation": run.metadata.generation,
+        "phase": "Pending",
+        "message": None,
+        "finished_at": None,
+        "conditions": [each for each in old.conditions if each.type not in api.TERMINAL_PHASES],
+        "concurrency": list(claims),
+    }
+    return old.model_copy(update=changes)
 
 
 def _run_phase(states: Collection[str]) -> Phase:

@@ -17,6 +17,7 @@ from podhatch.core.common.condition import find_condition
 from podhatch.core.common.text import cut
 from podhatch.core.pod.diagnosis import PROBLEM_REASONS
 from podhatch.core.run.acceptance import SCHEDULED
+from podhatch.core.run.position import CONCURRENCY
 from podhatch.core.workflow.pause import WORKFLOW_PAUSED
 
 CONTROLLER = f"{labels.GROUP}/operator"
@@ -55,7 +56,9 @@ def _of_run(old: WorkflowRunStatus | None, new: WorkflowRunStatus) -> Iterator[T
         return
     if new.phase == "Pending":
         _, reason = _standing(new)
-        kind = "Normal" if reason in (SCHEDULED, WORKFLOW_PAUSED) else "Warning"
+        if any(each.held for each in new.concurrency):  # it starts at once
+            return
+        kind = "Normal" if reason in (SCHEDULED, WORKFLOW_PAUSED, CONCURRENCY) else "Warning"
         yield Transition(kind, reason or "Pending", new.message or "")
     elif new.phase == "Running":
         yield Transition("Normal", "Started", f"Started with revision {new.revision}")

@@ -75,6 +75,11 @@ class Revision:
         """The names of all tasks as a status lists them: in the workflow's order."""
         return [task.name for task in (*self.graph, *self._apart)]
 
+    @cached_property
+    def limited(self) -> frozenset[str]:
+        """The names of the tasks that have limits of their own."""
+        return frozenset(task.name for task in self.by_name.values() if task.concurrency)
+
     @property
     def _apart(self) -> list[TaskSpec]:
         return [self.failure_task] if self.failure_task else []

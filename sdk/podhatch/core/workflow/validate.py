@@ -7,6 +7,7 @@ from types import MappingProxyType
 from podhatch.api.model import JsonObject, StatusCondition
 from podhatch.api.task import CLUSTER_ACCESS, ClusterAccess
 from podhatch.api.workflow import Workflow, WorkflowSpec
+from podhatch.core.admission.limits import limit_problems
 from podhatch.core.common.condition import find_condition
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.plan_failure import PLAN_FAILED
@@ -35,6 +36,7 @@ def workflow_problems(
         *cron_problems(spec),
         *_key_problems(spec, questions),
         *pod_problems(spec),
+        *limit_problems(spec, questions),
         *([schema] if schema else []),
         *_access_problems(spec, max_access),
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from podhatch.api.concurrency import ConcurrencyLimit
 from podhatch.api.event_filter import FilterRule
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
 from podhatch.api.model import JsonObject, format_time
@@ -28,6 +29,7 @@ from podhatch.definitions.manifest.source import (
     locate_here,
     source_config_map,
 )
+from podhatch.definitions.options.concurrency import ConcurrencyExpression
 from podhatch.definitions.options.conditions import (
     Condition,
     OrGroup,
@@ -47,6 +49,7 @@ from podhatch.values.input import dump_input, input_schema, json_object
 
 if TYPE_CHECKING:
     from podhatch.api.pod_settings import PodSettings
+    from podhatch.core.expressions.cel import Subject
     from podhatch.definitions.graph import TaskGraph
     from podhatch.definitions.task import Task
 
@@ -70,6 +73,8 @@ def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
         _check_expressions(task)
     for task in workflow.all_tasks:
         _check_output(task.subject, task.output_validator)
+        _check_limits(task.subject, task.settings.concurrency, "TaskLimit")
+    _check_limits(f"workflow {workflow.name!r}", workflow.settings.concurrency, "RunLimit")
     _check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
     _check_key(f"workflow {workflow.name!r}", workflow.settings.idempotency)
     source = None
@@ -123,6 +128,7 @@ def _spec(
         ],
         default_additional_metadata=dict(settings.default_additional_metadata),
         default_priority=settings.default_priority,
+        concurrency=[ConcurrencyLimit.model_validate(vars(each)) for each in settings.concurrency],
         sticky=settings.sticky.value if settings.sticky else None,
         ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
         idempotency=idempotency_rule(settings.idempotency),
@@ -170,6 +176,7 @@ def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
         "wait_for": conditions_of(settings.wait_for),
         "skip_if": conditions_of(settings.skip_if),
         "cancel_if": conditions_of(settings.cancel_if),
+        "concurrency": [vars(each) for each in settings.concurrency],
         "pod": pod_settings(settings.pod),
     }
 
@@ -216,6 +223,19 @@ def _check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
     for index, each in enumerate(filters):
         if problem := expression_problem(each.expression, "Filter"):
             raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
+
+
+def _check_limits(subject: str, limits: Sequence[ConcurrencyExpression], kind: "Subject") -> None:
+    """Refuse a limit with an expression that does not compile.
+
+    Raises:
+        ValueError: One does not; `subject` and its place are named.
+    """
+    for index, each in enumerate(limits):
+        for field in ("expression", "max_runs"):
+            expression: object = getattr(each, field)
+            if isinstance(expression, str) and (problem := expression_problem(expression, kind)):
+                raise ValueError(f"{subject}: concurrency[{index}].{field}: {problem}")
 
 
 def _check_key(subject: str, config: IdempotencyConfig | None) -> None:

@@ -9,6 +9,11 @@ from datetime import timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_args
 
 from podhatch.api.limits import MAX_BACKOFF_FACTOR, MAX_BACKOFF_SECONDS, MAX_RETRIES
+from podhatch.definitions.options.concurrency import (
+    Concurrency,
+    ConcurrencyExpression,
+    limits_of,
+)
 from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
 from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
 from podhatch.values.duration import Duration, seconds
@@ -83,6 +88,10 @@ class HookOptions(RetryOptions, total=False):
     Then it is cancelled."""
     execution_timeout: Duration
     """How long one attempt may run; 60 seconds by default. Then it fails."""
+    concurrency: Concurrency | None
+    """How many attempts of this task may be under way in all runs; an attempt starts once it has a
+    slot of each limit, and holds them until it ends. Its schedule timeout goes on while it waits.
+    """
     image: str | None
     """Image that holds its code; by default the workflow's."""
     cluster_access: ClusterAccess | bool | None
@@ -134,6 +143,7 @@ class TaskSettings(NamedTuple):
     wait_for: tuple[Condition | OrGroup, ...]
     skip_if: tuple[Condition | OrGroup, ...]
     cancel_if: tuple[Condition | OrGroup, ...]
+    concurrency: tuple[ConcurrencyExpression, ...]
     image: str | None
     cluster_access: ClusterAccess | None
     """None: the least that its code needs."""
@@ -170,6 +180,7 @@ def task_settings(
         wait_for=tuple(listed(f"{subject}: wait_for", options.get("wait_for", ()))),
         skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
         cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
+        concurrency=limits_of(f"{subject}: concurrency", options.get("concurrency")),
         image=checked_image(subject, options.get("image")),
         cluster_access=_access(subject, options.get("cluster_access")),
         run_as_user=user,

@@ -8,6 +8,11 @@ from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args, get_orig
 
 from podhatch.api.cron_expression import checked_cron
 from podhatch.api.limits import MAX_STORED_SECONDS
+from podhatch.definitions.options.concurrency import (
+    Concurrency,
+    ConcurrencyExpression,
+    limits_of,
+)
 from podhatch.definitions.options.idempotency import IdempotencyConfig, check_idempotency
 from podhatch.definitions.options.pod import Pod
 from podhatch.definitions.options.run_options import Priority, check_priority, checked_metadata
@@ -63,6 +68,9 @@ class SharedOptions(TypedDict, total=False):
     """Metadata of every run, under what the run says itself."""
     default_priority: Priority | int | None
     """Of runs that have none of their own: 1 (low) to 3 (high)."""
+    concurrency: Concurrency | None
+    """How many runs may be under way at the same time; a run starts once it has a slot of each
+    limit, and holds them until it ends."""
     image: str | None
     """Image that holds the code of all tasks; by default $PODHATCH_IMAGE. Without either, the
     source tree beside the script is shipped."""
@@ -99,6 +107,7 @@ class WorkflowSettings(NamedTuple):
     default_filters: tuple[DefaultFilter, ...]
     default_additional_metadata: Mapping[str, str]
     default_priority: int | None
+    concurrency: tuple[ConcurrencyExpression, ...]
     image: str | None
     image_pull_policy: PullPolicy | None
     pod: Pod | None
@@ -130,6 +139,7 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
         default_priority=check_priority(
             f"{subject}: default_priority", options.get("default_priority")
         ),
+        concurrency=limits_of(f"{subject}: concurrency", options.get("concurrency")),
         image=checked_image(subject, options.get("image")),
         image_pull_policy=_pull_policy(subject, options.get("image_pull_policy")),
         pod=options.get("pod"),

@@ -1,0 +1,116 @@
+"""Concurrency limits as users write them: what is wrong with them, and what they say of one run."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from podhatch.api.concurrency import ConcurrencyClaim, ConcurrencyLimit
+from podhatch.api.limits import MAX_RUNS
+from podhatch.api.task_status import EndReason
+from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.expressions.cel import ExpressionError, Subject, Variables, expression_problem
+from podhatch.core.expressions.evaluation import Questions
+
+
+class LimitError(Exception):
+    """An expression of a limit does not give what it should; the message names the field."""
+
+    def __init__(self, message: str, reason: EndReason) -> None:
+        super().__init__(message)
+        self.reason: EndReason = reason
+
+
+class Seat(NamedTuple):
+    """What puts the claims of a run, or of a task of it, in order."""
+
+    task: str | None
+    since: datetime
+    sequence: int
+    priority: int
+
+
+def limit_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
+    """Say which limits of a workflow and of its tasks cannot be used, with the field."""
+    hooks = {"onFailureTask": spec.on_failure_task, "onSuccessTask": spec.on_success_task}
+    tasks = [(f"spec.tasks[{task.name}]", task.concurrency) for task in spec.tasks]
+    tasks += [(f"spec.{field}", hook.concurrency) for field, hook in hooks.items() if hook]
+    return [
+        *_problems("spec", spec.concurrency, "RunLimit", questions),
+        *(
+            problem
+            for place, limits in tasks
+            for problem in _problems(place, limits, "TaskLimit", questions)
+        ),
+    ]
+
+
+def _problems(
+    place: str, limits: Sequence[ConcurrencyLimit], subject: Subject, questions: Questions
+) -> list[str]:
+    problems: list[str] = []
+    for index, limit in enumerate(limits):
+        field = f"{place}.concurrency[{index}]"
+        if limit.expression is not None:
+            problem = expression_problem(limit.expression, questions, subject)
+            problems += [f"{field}.expression: {problem}"] if problem else []
+        if isinstance(limit.max_runs, str):
+            problem = expression_problem(limit.max_runs, questions, subject)
+            problems += [f"{field}.maxRuns: {problem}"] if problem else []
+        elif not 1 <= limit.max_runs <= MAX_RUNS:
+            problems.append(
+                f"{field}.maxRuns: expected a whole number from 1 to {MAX_RUNS}, got "
+                f"{limit.max_runs}"
+            )
+    return problems
+
+
+def claims_of(
+    place: str,
+    limits: Sequence[ConcurrencyLimit],
+    owner: str,
+    seat: Seat,
+    values: Mapping[str, object],
+    questions: Questions,
+) -> list[ConcurrencyClaim]:
+    """Return what the limits ask of a run, or of a task of it.
+
+    Args:
+        place: the field with the limits' owner, for errors.
+        limits: of the workflow, or of the task.
+        owner: names the owner in the namespace.
+        seat: what puts the claims in order.
+        values: the variables of the expressions.
+        questions: what is known of the expressions.
+
+    Raises:
+        LimitError: an expression fails, or gives something else than it should.
+    """
+    variables: Variables | None = None
+    claims: list[ConcurrencyClaim] = []
+    for index, limit in enumerate(limits):
+        field, key, max_runs = "expression", "", limit.max_runs
+        try:
+            if limit.expression is not None or isinstance(max_runs, str):
+                subject: Subject = "RunLimit" if seat.task is None else "TaskLimit"
+                variables = variables or Variables(values, questions, subject)
+                if limit.expression is not None:
+                    key = variables.text(limit.expression)
+                if isinstance(max_runs, str):
+                    field = "maxRuns"
+                    max_runs = variables.whole_number_of(max_runs, 1, MAX_RUNS)
+        except ExpressionError as error:
+            message = f"{place}.concurrency[{index}].{field}: {error}"
+            raise LimitError(message, error.reason) from None
+        claims.append(
+            ConcurrencyClaim(
+                task=seat.task,
+                limit=f"name/{limit.name}" if limit.name else f"{owner}/{index}",
+                key=key,
+                max_runs=max_runs,
+                strategy=limit.limit_strategy,
+                since=seat.since,
+                sequence=seat.sequence,
+                priority=seat.priority,
+            )
+        )
+    return claims

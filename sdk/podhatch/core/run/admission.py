@@ -1,0 +1,317 @@
+"""May a run start, and may a task's next attempt be made? Limits on concurrency decide.
+
+A grant is written into the run's status before anything is made of it. Until then it counts in the
+index alone; from then on every operator finds it in the cluster. So no slot is granted twice, and
+none is lost, whenever an operator ends. Limits on rates are to be asked in the same two places.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from podhatch.api.concurrency import ConcurrencyClaim
+from podhatch.api.run import WorkflowRun
+from podhatch.api.task import TaskSpec
+from podhatch.api.task_status import TaskStatus
+from podhatch.core.admission.index import ClaimStanding, Place
+from podhatch.core.admission.limits import LimitError, Seat, claims_of
+from podhatch.core.common.observed import Observed
+from podhatch.core.common.refusal import RunRefusal
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.run.attempts import Attempts
+from podhatch.core.run.job import effective_metadata, effective_priority
+from podhatch.core.run.position import (
+    CONCURRENCY,
+    Ended,
+    Position,
+    Ready,
+    Running,
+    TaskContext,
+    Waiting,
+    lose_output,
+    output_text,
+    schedule_deadline,
+    schedule_timed_out,
+)
+from podhatch.core.run.task_status import bounded, cancelled, failed, kept
+from podhatch.core.workflow.revision import Revision
+
+Claims = tuple[ConcurrencyClaim, ...]
+
+
+@dataclass(frozen=True)
+class RunAdmission:
+    """Whether a run may go on, and what it claims from now on."""
+
+    claims: Claims = ()
+    refusal: RunRefusal | None = None
+    """Why it does not start yet, or ends."""
+    is_new: bool = False
+    """The slots are granted now: the run goes on once its status says so."""
+
+
+def admit_run(
+    run: WorkflowRun,
+    revision: Revision,
+    attempts: Attempts,
+    observed: Observed,
+    questions: Questions,
+    now: datetime,
+) -> RunAdmission:
+    """Return whether a run has the slots that it needs."""
+    stored = claims_in(run).get("", ())
+    if not stored and (not revision.spec.concurrency or _is_under_way(run, attempts)):
+        return RunAdmission()
+    if stored and stored[0].held:
+        other = observed.admission.standing(_place(run), "")
+        if other and other.superseded_by:
+            return RunAdmission(refusal=_superseded(stored, other))
+        return RunAdmission(stored)
+    try:
+        claims = _claims_of_run(run, revision, stored, questions, now)
+    except LimitError as error:
+        return RunAdmission(refusal=RunRefusal(error.reason, str(error), end="Failed"))
+    standing = observed.admission.standing(_place(run), "")
+    if standing and standing.superseded_by:
+        return RunAdmission(refusal=_superseded(claims, standing))
+    if standing and standing.is_admitted:
+        return RunAdmission(_granted(claims), is_new=True)
+    old = run.status.message if run.status else None
+    claims, message = _waiting(claims, stored, standing, old)
+    return RunAdmission(claims, RunRefusal(CONCURRENCY, message))
+
+
+def admit_tasks(
+    revision: Revision,
+    positions: Mapping[str, Position],
+    moving: Sequence[str],
+    context: TaskContext,
+) -> tuple[Mapping[str, Position], Claims]:
+    """Return where the tasks stand once limits are asked, and what they claim from now on.
+
+    Args:
+        revision: the workflow.
+        positions: where all tasks stand.
+        moving: the tasks of which some may claim slots: none does whose entry says all.
+        context: the run.
+    """
+    if not revision.limited:
+        return positions, ()
+    stored = claims_in(context.run)
+    admitted = dict(positions)
+    claims: list[ConcurrencyClaim] = []
+    for name in moving:
+        if name in revision.limited:
+            admitted[name], claimed = _admit_task(
+                revision, name, positions, stored.get(name, ()), context
+            )
+            claims += claimed
+    return admitted, tuple(claims)
+
+
+def without_ended(claims: Claims, moving: Sequence[Position]) -> Claims:
+    """Leave out the claims of tasks that could not be built, and so have ended."""
+    ended = {each.status.name for each in moving if isinstance(each, Ended)}
+    return tuple(each for each in claims if each.task not in ended)
+
+
+def claims_in(run: WorkflowRun) -> dict[str, Claims]:
+    """Return the claims of the stored status by task, those of the run itself as ""."""
+    found: dict[str, Claims] = {}
+    for claim in run.status.concurrency if run.status else ():
+        found[claim.task or ""] = (*found.get(claim.task or "", ()), claim)
+    return found
+
+
+def not_released(run: WorkflowRun, claims: Sequence[ConcurrencyClaim]) -> Claims:
+    """Return the slots that the stored status holds and the new one does not: others wait for them.
+
+    They count until the new status is stored, or a plan that failed would hold them again.
+    """
+    still_held = {each.task for each in claims if each.held}
+    stored = run.status.concurrency if run.status else ()
+    return tuple(each for each in stored if each.held and each.task not in still_held)
+
+
+def _place(run: WorkflowRun) -> Place:
+    return run.metadata.namespace, run.metadata.name
+
+
+def _is_under_way(run: WorkflowRun, attempts: Attempts) -> bool:
+    """Whether the run has started, as one may that was made before its workflow had limits."""
+    if run.status and run.status.phase == "Running":
+        return True
+    return any(each.replay == run.asked_replays for each in attempts.values())
+
+
+def _claims_of_run(
+    run: WorkflowRun, revision: Revision, stored: Claims, questions: Questions, now: datetime
+) -> Claims:
+    seat = _seat(run, revision, None, stored, now)
+    values = _values(run, revision)
+    owner = f"workflow/{revision.workflow}"
+    return tuple(claims_of("spec", revision.spec.concurrency, owner, seat, values, questions))
+
+
+def _seat(
+    run: WorkflowRun, revision: Revision, task: str | None, stored: Claims, now: datetime
+) -> Seat:
+    """Return what puts a claim in order; it stays what it was when the claim was first stored."""
+    priority = effective_priority(run, revision.spec) or 1
+    if stored:
+        return Seat(task, stored[0].since, stored[0].sequence, priority)
+    since = run.metadata.creation_timestamp or now
+    if run.spec.start_at:
+        since = max(since, run.spec.start_at)
+    if run.asked_replays:
+        since = now
+    version = run.metadata.resource_version
+    return Seat(task, since, int(version) if version.isdecimal() else 0, priority)
+
+
+def _values(run: WorkflowRun, revision: Revision) -> dict[str, object]:
+    return {
+        "input": run.spec.input,
+        "additional_metadata": effective_metadata(run, revision.spec),
+        "workflow_run_id": run.metadata.name,
+    }
+
+
+def _granted(claims: Claims) -> Claims:
+    return tuple(each.model_copy(update={"held": True, "ahead": None}) for each in claims)
+
+
+def _waiting(
+    claims: Claims, stored: Claims, standing: ClaimStanding | None, old_message: str | None
+) -> tuple[Claims, str]:
+    """Return the claims with the number of those ahead, and a message.
+
+    Both stay as they are stored until half of those ahead are gone: a queue that moves must not
+    have all its statuses written again and again.
+    """
+    if standing is None:
+        return claims, "waits for a slot"
+    place, ahead = standing.place, standing.ahead
+    known = stored[place].ahead if place < len(stored) else None
+    if (known is not None and old_message and known // 2 < ahead) or known == ahead:
+        ahead, message = known or 0, old_message or ""
+    else:
+        message = _message(claims[place], standing)
+    noted = claims[place].model_copy(update={"ahead": ahead})
+    return (*claims[:place], noted, *claims[place + 1 :]), message
+
+
+def _message(claim: ConcurrencyClaim, standing: ClaimStanding) -> str:
+    shown = standing.taken_by[:3]
+    others = standing.taken - len(shown)
+    names = [*shown, f"{others} more"] if others > 0 else [*shown]
+    listed = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    verb = "is" if standing.taken == 1 else "are"
+    behind = {0: "", 1: "; 1 is ahead"}.get(standing.ahead, f"; {standing.ahead} are ahead")
+    slots = f"{standing.taken} of {standing.max_runs} slots of {_group_name(claim)}"
+    return f"{slots} {verb} taken by {listed}{behind}"
+
+
+def _group_name(claim: ConcurrencyClaim) -> str:
+    return json.dumps(claim.key or claim.limit, ensure_ascii=False)
+
+
+def _superseded(claims: Claims, standing: ClaimStanding) -> RunRefusal:
+    return RunRefusal(CONCURRENCY, _superseded_message(claims, standing), end="Cancelled")
+
+
+def _superseded_message(claims: Claims, standing: ClaimStanding) -> str:
+    claim = next((each for each in claims if each.strategy != "GROUP_ROUND_ROBIN"), claims[0])
+    return (
+        f"cancelled by {claim.strategy} of {_group_name(claim)}, in favor of "
+        f"{standing.superseded_by}"
+    )
+
+
+def _admit_task(
+    revision: Revision,
+    name: str,
+    positions: Mapping[str, Position],
+    stored: Claims,
+    context: TaskContext,
+) -> tuple[Position, Claims]:
+    task, position = revision.by_name[name], positions[name]
+    if not isinstance(position, Ready | Running):
+        return position, ()
+    standing = context.observed.admission.standing(_place(context.run), task.name)
+    if isinstance(position, Running) or (stored and stored[0].held):
+        if stored and standing and standing.superseded_by:
+            return _end_superseded(position.status, stored, standing, context.now), ()
+        return position, stored
+    try:
+        claims = _claims_of_task(revision, task, positions, stored, context)
+    except LimitError as error:
+        return Ended(failed(position.status, error.reason, str(error), context.now)), ()
+    except KeyError as error:
+        return lose_output(position.status, str(error.args[0]), context.now), ()
+    if standing and standing.superseded_by:
+        return _end_superseded(position.status, claims, standing, context.now), ()
+    return _ask_for_task(task, position, claims, stored, standing, context)
+
+
+def _ask_for_task(
+    task: TaskSpec,
+    ready: Ready,
+    claims: Claims,
+    stored: Claims,
+    standing: ClaimStanding | None,
+    context: TaskContext,
+) -> tuple[Position, Claims]:
+    """Let the attempt be made, once the grant is stored; or have it wait, but not for ever."""
+    old = ready.status
+    if standing and standing.is_admitted:
+        status = _queued(old, ready, "has its slots")
+        return Waiting(status, urgent=True), _granted(claims)
+    old_message = old.message if old.reason == CONCURRENCY else None
+    claims, message = _waiting(claims, stored, standing, old_message)
+    waiting = _queued(old, ready, message)
+    deadline = schedule_deadline(task, ready.queued_at)
+    if context.now >= deadline:
+        return Ended(schedule_timed_out(task, waiting, message, context.now)), ()
+    return Waiting(waiting, look_again_at=deadline), claims
+
+
+def _queued(old: TaskStatus, ready: Ready, message: str) -> TaskStatus:
+    return kept(
+        old,
+        state="Queued",
+        reason=CONCURRENCY,
+        message=bounded(message),
+        queued_at=ready.queued_at,
+    )
+
+
+def _claims_of_task(
+    revision: Revision,
+    task: TaskSpec,
+    positions: Mapping[str, Position],
+    stored: Claims,
+    context: TaskContext,
+) -> Claims:
+    """Return what a task's limits ask of it.
+
+    Raises:
+        LimitError: an expression fails.
+        KeyError: the output of a parent is gone.
+    """
+    run = context.run
+    seat = _seat(run, revision, task.name, stored, context.now)
+    outputs = {
+        name: json.loads(output_text(positions[name], context.observed) or "null")
+        for name in task.parents
+    }
+    values = {**_values(run, revision), "parents": outputs}
+    place, owner = f"spec.tasks[{task.name}]", f"task/{revision.workflow}/{task.name}"
+    return tuple(claims_of(place, task.concurrency, owner, seat, values, context.questions))
+
+
+def _end_superseded(
+    status: TaskStatus, claims: Claims, standing: ClaimStanding, now: datetime
+) -> Ended:
+    return Ended(cancelled(status, CONCURRENCY, _superseded_message(claims, standing), now))
