@@ -36,6 +36,12 @@ async def start(input: EmptyModel, ctx: Context) -> int:
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
+@pytest.fixture(autouse=True)
+def wide_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print as into a pipe, whatever width the environment sets."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def podhatch(*words: str) -> tuple[int, list[str], list[str]]:
     """Return the exit code and the lines of standard output and standard error."""
     result = CliRunner().invoke(app, words)
