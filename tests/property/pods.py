@@ -108,6 +108,7 @@ class Pods:
         """Somebody deletes the pod, and nobody sees how it ends."""
         if self.cluster.find(POD.kind, job) and job not in self.ended:
             self.end(job, "Lost")
+            self.dark.discard(job)
             self.cluster.remove(POD.kind, job)
             self.cluster.change(JOB.kind, job, status={"failed": 1})
 
