@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from podhatch.api.cron import CronWorkflow, CronWorkflowStatus
 from podhatch.api.cron_expression import schedule_problem
-from podhatch.api.idempotency import Idempotency
+from podhatch.api.idempotency import Idempotency, IdempotencyClaim
 from podhatch.api.model import JsonObject
-from podhatch.core.common.idempotency import KeyGrants, claim, evaluated_key
+from podhatch.core.common.idempotency import Keyed, KeyGrants, claim, evaluated_key
 from podhatch.core.common.observed import ObservedCron
 from podhatch.core.common.plan import Create, Patch, Plan, ReplaceStatus, Write, first
 from podhatch.core.common.refusal import ApiRefusal, Refusal
@@ -53,15 +53,15 @@ def plan_cron(observed: ObservedCron, now: datetime) -> Plan:
     statuses = {name: step.status for name, step in steps.items() if step.status}
     if cause and cause.claim:
         grants = KeyGrants(observed.keyed_runs)
-        for name in sorted(runs.keys() & set(observed.confirmed), key=_due(observed.ticks)):
-            keyed = grants.grant(runs.pop(name), cause.claim)
-            if keyed.manifest:
-                runs[name] = keyed.manifest
-            elif not keyed.exists:
-                tick = observed.ticks[name]
-                statuses[name] = without_run(tick, cause.claim.key, keyed.run, now)
+        keyed = _keyed_runs(observed, runs, cause.claim, grants)
         if grants.missing:
             return Plan(list_keys=grants.missing)
+        for name, each in keyed.items():
+            del runs[name]
+            if each.manifest:
+                runs[name] = each.manifest
+            elif not each.exists:
+                statuses[name] = without_run(observed.ticks[name], cause.claim.key, each.run, now)
     ticks = {name: {**observed.ticks[name], "status": status} for name, status in statuses.items()}
     plan = Plan(
         (
@@ -103,6 +103,19 @@ def _cause(observed: ObservedCron, questions: Questions) -> Cause | None:
         place = f"Workflow {cause.cron.spec.workflow!r} spec.idempotency.keyExpression"
         return replace(cause, key_problem=f"{place}: {error}")
     return replace(cause, claim=claim(rule, key) if key else None)
+
+
+def _keyed_runs(
+    observed: ObservedCron,
+    runs: Mapping[str, JsonObject],
+    of: IdempotencyClaim,
+    grants: KeyGrants,
+) -> dict[str, Keyed]:
+    """Return what becomes of the runs of confirmed ticks that are to have a key, by the ticks."""
+    confirmed = runs.keys() & set(observed.confirmed)
+    return {
+        name: grants.grant(runs[name], of) for name in sorted(confirmed, key=_due(observed.ticks))
+    }
 
 
 def _by_tick(runs: Mapping[str, JsonObject]) -> dict[str, JsonObject]:

@@ -4,7 +4,7 @@ A workflow without any filter takes every event of its onEvents; one with filter
 their scopes, as the Hatchet engine does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from podhatch.api.event import (
@@ -16,12 +16,11 @@ from podhatch.api.event import (
     WorkflowEventStatus,
 )
 from podhatch.api.model import JsonObject
-from podhatch.core.common.idempotency import Keyed, KeyGrants
+from podhatch.core.common.idempotency import KeyGrants
 from podhatch.core.common.observed import ObservedEvent
 from podhatch.core.common.plan import Create, Delete, Plan, first
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.answer import EventAnswer, answers_to, first_version, noted
-from podhatch.core.event.start import Start
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.pod.pods import read_time
 
@@ -55,48 +54,27 @@ def plan_event(observed: ObservedEvent, now: datetime) -> Plan:
         if answer.is_yes and answer.start.name not in made
     }
     grants = KeyGrants(observed.keyed_runs)
-    keyed = {
-        name: grants.grant(answer.start.manifest, answer.claim)
-        for name, answer in new.items()
-        if answer.claim
-    }
+    starts = _Starts(new, grants)
     if grants.missing:
         return Plan(list_keys=grants.missing)
-    manifests = {
-        name: keyed[name].manifest if name in keyed else answer.start.manifest
-        for name, answer in new.items()
-    }
-    refused = {
-        name
-        for name, manifest in manifests.items()
-        if manifest and manifest["metadata"]["name"] in observed.refusals
-    }
+    manifests = starts.manifests
+    refused = starts.refused(observed.refusals)
     over = (event.metadata.creation_timestamp or now) + GRACE
-    may_pass = bool(passing(observed.refusals, filter(None, manifests.values())))
-    is_handled = now >= over and not may_pass
+    is_handled = now >= over and not passing(observed.refusals, manifests)
     notes = [] if is_handled else noted(old.answered, answers, refused)
-    held = {name for name, each in keyed.items() if not each.manifest and not each.exists}
-    triggered = {each.run: each for each in old.triggered_runs}
-    for name, answer in new.items():
-        if name not in refused | held:
-            run = _triggered(answer.start, keyed.get(name))
-            triggered.setdefault(run.run, run)
+    triggered = {each.run: each for each in (*old.triggered_runs, *starts.triggered(refused))}
     status = WorkflowEventStatus(
         handled_at=now if is_handled else None,
         triggered_runs=list(triggered.values())[:MAX_TRIGGERED],
-        collisions=[
-            *old.collisions,
-            *(_collision(new[name], keyed[name]) for name in keyed if name in held),
-        ][:MAX_TRIGGERED],
+        collisions=[*old.collisions, *starts.collisions(refused)][:MAX_TRIGGERED],
         answered=notes,
         first_version=first_version(event) if notes else None,
         message=_message(answers, observed),
     )
     known = {each.workflow for each in old.answered}
-    starts = [each.start for each in new.values()]
-    plain = (each.revision.workflow for each in starts if not each.filter)
+    plain = (each.start.revision.workflow for each in new.values() if not each.start.filter)
     return Plan(
-        (*(Create(manifest) for manifest in manifests.values() if manifest), *later.writes),
+        (*map(Create, manifests), *later.writes),
         status=None if status == old or later.writes else status.to_wire(),
         requeue_at=first([None if is_handled else over, later.requeue_at]),
         confirm=tuple(workflow for workflow in plain if workflow not in known),
@@ -118,17 +96,54 @@ def passing(
     }
 
 
-def _triggered(start: Start, keyed: Keyed | None) -> TriggeredRun:
-    workflow = start.revision.workflow
-    if keyed is None:
-        return TriggeredRun(run=start.name, workflow=workflow)
-    return TriggeredRun(run=keyed.run, workflow=workflow, start=start.name)
+class _Starts:
+    """What an event starts now, and what becomes of it, by the name that it has without a key."""
 
+    def __init__(self, answers: Mapping[str, EventAnswer], grants: KeyGrants) -> None:
+        self._answers = answers
+        self._keyed = {
+            name: grants.grant(each.start.manifest, each.claim)
+            for name, each in answers.items()
+            if each.claim
+        }
 
-def _collision(answer: EventAnswer, keyed: Keyed) -> KeyCollision:
-    assert answer.claim
-    workflow = answer.start.revision.workflow
-    return KeyCollision(workflow=workflow, key=answer.claim.key, held_by=keyed.run)
+    @property
+    def manifests(self) -> list[JsonObject]:
+        """The runs to create."""
+        found = (
+            self._keyed[name].manifest if name in self._keyed else each.start.manifest
+            for name, each in self._answers.items()
+        )
+        return [manifest for manifest in found if manifest]
+
+    def refused(self, refusals: Collection[str]) -> set[str]:
+        """Return what was refused, given the names of the runs that were."""
+        return {name for name in self._answers if self._run(name) in refusals}
+
+    def triggered(self, refused: Collection[str]) -> Iterator[TriggeredRun]:
+        """Yield the runs that are created now, or were before the status could be written."""
+        for name, answer in self._answers.items():
+            if name not in refused and name not in self._held:
+                run, workflow = self._run(name), answer.start.revision.workflow
+                start = name if name in self._keyed else None
+                yield TriggeredRun(run=run, workflow=workflow, start=start)
+
+    def collisions(self, refused: Collection[str]) -> Iterator[KeyCollision]:
+        """Yield what is not started because another run holds its key."""
+        for name in self._held:
+            if name in refused:  # the run of this plan that would hold the key was refused
+                continue
+            answer = self._answers[name]
+            assert answer.claim
+            workflow, key = answer.start.revision.workflow, answer.claim.key
+            yield KeyCollision(workflow=workflow, key=key, held_by=self._run(name))
+
+    @property
+    def _held(self) -> list[str]:
+        return [name for name, each in self._keyed.items() if not (each.manifest or each.exists)]
+
+    def _run(self, name: str) -> str:
+        return self._keyed[name].run if name in self._keyed else name
 
 
 def _message(answers: list[EventAnswer], observed: ObservedEvent) -> str | None:
