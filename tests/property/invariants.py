@@ -84,10 +84,20 @@ def limits(spec: JsonObject, extended: float = 0.0) -> int:
 
 
 def _check_parents(world: World, made: Made) -> None:
-    skipped = {entry["name"] for entry in _entries(world.status()) if entry["state"] == "Skipped"}
+    states = {entry["name"]: entry["state"] for entry in _entries(world.status())}
     for parent in world.specs[made.task].get("parents", []):
-        has_succeeded = parent in skipped or _first_success(world, parent)
+        # The status that says so may have been refused.
+        skipped = _is_to_be_skipped(world, parent) and states.get(parent) != "Cancelled"
+        has_succeeded = skipped or _first_success(world, parent)
         assert has_succeeded, "a task started before its parents had succeeded"
+
+
+def _is_to_be_skipped(world: World, task: str) -> bool:
+    spec = world.specs[task]
+    parents: list[str] = spec.get("parents", [])
+    return "skipIf" in spec or (
+        bool(parents) and all(_is_to_be_skipped(world, parent) for parent in parents)
+    )
 
 
 def _check_state(world: World, made: Made) -> None:
