@@ -78,19 +78,19 @@ class Hostile:
 
     def __init__(self, seed: int, namespace: str) -> None:
         self._random = Random(seed)
-        self._namespace = namespace
+        self.namespace = namespace
         self._count = 0
         self._named: dict[str, Callable[[], Any]] = {
-            "podTemplate": lambda: self._pick(TEMPLATES),
-            "inputSchema": lambda: self._pick(JSON_SCHEMAS),
-            "expression": lambda: self._pick(EXPRESSIONS),
-            "schedule": lambda: self._pick(SCHEDULES),
-            "timeZone": lambda: self._pick(ZONES),
-            "onCrons": lambda: [self._pick(SCHEDULES) or "x"],
-            "workflow": lambda: self._pick(FLOWS),
-            "parents": lambda: self._sample(TASKS, 2),
-            "key": lambda: self._pick(KEYS),
-            "onEvents": lambda: self._sample(KEYS, 2),
+            "podTemplate": lambda: self.pick(TEMPLATES),
+            "inputSchema": lambda: self.pick(JSON_SCHEMAS),
+            "expression": lambda: self.pick(EXPRESSIONS),
+            "schedule": lambda: self.pick(SCHEDULES),
+            "timeZone": lambda: self.pick(ZONES),
+            "onCrons": lambda: [self.pick(SCHEDULES) or "x"],
+            "workflow": lambda: self.pick(FLOWS),
+            "parents": lambda: self.sample(TASKS, 2),
+            "key": lambda: self.pick(KEYS),
+            "onEvents": lambda: self.sample(KEYS, 2),
         }
 
     def objects(self, count: int) -> list[JsonObject]:
@@ -102,43 +102,45 @@ class Hostile:
         """Return an object of a kind."""
         self._count += 1
         name = f"{kind.lower()}-{self._count}"
-        if kind == "Workflow" and self._chance(0.5):
+        if kind == "Workflow" and self.chance(0.5):
             name = FLOWS[self._count % len(FLOWS)]
-        spec = self._value(SCHEMAS[kind]["properties"]["spec"], "spec")
+        spec = self.value(SCHEMAS[kind]["properties"]["spec"], "spec")
         if kind == "Workflow":
-            spec["tasks"] = [self._task(task) for task in self._sample(TASKS, 4) or ["a"]]
+            spec["tasks"] = [self._task(task) for task in self.sample(TASKS, 4) or ["a"]]
         return {
             "apiVersion": labels.API_VERSION,
             "kind": kind,
-            "metadata": {"name": name, "namespace": self._namespace},
+            "metadata": {"name": name, "namespace": self.namespace},
             "spec": spec,
         }
 
     def _task(self, name: str) -> JsonObject:
         schema: JsonObject = SCHEMAS["Workflow"]["properties"]["spec"]["properties"]["tasks"]
-        task: JsonObject = self._value(schema["items"], "task") | {"name": name}
+        task: JsonObject = self.value(schema["items"], "task") | {"name": name}
         for field in ("python", "container", "image"):
             task.pop(field, None)
-        if self._chance(0.1):
+        if self.chance(0.1):
             return task  # neither
-        return task | self._pick(({"python": "m:f"}, {"container": {"image": "none.invalid/x"}}))
+        return task | self.pick(({"python": "m:f"}, {"container": {"image": "none.invalid/x"}}))
 
-    def _value(self, schema: JsonObject, name: str) -> Any:
+    def value(self, schema: JsonObject, name: str) -> Any:
         if name in self._named:
             return self._named[name]()
         if "enum" in schema:
-            return self._pick(schema["enum"])
+            return self.pick(schema["enum"])
+        if "anyOf" in schema:
+            schema = {**schema, **self.pick(schema["anyOf"])}
         match schema["type"]:
             case "object":
                 return self._object(schema)
             case "array":
                 least = schema.get("minItems", 0)
                 count = self._random.randint(least, max(least, 2))
-                return [self._value(schema["items"], "") for _ in range(count)]
+                return [self.value(schema["items"], "") for _ in range(count)]
             case "string":
                 return self._text(schema)
             case "boolean":
-                return self._chance(0.5)
+                return self.chance(0.5)
             case _:
                 return self._number(schema)
 
@@ -147,47 +149,47 @@ class Hostile:
             if schema.get("x-kubernetes-preserve-unknown-fields"):
                 return self._junk_object()
             inner: JsonObject = schema.get("additionalProperties", {"type": "string"})
-            return {self._pick(TEXTS[:4]): self._value(inner, "") for _ in range(2)}
+            return {self.pick(TEXTS[:4]): self.value(inner, "") for _ in range(2)}
         required = schema.get("required", ())
         return {
-            name: self._value(inner, name)
+            name: self.value(inner, name)
             for name, inner in schema["properties"].items()
-            if name in required or self._chance(0.15)
+            if name in required or self.chance(0.15)
         }
 
     def _text(self, schema: JsonObject) -> str:
         if schema.get("format") == "date-time":
-            return self._pick(TIMES)
+            return self.pick(TIMES)
         if "pattern" in schema:
             texts = ("m:f", "RunStart", *TASKS, *TIMES)
             found = [each for each in texts if re.search(schema["pattern"], each)]
-            return self._pick(found)
-        text: str = self._pick(TEXTS) or ("a" if schema.get("minLength") else "")
+            return self.pick(found)
+        text: str = self.pick(TEXTS) or ("a" if schema.get("minLength") else "")
         return text[: schema.get("maxLength", 300)]
 
     def _number(self, schema: JsonObject) -> float:
         least, most = schema.get("minimum", -(2**31)), schema.get("maximum", 2**31)
         if schema.get("exclusiveMinimum"):
             least += 0.001
-        number = min(max(self._pick((*NUMBERS, least, most)), least), most)
+        number = min(max(self.pick((*NUMBERS, least, most)), least), most)
         return int(number) if schema["type"] == "integer" else number
 
     def _junk_object(self) -> JsonObject:
-        if self._chance(0.05):
+        if self.chance(0.05):
             return self._nested(self._random.choice((50, 199, 201, 235, 600)))
-        return {self._pick(string.ascii_lowercase): self._junk(3) for _ in range(3)}
+        return {self.pick(string.ascii_lowercase): self._junk(3) for _ in range(3)}
 
     def _junk(self, depth: int) -> Any:
         kind = self._random.randrange(6 if depth else 3)
         if kind == 0:
-            return self._pick(TEXTS)
+            return self.pick(TEXTS)
         if kind == 1:
-            return self._pick(NUMBERS)
+            return self.pick(NUMBERS)
         if kind == 2:
-            return self._pick((True, False, None))
+            return self.pick((True, False, None))
         if kind == 3:
             return [self._junk(depth - 1) for _ in range(self._random.randrange(4))]
-        return {self._pick(TEXTS): self._junk(depth - 1) for _ in range(self._random.randrange(4))}
+        return {self.pick(TEXTS): self._junk(depth - 1) for _ in range(self._random.randrange(4))}
 
     def _nested(self, levels: int) -> JsonObject:
         value: JsonObject = {}
@@ -195,11 +197,11 @@ class Hostile:
             value = {"a": value}
         return value
 
-    def _pick(self, choices: Any) -> Any:
+    def pick(self, choices: Any) -> Any:
         return self._random.choice(choices)
 
-    def _sample(self, choices: tuple[str, ...], most: int) -> list[str]:
-        return self._random.sample(choices, self._random.randint(0, most))
+    def sample(self, choices: tuple[str, ...], most: int) -> list[str]:
+        return self._random.sample(choices, self._random.randint(0, min(most, len(choices))))
 
-    def _chance(self, share: float) -> bool:
+    def chance(self, share: float) -> bool:
         return self._random.random() < share

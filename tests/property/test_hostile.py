@@ -3,16 +3,18 @@
 import asyncio
 import json
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
+from podhatch.api.run import has_ended
 from podhatch.cli.lint.schema import broken_rules
 from podhatch.cluster import kind_of
 from podhatch.cluster.bounded import bounded_object
+from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import PlanFailed, RetryLater
 
 from tests.property.hostile import SCHEMAS, Hostile
+from tests.property.hostile_children import HostileChildren, OtherStatuses
 from tests.property.test_runs import thorough
 from tests.unit.operator.objects import NAMESPACE
 from tests.unit.operator.operator import Operator
@@ -21,7 +23,10 @@ WITH_STATUS = ("Workflow", "WorkflowRun", "WorkflowEvent", "EventFilter", "CronW
 OBJECTS = 12
 
 
-@settings(parent=thorough, max_examples=250)
+hostile = settings(parent=thorough, max_examples=250)
+
+
+@hostile
 @given(st.integers(0, 2**32))
 def test_every_object_gets_a_status_or_a_condition(seed: int) -> None:
     asyncio.run(every_object_speaks(seed))
@@ -31,15 +36,70 @@ async def every_object_speaks(seed: int) -> None:
     operator = Operator()
     for raw in Hostile(seed, NAMESPACE).objects(OBJECTS):
         taken = any(same(raw, other) for other in operator.cluster.objects(raw["kind"]))
-        if not taken and not any(broken_rules(raw, SCHEMAS[raw["kind"]], ())):
-            stored = await operator.cluster.create_as_user(raw)
-            operator.intake.changed(kind_of(raw), bounded_object(json.dumps(stored)))
-    for _ in range(3):
-        await work(operator)
-        operator.timers.pass_time(10)
+        if not taken and is_accepted(raw):
+            see(operator, await operator.cluster.create_as_user(raw))
+    await live(operator)
     for kind in WITH_STATUS:
         for raw in operator.cluster.objects(kind):
             assert speaks(raw), raw
+
+
+@hostile
+@given(st.integers(0, 2**32))
+def test_stored_statuses_and_children_can_say_what_they_like(seed: int) -> None:
+    asyncio.run(stored_objects_are_planned(HostileChildren(seed, NAMESPACE).stored()))
+
+
+async def stored_objects_are_planned(objects: list[JsonObject]) -> None:
+    operator = Operator()
+    for raw in filter(is_accepted, objects):
+        see(operator, operator.cluster.put(raw))
+    await live(operator)
+
+
+@hostile
+@given(st.integers(0, 2**32))
+def test_a_status_that_cannot_be_read_becomes_a_condition(seed: int) -> None:
+    asyncio.run(unreadable_statuses_are_told(OtherStatuses(seed, NAMESPACE).stored()))
+
+
+async def unreadable_statuses_are_told(objects: list[JsonObject]) -> None:
+    operator = Operator()
+    for raw in objects:
+        if is_accepted({name: part for name, part in raw.items() if name != "status"}):
+            see(operator, operator.cluster.put(raw))
+    failures = await live(operator, may_fail=True)
+    for key, failure in failures.items():
+        raw = operator.cluster.find(key.kind, key.name)
+        assert raw is None or has_ended(raw) or tells(raw, failure), (raw, failure)
+
+
+def is_accepted(raw: JsonObject) -> bool:
+    """Return whether the API server would store an object."""
+    schema = SCHEMAS.get(raw["kind"])
+    return schema is None or not any(broken_rules(raw, schema, ()))
+
+
+def see(operator: Operator, stored: JsonObject) -> None:
+    """Let the operator see an object, as it reads it from its watch."""
+    operator.intake.changed(kind_of(stored), bounded_object(json.dumps(stored)))
+
+
+def tells(raw: JsonObject, failure: str) -> bool:
+    """Return whether the status of an object says why it cannot be planned."""
+    conditions = [each for each in raw["status"].get("conditions", ()) if each]
+    texts = [raw["status"].get("message"), *(each.get("message") for each in conditions)]
+    return any("cannot plan this" in (text or "") for text in texts)
+
+
+async def live(operator: Operator, *, may_fail: bool = False) -> dict[Key, str]:
+    """Reconcile everything a few times; return what could not be planned the last time."""
+    failures: dict[Key, str] = {}
+    for _ in range(3):
+        await work(operator, failures)
+        assert may_fail or not failures, failures
+        operator.timers.pass_time(10)
+    return failures
 
 
 def same(one: JsonObject, other: JsonObject) -> bool:
@@ -51,18 +111,19 @@ def speaks(raw: JsonObject) -> bool:
     return bool(status.get("conditions") or status.get("message") or status.get("handledAt"))
 
 
-async def work(operator: Operator) -> None:
+async def work(operator: Operator, failures: dict[Key, str]) -> None:
     """Reconcile what waits. What is tried again later is not waited for."""
     for _ in range(20 * OBJECTS):
         if not len(operator.queue):
             return
         key = await operator.queue.get()
         assert key is not None
+        failures.pop(key, None)
         try:
             await operator.reconciler.reconcile(key)
         except RetryLater:
             pass
         except PlanFailed as failure:
-            pytest.fail(f"{key}: {failure}")
+            failures[key] = str(failure)
         finally:
             operator.queue.done(key)

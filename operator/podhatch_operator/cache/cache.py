@@ -24,7 +24,7 @@ from podhatch.cluster import (
 )
 from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.pod.pods import controller_uid
-from podhatch.core.workflow.revision import event_keys
+from podhatch.core.workflow.revision import event_keys, pinned_spec, shipped_sources
 
 from podhatch_operator.cache.pins import Pins
 from podhatch_operator.cache.store import DeletedVersions, Place, Store, place_of, version_of
@@ -164,7 +164,7 @@ class Cache:
             revision = revisions.get(place)
             if place[0] == namespace and revision and label(revision, labels.WORKFLOW) != without:
                 specs.append(pinned_spec(revision))
-        return {spec["source"]["configMap"] for spec in specs if "source" in spec}
+        return shipped_sources(specs)
 
     def _note_run(self, place: Place, raw: JsonObject) -> None:
         old = self.get(WORKFLOW_RUN, place)
@@ -191,9 +191,3 @@ class Cache:
         else:
             owner = controller_uid(raw) if kind is JOB else None
             store.put_version(place_of(raw), version_of(raw), owner)
-
-
-def pinned_spec(revision: JsonObject) -> JsonObject:
-    """Return the workflow's spec that a ControllerRevision pins."""
-    spec: JsonObject = revision["data"].get("spec", {})
-    return spec

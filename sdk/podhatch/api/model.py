@@ -8,7 +8,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
@@ -151,12 +158,24 @@ def _format_seconds(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+_FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
+
+
+def within_reach(moment: datetime) -> datetime:
+    """Return the time, or the nearest with which one can compute, from 1000 to 2999."""
+    return moment if moment.tzinfo is None else min(max(moment, _FIRST), _LAST)
+
+
 AdditionalMetadata = Annotated[
     dict[str, Annotated[str, Field(max_length=MAX_METADATA_VALUE)]],
     Field(max_length=MAX_METADATA_ENTRIES),
 ]
-Timestamp = Annotated[datetime, PlainSerializer(format_time, when_used="json")]
-WholeSecond = Annotated[datetime, PlainSerializer(_format_seconds, when_used="json")]
+Timestamp = Annotated[
+    datetime, AfterValidator(within_reach), PlainSerializer(format_time, when_used="json")
+]
+WholeSecond = Annotated[
+    datetime, AfterValidator(within_reach), PlainSerializer(_format_seconds, when_used="json")
+]
 """A time for people, without fractions of a second; nothing is ordered by it."""
 GivenTime = Annotated[Timestamp, Readable()]
 """A time that clients of the API server write."""

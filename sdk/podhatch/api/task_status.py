@@ -64,6 +64,7 @@ EndReason = Literal[
 ]
 """Why a task ended, unless Kubernetes gives the reason, as for an eviction."""
 TERMINAL_STATES: frozenset[str] = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled"})
+MAX_REASON = 128
 MAX_INLINE_OUTPUT_BYTES = 4096
 """A longer output of a task is kept in its TaskResult; the status has a reference."""
 MAX_ERROR_MESSAGE = 2048
@@ -100,7 +101,8 @@ class AttemptRecord(WireModel):
         int, Field(ge=1, description="attempt is the number of the attempt, from 1.")
     ]
     reason: Annotated[
-        str, Field(max_length=128, description="reason for the end, as one word for programs.")
+        str,
+        Field(max_length=MAX_REASON, description="reason for the end, as one word for programs."),
     ]
     message: Annotated[
         str, Field(max_length=MAX_RECORD_MESSAGE, description="message explains how it ended.")
@@ -125,7 +127,7 @@ class TaskStatus(WireModel):
     reason: Annotated[
         str | None,
         Field(
-            max_length=128,
+            max_length=MAX_REASON,
             description="reason for the state, as one word for programs.",
         ),
     ] = None

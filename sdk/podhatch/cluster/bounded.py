@@ -32,7 +32,7 @@ _KEPT_METADATA = (
     "creationTimestamp",
     "deletionTimestamp",
 )
-_CUT_SPEC = {"workflow": "", "key": UNREADABLE}
+_CUT_SPEC = {"workflow": UNREADABLE, "key": UNREADABLE}
 """The fields by which objects are grouped."""
 _MAX_STATUS_BYTES = 16 * 1024
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))

@@ -68,7 +68,7 @@ def test_of_an_object_that_cannot_be_held_key_and_version_stay(text: str, words:
             "apiVersion": "podhatch.dev/v1alpha1",
             "kind": "WorkflowEvent",
             "metadata": METADATA,
-            "spec": {"workflow": "", "key": UNREADABLE},
+            "spec": {"workflow": UNREADABLE, "key": UNREADABLE},
         }
 
 

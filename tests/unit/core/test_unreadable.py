@@ -17,7 +17,7 @@ DEFAULTS = Defaults("runner:test", run_ttl_seconds=60, job_ttl_seconds=10)
 
 
 def cut(raw: JsonObject, status: JsonObject | None = None) -> JsonObject:
-    return {**raw, "spec": {"workflow": ""}, "status": status, UNREADABLE: WHY}
+    return {**raw, "spec": {"workflow": UNREADABLE}, "status": status, UNREADABLE: WHY}
 
 
 def conditions(status: JsonObject | None) -> list[tuple[str, str, str, str]]:

@@ -38,7 +38,7 @@ def event(payload: Any, name: str = "one", version: int = 1) -> JsonObject:
 
 def cut(kind: str, version: int = 1) -> JsonObject:
     raw = {"apiVersion": labels.API_VERSION, "kind": kind, "metadata": metadata("one", version)}
-    return {**raw, "spec": {"workflow": "", "key": UNREADABLE}, UNREADABLE: WHY}
+    return {**raw, "spec": {"workflow": UNREADABLE, "key": UNREADABLE}, UNREADABLE: WHY}
 
 
 def tiny_objects(size: int) -> JsonObject:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
 from podhatch.api.task import TaskSpec
-from podhatch.api.task_status import EndReason, TaskState
+from podhatch.api.task_status import MAX_REASON, EndReason, TaskState
 from podhatch.core.common.plan import Patch, pod_deadline
 from podhatch.core.common.text import output_problem
 from podhatch.core.pod.pods import (
@@ -68,6 +68,7 @@ def loss(reason: EndReason, message: str) -> AttemptEnd:
 
 def loss_by_kubernetes(reason: str, message: str) -> AttemptEnd:
     """Return the end of an attempt that was lost, with the reason that Kubernetes gives."""
+    reason = reason[:MAX_REASON]
     return AttemptEnd("Failed", reason=reason, message=message, error_type=reason, disrupted=True)
 
 

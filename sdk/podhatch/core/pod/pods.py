@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, within_reach
 from podhatch.api.pod import message_room
 
 CONTAINER_NAME = "task"
@@ -95,8 +95,12 @@ def true_condition(raw: JsonObject, type: str) -> JsonObject | None:
 
 
 def read_time(text: str | None) -> datetime | None:
-    """Return a time as Kubernetes writes it."""
-    return datetime.fromisoformat(text) if text else None
+    """Return a time as Kubernetes writes it; None if there is none with which one can compute."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return moment if moment and within_reach(moment) == moment else None
 
 
 def node_name(pod: JsonObject | None) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.observed import Observed
@@ -95,8 +95,11 @@ class PlanMemo:
         """Return the named revision from the cluster, or from the workflow if it still is it."""
         if pinned := self.pinned_revision(name, observed):
             return pinned
-        current = current_revision(observed.workflow) if observed.workflow else None
-        return current if current and current.name == name else None
+        workflow = observed.workflow
+        if workflow is None or UNREADABLE in workflow:
+            return None
+        current = current_revision(workflow)
+        return current if current.name == name else None
 
     def attempts(self, run: WorkflowRun, observed: Observed) -> Attempts:
         """Return the run's attempts by task and number."""

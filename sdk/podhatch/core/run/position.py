@@ -118,7 +118,7 @@ def judge_task(
     """Return where the task stands now. Its parents have been judged."""
     if old.state in TERMINAL_STATES:
         return Ended(old)
-    number = old.attempt if old.job else _next_number(task, old, context)
+    number = max(old.attempt, 1) if old.job else _next_number(task, old, context)
     attempt = context.attempts.get((task.name, number))
     if old.job or attempt:
         return _follow(task, old, number, attempt, context)

@@ -100,7 +100,7 @@ def replayed(old: TaskStatus, now: datetime) -> TaskStatus:
     if old.job:
         records.append(
             AttemptRecord(
-                attempt=old.attempt,
+                attempt=max(old.attempt, 1),
                 reason=REPLAYED,
                 message=f"was {old.state} when the run was replayed",
                 node=old.node,

@@ -1,6 +1,6 @@
 """What a Workflow needs: its status, the crons it declares, and the clean-up of old revisions."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
@@ -9,7 +9,12 @@ from podhatch.core.common.observed import UNDECIDED, Defaults, ObservedWorkflow
 from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.cron.declared import declared_cron_writes, refused_crons
 from podhatch.core.pod.check import dry_run_jobs
-from podhatch.core.workflow.revision import current_revision, is_intact
+from podhatch.core.workflow.revision import (
+    current_revision,
+    is_intact,
+    pinned_spec,
+    shipped_sources,
+)
 from podhatch.core.workflow.validate import check_workflow, needs_dry_run
 
 CLEAN_UP_AGAIN = timedelta(seconds=30)
@@ -74,16 +79,12 @@ def unused_revisions(
     current = current_revision(workflow).name if workflow else None
     revisions = {name: each for name, each in revisions.items() if is_intact(each)}
     unused = [name for name in revisions if name not in in_use and name != current]
-    specs = [revisions[name]["data"]["spec"] for name in revisions if name not in unused]
+    specs = [pinned_spec(revisions[name]) for name in revisions if name not in unused]
     if workflow:
         specs.append(workflow["spec"])
-    kept = set(_sources(specs))
-    sources = set(_sources(revisions[name]["data"]["spec"] for name in unused)) - kept
+    sources = shipped_sources(pinned_spec(revisions[name]) for name in unused)
+    sources -= shipped_sources(specs)
     return tuple(
         [Delete("ControllerRevision", name) for name in unused]
         + [Delete("ConfigMap", name) for name in sorted(sources)]
     )
-
-
-def _sources(specs: Iterable[JsonObject]) -> Iterable[str]:
-    return [spec["source"]["configMap"] for spec in specs if "source" in spec]

@@ -5,8 +5,10 @@ no part of it: a pause changes nothing for runs that have started.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import cast
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -95,14 +97,40 @@ def event_keys(spec: JsonObject) -> frozenset[str]:
 
     Reads the stored spec: the operator asks for each run when an event comes.
     """
-    return frozenset(
-        leaf["event"]["key"]
-        for task in spec.get("tasks", ())
+    leaves = [
+        leaf
+        for task in _objects(spec.get("tasks"))
         for field in _CONDITIONS
-        for condition in task.get(field, ())
-        for leaf in (condition, *condition.get("or", ()))
-        if "event" in leaf
-    )
+        for condition in _objects(task.get(field))
+        for leaf in (condition, *_objects(condition.get("or")))
+    ]
+    keys = [event.get("key") for leaf in leaves for event in _objects([leaf.get("event")])]
+    return frozenset(key for key in keys if isinstance(key, str))
+
+
+def pinned_spec(revision: JsonObject) -> JsonObject:
+    """Return the spec that a ControllerRevision pins; it is empty if that is no object.
+
+    Anybody may write a revision, and the API server accepts any content.
+    """
+    data = revision.get("data")
+    spec = cast("JsonObject", data).get("spec") if isinstance(data, dict) else None
+    return cast("JsonObject", spec) if isinstance(spec, dict) else {}
+
+
+def shipped_sources(specs: Iterable[JsonObject]) -> set[str]:
+    """Return the ConfigMaps with shipped sources that the specs of workflows refer to."""
+    names = [source.get("configMap") for source in _objects([spec.get("source") for spec in specs])]
+    return {name for name in names if isinstance(name, str)}
+
+
+def _objects(values: object) -> list[JsonObject]:
+    """Return the objects of a list; nothing else is looked at."""
+    if not isinstance(values, list):
+        return []
+    return [
+        cast("JsonObject", each) for each in cast("list[object]", values) if isinstance(each, dict)
+    ]
 
 
 def current_revision(workflow: JsonObject) -> Revision:
@@ -138,7 +166,7 @@ def pinned_revision(name: str, observed: Observed) -> Revision | None:
     if stored is None or not is_intact(stored):
         return None
     workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
-    return _parsed(name, workflow, _content(stored["data"]["spec"]))
+    return _parsed(name, workflow, _content(pinned_spec(stored)))
 
 
 def is_intact(revision: JsonObject) -> bool:
@@ -149,8 +177,8 @@ def is_intact(revision: JsonObject) -> bool:
     """
     metadata: JsonObject = revision["metadata"]
     workflow: str = metadata.get("labels", {}).get(labels.WORKFLOW, "")
-    spec = revision.get("data", {}).get("spec")
-    return spec is not None and metadata["name"] == _name(workflow, _content(spec))
+    spec = pinned_spec(revision)
+    return bool(spec) and metadata["name"] == _name(workflow, _content(spec))
 
 
 def revision_manifest(revision: Revision, workflow: JsonObject) -> JsonObject:
