@@ -81,7 +81,7 @@ class PreserveUnknown(Mark):
 
 @dataclass(frozen=True)
 class IntOrString(Mark):
-    """The field is an integer from a minimum, or a string of a maximum length.
+    """The field is an integer from a minimum, or a string that is not empty, of a maximum length.
 
     Where a stored number is out of range, the object can still be read.
     """
@@ -93,6 +93,7 @@ class IntOrString(Mark):
         """Return the bounds, and the key that lets a node have two types."""
         return {
             "minimum": self.minimum,
+            "minLength": 1,
             "maxLength": self.max_length,
             "x-kubernetes-int-or-string": True,
         }
