@@ -108,6 +108,8 @@ def test_a_memo_changes_nothing_when_two_jobs_say_they_are_one_attempt() -> None
     newer = {**copied, "metadata": {**copied["metadata"], "creationTimestamp": time_text(NOW)}}
     for jobs in (
         {name: made, "copy": newer},
+        {name: made},
+        {name: made, "copy": newer},
         {name: dict(made), "copy": newer},
         {"copy": newer},
         {name: made, "copy": copied},
