@@ -36,12 +36,6 @@ async def start(input: EmptyModel, ctx: Context) -> int:
 """
 
 
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut no cell of a table."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-
 def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
