@@ -108,6 +108,15 @@ def test_a_run_that_was_created_for_a_newer_workflow_does_not_wait_for_the_pause
     assert reason(made) == "WorkflowOutdated"
 
 
+def test_a_run_that_waited_for_a_slot_gives_up_its_place() -> None:
+    flow = workflow(task("a"), concurrency=[{"maxRuns": 1}])
+    claim = {"limit": "workflow/flow/0", "key": "", "maxRuns": 1, "since": ago(1)}
+    waiting = stored(plan(paused(flow))) | {"concurrency": [claim]}
+    made = plan(paused(flow), waiting, later=1)
+    assert "concurrency" not in stored(made)
+    assert made.claims == ()
+
+
 def test_a_cancel_of_a_waiting_run_counts() -> None:
     made = plan(paused(), plan(paused()).status, spec={"desiredState": "Cancelled"})
     assert stored(made)["phase"] == "Cancelled"
@@ -202,6 +211,12 @@ class TestReplays:
         assert (stored(ended)["phase"], stored(ended).get("replays")) == ("Succeeded", None)
         waiting = plan(paused(), ended.status, spec=REPLAY, results=results)
         assert stored(waiting)["phase"] == "Pending"
+
+    def test_a_run_under_way_that_has_the_slots_of_its_replay_goes_on_too(self) -> None:
+        granted = {**stored(plan(FLOW)), "phase": "Pending"}
+        made = plan(paused(), granted, spec=REPLAY, results=reported("a"))
+        assert jobs(made) == [attempt_name("b")]
+        assert stored(made)["phase"] == "Running"
 
     def test_a_replay_that_has_begun_goes_on_though_no_status_says_so(self) -> None:
         made = plan(

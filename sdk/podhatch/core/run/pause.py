@@ -7,6 +7,7 @@ under way when the replay is asked for, it goes on to its end first.
 from datetime import datetime, timedelta
 
 from podhatch.api.run import ACCEPTED, WorkflowRun
+from podhatch.api.task_status import TERMINAL_STATES
 from podhatch.core.common.condition import find_condition
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.refusal import RunRefusal
@@ -83,7 +84,7 @@ def is_under_way(run: WorkflowRun, attempts: Attempts) -> bool:
         return True
     if status is None or status.revision is None:
         return not run.finished and bool(attempts)
-    return status.phase == "Running"
+    return any(task.state not in TERMINAL_STATES for task in status.tasks)
 
 
 def before_replay(run: WorkflowRun, attempts: Attempts) -> WorkflowRun:
