@@ -12,7 +12,7 @@ CLUSTER := $(BIN)/python -m tests.cluster
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
 .PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e hostile \
-	bench-imports bench-plan bench-latency bench-throughput bench-large generate format clean
+	bench-imports bench-plan bench-admission bench-latency bench-throughput bench-large generate format clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -64,6 +64,9 @@ bench-imports: install ## Time `import podhatch` and its slowest modules
 
 bench-plan: install ## Time the plan of a large run, and measure its status
 	@$(BIN)/python -m tests.bench.plan
+
+bench-admission: install ## Time who gets a free slot of a limit, with 10,000 runs queued
+	@$(BIN)/python -m tests.bench.admission
 
 bench-latency: install ## Compare the latency of runs and plain Jobs on a real node
 	@$(CLUSTER) up

@@ -19,7 +19,7 @@ from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.controller import ReconcileContext
 from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler, all_keys
 from podhatch_operator.evaluation.evaluator import Evaluator
-from podhatch_operator.metrics import Hops, Metrics
+from podhatch_operator.metrics import AdmissionCollector, Hops, Metrics
 from podhatch_operator.ops.health import Health, measure_lag
 from podhatch_operator.ops.leader import Elector
 from podhatch_operator.ops.logs import set_up_logs
@@ -55,6 +55,7 @@ class Operator:
         self.metrics = Metrics()
         self.cluster.on_request = self.metrics.count_request
         self.cache = Cache(WATCH_LIST.indexes)
+        self.metrics.registry.register(AdmissionCollector(self.cache.admission))
         for watched in WATCH_LIST.selectors:
             count = self.metrics.objects.labels(watched.kind)
             count.set_function(lambda kind=watched: self.cache.count(kind))

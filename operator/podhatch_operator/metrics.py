@@ -1,8 +1,10 @@
 """The operator's metrics, with the names of controller-runtime."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from podhatch.core.admission.index import AdmissionIndex
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -12,6 +14,9 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from podhatch_operator.keys import Key
 
@@ -95,6 +100,34 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         return Histogram(f"podhatch_{name}", text, labels, registry=self.registry, buckets=_SECONDS)
+
+
+class AdmissionCollector(Collector):
+    """Reads what the index of limits counts."""
+
+    def __init__(self, admission: AdmissionIndex) -> None:
+        self._admission = admission
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the slots now, and the grants and waits since the start."""
+        slots = GaugeMetricFamily(
+            "podhatch_concurrency_claims",
+            "Slots of concurrency limits that are held, and that are waited for.",
+            labels=["state"],
+        )
+        slots.add_metric(["held"], self._admission.count(held=True))
+        slots.add_metric(["waiting"], self._admission.count(held=False))
+        yield slots
+        yield CounterMetricFamily(
+            "podhatch_concurrency_grants",
+            "How often a run or a task was granted its slots.",
+            self._admission.grants,
+        )
+        yield CounterMetricFamily(
+            "podhatch_concurrency_waits",
+            "How often a run or a task found no free slot.",
+            self._admission.waits,
+        )
 
 
 class Hops:

@@ -8,6 +8,8 @@ from typing import Any, TypedDict, assert_type
 from podhatch import (
     RUN_START,
     ClientConfig,
+    ConcurrencyExpression,
+    ConcurrencyLimitStrategy,
     Context,
     DefaultFilter,
     DesiredWorkerLabel,
@@ -158,6 +160,10 @@ hatchet.workflow(
     default_filters=[DefaultFilter(expression="true", scope="eu", payload={"low": 1})],
     default_additional_metadata={"team": "shop"},
     default_priority=Priority.HIGH,
+    concurrency=[
+        ConcurrencyExpression("input.id", 2, ConcurrencyLimitStrategy.CANCEL_NEWEST),
+        ConcurrencyExpression(None, "3", name="shared"),
+    ],
     input_validator=Order,
     task_defaults=TaskDefaults(retries=3, execution_timeout="5m"),
     sticky=StickyStrategy.SOFT,
@@ -171,7 +177,7 @@ def alone(input: Order, ctx: Context) -> Receipt:
     return Receipt(paid=input.id)
 
 
-@hatchet.task(on_events=["paid"], default_priority=2, slot_cost=1)
+@hatchet.task(on_events=["paid"], default_priority=2, slot_cost=1, concurrency=3)
 async def hello(input: EmptyModel, ctx: Context) -> str:
     return "hello"
 

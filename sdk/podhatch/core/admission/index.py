@@ -13,7 +13,7 @@ good until it is taken, or the claim ends.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -182,6 +182,10 @@ class AdmissionIndex:
         """Groups in which something has changed."""
         self._woken: dict[Claimant, None] = {}
         self._wake: Wake | None = None
+        self.grants = 0
+        """How often slots were granted since the start."""
+        self.waits = 0
+        """How often a claimant found no free slot since then."""
 
     def start(self, wake: Wake) -> None:
         """Everything is known: from now on slots are offered, and who gets one is woken."""
@@ -225,7 +229,20 @@ class AdmissionIndex:
         else:
             self._requests.pop(place, None)
         self._settle()
+        if self._wake:
+            self._count(old or {}, new)
         return asked
+
+    def _count(self, old: Mapping[str, _Request], new: Mapping[str, _Request]) -> None:
+        for task, request in new.items():
+            before = old.get(task)
+            if request.is_held:
+                self.grants += before is None or not before.is_held
+            elif before is None or not request.wants_the_same(before):
+                self.waits += not self._is_offered(request)
+
+    def _is_offered(self, request: _Request) -> bool:
+        return all(request.claimant in self._groups[key].offered for key in request.groups)
 
     def standing(self, place: Place, task: str) -> ClaimStanding | None:
         """Return where a run (of the task "") or a task stands; None if it claims nothing."""
@@ -234,8 +251,7 @@ class AdmissionIndex:
             return None
         groups = [(key, self._groups[key]) for key in request.groups]
         claimant = request.claimant
-        is_offered = all(claimant in group.offered for _, group in groups)
-        is_admitted = request.is_held or is_offered
+        is_admitted = request.is_held or self._is_offered(request)
         blocking = next((key for key, group in groups if group.is_full), request.groups[0])
         group = self._groups[blocking]
         takers = [*group.holders, *group.offered][:4]

@@ -1,0 +1,110 @@
+"""The index of limits alone: turns of keys, priorities, and offers that are taken back."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from podhatch.api.concurrency import ConcurrencyClaim
+from podhatch.core.admission.index import AdmissionIndex
+
+START = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+class Index:
+    """An index, and who was woken."""
+
+    def __init__(self) -> None:
+        self.woken: list[str] = []
+        self.index = AdmissionIndex()
+        self.index.start(lambda _, run: self.woken.append(run))
+
+    def claim(self, run: str, *limits: tuple[str, str, int], **more: Any) -> None:
+        """Have a run claim slots: limit, key and size of each."""
+        number = int(run.partition("-")[2] or 0)
+        order = {"since": START + timedelta(seconds=number), "sequence": number}
+        claims = [
+            ConcurrencyClaim.model_validate(
+                {"limit": limit, "key": key, "max_runs": size, **order, **more}
+            )
+            for limit, key, size in limits
+        ]
+        self.index.put(("team", run), claims)
+
+    def end(self, run: str) -> list[str]:
+        """Have a run end; return who was woken by it."""
+        self.woken.clear()
+        self.index.forget(("team", run))
+        return list(self.woken)
+
+    def is_admitted(self, run: str) -> bool:
+        standing = self.index.standing(("team", run), "")
+        assert standing is not None
+        return standing.is_admitted
+
+
+def test_keys_that_compete_for_a_limit_take_turns() -> None:
+    index, shared = Index(), ("all", "", 1)
+    index.claim("holder", shared, held=True)
+    for number in range(4):
+        index.claim(f"a-{number}", ("tenant", "a", 9), shared)
+    for number in range(4, 6):
+        index.claim(f"b-{number}", ("tenant", "b", 9), shared)
+    order, holder = list[str](), "holder"
+    for _ in range(6):
+        [holder] = index.end(holder)
+        order.append(holder)
+    assert order == ["a-0", "b-4", "a-1", "b-5", "a-2", "a-3"]
+
+
+def test_a_priority_counts_like_an_hour_of_waiting() -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("holder", only, held=True)
+    index.claim("low-0", only)
+    index.claim("high-3599", only, priority=2)
+    index.claim("late-3601", only, priority=2)
+    assert index.end("holder") == ["high-3599"]
+    assert index.end("high-3599") == ["low-0"]
+    assert index.end("low-0") == ["late-3601"]
+
+
+def test_an_offer_is_taken_back_when_a_slot_turns_out_to_be_held() -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("waits-1", only)
+    assert index.is_admitted("waits-1")
+    index.claim("holds-0", only, held=True)
+    assert not index.is_admitted("waits-1")
+    assert index.end("holds-0") == ["waits-1"]
+
+
+def test_the_newest_claim_says_how_many_slots_there_are() -> None:
+    index = Index()
+    index.claim("old-1", ("all", "", 1), held=True)
+    index.claim("old-2", ("all", "", 1))
+    assert not index.is_admitted("old-2")
+    index.claim("new-3", ("all", "", 3))
+    assert index.is_admitted("old-2")
+    assert index.is_admitted("new-3")
+
+
+def test_who_waits_for_two_limits_blocks_nobody_who_needs_one() -> None:
+    index, north, tenant = Index(), ("region", "north", 1), ("tenant", "a", 1)
+    index.claim("holder", north, held=True)
+    index.claim("both-1", tenant, north)
+    index.claim("one-2", tenant)
+    assert not index.is_admitted("both-1")
+    assert index.is_admitted("one-2")
+
+
+def test_claims_of_another_version_are_ignored() -> None:
+    index = AdmissionIndex()
+    status = {"phase": "Running", "concurrency": [{"limit": 7}]}
+    index.observe({"metadata": {"namespace": "team", "name": "run"}, "status": status})
+    assert index.standing(("team", "run"), "") is None
+
+
+def test_grants_and_waits_are_counted_once() -> None:
+    index, only = Index(), ("all", "", 1)
+    for _ in range(2):
+        index.claim("holder", only, held=True)
+        index.claim("waits-1", only)
+    assert (index.index.grants, index.index.waits) == (1, 1)
+    assert (index.index.count(held=True), index.index.count(held=False)) == (1, 1)
