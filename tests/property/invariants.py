@@ -8,7 +8,7 @@
    replay waits, the tasks stay too. Only the number of an attempt that was made and not noted is
    noted later, so that it is not used again.
 5. Cancelled stays cancelled.
-6. Retries and disruptions stay within their limits.
+6. Retries and disruptions stay within their limits, and a disruption uses no retry.
 7. The status says that an attempt succeeded only if it did.
 8. Where nobody interferes, the status says of every task just what it did, and every task was tried
    just as often as it should be.
@@ -54,6 +54,7 @@ def check_always(world: World) -> None:
     for entry in _entries(statuses[-1]) if statuses else ():
         assert entry.get("retries", 0) <= world.specs[entry["name"]].get("retries", 0)
         assert entry.get("disruptions", 0) <= MAX_DISRUPTIONS
+        assert entry.get("retries", 0) <= _failures(world, entry["name"]), "a loss used a retry"
 
 
 def check_made(world: World) -> None:
@@ -74,6 +75,14 @@ def check_made(world: World) -> None:
             _check_backoff(world, made)
         if world.sticky and made.seen:
             _check_node(world, made, made.seen)
+
+
+def _failures(world: World, task: str) -> int:
+    """Return how many attempts of a task may have failed by a fault of its own."""
+    outcomes = {**dict.fromkeys(world.pods.dark, "Unknown"), **world.pods.ended}
+    lost = ("Evicted", "Lost", "Deleted", "Succeeded")
+    names = [name for name, outcome in outcomes.items() if outcome not in lost]
+    return sum(world.made[name].task == task for name in names)
 
 
 def limits(spec: JsonObject, extended: float = 0.0) -> int:
