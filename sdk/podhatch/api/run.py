@@ -184,7 +184,10 @@ class WorkflowRunSpec(WireModel):
     ] = Field(default_factory=dict[str, str])
     priority: Annotated[
         Priority | None,
-        Field(description="priority 1 (low) to 3 (high) of the pods. Defaults to the workflow's."),
+        Field(
+            description="priority 1 (low) to 3 (high) of the run, when it waits for a slot, and of "
+            "its pods. Defaults to the workflow's."
+        ),
     ] = None
     start_at: Annotated[
         GivenTime | None,
