@@ -161,7 +161,8 @@ class RunController(Controller[Observed]):
     def observe(self, key: Key) -> Observed | None:
         """Return a run and what the cache holds about it."""
         answers = self.context.evaluator.answers
-        return observe_run(self.context.cache, key.namespace, key.name, answers)
+        observed = observe_run(self.context.cache, key.namespace, key.name, answers)
+        return observed and replace(observed, notes=self._events.found())
 
     def plan(self, observed: Observed, now: datetime) -> Plan:
         """Return what the run needs next."""
@@ -188,8 +189,8 @@ class RunController(Controller[Observed]):
     async def learn(
         self, key: Key, observed: Observed, plan: Plan, now: datetime
     ) -> tuple[Observed, Plan]:
-        """Look up why pods do not start."""
-        if not plan.look_up:
+        """Look up why pods do not start, unless that was known."""
+        if observed.notes.keys() >= set(plan.look_up):
             return observed, plan
         notes = await self._events.find(key.namespace, plan.look_up)
         observed = replace(observed, notes=notes)

@@ -68,14 +68,20 @@ class EventLookup:
         self._clock = clock
         self._found: dict[str, tuple[float, Sequence[JsonObject]]] = {}
 
-    async def find(self, namespace: str, uids: Sequence[str]) -> Notes:
-        """Return the warnings about these objects by uid, at most a moment old."""
+    def found(self) -> Notes:
+        """Return the warnings that were found a moment ago, by uid."""
         oldest = self._clock() - LOOK_UP_AGAIN.total_seconds() / 2
         self._found = {uid: each for uid, each in self._found.items() if each[0] > oldest}
+        return {uid: notes for uid, (_, notes) in self._found.items()}
+
+    async def find(self, namespace: str, uids: Sequence[str]) -> Notes:
+        """Return the warnings about these objects by uid, and what was found a moment ago."""
+        found = {**self.found()}
         for uid in uids:
-            if uid not in self._found:
-                self._found[uid] = (self._clock(), await self._fetch(namespace, uid))
-        return {uid: self._found[uid][1] for uid in uids}
+            if uid not in found:
+                found[uid] = await self._fetch(namespace, uid)
+                self._found[uid] = (self._clock(), found[uid])
+        return found
 
     async def _fetch(self, namespace: str, uid: str) -> Sequence[JsonObject]:
         selector = f"regarding.uid={uid},type=Warning"

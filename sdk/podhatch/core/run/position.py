@@ -386,17 +386,18 @@ def _not_started(
     diagnosis = diagnose(pod, job, current.job or "", notes)
     explained = {"reason": diagnosis.reason, "message": bounded(diagnosis.message)}
     waiting = current.model_copy(update=explained)
+    known = uid if notes else None  # the warnings are forgotten in a moment: look again
     if until is not None:
-        return Running(waiting, look_again_at=until)
+        return Running(waiting, look_up=known, look_again_at=until)
     due = lookup_due(pod, job, now)
-    look_up = uid if due and now >= due else None
+    look_up = uid if due and now >= due else known
     deadline = schedule_deadline(task, current.queued_at or now)
     if now < deadline:
         again = now + LOOK_UP_AGAIN if look_up else due
         soon = min(deadline, again) if again else deadline
         return Running(waiting, look_up=look_up, look_again_at=soon)
     if pod is None and job is not None and had_a_pod(job):
-        return Running(waiting, look_again_at=now + UNSEEN_POD_PAUSE)
+        return Running(waiting, look_up=known, look_again_at=now + UNSEEN_POD_PAUSE)
     return Ended(schedule_timed_out(task, current, diagnosis.message, now), look_up=look_up)
 
 
