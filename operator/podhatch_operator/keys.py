@@ -2,14 +2,21 @@
 
 from typing import NamedTuple
 
-from podhatch.cluster import CRON_WORKFLOW, EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.cluster import (
+    CRON_WORKFLOW,
+    EVENT_FILTER,
+    RATE_LIMIT,
+    WORKFLOW,
+    WORKFLOW_EVENT,
+    WORKFLOW_RUN,
+)
 
 
 class Key(NamedTuple):
     """One object to reconcile."""
 
     kind: str
-    """`WorkflowRun`, `Workflow`, `WorkflowEvent`, `EventFilter` or `CronWorkflow`."""
+    """The kind of the object."""
     namespace: str
     name: str
 
@@ -32,6 +39,11 @@ def event_key(namespace: str, name: str) -> Key:
 def filter_key(namespace: str, name: str) -> Key:
     """Return the key of an event filter."""
     return Key(EVENT_FILTER.kind, namespace, name)
+
+
+def rate_limit_key(namespace: str, name: str) -> Key:
+    """Return the key of a rate limit."""
+    return Key(RATE_LIMIT.kind, namespace, name)
 
 
 def cron_key(namespace: str, name: str) -> Key:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         TTLBasedIdempotencyConfig,
     )
     from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod, WorkerLabelComparator
+    from podhatch.definitions.options.rate_limit import RateLimit
     from podhatch.definitions.options.run_options import (
         Priority,
         ScheduleTriggerWorkflowOptions,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from podhatch.local.options import LocalEvent
     from podhatch.task import Context, WorkerContext
     from podhatch.task.dependencies import Depends
+    from podhatch.values.duration import RateLimitDuration
     from podhatch.values.hooks import (
         is_in_hatchet_serialization_context,
         remove_null_unicode_character,
@@ -125,6 +127,8 @@ __all__ = [
     "PodhatchError",
     "Priority",
     "PushEventOptions",
+    "RateLimit",
+    "RateLimitDuration",
     "RequestRefused",
     "RetryAfter",
     "RunCancelled",
@@ -202,6 +206,8 @@ _HOMES = {
     "PodhatchError": "podhatch.errors",
     "Priority": "podhatch.definitions.options.run_options",
     "PushEventOptions": "podhatch.client.event_options",
+    "RateLimit": "podhatch.definitions.options.rate_limit",
+    "RateLimitDuration": "podhatch.values.duration",
     "RequestRefused": "podhatch.errors",
     "RetryAfter": "podhatch.errors",
     "RunCancelled": "podhatch.errors",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from podhatch.client.filters import FiltersClient
     from podhatch.client.logs import LogsClient
     from podhatch.client.metrics import MetricsClient
+    from podhatch.client.rate_limits import RateLimitsClient
     from podhatch.client.runs.client import RunsClient
     from podhatch.client.schedules import ScheduledClient
     from podhatch.client.workers import WorkersClient
@@ -338,6 +339,13 @@ class Hatchet:
         from podhatch.client.filters import FiltersClient
 
         return FiltersClient(self._target)
+
+    @cached_property
+    def rate_limits(self) -> "RateLimitsClient":
+        """Creates, changes and lists rate limits."""
+        from podhatch.client.rate_limits import RateLimitsClient
+
+        return RateLimitsClient(self._target)
 
     @cached_property
     def logs(self) -> "LogsClient":

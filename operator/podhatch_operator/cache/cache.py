@@ -16,6 +16,7 @@ from podhatch.cluster import (
     EVENT_FILTER,
     JOB,
     POD,
+    RATE_LIMIT,
     TASK_RESULT,
     WORKFLOW,
     WORKFLOW_EVENT,
@@ -39,7 +40,7 @@ from podhatch_operator.cache.trimming import (
 Index = Callable[[JsonObject], Iterable[str]]
 """The groups by which an object is found. No object has a name with a slash."""
 CHILDREN = (JOB, POD, TASK_RESULT)
-_WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
+_WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW, RATE_LIMIT)
 """The status fields that tell users what is wrong with an object."""
 
 

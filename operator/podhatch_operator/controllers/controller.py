@@ -17,6 +17,7 @@ from podhatch.core.expressions.evaluation import Answers, Evaluation
 from podhatch.core.pod.pods import is_controlled_by
 
 from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.store import place_of
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
@@ -70,6 +71,11 @@ class ReconcileContext:
     def now(self) -> datetime:
         """Return the time."""
         return self.clocks.now()
+
+    def enqueue_affected(self, kind: Kind, raw: JsonObject) -> None:
+        """Have all reconciled that the new status of an object concerns."""
+        for key in self.watched.keys(self.cache, kind, self.cache.get(kind, place_of(raw)) or raw):
+            self.queue.add(key)
 
     def requeue_at(self, key: Key, moment: datetime | None) -> None:
         """Have the key reconciled then; None: when something changes."""

@@ -14,6 +14,7 @@ from podhatch_operator.controllers.controller import Controller, ReconcileContex
 from podhatch_operator.controllers.cron import CronController
 from podhatch_operator.controllers.event import EventController
 from podhatch_operator.controllers.filter import FilterController
+from podhatch_operator.controllers.rate_limit import RateLimitController
 from podhatch_operator.controllers.run import RunController
 from podhatch_operator.controllers.workflow import WorkflowController
 from podhatch_operator.keys import Key
@@ -24,6 +25,7 @@ CONTROLLERS: tuple[type[Controller[Any]], ...] = (
     WorkflowController,
     CronController,
     FilterController,
+    RateLimitController,
     RunController,
     EventController,
 )

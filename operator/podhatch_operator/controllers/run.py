@@ -12,6 +12,7 @@ from podhatch.cluster import (
     CONTROLLER_REVISION,
     JOB,
     POD,
+    RATE_LIMIT,
     TASK_RESULT,
     WORKFLOW,
     WORKFLOW_EVENT,
@@ -36,6 +37,7 @@ from podhatch_operator.cache.trimming import (
     unpacked,
 )
 from podhatch_operator.controllers.controller import Controller, ReconcileContext
+from podhatch_operator.controllers.rate_limit import waiting_group
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
@@ -79,6 +81,20 @@ def _under_way(cache: Cache, namespace: str, workflow: str) -> Iterable[Key]:
     return [run_key(namespace, run) for run in cache.group(WORKFLOW_RUN, namespace, workflow)]
 
 
+def _granted(cache: Cache, limit: JsonObject) -> Iterable[Key]:
+    """Wake those that have got units; of a new limit all, for their status says that it is not."""
+    if "status" not in limit:
+        return _waiting_for(cache, limit)
+    namespace, _ = place_of(limit)
+    return [run_key(namespace, each["run"]) for each in limit["status"].get("grants", ())]
+
+
+def _waiting_for(cache: Cache, limit: JsonObject) -> Iterable[Key]:
+    namespace, name = place_of(limit)
+    runs = cache.group(WORKFLOW_RUN, namespace, waiting_group(name))
+    return [run_key(namespace, run) for run in runs]
+
+
 def _run_of(child: JsonObject) -> list[str]:
     run = label(child, labels.RUN)
     return [run] if run else []
@@ -120,6 +136,7 @@ def observe_run(
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
         ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
         answers=answers,
+        find_rate_limit=lambda name: cache.get(RATE_LIMIT, (namespace, name)),
         admission=cache.admission,
     )
 
@@ -141,6 +158,7 @@ class RunController(Controller[Observed]):
         Watched(JOB, _of_child, OURS, index=_run_and_owner),
         Watched(POD, _of_child, OURS, index=_run_of),
         Watched(TASK_RESULT, _of_child, index=_run_of),
+        Watched(RATE_LIMIT, _granted, affects_when_gone=_waiting_for),
     )
 
     def __init__(self, context: ReconcileContext) -> None:
@@ -239,8 +257,7 @@ class RunController(Controller[Observed]):
         ):
             context.recorder.record(plan.events)
             # What follows from the new status, such as deletions, and what the cron says.
-            for each in context.watched.keys(context.cache, WORKFLOW_RUN, run):
-                context.queue.add(each)
+            context.enqueue_affected(WORKFLOW_RUN, run)
         context.requeue_at(key, plan.requeue_at)
 
 

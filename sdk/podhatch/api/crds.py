@@ -16,6 +16,7 @@ from podhatch.api.event import WorkflowEvent
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import GROUP, VERSION
 from podhatch.api.model import ApiObject, JsonObject
+from podhatch.api.rate_limit import RateLimit
 from podhatch.api.result import TaskResult
 from podhatch.api.run import WorkflowRun
 from podhatch.api.schema import crd_schema
@@ -195,6 +196,20 @@ DEFINITIONS = (
             _AGE,
         ),
         selectable=(".spec.workflow", ".spec.scope"),
+    ),
+    ResourceDefinition(
+        RateLimit,
+        "ratelimits",
+        "rl",
+        (
+            Column("Key", ".spec.key"),
+            Column("Limit", ".spec.limit", "integer"),
+            Column("Per", ".spec.duration"),
+            Column("Left", ".status.left", "integer", "Units that can be taken."),
+            Column("Refills", ".status.refillsAt", description="When all units are there again."),
+            _AGE,
+        ),
+        selectable=(".spec.key",),
     ),
 )
 

@@ -26,6 +26,8 @@ REPLAY = f"{GROUP}/replay"
 """Annotation of a Job: the replay that it belongs to; absent before the first."""
 CRON = f"{GROUP}/cron"
 """On the Job of a tick: its CronWorkflow."""
+DYNAMIC = f"{GROUP}/dynamic"
+"""On a RateLimit that a dynamic key has made, and which goes when it is not used any more."""
 MANAGED_BY_OPERATOR = f"{GROUP}/operator"
 """spec.managedBy of a tick's Job: the operator, not the Job controller, sets its status."""
 

@@ -25,3 +25,7 @@ MAX_LIMIT_NAME = 63
 MAX_METADATA_ENTRIES = 64
 MAX_METADATA_VALUE = 4096
 """Characters of one entry."""
+MAX_UNITS = 2_147_483_647
+"""Of a rate limit."""
+MAX_RATE_LIMITS = 8
+"""That one task can name."""

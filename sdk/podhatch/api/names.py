@@ -66,6 +66,11 @@ def is_source_name(name: str) -> bool:
     return _SOURCE_NAME.fullmatch(name) is not None
 
 
+def rate_limit_name(key: str) -> str:
+    """Return the name of the RateLimit of a key: every key has its own."""
+    return "-".join(part for part in (slug(key, 40), short_hash(key, 12)) if part)
+
+
 def new_run_name(workflow: str, suffix: str) -> str:
     """Return a run's name: the workflow's object name, shortened, and a unique suffix."""
     return f"{slug(workflow, MAX_RUN_NAME - 1 - len(suffix))}-{suffix}"

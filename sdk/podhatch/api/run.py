@@ -6,7 +6,7 @@ from pydantic import Field
 
 from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.idempotency import IdempotencyClaim
-from podhatch.api.limits import MAX_CHILD_KEY, MAX_LIMITS, MAX_STORED_SECONDS
+from podhatch.api.limits import MAX_CHILD_KEY, MAX_LIMITS, MAX_RATE_LIMITS, MAX_STORED_SECONDS
 from podhatch.api.model import (
     AdditionalMetadata,
     ApiObject,
@@ -20,6 +20,7 @@ from podhatch.api.model import (
     WireModel,
 )
 from podhatch.api.names import MAX_LABEL_VALUE, MAX_RUN_NAME
+from podhatch.api.rate_limit import RateLimitClaim
 from podhatch.api.task import MAX_TASKS, Priority, TaskName
 from podhatch.api.task_status import TaskStatus
 
@@ -295,6 +296,13 @@ class WorkflowRunStatus(WireModel):
             description="concurrency lists the slots that the run and its tasks hold or wait for.",
         ),
     ] = Field(default_factory=list[ConcurrencyClaim])
+    rate_limits: Annotated[
+        list[RateLimitClaim],
+        Field(
+            max_length=MAX_TASKS * MAX_RATE_LIMITS,
+            description="rateLimits lists the units of rate limits that tasks wait for.",
+        ),
+    ] = Field(default_factory=list[RateLimitClaim])
     tasks: Annotated[
         list[TaskStatus],
         ListMap("name"),

@@ -10,12 +10,14 @@ from podhatch.api.limits import (
     MAX_BACKOFF_FACTOR,
     MAX_BACKOFF_SECONDS,
     MAX_CONDITIONS,
+    MAX_RATE_LIMITS,
     MAX_RETRIES,
     MAX_SECONDS,
 )
 from podhatch.api.model import ListMap, ListSet, Rule, WireModel
 from podhatch.api.names import TASK_NAME_PATTERN
 from podhatch.api.pod_settings import PodSettings
+from podhatch.api.rate_limit import TaskRateLimit
 
 MAX_TASKS = 1000
 DEFAULT_SCHEDULE_TIMEOUT_SECONDS = 300.0
@@ -238,6 +240,14 @@ class TaskBase(WireModel):
             "it has a slot of each, and holds them until it ends.",
         ),
     ] = Field(default_factory=list[ConcurrencyLimit])
+    rate_limits: Annotated[
+        list[TaskRateLimit],
+        Field(
+            max_length=MAX_RATE_LIMITS,
+            description="rateLimits lists the units that each attempt of this task takes. It "
+            "starts once it has all of them.",
+        ),
+    ] = Field(default_factory=list[TaskRateLimit])
     pod: Annotated[
         PodSettings | None,
         Field(

@@ -29,6 +29,7 @@ WaitReason = Literal[
     "Starting",
     "Refused",
     "Concurrency",
+    "RateLimit",
 ]
 """Why a task waits."""
 EndReason = Literal[

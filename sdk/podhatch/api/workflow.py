@@ -24,7 +24,7 @@ from podhatch.api.model import (
 )
 from podhatch.api.names import MAX_LABEL_VALUE
 from podhatch.api.pod_settings import PodSettings
-from podhatch.api.task import MAX_TASKS, HookSpec, Priority, TaskSpec
+from podhatch.api.task import MAX_TASKS, HookSpec, Priority, TaskBase, TaskSpec
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Sticky = Literal["Soft", "Hard"]
@@ -237,6 +237,15 @@ class WorkflowSpec(WireModel):
             "deleted. Defaults to the value of the chart.",
         ),
     ] = None
+
+    @property
+    def all_tasks(self) -> list[tuple[str, TaskBase]]:
+        """The tasks, with the hooks, each with its field in the object."""
+        hooks = {"onFailureTask": self.on_failure_task, "onSuccessTask": self.on_success_task}
+        return [
+            *((f"spec.tasks[{task.name}]", task) for task in self.tasks),
+            *((f"spec.{field}", hook) for field, hook in hooks.items() if hook),
+        ]
 
 
 class Workflow(ApiObject):

@@ -37,6 +37,7 @@ TASK_RESULT = Kind(GROUP, VERSION, "TaskResult", "taskresults")
 WORKFLOW_EVENT = Kind(GROUP, VERSION, "WorkflowEvent", "workflowevents")
 CRON_WORKFLOW = Kind(GROUP, VERSION, "CronWorkflow", "cronworkflows")
 EVENT_FILTER = Kind(GROUP, VERSION, "EventFilter", "eventfilters")
+RATE_LIMIT = Kind(GROUP, VERSION, "RateLimit", "ratelimits")
 JOB = Kind("batch", "v1", "Job", "jobs")
 CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs")
 POD = Kind("", "v1", "Pod", "pods")
@@ -58,6 +59,7 @@ KINDS = {
         WORKFLOW_EVENT,
         CRON_WORKFLOW,
         EVENT_FILTER,
+        RATE_LIMIT,
         JOB,
         CRON_JOB,
         POD,

@@ -20,6 +20,7 @@ from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
+from podhatch.core.rate_limit.plan import claims_in
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.plan import plan_admitted
 from podhatch.errors import RunDeleted
@@ -29,6 +30,7 @@ from podhatch.local.cluster import LocalCluster
 from podhatch.local.execution import TaskExecutor, current_waits, pod_name
 from podhatch.local.kubelet import Kubelet
 from podhatch.local.options import Mocks
+from podhatch.local.rate_limits import grant_units, waiting_runs
 
 PATIENCE_SECONDS = 10.0
 """Runs for which nothing happens any more for so long are worth a warning."""
@@ -55,6 +57,9 @@ class Engine:
         self._agenda: list[tuple[datetime, Callable[[], object]]] = []
         self._dirty: dict[str, None] = {}
         """Names of runs to look at."""
+        self._limits_changed = False
+        self._limits_due: datetime | None = None
+        """When to look at the rate limits again."""
         self._events: list[str] = []
         """Names of events that are new."""
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
@@ -109,8 +114,13 @@ class Engine:
 
     def settle(self) -> None:
         """Look at all that has changed at once; in the engine's loop."""
-        while self._dirty or self._events:
+        while self._is_behind:
             self._look()
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether something has changed that nobody has looked at."""
+        return bool(self._dirty or self._events or self._limits_changed)
 
     @contextlib.contextmanager
     def _waited_for(self) -> Generator[None]:
@@ -130,7 +140,12 @@ class Engine:
         if kind == "WorkflowRun":
             self._dirty[name] = None
             self._admission.observe(stored)
+            self._limits_changed |= bool(claims_in(stored))
             self._tell(name)
+        elif kind == "RateLimit":
+            self._limits_changed = True
+            runs = self.cluster.stored("WorkflowRun").values()
+            self._dirty.update(dict.fromkeys(waiting_runs(runs, stored)))
         elif run := stored["metadata"].get("labels", {}).get(labels.RUN):
             self._dirty[run] = None
         elif kind in ("Workflow", "WorkflowEvent"):
@@ -152,7 +167,7 @@ class Engine:
             while True:
                 self._wake.clear()
                 self._keep_appointments()
-                if self._dirty or self._events:
+                if self._is_behind:
                     self._look()
                     await asyncio.sleep(0)
                 else:
@@ -167,6 +182,7 @@ class Engine:
         for run in [run for run, moment in self._due.items() if moment <= now]:
             del self._due[run]
             self._dirty[run] = None
+        self._limits_changed |= self._limits_due is not None and self._limits_due <= now
         due = [each for each in self._agenda if each[0] <= now]
         self._agenda = [each for each in self._agenda if each[0] > now]
         for _, action in sorted(due, key=lambda each: each[0]):
@@ -177,7 +193,8 @@ class Engine:
         """Sleep until there is something to do; a fake clock jumps there if nobody is busy."""
         kubelet = self._kubelet
         appointments = (moment for moment, _ in self._agenda)
-        first = min([*self._due.values(), *appointments, *kubelet.deadlines], default=None)
+        known_moments = [*self._due.values(), *appointments, *kubelet.deadlines]
+        first = min([*known_moments, *filter(None, [self._limits_due])], default=None)
         if first and self._waiting and not kubelet.is_busy and self.clock.jump_to(first):
             return
         waits = (kubelet.seconds_left, self.clock.seconds_until(first) if first else None)
@@ -208,9 +225,12 @@ class Engine:
                 )
 
     def _look(self) -> None:
-        """Look at the new events, then at one run."""
+        """Look at the new events and at rate limits, then at one run."""
         while self._events:
             self._start_runs(self._events.pop(0))
+        if self._limits_changed:
+            self._limits_changed = False
+            self._limits_due = grant_units(self.cluster, self.clock.now())
         if self._dirty:
             run = next(iter(self._dirty))
             del self._dirty[run]
@@ -245,6 +265,14 @@ class Engine:
             self._due[name] = plan.requeue_at
 
     def _carry_out(self, name: str, plan: Plan) -> None:
+        for manifest in plan.apply:
+            known = self.cluster.find(manifest["kind"], manifest["metadata"]["name"])
+            if known is None:
+                self.cluster.put(manifest)
+            else:
+                self.cluster.change(
+                    manifest["kind"], manifest["metadata"]["name"], spec=manifest["spec"]
+                )
         for manifest in plan.create:
             stored = self.cluster.put(manifest)
             if stored["kind"] == "Job":
@@ -278,6 +306,7 @@ def _observe_run(cluster: LocalCluster, run: JsonObject, admission: AdmissionInd
         [*cluster.stored("WorkflowEvent").values()],
         ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
         answers=WITHIN_LIMITS,
+        find_rate_limit=lambda name: cluster.find("RateLimit", name),
         admission=admission,
     )
 

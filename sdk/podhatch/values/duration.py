@@ -3,7 +3,8 @@
 import math
 import re
 from datetime import timedelta
-from typing import TypeAlias
+from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from podhatch.api.limits import MAX_SECONDS
 
@@ -50,3 +51,32 @@ def whole_seconds(subject: str, duration: Duration) -> int:
         return math.ceil(seconds(duration))
     except ValueError as error:
         raise ValueError(f"{subject}: {error}") from None
+
+
+class RateLimitDuration(StrEnum):
+    """Duration of a window, in which each unit is given once."""
+
+    SECOND = "SECOND"
+    MINUTE = "MINUTE"
+    HOUR = "HOUR"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+    YEAR = "YEAR"
+
+
+Window = Literal["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"]
+
+
+def window_of(subject: str, duration: object) -> Window:
+    """Return the duration of a window as it stands in the objects.
+
+    Raises:
+        ValueError: There is no such duration; `subject` is named.
+    """
+    try:
+        return RateLimitDuration(duration).value
+    except ValueError:
+        known = ", ".join(RateLimitDuration)
+        said = f"{subject}: duration: expected one of {known}, got {duration!r}"
+        raise ValueError(said) from None

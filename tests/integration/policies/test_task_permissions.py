@@ -84,6 +84,7 @@ READS = [
     ("get", "workflows"),
     ("create", "cronworkflows"),
     ("create", "eventfilters"),
+    ("create", "ratelimits"),
     ("get", "workflowevents"),
     ("delete", "workflowevents"),
     ("get", "secrets"),

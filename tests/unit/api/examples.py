@@ -18,6 +18,14 @@ from podhatch.api.event_filter import EventFilter, EventFilterSpec, FilterRule
 from podhatch.api.idempotency import Idempotency, IdempotencyClaim
 from podhatch.api.model import CheckedStatus, ObjectMeta, StatusCondition
 from podhatch.api.pod_settings import NamedObject, PodSettings, Resources
+from podhatch.api.rate_limit import (
+    RateLimit,
+    RateLimitClaim,
+    RateLimitGrant,
+    RateLimitSpec,
+    RateLimitStatus,
+    TaskRateLimit,
+)
 from podhatch.api.result import ResultError, TaskResult, TaskResultSpec
 from podhatch.api.run import (
     ParentReference,
@@ -114,6 +122,10 @@ LIMITS = [
     ),
     ConcurrencyLimit(max_runs=7),
 ]
+RATES = [
+    TaskRateLimit(dynamic_key="input.carrier", units="input.n", limit="input.most", duration="DAY"),
+    TaskRateLimit(static_key="api", units=2),
+]
 
 
 def hook(name: str, **code: object) -> HookSpec:
@@ -131,6 +143,7 @@ def hook(name: str, **code: object) -> HookSpec:
             "backoff_max_seconds": 60,
             "backoff_jitter": 0.5,
             "concurrency": LIMITS,
+            "rate_limits": RATES,
             "pod": POD,
         }
     )
@@ -164,6 +177,7 @@ WORKFLOW = Workflow(
                 backoff_max_seconds=60,
                 backoff_jitter=0.5,
                 concurrency=LIMITS,
+                rate_limits=RATES,
                 pod=POD,
             ),
             TaskSpec(
@@ -260,6 +274,11 @@ RUN = WorkflowRun(
                 sequence=7,
                 priority=3,
                 ahead=2,
+            )
+        ],
+        rate_limits=[
+            RateLimitClaim(
+                task="ship", job="ship-1", limit="api", units=2, since=MOMENT, priority=3
             )
         ],
         tasks=[
@@ -379,4 +398,18 @@ FILTER = EventFilter(
     status=CheckedStatus(observed_generation=3, conditions=[condition("Valid")]),
 )
 
-ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, KEYED_CHILD, RESULT, EVENT, CRON, FILTER)
+RATE_LIMIT = RateLimit(
+    metadata=ObjectMeta(name="large"),
+    spec=RateLimitSpec(key="api", limit=10, duration="HOUR"),
+    status=RateLimitStatus(
+        observed_generation=3,
+        conditions=[condition("Valid")],
+        used=3,
+        left=7,
+        window_start=SECOND,
+        refills_at=SECOND,
+        grants=[RateLimitGrant(run="large", job="large-a-1", units=3)],
+    ),
+)
+
+ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, KEYED_CHILD, RESULT, EVENT, CRON, FILTER, RATE_LIMIT)

@@ -48,6 +48,8 @@ NAMES = [
     "PodhatchError",
     "Priority",
     "PushEventOptions",
+    "RateLimit",
+    "RateLimitDuration",
     "RequestRefused",
     "RetryAfter",
     "RunCancelled",

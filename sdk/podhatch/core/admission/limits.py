@@ -31,15 +31,12 @@ class Seat(NamedTuple):
 
 def limit_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
     """Say which limits of a workflow and of its tasks cannot be used, with the field."""
-    hooks = {"onFailureTask": spec.on_failure_task, "onSuccessTask": spec.on_success_task}
-    tasks = [(f"spec.tasks[{task.name}]", task.concurrency) for task in spec.tasks]
-    tasks += [(f"spec.{field}", hook.concurrency) for field, hook in hooks.items() if hook]
     return [
         *_problems("spec", spec.concurrency, "RunLimit", questions),
         *(
             problem
-            for place, limits in tasks
-            for problem in _problems(place, limits, "TaskLimit", questions)
+            for place, task in spec.all_tasks
+            for problem in _problems(place, task.concurrency, "TaskLimit", questions)
         ),
     ]
 

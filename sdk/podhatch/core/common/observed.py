@@ -74,6 +74,17 @@ class ObservedFilter(ObservedObject):
 
 
 @dataclass(frozen=True)
+class ObservedRateLimit(ObservedObject):
+    """A RateLimit and those who wait for its units, as raw objects without managedFields."""
+
+    rate_limit: JsonObject
+    others: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """RateLimits that those who wait for this one need too, and so on, by name."""
+    runs: Sequence[JsonObject] = ()
+    """The runs whose tasks wait for units of any of these."""
+
+
+@dataclass(frozen=True)
 class ObservedEvent(ObservedObject):
     """A user event, and what it may start, as raw objects without managedFields."""
 
@@ -131,5 +142,9 @@ class Observed(ObservedObject):
     """The runs above the run that are known, its parent first; see `depth`."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
     """What the first plan of a reconcile asked for, to explain why a pod does not start."""
+    find_rate_limit: Callable[[str], JsonObject | None] = field(
+        default=lambda _: None, compare=False
+    )
+    """Returns a RateLimit of the run's namespace by its name."""
     admission: AdmissionIndex = field(default_factory=AdmissionIndex, compare=False)
     """Who holds the slots of limits, and whose turn it is."""

@@ -56,7 +56,13 @@ class Delete:
     """Delete an object. NotFound is success."""
 
     kind: Literal[
-        "Job", "ConfigMap", "WorkflowRun", "ControllerRevision", "CronWorkflow", "WorkflowEvent"
+        "Job",
+        "ConfigMap",
+        "WorkflowRun",
+        "ControllerRevision",
+        "CronWorkflow",
+        "WorkflowEvent",
+        "RateLimit",
     ]
     name: str
 

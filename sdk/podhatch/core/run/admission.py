@@ -300,15 +300,25 @@ def _claims_of_task(
         LimitError: an expression fails.
         KeyError: the output of a parent is gone.
     """
-    run = context.run
-    seat = _seat(run, revision, task.name, stored, context.now)
+    seat = _seat(context.run, revision, task.name, stored, context.now)
+    values = task_values(revision, task, positions, context)
+    place, owner = f"spec.tasks[{task.name}]", f"task/{revision.workflow}/{task.name}"
+    return tuple(claims_of(place, task.concurrency, owner, seat, values, context.questions))
+
+
+def task_values(
+    revision: Revision, task: TaskSpec, positions: Mapping[str, Position], context: TaskContext
+) -> dict[str, object]:
+    """Return the variables of the expressions of a task's limits.
+
+    Raises:
+        KeyError: the output of a parent is gone.
+    """
     outputs = {
         name: json.loads(output_text(positions[name], context.observed) or "null")
         for name in task.parents
     }
-    values = {**_values(run, revision), "parents": outputs}
-    place, owner = f"spec.tasks[{task.name}]", f"task/{revision.workflow}/{task.name}"
-    return tuple(claims_of(place, task.concurrency, owner, seat, values, context.questions))
+    return {**_values(context.run, revision), "parents": outputs}
 
 
 def _end_superseded(

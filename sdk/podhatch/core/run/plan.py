@@ -62,6 +62,7 @@ from podhatch.core.run.position import (
     output_text,
     start,
 )
+from podhatch.core.run.rates import ask_rate_limits
 from podhatch.core.run.run_requests import is_cancelled, with_cancellation, with_replay
 from podhatch.core.run.status import (
     accepted_status,
@@ -238,10 +239,12 @@ class _Planning:
         stored = self.memo.entries
         standing = judge(revision, context, self.memo)
         positions, task_claims = admit_tasks(revision, standing.positions, standing.moving, context)
-        standing = replace(standing, positions=positions)
+        asked = ask_rate_limits(revision, positions, standing.moving, context)
+        standing = replace(standing, positions=asked.positions)
         node = place(revision, standing.positions)
         built = build(revision, standing, stored, node, context)
         plan = summarise(built, stored, context)
+        plan = replace(plan, writes=(*plan.writes, *asked.limits))
         workflow = self.observed.workflow
         if workflow is not None and not self.memo.pinned_revision(revision.name, self.observed):
             pin = Create(revision_manifest(revision, workflow))
@@ -254,7 +257,7 @@ class _Planning:
         }
         entries = [new.get(name) or stored[name] for name in revision.names]
         claims = (*run_claims, *without_ended(task_claims, built.moving))
-        status = accepted_status(run, revision.name, entries, claims, self.now)
+        status = accepted_status(run, revision.name, entries, claims, asked.claims, self.now)
         return self._conclude(run, status, plan)
 
     def _conclude(self, run: WorkflowRun, status: WorkflowRunStatus, plan: Plan) -> Plan:

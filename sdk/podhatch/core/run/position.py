@@ -41,6 +41,9 @@ from podhatch.core.run.task_status import (
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
 REFUSED = "Refused"
 CONCURRENCY = "Concurrency"
+RATE_LIMIT = "RateLimit"
+_HELD_BACK = (REFUSED, CONCURRENCY, RATE_LIMIT)
+"""Why a task is not tried although its conditions let it."""
 EXTENSION_CUT = "ExtensionCut"
 UNSEEN_POD_PAUSE = timedelta(seconds=5)
 """When to look again for a pod that the Job controller knows of and we do not see."""
@@ -122,7 +125,7 @@ def judge_task(
     attempt = context.attempts.get((task.name, number))
     if old.job or attempt:
         return _follow(task, old, number, attempt, context)
-    if old.next_attempt_at is not None or old.reason in (REFUSED, CONCURRENCY):
+    if old.next_attempt_at is not None or old.reason in _HELD_BACK:
         return _try(task, old, number, context)
     return _enter(task, old, number, parents, context)
 
@@ -273,8 +276,7 @@ def _try(
         return Waiting(old, look_again_at=old.next_attempt_at)
     if refusal := context.observed.refusals.get(AttemptSpec(run, task, number).name):
         return _refused(task, old, refusal, now)
-    has_waited = old.reason in (REFUSED, CONCURRENCY)
-    queued_at = old.queued_at if has_waited and old.queued_at else now
+    queued_at = old.queued_at if old.reason in _HELD_BACK and old.queued_at else now
     return Ready(old, number, queued_at)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from podhatch.api import run as api
 from podhatch.api.concurrency import ConcurrencyClaim
+from podhatch.api.rate_limit import RateLimitClaim
 from podhatch.api.run import Phase, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task_status import (
     MAX_INLINE_OUTPUT_BYTES,
@@ -31,6 +32,7 @@ def accepted_status(
     revision: str,
     tasks: Sequence[TaskStatus],
     claims: Sequence[ConcurrencyClaim],
+    units: Sequence[RateLimitClaim],
     now: datetime,
 ) -> WorkflowRunStatus:
     """Return the status of a run that is under way or over; then it claims nothing any more."""
@@ -72,6 +74,7 @@ def accepted_status(
         finished_at=_last_moment(tasks, now) if phase in api.TERMINAL_PHASES else None,
         conditions=conditions,
         concurrency=[] if phase in api.TERMINAL_PHASES else list(claims),
+        rate_limits=[] if phase in api.TERMINAL_PHASES else list(units),
         tasks=list(tasks),
     )
 
@@ -92,6 +95,7 @@ def cancelled_status(
         "finished_at": now,
         "replays": run.asked_replays if run.replay_due else old.replays,
         "concurrency": [],
+        "rate_limits": [],
         "tasks": list(tasks),
         "progress": f"{len(tasks)}/{len(tasks)}" if tasks else None,
         "conditions": with_condition(
@@ -163,6 +167,7 @@ def granted_status(run: WorkflowRun, claims: Sequence[ConcurrencyClaim]) -> Work
         "finished_at": None,
         "conditions": [each for each in old.conditions if each.type not in api.TERMINAL_PHASES],
         "concurrency": list(claims),
+        "rate_limits": [],
     }
     return old.model_copy(update=changes)
 

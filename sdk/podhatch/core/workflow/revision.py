@@ -82,6 +82,11 @@ class Revision:
         """The names of the tasks that have limits of their own."""
         return frozenset(task.name for task in self.by_name.values() if task.concurrency)
 
+    @cached_property
+    def rate_limited(self) -> frozenset[str]:
+        """The names of the tasks that have rate limits."""
+        return frozenset(task.name for task in self.by_name.values() if task.rate_limits)
+
     @property
     def _apart(self) -> list[TaskSpec]:
         return [self.failure_task] if self.failure_task else []

@@ -19,6 +19,7 @@ from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import NO_ANSWERS, TOO_EXPENSIVE, Answers, Questions
 from podhatch.core.expressions.input_check import schema_problem
 from podhatch.core.pod.check import is_invalid, pod_problems, refusal_problems
+from podhatch.core.rate_limit.claims import rate_limit_problems
 from podhatch.core.workflow.dag import shape_problems
 
 POD_INVALID = "PodInvalid"
@@ -37,6 +38,7 @@ def workflow_problems(
         *_key_problems(spec, questions),
         *pod_problems(spec),
         *limit_problems(spec, questions),
+        *rate_limit_problems(spec, questions),
         *([schema] if schema else []),
         *_access_problems(spec, max_access),
     ]

@@ -40,6 +40,7 @@ from podhatch.definitions.options.conditions import (
 )
 from podhatch.definitions.options.idempotency import IdempotencyConfig, idempotency_rule
 from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod
+from podhatch.definitions.options.rate_limit import RateLimit
 from podhatch.definitions.options.workflow_options import DefaultFilter
 from podhatch.errors import InvalidRun
 from podhatch.evaluation.client import expression_problem
@@ -73,8 +74,11 @@ def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
         _check_expressions(task)
     for task in workflow.all_tasks:
         _check_output(task.subject, task.output_validator)
-        _check_limits(task.subject, task.settings.concurrency, "TaskLimit")
-    _check_limits(f"workflow {workflow.name!r}", workflow.settings.concurrency, "RunLimit")
+        for option in ("concurrency", "rate_limits"):
+            limits = getattr(task.settings, option)
+            _check_limits(f"{task.subject}: {option}", limits, "TaskLimit")
+    place = f"workflow {workflow.name!r}: concurrency"
+    _check_limits(place, workflow.settings.concurrency, "RunLimit")
     _check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
     _check_key(f"workflow {workflow.name!r}", workflow.settings.idempotency)
     source = None
@@ -177,6 +181,7 @@ def _fields(task: "Task[Any, object]", location: Location) -> JsonObject:
         "skip_if": conditions_of(settings.skip_if),
         "cancel_if": conditions_of(settings.cancel_if),
         "concurrency": [vars(each) for each in settings.concurrency],
+        "rate_limits": [vars(each) for each in settings.rate_limits],
         "pod": pod_settings(settings.pod),
     }
 
@@ -225,17 +230,19 @@ def _check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
             raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
 
 
-def _check_limits(subject: str, limits: Sequence[ConcurrencyExpression], kind: "Subject") -> None:
+def _check_limits(
+    place: str, limits: Sequence[ConcurrencyExpression | RateLimit], kind: "Subject"
+) -> None:
     """Refuse a limit with an expression that does not compile.
 
     Raises:
-        ValueError: One does not; `subject` and its place are named.
+        ValueError: One does not; `place` and the field are named.
     """
     for index, each in enumerate(limits):
-        for field in ("expression", "max_runs"):
-            expression: object = getattr(each, field)
+        for field in ("expression", "max_runs", "dynamic_key", "units", "limit"):
+            expression: object = getattr(each, field, None)
             if isinstance(expression, str) and (problem := expression_problem(expression, kind)):
-                raise ValueError(f"{subject}: concurrency[{index}].{field}: {problem}")
+                raise ValueError(f"{place}[{index}].{field}: {problem}")
 
 
 def _check_key(subject: str, config: IdempotencyConfig | None) -> None:

@@ -3,7 +3,7 @@
 Definitions are loaded in every pod, so modules of options import the standard library alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_args
@@ -16,6 +16,7 @@ from podhatch.definitions.options.concurrency import (
 )
 from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
 from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
+from podhatch.definitions.options.rate_limit import RateLimit, rate_limits_of
 from podhatch.values.duration import Duration, seconds
 from podhatch.values.parsing import listed, refuse_unknown
 
@@ -92,6 +93,9 @@ class HookOptions(RetryOptions, total=False):
     """How many attempts of this task may be under way in all runs; an attempt starts once it has a
     slot of each limit, and holds them until it ends. Its schedule timeout goes on while it waits.
     """
+    rate_limits: Sequence[RateLimit] | None
+    """Units that each attempt takes of rate limits; it starts once it has all of them. Its schedule
+    timeout goes on while it waits."""
     image: str | None
     """Image that holds its code; by default the workflow's."""
     cluster_access: ClusterAccess | bool | None
@@ -144,6 +148,7 @@ class TaskSettings(NamedTuple):
     skip_if: tuple[Condition | OrGroup, ...]
     cancel_if: tuple[Condition | OrGroup, ...]
     concurrency: tuple[ConcurrencyExpression, ...]
+    rate_limits: tuple[RateLimit, ...]
     image: str | None
     cluster_access: ClusterAccess | None
     """None: the least that its code needs."""
@@ -181,6 +186,7 @@ def task_settings(
         skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
         cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
         concurrency=limits_of(f"{subject}: concurrency", options.get("concurrency")),
+        rate_limits=rate_limits_of(f"{subject}: rate_limits", options.get("rate_limits", ())),
         image=checked_image(subject, options.get("image")),
         cluster_access=_access(subject, options.get("cluster_access")),
         run_as_user=user,

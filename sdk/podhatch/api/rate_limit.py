@@ -1,0 +1,165 @@
+"""Rate limits: the RateLimit object, a bucket of units, and what a task takes from buckets."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from podhatch.api.condition import MAX_EXPRESSION, Expression
+from podhatch.api.limits import MAX_UNITS
+from podhatch.api.model import (
+    ApiObject,
+    CheckedStatus,
+    IntOrString,
+    ListMap,
+    Rule,
+    Timestamp,
+    WireModel,
+)
+from podhatch.api.names import MAX_RUN_NAME
+
+MAX_RATE_LIMIT_KEY = 256
+MAX_GRANTS = 500
+"""Of attempts that have not started yet. Further ones are granted once these have started."""
+
+RateLimitWindow = Literal["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"]
+WINDOWS: dict[RateLimitWindow, timedelta] = {
+    "SECOND": timedelta(seconds=1),
+    "MINUTE": timedelta(minutes=1),
+    "HOUR": timedelta(hours=1),
+    "DAY": timedelta(days=1),
+    "WEEK": timedelta(weeks=1),
+    "MONTH": timedelta(days=30),
+    "YEAR": timedelta(days=365),
+}
+
+
+class RateLimitSpec(WireModel):
+    """How many units are given in each window of time."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.key == oldSelf.key",
+            "key of a RateLimit cannot change: create another RateLimit",
+        )
+    ]
+
+    key: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_RATE_LIMIT_KEY,
+            description="key by which tasks name the limit.",
+        ),
+    ]
+    limit: Annotated[
+        int, Field(ge=0, le=MAX_UNITS, description="limit is the number of units of a window.")
+    ]
+    duration: Annotated[
+        RateLimitWindow,
+        Field(
+            description="duration of a window. A MONTH has 30 days, and a YEAR has 365 days. A "
+            "window begins with the first unit that is taken after the last window."
+        ),
+    ] = "MINUTE"
+
+
+class RateLimitGrant(WireModel):
+    """Units that an attempt has got, which has not started yet."""
+
+    run: Annotated[str, Field(max_length=MAX_RUN_NAME, description="run of the attempt.")]
+    job: Annotated[str, Field(max_length=63, description="job of the attempt.")]
+    units: Annotated[int, Field(ge=0, le=MAX_UNITS, description="units that it has got.")]
+
+
+class RateLimitStatus(CheckedStatus):
+    """What is left of the units in the window."""
+
+    used: Annotated[
+        int, Field(ge=0, description="used is the number of units taken in the window.")
+    ] = 0
+    left: Annotated[
+        int | None, Field(ge=0, description="left is the number of units that can be taken.")
+    ] = None
+    window_start: Annotated[
+        Timestamp | None,
+        Field(description="windowStart is when the first unit was taken in the window."),
+    ] = None
+    refills_at: Annotated[
+        Timestamp | None,
+        Field(description="refillsAt is when the window ends, and all units are there again."),
+    ] = None
+    grants: Annotated[
+        list[RateLimitGrant],
+        ListMap("job"),
+        Field(max_length=MAX_GRANTS, description="grants to attempts that have not started yet."),
+    ] = Field(default_factory=list[RateLimitGrant])
+
+
+class RateLimit(ApiObject):
+    """A limit of how often tasks start: they take units, of which each window has so many."""
+
+    kind: Literal["RateLimit"] = "RateLimit"
+    spec: Annotated[RateLimitSpec, Field(description="spec is the limit.")]
+    status: Annotated[
+        RateLimitStatus | None, Field(description="status says how much of the limit is left.")
+    ] = None
+
+
+class TaskRateLimit(WireModel):
+    """Units of a rate limit that each attempt of a task takes before it starts."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "has(self.staticKey) != has(self.dynamicKey)",
+            "a rate limit needs either staticKey or dynamicKey, not both",
+        ),
+        Rule(
+            "has(self.dynamicKey) == has(self.limit)",
+            "limit is required with dynamicKey, and is not for staticKey",
+        ),
+    ]
+
+    static_key: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_RATE_LIMIT_KEY,
+            description="staticKey is the key of an existing RateLimit.",
+        ),
+    ] = None
+    dynamic_key: Annotated[
+        Expression | None,
+        Field(
+            description="dynamicKey is an expression in CEL that gives the key, a string. Its "
+            "variables are input, additional_metadata, workflow_run_id and parents. The RateLimit "
+            "is created when it is needed first.",
+        ),
+    ] = None
+    units: Annotated[
+        int | Expression,
+        IntOrString(minimum=0, max_length=MAX_EXPRESSION),
+        Field(description="units that an attempt takes: a whole number, or CEL that gives one."),
+    ] = 1
+    limit: Annotated[
+        int | Expression | None,
+        IntOrString(minimum=0, max_length=MAX_EXPRESSION),
+        Field(
+            description="limit is the number of units of a window, with dynamicKey: a whole "
+            "number, or CEL that gives one.",
+        ),
+    ] = None
+    duration: Annotated[
+        RateLimitWindow, Field(description="duration of a window, with dynamicKey.")
+    ] = "MINUTE"
+
+
+class RateLimitClaim(WireModel):
+    """Units that an attempt of a task waits for."""
+
+    task: Annotated[str, Field(max_length=63, description="task that waits.")]
+    job: Annotated[str, Field(max_length=63, description="job of the attempt, once it starts.")]
+    limit: Annotated[str, Field(max_length=253, description="limit is the RateLimit's name.")]
+    units: Annotated[int, Field(ge=0, le=MAX_UNITS, description="units that it needs.")]
+    since: Annotated[Timestamp, Field(description="since is when it began to wait.")]
+    priority: Annotated[int, Field(ge=1, le=3, description="priority of the run.")] = 1

@@ -1,0 +1,123 @@
+"""`hatchet.rate_limits`: RateLimit objects, of which tasks take units."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from podhatch.api.model import JsonObject, ObjectMeta
+from podhatch.api.names import rate_limit_name
+from podhatch.api.rate_limit import RateLimit, RateLimitSpec, RateLimitWindow
+from podhatch.client import objects, paging
+from podhatch.client.feature import FeatureClient
+from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
+from podhatch.client.twins import async_twin, blocking
+from podhatch.cluster import RATE_LIMIT
+from podhatch.values.codec import describe
+from podhatch.values.duration import RateLimitDuration, window_of
+
+
+@dataclass(frozen=True)
+class StoredRateLimit:
+    """A rate limit, as the cluster holds it.
+
+    Attributes:
+        metadata: Its id is the name of the RateLimit object.
+        key: The key by which tasks name it.
+        limit_value: Units of a window.
+        value: Units that can be taken now.
+        window: Duration of a window: SECOND, MINUTE, HOUR, DAY, WEEK, MONTH or YEAR.
+        last_refill: When the window began; None if no unit has been taken in it.
+        next_refill: When it ends; None as above.
+    """
+
+    metadata: Metadata
+    key: str
+    limit_value: int
+    value: int
+    window: RateLimitWindow
+    last_refill: datetime | None
+    next_refill: datetime | None
+
+
+async def put(target: Target, key: str, limit: int, duration: RateLimitWindow) -> None:
+    """Create the limit, or change it.
+
+    Raises:
+        ValueError: A value is not valid; the text names it.
+    """
+    try:
+        spec = RateLimitSpec(key=key, limit=limit, duration=duration)
+    except ValidationError as error:
+        raise ValueError(f"rate limit {key!r}: {describe(error)}") from None
+    session = await session_of(target)
+    name = rate_limit_name(key)
+    wanted = RateLimit(metadata=ObjectMeta(name=name), spec=spec)
+    stored = await objects.create_or_read(session, RATE_LIMIT, wanted)
+    if stored.spec != spec:
+        body: JsonObject = {"spec": {"limit": limit, "duration": duration}}
+        await objects.patch(session, RATE_LIMIT, RateLimit, name, body)
+
+
+async def find(target: Target, window: Window, search: str | None) -> Rows[StoredRateLimit]:
+    """Return limits: all, or those whose key contains a text."""
+    session = await session_of(target)
+    query = Query(RATE_LIMIT, RateLimit)
+    if search:
+        query = Query(RATE_LIMIT, RateLimit, keep=lambda each: search in each.spec.key)
+    found, page = await paging.find(session, query, window)
+    return Rows([_row(each, datetime.now(UTC)) for each in found], page)
+
+
+def _row(stored: RateLimit, now: datetime) -> StoredRateLimit:
+    spec, status = stored.spec, stored.status
+    open_window = status if status and status.refills_at and now < status.refills_at else None
+    left = open_window.left if open_window else None
+    return StoredRateLimit(
+        metadata_of(stored),
+        spec.key,
+        spec.limit,
+        spec.limit if left is None else left,
+        spec.duration,
+        open_window.window_start if open_window else None,
+        open_window.refills_at if open_window else None,
+    )
+
+
+class RateLimitsClient(FeatureClient):
+    """Rate limits of one namespace, each named by its key."""
+
+    @blocking
+    async def put(
+        self, key: str, limit: int, duration: RateLimitDuration = RateLimitDuration.SECOND
+    ) -> None:
+        """Create a rate limit, or change it.
+
+        Args:
+            key: The key by which tasks name it: `RateLimit(static_key=...)`.
+            limit: Units of a window.
+            duration: Duration of a window. A new one applies to the window that is open.
+
+        Raises:
+            ValueError: A value is not valid; the text names it.
+        """
+        return await self._ask(put, key, limit, window_of(f"rate limit {key!r}", duration))
+
+    aio_put = async_twin(put)
+
+    @blocking
+    async def list(
+        self, offset: int | None = None, limit: int | None = None, search: str | None = None
+    ) -> Rows[StoredRateLimit]:
+        """Return rate limits, those of dynamic keys too.
+
+        Args:
+            offset: Number of items to skip.
+            limit: Maximum number of items; 100 by default.
+            search: A part of the key.
+        """
+        return await self._ask(find, Window.of(offset, limit), search)
+
+    aio_list = async_twin(list)

@@ -1,0 +1,1 @@
+"""Rate limits: the units of a window, and which attempts get them."""

@@ -1,0 +1,159 @@
+"""May a task's next attempt be made? Its rate limits decide, once all else lets it.
+
+An attempt claims its units in the run's status. It is made once every RateLimit that it needs says
+in its own status that it has granted them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from podhatch.api.model import JsonObject
+from podhatch.api.rate_limit import RateLimit, RateLimitClaim
+from podhatch.api.task import TaskSpec
+from podhatch.core.admission.limits import LimitError
+from podhatch.core.common.plan import Apply
+from podhatch.core.rate_limit.claims import Need, needs_of
+from podhatch.core.run.admission import task_values
+from podhatch.core.run.job import AttemptSpec, effective_priority
+from podhatch.core.run.position import (
+    RATE_LIMIT,
+    Ended,
+    Position,
+    Ready,
+    TaskContext,
+    Waiting,
+    lose_output,
+    schedule_deadline,
+    schedule_timed_out,
+)
+from podhatch.core.run.task_status import bounded, failed, kept
+from podhatch.core.workflow.revision import Revision
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where the tasks stand once rate limits are asked, and what is asked of them."""
+
+    positions: Mapping[str, Position]
+    claims: tuple[RateLimitClaim, ...] = ()
+    limits: tuple[Apply, ...] = ()
+    """RateLimits of dynamic keys that are to be made or changed."""
+
+
+def ask_rate_limits(
+    revision: Revision,
+    positions: Mapping[str, Position],
+    moving: Sequence[str],
+    context: TaskContext,
+) -> Asked:
+    """Return where the tasks stand once their rate limits are asked.
+
+    Args:
+        revision: the workflow.
+        positions: where all tasks stand.
+        moving: the tasks of which some may be ready.
+        context: the run.
+    """
+    if not revision.rate_limited:
+        return Asked(positions)
+    asked = dict(positions)
+    claims: list[RateLimitClaim] = []
+    limits: list[Apply] = []
+    for name in moving:
+        position = positions[name]
+        if name not in revision.rate_limited or not isinstance(position, Ready):
+            continue
+        task = revision.by_name[name]
+        try:
+            values = task_values(revision, task, positions, context)
+            place = f"spec.tasks[{task.name}]"
+            needs = needs_of(place, task.rate_limits, values, context.questions)
+        except LimitError as error:
+            asked[name] = Ended(failed(position.status, error.reason, str(error), context.now))
+            continue
+        except KeyError as error:
+            asked[name] = lose_output(position.status, str(error.args[0]), context.now)
+            continue
+        asked[name] = _ask(task, position, needs, context)
+        if isinstance(asked[name], Waiting):
+            claims += _claims(revision, task, position, needs, context)
+            limits += _limits(needs, context)
+    return Asked(asked, tuple(claims), tuple(limits))
+
+
+def _ask(task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskContext) -> Position:
+    """Let the attempt be made if it has its units; or have it wait, but not for ever."""
+    job = AttemptSpec(context.run, task, ready.number).name
+    found = [(need, context.observed.find_rate_limit(need.name)) for need in needs]
+    lacking = [(need, limit) for need, limit in found if not _has_granted(limit, job)]
+    if not lacking:
+        return ready
+    message = "; ".join(_message(need, limit) for need, limit in lacking)
+    status = kept(
+        ready.status,
+        state="Queued",
+        reason=RATE_LIMIT,
+        message=bounded(message),
+        queued_at=ready.queued_at,
+    )
+    deadline = schedule_deadline(task, ready.queued_at)
+    if context.now >= deadline:
+        return Ended(schedule_timed_out(task, status, message, context.now))
+    is_stored = context.run.status and any(c.job == job for c in context.run.status.rate_limits)
+    return Waiting(status, urgent=not is_stored, look_again_at=deadline)
+
+
+def _has_granted(limit: JsonObject | None, job: str) -> bool:
+    grants: list[JsonObject] = (limit or {}).get("status", {}).get("grants", [])
+    return any(each["job"] == job for each in grants)
+
+
+def _message(need: Need, limit: JsonObject | None) -> str:
+    if limit is None:
+        if need.dynamic:
+            return f"needs {_units(need.units)} of {need.key!r}, a new limit"
+        return (
+            f"there is no RateLimit with the key {need.key!r} in the namespace: create it with "
+            "hatchet.rate_limits.put or kubectl"
+        )
+    stored = RateLimit.model_validate(limit)
+    most, status = stored.spec.limit, stored.status
+    if need.units > most:
+        return f"needs {_units(need.units)} of {need.key!r}, and the limit is {most}"
+    left = most if status is None or status.left is None else status.left
+    until = f" until {_words(status.refills_at)}" if status and status.refills_at else ""
+    return f"needs {_units(need.units)} of {need.key!r}: {left} of {most} are left{until}"
+
+
+def _units(number: int) -> str:
+    return f"{number} unit" if number == 1 else f"{number} units"
+
+
+def _words(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _claims(
+    revision: Revision, task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskContext
+) -> list[RateLimitClaim]:
+    run = context.run
+    return [
+        RateLimitClaim(
+            task=task.name,
+            job=AttemptSpec(run, task, ready.number).name,
+            limit=need.name,
+            units=need.units,
+            since=ready.queued_at,
+            priority=effective_priority(run, revision.spec) or 1,
+        )
+        for need in needs
+    ]
+
+
+def _limits(needs: Sequence[Need], context: TaskContext) -> list[Apply]:
+    namespace = context.run.metadata.namespace
+    wanted = (
+        need.manifest(namespace, context.observed.find_rate_limit(need.name)) for need in needs
+    )
+    return [Apply(each) for each in wanted if each]

@@ -1,0 +1,74 @@
+"""Options of tasks that take units of rate limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from podhatch.api.limits import MAX_RATE_LIMITS, MAX_UNITS
+from podhatch.values.duration import RateLimitDuration, window_of
+from podhatch.values.parsing import listed
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """Units of a rate limit that each attempt of a task takes before it starts.
+
+    Attributes:
+        static_key: Key of a limit that `hatchet.rate_limits.put` has created.
+        dynamic_key: CEL over `input`, `additional_metadata` and `workflow_run_id`, which gives the
+            key: a string. The limit is created when it is needed first.
+        units: How many units it takes: a whole number, or CEL that gives one.
+        limit: With a dynamic key: units of a window, as a whole number, or CEL that gives one.
+        duration: With a dynamic key: duration of a window.
+
+    Raises:
+        ValueError: A field is not valid, or does not go with the others.
+    """
+
+    static_key: str | None = None
+    dynamic_key: str | None = None
+    units: int | str = 1
+    limit: int | str | None = None
+    duration: RateLimitDuration = RateLimitDuration.MINUTE
+
+    def __post_init__(self) -> None:
+        if (self.static_key is None) == (self.dynamic_key is None):
+            raise ValueError("RateLimit: expected one of static_key and dynamic_key")
+        if self.dynamic_key is not None and self.limit is None:
+            raise ValueError("RateLimit: limit: a dynamic key needs one")
+        if self.static_key is not None and self.limit is not None:
+            raise ValueError("RateLimit: limit: a static key has the one of rate_limits.put")
+        for name in ("static_key", "dynamic_key"):
+            value: object = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value):
+                raise ValueError(f"RateLimit: {name}: expected a string, got {value!r}")
+        _check_number("units", self.units)
+        if self.limit is not None:
+            _check_number("limit", self.limit)
+        window_of("RateLimit", self.duration)
+
+
+def rate_limits_of(place: str, limits: Sequence[RateLimit] | None) -> tuple[RateLimit, ...]:
+    """Return the limits; `place` names task and option in errors.
+
+    Raises:
+        ValueError: They are no list of RateLimits.
+    """
+    if limits is None:
+        return ()
+    found = tuple(listed(place, limits))
+    for each in found:
+        if not isinstance(each, RateLimit):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{place}: expected a RateLimit, got {each!r}")
+    if len(found) > MAX_RATE_LIMITS:
+        raise ValueError(f"{place}: expected at most {MAX_RATE_LIMITS}, got {len(found)}")
+    return found
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, str) and value:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_UNITS:
+        raise ValueError(
+            f"RateLimit: {name}: expected a whole number from 0 to {MAX_UNITS}, or an expression, "
+            f"got {value!r}"
+        )

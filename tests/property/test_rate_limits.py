@@ -1,0 +1,150 @@
+"""Rate limits: never more units in a window than there are, none lost, nobody waits in vain."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.rate_limit import RateLimitWindow
+from podhatch.core.common.observed import ObservedRateLimit
+from podhatch.core.rate_limit.plan import plan_rate_limit
+
+NAMES = ("a", "b", "c")
+DURATIONS: tuple[RateLimitWindow, ...] = ("SECOND", "MINUTE", "HOUR")
+units = st.integers(0, 4)
+
+
+class Limits(RuleBasedStateMachine):
+    """Tasks that take units of three limits, and an operator that may end before each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.limits: dict[str, JsonObject] = {}
+        self.runs: dict[str, JsonObject] = {}
+        self.started = Counter[tuple[str, str | None]]()
+        """Units of attempts that have started, by the limit and the start of its window."""
+        self.count = 0
+
+    @initialize(sizes=st.tuples(*[st.integers(0, 5)] * 3))
+    def put(self, sizes: tuple[int, int, int]) -> None:
+        for name, size, duration in zip(NAMES, sizes, DURATIONS, strict=True):
+            self.limits[name] = {
+                "metadata": {"name": name, "namespace": "default", "uid": name},
+                "spec": {"key": name, "limit": size, "duration": duration},
+            }
+
+    @rule(
+        needs=st.dictionaries(st.sampled_from(NAMES), units, min_size=1), priority=st.integers(1, 3)
+    )
+    def ask(self, needs: dict[str, int], priority: int) -> None:
+        self.count += 1
+        job = f"job-{self.count}"
+        claims = [
+            {
+                "task": "t",
+                "job": job,
+                "limit": name,
+                "units": number,
+                "since": format_time(self.now),
+                "priority": priority,
+            }
+            for name, number in needs.items()
+        ]
+        self.runs[job] = {
+            "metadata": {"name": job, "namespace": "default"},
+            "spec": {"workflow": "w"},
+            "status": {"rateLimits": claims},
+        }
+
+    @rule(name=st.sampled_from(NAMES))
+    def plan(self, name: str) -> None:
+        self.reconcile(name)
+
+    @rule(seconds=st.sampled_from((0.1, 1, 59, 60, 3600)))
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        """The operator makes the Job of an attempt that has all its units."""
+        ready = [job for job in self.runs if self.has_all(job)]
+        if ready:
+            job = data.draw(st.sampled_from(ready))
+            for name, number in self.needs(self.runs.pop(job)).items():
+                self.started[name, self.limits[name]["status"].get("windowStart")] += number
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if self.runs:
+            self.runs.pop(data.draw(st.sampled_from([*self.runs])))
+
+    @rule(size=st.integers(0, 5), name=st.sampled_from(NAMES))
+    def resize(self, size: int, name: str) -> None:
+        raw = self.limits[name]
+        self.limits[name] = {
+            **raw,
+            "spec": {**raw["spec"], "limit": max(size, raw["spec"]["limit"])},
+        }
+
+    @rule()
+    def settle(self) -> None:
+        """Nobody waits once all that is decided is written, unless something is used up."""
+        while [name for name in NAMES if self.reconcile(name)]:
+            pass
+        first: set[str] = set()
+        for job, run in sorted(self.runs.items(), key=lambda each: turn(each[1])):
+            needs = self.needs(run)
+            if self.has_all(job):
+                continue
+            assert not any(self.is_granted(job, name) for name in needs), "granted in part"
+            possible = all(number <= self.size(name) for name, number in needs.items())
+            if possible and not first & needs.keys():
+                assert any(number > self.left(name) for name, number in needs.items()), job
+            if possible:
+                first |= needs.keys()
+
+    @invariant()
+    def no_window_has_more_units_than_the_limit(self) -> None:
+        for name, raw in self.limits.items():
+            status = raw.get("status", {})
+            taken = self.started[name, status.get("windowStart")]
+            grants = status.get("grants", [])
+            pending = sum(each["units"] for each in grants if each["job"] in self.runs)
+            assert taken + pending <= status.get("used", 0) <= self.size(name)
+
+    def reconcile(self, name: str) -> bool:
+        """Plan a limit; return whether its status has changed."""
+        others = {each: raw for each, raw in self.limits.items() if each != name}
+        observed = ObservedRateLimit(self.limits[name], others, [*self.runs.values()])
+        plan = plan_rate_limit(observed, self.now)
+        if plan.status is None:
+            return False
+        self.limits[name] = {**self.limits[name], "status": plan.status}
+        return True
+
+    def needs(self, run: JsonObject) -> dict[str, int]:
+        return {each["limit"]: each["units"] for each in run["status"]["rateLimits"]}
+
+    def size(self, name: str) -> int:
+        return self.limits[name]["spec"]["limit"]
+
+    def left(self, name: str) -> int:
+        return self.limits[name].get("status", {}).get("left", self.size(name))
+
+    def is_granted(self, job: str, name: str) -> bool:
+        grants = self.limits[name].get("status", {}).get("grants", [])
+        return any(each["job"] == job for each in grants)
+
+    def has_all(self, job: str) -> bool:
+        return all(self.is_granted(job, name) for name in self.needs(self.runs[job]))
+
+
+def turn(run: JsonObject) -> tuple[datetime, str]:
+    claim: JsonObject = run["status"]["rateLimits"][0]
+    head_start = timedelta(hours=claim["priority"] - 1)
+    return datetime.fromisoformat(claim["since"]) - head_start, claim["job"]
+
+
+TestLimits = Limits.TestCase

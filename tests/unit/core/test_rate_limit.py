@@ -1,0 +1,133 @@
+"""Who gets units of a RateLimit, and what its status says."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from podhatch.api.model import JsonObject, format_time
+from podhatch.core.common.observed import ObservedRateLimit
+from podhatch.core.common.plan import Plan
+from podhatch.core.rate_limit.plan import plan_rate_limit
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def limit(name: str = "api", units: int = 3, **status: object) -> JsonObject:
+    return {
+        "metadata": {"name": name, "namespace": "default", "generation": 1},
+        "spec": {"key": name, "limit": units, "duration": "MINUTE"},
+        "status": status,
+    }
+
+
+def waiting(
+    name: str, needs: dict[str, int], since: datetime = NOW, priority: int = 1
+) -> JsonObject:
+    shared = {"task": "t", "job": name, "since": format_time(since), "priority": priority}
+    claims = [{**shared, "limit": each, "units": units} for each, units in needs.items()]
+    return {
+        "metadata": {"name": f"run-{name}", "namespace": "default"},
+        "spec": {"workflow": "w"},
+        "status": {"phase": "Running", "rateLimits": claims},
+    }
+
+
+def plan(own: JsonObject, *runs: JsonObject, others: tuple[JsonObject, ...] = ()) -> Plan:
+    named = {each["metadata"]["name"]: each for each in others}
+    return plan_rate_limit(ObservedRateLimit(own, named, runs), NOW)
+
+
+def granted(planned: Plan) -> list[str]:
+    assert planned.status
+    return [each["job"] for each in planned.status.get("grants", [])]
+
+
+def test_an_idle_limit_says_what_is_left() -> None:
+    planned = plan(limit())
+    assert planned.status == {"observedGeneration": 1, "left": 3}
+    assert planned.requeue_at is None
+
+
+def test_units_are_granted_in_the_order_of_waiting() -> None:
+    early = waiting("early", {"api": 2}, NOW - timedelta(seconds=5))
+    planned = plan(limit(), waiting("late", {"api": 1}), early, waiting("z", {"api": 1}))
+    assert granted(planned) == ["early", "late"]
+    assert planned.status
+    assert (planned.status["used"], planned.status["left"]) == (3, 0)
+    assert planned.status["refillsAt"] == format_time(NOW + timedelta(minutes=1))
+    assert planned.requeue_at == NOW + timedelta(minutes=1)
+
+
+def test_a_higher_priority_counts_as_an_hour() -> None:
+    earlier = waiting("low", {"api": 3}, NOW - timedelta(minutes=59))
+    much_earlier = waiting("oldest", {"api": 3}, NOW - timedelta(minutes=61))
+    high = waiting("high", {"api": 3}, priority=2)
+    assert granted(plan(limit(), earlier, high)) == ["high"]
+    assert granted(plan(limit(), much_earlier, high)) == ["oldest"]
+
+
+def test_nobody_overtakes_one_that_needs_more_than_is_left() -> None:
+    large = waiting("a", {"api": 3}, NOW - timedelta(seconds=1))
+    planned = plan(limit(used=1, windowStart=format_time(NOW)), large, waiting("b", {"api": 1}))
+    assert granted(planned) == []
+
+
+def test_one_that_needs_more_than_there_ever_is_keeps_nobody() -> None:
+    impossible = waiting("a", {"api": 4}, NOW - timedelta(seconds=1))
+    assert granted(plan(limit(), impossible, waiting("b", {"api": 1}))) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [((limit("db", 5),), ["a"]), ((limit("db", 0),), []), ((), [])],
+    ids=["free", "used-up", "missing"],
+)
+def test_all_limits_are_granted_or_none(
+    others: tuple[JsonObject, ...], expected: list[str]
+) -> None:
+    assert granted(plan(limit(), waiting("a", {"api": 1, "db": 5}), others=others)) == expected
+
+
+def test_a_grant_in_part_is_taken_back() -> None:
+    held = limit(
+        used=1, windowStart=format_time(NOW), grants=[{"run": "run-a", "job": "a", "units": 1}]
+    )
+    full = limit("db", 2, used=1, windowStart=format_time(NOW))
+    planned = plan(held, waiting("a", {"api": 1, "db": 2}), others=(full,))
+    assert granted(planned) == []
+    assert planned.status
+    assert "used" not in planned.status
+    assert planned.status["left"] == 3
+
+
+def test_units_of_what_has_started_stay_used_in_the_window() -> None:
+    held = limit(
+        used=2, windowStart=format_time(NOW), grants=[{"run": "run-a", "job": "a", "units": 2}]
+    )
+    planned = plan(held)
+    assert granted(planned) == []
+    assert planned.status
+    assert planned.status["used"] == 2
+
+
+def test_a_new_window_has_all_units_but_those_of_open_grants() -> None:
+    start = NOW - timedelta(minutes=1)
+    held = limit(
+        used=3, windowStart=format_time(start), grants=[{"run": "run-a", "job": "a", "units": 2}]
+    )
+    planned = plan(held, waiting("a", {"api": 2}), waiting("b", {"api": 1}))
+    assert granted(planned) == ["a", "b"]
+    assert planned.status
+    assert planned.status["windowStart"] == format_time(NOW)
+
+
+def test_a_clock_that_goes_back_opens_no_new_window() -> None:
+    start = NOW + timedelta(minutes=5)
+    assert (
+        granted(plan(limit(used=3, windowStart=format_time(start)), waiting("a", {"api": 1}))) == []
+    )
+
+
+def test_a_run_that_has_ended_waits_for_nothing() -> None:
+    run = waiting("a", {"api": 1})
+    run["status"]["phase"] = "Cancelled"
+    assert granted(plan(limit(), run)) == []

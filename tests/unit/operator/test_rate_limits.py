@@ -1,0 +1,125 @@
+"""Rate limits in the operator: who starts, who waits and why, and when they go on."""
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.api.names import rate_limit_name
+from podhatch.cluster import RATE_LIMIT
+
+from tests.unit.operator.manifests import API, python
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import Operator
+from tests.unit.operator.test_concurrency import Team
+
+STATIC = {"staticKey": "api"}
+
+
+class Limited(Team):
+    """Users who deploy tasks with rate limits."""
+
+    async def deploy_task(self, *limits: JsonObject, **spec: object) -> None:
+        await self.deploy(tasks=[{**python("a"), "rateLimits": list(limits), **spec}])
+
+    async def put(self, units: int, key: str = "api", duration: str = "MINUTE") -> None:
+        await self.operator.user_creates(
+            {
+                "apiVersion": API,
+                "kind": RATE_LIMIT.kind,
+                "metadata": {"name": rate_limit_name(key), "namespace": NAMESPACE},
+                "spec": {"key": key, "limit": units, "duration": duration},
+            }
+        )
+        await self.settle()
+
+    def limits(self) -> dict[str, JsonObject]:
+        found = self.operator.cluster.objects(RATE_LIMIT.kind)
+        return {each["spec"]["key"]: each for each in found}
+
+    def task(self, run: str) -> JsonObject:
+        [entry] = self.status(run)["tasks"]
+        return entry
+
+
+@pytest.fixture
+def team(operator: Operator) -> Limited:
+    return Limited(operator)
+
+
+async def test_attempts_start_as_long_as_there_are_units(team: Limited) -> None:
+    await team.put(2)
+    await team.deploy_task(STATIC)
+    await team.start("one", "two", "three")
+    assert team.runs() == ["one", "two"]
+    waiting = team.task("three")
+    assert (waiting["state"], waiting["reason"]) == ("Queued", "RateLimit")
+    assert waiting["message"].startswith("needs 1 unit of 'api': 0 of 2 are left until ")
+    status = team.limits()["api"]["status"]
+    assert (status["used"], status["left"], "grants" in status) == (2, 0, False)
+
+
+async def test_who_waits_goes_on_when_the_window_ends(team: Limited) -> None:
+    await team.put(1)
+    await team.deploy_task(STATIC)
+    await team.start("one", "two")
+    assert team.runs() == ["one"]
+    team.operator.timers.pass_time(61)
+    await team.settle()
+    assert team.runs() == ["one", "two"]
+    assert "rateLimits" not in team.status("two")
+
+
+async def test_a_task_says_that_its_static_key_is_unknown(team: Limited) -> None:
+    await team.deploy_task(STATIC)
+    await team.start("one")
+    assert "there is no RateLimit with the key 'api'" in team.task("one")["message"]
+    await team.put(1)
+    assert team.runs() == ["one"]
+
+
+async def test_a_dynamic_key_makes_its_limit(team: Limited) -> None:
+    await team.deploy_task({"dynamicKey": "input.tenant", "units": "input.cost", "limit": 5})
+    await team.start("one", input={"tenant": "acme", "cost": 4})
+    await team.start("two", input={"tenant": "acme", "cost": 2})
+    await team.start("three", input={"tenant": "zenith", "cost": 2})
+    assert team.runs() == ["one", "three"]
+    assert {key: each["status"]["left"] for key, each in team.limits().items()} == {
+        "acme": 1,
+        "zenith": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "field"),
+    [
+        ({"dynamicKey": "input.n", "limit": 1}, "dynamicKey"),
+        ({"dynamicKey": "input.none", "limit": 1}, "dynamicKey"),
+        ({"dynamicKey": "''", "limit": 1}, "dynamicKey"),
+        ({"dynamicKey": "'a'", "limit": "input.n - 100"}, "limit"),
+        ({"staticKey": "api", "units": "'many'"}, "units"),
+    ],
+)
+async def test_an_expression_without_a_fitting_result_fails_its_task_alone(
+    team: Limited, limit: JsonObject, field: str
+) -> None:
+    await team.put(9)
+    await team.deploy_task(limit)
+    await team.start("bad", input={"n": 7})
+    entry = team.task("bad")
+    assert (entry["state"], entry["reason"]) == ("Failed", "ExpressionFailed")
+    assert entry["message"].startswith(f"spec.tasks[a].rateLimits[0].{field}: ")
+
+
+async def test_an_invalid_expression_makes_the_workflow_invalid(team: Limited) -> None:
+    await team.deploy_task({"dynamicKey": "((", "limit": 1})
+    await team.start("one")
+    assert "spec.tasks[a].rateLimits[0].dynamicKey: " in team.status("one")["message"]
+
+
+async def test_who_waits_too_long_is_cancelled(team: Limited) -> None:
+    await team.put(0)
+    await team.deploy_task(STATIC, scheduleTimeoutSeconds=30)
+    await team.start("one")
+    team.operator.timers.pass_time(31)
+    await team.settle()
+    entry = team.task("one")
+    assert (entry["state"], entry["reason"]) == ("Cancelled", "ScheduleTimedOut")
+    assert "1 unit of 'api'" in entry["message"]
