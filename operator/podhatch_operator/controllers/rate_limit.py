@@ -22,7 +22,7 @@ def waiting_group(limit: str) -> str:
 
 
 def _limits_of(run: JsonObject) -> Iterable[str]:
-    return dict.fromkeys(claim["limit"] for claim in claims_in(run))
+    return dict.fromkeys(claim.limit for claim in claims_in(run))
 
 
 def _around(cache: Cache, limit: JsonObject) -> Iterable[Key]:

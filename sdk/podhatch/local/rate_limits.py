@@ -15,7 +15,7 @@ from podhatch.local.cluster import LocalCluster
 def grant_units(cluster: LocalCluster, now: datetime) -> datetime | None:
     """Grant units to the tasks that wait, and return when to look again."""
     runs = [*cluster.stored("WorkflowRun").values()]
-    for name in {claim["limit"] for run in runs for claim in claims_in(run)}:
+    for name in {claim.limit for run in runs for claim in claims_in(run)}:
         if cluster.find("RateLimit", name) is None:
             cluster.put(_boundless(name).to_wire())
     moments: list[datetime | None] = []
@@ -34,7 +34,7 @@ def waiting_runs(runs: Iterable[JsonObject], limit: JsonObject) -> list[str]:
     return [
         run["metadata"]["name"]
         for run in runs
-        if any(claim["limit"] == name for claim in claims_in(run))
+        if any(claim.limit == name for claim in claims_in(run))
     ]
 
 

@@ -108,3 +108,23 @@ def test_grants_and_waits_are_counted_once() -> None:
         index.claim("waits-1", only)
     assert (index.index.grants, index.index.waits) == (1, 1)
     assert (index.index.count(held=True), index.index.count(held=False)) == (1, 1)
+
+
+def test_nothing_is_offered_before_everything_is_known() -> None:
+    index = AdmissionIndex()
+    claim = ConcurrencyClaim(limit="all", key="", max_runs=1, since=START)
+    assert index.put(("team", "run"), [claim])
+    standing = index.standing(("team", "run"), "")
+    assert standing
+    assert not standing.is_admitted
+    woken: list[str] = []
+    index.start(lambda _, run: woken.append(run))
+    assert woken == ["run"]
+
+
+def test_one_that_another_limit_would_cancel_is_woken_to_learn_it() -> None:
+    index, own, shared = Index(), ("own", "", 1), ("shared", "", 1)
+    index.claim("own-0", own, held=True)
+    index.claim("waits-1", own, shared, strategy="CANCEL_NEWEST")
+    index.claim("shared-2", shared, held=True)
+    assert index.end("own-0") == ["waits-1"]

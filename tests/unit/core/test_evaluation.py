@@ -263,3 +263,15 @@ def test_a_lack_of_memory_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "_activation", fail)
     with pytest.raises(MemoryError):
         evaluate.answer("Condition", "true", b"{}")
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        (f"'{'x' * 257}'", "gives a string of 257 characters, and at most 256 are allowed"),
+        ("[1]", "gives [1], which is neither a string nor a number"),
+    ],
+)
+def test_a_limit_needs_a_short_string_or_a_number(code: str, problem: str) -> None:
+    (found,) = evaluate.answer("RunLimit", code, b"{}").problems
+    assert found == problem

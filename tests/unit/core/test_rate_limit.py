@@ -3,9 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
+from podhatch.api.rate_limit import TaskRateLimit
+from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import ObservedRateLimit
-from podhatch.core.common.plan import Plan
+from podhatch.core.common.plan import Delete, Plan
+from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.rate_limit.claims import needs_of, rate_limit_problems
 from podhatch.core.rate_limit.plan import plan_rate_limit
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -131,3 +137,34 @@ def test_a_run_that_has_ended_waits_for_nothing() -> None:
     run = waiting("a", {"api": 1})
     run["status"]["phase"] = "Cancelled"
     assert granted(plan(limit(), run)) == []
+
+
+def test_a_limit_of_a_dynamic_key_goes_once_it_is_unused_for_an_hour() -> None:
+    start = NOW - timedelta(minutes=61)
+    unused = limit(left=3, windowStart=format_time(start))
+    unused["metadata"]["labels"] = {labels.DYNAMIC: "true"}
+    assert plan(unused).writes == (Delete("RateLimit", "api"),)
+    assert plan(unused, waiting("a", {"api": 1})).writes == ()
+    younger = {**unused, "status": {"left": 3, "windowStart": format_time(NOW)}}
+    assert plan(younger).writes == ()
+    assert plan(limit(left=3, windowStart=format_time(start))).writes == ()
+
+
+def test_a_status_that_cannot_be_read_claims_nothing() -> None:
+    run = waiting("a", {"api": 1})
+    run["status"]["rateLimits"].append({"limit": 7})
+    assert granted(plan(limit(), run)) == []
+
+
+def test_limits_of_one_key_are_one_need() -> None:
+    limits = [TaskRateLimit(static_key="api", units=2), TaskRateLimit(static_key="api")]
+    [need] = needs_of("spec.tasks[a]", limits, {}, Questions(IN_PROCESS))
+    assert need.units == 3
+
+
+def test_negative_units_are_a_problem_of_the_workflow() -> None:
+    task = {"name": "a", "python": "m:f", "rateLimits": [{"staticKey": "api", "units": -1}]}
+    spec = WorkflowSpec.model_validate({"tasks": [task]})
+    assert rate_limit_problems(spec, Questions(IN_PROCESS)) == [
+        "spec.tasks[a].rateLimits[0].units: expected a whole number from 0 to 2147483647, got -1"
+    ]

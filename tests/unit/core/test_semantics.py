@@ -199,8 +199,17 @@ def test_a_failing_expression_fails_the_task() -> None:
     )
 
 
-def test_a_condition_whose_output_is_gone_fails_its_task() -> None:
-    flow = workflow(task("a"), task("b", "a", skipIf=[SKIP]))
+@pytest.mark.parametrize(
+    "needs",
+    [
+        {"skipIf": [SKIP]},
+        {"concurrency": [{"maxRuns": 1, "expression": "parents.a"}]},
+        {"rateLimits": [{"dynamicKey": "parents.a", "limit": 1}]},
+    ],
+    ids=lambda needs: next(iter(needs)),
+)
+def test_an_expression_whose_output_is_gone_fails_its_task(needs: JsonObject) -> None:
+    flow = workflow(task("a"), task("b", "a", **needs))
     large = reported("a", output=json.dumps("x" * 5000))
     status = stored(plan(flow, results=large))
     before = [entry for entry in status["tasks"] if entry["name"] == "a"]

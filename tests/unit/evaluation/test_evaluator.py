@@ -76,7 +76,8 @@ class Asker:
 
 
 @pytest.fixture
-async def asker() -> AsyncIterator[Asker]:
+async def asker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # measuring takes CPU time, too
     asker = Asker()
     running = asyncio.create_task(asker.evaluator.run())
     yield asker

@@ -295,3 +295,59 @@ async def test_a_run_without_limits_is_written_as_often_as_before(operator: Oper
 
 
 _OF_RUNS = ("create Job", "update WorkflowRun")
+
+
+async def test_a_running_task_is_cancelled_for_a_newer_one(operator: Operator) -> None:
+    team = Team(operator)
+    limit = {"maxRuns": 1, "limitStrategy": "CANCEL_IN_PROGRESS"}
+    await team.deploy(tasks=[python("a") | {"concurrency": [limit]}])
+    await team.start("one", "two")
+    [old] = team.status("one")["tasks"]
+    assert (old["state"], old["reason"]) == ("Cancelled", "Concurrency")
+    assert old["message"].endswith("in favor of two/a")
+    assert team.runs()[-1] == "two"
+
+
+async def test_a_task_that_does_not_fit_is_cancelled(operator: Operator) -> None:
+    team = Team(operator)
+    limit = {"maxRuns": 1, "limitStrategy": "CANCEL_NEWEST"}
+    await team.deploy(tasks=[python("a") | {"concurrency": [limit]}])
+    await team.start("one", "two")
+    [new] = team.status("two")["tasks"]
+    assert (new["state"], new["reason"]) == ("Cancelled", "Concurrency")
+    assert team.runs() == ["one"]
+
+
+async def test_an_expression_that_fails_fails_its_task_alone(operator: Operator) -> None:
+    team = Team(operator)
+    limit = {"maxRuns": "input.slots"}
+    await team.deploy(tasks=[python("a") | {"concurrency": [limit]}, python("b")])
+    await team.start("one", input={"slots": 0})
+    entry = next(each for each in team.status("one")["tasks"] if each["name"] == "a")
+    assert (entry["state"], entry["reason"]) == ("Failed", "ExpressionFailed")
+    assert entry["message"].startswith("spec.tasks[a].concurrency[0].maxRuns: ")
+    assert team.started() == [("one", "b")]
+
+
+async def test_a_scheduled_run_counts_from_its_start(operator: Operator) -> None:
+    team = Team(operator)
+    await team.deploy({"maxRuns": 1})
+    await team.start("scheduled", startAt="2026-11-23T12:00:30Z")
+    await team.start("early", "waits")
+    operator.timers.pass_time(60)
+    await team.settle()
+    await team.end("early")
+    assert team.runs() == ["early", "waits"]
+
+
+async def test_a_run_that_began_before_there_were_limits_goes_on(operator: Operator) -> None:
+    team = Team(operator)
+    await team.deploy({"maxRuns": 1}, tasks=[python("a"), python("b", "a")])
+    await team.start("one")
+    status = {**team.status("one")}
+    del status["concurrency"]
+    operator.cluster.change(WORKFLOW_RUN.kind, "one", status=status)
+    for run in operator.cluster.objects(WORKFLOW_RUN.kind):
+        operator.see(run)
+    await team.end("one")
+    assert team.started() == [("one", "a"), ("one", "b")]

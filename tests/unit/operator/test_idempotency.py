@@ -99,6 +99,15 @@ class TestEvents:
         assert [each["run"] for each in status(operator, "one")["triggeredRuns"]] == [name]
         assert [each["heldBy"] for each in status(operator, "one")["collisions"]] == [name]
 
+    async def test_nobody_collides_with_a_run_that_is_refused(self, operator: Operator) -> None:
+        rules = [{"expression": "true", "scope": "eu"}, {"expression": "1 == 1", "scope": "eu"}]
+        operator.cluster.refusals["create WorkflowRun"] = ApiError(403, "Forbidden", "quota")
+        await operator.user_creates(workflow(defaultFilters=rules), paid("one", scope="eu"))
+        with pytest.raises(RetryLater):
+            await operator.work()
+        assert not status(operator, "one").get("collisions")
+        assert not status(operator, "one").get("triggeredRuns")
+
     async def test_a_run_is_not_created_twice_if_the_status_is_lost(
         self, operator: Operator
     ) -> None:

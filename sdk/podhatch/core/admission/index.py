@@ -284,7 +284,7 @@ class AdmissionIndex:
                     other = None if request.is_held else group.newest_waiting()
                 case "CANCEL_QUEUED_EXCEPT_OLDEST":
                     other = None if is_admitted else group.oldest_waiting()
-                case "GROUP_ROUND_ROBIN":
+                case _:  # GROUP_ROUND_ROBIN: it waits
                     pass
             if other not in (None, request.claimant):
                 return _name(other)

@@ -67,11 +67,8 @@ def scheduled_at(job: JsonObject) -> datetime:
 
 def _readable(text: str | None) -> datetime | None:
     """Return the time an annotation tells; None if it tells none, for anybody may edit it."""
-    try:
-        moment = read_time(text)
-        return moment.astimezone(UTC) if moment and moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+    moment = read_time(text)
+    return moment.astimezone(UTC) if moment and moment.tzinfo else None
 
 
 def run_manifest(job: JsonObject, cause: Cause) -> JsonObject:

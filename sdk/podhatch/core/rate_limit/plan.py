@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter, ValidationError
+
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.rate_limit import (
@@ -27,6 +29,7 @@ from podhatch.core.admission.index import HEAD_START
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Delete, Plan, first
 
+_CLAIMS = TypeAdapter(list[RateLimitClaim])
 UNUSED = timedelta(hours=1)
 """How long a limit that a dynamic key has made is kept after its last window."""
 
@@ -130,15 +133,20 @@ def _waiting(runs: Iterable[JsonObject]) -> dict[str, Attempt]:
     """Return the attempts that wait for units, by their Jobs."""
     claims: defaultdict[tuple[str, str], list[RateLimitClaim]] = defaultdict(list)
     for run in runs:
-        for raw in claims_in(run):
-            claim = RateLimitClaim.model_validate(raw)
+        for claim in claims_in(run):
             claims[run["metadata"]["name"], claim.job].append(claim)
     return {job: _attempt(run, job, each) for (run, job), each in claims.items()}
 
 
-def claims_in(run: JsonObject) -> Sequence[JsonObject]:
-    """Return what the tasks of a run wait for, as its status says."""
-    return () if is_over(run) else run.get("status", {}).get("rateLimits", ())
+def claims_in(run: JsonObject) -> Sequence[RateLimitClaim]:
+    """Return what the tasks of a run wait for, as its status says; of an unreadable one nothing."""
+    raw: object = run.get("status", {}).get("rateLimits")
+    if not raw or is_over(run):
+        return ()
+    try:
+        return _CLAIMS.validate_python(raw)
+    except ValidationError:
+        return ()
 
 
 def _attempt(run: str, job: str, claims: Sequence[RateLimitClaim]) -> Attempt:

@@ -23,13 +23,14 @@ from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.job import effective_metadata, effective_priority
 from podhatch.core.run.position import (
     CONCURRENCY,
+    PARENT_OUTPUT_LOST,
     Ended,
     Position,
     Ready,
     Running,
     TaskContext,
     Waiting,
-    lose_output,
+    lost_output,
     output_text,
     schedule_deadline,
     schedule_timed_out,
@@ -248,8 +249,6 @@ def _admit_task(
         claims = _claims_of_task(revision, task, positions, stored, context)
     except LimitError as error:
         return Ended(failed(position.status, error.reason, str(error), context.now)), ()
-    except KeyError as error:
-        return lose_output(position.status, str(error.args[0]), context.now), ()
     if standing and standing.superseded_by:
         return _end_superseded(position.status, claims, standing, context.now), ()
     return _ask_for_task(task, position, claims, stored, standing, context)
@@ -297,8 +296,7 @@ def _claims_of_task(
     """Return what a task's limits ask of it.
 
     Raises:
-        LimitError: an expression fails.
-        KeyError: the output of a parent is gone.
+        LimitError: an expression fails, or the output of a parent is gone.
     """
     seat = _seat(context.run, revision, task.name, stored, context.now)
     values = task_values(revision, task, positions, context)
@@ -312,12 +310,15 @@ def task_values(
     """Return the variables of the expressions of a task's limits.
 
     Raises:
-        KeyError: the output of a parent is gone.
+        LimitError: the output of a parent is gone.
     """
-    outputs = {
-        name: json.loads(output_text(positions[name], context.observed) or "null")
-        for name in task.parents
-    }
+    try:
+        outputs = {
+            name: json.loads(output_text(positions[name], context.observed) or "null")
+            for name in task.parents
+        }
+    except KeyError as error:
+        raise LimitError(lost_output(str(error.args[0])), PARENT_OUTPUT_LOST) from None
     return {**_values(context.run, revision), "parents": outputs}
 
 

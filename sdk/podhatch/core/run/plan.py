@@ -110,12 +110,12 @@ def plan_admitted(
     """
     metadata = observed.run["metadata"]
     place = metadata["namespace"], metadata["name"]
-    plan = plan_run(observed, defaults, now, memo)
-    for _ in range(MAX_ROUNDS):
-        if plan.evaluate or not observed.admission.put(place, plan.claims):
-            break
+    rounds = 0
+    while True:
         plan = plan_run(observed, defaults, now, memo)
-    return plan
+        rounds += 1
+        if plan.evaluate or not observed.admission.put(place, plan.claims) or rounds > MAX_ROUNDS:
+            return plan
 
 
 @dataclass(frozen=True)

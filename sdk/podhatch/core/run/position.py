@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.pod import SKIPPED_OUTPUT
@@ -169,10 +170,17 @@ def start(task: TaskSpec, ready: Ready, job: str) -> Running:
     return Running(status, look_again_at=schedule_deadline(task, ready.queued_at))
 
 
+PARENT_OUTPUT_LOST: Final = "ParentOutputLost"
+
+
 def lose_output(old: TaskStatus, result: str, now: datetime) -> Ended:
     """Return the end of a task whose parent's output is gone."""
-    message = f"the TaskResult {result} that holds a parent's output was deleted"
-    return Ended(failed(old, "ParentOutputLost", message, now))
+    return Ended(failed(old, PARENT_OUTPUT_LOST, lost_output(result), now))
+
+
+def lost_output(result: str) -> str:
+    """Say that a parent's output is gone."""
+    return f"the TaskResult {result} that holds a parent's output was deleted"
 
 
 def _next_number(task: TaskSpec, old: TaskStatus, context: TaskContext) -> int:

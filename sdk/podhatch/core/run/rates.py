@@ -23,7 +23,6 @@ from podhatch.core.run.position import (
     Ready,
     TaskContext,
     Waiting,
-    lose_output,
     schedule_deadline,
     schedule_timed_out,
 )
@@ -71,9 +70,6 @@ def ask_rate_limits(
             needs = needs_of(place, task.rate_limits, values, context.questions)
         except LimitError as error:
             asked[name] = Ended(failed(position.status, error.reason, str(error), context.now))
-            continue
-        except KeyError as error:
-            asked[name] = lose_output(position.status, str(error.args[0]), context.now)
             continue
         asked[name] = _ask(task, position, needs, context)
         if isinstance(asked[name], Waiting):
