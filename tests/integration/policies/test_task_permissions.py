@@ -81,7 +81,7 @@ READS = [
     ("patch", "workflowruns"),
     ("delete", "workflowruns"),
     ("create", "workflows"),
-    ("get", "workflows"),
+    ("list", "workflows"),
     ("create", "cronworkflows"),
     ("create", "eventfilters"),
     ("create", "ratelimits"),
@@ -108,6 +108,7 @@ def test_a_pod_that_spawns_may_do_nothing_else(
     "words",
     [
         *READS,
+        ("get", "workflows"),
         ("get", "taskresults"),
         ("watch", "taskresults"),
         *((verb, "workflowruns") for verb in ("create", "get", "list", "watch")),
