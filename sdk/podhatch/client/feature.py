@@ -3,7 +3,6 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from podhatch.client.runs.references import referring
 from podhatch.client.target import Target
 from podhatch.client.twins import in_background
 from podhatch.task.loading import refuse_run
@@ -27,5 +26,4 @@ class FeatureClient:
 
     async def _ask(self, act: Act[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         refuse_run()
-        with referring(self._target):
-            return await in_background(act(self._target, *args, **kwargs))
+        return await in_background(act(self._target, *args, **kwargs))

@@ -15,6 +15,7 @@ from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import in_utc, nothing_passes
 from podhatch.client.runs.execution import create_by_name
+from podhatch.client.runs.references import referring
 from podhatch.client.runs.selection import PHASES, RunStatus, checked, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
@@ -346,9 +347,10 @@ class ScheduledClient(FeatureClient):
             TypeError: `trigger_at` is not a datetime.
         """
         start_at = in_utc("trigger_at", trigger_at)
-        return await self._ask(
-            create, workflow_name, input, additional_metadata, priority, start_at
-        )
+        with referring(self._target):
+            return await self._ask(
+                create, workflow_name, input, additional_metadata, priority, start_at
+            )
 
     aio_create = async_twin(create)
 

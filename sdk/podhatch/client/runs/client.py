@@ -9,7 +9,7 @@ from podhatch.client import logs
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Rows, Window
 from podhatch.client.runs import control, execution, lookup
-from podhatch.client.runs.references import RunRef, WorkflowRunRef
+from podhatch.client.runs.references import RunRef, WorkflowRunRef, referring
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
 from podhatch.client.runs.selection import (
     BulkCancelReplayOpts,
@@ -190,9 +190,10 @@ class RunsClient(FeatureClient):
             InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
         """
-        return await self._ask(
-            execution.create_in_full, workflow_name, input, additional_metadata, priority
-        )
+        with referring(self._target):
+            return await self._ask(
+                execution.create_in_full, workflow_name, input, additional_metadata, priority
+            )
 
     aio_create = async_twin(create)
 
