@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from podhatch import Hatchet, RequestRefused
+from podhatch import Hatchet, RateLimitDuration, RequestRefused
 from podhatch.api.model import JsonObject
 from podhatch.api.workflow import PausePolicy
 from podhatch.client.crons import CronWorkflowsMethod
@@ -99,6 +99,22 @@ class FeatureContract:
         assert changed.scope == "eu"
         assert hatchet.filters.delete(made.metadata.id) == changed
         assert [each.scope for each in hatchet.filters.list().rows] == ["us"]
+
+    def test_rate_limits(self, hatchet: Hatchet) -> None:
+        hatchet.rate_limits.put("mail", 100, RateLimitDuration.MINUTE)
+        hatchet.rate_limits.put("Größe/7", 5)
+        hatchet.rate_limits.put("mail", 50, RateLimitDuration.HOUR)
+        found = {row.key: row for row in hatchet.rate_limits.list().rows}
+        assert {key: (row.limit_value, row.window) for key, row in found.items()} == {
+            "mail": (50, "HOUR"),
+            "Größe/7": (5, "SECOND"),
+        }
+        assert (found["mail"].value, found["mail"].next_refill) == (50, None)
+        assert [row.key for row in hatchet.rate_limits.list(search="mai").rows] == ["mail"]
+        with pytest.raises(ValueError, match="rate limit 'mail': limit"):
+            hatchet.rate_limits.put("mail", -1)
+        with pytest.raises(ValueError, match="duration: expected one of SECOND"):
+            hatchet.rate_limits.put("mail", 1, "FORTNIGHT")  # pyright: ignore[reportArgumentType]
 
     def test_events(self, hatchet: Hatchet) -> None:
         many = [
