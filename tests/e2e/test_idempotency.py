@@ -47,4 +47,4 @@ def test_a_run_of_kubectl_holds_the_key_that_it_names(
     with pytest.raises(KubectlError, match="AlreadyExists"):
         namespace.kubectl("create", "-f", "-", stdin=json.dumps(again))
     assert [run["metadata"]["name"] for run in namespace.list("wfr")] == ["slow-a"]
-    assert re.search("Key: +a\n", podhatch("get", "slow-a").out)
+    assert re.search("Key: +a *\n", podhatch("get", "slow-a").out)
