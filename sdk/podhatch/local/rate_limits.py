@@ -13,9 +13,12 @@ from podhatch.local.cluster import LocalCluster
 
 
 def grant_units(cluster: LocalCluster, now: datetime) -> datetime | None:
-    """Grant units to the tasks that wait, and return when to look again."""
+    """Grant units to the tasks that wait, and return when to look again; None if nobody waits."""
     runs = [*cluster.stored("WorkflowRun").values()]
-    for name in {claim.limit for run in runs for claim in claims_in(run)}:
+    wanted = {claim.limit for run in runs for claim in claims_in(run)}
+    if not wanted:
+        return None
+    for name in wanted:
         if cluster.find("RateLimit", name) is None:
             cluster.put(_boundless(name).to_wire())
     moments: list[datetime | None] = []
