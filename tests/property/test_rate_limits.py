@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from podhatch.api.limits import RateLimitWindow
 from podhatch.api.model import JsonObject, format_time
-from podhatch.api.rate_limit import RateLimitWindow
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.rate_limit.plan import plan_rate_limit
 

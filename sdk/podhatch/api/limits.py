@@ -3,6 +3,8 @@
 A pod that runs a task imports the SDK's checks, and should not wait for the models and pydantic.
 """
 
+from typing import Literal
+
 MAX_SECONDS = 31_536_000
 """A year: for timeouts, sleeps and extensions of an attempt."""
 MAX_STORED_SECONDS = 315_360_000
@@ -29,3 +31,5 @@ MAX_UNITS = 2_147_483_647
 """Of a rate limit."""
 MAX_RATE_LIMITS = 8
 """That one task can name."""
+RateLimitWindow = Literal["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"]
+"""Duration of a window of a rate limit."""

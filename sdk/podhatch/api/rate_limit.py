@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from podhatch.api.condition import MAX_EXPRESSION, Expression
-from podhatch.api.limits import MAX_UNITS
+from podhatch.api.limits import MAX_UNITS, RateLimitWindow
 from podhatch.api.model import (
     ApiObject,
     CheckedStatus,
@@ -22,7 +22,6 @@ MAX_RATE_LIMIT_KEY = 256
 MAX_GRANTS = 500
 """Of attempts that have not started yet. Further ones are granted once these have started."""
 
-RateLimitWindow = Literal["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"]
 WINDOWS: dict[RateLimitWindow, timedelta] = {
     "SECOND": timedelta(seconds=1),
     "MINUTE": timedelta(minutes=1),

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
+from podhatch.api.limits import RateLimitWindow
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import rate_limit_name
-from podhatch.api.rate_limit import RateLimit, RateLimitSpec, RateLimitWindow
+from podhatch.api.rate_limit import RateLimit, RateLimitSpec
 from podhatch.client import objects, paging
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of

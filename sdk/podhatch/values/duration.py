@@ -4,9 +4,9 @@ import math
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from podhatch.api.limits import MAX_SECONDS
+from podhatch.api.limits import MAX_SECONDS, RateLimitWindow
 
 Duration: TypeAlias = timedelta | str
 """A timedelta, or a sum of `ms`, `s`, `m`, `h`, `d` and `w` such as `1h30m`, `7d`, `500ms`."""
@@ -65,10 +65,7 @@ class RateLimitDuration(StrEnum):
     YEAR = "YEAR"
 
 
-Window = Literal["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"]
-
-
-def window_of(subject: str, duration: object) -> Window:
+def window_of(subject: str, duration: object) -> RateLimitWindow:
     """Return the duration of a window as it stands in the objects.
 
     Raises:

@@ -118,7 +118,6 @@ def plan_rate_limit(observed: ObservedRateLimit, now: datetime) -> Plan:
         return Plan(writes=(Delete("RateLimit", name),))
     return Plan(
         status=None if status == stored.status else status.to_wire(),
-        urgent=True,
         requeue_at=first([unused_at, *(bucket.refills_at for bucket in buckets.values())]),
     )
 
