@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from podhatch.api.cron import CronWorkflow
+from podhatch.api.durable_log import DurableLog
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import GROUP, VERSION
@@ -210,6 +211,20 @@ DEFINITIONS = (
             _AGE,
         ),
         selectable=(".spec.key",),
+    ),
+    ResourceDefinition(
+        DurableLog,
+        "durablelogs",
+        "dlog",
+        (
+            Column("Run", ".spec.run"),
+            Column("Task", ".spec.task"),
+            Column("Page", ".spec.page", "integer", wide=True),
+            Column("Waiting", ".status.waiting", description="What the task waits for."),
+            Column("Until", ".status.nextAt", description="When its next sleep is over."),
+            _AGE,
+        ),
+        selectable=(".spec.run",),
     ),
 )
 

@@ -11,6 +11,8 @@ MAX_STORED_SECONDS = 315_360_000
 """Ten years: for how long runs are kept, and for deadlines of their start."""
 DEFAULT_QUEUE_TTL_SECONDS = 86_400
 """How long runs of a paused workflow wait."""
+DEFAULT_EVICTION_TTL_SECONDS = 15.0
+"""How long a durable task waits in its pod."""
 MAX_RETRIES = 100
 MAX_BACKOFF_FACTOR = 1000
 MAX_BACKOFF_SECONDS = 86_400

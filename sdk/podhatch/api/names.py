@@ -56,6 +56,15 @@ def job_name(run: str, run_uid: str, task: str, attempt: int) -> str:
     return f"{readable}-{short_hash(f'{run_uid}/{task}', JOB_HASH_LENGTH)}-{attempt}"
 
 
+def durable_log_name(job: str) -> str:
+    """Return the name of a durable task's log, of which pages are named with a dash and a number.
+
+    Args:
+        job: Name of the Job of any attempt of the task.
+    """
+    return f"{job.rpartition('-')[0]}-log"
+
+
 def source_name(packed: bytes) -> str:
     """Return the name of the ConfigMap that ships a source tree, from a hash of its content."""
     return f"src-{short_hash(hashlib.sha256(packed).hexdigest(), SOURCE_HASH_LENGTH)}"

@@ -49,6 +49,10 @@ RESULT = "PODHATCH_RESULT"
 """Name of the TaskResult that this attempt writes. Absent if the pod has no cluster access."""
 OUTPUT = "PODHATCH_OUTPUT"
 """The termination message file. A container task writes its output here as JSON."""
+DURABLE_LOG = "PODHATCH_DURABLE_LOG"
+"""Name of the task's DurableLog, without the number of a page. Absent if it is not durable."""
+EVICTION_TTL = "PODHATCH_EVICTION_TTL_SECONDS"
+"""Seconds, a decimal number: a durable task that waits longer gives up its pod."""
 MESSAGE_BYTES = "PODHATCH_MESSAGE_BYTES"
 """How many bytes of OUTPUT the kubelet keeps. Absent: 4096, the limit for up to 3 containers."""
 
@@ -61,6 +65,8 @@ PARENTS_KEY = "parents.json"
 
 EXIT_SUCCEEDED = 0
 EXIT_FAILED = 1
+EXIT_EVICTED = 75
+"""The task waits without a pod from now on."""
 EXIT_TIMED_OUT = 124
 EXIT_CANCELLED = 143
 
@@ -76,7 +82,7 @@ MAX_ENVIRONMENT_BYTES = 32 * 1024
 SKIPPED_OUTPUT = {"skipped": True}
 """The output of a skipped task, for its children and for those who read the run."""
 
-Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled"]
+Outcome = Literal["Succeeded", "Failed", "TimedOut", "Cancelled", "Evicted"]
 
 
 def message_room(containers: int) -> int:
@@ -120,6 +126,8 @@ class Report(TypedDict):
     outcome: NotRequired[Outcome]
     """Absent in the first report of a task that has extended its timeout and still runs."""
     extendedSeconds: NotRequired[float]
+    waitsOver: NotRequired[int]
+    """Of an evicted task: how many of its log's waits were over for it. One more resumes it."""
     retryable: NotRequired[bool]
     """False: the task raised NonRetryableException."""
     retryAfterSeconds: NotRequired[float]

@@ -42,6 +42,14 @@ class TaskResultSpec(WireModel):
             description="extendedSeconds is the time by which the task extended its own timeout.",
         ),
     ] = 0.0
+    waits_over: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="waitsOver is the number of waits that were over when a durable task gave "
+            "up its pod. It is resumed when one more is over.",
+        ),
+    ] = None
     retryable: Annotated[
         bool, Field(description="retryable is false if the task raised NonRetryableException.")
     ] = True

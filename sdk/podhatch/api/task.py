@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from podhatch.api.concurrency import Concurrency, ConcurrencyLimit
 from podhatch.api.condition import Condition
 from podhatch.api.limits import (
+    DEFAULT_EVICTION_TTL_SECONDS,
     MAX_BACKOFF_FACTOR,
     MAX_BACKOFF_SECONDS,
     MAX_CONDITIONS,
@@ -115,6 +116,20 @@ class NodeLabel(WireModel):
     ] = 100
 
 
+class DurableSettings(WireModel):
+    """How a durable task waits."""
+
+    eviction_ttl_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=MAX_SECONDS,
+            description="evictionTtlSeconds is how long the task waits in its pod before it gives "
+            "it up. A new pod continues it when the wait is over.",
+        ),
+    ] = DEFAULT_EVICTION_TTL_SECONDS
+
+
 TASK_RULES = [
     Rule(
         "has(self.python) != has(self.container)",
@@ -123,6 +138,11 @@ TASK_RULES = [
     Rule(
         "!has(self.container) || !has(self.image)",
         "image is for python tasks: set container.image instead",
+    ),
+    Rule(
+        "!has(self.durable) || (has(self.python) && has(self.clusterAccess) && "
+        "self.clusterAccess == 'spawn')",
+        "a durable task needs python, and clusterAccess: spawn for its log",
     ),
 ]
 
@@ -248,6 +268,13 @@ class TaskBase(WireModel):
             "starts once it has all of them.",
         ),
     ] = Field(default_factory=list[TaskRateLimit])
+    durable: Annotated[
+        DurableSettings | None,
+        Field(
+            description="durable makes a python task durable: it keeps a log of its calls, gives "
+            "up its pod in long waits, and continues from its log. It needs clusterAccess: spawn."
+        ),
+    ] = None
     pod: Annotated[
         PodSettings | None,
         Field(

@@ -7,7 +7,10 @@ from pydantic import Field
 from podhatch.api.model import Timestamp, WireModel
 from podhatch.api.task import TaskName
 
-TaskState = Literal["Pending", "Queued", "Running", "Succeeded", "Skipped", "Failed", "Cancelled"]
+TaskState = Literal[
+    "Pending", "Queued", "Running", "Waiting", "Succeeded", "Skipped", "Failed", "Cancelled"
+]
+"""Waiting: a durable task without a pod."""
 WaitReason = Literal[
     "WaitingForParents",
     "WaitingForConditions",
@@ -30,6 +33,7 @@ WaitReason = Literal[
     "Refused",
     "Concurrency",
     "RateLimit",
+    "Evicted",
 ]
 """Why a task waits."""
 EndReason = Literal[
@@ -138,7 +142,10 @@ class TaskStatus(WireModel):
     ] = None
     attempt: Annotated[
         int,
-        Field(ge=0, description="attempt is the number of the last attempt, from 1."),
+        Field(
+            ge=0,
+            description="attempt is the number of the last attempt, from 1, resumes included.",
+        ),
     ] = 0
     retries: Annotated[
         int,
@@ -152,6 +159,22 @@ class TaskStatus(WireModel):
             "eviction.",
         ),
     ] = 0
+    resumes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="resumes is the number of times that a durable task got a new pod after a "
+            "wait. They count in attempt, and neither as retries nor as disruptions.",
+        ),
+    ] = 0
+    waits_over: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            description="waitsOver is set while a durable task waits without a pod: it is resumed "
+            "when more waits than these are over.",
+        ),
+    ] = None
     next_attempt_at: Annotated[
         Timestamp | None, Field(description="nextAttemptAt is the time at which the backoff ends.")
     ] = None

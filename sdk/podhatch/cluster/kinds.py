@@ -38,6 +38,7 @@ WORKFLOW_EVENT = Kind(GROUP, VERSION, "WorkflowEvent", "workflowevents")
 CRON_WORKFLOW = Kind(GROUP, VERSION, "CronWorkflow", "cronworkflows")
 EVENT_FILTER = Kind(GROUP, VERSION, "EventFilter", "eventfilters")
 RATE_LIMIT = Kind(GROUP, VERSION, "RateLimit", "ratelimits")
+DURABLE_LOG = Kind(GROUP, VERSION, "DurableLog", "durablelogs")
 JOB = Kind("batch", "v1", "Job", "jobs")
 CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs")
 POD = Kind("", "v1", "Pod", "pods")
@@ -60,6 +61,7 @@ KINDS = {
         CRON_WORKFLOW,
         EVENT_FILTER,
         RATE_LIMIT,
+        DURABLE_LOG,
         JOB,
         CRON_JOB,
         POD,

@@ -1,0 +1,182 @@
+"""The DurableLog object: what a durable task has called and waits for, in the order of its calls.
+
+The task's pod writes the spec, and the operator the status: it alone says which wait is over, and
+by what. A long log continues in further objects, its pages.
+"""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from podhatch.api.condition import Condition
+from podhatch.api.limits import MAX_CONDITIONS
+from podhatch.api.model import ApiObject, CheckedStatus, GivenTime, Rule, Timestamp, WireModel
+from podhatch.api.names import MAX_RUN_NAME
+from podhatch.api.task import TaskName
+
+MAX_PAGE_ENTRIES = 250
+MAX_PAGE_BYTES = 192 * 1024
+"""Of the spec as JSON. A page that reaches it is closed, and another one follows."""
+MAX_PAGES = 200
+MAX_STORED_VALUE_BYTES = 64 * 1024
+"""Of a memo's value, or of the payload of an event, as JSON."""
+MAX_STATUS_BYTES = 512 * 1024
+"""Of a page's status. An event whose payload does not fit ends its wait with an error."""
+MAX_CALL_LABEL = 253
+
+CallKind = Literal["Run", "WaitFor", "Memo"]
+RUN: Final = "Run"
+WAIT_FOR: Final = "WaitFor"
+MEMO: Final = "Memo"
+
+
+class DurableCall(WireModel):
+    """A call that the task made: it waits for something, starts a child run, or keeps a value."""
+
+    node: Annotated[
+        int, Field(ge=1, description="node is the number of the call, from 1, on all pages.")
+    ]
+    branch: Annotated[
+        int, Field(ge=1, description="branch is 1, and more after the task was reset to a node.")
+    ] = 1
+    kind: Annotated[CallKind, Field(description="kind of the call.")]
+    key: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="key is a hash of what was called: on replay it must be the same.",
+        ),
+    ]
+    label: Annotated[
+        str | None, Field(max_length=MAX_CALL_LABEL, description="label that the task gave it.")
+    ] = None
+    at: Annotated[GivenTime, Field(description="at is when the task made the call.")]
+    delivered: Annotated[
+        list[int],
+        Field(
+            max_length=MAX_PAGE_ENTRIES * 4,
+            description="delivered lists the nodes whose results the task got between the call "
+            "before and this one, in this order. A replay keeps to it.",
+        ),
+    ] = Field(default_factory=list[int])
+    wait_for: Annotated[
+        list[Condition],
+        Field(
+            max_length=MAX_CONDITIONS,
+            description="waitFor lists conditions that must all hold before the wait is over.",
+        ),
+    ] = Field(default_factory=list[Condition])
+    child: Annotated[
+        str | None, Field(max_length=MAX_RUN_NAME, description="child is the run it waits for.")
+    ] = None
+
+
+class DurableValue(WireModel):
+    """The value of a memo."""
+
+    node: Annotated[int, Field(ge=1, description="node of the memo.")]
+    branch: Annotated[int, Field(ge=1, description="branch of the memo.")] = 1
+    value: Annotated[
+        str, Field(max_length=MAX_STORED_VALUE_BYTES, description="value as JSON.")
+    ] = "null"
+
+
+class DurableLogSpec(WireModel):
+    """The calls of one task in one run. Pages are numbered from 0."""
+
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.run == oldSelf.run && self.task == oldSelf.task && self.page == oldSelf.page",
+            "run, task and page of a DurableLog cannot change",
+        ),
+        Rule(
+            "self.invocation >= oldSelf.invocation",
+            "invocation cannot decrease: a later pod of the task has taken over the log",
+        ),
+    ]
+
+    run: Annotated[
+        str, Field(min_length=1, max_length=MAX_RUN_NAME, description="run of the task.")
+    ]
+    task: Annotated[TaskName, Field(description="task that writes the log.")]
+    page: Annotated[
+        int, Field(ge=0, lt=MAX_PAGES, description="page is the number of this object.")
+    ]
+    invocation: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="invocation is the number in the name of the Job that writes. A pod of an "
+            "earlier one cannot write any more.",
+        ),
+    ]
+    closed: Annotated[
+        bool, Field(description="closed says that the log continues on the next page.")
+    ] = False
+    calls: Annotated[
+        list[DurableCall],
+        Field(max_length=MAX_PAGE_ENTRIES, description="calls in the order of their nodes."),
+    ] = Field(default_factory=list[DurableCall])
+    values: Annotated[
+        list[DurableValue],
+        Field(max_length=MAX_PAGE_ENTRIES, description="values of memos, of any page."),
+    ] = Field(default_factory=list[DurableValue])
+
+
+class MetCondition(WireModel):
+    """A condition of a wait that holds."""
+
+    key: Annotated[str, Field(max_length=1200, description="key of the condition.")]
+    at: Annotated[Timestamp, Field(description="at is since when it holds.")]
+    value: Annotated[
+        str | None,
+        Field(max_length=MAX_STORED_VALUE_BYTES, description="value as JSON: an event's payload."),
+    ] = None
+
+
+class DurableWait(WireModel):
+    """What the operator knows of a call that waits."""
+
+    node: Annotated[int, Field(ge=1, description="node of the call.")]
+    branch: Annotated[int, Field(ge=1, description="branch of the call.")] = 1
+    met: Annotated[
+        list[MetCondition],
+        Field(max_length=MAX_CONDITIONS * MAX_CONDITIONS, description="met conditions."),
+    ] = Field(default_factory=list[MetCondition])
+    over_at: Annotated[
+        Timestamp | None, Field(description="overAt is when the wait was over; absent before.")
+    ] = None
+    error: Annotated[
+        str | None,
+        Field(max_length=2048, description="error that ends the wait, such as of an expression."),
+    ] = None
+
+
+class DurableLogStatus(CheckedStatus):
+    """Which waits of the page are over."""
+
+    waits: Annotated[
+        list[DurableWait],
+        Field(
+            max_length=MAX_PAGE_ENTRIES,
+            description="waits that are over, or of which some condition holds.",
+        ),
+    ] = Field(default_factory=list[DurableWait])
+    waiting: Annotated[
+        str | None,
+        Field(max_length=1024, description="waiting describes what the task waits for."),
+    ] = None
+    next_at: Annotated[
+        Timestamp | None,
+        Field(description="nextAt is when the next sleep of the page is over."),
+    ] = None
+
+
+class DurableLog(ApiObject):
+    """What a durable task has called, and which of its waits are over."""
+
+    kind: Literal["DurableLog"] = "DurableLog"
+    spec: Annotated[DurableLogSpec, Field(description="spec is written by the task's pod.")]
+    status: Annotated[
+        DurableLogStatus | None, Field(description="status is written by the operator.")
+    ] = None
