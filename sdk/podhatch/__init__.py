@@ -30,15 +30,6 @@ if TYPE_CHECKING:
         ConcurrencyExpression,
         ConcurrencyLimitStrategy,
     )
-    from podhatch.definitions.options.conditions import (
-        RUN_START,
-        Condition,
-        OrGroup,
-        ParentCondition,
-        SleepCondition,
-        UserEventCondition,
-        or_,
-    )
     from podhatch.definitions.options.idempotency import (
         StatusBasedIdempotencyConfig,
         TTLBasedIdempotencyConfig,
@@ -78,6 +69,15 @@ if TYPE_CHECKING:
     from podhatch.hatchet import Hatchet
     from podhatch.local.options import LocalEvent
     from podhatch.task import Context, WorkerContext
+    from podhatch.task.conditions import (
+        RUN_START,
+        Condition,
+        OrGroup,
+        ParentCondition,
+        SleepCondition,
+        UserEventCondition,
+        or_,
+    )
     from podhatch.task.dependencies import Depends
     from podhatch.values.duration import RateLimitDuration
     from podhatch.values.hooks import (
@@ -167,7 +167,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RUN_START": "podhatch.definitions.options.conditions",
+    "RUN_START": "podhatch.task.conditions",
     "BulkCancelReplayOpts": "podhatch.client.runs.selection",
     "BulkPushEventOptions": "podhatch.client.event_options",
     "BulkPushEventWithMetadata": "podhatch.client.event_options",
@@ -179,7 +179,7 @@ _HOMES = {
     "ClusterUnreachable": "podhatch.errors",
     "ConcurrencyExpression": "podhatch.definitions.options.concurrency",
     "ConcurrencyLimitStrategy": "podhatch.definitions.options.concurrency",
-    "Condition": "podhatch.definitions.options.conditions",
+    "Condition": "podhatch.task.conditions",
     "Context": "podhatch.task",
     "CronWorkflows": "podhatch.client.crons",
     "DefaultFilter": "podhatch.definitions.options.workflow_options",
@@ -200,8 +200,8 @@ _HOMES = {
     "NonDeterminismError": "podhatch.errors",
     "NonRetryableException": "podhatch.errors",
     "NotInstalled": "podhatch.errors",
-    "OrGroup": "podhatch.definitions.options.conditions",
-    "ParentCondition": "podhatch.definitions.options.conditions",
+    "OrGroup": "podhatch.task.conditions",
+    "ParentCondition": "podhatch.task.conditions",
     "Pod": "podhatch.definitions.options.pod",
     "PodhatchError": "podhatch.errors",
     "Priority": "podhatch.definitions.options.run_options",
@@ -215,7 +215,7 @@ _HOMES = {
     "RunFilter": "podhatch.client.runs.selection",
     "RunStatus": "podhatch.client.runs.selection",
     "ScheduleTriggerWorkflowOptions": "podhatch.definitions.options.run_options",
-    "SleepCondition": "podhatch.definitions.options.conditions",
+    "SleepCondition": "podhatch.task.conditions",
     "Standalone": "podhatch.definitions.workflow",
     "StatusBasedIdempotencyConfig": "podhatch.definitions.options.idempotency",
     "StickyStrategy": "podhatch.definitions.options.workflow_options",
@@ -225,7 +225,7 @@ _HOMES = {
     "TaskRunError": "podhatch.errors",
     "TaskRunRef": "podhatch.client.runs.references",
     "TriggerWorkflowOptions": "podhatch.definitions.options.run_options",
-    "UserEventCondition": "podhatch.definitions.options.conditions",
+    "UserEventCondition": "podhatch.task.conditions",
     "V1Event": "podhatch.client.events",
     "V1Filter": "podhatch.client.filters",
     "V1TaskEventType": "podhatch.client.runs.rows",
@@ -241,7 +241,7 @@ _HOMES = {
     "WorkflowRunTriggerConfig": "podhatch.definitions.options.run_options",
     "WorkflowVersion": "podhatch.client.runs.references",
     "is_in_hatchet_serialization_context": "podhatch.values.hooks",
-    "or_": "podhatch.definitions.options.conditions",
+    "or_": "podhatch.task.conditions",
     "remove_null_unicode_character": "podhatch.values.hooks",
 }
 

@@ -99,15 +99,28 @@ class LoopAlreadyRunningError(PodhatchError):
 
 
 class NonDeterminismError(PodhatchError):
-    """A task that was tried again does not start the same child runs as before.
+    """A task that was tried again does not make the same calls as before.
+
+    Of a durable task these are its waits, child runs and memos; of another task its child runs.
 
     Attributes:
         task_external_id: Name of the attempt's Job.
+        invocation_count: Of a durable task: the invocation that differs from those before.
+        node_id: Of a durable task: the number of the call that differs, from 1; 0 of another task.
     """
 
-    def __init__(self, message: str, task_external_id: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        task_external_id: str = "",
+        *,
+        invocation_count: int = 0,
+        node_id: int = 0,
+    ) -> None:
         super().__init__(message, task_external_id)
         self.task_external_id = task_external_id
+        self.invocation_count = invocation_count
+        self.node_id = node_id
 
     def __str__(self) -> str:
         return str(self.args[0])

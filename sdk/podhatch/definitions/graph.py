@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Unpack, cast
 
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
-from podhatch.definitions.options.conditions import check_conditions
 from podhatch.definitions.options.task_options import (
     GraphTaskOptions,
     HookOptions,
@@ -34,6 +33,7 @@ from podhatch.definitions.task import (
     check_parentheses,
     name_of,
 )
+from podhatch.task.conditions import check_conditions
 from podhatch.task.handle import register_stub, register_task
 from podhatch.values.parsing import listed
 

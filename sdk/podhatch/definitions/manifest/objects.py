@@ -7,7 +7,6 @@ the field within its task. Imports pydantic, so only runs and `to_yaml()` import
 import json
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from podhatch.api.concurrency import ConcurrencyLimit
 from podhatch.api.event_filter import FilterRule
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
-from podhatch.api.model import JsonObject, format_time
+from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
 from podhatch.api.workflow import Source, WorkflowSpec
@@ -30,22 +29,19 @@ from podhatch.definitions.manifest.source import (
     source_config_map,
 )
 from podhatch.definitions.options.concurrency import ConcurrencyExpression
-from podhatch.definitions.options.conditions import (
-    Condition,
-    OrGroup,
-    ParentCondition,
-    SleepCondition,
-    UserEventCondition,
-    leaves,
-)
 from podhatch.definitions.options.idempotency import IdempotencyConfig, idempotency_rule
 from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod
 from podhatch.definitions.options.rate_limit import RateLimit
 from podhatch.definitions.options.workflow_options import DefaultFilter
 from podhatch.errors import InvalidRun
 from podhatch.evaluation.client import expression_problem
+from podhatch.task.conditions import (
+    ParentCondition,
+    UserEventCondition,
+    conditions_of,
+    leaves,
+)
 from podhatch.values.codec import describe
-from podhatch.values.duration import seconds
 from podhatch.values.input import dump_input, input_schema, json_object
 
 if TYPE_CHECKING:
@@ -273,16 +269,6 @@ def _check_output(subject: str, declared: object) -> None:
         ) from None
 
 
-def conditions_of(conditions: Sequence[Condition | OrGroup]) -> list[JsonObject]:
-    """Return the conditions of one list as they stand in the Workflow."""
-    return [
-        {"or": [_leaf(leaf) for leaf in condition.conditions]}
-        if isinstance(condition, OrGroup)
-        else _leaf(condition)
-        for condition in conditions
-    ]
-
-
 def pod_settings(pod: Pod | None) -> JsonObject | None:
     """Return the pod's settings as they stand in the Workflow."""
     if pod is None:
@@ -299,26 +285,3 @@ def pod_settings(pod: Pod | None) -> JsonObject | None:
     ]
     fields["image_pull_secrets"] = [{"name": name} for name in pod.image_pull_secrets]
     return fields
-
-
-def _leaf(condition: Condition) -> JsonObject:
-    return {"readableDataKey": condition.readable_data_key, **_kind(condition)}
-
-
-def _kind(condition: Condition) -> JsonObject:
-    if isinstance(condition, SleepCondition):
-        return {"sleepSeconds": seconds(condition.duration)}
-    if isinstance(condition, UserEventCondition):
-        return {"event": _event(condition)}
-    return {"parent": {"name": condition.parent.name, "expression": condition.expression}}
-
-
-def _event(condition: UserEventCondition) -> JsonObject:
-    since = condition.consider_events_since
-    return {
-        "key": condition.event_key,
-        "expression": condition.expression,
-        "scope": condition.scope,
-        "fromPeople": condition.from_people,
-        "considerEventsSince": format_time(since) if isinstance(since, datetime) else since,
-    }

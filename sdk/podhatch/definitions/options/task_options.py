@@ -14,9 +14,9 @@ from podhatch.definitions.options.concurrency import (
     ConcurrencyExpression,
     limits_of,
 )
-from podhatch.definitions.options.conditions import Condition, Conditions, OrGroup
 from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
 from podhatch.definitions.options.rate_limit import RateLimit, rate_limits_of
+from podhatch.task.conditions import Condition, Conditions, OrGroup
 from podhatch.values.duration import Duration, seconds
 from podhatch.values.parsing import listed, refuse_unknown
 

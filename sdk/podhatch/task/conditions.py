@@ -5,12 +5,15 @@ The classes that users write, and their checks.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from podhatch.api.limits import MAX_CONDITIONS
 from podhatch.task.handle import TaskHandle
 from podhatch.values.duration import Duration, seconds
+
+if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
 
 RUN_START: Final = "RunStart"
 """`consider_events_since`: every event since the run was created counts."""
@@ -113,6 +116,48 @@ def leaves(conditions: Conditions) -> Iterator[tuple[str, Condition]]:
                 yield f"[{index}][{inner}]", leaf
         else:
             yield f"[{index}]", condition
+
+
+def conditions_of(conditions: Conditions) -> "list[JsonObject]":
+    """Return the conditions of one list as they stand in the objects."""
+    return [
+        {"or": [_leaf(leaf) for leaf in condition.conditions]}
+        if isinstance(condition, OrGroup)
+        else _leaf(condition)
+        for condition in conditions
+    ]
+
+
+def _leaf(condition: Condition) -> "JsonObject":
+    kind = _kind(condition)
+    key = condition.readable_data_key
+    return {"readableDataKey": key, **kind} if key is not None else kind
+
+
+def _kind(condition: Condition) -> "JsonObject":
+    if isinstance(condition, SleepCondition):
+        return {"sleepSeconds": seconds(condition.duration)}
+    if isinstance(condition, UserEventCondition):
+        return {"event": _event(condition)}
+    return {"parent": {"name": condition.parent.name, "expression": condition.expression}}
+
+
+def _event(condition: UserEventCondition) -> "JsonObject":
+    event: JsonObject = {"key": condition.event_key}
+    if condition.expression is not None:
+        event["expression"] = condition.expression
+    if condition.scope is not None:
+        event["scope"] = condition.scope
+    if condition.from_people:
+        event["fromPeople"] = True
+    if since := condition.consider_events_since:
+        event["considerEventsSince"] = _text(since) if isinstance(since, datetime) else since
+    return event
+
+
+def _text(moment: datetime) -> str:
+    """Return RFC 3339 in UTC with microseconds. Without the models, which need pydantic."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def check_conditions(

@@ -1,0 +1,250 @@
+"""What a durable task's function gets beside its input: `async def order(input, ctx)`.
+
+Each wait, child run and memo is a call that the task's journal records. When the task is invoked
+again, its code runs from the start, and the calls that are recorded return at once.
+"""
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from podhatch.task.conditions import (
+    Condition,
+    OrGroup,
+    ParentCondition,
+    SleepCondition,
+    UserEventCondition,
+    check_conditions,
+    conditions_of,
+    leaves,
+)
+from podhatch.task.context import Context
+from podhatch.task.journal import MEMO, WAIT_FOR, Journal, call_key
+from podhatch.values.duration import MIN_SECONDS, Duration, seconds
+
+if TYPE_CHECKING:
+    from podhatch.api.model import JsonObject
+
+R = TypeVar("R")
+
+CREATE = "CREATE"
+"""The outer key of what `aio_wait_for` returns, as in Hatchet."""
+
+
+@dataclass(frozen=True)
+class SleepResult:
+    """What a sleep returns.
+
+    Attributes:
+        duration: How long the sleep was meant to be.
+    """
+
+    duration: timedelta
+
+
+class DurableContext(Context):
+    """The context of a durable task: what it waits for is recorded, and needs no pod.
+
+    The methods here are for the task's own event loop. Code between them must do the same in each
+    invocation: time, randomness and I/O belong into a memo.
+
+    Attributes:
+        journal: Records the calls. Set by whoever runs the task.
+    """
+
+    journal: Journal
+    _waits = 0
+
+    @property
+    def invocation_count(self) -> int:
+        """1 in the first invocation; more after each pod that was lost or given up, and retry."""
+        return self.journal.invocation
+
+    @property
+    def wait_index(self) -> int:
+        """How many waits this invocation has begun."""
+        return self._waits
+
+    async def aio_sleep_for(self, duration: Duration, label: str | None = None) -> SleepResult:
+        """Sleep so long from the first time this is called; needs no pod meanwhile.
+
+        Args:
+            duration: A timedelta, or a text such as `1h30m`; at most 365 days.
+            label: Text for people who read the log.
+
+        Raises:
+            NonDeterminismError: An earlier invocation made another call here.
+            ValueError: It is not a duration.
+        """
+        await self._wait([SleepCondition(duration)], label)
+        return SleepResult(timedelta(seconds=seconds(duration)))
+
+    async def aio_sleep_until(self, dt: datetime, label: str | None = None) -> SleepResult:
+        """Sleep until a time; needs no pod meanwhile. A time that has passed ends it at once.
+
+        Args:
+            dt: The time, with its zone; at most 365 days ahead.
+            label: Text for people who read the log.
+
+        Raises:
+            NonDeterminismError: An earlier invocation made another call here.
+            ValueError: The time has no zone, or is too far ahead.
+        """
+        if dt.tzinfo is None:
+            raise ValueError(f"{dt} has no time zone")
+        left = max(dt - self.journal.now(), timedelta(seconds=MIN_SECONDS))
+        await self._wait([SleepCondition(left)], label, {"until": dt.timestamp()})
+        return SleepResult(left)
+
+    async def aio_wait_for(
+        self, signal_key: str, *conditions: Condition | OrGroup, label: str | None = None
+    ) -> dict[str, dict[str, list[Any]]]:
+        """Wait until all conditions hold; of an or-group, one must.
+
+        Args:
+            signal_key: Name of the wait, for people who read the log.
+            conditions: Sleeps and events, and groups of them made by `or_()`. A sleep is counted
+                from the first time this is called, as events are.
+            label: Shown in place of `signal_key`.
+
+        Returns:
+            `{"CREATE": {name: [value]}}` with the names of the conditions that hold: an event's
+            payload, and an empty dict for a sleep.
+
+        Raises:
+            NonDeterminismError: An earlier invocation made another call here.
+            ValueError: A condition is not valid, or its expression cannot be evaluated.
+        """
+        return {CREATE: await self._wait(conditions, signal_key if label is None else label)}
+
+    async def aio_wait_for_event(
+        self,
+        key: str,
+        expression: str | None = None,
+        *,
+        payload_validator: type[R] | None = None,
+        scope: str | None = None,
+        lookback_window: Duration | None = None,
+        label: str | None = None,
+    ) -> R:
+        """Wait for an event, and return its payload.
+
+        Args:
+            key: Key of the event.
+            expression: CEL over the event's payload, which is called `input`; by default any will
+                do.
+            payload_validator: What the payload is returned as; by default a dict.
+            scope: Only events of this scope count.
+            lookback_window: Events count that were pushed so long before the first time this is
+                called. It needs a scope, as the scope needs it.
+            label: Text for people who read the log.
+
+        Raises:
+            IllegalTaskOutputError: The payload does not fit `payload_validator`.
+            NonDeterminismError: An earlier invocation made another call here.
+            ValueError: An argument is not valid, or the expression cannot be evaluated.
+        """
+        if (scope is None) != (lookback_window is None):
+            raise ValueError("scope and lookback_window must be given together")
+        window = None if lookback_window is None else seconds(lookback_window)
+        since = None if window is None else self.journal.now() - timedelta(seconds=window)
+        condition = UserEventCondition(key, expression, scope=scope, consider_events_since=since)
+        identity = {"event": key, "expression": expression, "scope": scope, "lookback": window}
+        met = await self._wait([condition], label, identity)
+        from podhatch.values.codec import load_value
+
+        return cast("R", load_value(json.dumps(met[key][0]), payload_validator))
+
+    async def aio_now(self) -> datetime:
+        """Return the time at which this was first called: the same in each invocation.
+
+        Raises:
+            NonDeterminismError: An earlier invocation made another call here.
+        """
+
+        async def make() -> str:
+            return json.dumps(self.journal.now().isoformat())
+
+        text = await self.journal.memo(call_key(MEMO, "now"), make, "now")
+        return datetime.fromisoformat(json.loads(text))
+
+    async def aio_memo(
+        self,
+        fn: Callable[..., Any],
+        result_validator: type[R] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> R:
+        """Call a function once, and return what it returned then, in each invocation.
+
+        The function runs again if the pod is lost before the result is stored.
+
+        Args:
+            fn: The function, async or not. Its name and arguments tell the call from others.
+            result_validator: What the result is returned as; by default plain JSON values.
+            args: Its arguments, which must be JSON or what pydantic makes JSON of.
+            kwargs: Its arguments by keyword, likewise.
+
+        Raises:
+            IllegalTaskOutputError: The result is not JSON, or does not fit `result_validator`.
+            NonDeterminismError: An earlier invocation made another call here.
+            TypeError: An argument is not JSON.
+        """
+        from podhatch.errors import IllegalTaskOutputError
+        from podhatch.values.codec import dump_json, load_value
+
+        async def make() -> str:
+            result = fn(*args, **kwargs)
+            if inspect.isawaitable(result):
+                result = await result
+            try:
+                return dump_json(result)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise IllegalTaskOutputError(
+                    f"the result of memo {name} is not JSON: {error}; return JSON values, a "
+                    "pydantic model or a dataclass"
+                ) from None
+
+        name = getattr(fn, "__qualname__", type(fn).__qualname__)
+        try:
+            arguments = dump_json([list(args), kwargs])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"the arguments of memo {name} are not JSON: {error}") from None
+        key = call_key(MEMO, [name, json.loads(arguments)])
+        text = await self.journal.memo(key, make, name)
+        return cast("R", load_value(text, result_validator))
+
+    _aio_memo = aio_memo
+
+    async def _wait(
+        self,
+        conditions: Sequence[Condition | OrGroup],
+        label: str | None,
+        identity: "JsonObject | None" = None,
+    ) -> dict[str, list[Any]]:
+        """Wait for conditions.
+
+        `identity` is what the call is known by, where conditions depend on the time; by default
+        the conditions.
+        """
+        _check(conditions)
+        self._waits += 1
+        wire = conditions_of(conditions)
+        what = identity or sorted(json.dumps(each, sort_keys=True) for each in wire)
+        return await self.journal.wait_for(call_key(WAIT_FOR, what), wire, label)
+
+
+def _check(conditions: Sequence[Condition | OrGroup]) -> None:
+    subject = "a durable wait"
+    if not conditions:
+        raise ValueError(f"{subject} needs a condition")
+    for place, leaf in leaves(conditions):
+        if isinstance(leaf, ParentCondition):
+            raise ValueError(
+                f"{subject}: conditions{place}: a task's parents have ended before it starts: "
+                "use ctx.task_output() in place of a ParentCondition"
+            )
+    check_conditions(subject, (), {"conditions": conditions})
