@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ConcurrencyExpression,
         ConcurrencyLimitStrategy,
     )
+    from podhatch.definitions.options.eviction import EvictionPolicy
     from podhatch.definitions.options.idempotency import (
         StatusBasedIdempotencyConfig,
         TTLBasedIdempotencyConfig,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from podhatch.errors import (
         BulkTriggerIdempotencyCollisionError,
         ClusterUnreachable,
+        EvictionNotSupportedError,
         FailedTaskRunExceptionGroup,
         IdempotencyCollisionError,
         IllegalTaskOutputError,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         or_,
     )
     from podhatch.task.dependencies import Depends
+    from podhatch.task.durable_context import DurableContext, SleepResult
     from podhatch.values.duration import RateLimitDuration
     from podhatch.values.hooks import (
         is_in_hatchet_serialization_context,
@@ -106,8 +109,11 @@ __all__ = [
     "DefaultFilter",
     "Depends",
     "DesiredWorkerLabel",
+    "DurableContext",
     "EmptyModel",
     "Event",
+    "EvictionNotSupportedError",
+    "EvictionPolicy",
     "FailedTaskRunExceptionGroup",
     "Hatchet",
     "HealthcheckConfig",
@@ -137,6 +143,7 @@ __all__ = [
     "RunStatus",
     "ScheduleTriggerWorkflowOptions",
     "SleepCondition",
+    "SleepResult",
     "Standalone",
     "StatusBasedIdempotencyConfig",
     "StickyStrategy",
@@ -185,8 +192,11 @@ _HOMES = {
     "DefaultFilter": "podhatch.definitions.options.workflow_options",
     "Depends": "podhatch.task.dependencies",
     "DesiredWorkerLabel": "podhatch.definitions.options.pod",
+    "DurableContext": "podhatch.task.durable_context",
     "EmptyModel": "podhatch.values.input",
     "Event": "podhatch.client.events",
+    "EvictionNotSupportedError": "podhatch.errors",
+    "EvictionPolicy": "podhatch.definitions.options.eviction",
     "FailedTaskRunExceptionGroup": "podhatch.errors",
     "Hatchet": "podhatch.hatchet",
     "HealthcheckConfig": "podhatch.config",
@@ -216,6 +226,7 @@ _HOMES = {
     "RunStatus": "podhatch.client.runs.selection",
     "ScheduleTriggerWorkflowOptions": "podhatch.definitions.options.run_options",
     "SleepCondition": "podhatch.task.conditions",
+    "SleepResult": "podhatch.task.durable_context",
     "Standalone": "podhatch.definitions.workflow",
     "StatusBasedIdempotencyConfig": "podhatch.definitions.options.idempotency",
     "StickyStrategy": "podhatch.definitions.options.workflow_options",

@@ -32,6 +32,10 @@ class RunReference(Protocol):
         ...
 
 
+class EvictionNotSupportedError(PodhatchError):
+    """Never raised here: every operator evicts. It is for code that catches it, as in Hatchet."""
+
+
 class IdempotencyCollisionError(PodhatchError):
     """Another run holds the idempotency key, so no run was created.
 

@@ -7,9 +7,25 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
 from podhatch.definitions.graph import Project, origin_of_call
-from podhatch.definitions.options.workflow_options import StandaloneOptions, WorkflowOptions
-from podhatch.definitions.task import Input, R, TaskFunction, check_parentheses
-from podhatch.definitions.workflow import Standalone, Workflow, standalone, standalone_stub
+from podhatch.definitions.options.workflow_options import (
+    DurableStandaloneOptions,
+    StandaloneOptions,
+    WorkflowOptions,
+)
+from podhatch.definitions.task import (
+    DurableTaskFunction,
+    Input,
+    R,
+    TaskFunction,
+    check_parentheses,
+)
+from podhatch.definitions.workflow import (
+    Standalone,
+    Workflow,
+    durable_standalone,
+    standalone,
+    standalone_stub,
+)
 from podhatch.task import current_context
 
 if TYPE_CHECKING:
@@ -274,6 +290,71 @@ class Hatchet:
         def decorate(fn: TaskFunction[Any, Any]) -> Standalone[Any, Any]:
             origin = origin_of_call(fn)
             return standalone(fn, name, validator, options, self._project, origin, cron_input)
+
+        return decorate
+
+    @overload
+    def durable_task(
+        self,
+        name: str | None = None,
+        *,
+        input_validator: type[Input],
+        cron_input: "Input | JsonObject | None" = None,
+        **options: Unpack[DurableStandaloneOptions],
+    ) -> Callable[[DurableTaskFunction[Input, R]], Standalone[Input, R]]: ...
+
+    @overload
+    def durable_task(
+        self,
+        name: str | None = None,
+        *,
+        input_type: type[Input],
+        cron_input: "Input | JsonObject | None" = None,
+        **options: Unpack[DurableStandaloneOptions],
+    ) -> Callable[[DurableTaskFunction[Input, R]], Standalone[Input, R]]: ...
+
+    @overload
+    def durable_task(
+        self,
+        name: str | None = None,
+        *,
+        cron_input: "EmptyModel | JsonObject | None" = None,
+        **options: Unpack[DurableStandaloneOptions],
+    ) -> "Callable[[DurableTaskFunction[EmptyModel, R]], Standalone[EmptyModel, R]]": ...
+
+    def durable_task(
+        self,
+        name: str | None = None,
+        *,
+        input_validator: type[Any] | None = None,
+        input_type: type[Any] | None = None,
+        cron_input: Any = None,
+        **options: Unpack[DurableStandaloneOptions],
+    ) -> Callable[[DurableTaskFunction[Any, Any]], Standalone[Any, Any]]:
+        """Return a decorator that makes a function of `(input, DurableContext)` a durable task.
+
+        It is run by itself. See `Workflow.durable_task`.
+
+        Args:
+            name: Name of the task and its workflow; by default the function's.
+            input_validator: See `workflow`.
+            input_type: The older name of `input_validator`.
+            cron_input: Input of the runs that `on_crons` start; by default an empty one.
+            options: See `DurableStandaloneOptions`.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: An option is not valid, both names of the input's type are given, or other
+                code has defined something of this name here.
+        """
+        check_parentheses("hatchet.durable_task", name)
+        validator = _one_of(name, input_validator, input_type)
+
+        def decorate(fn: DurableTaskFunction[Any, Any]) -> Standalone[Any, Any]:
+            origin = origin_of_call(fn)
+            return durable_standalone(
+                fn, name, validator, options, self._project, origin, cron_input
+            )
 
         return decorate
 

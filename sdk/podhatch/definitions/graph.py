@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Unpack, cast
 from podhatch.client.target import Target
 from podhatch.config import ClientConfig
 from podhatch.definitions.options.task_options import (
+    DurableTaskOptions,
     GraphTaskOptions,
     HookOptions,
+    TaskSettings,
+    durable_settings,
     task_settings,
 )
 from podhatch.definitions.options.workflow_options import (
@@ -24,6 +27,8 @@ from podhatch.definitions.options.workflow_options import (
     workflow_settings,
 )
 from podhatch.definitions.task import (
+    AnyTaskFunction,
+    DurableTaskFunction,
     Input,
     R,
     Task,
@@ -252,7 +257,43 @@ class TaskGraph(ABC, Generic[Input]):
         check_parentheses("workflow.task", name)
 
         def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
-            return self._add(fn, name, parents, options)
+            def settings(subject: str) -> TaskSettings:
+                return task_settings(subject, options, self.settings.task_defaults)
+
+            return self._add(fn, name, parents, settings)
+
+        return decorate
+
+    def durable_task(
+        self,
+        name: str | None = None,
+        *,
+        parents: Sequence[Task[Input, object]] = (),
+        **options: Unpack[DurableTaskOptions],
+    ) -> Callable[[DurableTaskFunction[Input, R]], Task[Input, R]]:
+        """Return a decorator that makes a function of `(input, DurableContext)` a durable task.
+
+        It keeps a log of its calls on the context and of the child runs that it starts. In a long
+        wait its pod ends; when the wait is over, a new pod calls the function again, in which
+        calls that the log knows return at once what they returned before.
+
+        Args:
+            name: Name of the task, in lower case; by default the function's.
+            parents: Tasks of this workflow that must succeed before this one starts.
+            options: See `DurableTaskOptions`.
+
+        Raises:
+            TypeError: There is no such option, or the decorator has no parentheses.
+            ValueError: An option is not valid, the name is taken or cannot name a task, or a parent
+                is not a task of this workflow.
+        """
+        check_parentheses("workflow.durable_task", name)
+
+        def decorate(fn: DurableTaskFunction[Input, R]) -> Task[Input, R]:
+            def settings(subject: str) -> TaskSettings:
+                return durable_settings(subject, options, self.settings.task_defaults)
+
+            return self._add(fn, name, parents, settings)
 
         return decorate
 
@@ -317,10 +358,10 @@ class TaskGraph(ABC, Generic[Input]):
 
     def _add(
         self,
-        fn: TaskFunction[Input, R],
+        fn: AnyTaskFunction[Input, R],
         name: str | None,
         parents: Sequence[Task[Input, object]],
-        options: GraphTaskOptions,
+        settings_of: Callable[[str], TaskSettings],
     ) -> Task[Input, R]:
         name = name_of(f"workflow {self.name!r}", fn, name).lower()
         subject = self._new_subject(fn, name)
@@ -328,7 +369,7 @@ class TaskGraph(ABC, Generic[Input]):
         for parent in parents:
             if not any(parent is task for task in self.tasks):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
-        settings = task_settings(subject, options, self.settings.task_defaults)
+        settings = settings_of(subject)
         conditions = {
             name: getattr(settings, name) for name in ("wait_for", "skip_if", "cancel_if")
         }
@@ -348,7 +389,7 @@ class TaskGraph(ABC, Generic[Input]):
         settings = task_settings(subject, cast("GraphTaskOptions", options), defaults, HookOptions)
         return self._added(Task(fn, name, self, (), settings))
 
-    def _new_subject(self, fn: TaskFunction[Input, R], name: str) -> str:
+    def _new_subject(self, fn: Callable[..., object], name: str) -> str:
         """Return how errors name a task to be, once its name and its function can be."""
         subject = f"workflow {self.name!r}, task {name!r}"
         if self.is_stub:

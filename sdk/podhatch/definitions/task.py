@@ -28,6 +28,7 @@ from podhatch.task.dependencies import check_dependencies, parameters_of
 
 if TYPE_CHECKING:
     from podhatch.task import Context
+    from podhatch.task.durable_context import DurableContext
     from podhatch.task.handle import WorkflowHandle
 
 Input = TypeVar("Input")
@@ -40,6 +41,14 @@ TaskFunction: TypeAlias = (
 )
 """What a task's decorator takes: a function, sync or async, of the input and a Context; what comes
 after them has `Depends`."""
+
+DurableTaskFunction: TypeAlias = (
+    Callable[Concatenate[Input, "DurableContext", ...], Awaitable[R]]
+    | Callable[Concatenate[Input, "DurableContext", ...], R]
+)
+"""The same of a durable task, whose context is a DurableContext."""
+
+AnyTaskFunction: TypeAlias = TaskFunction[Input, R] | DurableTaskFunction[Input, R]
 
 
 class Task(Mockable[Input, R_co], Generic[Input, R_co]):
@@ -55,7 +64,7 @@ class Task(Mockable[Input, R_co], Generic[Input, R_co]):
 
     def __init__(
         self,
-        fn: "TaskFunction[Input, R_co]",
+        fn: "AnyTaskFunction[Input, R_co]",
         name: str,
         workflow: "WorkflowHandle",
         parents: "Sequence[Task[Input, object]]",
@@ -83,6 +92,11 @@ class Task(Mockable[Input, R_co], Generic[Input, R_co]):
     def retries(self) -> int:
         """How often it is tried again after a failure of its own."""
         return self.settings.retries
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether its function takes a DurableContext, and continues from a log."""
+        return self.settings.durable is not None
 
     @property
     def is_async_function(self) -> bool:

@@ -12,12 +12,22 @@ from podhatch.definitions.graph import Origin, Project, TaskGraph
 from podhatch.definitions.mock import Mockable
 from podhatch.definitions.options.task_options import task_settings
 from podhatch.definitions.options.workflow_options import (
+    DurableStandaloneOptions,
     StandaloneOptions,
     WorkflowOptions,
     split,
 )
 from podhatch.definitions.runnable import Runnable
-from podhatch.definitions.task import Input, R, R_co, Task, TaskFunction, is_task_name, name_of
+from podhatch.definitions.task import (
+    DurableTaskFunction,
+    Input,
+    R,
+    R_co,
+    Task,
+    TaskFunction,
+    is_task_name,
+    name_of,
+)
 from podhatch.task.handle import register_task
 
 if TYPE_CHECKING:
@@ -171,12 +181,26 @@ def standalone(
     cron_input: "Input | JsonObject | None",
 ) -> Standalone[Input, R_co]:
     """Return the standalone task that a function becomes."""
-    workflow_options, task_options = split(options)
     name = name_of("a standalone task", fn, name)
-    workflow = Workflow(
-        name, validator, workflow_options, project, origin=origin, cron_input=cron_input
-    )
+    own, task_options = split(options)
+    workflow = Workflow(name, validator, own, project, origin=origin, cron_input=cron_input)
     return Standalone(workflow, workflow.task(_task_name(name), **task_options)(fn))
+
+
+def durable_standalone(
+    fn: DurableTaskFunction[Input, R_co],
+    name: str | None,
+    validator: type[Input] | None,
+    options: DurableStandaloneOptions,
+    project: Project,
+    origin: Origin,
+    cron_input: "Input | JsonObject | None",
+) -> Standalone[Input, R_co]:
+    """Return the standalone task that a durable function becomes."""
+    name = name_of("a standalone task", fn, name)
+    own, task_options = split(options)
+    workflow = Workflow(name, validator, own, project, origin=origin, cron_input=cron_input)
+    return Standalone(workflow, workflow.durable_task(_task_name(name), **task_options)(fn))
 
 
 def standalone_stub(

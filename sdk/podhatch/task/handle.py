@@ -51,6 +51,9 @@ class TaskHandle(Protocol[R_co]):
     def retries(self) -> int: ...
 
     @property
+    def is_durable(self) -> bool: ...
+
+    @property
     def is_async_function(self) -> bool: ...
 
     @property

@@ -14,6 +14,11 @@ from podhatch.definitions.options.concurrency import (
     ConcurrencyExpression,
     limits_of,
 )
+from podhatch.definitions.options.eviction import (
+    DEFAULT_EVICTION_POLICY,
+    EvictionPolicy,
+    eviction_ttl,
+)
 from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
 from podhatch.definitions.options.rate_limit import RateLimit, rate_limits_of
 from podhatch.task.conditions import Condition, Conditions, OrGroup
@@ -134,6 +139,21 @@ class GraphTaskOptions(TaskOptions, total=False):
     """The task, and with it the run, is cancelled once all of these hold."""
 
 
+class DurableOptions(TypedDict, total=False):
+    """What the decorators of a durable task take in addition."""
+
+    eviction_policy: EvictionPolicy | None
+    """How long it waits in its pod, 15 seconds by default; None keeps the pod in all waits."""
+
+
+class DurableTaskOptions(GraphTaskOptions, DurableOptions, total=False):
+    """What `Workflow.durable_task()` takes beside name and parents.
+
+    Its `cluster_access` is always `"spawn"`, for its log. Each of its pods has the whole
+    `execution_timeout`; waits without a pod do not count.
+    """
+
+
 class TaskSettings(NamedTuple):
     """Checked options of a task; the names are those of `podhatch.api.task.TaskSpec`."""
 
@@ -154,6 +174,8 @@ class TaskSettings(NamedTuple):
     """None: the least that its code needs."""
     run_as_user: int | None
     pod: Pod | None
+    durable: Mapping[str, float] | None = None
+    """None: it is not durable."""
 
 
 def task_settings(
@@ -192,6 +214,25 @@ def task_settings(
         run_as_user=user,
         pod=options.get("pod"),
     )
+
+
+def durable_settings(
+    subject: str, options: DurableTaskOptions, defaults: TaskDefaults
+) -> TaskSettings:
+    """Check the options of a durable task.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option's value is not valid.
+    """
+    settings = task_settings(subject, options, defaults, DurableTaskOptions)
+    if settings.cluster_access not in (None, "spawn"):
+        raise ValueError(
+            f"{subject}: cluster_access: a durable task writes a log, which needs 'spawn': leave "
+            f"cluster_access out, got {settings.cluster_access!r}"
+        )
+    ttl = eviction_ttl(subject, options.get("eviction_policy", DEFAULT_EVICTION_POLICY))
+    return settings._replace(cluster_access="spawn", durable={"eviction_ttl_seconds": ttl})
 
 
 def _given(options: Mapping[str, object]) -> dict[str, object]:

@@ -17,6 +17,7 @@ from podhatch.definitions.options.idempotency import IdempotencyConfig, check_id
 from podhatch.definitions.options.pod import Pod
 from podhatch.definitions.options.run_options import Priority, check_priority, checked_metadata
 from podhatch.definitions.options.task_options import (
+    DurableOptions,
     TaskDefaults,
     TaskOptions,
     check_kinds,
@@ -95,6 +96,14 @@ class WorkflowOptions(SharedOptions, total=False):
 
 class StandaloneOptions(TaskOptions, SharedOptions, total=False):
     """What `Hatchet.task()` takes beside name and input: options of a task and of its workflow."""
+
+
+class DurableStandaloneOptions(StandaloneOptions, DurableOptions, total=False):
+    """What `Hatchet.durable_task()` takes beside name and input.
+
+    Its `cluster_access` is always `"spawn"`, for its log. Each of its pods has the whole
+    `execution_timeout`; waits without a pod do not count.
+    """
 
 
 class WorkflowSettings(NamedTuple):
