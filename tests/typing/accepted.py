@@ -13,7 +13,9 @@ from podhatch import (
     Context,
     DefaultFilter,
     DesiredWorkerLabel,
+    DurableContext,
     EmptyModel,
+    EvictionPolicy,
     FailedTaskRunExceptionGroup,
     Hatchet,
     ParentCondition,
@@ -186,6 +188,37 @@ assert_type(alone, Standalone[Order, Receipt])
 assert_type(hello, Standalone[EmptyModel, str])
 
 
+@orders.durable_task(
+    parents=[charge],
+    wait_for=[SleepCondition("5s")],
+    eviction_policy=EvictionPolicy(timedelta(minutes=1), allow_capacity_eviction=False, priority=1),
+)
+async def approve(input: Order, ctx: DurableContext) -> Receipt:
+    await ctx.aio_sleep_for(timedelta(days=30))
+    return ctx.task_output(charge)
+
+
+@orders.durable_task("later", eviction_policy=None)
+def asks_nothing_durable(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@hatchet.durable_task(input_validator=Order, retries=3, eviction_policy=EvictionPolicy("1m"))
+async def approve_alone(input: Order, ctx: DurableContext) -> Receipt:
+    return Receipt(paid=input.id)
+
+
+@hatchet.durable_task(name="plain", concurrency=3)
+async def approve_any(input: EmptyModel, ctx: DurableContext) -> str:
+    return "yes"
+
+
+assert_type(approve, Task[Order, Receipt])
+assert_type(asks_nothing_durable, Task[Order, int])
+assert_type(approve_alone, Standalone[Order, Receipt])
+assert_type(approve_any, Standalone[EmptyModel, str])
+
+
 far = hatchet.stubs.workflow(name="far")
 far_task = hatchet.stubs.task(name="far", input_validator=Order, output_validator=Receipt)
 assert_type(far, Workflow[EmptyModel])
@@ -284,6 +317,7 @@ async def control(reference: WorkflowRunRef, typed: TaskRunRef[Order, Receipt]) 
     assert_type(await hatchet.runs.aio_replay(typed), WorkflowRunRef)
     assert_type(hatchet.runs.get("orders-1"), V1WorkflowRunDetails)
     assert_type(await hatchet.runs.aio_get("orders-1"), V1WorkflowRunDetails)
+    assert_type(hatchet.runs.reset_durable_task("orders-1", 3), WorkflowRunRef)
     hatchet.runs.cancel("orders-1")
     await hatchet.runs.aio_cancel(reference)
     assert_type(hatchet.event.push("paid", {"sum": 7}, scope="eu"), Event)

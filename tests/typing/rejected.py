@@ -3,7 +3,15 @@
 Read by pyright only: see `test_types.py`.
 """
 
-from podhatch import Context, EmptyModel, Hatchet, ParentCondition, SleepCondition, Standalone
+from podhatch import (
+    Context,
+    DurableContext,
+    EmptyModel,
+    Hatchet,
+    ParentCondition,
+    SleepCondition,
+    Standalone,
+)
 from pydantic import BaseModel
 
 
@@ -52,6 +60,21 @@ def has_an_unknown_option(input: Order, ctx: Context) -> int:
 
 @orders.task(retries="3")  # pyright: ignore[reportArgumentType]
 def has_a_text_for_a_number(input: Order, ctx: Context) -> int:
+    return 1
+
+
+@orders.task()  # pyright: ignore[reportArgumentType]
+async def is_durable_without_its_decorator(input: Order, ctx: DurableContext) -> int:
+    return 1
+
+
+@orders.durable_task(eviction_policy="15s")  # pyright: ignore[reportArgumentType]
+async def has_a_time_for_a_policy(input: Order, ctx: DurableContext) -> int:
+    return 1
+
+
+@orders.task(eviction_policy=None)  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+def has_a_policy_without_being_durable(input: Order, ctx: Context) -> int:
     return 1
 
 

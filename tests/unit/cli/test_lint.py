@@ -228,6 +228,27 @@ def test_the_rules_of_the_definitions_hold():
     assert found.startswith("8 spec.tasks[0]: ")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("  container: {image: x}", "  clusterAccess: spawn"),
+        ("  python: m:f",),
+        ("  python: m:f", "  clusterAccess: none"),
+        ("  python: m:f", "  clusterAccess: report"),
+    ],
+)
+def test_a_durable_task_that_could_not_write_its_log_is_found(lines: tuple[str, ...]):
+    [found] = of_tasks("- name: a", "  durable: {}", *lines)
+    assert found == (
+        "8 spec.tasks[0]: a durable task needs python, and clusterAccess: spawn for its log"
+    )
+
+
+def test_a_durable_task_has_no_findings():
+    task = ("- name: a", "  python: m:f", "  clusterAccess: spawn")
+    assert of_tasks(*task, "  durable: {evictionTtlSeconds: 60}") == []
+
+
 def test_a_cron_with_seconds_is_found():
     text = """
         apiVersion: podhatch.dev/v1alpha1

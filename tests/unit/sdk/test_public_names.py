@@ -27,8 +27,11 @@ NAMES = [
     "DefaultFilter",
     "Depends",
     "DesiredWorkerLabel",
+    "DurableContext",
     "EmptyModel",
     "Event",
+    "EvictionNotSupportedError",
+    "EvictionPolicy",
     "FailedTaskRunExceptionGroup",
     "Hatchet",
     "HealthcheckConfig",
@@ -58,6 +61,7 @@ NAMES = [
     "RunStatus",
     "ScheduleTriggerWorkflowOptions",
     "SleepCondition",
+    "SleepResult",
     "Standalone",
     "StatusBasedIdempotencyConfig",
     "StickyStrategy",
@@ -87,7 +91,8 @@ NAMES = [
     "remove_null_unicode_character",
 ]
 DEFINITIONS = """
-from podhatch import Context, Hatchet, Pod, SleepCondition, TaskDefaults, UserEventCondition, or_
+from podhatch import Context, EvictionPolicy, Hatchet, Pod, SleepCondition, TaskDefaults
+from podhatch import UserEventCondition, or_
 
 hatchet = Hatchet()
 orders = hatchet.workflow("orders", input_validator=dict, version="1")
@@ -108,6 +113,10 @@ def undo(input: dict, ctx: Context) -> None: ...
 @hatchet.task()
 async def ship(input, ctx):
     return 1
+
+@orders.durable_task(eviction_policy=EvictionPolicy("1m"))
+async def await_approval(input, ctx):
+    await ctx.aio_sleep_for("1d")
 """
 RUN = f"""
 {DEFINITIONS}
