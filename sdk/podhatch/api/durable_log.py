@@ -110,6 +110,14 @@ class DurableLogSpec(WireModel):
             "earlier one cannot write any more.",
         ),
     ]
+    branch: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="branch of the calls to come. On the last page it counts: it grows when "
+            "the task is reset to a node.",
+        ),
+    ] = 1
     closed: Annotated[
         bool, Field(description="closed says that the log continues on the next page.")
     ] = False
