@@ -147,6 +147,13 @@ class DurableWait(WireModel):
 
     node: Annotated[int, Field(ge=1, description="node of the call.")]
     branch: Annotated[int, Field(ge=1, description="branch of the call.")] = 1
+    since: Annotated[
+        Timestamp | None,
+        Field(
+            description="since is when the operator saw the call, if that was before the time "
+            "that the task's clock gave it. The wait counts from then on."
+        ),
+    ] = None
     met: Annotated[
         list[MetCondition],
         Field(max_length=MAX_CONDITIONS * MAX_CONDITIONS, description="met conditions."),

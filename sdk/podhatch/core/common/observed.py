@@ -85,6 +85,19 @@ class ObservedRateLimit(ObservedObject):
 
 
 @dataclass(frozen=True)
+class ObservedDurableLog(ObservedObject):
+    """A page of a durable task's log, and what it waits for, as raw objects."""
+
+    log: JsonObject
+    run: JsonObject | None = None
+    """The run that its spec names, if that is there."""
+    events: Sequence[JsonObject] = ()
+    """WorkflowEvents with keys that it waits for."""
+    children: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """The runs that it waits for and that are there, by name."""
+
+
+@dataclass(frozen=True)
 class ObservedEvent(ObservedObject):
     """A user event, and what it may start, as raw objects without managedFields."""
 
@@ -136,6 +149,8 @@ class Observed(ObservedObject):
     """TaskResults of the run, by name, which is the name of the Job."""
     events: Sequence[JsonObject] = ()
     """WorkflowEvents of the run's namespace."""
+    durable_logs: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Pages of the logs of the run's durable tasks, by name."""
     parent_job: JsonObject | None = None
     """The Job that the run's spec.parent names, if it is known."""
     ancestors: Sequence[JsonObject] = ()

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from podhatch.api.condition import RUN_START, Condition, EventCondition, LeafCondition
+from podhatch.api.condition import Condition, LeafCondition
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import EndReason
+from podhatch.core.common.waits import complete_at, describe, first_match, next_moment
 from podhatch.core.expressions.cel import ExpressionError, Variables
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.workflow.dag import leaves_of
 
 Decision = Literal["Run", "Skip", "Cancel", "Wait", "Fail"]
-CLOCK_GRAIN = timedelta(seconds=1)
-"""Kubernetes writes the time of a creation to the second; the event may be younger by so much."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,14 @@ def evaluate_conditions(task: TaskSpec, situation: ConditionInput) -> ConditionR
             holds_from[leaf.data_key] = _holds_from(leaf, situation)
         except ExpressionError as error:
             return ConditionResult("Fail", f"{name}: {error}", reason=error.reason)
-    judged = _Judged(holds_from, situation)
+
+    def ends_at(conditions: Sequence[Condition]) -> datetime | None:
+        return complete_at(conditions, holds_from, situation.since)
+
     ends: list[tuple[Decision, datetime | None]] = [
-        ("Cancel", judged.complete_at(task.cancel_if) if task.cancel_if else None),
-        ("Skip", judged.complete_at(task.skip_if) if task.skip_if else None),
-        ("Run", judged.complete_at(task.wait_for)),
+        ("Cancel", ends_at(task.cancel_if) if task.cancel_if else None),
+        ("Skip", ends_at(task.skip_if) if task.skip_if else None),
+        ("Run", ends_at(task.wait_for)),
     ]
     met = [
         leaf.data_key
@@ -78,37 +80,13 @@ def evaluate_conditions(task: TaskSpec, situation: ConditionInput) -> ConditionR
     if due:
         decision, _ = ends[min(due)[1]]
         return ConditionResult(decision, _why(decision, task), met)
-    open_ones = [each for each in task.wait_for if not judged.holds_now(each)]
-    message = f"waits for {_describe(open_ones)}"
-    return ConditionResult("Wait", message, met, judged.next_moment())
 
+    def is_open(condition: Condition) -> bool:
+        moment = ends_at([condition])
+        return moment is None or moment > situation.now
 
-@dataclass(frozen=True)
-class _Judged:
-    """From when on each condition holds, by its key; None while that is not known."""
-
-    holds_from: Mapping[str, datetime | None]
-    situation: ConditionInput
-
-    def complete_at(self, conditions: Sequence[Condition]) -> datetime | None:
-        """Return when the last group was met by its first condition; None if one is open."""
-        latest = self.situation.since
-        for condition in conditions:
-            moments = [self.holds_from[leaf.data_key] for leaf in condition.group]
-            known = [moment for moment in moments if moment is not None]
-            if not known:
-                return None
-            latest = max(latest, min(known))
-        return latest
-
-    def holds_now(self, condition: Condition) -> bool:
-        moment = self.complete_at([condition])
-        return moment is not None and moment <= self.situation.now
-
-    def next_moment(self) -> datetime | None:
-        """Return when the next condition will hold by itself."""
-        ahead = (each for each in self.holds_from.values() if each and each > self.situation.now)
-        return min(ahead, default=None)
+    message = f"waits for {describe([each for each in task.wait_for if is_open(each)])}"
+    return ConditionResult("Wait", message, met, next_moment(holds_from.values(), situation.now))
 
 
 def _holds_from(leaf: LeafCondition, situation: ConditionInput) -> datetime | None:
@@ -123,43 +101,14 @@ def _holds_from(leaf: LeafCondition, situation: ConditionInput) -> datetime | No
     assert leaf.event is not None
     if leaf.data_key in situation.met:
         return situation.since
-    return _first_event(leaf.event, situation)
-
-
-def _first_event(wanted: EventCondition, situation: ConditionInput) -> datetime | None:
-    since = _counts_from(wanted, situation)
-    moments = [
-        max(moment, situation.since)
-        for event in situation.events
-        if (moment := _matches(event, wanted, since, situation.questions)) is not None
-    ]
-    return min(moments, default=None)
-
-
-def _counts_from(wanted: EventCondition, situation: ConditionInput) -> datetime:
-    if wanted.consider_events_since is None:
-        return situation.since
-    if wanted.consider_events_since == RUN_START:
-        return situation.run_created
-    return datetime.fromisoformat(wanted.consider_events_since)
-
-
-def _matches(
-    event: WorkflowEvent, wanted: EventCondition, since: datetime, questions: Questions
-) -> datetime | None:
-    """Return when the event happened, if it is one that is waited for."""
-    spec, created = event.spec, event.metadata.creation_timestamp
-    if spec.key != wanted.key or (wanted.scope is not None and spec.scope != wanted.scope):
-        return None
-    if wanted.from_people and not (spec.pushed_by and spec.pushed_by.is_person):
-        return None
-    moment = spec.seen_at or (created + CLOCK_GRAIN if created else since)
-    if moment < since:
-        return None
-    if wanted.expression is None:
-        return moment
-    variables = Variables({"input": spec.payload}, questions)
-    return moment if variables.satisfy(wanted.expression) else None
+    match = first_match(
+        leaf.event,
+        situation.events,
+        situation.since,
+        situation.run_created,
+        situation.questions,
+    )
+    return match.moment if match else None
 
 
 def _why(decision: Decision, task: TaskSpec) -> str:
@@ -169,18 +118,4 @@ def _why(decision: Decision, task: TaskSpec) -> str:
         "Skip": ("skipIf", task.skip_if),
         "Cancel": ("cancelIf", task.cancel_if),
     }[decision]
-    return f"{field_name} holds: {_describe(conditions)}"
-
-
-def _describe(conditions: Sequence[Condition]) -> str:
-    groups = [" or ".join(_name(leaf) for leaf in condition.group) for condition in conditions]
-    return " and ".join(f"({group})" if " or " in group else group for group in groups)
-
-
-def _name(leaf: LeafCondition) -> str:
-    if leaf.sleep_seconds is not None:
-        return f"{leaf.sleep_seconds:g}s to pass"
-    if leaf.parent is not None:
-        return f"{leaf.parent.expression} of {leaf.parent.name}"
-    assert leaf.event is not None
-    return f"event {leaf.event.key}{' from people' if leaf.event.from_people else ''}"
+    return f"{field_name} holds: {describe(conditions)}"

@@ -1,12 +1,12 @@
 """The graph of a workflow: its problems, and the order in which tasks are judged."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
-from podhatch.api.condition import RUN_START, LeafCondition
+from podhatch.api.condition import LeafCondition
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.common.waits import is_moment
 from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import Questions
 
@@ -92,23 +92,13 @@ def leaves_of(task: TaskSpec) -> list[tuple[str, LeafCondition]]:
 def _leaf_problems(task: TaskSpec, leaf: LeafCondition, questions: Questions) -> list[str]:
     if leaf.parent and leaf.parent.name not in task.parents:
         return [f"{leaf.parent.name!r} is not among the task's parents"]
-    if leaf.event and not _is_moment(leaf.event.consider_events_since):
+    if leaf.event and not is_moment(leaf.event.consider_events_since):
         return [f"considerEventsSince: {leaf.event.consider_events_since!r} is not a time"]
     asked = leaf.parent or leaf.event
     if not asked or not asked.expression:
         return []
     problem = expression_problem(asked.expression, questions)
     return [problem] if problem else []
-
-
-def _is_moment(text: str | None) -> bool:
-    """Whether the text is one of the calendar; the API server looks at its digits only."""
-    if text is None or text == RUN_START:
-        return True
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
 
 
 def _hook_problems(spec: WorkflowSpec) -> list[str]:

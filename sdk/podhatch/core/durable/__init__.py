@@ -1,0 +1,1 @@
+"""Durable tasks: which waits of their logs are over."""

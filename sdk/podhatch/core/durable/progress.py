@@ -1,0 +1,92 @@
+"""How far the log of a durable task has come, from the raw objects of its pages.
+
+The operator, and the task's pod, count by these rules: a task that waits without a pod is resumed
+once more of its waits are over than its last pod has seen. Nothing here trusts an object's shape.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from podhatch.api.model import JsonObject
+
+WaitKey = tuple[int, int]
+"""Node and branch of a call, and of what the status says of it."""
+MAX_WAITING = 1000
+_MEMO = "Memo"
+
+
+def waits_over(pages: Iterable[JsonObject]) -> int:
+    """Return how many waits of a log are over. Waits of calls that were reset do not count."""
+    return sum(len(_over(page).intersection(map(key_of, calls_of(page)))) for page in pages)
+
+
+def calls_of(page: JsonObject) -> list[JsonObject]:
+    """Return the calls of a page that have a node."""
+    return _entries(page.get("spec"), "calls")
+
+
+def open_calls(page: JsonObject) -> list[JsonObject]:
+    """Return the calls of a page that wait for something that has not happened."""
+    over = _over(page)
+    return [
+        call for call in calls_of(page) if call.get("kind") != _MEMO and key_of(call) not in over
+    ]
+
+
+def stored_waits(page: JsonObject) -> dict[WaitKey, JsonObject]:
+    """Return what the status of a page says of its calls."""
+    return {key_of(wait): wait for wait in _entries(page.get("status"), "waits")}
+
+
+def key_of(entry: JsonObject) -> WaitKey:
+    """Return node and branch of a call, or of a wait."""
+    branch: object = entry.get("branch", 1)
+    return entry["node"], branch if isinstance(branch, int) else 0
+
+
+def awaited_events(page: JsonObject) -> set[str]:
+    """Return the keys of the events that the open calls of a page wait for."""
+    return {
+        event["key"]
+        for call in open_calls(page)
+        for leaf in _leaves(call)
+        for event in _maps([leaf.get("event")])
+        if isinstance(event.get("key"), str)
+    }
+
+
+def awaited_runs(page: JsonObject) -> set[str]:
+    """Return the names of the child runs that the open calls of a page wait for."""
+    children: list[object] = [call.get("child") for call in open_calls(page)]
+    return {child for child in children if isinstance(child, str)}
+
+
+def waiting_text(pages: Iterable[JsonObject]) -> str:
+    """Say what the task of a log waits for."""
+    texts: list[object] = [_map(page.get("status")).get("waiting") for page in pages]
+    told = "; ".join(text for text in texts if isinstance(text, str))
+    return told[:MAX_WAITING] or "waits without a pod"
+
+
+def _over(page: JsonObject) -> set[WaitKey]:
+    return {key for key, wait in stored_waits(page).items() if "overAt" in wait or "error" in wait}
+
+
+def _leaves(call: JsonObject) -> Iterator[JsonObject]:
+    for condition in _maps(call.get("waitFor")):
+        yield condition
+        yield from _maps(condition.get("or"))
+
+
+def _entries(part: object, name: str) -> list[JsonObject]:
+    return [each for each in _maps(_map(part).get(name)) if isinstance(each.get("node"), int)]
+
+
+def _maps(values: Any) -> list[JsonObject]:
+    if not isinstance(values, list):
+        return []
+    return [each for each in cast("list[Any]", values) if isinstance(each, dict)]
+
+
+def _map(value: Any) -> JsonObject:
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
