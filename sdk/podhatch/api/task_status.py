@@ -226,3 +226,8 @@ class TaskStatus(WireModel):
         ),
     ] = None
     error: Annotated[TaskError | None, Field(description="error of the last attempt.")] = None
+
+    @property
+    def attempt_number(self) -> int:
+        """Number of the last attempt as users know it: a resume goes on with an attempt."""
+        return self.attempt - self.resumes

@@ -7,15 +7,18 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from podhatch.api.durable_log import DurableLog
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.run import WorkflowRun, has_ended
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.cli.errors import CommandError, UsageError, did_you_mean
+from podhatch.cli.rendering.durable_log import MAX_CALLS
 from podhatch.cli.rendering.graph import Parents
 from podhatch.cli.selection import age_key, get_runs, newest_refs
 from podhatch.client.objects import is_name
+from podhatch.client.runs.durable_log import last_pages
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import (
@@ -124,6 +127,16 @@ async def find_children(cluster: ClusterApi, run: WorkflowRun) -> list[WorkflowR
     selector = f"spec.parent.run={run.metadata.name}"
     found, _ = await cluster.list(WORKFLOW_RUN, run.metadata.namespace, field_selector=selector)
     return sorted(map(WorkflowRun.model_validate, found), key=_child_key)
+
+
+async def find_durable_logs(cluster: ClusterApi, run: WorkflowRun) -> dict[str, list[DurableLog]]:
+    """Return the last pages of the log of each durable task; none without permission to read it."""
+    try:
+        return await last_pages(cluster, run, MAX_CALLS)
+    except ApiError as error:
+        if error.status in (403, 404):
+            return {}
+        raise
 
 
 async def find_parents(cluster: ClusterApi, run: WorkflowRun) -> Parents:

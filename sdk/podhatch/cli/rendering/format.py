@@ -19,6 +19,7 @@ STYLES = {
     "Pending": "dim",
     "Queued": "yellow",
     "Running": "cyan",
+    "Waiting": "blue",
     "Succeeded": "green",
     "Skipped": "dim",
     "Failed": "red",
@@ -42,7 +43,7 @@ class Symbols:
 
 
 UNICODE = Symbols(
-    icons=dict(zip(STYLES, "◷◌●✔↷✖○", strict=True)),
+    icons=dict(zip(STYLES, "◷◌●◔✔↷✖○", strict=True)),
     guides={"│": "│  ", "├": "├─ ", "└": "└─ ", " ": "   "},
     arrow="←",
     ellipsis="…",
@@ -50,7 +51,7 @@ UNICODE = Symbols(
 )
 
 ASCII = Symbols(
-    icons=dict(zip(STYLES, ".o>+~x-", strict=True)),
+    icons=dict(zip(STYLES, ".o>z+~x-", strict=True)),
     guides={"│": "|  ", "├": "|- ", "└": "`- ", " ": "   "},
     arrow="<-",
     ellipsis="...",

@@ -22,6 +22,7 @@ from podhatch.cli.rendering.format import (
     shortened,
 )
 from podhatch.cli.rendering.graph import Parents, Row, arrange
+from podhatch.client.runs.rows import earlier_attempts
 
 MAX_OUTPUT_WIDTH = 200
 MAX_JOINS = 3
@@ -142,9 +143,10 @@ def _time(task: TaskStatus, now: datetime) -> str:
 
 
 def _attempt_number(task: TaskStatus) -> str:
-    """Return the number of the last attempt, and how many attempts were lost to disruptions."""
-    lost = f" ({task.disruptions} lost)" if task.disruptions else ""
-    return f"{task.attempt}{lost}" if task.attempt else ""
+    """Return the number of the last attempt, how many were lost, and how often one was resumed."""
+    counts = {"lost": task.disruptions, "resumed": task.resumes}
+    words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"{task.attempt_number}{words and f' ({words})'}" if task.attempt else ""
 
 
 def _detail(task: TaskStatus, now: datetime, symbols: Symbols) -> Text:
@@ -153,8 +155,9 @@ def _detail(task: TaskStatus, now: datetime, symbols: Symbols) -> Text:
     if task.output is not None:
         output = shortened(task.output, MAX_OUTPUT_WIDTH, symbols.ellipsis)
         return Text(output, no_wrap=True, overflow=symbols.overflow)
-    if task.state in ("Pending", "Skipped"):
-        return Text(printable(task.message or task.reason or ""), "dim")
+    if task.state in ("Pending", "Waiting", "Skipped"):
+        style = "" if task.state == "Waiting" else "dim"
+        return Text(printable(task.message or task.reason or ""), style)
     words = printable(": ".join(part for part in (task.reason, task.message) if part))
     if task.next_attempt_at and task.next_attempt_at > now:
         words += f" (again in {duration(now, task.next_attempt_at)})"
@@ -167,7 +170,7 @@ def _earlier_attempts(tasks: Sequence[TaskStatus]) -> Table:
         "TASK", "ATTEMPT", "DURATION", "NODE", last="HOW IT ENDED", overflow="ellipsis"
     )
     for task in tasks:
-        for record in task.attempts:
+        for record in earlier_attempts(task):
             took = duration(record.started_at, record.finished_at) if record.finished_at else ""
             code = f"exit code {record.exit_code}" if record.exit_code else ""
             words = ": ".join(part for part in (record.reason, record.message or code) if part)

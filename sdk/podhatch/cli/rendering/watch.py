@@ -13,8 +13,9 @@ from rich.live import Live
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task_status import TaskStatus
-from podhatch.cli.lookup import find_children, find_parents
+from podhatch.cli.lookup import find_children, find_durable_logs, find_parents
 from podhatch.cli.rendering.console import now, symbols_for
+from podhatch.cli.rendering.durable_log import durable_log
 from podhatch.cli.rendering.format import duration, printable, shortened
 from podhatch.cli.rendering.tree import MAX_OUTPUT_WIDTH, child_runs, run_tree
 from podhatch.client.waiting import states
@@ -28,6 +29,9 @@ async def print_run(console: Console, cluster: ClusterApi, run: WorkflowRun) -> 
     parents = await find_parents(cluster, run)
     symbols = symbols_for(console)
     console.print(run_tree(run, parents, now(), symbols))
+    for task, pages in (await find_durable_logs(cluster, run)).items():
+        for part in durable_log(task, pages, now(), symbols):
+            console.print(part)
     if children := await find_children(cluster, run):
         console.print()
         console.print(child_runs(children, now(), symbols))

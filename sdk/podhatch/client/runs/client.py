@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from podhatch.client import logs
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Rows, Window
-from podhatch.client.runs import control, execution, lookup
+from podhatch.client.runs import control, durable_log, execution, lookup
 from podhatch.client.runs.references import RunRef, WorkflowRunRef, referring
 from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
 from podhatch.client.runs.selection import (
@@ -225,6 +225,31 @@ class RunsClient(FeatureClient):
         return WorkflowRunRef(self._target, replayed)
 
     aio_replay = async_twin(replay)
+
+    @blocking
+    async def reset_durable_task(
+        self, task_external_id: RunId, node_id: int, branch_id: int | None = None
+    ) -> WorkflowRunRef:
+        """Let a durable task make a call of its log again, and all calls after it.
+
+        The run starts over as by `replay`. The task finds the results of the calls before `node_id`
+        in its log; the child runs that it starts from there on are new ones. Other tasks of the run
+        run again as in any replay.
+
+        Args:
+            task_external_id: `<run>/<task>` as rows have it, `ctx.task_run_id`, or the name of a
+                run of one task.
+            node_id: Number of the call, from 1, as `podhatch get` shows it.
+            branch_id: The branch that the call is of; by default any. Each reset makes a new one,
+                in place of the one before.
+
+        Raises:
+            RequestRefused: The task has no log, or its log no such call of this branch.
+        """
+        run = await self._ask(durable_log.reset, str(task_external_id), node_id, branch_id)
+        return WorkflowRunRef(self._target, run)
+
+    aio_reset_durable_task = async_twin(reset_durable_task)
 
     def subscribe_to_stream(self, workflow_run_id: RunId) -> AsyncGenerator[str | bytes, None]:
         """Yield what the tasks of a run put into its stream, until the run has ended.

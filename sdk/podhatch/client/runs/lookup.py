@@ -1,8 +1,9 @@
 """Reads runs and their tasks: one in full, or a list."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from podhatch.api import labels
 from podhatch.api.names import object_name
@@ -23,6 +24,7 @@ from podhatch.client.runs.rows import (
     WorkflowRunDetail,
     WorkflowRunShapeItem,
     error_text,
+    is_evicted,
     run_row,
     run_status,
     task_events,
@@ -205,12 +207,16 @@ async def _rows(
 ) -> list[V1TaskSummary]:
     names = await true_names(session, (run.spec.workflow for run, _ in found))
     runs = {run.metadata.name: run for run, _ in found}
+    durable = await durable_tasks(session, runs.values())
     texts = await gathered(outputs_so_far(session, run) for run in runs.values() if payloads)
     outputs = dict(zip(runs, texts, strict=False)) if payloads else {}
+
+    def of_run(run: WorkflowRun) -> tuple[str, Outputs | None, frozenset[str]]:
+        name = run.metadata.name
+        return names[run.spec.workflow], outputs.get(name), durable[name]
+
     return [
-        task_row(run, task, names[run.spec.workflow], outputs.get(run.metadata.name))
-        if task
-        else run_row(run, names[run.spec.workflow], outputs.get(run.metadata.name))
+        task_row(run, task, *of_run(run)) if task else run_row(run, *of_run(run))
         for run, task in found
     ]
 
@@ -238,6 +244,7 @@ async def get_details(target: Target, name: str) -> WorkflowRunDetail:
                 status=STATES[task.state],
                 output=task_output(task, outputs),
                 error=error_text(task) if task.state == "Failed" else None,
+                is_evicted=is_evicted(task),
             )
             for task in tasks_of(run)
             if task.state != "Pending"
@@ -255,7 +262,9 @@ async def get_task(target: Target, identity: str) -> V1TaskSummary:
     session = await session_of(target)
     run, task = await run_and_task(session, identity)
     workflow = await true_name(session, run.spec.workflow)
-    return task_row(run, task, workflow, await outputs_so_far(session, run))
+    durable = await durable_tasks(session, [run])
+    outputs = await outputs_so_far(session, run)
+    return task_row(run, task, workflow, outputs, durable[run.metadata.name])
 
 
 async def read(target: Target, name: str) -> WorkflowRun:
@@ -267,18 +276,19 @@ async def details_of(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails
     """Return what `get` returns of the run."""
     outputs = await outputs_so_far(session, run)
     workflow = await true_name(session, run.spec.workflow)
+    spec = await _spec(session, run)
+    durable = _durable_of(spec)
     return V1WorkflowRunDetails(
-        run=run_row(run, workflow, outputs),
-        tasks=[task_row(run, task, workflow, outputs) for task in tasks_of(run)],
+        run=run_row(run, workflow, outputs, durable),
+        tasks=[task_row(run, task, workflow, outputs, durable) for task in tasks_of(run)],
         task_events=task_events(run),
-        shape=await shape_of(session, run),
+        shape=_shape(run, spec),
         object=run,
     )
 
 
-async def shape_of(session: Session, run: WorkflowRun) -> list[WorkflowRunShapeItem]:
+def _shape(run: WorkflowRun, spec: WorkflowSpec | None) -> list[WorkflowRunShapeItem]:
     """Return the graph of the tasks; without edges if the pinned workflow cannot be read."""
-    spec = await _spec(session, run)
     parents = {task.name: task.parents for task in spec.tasks} if spec else {}
     return [
         WorkflowRunShapeItem(
@@ -290,6 +300,29 @@ async def shape_of(session: Session, run: WorkflowRun) -> list[WorkflowRunShapeI
         )
         for task in tasks_of(run)
     ]
+
+
+_durable: "WeakKeyDictionary[Session, dict[str, frozenset[str]]]" = WeakKeyDictionary()
+"""The durable tasks of each revision, by its name: a revision does not change."""
+
+
+async def durable_tasks(
+    session: Session, runs: Collection[WorkflowRun]
+) -> dict[str, frozenset[str]]:
+    """Return the names of the durable tasks of each run; none if its revision cannot be read."""
+    known = _durable.setdefault(session, {})
+    revisions = {run.metadata.name: run.status.revision or "" for run in runs if run.status}
+    of_revision = {revisions[run.metadata.name]: run for run in runs if run.status}
+    unknown = [name for name in of_revision if name and name not in known]
+    specs = await gathered(_spec(session, of_revision[name]) for name in unknown)
+    found = zip(unknown, specs, strict=True)
+    known.update({name: _durable_of(spec) for name, spec in found if spec is not None})
+    names = (run.metadata.name for run in runs)
+    return {name: known.get(revisions.get(name, ""), frozenset()) for name in names}
+
+
+def _durable_of(spec: WorkflowSpec | None) -> frozenset[str]:
+    return frozenset(task.name for task in spec.tasks if task.durable) if spec else frozenset()
 
 
 async def _spec(session: Session, run: WorkflowRun) -> WorkflowSpec | None:

@@ -5,7 +5,7 @@ the id `<run>/<task>`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -56,7 +56,8 @@ class V1TaskSummary:
         step_id: Name of the task; None of a run of many.
         action_id: `<workflow>:<task>`; None of a run of many.
         worker_id: Node of the last attempt; None before there is one, and of a run of many.
-        attempt: Number of the last attempt, from 1; 0 before there is one.
+        attempt: Number of the last attempt, from 1; 0 before there is one. A durable task that
+            gets a new pod after a wait goes on with its attempt.
         retry_count: Attempts before the last one.
         created_at: When the run was created, in UTC.
         started_at: When the code started; of a run of many when it was accepted.
@@ -70,6 +71,8 @@ class V1TaskSummary:
         children: Of a run of many: its tasks.
         priority: 1 to 3 of the run; None for the workflow's.
         idempotency_key: Of the run; None if its workflow gives it none.
+        is_durable: Whether it is a durable task.
+        is_evicted: Whether it is a durable task that waits without a pod; its status is RUNNING.
     """
 
     metadata: Metadata
@@ -97,6 +100,8 @@ class V1TaskSummary:
     additional_metadata: dict[str, str]
     priority: int | None
     idempotency_key: str | None
+    is_durable: bool = False
+    is_evicted: bool = False
     children: "list[V1TaskSummary]" = field(default_factory=list["V1TaskSummary"])
 
 
@@ -114,6 +119,7 @@ class V1TaskEventType(StrEnum):
     SCHEDULING_TIMED_OUT = "SCHEDULING_TIMED_OUT"
     CANCELLED = "CANCELLED"
     SKIPPED = "SKIPPED"
+    DURABLE_EVICTED = "DURABLE_EVICTED"
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,7 @@ class TaskRunDetail:
         output: What it returned; None before that.
         error: Why it failed, with the traceback from its pod; None if it did not. (The
             `error_message` of its row in `runs.get` says why it was cancelled.)
+        is_evicted: Whether it is a durable task that waits without a pod; its status is RUNNING.
     """
 
     external_id: str
@@ -199,6 +206,7 @@ class TaskRunDetail:
     status: RunStatus
     output: Any
     error: str | None
+    is_evicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,10 +246,18 @@ def task_id(run: WorkflowRun, task: TaskStatus) -> str:
     return run.metadata.name if len(tasks_of(run)) == 1 else f"{run.metadata.name}/{task.name}"
 
 
-def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1TaskSummary:
-    """Return the row of a run; without payloads if `outputs` is None."""
+def run_row(
+    run: WorkflowRun,
+    workflow_name: str,
+    outputs: Outputs | None,
+    durable: Collection[str] = (),
+) -> V1TaskSummary:
+    """Return the row of a run; without payloads if `outputs` is None.
+
+    `durable` names its durable tasks.
+    """
     status = run.status or WorkflowRunStatus()
-    rows = [task_row(run, task, workflow_name, outputs) for task in tasks_of(run)]
+    rows = [task_row(run, task, workflow_name, outputs, durable) for task in tasks_of(run)]
     if len(rows) == 1:
         return rows[0]
     return V1TaskSummary(
@@ -267,7 +283,11 @@ def run_row(run: WorkflowRun, workflow_name: str, outputs: Outputs | None) -> V1
 
 
 def task_row(
-    run: WorkflowRun, task: TaskStatus, workflow_name: str, outputs: Outputs | None
+    run: WorkflowRun,
+    task: TaskStatus,
+    workflow_name: str,
+    outputs: Outputs | None,
+    durable: Collection[str] = (),
 ) -> V1TaskSummary:
     """Return the row of one task of a run; arguments are those of `run_row`."""
     identity = task_id(run, task)
@@ -282,15 +302,38 @@ def task_row(
         step_id=task.name,
         action_id=f"{workflow_name}:{task.name}",
         worker_id=task.node,
-        attempt=task.attempt,
-        retry_count=max(task.attempt - 1, 0),
+        attempt=task.attempt_number,
+        retry_count=max(task.attempt_number - 1, 0),
         started_at=task.started_at,
         finished_at=task.finished_at,
         duration=_milliseconds(task.started_at, task.finished_at),
         input=None if outputs is None else run.spec.input,
         output=None if outputs is None else task_output(task, outputs),
         error_message=error_text(task),
+        is_durable=task.name in durable,
+        is_evicted=is_evicted(task),
     )
+
+
+def is_evicted(task: TaskStatus) -> bool:
+    """Tell whether a durable task waits without a pod."""
+    return task.state == "Waiting"
+
+
+def earlier_attempts(task: TaskStatus) -> list[AttemptRecord]:
+    """Return the attempts before the last one, numbered without resumes.
+
+    Each but the evicted ones is recorded, so they are counted back from the last one.
+    """
+    if not task.resumes:
+        return task.attempts
+    records = task.attempts
+    between = bool(records) and records[-1].attempt == task.attempt
+    last = task.attempt_number - (0 if between else 1)
+    return [
+        record.model_copy(update={"attempt": max(last - distance, 1)})
+        for distance, record in zip(range(len(records) - 1, -1, -1), records, strict=True)
+    ]
 
 
 def task_output(task: TaskStatus, outputs: Outputs) -> Any:
@@ -341,14 +384,14 @@ def task_events(run: WorkflowRun) -> list[V1TaskEvent]:
 
 
 def _events(identity: str, task: TaskStatus) -> Iterator[V1TaskEvent]:
-    for record in task.attempts:
+    for record in earlier_attempts(task):
         yield from _events_of_ended(identity, task.name, record)
     event = partial(
         V1TaskEvent,
         task_id=identity,
         task_display_name=task.name,
-        attempt=task.attempt,
-        retry_count=max(task.attempt - 1, 0),
+        attempt=task.attempt_number,
+        retry_count=max(task.attempt_number - 1, 0),
         message=task.message or "",
         worker_id=task.node,
     )
@@ -356,6 +399,8 @@ def _events(identity: str, task: TaskStatus) -> Iterator[V1TaskEvent]:
         yield event(V1TaskEventType.QUEUED, timestamp=task.queued_at)
     if task.started_at:
         yield event(V1TaskEventType.STARTED, timestamp=task.started_at)
+    if is_evicted(task):
+        yield event(V1TaskEventType.DURABLE_EVICTED, timestamp=task.finished_at)
     if (kind := _end(task)) is not None:
         yield event(kind, timestamp=task.finished_at, error_message=error_text(task))
 

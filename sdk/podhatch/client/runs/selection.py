@@ -40,7 +40,12 @@ PHASES = {
 }
 """By the phase of a run. A run without a phase is queued."""
 
-STATES = {**PHASES, "Queued": RunStatus.QUEUED, "Skipped": RunStatus.COMPLETED}
+STATES = {
+    **PHASES,
+    "Queued": RunStatus.QUEUED,
+    "Waiting": RunStatus.RUNNING,
+    "Skipped": RunStatus.COMPLETED,
+}
 """By the state of a task."""
 
 ENDED = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})

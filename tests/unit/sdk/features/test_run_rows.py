@@ -35,7 +35,9 @@ def put(stage: Stage) -> Put:
         await stage.cluster.replace_status({**run, "status": status})
 
     def put(name: str, phase: str, *tasks: JsonObject, **spec: object) -> None:
-        status = {"phase": phase, "tasks": list(tasks), "startedAt": after(0)}
+        status: JsonObject = {"phase": phase, "tasks": list(tasks), "startedAt": after(0)}
+        if (revision := spec.pop("revision", None)) is not None:
+            status["revision"] = revision
         background_loop.wait(aio_put(name, status, spec))
 
     return put
@@ -91,6 +93,81 @@ def test_events_of_tasks_are_listed_with_the_run(hatchet: Hatchet, put: Put) -> 
     ]
     assert events[-1].timestamp == START + timedelta(seconds=6.5)
     assert events[-1].error_message == "ValueError: no\nTraceback ..."
+
+
+EVICTED = task(
+    "approve",
+    "Waiting",
+    reason="Evicted",
+    message="sleeps until tomorrow",
+    attempt=5,
+    resumes=2,
+    attempts=[
+        {"attempt": 1, "reason": "TaskFailed", "message": "no", "startedAt": after(1)},
+        {"attempt": 3, "reason": "NodeLost", "message": "node-0 is gone"},
+    ],
+)
+
+
+def test_a_task_that_waits_without_a_pod_runs_and_is_evicted(hatchet: Hatchet, put: Put) -> None:
+    put("one", "Running", EVICTED)
+    row = hatchet.runs.get("one").run
+    assert (row.status, row.is_evicted, row.worker_id) == (RunStatus.RUNNING, True, None)
+    detail = hatchet.runs.get_details("one").task_runs["approve"]
+    assert (detail.status, detail.is_evicted) == (RunStatus.RUNNING, True)
+    assert [each.is_evicted for each in hatchet.runs.list(only_tasks=True).rows] == [True]
+    put("two", "Running", task("approve", "Running", attempt=1))
+    assert not hatchet.runs.get("two").run.is_evicted
+    assert not hatchet.runs.get_details("two").task_runs["approve"].is_evicted
+
+
+def test_a_resume_is_not_an_attempt(hatchet: Hatchet, put: Put) -> None:
+    put("one", "Running", EVICTED)
+    details = hatchet.runs.get("one")
+    assert (details.run.attempt, details.run.retry_count) == (3, 2)
+    assert [(each.event_type.value, each.attempt) for each in details.task_events] == [
+        ("STARTED", 1),
+        ("FAILED", 1),
+        ("RETRYING", 1),
+        ("REASSIGNED", 2),
+        ("DURABLE_EVICTED", 3),
+    ]
+
+
+def test_between_two_attempts_the_last_record_is_the_last_attempt(
+    hatchet: Hatchet, put: Put
+) -> None:
+    failed = {"attempt": 3, "reason": "TaskFailed", "message": "no", "startedAt": after(1)}
+    put("one", "Running", task("a", "Queued", attempt=3, resumes=2, attempts=[failed]))
+    assert [each.attempt for each in hatchet.runs.get("one").task_events] == [1, 1, 1]
+
+
+def test_the_revision_says_which_tasks_are_durable(
+    stage: Stage, hatchet: Hatchet, put: Put
+) -> None:
+    plain = {"name": "a", "python": "m:f"}
+    durable = {"name": "b", "python": "m:f", "clusterAccess": "spawn", "durable": {}}
+    revision = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "flow-1", "namespace": "default"},
+        "data": {"spec": {"tasks": [plain, durable]}},
+    }
+    background_loop.wait(stage.cluster.create(revision))
+    for name in ("first", "second"):
+        put(name, "Running", task("a", "Running"), task("b", "Waiting"), revision="flow-1")
+    put("third", "Running", task("b", "Running"), revision="gone")
+    reads = "get ControllerRevision"
+    before = stage.cluster.requests[reads]
+    first, second, third = sorted(
+        hatchet.runs.list().rows, key=lambda row: row.workflow_run_external_id
+    )
+    for row in (first, second):
+        assert [each.is_durable for each in row.children] == [False, True]
+    assert not third.is_durable
+    assert stage.cluster.requests[reads] == before + 2, "each revision is read once"
+    assert [each.is_durable for each in hatchet.runs.get("first").tasks] == [False, True]
+    assert hatchet.runs.get_task_run("first/b").is_durable
 
 
 def test_a_run_of_many_has_them_as_children(hatchet: Hatchet, put: Put) -> None:

@@ -1,0 +1,110 @@
+"""Renders the log of a durable task: its calls in their order, and what came of each."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from podhatch.api.condition import LeafCondition
+from podhatch.api.durable_log import MEMO, DurableCall, DurableLog, DurableWait
+from podhatch.cli.rendering.format import (
+    STYLES,
+    Symbols,
+    duration,
+    local_time,
+    new_table,
+    printable,
+    shortened,
+)
+
+MAX_CALLS = 50
+"""The last calls of a log, which are shown."""
+MAX_WHAT = 200
+_NAMED = 5
+"""So many conditions of a wait are named."""
+_STATES = {"Over": "Succeeded", "Stored": "Succeeded", "Failed": "Failed"}
+"""Whose colour each state of a call has; that of Waiting by default."""
+
+Place = tuple[int, int]
+"""Node and branch of a call."""
+
+
+def durable_log(
+    task: str, pages: Sequence[DurableLog], now: datetime, symbols: Symbols
+) -> Iterator[RenderableType]:
+    """Yield a title and a table of the last calls, of which `pages` are the last pages."""
+    calls = [call for page in pages for call in page.spec.calls]
+    waits = {(wait.node, wait.branch): wait for page in pages for wait in _waits(page)}
+    stored = {(value.node, value.branch) for page in pages for value in page.spec.values}
+    shown = calls[-MAX_CALLS:]
+    if not shown:
+        return
+    which = f", the last {len(shown)} of {shown[-1].node} calls" if shown[0].node > 1 else ""
+    yield Text(f"\nLog of task {task}{which}:", "bold")
+    table = new_table(
+        *("NODE", "KIND", "STATE", "CALLED", "TOOK"), last="WHAT", overflow=symbols.overflow
+    )
+    for call in shown:
+        place = call.node, call.branch
+        wait = waits.get(place)
+        state = _state(call, wait, is_stored=place in stored)
+        table.add_row(
+            str(call.node),
+            call.kind,
+            Text(state, STYLES[_STATES.get(state, "Waiting")]),
+            local_time(call.at),
+            _took(call, wait, now),
+            Text(shortened(_what(call, wait), MAX_WHAT, symbols.ellipsis)),
+        )
+    yield table
+
+
+def _waits(page: DurableLog) -> list[DurableWait]:
+    return page.status.waits if page.status else []
+
+
+def _state(call: DurableCall, wait: DurableWait | None, *, is_stored: bool) -> str:
+    if call.kind == MEMO:
+        return "Stored" if is_stored else "Running"
+    if wait is not None and wait.error is not None:
+        return "Failed"
+    return "Over" if wait is not None and wait.over_at is not None else "Waiting"
+
+
+def _took(call: DurableCall, wait: DurableWait | None, now: datetime) -> str:
+    """Return how long a wait took, or has taken so far."""
+    if call.kind == MEMO:
+        return ""
+    return duration(call.at, wait.over_at if wait is not None and wait.over_at else now)
+
+
+def _what(call: DurableCall, wait: DurableWait | None) -> str:
+    """Return the call's label, and what it waits for or what has ended the wait."""
+    return printable(": ".join(part for part in (call.label, _awaited(call, wait)) if part))
+
+
+def _awaited(call: DurableCall, wait: DurableWait | None) -> str:
+    if wait is not None and wait.error is not None:
+        return wait.error
+    if call.child is not None:
+        return f"run {call.child}"
+    if wait is not None and wait.over_at is not None:
+        return _joined([each.key for each in wait.met], ", ")
+    groups = [
+        _joined([_condition(call, leaf) for leaf in each.group], " or ") for each in call.wait_for
+    ]
+    return _joined(groups, ", and ")
+
+
+def _joined(parts: Sequence[str], word: str) -> str:
+    rest = [f"{len(parts) - _NAMED} more"] if len(parts) > _NAMED else []
+    return word.join([*parts[:_NAMED], *rest])
+
+
+def _condition(call: DurableCall, leaf: LeafCondition) -> str:
+    if leaf.event is not None:
+        return f"event {leaf.event.key}"
+    if leaf.sleep_seconds is not None:
+        return f"sleep until {local_time(call.at + timedelta(seconds=leaf.sleep_seconds))}"
+    return leaf.data_key
