@@ -315,6 +315,7 @@ async def trigger() -> None:
 async def control(reference: WorkflowRunRef, typed: TaskRunRef[Order, Receipt]) -> None:
     assert_type(hatchet.runs.replay(reference, failed_only=True), WorkflowRunRef)
     assert_type(await hatchet.runs.aio_replay(typed), WorkflowRunRef)
+    assert_type(hatchet.runs.reset_durable_task("orders-1", 3), WorkflowRunRef)
     assert_type(hatchet.runs.get("orders-1"), V1WorkflowRunDetails)
     assert_type(await hatchet.runs.aio_get("orders-1"), V1WorkflowRunDetails)
     hatchet.runs.cancel("orders-1")

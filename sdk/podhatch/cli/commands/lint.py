@@ -1,9 +1,10 @@
 """`podhatch lint`: checks YAML files and modules without a cluster."""
 
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 import yaml
@@ -12,10 +13,12 @@ from podhatch.api.model import JsonObject
 from podhatch.cli.app import app, command
 from podhatch.cli.errors import CommandError, ExitCode
 from podhatch.cli.lint.check import findings
+from podhatch.cli.lint.determinism import suspects
 from podhatch.cli.lint.document import Document, documents
 from podhatch.cli.options import GlobalOptions
 from podhatch.cli.rendering.console import print_error, print_line
 from podhatch.cli.source import find_workflows
+from podhatch.definitions.workflow import Workflow
 from podhatch.evaluation.client import is_installed
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -32,7 +35,8 @@ What = Annotated[
 def lint(options: GlobalOptions, what: What) -> int:
     """Check YAML files and workflows in code. The exit code is 1 if there is a problem.
 
-    Needs no cluster. Checks fields, types, graphs, CEL expressions and cron expressions.
+    Needs no cluster. Checks fields, types, graphs, CEL expressions and cron expressions, and the
+    code of durable tasks for time, randomness and sleeps outside the log.
     """
     lines = [line for name in what for line in _problems(name, options)]
     for line in lines:
@@ -50,12 +54,22 @@ def _problems(name: str, options: GlobalOptions) -> Iterator[str]:
     if Path(name).exists() and ":" not in name:
         raise CommandError(f"expected a {', '.join(SUFFIXES)} file or module:hatchet, got {name!r}")
     for workflow in find_workflows(name, options):
+        yield from _suspects(workflow)
         try:
             document = Document(workflow.manifest().workflow)
         except ValueError as error:
             yield f"{name}: {error}"
         else:
             yield from _problems_of(document, name)
+
+
+def _suspects(workflow: Workflow[Any]) -> Iterator[str]:
+    """Yield a line for each call of a durable task that another invocation would make in vain."""
+    for task in workflow.tasks:
+        if task.is_durable:
+            file = inspect.unwrap(task.fn).__code__.co_filename
+            for line, message in suspects(task.fn):
+                yield f"{file}:{line}: {task.subject}: {message}"
 
 
 def _problems_of_file(name: str) -> Iterator[str]:
