@@ -7,7 +7,8 @@ from typing import get_args
 
 import pytest
 import yaml
-from podhatch.api import limits, names, pod, task_status, workflow
+from podhatch import DurableContext
+from podhatch.api import durable_log, limits, names, pod, task_status, workflow
 from podhatch.api.crds import REPOSITORY
 from podhatch.cli.commands import app
 from podhatch.definitions.manifest import source
@@ -89,6 +90,11 @@ def test_the_sizes_are_those_of_the_code():
     assert rows["retries of a task"] == str(limits.MAX_RETRIES)
     assert rows["replacements of lost pods"] == str(task_status.MAX_DISRUPTIONS)
     assert rows["conditions in a list, or in a group"] == str(limits.MAX_CONDITIONS)
+    assert rows["calls of a durable task"] == (
+        f"{durable_log.MAX_PAGES * durable_log.MAX_PAGE_ENTRIES:,}"
+    )
+    waited = "value of a memo, or payload of an event that a durable task waits for, as JSON"
+    assert rows[waited] == f"{durable_log.MAX_STORED_VALUE_BYTES // kib} KiB"
     assert rows["idempotency key"] == f"{limits.MAX_IDEMPOTENCY_KEY} characters"
     assert rows["additional metadata of a run, its workflow's included"] == (
         f"{limits.MAX_METADATA_ENTRIES} texts of {limits.MAX_METADATA_VALUE} "
@@ -111,6 +117,14 @@ def test_the_options_of_tasks_are_all_described():
     assert described == {"name", "parents", *task_options.GraphTaskOptions.__annotations__}
 
 
+def test_the_options_of_durable_tasks_are_all_described():
+    page = (REPOSITORY / "docs" / "python" / "durable-tasks.md").read_text()
+    for option in task_options.DurableOptions.__annotations__:
+        assert f"`{option}`" in page
+    ttl = f"waits in its pod for {limits.DEFAULT_EVICTION_TTL_SECONDS:.0f} seconds"
+    assert ttl in page
+
+
 def test_the_options_of_workflows_are_all_described():
     described = first_column("workflows.md", "of a workflow")
     mine = {"name", "input_validator", "cron_input"}
@@ -126,10 +140,23 @@ def test_every_member_of_the_context_is_described():
     assert names - described - OF_WHO_RUNS_A_TASK == set()
 
 
+def test_every_member_of_the_context_of_a_durable_task_is_described():
+    page = (REPOSITORY / "docs" / "python" / "durable-tasks.md").read_text()
+    described = set(re.findall(r"`(?:ctx\.)?(\w+)", page))
+    own = set(dir(DurableContext)) - set(dir(Context))
+    assert {name for name in own if not name.startswith("_")} - described == set()
+
+
 def test_the_variables_of_containers_are_all_described():
     page = (REPOSITORY / "docs" / "yaml" / "workflows.md").read_text()
     python_only = {pod.PYTHON, pod.SOURCE, pod.EXECUTION_TIMEOUT, pod.RESULT, pod.WORKFLOW}
-    python_only |= {pod.LIFESPAN, pod.SOURCE_NAME, pod.MAX_EXTENSION}
+    python_only |= {
+        pod.DURABLE_LOG,
+        pod.EVICTION_TTL,
+        pod.LIFESPAN,
+        pod.SOURCE_NAME,
+        pod.MAX_EXTENSION,
+    }
     variables = {value for value in vars(pod).values() if str(value).startswith("PODHATCH_")}
     assert set(re.findall(r"PODHATCH_[A-Z_]+", page)) == variables - python_only
 
