@@ -23,6 +23,7 @@ from podhatch import (
     Priority,
     ScheduleTriggerWorkflowOptions,
     SleepCondition,
+    SleepResult,
     Standalone,
     StickyStrategy,
     Task,
@@ -194,7 +195,14 @@ assert_type(hello, Standalone[EmptyModel, str])
     eviction_policy=EvictionPolicy(timedelta(minutes=1), allow_capacity_eviction=False, priority=1),
 )
 async def approve(input: Order, ctx: DurableContext) -> Receipt:
-    await ctx.aio_sleep_for(timedelta(days=30))
+    assert_type(await ctx.aio_sleep_for(timedelta(days=30)), SleepResult)
+    assert_type(await ctx.aio_now(), datetime)
+    found = await ctx.aio_wait_for("paid", or_(SleepCondition("1h"), UserEventCondition("paid")))
+    assert_type(found["CREATE"], dict[str, list[Any]])
+    assert_type(await ctx.aio_wait_for_event("paid"), dict[str, Any])
+    assert_type(await ctx.aio_wait_for_event("paid", payload_validator=Order), Order)
+    assert_type(await ctx.aio_memo(len, int, [1]), int)
+    assert_type(await ctx.aio_memo(len), Any)
     return ctx.task_output(charge)
 
 

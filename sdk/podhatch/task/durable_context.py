@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from podhatch.task.conditions import (
     Condition,
@@ -120,16 +120,38 @@ class DurableContext(Context):
         """
         return {CREATE: await self._wait(conditions, signal_key if label is None else label)}
 
+    @overload
     async def aio_wait_for_event(
         self,
         key: str,
         expression: str | None = None,
         *,
-        payload_validator: type[R] | None = None,
+        payload_validator: type[R],
         scope: str | None = None,
         lookback_window: Duration | None = None,
         label: str | None = None,
-    ) -> R:
+    ) -> R: ...
+    @overload
+    async def aio_wait_for_event(
+        self,
+        key: str,
+        expression: str | None = None,
+        *,
+        payload_validator: None = None,
+        scope: str | None = None,
+        lookback_window: Duration | None = None,
+        label: str | None = None,
+    ) -> dict[str, Any]: ...
+    async def aio_wait_for_event(
+        self,
+        key: str,
+        expression: str | None = None,
+        *,
+        payload_validator: type[Any] | None = None,
+        scope: str | None = None,
+        lookback_window: Duration | None = None,
+        label: str | None = None,
+    ) -> Any:
         """Wait for an event, and return its payload.
 
         Args:
@@ -156,7 +178,7 @@ class DurableContext(Context):
         met = await self._wait([condition], label, identity)
         from podhatch.values.codec import load_value
 
-        return cast("R", load_value(json.dumps(met[key][0]), payload_validator))
+        return load_value(json.dumps(met[key][0]), payload_validator)
 
     async def aio_now(self) -> datetime:
         """Return the time at which this was first called: the same in each invocation.
@@ -171,13 +193,25 @@ class DurableContext(Context):
         text = await self.journal.memo(call_key(MEMO, "now"), make, "now")
         return datetime.fromisoformat(json.loads(text))
 
+    @overload
+    async def aio_memo(
+        self, fn: Callable[..., Any], result_validator: type[R], *args: Any, **kwargs: Any
+    ) -> R: ...
+    @overload
     async def aio_memo(
         self,
         fn: Callable[..., Any],
-        result_validator: type[R] | None = None,
+        result_validator: None = None,
         *args: Any,
         **kwargs: Any,
-    ) -> R:
+    ) -> Any: ...
+    async def aio_memo(
+        self,
+        fn: Callable[..., Any],
+        result_validator: type[Any] | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Call a function once, and return what it returned then, in each invocation.
 
         The function runs again if the pod is lost before the result is stored.
@@ -215,7 +249,7 @@ class DurableContext(Context):
             raise TypeError(f"the arguments of memo {name} are not JSON: {error}") from None
         key = call_key(MEMO, [name, json.loads(arguments)])
         text = await self.journal.memo(key, make, name)
-        return cast("R", load_value(text, result_validator))
+        return load_value(text, result_validator)
 
     _aio_memo = aio_memo
 

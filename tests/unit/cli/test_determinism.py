@@ -28,7 +28,7 @@ def messages(fn: Callable[..., object]) -> list[str]:
 
 async def times(input: Any, ctx: DurableContext) -> list[object]:
     later = datetime.now(UTC) + timedelta(hours=1)
-    return [later, dates.datetime.utcnow(), date.today(), time.time(), seconds()]  # noqa: DTZ003, DTZ011
+    return [later, dates.datetime.now(), date.today(), time.time(), seconds()]  # noqa: DTZ005, DTZ011
 
 
 async def chances(input: Any, ctx: DurableContext) -> list[object]:
@@ -47,7 +47,7 @@ def test_the_time_of_an_invocation_is_found():
     found = messages(times)
     assert [each.partition("(")[0] for each in found] == [
         "datetime.now",
-        "dates.datetime.utcnow",
+        "dates.datetime.now",
         "date.today",
         "time.time",
         "seconds",

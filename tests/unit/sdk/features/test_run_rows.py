@@ -146,8 +146,8 @@ def test_the_revision_says_which_tasks_are_durable(
     stage: Stage, hatchet: Hatchet, put: Put
 ) -> None:
     plain = {"name": "a", "python": "m:f"}
-    durable = {"name": "b", "python": "m:f", "clusterAccess": "spawn", "durable": {}}
-    revision = {
+    durable: JsonObject = {"name": "b", "python": "m:f", "clusterAccess": "spawn", "durable": {}}
+    revision: JsonObject = {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {"name": "flow-1", "namespace": "default"},
