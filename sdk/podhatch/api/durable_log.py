@@ -54,7 +54,7 @@ class DurableCall(WireModel):
     delivered: Annotated[
         list[int],
         Field(
-            max_length=MAX_PAGE_ENTRIES * 4,
+            max_length=MAX_PAGE_ENTRIES * MAX_PAGES,
             description="delivered lists the nodes whose results the task got between the call "
             "before and this one, in this order. A replay keeps to it.",
         ),

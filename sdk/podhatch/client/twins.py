@@ -13,14 +13,28 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial, wraps
 from inspect import unwrap
 from types import coroutine
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Recorded(NamedTuple, Generic[T]):
+    """Work for a durable task: in its event loop, parts of it are recorded in its journal."""
+
+    background: Callable[[], Coroutine[Any, Any, T]]
+    """The same work for synchronous code, which cannot wait without its pod."""
+    here: Callable[[], Coroutine[Any, Any, T]]
+    """For the caller's event loop."""
+
+
+_Work: TypeAlias = Coroutine[Any, Any, Any] | Recorded[Any]
+
+
 @coroutine
-def in_background(work: Coroutine[Any, Any, T]) -> Generator[Coroutine[Any, Any, T], T, T]:
+def in_background(
+    work: Coroutine[Any, Any, T] | Recorded[T],
+) -> Generator[Coroutine[Any, Any, T] | Recorded[T], T, T]:
     """Return the result of a coroutine that runs in the background loop."""
     return (yield work)
 
@@ -33,14 +47,15 @@ def blocking(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         from podhatch.client.background_loop import wait
 
         call = function(*args, **kwargs)
-        go_on: Callable[[], Coroutine[Any, Any, Any]] = partial(call.send, None)
+        go_on: Callable[[], _Work] = partial(call.send, None)
         while True:
             try:
-                work = go_on()
+                work: _Work = go_on()
             except StopIteration as end:
                 return end.value
             try:
-                go_on = partial(call.send, wait(work))
+                begun = work.background() if isinstance(work, Recorded) else work
+                go_on = partial(call.send, wait(begun))
             except BaseException as error:
                 go_on = partial(call.throw, error)
 
@@ -56,14 +71,15 @@ def async_twin(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
         from podhatch.client.background_loop import aio_wait
 
         call = function(*args, **kwargs)
-        go_on: Callable[[], Coroutine[Any, Any, Any]] = partial(call.send, None)
+        go_on: Callable[[], _Work] = partial(call.send, None)
         while True:
             try:
-                work = go_on()
+                work: _Work = go_on()
             except StopIteration as end:
                 return end.value
             try:
-                go_on = partial(call.send, await aio_wait(work))
+                waited = work.here() if isinstance(work, Recorded) else aio_wait(work)
+                go_on = partial(call.send, await waited)
             except BaseException as error:
                 go_on = partial(call.throw, error)
 

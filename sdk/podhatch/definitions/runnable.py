@@ -102,12 +102,12 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             TypeError: There is no such option.
         """
         prepared = prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
-        from podhatch.client.runs import execution
+        from podhatch.client.runs import children
 
         with referring(self.target):
             if not wait_for_result:
-                return self.get_run_ref(await in_background(execution.start(*prepared)))
-            run, outputs = await in_background(execution.execute(*prepared))
+                return self.get_run_ref(await in_background(children.start(*prepared)))
+            run, outputs = await in_background(children.execute(*prepared))
         return self.get_run_ref(run).value_of(outputs)
 
     aio_run = async_twin(run)
@@ -136,10 +136,10 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
             TypeError: There is no such option.
         """
         prepared = prepare_run(self.workflow, input, options or NO_OPTIONS, flat)
-        from podhatch.client.runs import execution
+        from podhatch.client.runs import children
 
         with referring(self.target):
-            return self.get_run_ref(await in_background(execution.start(*prepared)))
+            return self.get_run_ref(await in_background(children.start(*prepared)))
 
     aio_run_no_wait = async_twin(run_no_wait)
 
@@ -358,9 +358,9 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         progress: Progress | None,
     ) -> list[Result_co | Ref_co | BaseException]:
         requests, publication = prepare_runs(self.workflow, items, only_own=not self._runs_others)
-        from podhatch.client.runs import execution
+        from podhatch.client.runs import children
 
-        call = execution.execute_many(
+        call = children.execute_many(
             self.target,
             publication,
             requests,

@@ -64,6 +64,10 @@ class Assignment(NamedTuple):
     """Where the async generator function around the task is, written as `location` is."""
     pod: str
     """The pod's name."""
+    durable_log: str | None = None
+    """Name of the DurableLog of a durable task, without the number of a page."""
+    eviction_ttl: float | None = None
+    """Seconds for which a durable task waits in its pod."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Assignment":
@@ -101,6 +105,10 @@ class Assignment(NamedTuple):
                 revision=environ.get(pod.REVISION, ""),
                 lifespan=environ.get(pod.LIFESPAN) or None,
                 pod=environ.get("HOSTNAME", ""),
+                durable_log=environ.get(pod.DURABLE_LOG) or None,
+                eviction_ttl=float(environ[pod.EVICTION_TTL])
+                if environ.get(pod.EVICTION_TTL)
+                else None,
             )
         except KeyError as missing:
             raise AssignmentError(f"{missing.args[0]} is not set") from None
@@ -114,10 +122,11 @@ class Assignment(NamedTuple):
         return min(asked, self.max_extension - extended)
 
     def context(self, host: "Host") -> "Context":
-        """Return the context of the attempt, whose requests go to `host`."""
-        from podhatch.task.context import Context
+        """Return the context of the attempt, whose requests go to `host`.
 
-        return Context(
+        A durable task's has no journal yet.
+        """
+        return self._context_class()(
             workflow_run_id=self.run,
             task_run_id=self.task_run_id,
             workflow_name=self.workflow,
@@ -135,6 +144,15 @@ class Assignment(NamedTuple):
             errors=self.errors,
             host=host,
         )
+
+    def _context_class(self) -> "type[Context]":
+        if self.durable_log:
+            from podhatch.task.durable_context import DurableContext
+
+            return DurableContext
+        from podhatch.task.context import Context
+
+        return Context
 
     @property
     def task_run_id(self) -> str:

@@ -24,6 +24,7 @@ EXIT_CODES: "dict[Outcome, int]" = {
     "Failed": pod.EXIT_FAILED,
     "TimedOut": pod.EXIT_TIMED_OUT,
     "Cancelled": pod.EXIT_CANCELLED,
+    "Evicted": pod.EXIT_EVICTED,
 }
 _NO_RETRY: "RetryReport" = {"retryable": False}
 _UNSPECIFIED: "RetryReport" = {}
@@ -176,6 +177,16 @@ class Attempt:
         outcome = "Cancelled" if self._cancelled() else "TimedOut"
         message = f"Task exceeded timeout of {self.time_limit or 0.0:g}s"
         return self.stop(outcome, "TimedOut", message, trace)
+
+    def evict(self, waits_over: int) -> bool:
+        """Report that the task waits without a pod; False when the end was reported before."""
+        self._report["waitsOver"] = waits_over
+        return self.settle("Evicted")
+
+    def renounce(self) -> None:
+        """Report nothing any more: another attempt has taken the task over."""
+        with self._lock:
+            self.settled = True
 
     def settle(
         self,

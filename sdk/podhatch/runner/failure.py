@@ -17,7 +17,13 @@ from podhatch.runner.report import TaskFailure, error_report
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _OURS = tuple(
     _PACKAGE + part
-    for part in (f"runner{os.sep}", f"local{os.sep}", f"task{os.sep}dependencies.py")
+    for part in (
+        f"runner{os.sep}",
+        f"local{os.sep}",
+        f"durable{os.sep}",
+        f"task{os.sep}dependencies.py",
+        f"task{os.sep}durable_context.py",
+    )
 )
 _ASYNCIO = os.path.dirname(traceback.__file__) + f"{os.sep}asyncio{os.sep}"
 _THREADING = threading.__file__

@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, NoReturn
 
+from podhatch.api.pod import EXIT_FAILED
 from podhatch.runner import report as reports
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import Attempt
@@ -18,7 +19,9 @@ from podhatch.task.current import enter_process
 
 if TYPE_CHECKING:
     from podhatch.api.pod import Outcome, Report
+    from podhatch.durable.journal import LogJournal
     from podhatch.runner.call import Call
+    from podhatch.task.context import Context
 
 CANCEL_SECONDS = 1.0
 """From SIGTERM to `cancel()` of an async task."""
@@ -47,6 +50,7 @@ class PodAttempt:
         self._host = _PodHost(self._attempt, self._watch)
         self._started_at: float | None = None
         self._call: Call | None = None
+        self._journal: LogJournal | None = None
         self._ended = False
 
     def run(self) -> NoReturn:
@@ -65,6 +69,8 @@ class PodAttempt:
         from podhatch.runner.call import Call, arguments_for
 
         context = self._assignment.context(self._host)
+        if self._assignment.durable_log:
+            self._open_log(context)
         enter_process(context)
         arguments = arguments_for(task, self._assignment.input, context)
         if task.logger is not None:
@@ -75,6 +81,30 @@ class PodAttempt:
             self._reporter.prepare()
         self._call = Call(task, arguments, self)
         self._call.run()
+
+    def _open_log(self, context: "Context") -> None:
+        """Take over the log of a durable task."""
+        from podhatch.durable.store import TakenOver
+        from podhatch.runner.durable import open_journal
+        from podhatch.task.durable_context import DurableContext
+
+        assert isinstance(context, DurableContext), "made by the assignment"
+        try:
+            self._journal = open_journal(self._assignment, evict=self._evict, lose=self._lose)
+        except TakenOver:
+            self._lose()
+        context.journal = self._journal
+
+    def _evict(self, waits_over: int) -> NoReturn:
+        """Leave, so that a new pod continues once more waits are over."""
+        self._attempt.evict(waits_over)
+        self._exit()
+
+    def _lose(self) -> NoReturn:
+        """Leave without a report: the task has a later pod."""
+        self._attempt.renounce()
+        notify("a later pod has taken over the task's log; this one ends")
+        leave(EXIT_FAILED)
 
     def begin(self) -> None:
         """Start the task's clock."""
@@ -121,9 +151,20 @@ class PodAttempt:
         """SIGTERM: code that is only being loaded ends here, a function may end by itself."""
         if self._started_at is None:
             self._stop("Cancelled", "Cancelled", "the task was cancelled before it started")
+        self._evict_if_parked()
         now = time.monotonic()
-        self._watch.call_at(now + CANCEL_SECONDS, self._interrupt)
+        self._watch.call_at(now + CANCEL_SECONDS, self._cancel_call)
         self._watch.call_at(now + GRACE_SECONDS, self._give_up)
+
+    def _cancel_call(self) -> None:
+        self._evict_if_parked()
+        self._interrupt()
+
+    def _evict_if_parked(self) -> None:
+        """Give up the pod of a durable task that only waits: another one can continue it."""
+        parked = self._journal.parked if self._journal else None
+        if parked is not None and not self._attempt.cancelled_itself:
+            self._evict(parked)
 
     def _interrupt(self) -> bool:
         """Cancel the function if it is async and runs; False if not."""

@@ -31,6 +31,11 @@ class Journal(Protocol):
     invocation: int
     """1 for the first; more after each pod that was lost or given up, retry and replay."""
 
+    @property
+    def branch(self) -> int:
+        """The branch of the call that is made next: 1, and more after the task was reset."""
+        ...
+
     def now(self) -> datetime:
         """Return the current time in UTC."""
         ...

@@ -1,7 +1,8 @@
 """The path of runs as their callers see it: publish, create, wait for the end, return outputs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
 
@@ -45,8 +46,8 @@ PER_SECOND = 100.0
 """How many runs are created a second, which leaves room for other users of the API server."""
 
 T = TypeVar("T")
-Ended = tuple[JsonObject, Outputs | None]
-"""A run as it was created, and its outputs; None where nobody waits for them."""
+Ended = tuple[JsonObject | str, Outputs | None]
+"""A run as it was created, or its name, and its outputs; None where nobody waits for them."""
 Progress = Callable[[int, int], None]
 """Called with how many runs are created, and how many there will be; in a thread, one at a time."""
 
@@ -104,7 +105,7 @@ async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs
     """
     session = await session_of(target)
     if seen is None or name in session.changed:
-        seen = await _found(session, name)
+        seen = await found(session, name)
     run = WorkflowRun.model_validate(await session.followers.end_of(seen))
     raise_unless_succeeded(run)
     return await outputs_so_far(session, run)
@@ -137,7 +138,8 @@ def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonO
     }
 
 
-async def _found(session: Session, name: str) -> JsonObject:
+async def found(session: Session, name: str) -> JsonObject:
+    """Return the run, or raise RunDeleted."""
     with explained("WorkflowRun", session.namespace, name):
         try:
             return await session.cluster.get(WORKFLOW_RUN, session.namespace, name)
@@ -225,7 +227,7 @@ async def execute_many(
         name = str(run["metadata"]["name"])
         return run, await outputs(target, name, run) if wait_for_result else None
 
-    return await _all([end_of(run) for run in runs], return_exceptions=return_exceptions)
+    return await all_of(map(end_of, runs), return_exceptions=return_exceptions)
 
 
 async def start_many(
@@ -247,41 +249,67 @@ async def start_many(
     session = await session_of(target)
     generations = await published(session, publication)
     requests = await with_rules(session, requests)
-    places, telling = asyncio.Semaphore(PARALLEL), asyncio.Lock()
-    begun_at, created = asyncio.get_running_loop().time(), 0
+    pace = Pace(len(requests), progress)
 
-    async def make(number: int, request: RunRequest) -> JsonObject | BaseException:
-        nonlocal created
+    async def make(request: RunRequest) -> JsonObject | BaseException:
         try:
-            async with places:
-                due = begun_at + number / PER_SECOND
-                await asyncio.sleep(due - asyncio.get_running_loop().time())
+            async with pace.turn():
                 run = await create(session, request, generations)
         except Exception as error:
             if return_exceptions or isinstance(error, IdempotencyCollisionError):
                 return error
             raise
-        created += 1
-        if progress is not None:
-            await tell(progress, created)
+        await pace.tell()
         return run
 
-    async def tell(progress: Progress, count: int) -> None:
-        async with telling:  # in the order of the counts
-            # In a thread, since it may call podhatch, which would wait for this loop.
-            await asyncio.to_thread(progress, count, len(requests))
-
-    making = [make(number, request) for number, request in enumerate(requests)]
-    made = await _all(making, return_exceptions=False)
-    collisions = [each for each in made if isinstance(each, IdempotencyCollisionError)]
-    if collisions and not return_exceptions:
+    made = await all_of(map(make, requests), return_exceptions=False)
+    if not return_exceptions:
         names = [str(run["metadata"]["name"]) for run in made if isinstance(run, dict)]
-        raise BulkTriggerIdempotencyCollisionError(names, collisions)
+        refuse_collisions(names, made)
     return made
 
 
-async def _all(
-    coroutines: Sequence[Awaitable[T]], *, return_exceptions: bool
+def refuse_collisions(created: list[str], made: Sequence[object]) -> None:
+    """Raise BulkTriggerIdempotencyCollisionError if other runs hold the keys of some."""
+    collisions = [each for each in made if isinstance(each, IdempotencyCollisionError)]
+    if collisions:
+        raise BulkTriggerIdempotencyCollisionError(created, collisions)
+
+
+class Pace:
+    """Creates many runs, which leaves room for other users of the API server."""
+
+    def __init__(self, count: int, progress: Progress | None) -> None:
+        self._count = count
+        self._progress = progress
+        self._places, self._telling = asyncio.Semaphore(PARALLEL), asyncio.Lock()
+        self._begun_at: float | None = None
+        self._begun = self._created = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Wait until a run may be created, and hold its place meanwhile."""
+        loop = asyncio.get_running_loop()
+        async with self._places:
+            self._begun_at = loop.time() if self._begun_at is None else self._begun_at
+            due = self._begun_at + self._begun / PER_SECOND
+            self._begun += 1
+            await asyncio.sleep(due - loop.time())
+            yield
+
+    async def tell(self) -> None:
+        """Tell that a run was created."""
+        self._created += 1
+        count, progress = self._created, self._progress
+        if progress is None:
+            return
+        async with self._telling:  # in the order of the counts
+            # In a thread, since it may call podhatch, which would wait for this loop.
+            await asyncio.to_thread(progress, count, self._count)
+
+
+async def all_of(
+    coroutines: Iterable[Awaitable[T]], *, return_exceptions: bool
 ) -> list[T | BaseException]:
     """Await all; without `return_exceptions` the first error cancels the others."""
     tasks = [asyncio.ensure_future(each) for each in coroutines]

@@ -56,9 +56,9 @@ class RunRef(ABC, Generic[R_co]):
             RunCancelled: The run was cancelled.
             RunDeleted: The run was deleted before its end was seen, or there never was one.
         """
-        from podhatch.client.runs import execution
+        from podhatch.client.runs import children
 
-        texts = execution.outputs(self._target, self.workflow_run_id, self._take_seen())
+        texts = children.outputs(self._target, self.workflow_run_id, self._take_seen())
         return self.value_of(await in_background(texts))
 
     aio_result = async_twin(result)

@@ -29,11 +29,15 @@ class Child:
     index: int | None
     key: str | None
     """Instead of an index."""
+    branch: int = 1
+    """Of a durable task's log: a task that was reset starts other children."""
 
     @property
     def name(self) -> str:
         """The run's name: the same for all workflows and attempts."""
-        place = self.index if self.key is None else repr(self.key)
+        place: object = self.index if self.key is None else repr(self.key)
+        if self.branch > 1:
+            place = f"{place}/{self.branch}"
         return new_run_name(
             self.run, short_hash(f"{self.run_uid}/{self.task}/{place}", HASH_LENGTH)
         )

@@ -1,0 +1,577 @@
+"""The journal of a durable task in a pod: its calls go into the task's log before they count.
+
+It lives in the event loop of the task's code, and its store in another one. Results are given to
+the code one at a time: the next one only after the code has done all it can with the one before.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from typing import Any, NoReturn, TypeVar, cast
+
+from podhatch.api.condition import Condition
+from podhatch.api.durable_log import (
+    MAX_CALL_LABEL,
+    MAX_STORED_VALUE_BYTES,
+    MEMO,
+    RUN,
+    WAIT_FOR,
+    CallKind,
+    DurableCall,
+    DurableLogSpec,
+    DurableValue,
+    DurableWait,
+)
+from podhatch.api.model import JsonObject
+from podhatch.core.durable.progress import stored_waits, waits_over
+from podhatch.durable.history import DamagedLog, Deviation, History
+from podhatch.durable.store import LogStore, TakenOver
+from podhatch.errors import IllegalTaskOutputError, InvalidRun, NonDeterminismError
+
+T = TypeVar("T")
+Key = tuple[int, int]
+"""Node and branch."""
+
+MAX_TURNS = 1000
+"""Turns of an event loop that never rests, after which it counts as resting."""
+FIXED_TURNS = 100
+"""Turns of an event loop that does not tell whether it rests."""
+STUCK_SECONDS = 60.0
+"""How long the code may do other things before it makes a recorded call again."""
+
+_in_memo: ContextVar[bool] = ContextVar("podhatch_in_memo", default=False)
+
+
+class Waits:
+    """What the operator has said of the calls so far.
+
+    Attributes:
+        over: The waits that are over.
+    """
+
+    def __init__(self) -> None:
+        self.over: dict[Key, DurableWait] = {}
+        self._counts: dict[int, int] = {}
+
+    def read(self, page: JsonObject) -> list[DurableWait]:
+        """Take over what a page says, and return the waits that are over since."""
+        number: int = page["spec"]["page"]
+        self._counts[number] = waits_over([page])
+        found: list[DurableWait] = []
+        for key, raw in stored_waits(page).items():
+            if key not in self.over and ("overAt" in raw or "error" in raw):
+                self.over[key] = DurableWait.model_validate(raw)
+                found.append(self.over[key])
+        return found
+
+    @property
+    def count(self) -> int:
+        """How many waits of the log are over."""
+        return sum(self._counts.values())
+
+
+@dataclass
+class _Call:
+    """A call of this invocation, until the code has its result."""
+
+    node: int
+    branch: int
+    kind: CallKind
+    entry: DurableCall | None
+    """To store; None if it is stored."""
+    since: float
+    """By the loop's clock."""
+    result: asyncio.Future[Any]
+    """What the code waits for."""
+    stored: asyncio.Future[None]
+    over: asyncio.Future[DurableWait]
+    outcome: "tuple[object, BaseException | None] | None" = None
+    """What is to be given: a value, or an error."""
+    is_busy: bool = False
+    """Whether something is done for it here, so that it does not only wait."""
+    work: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
+
+    @property
+    def key(self) -> Key:
+        return self.node, self.branch
+
+    def close(self) -> None:
+        """Stop what is done for it."""
+        for each in (*self.work, self.stored, self.over):
+            each.cancel()
+
+
+class LogJournal:
+    """The journal of one invocation: a `podhatch.task.journal.Journal`.
+
+    Attributes:
+        invocation: Number of the Job that runs the task.
+        parked: While the code only waits: how many waits of the log were over for it, as the
+            report of an evicted task says. None while there is anything to do. May be read from any
+            thread.
+    """
+
+    def __init__(
+        self,
+        store: LogStore,
+        pages: Iterable[DurableLogSpec],
+        *,
+        task_run_id: str,
+        ttl: float | None,
+        evict: Callable[[int], None],
+        lose: Callable[[], None],
+        in_background: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_parked: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin an invocation.
+
+        Args:
+            store: The log, which is open.
+            pages: What `store.open()` returned.
+            task_run_id: Name of the Job, for errors.
+            ttl: After so many seconds in which the code only waits, `evict` is called; None for
+                never.
+            evict: Called with `parked`. No result is given any more.
+            lose: Called when a later invocation has taken over the log, from any thread. No result
+                is given any more.
+            in_background: Starts a coroutine of the store in its event loop.
+            now: The time in UTC.
+            on_parked: Called when `parked` changes.
+
+        Raises:
+            InvalidRun: The log is damaged.
+        """
+        try:
+            self._history = History(pages)
+        except DamagedLog as error:
+            raise InvalidRun(f"the log {store.identity.name} is damaged: {error}") from None
+        self.invocation = store.identity.invocation
+        self.parked: int | None = None
+        self.now = now
+        self._store = store
+        self._task_run_id = task_run_id
+        self._ttl = ttl
+        self._evict = evict
+        self._lose = lose
+        self._in_background = in_background
+        self._on_parked = on_parked
+        self._waits = Waits()
+        for page in store.pages.values():
+            self._waits.read(page)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open: dict[int, _Call] = {}
+        """Calls whose results the code waits for."""
+        self._forgone: set[int] = set()
+        """Calls whose results the code does not wait for any more."""
+        self._ready: list[tuple[datetime, int]] = []
+        """When the results were there that are to be given in any order, and their nodes."""
+        self._unsaved: list[DurableCall] = []
+        self._unsaved_nodes: list[_Call] = []
+        self._values: list[tuple[_Call, str]] = []
+        """Memos whose values are to be stored."""
+        self._writing: asyncio.Task[None] | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._again = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._following: asyncio.Future[Any] | None = None
+        self._failure: BaseException | None = None
+        self._has_ended = False
+
+    @property
+    def branch(self) -> int:
+        """The branch of the call that is made next."""
+        return self._history.branch
+
+    async def wait_for(
+        self, key: str, conditions: Sequence[JsonObject], label: str | None
+    ) -> dict[str, list[object]]:
+        """Wait until all conditions hold: see `Journal`."""
+        wait_for = [Condition.model_validate(each) for each in conditions]
+        call = self._begin(WAIT_FOR, key, label, wait_for=wait_for)
+        self._work_on(call, self._await_conditions(call))
+        return cast("dict[str, list[object]]", await self._result_of(call))
+
+    async def memo(self, key: str, make: Callable[[], Awaitable[str]], label: str | None) -> str:
+        """Return the stored text, or make and store it: see `Journal`."""
+        call = self._begin(MEMO, key, label)
+        stored = self._history.values.get(call.node) if call.entry is None else None
+        if stored is None:
+            await self._make(call, make)
+        else:
+            self._finish(call, self.now(), stored)
+        return str(await self._result_of(call))
+
+    async def child(
+        self,
+        key: str,
+        name: str,
+        start: Callable[[], Awaitable[None]],
+        read: Callable[[], Awaitable[T]],
+        label: str | None,
+    ) -> T:
+        """Wait for the end of a run: see `Journal`."""
+        call = self._begin(RUN, key, label, child=name)
+        self._work_on(call, self._await_run(call, start, read))
+        return cast("T", await self._result_of(call))
+
+    def close(self) -> None:
+        """Stop all that is done for the calls. In the loop of the task's code."""
+        self._has_ended = True
+        self._set_parked(None)
+        self._stop_timer()
+        for call in self._open.values():
+            call.close()
+        for each in (self._writing, self._pump, self._following):
+            if each is not None:
+                each.cancel()
+
+    # A call, from the code to its result.
+
+    def _begin(
+        self,
+        kind: CallKind,
+        key: str,
+        label: str | None,
+        *,
+        wait_for: Sequence[Condition] = (),
+        child: str | None = None,
+    ) -> _Call:
+        """Make a call. What it is to be stored with is decided here, before anything waits."""
+        loop = self._bind()
+        if self._failure is not None:
+            raise self._failure
+        if _in_memo.get():
+            raise InvalidRun("a memo cannot sleep, wait, start child runs or hold another memo")
+        branch = self._history.branch
+        try:
+            node, recorded = self._history.make(kind, key)
+        except Deviation as error:
+            self._deviate(error.node, str(error))
+        if recorded is not None and recorded.child != child:
+            self._deviate(node, f"it waited for run {recorded.child}, and now does for {child}")
+        entry = None
+        if recorded is None:
+            entry = DurableCall(
+                node=node,
+                branch=branch,
+                kind=kind,
+                key=key,
+                label=label[:MAX_CALL_LABEL] if label else None,
+                at=self.now(),
+                delivered=self._history.take_given(),
+                wait_for=[*wait_for],
+                child=child,
+            )
+        futures = loop.create_future(), loop.create_future(), loop.create_future()
+        call = _Call(node, branch, kind, entry, loop.time(), *futures)
+        self._open[node] = call
+        if entry is None:
+            self._is_stored(call)
+        else:
+            self._unsaved.append(entry)
+            self._unsaved_nodes.append(call)
+        if kind != MEMO and self._following is None:
+            self._follow()
+        self._wake()
+        return call
+
+    async def _result_of(self, call: _Call) -> object:
+        try:
+            return await call.result
+        finally:
+            if call.node in self._open:  # the code was cancelled
+                self._forgo(call)
+
+    def _forgo(self, call: _Call) -> None:
+        """Forget a call that the code does not wait for any more."""
+        self._open.pop(call.node, None)
+        self._forgone.add(call.node)
+        call.close()
+        self._wake()
+
+    def _work_on(self, call: _Call, work: Coroutine[Any, Any, None]) -> None:
+        """Do what a call needs beside the code."""
+        task = asyncio.create_task(work)
+        call.work.add(task)
+        task.add_done_callback(call.work.discard)
+
+    async def _await_conditions(self, call: _Call) -> None:
+        wait = await call.over
+        if wait.error is not None:
+            self._finish(call, self.now(), None, InvalidRun(wait.error))
+            return
+        met: dict[str, list[object]] = {}
+        for each in wait.met:
+            value: object = {} if each.value is None else json.loads(each.value)
+            met.setdefault(each.key, []).append(value)
+        self._finish(call, wait.over_at or self.now(), met)
+
+    async def _await_run(
+        self,
+        call: _Call,
+        start: Callable[[], Awaitable[None]],
+        read: Callable[[], Awaitable[object]],
+    ) -> None:
+        try:
+            await call.stored
+            call.is_busy = True
+            if not call.over.done():
+                await start()
+            call.is_busy = False
+            self._wake()
+            wait = await call.over
+            call.is_busy = True
+            value = await read()
+        except Exception as error:
+            self._finish(call, self.now(), None, error)
+        else:
+            self._finish(call, wait.over_at or self.now(), value)
+
+    async def _make(self, call: _Call, make: Callable[[], Awaitable[str]]) -> None:
+        """Make a memo's value, and have it stored."""
+        call.is_busy = True
+        token = _in_memo.set(True)
+        try:
+            value = await make()
+            if (size := len(value.encode())) > MAX_STORED_VALUE_BYTES:
+                raise IllegalTaskOutputError(
+                    f"the result of a memo has {size} bytes as JSON, and the limit is "
+                    f"{MAX_STORED_VALUE_BYTES}: keep the data in a volume or an object store, and "
+                    "return where it is"
+                )
+        except BaseException:
+            self._forgo(call)
+            raise
+        finally:
+            _in_memo.reset(token)
+        self._values.append((call, value))
+        self._wake()
+
+    def _finish(
+        self, call: _Call, at: datetime, value: object, error: BaseException | None = None
+    ) -> None:
+        """Have the code get the result of a call, in its turn."""
+        call.outcome = value, error
+        call.is_busy = False
+        heappush(self._ready, (at, call.node))
+        self._wake()
+
+    def _is_stored(self, call: _Call) -> None:
+        """Let a call count."""
+        call.entry = None
+        if not call.stored.done():
+            call.stored.set_result(None)
+        if (wait := self._waits.over.get(call.key)) is not None and not call.over.done():
+            call.over.set_result(wait)
+
+    # What is done between the steps of the code.
+
+    def _wake(self) -> None:
+        """Have all done that can be done, once the code rests."""
+        self._again = True
+        if self._has_ended or self._loop is None:
+            return
+        self._stop_timer()
+        self._set_parked(None)
+        if self._pump is None or self._pump.done():
+            self._pump = self._loop.create_task(self._do_all())
+
+    async def _do_all(self) -> None:
+        while self._again:
+            self._again = False
+            await _rest()
+            if self._has_ended:
+                return
+            self._write_down()
+            if (call := self._next_call()) is not None:
+                self._give(call)
+                self._again = True
+        self._look_at_rest()
+
+    def _next_call(self) -> _Call | None:
+        """Return the call whose result the code gets next."""
+        while (node := self._history.next_result()) is not None:
+            if node in self._forgone:
+                self._history.forgo(node)
+                continue
+            call = self._open.get(node)
+            is_due = call is not None and call.outcome and self._history.may_give(node)
+            return call if is_due else None
+        if not self._history.is_replayed:
+            return None
+        while self._ready:
+            _, node = heappop(self._ready)
+            if (call := self._open.get(node)) is not None:
+                return call
+        return None
+
+    def _give(self, call: _Call) -> None:
+        assert call.outcome is not None
+        if call.result.done():  # the code was cancelled this very moment
+            self._forgo(call)
+            return
+        self._history.give(call.node)
+        del self._open[call.node]
+        value, error = call.outcome
+        if error is not None:
+            call.result.set_exception(error)
+        else:
+            call.result.set_result(value)
+
+    def _write_down(self) -> None:
+        """Store what is new in one write; a memo alone waits for its value."""
+        counts = self._values or any(call.kind != MEMO for call in self._unsaved_nodes)
+        if self._writing is not None or not counts or self._loop is None:
+            return
+        entries, calls, values = self._unsaved, self._unsaved_nodes, self._values
+        self._unsaved, self._unsaved_nodes, self._values = [], [], []
+        self._writing = self._loop.create_task(self._write(entries, calls, values))
+
+    async def _write(
+        self, entries: list[DurableCall], calls: list[_Call], values: list[tuple[_Call, str]]
+    ) -> None:
+        memos = [
+            DurableValue(node=call.node, branch=call.branch, value=text) for call, text in values
+        ]
+        try:
+            await self._in_background(self._store.append(entries, memos))
+        except TakenOver:
+            self._lost()
+            return
+        except Exception as error:
+            self._fail(error)
+            return
+        finally:
+            self._writing = None
+        for call in calls:
+            self._is_stored(call)
+        for call, text in values:
+            self._finish(call, self.now(), text)
+        self._wake()
+
+    def _look_at_rest(self) -> None:
+        """Decide what follows from the code's doing nothing."""
+        loop, calls = self._loop, self._open.values()
+        if loop is None or not calls or self._writing is not None:
+            return
+        if any(each.is_busy or each.entry is not None for each in calls):
+            return
+        if self._history.expects_call:
+            self._timer = loop.call_later(STUCK_SECONDS, self._give_up)
+            return
+        self._set_parked(self._waits.count)
+        if self._ttl is not None:
+            due = max(each.since for each in calls) + self._ttl
+            self._timer = loop.call_at(due, self._leave)
+
+    def _leave(self) -> None:
+        if (count := self.parked) is not None and not self._has_ended:
+            self._has_ended = True
+            self._evict(count)
+
+    def _give_up(self) -> None:
+        node = self._history.made + 1
+        self._fail(self._deviation(node, "it is not made any more: the code waits for others"))
+
+    def _set_parked(self, parked: int | None) -> None:
+        if parked != self.parked:
+            self.parked = parked
+            self._on_parked()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # What comes from the store.
+
+    def _follow(self) -> None:
+        assert self._loop is not None
+        loop = self._loop
+        self._store.on_page = lambda page: _call_soon(loop, self._saw, page)
+        for page in [*self._store.pages.values()]:  # what came since the log was opened
+            self._saw(page)
+        self._following = asyncio.ensure_future(self._in_background(self._store.follow()))
+        self._following.add_done_callback(self._stopped_following)
+
+    def _stopped_following(self, following: "asyncio.Future[Any]") -> None:
+        if following.cancelled() or (error := following.exception()) is None:
+            return
+        if isinstance(error, TakenOver):
+            self._lost()
+        else:
+            self._fail(error)
+
+    def _saw(self, page: JsonObject) -> None:
+        found = self._waits.read(page)
+        for wait in found:
+            call = self._open.get(wait.node)
+            if call is not None and call.branch == wait.branch and call.entry is None:
+                self._is_stored(call)
+        if found:
+            self._wake()
+
+    def _lost(self) -> None:
+        if not self._has_ended:
+            self.close()
+            self._lose()
+
+    def _fail(self, error: BaseException) -> None:
+        """Raise an error in all calls, and in those that follow."""
+        self._failure = error
+        for call in [*self._open.values()]:
+            del self._open[call.node]
+            call.close()
+            if not call.result.done():
+                call.result.set_exception(error)
+        self._wake()
+
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        """Return the loop of the task's code, which is that of the first call."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise InvalidRun(
+                "a durable task sleeps, waits, starts child runs and uses memos in one event loop: "
+                "do it in the task's own"
+            )
+        return loop
+
+    def _deviate(self, node: int, message: str) -> NoReturn:
+        raise self._deviation(node, message)
+
+    def _deviation(self, node: int, message: str) -> NonDeterminismError:
+        return NonDeterminismError(
+            f"non-determinism in task {self._store.identity.task} of run "
+            f"{self._store.identity.run}: call {node} differs from an earlier invocation's: "
+            f"{message}; time, randomness and I/O belong into a memo",
+            self._task_run_id,
+            invocation_count=self.invocation,
+            node_id=node,
+        )
+
+
+async def _rest() -> None:
+    """Return once nothing else is to be done in the event loop but to wait."""
+    ready: object = getattr(asyncio.get_running_loop(), "_ready", None)
+    for _ in range(MAX_TURNS if ready is not None else FIXED_TURNS):
+        await asyncio.sleep(0)
+        if ready is not None and not ready:
+            return
+
+
+def _call_soon(
+    loop: asyncio.AbstractEventLoop, function: Callable[[JsonObject], None], page: JsonObject
+) -> None:
+    """Call it in the loop, from another thread, unless the loop has closed."""
+    try:
+        loop.call_soon_threadsafe(function, page)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
