@@ -63,6 +63,7 @@ class Delete:
         "CronWorkflow",
         "WorkflowEvent",
         "RateLimit",
+        "TaskResult",
     ]
     name: str
 

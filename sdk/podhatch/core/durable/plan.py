@@ -32,6 +32,7 @@ from podhatch.core.durable.progress import (
     MAX_WAITING,
     WaitKey,
     calls_of,
+    is_parked,
     key_of,
     open_calls,
     stored_waits,
@@ -166,10 +167,11 @@ class _Planning:
         return min(max(at, created or at), self.now)
 
     def _judge_child(self, call: DurableCall, old: DurableWait, since: datetime) -> _Judged:
+        """Judge a call by its child run, which a task without a pod has made."""
         child = self.observed.children.get(call.child or "")
         if child is None:
             lost_at = since + LOST_AFTER
-            if not self._is_parked():
+            if not is_parked(self.run, self.observed.log["spec"]["task"]):
                 return _Judged(call)
             if self.now < lost_at:
                 return _Judged(call, look_again_at=lost_at)
@@ -178,12 +180,6 @@ class _Planning:
             return _Judged(call)
         ended = read_time(child.get("status", {}).get("finishedAt")) or self.now
         return _Judged(call, old.model_copy(update={"over_at": ended}))
-
-    def _is_parked(self) -> bool:
-        """Return whether the task has no pod, and so has made the children that it waits for."""
-        task: str = self.observed.log["spec"]["task"]
-        entries: list[JsonObject] = self.run.get("status", {}).get("tasks", [])
-        return any(each["name"] == task and each["state"] == "Waiting" for each in entries)
 
     def _met(
         self,

@@ -61,6 +61,12 @@ def awaited_runs(page: JsonObject) -> set[str]:
     return {child for child in children if isinstance(child, str)}
 
 
+def is_parked(run: JsonObject, task: str) -> bool:
+    """Return whether a task of a run waits without a pod, as the run's status says."""
+    entries = _maps(_map(run.get("status")).get("tasks"))
+    return any(each.get("name") == task and each.get("state") == "Waiting" for each in entries)
+
+
 def waiting_text(pages: Iterable[JsonObject]) -> str:
     """Say what the task of a log waits for."""
     texts: list[object] = [_map(page.get("status")).get("waiting") for page in pages]

@@ -47,6 +47,8 @@ class AttemptEnd:
     retryable: bool = True
     retry_after: float | None = None
     """Seconds that the task asked to wait before the next attempt."""
+    waits_over: int | None = None
+    """Of a durable task that gave up its pod: how many of its waits were over for it."""
 
 
 @dataclass(frozen=True)

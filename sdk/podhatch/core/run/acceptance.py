@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
-from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus, is_over
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions, json_bytes
@@ -64,6 +64,15 @@ def _parent_refusal(run: WorkflowRun, job: JsonObject | None) -> RunRefusal | No
             end="Failed",
         )
     return None
+
+
+def has_live_parent(run: WorkflowRun, observed: Observed) -> bool:
+    """Whether the run is a child of a run that goes on."""
+    if run.spec.parent is None or not observed.ancestors:
+        return False
+    parent = observed.ancestors[0]
+    uid: str = parent["metadata"]["uid"]
+    return not is_over(parent) and any(each.uid == uid for each in run.metadata.owner_references)
 
 
 def workflow_awaited_until(run: WorkflowRun, observed: Observed, now: datetime) -> datetime | None:

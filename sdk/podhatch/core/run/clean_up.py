@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task_status import AttemptRecord, TaskStatus
 from podhatch.core.common.observed import Defaults
@@ -10,6 +11,7 @@ from podhatch.core.common.plan import Delete, Patch, Plan
 from podhatch.core.pod.end import end_of_pod
 from podhatch.core.pod.pods import container_state, outlives_task, read_time
 from podhatch.core.run.attempts import Attempts, AttemptView
+from podhatch.core.run.job import attempt_name
 from podhatch.core.run.position import CONCURRENCY
 from podhatch.core.run.run_requests import RUN_CANCELLED
 from podhatch.core.run.task_status import REPLAYED, cancelled
@@ -18,6 +20,8 @@ from podhatch.core.workflow.revision import Revision
 _GIVEN_UP = frozenset({RUN_CANCELLED, REPLAYED, CONCURRENCY, "ScheduleTimedOut"})
 BESIDE_GRACE = timedelta(seconds=5)
 """What runs beside a task's container has so long to end after it."""
+AWAITED_PAUSE = timedelta(hours=1)
+"""A run that its parent keeps is looked at again after this time."""
 JOB_GRACE = timedelta(seconds=90)
 """A Job still active so long after its attempt ended has a pod that does not end by itself."""
 
@@ -89,6 +93,28 @@ def _records(attempt: AttemptView, entry: TaskStatus) -> Iterable[AttemptRecord]
     return [record for record in entry.attempts if record.attempt == attempt.number]
 
 
+def evicted_attempts(
+    run: WorkflowRun,
+    entries: Mapping[str, TaskStatus],
+    attempts: Attempts,
+    results: Mapping[str, JsonObject],
+) -> tuple[Delete, ...]:
+    """Return the Jobs and results of attempts that gave up their pods: a log has what they did.
+
+    Their tasks wait without a pod, as the stored status says.
+    """
+    delete: list[Delete] = []
+    for entry in entries.values():
+        if entry.state != "Waiting":
+            continue
+        if attempt := attempts.get((entry.name, entry.attempt)):
+            delete.append(Delete("Job", attempt.name))
+        name = attempt_name(run.metadata.name, run.metadata.uid, entry.name, entry.attempt)
+        if name in results:
+            delete.append(Delete("TaskResult", name))
+    return tuple(delete)
+
+
 def lingering_pods(entries: Mapping[str, TaskStatus], attempts: Attempts, now: datetime) -> Plan:
     """Return the pods whose task has ended, as its entry says, and that another container keeps.
 
@@ -119,10 +145,11 @@ def after_the_end(
     now: datetime,
     *,
     holds_key_until: datetime | None = None,
+    is_awaited: bool = False,
 ) -> Plan:
     """Return what of a finished run has lived long enough: first its Jobs, then all of it.
 
-    A run is kept as long as it holds an idempotency key.
+    A run is kept as long as it holds an idempotency key, or its parent goes on.
     """
     if status.finished_at is None:
         return Plan()
@@ -131,6 +158,8 @@ def after_the_end(
     run_end = None if run_ttl is None else status.finished_at + timedelta(seconds=run_ttl)
     if run_end and holds_key_until:
         run_end = max(run_end, holds_key_until)
+    if is_awaited and run_end:  # a durable task may read its outputs again
+        run_end = max(run_end, now + AWAITED_PAUSE)
     if run_end and now >= run_end:
         return Plan((Delete("WorkflowRun", run_name),))
     if defaults.job_ttl_seconds is None or not jobs:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
-from podhatch.api.names import job_name, object_name
+from podhatch.api.names import durable_log_name, job_name, object_name
 from podhatch.api.pod import TriggerReport
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
@@ -44,6 +44,8 @@ class AttemptSpec:
     run: WorkflowRun
     task: TaskSpec
     number: int
+    resumes: int = 0
+    """How many attempts, this one among them, went on after a wait without a pod."""
 
     @property
     def name(self) -> str:
@@ -122,7 +124,7 @@ def _identity(attempt: AttemptSpec, revision: Revision, defaults: Defaults) -> d
         pod.RUN_UID: metadata.uid,
         pod.TASK: attempt.task.name,
         pod.ATTEMPT: str(attempt.number),
-        pod.RETRY_COUNT: str(attempt.number - 1),
+        pod.RETRY_COUNT: str(attempt.number - 1 - attempt.resumes),
         pod.MAX_ATTEMPTS: str(attempt.task.retries + 1),
         pod.METADATA: _text(effective_metadata(attempt.run, revision.spec)),
     }
@@ -131,6 +133,9 @@ def _identity(attempt: AttemptSpec, revision: Revision, defaults: Defaults) -> d
         variables[pod.TRIGGER] = _text(trigger)
     if account_of(attempt.task, merged_settings(revision.spec.pod, attempt.task.pod), defaults):
         variables[pod.RESULT] = attempt.name
+    if durable := attempt.task.durable:
+        variables[pod.DURABLE_LOG] = durable_log_name(attempt.name)
+        variables[pod.EVICTION_TTL] = f"{durable.eviction_ttl_seconds:g}"
     return variables
 
 

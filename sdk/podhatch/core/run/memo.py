@@ -104,6 +104,7 @@ class PlanMemo:
     def attempts(self, run: WorkflowRun, observed: Observed) -> Attempts:
         """Return the run's attempts by task and number."""
         changed = _changed_names(self._seen, observed)
+        self._changed.update(_tasks_with_other_logs(self._seen, observed))
         self._seen = observed
         for name in changed:
             if before := self._views.pop(name, None):
@@ -177,6 +178,13 @@ def _changed_names(old: Observed, new: Observed) -> set[str]:
         | _differing(old.pods, new.pods)
         | _differing(old.results, new.results)
     )
+
+
+def _tasks_with_other_logs(old: Observed, new: Observed) -> set[str]:
+    """Return the names of tasks whose logs are not as they were."""
+    pages = {**old.durable_logs, **new.durable_logs}
+    names = _differing(old.durable_logs, new.durable_logs)
+    return {pages[name]["spec"].get("task", "") for name in names}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> set[str]:

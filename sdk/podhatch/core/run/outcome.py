@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from podhatch.api.model import JsonObject
+from podhatch.api.pod import EXIT_EVICTED
 from podhatch.api.result import TaskResultSpec
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.text import output_problem
@@ -67,7 +68,7 @@ def read_outcome(
     """
     report = TaskResultSpec.model_validate(result["spec"]) if result else None
     if report is not None and report.outcome is not None:
-        return _from_report(_plausible(report, job, now), in_result=True, job=job)
+        return _from_report(task, _plausible(report, job, now), in_result=True, job=job)
     terminated: JsonObject | None = container_state(pod).get("terminated") if pod else None
     if pod and terminated:
         return _from_container(task, pod, terminated, job, now)
@@ -96,7 +97,11 @@ def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) ->
     return report.model_copy(update={"started_at": started_at, "finished_at": finished_at})
 
 
-def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | None) -> AttemptEnd:
+def _from_report(
+    task: TaskSpec, report: TaskResultSpec, *, in_result: bool, job: JsonObject | None
+) -> AttemptEnd:
+    if report.outcome == "Evicted":
+        return _eviction(task, report)
     if report.outcome == "Succeeded":
         if report.output is not None and (problem := output_problem(report.output)):
             refused = f"the output that the task reported is not JSON: {problem}"
@@ -139,13 +144,21 @@ def _from_report(report: TaskResultSpec, *, in_result: bool, job: JsonObject | N
     )
 
 
+def _eviction(task: TaskSpec, report: TaskResultSpec) -> AttemptEnd:
+    """Return the end of an attempt that gave up its pod, and after which the task waits."""
+    if task.durable is None:
+        message = "the task reported that it gave up its pod, and it is not durable"
+        return replace(failure("TaskFailed", message), started_at=report.started_at)
+    return AttemptEnd("Waiting", waits_over=report.waits_over or 0)
+
+
 def _from_container(
     task: TaskSpec, pod: JsonObject, terminated: JsonObject, job: JsonObject | None, now: datetime
 ) -> AttemptEnd | ReportAwaited:
     message: str = terminated.get("message", "")
     report = _read_report(message) if task.python else None
     if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
-        return _from_report(_plausible(report, job, now), in_result=False, job=job)
+        return _from_report(task, _plausible(report, job, now), in_result=False, job=job)
     until = _grace_end(terminated.get("finishedAt"), now)
     if task.python and task.cluster_access != "none" and now < until:
         return ReportAwaited(until)
@@ -163,6 +176,9 @@ def _from_container(
         return lost
     if exceeded := own_storage_limit(pod):
         return with_times(exceeded, terminated)
+    if task.durable and terminated.get("exitCode") == EXIT_EVICTED:
+        lost = loss("ReportLost", "the task gave up its pod, and its report never arrived")
+        return with_times(lost, terminated)
     if task.python:
         return _python_exit(terminated, message_bytes(pod["spec"]))
     return container_end(task, pod, terminated)

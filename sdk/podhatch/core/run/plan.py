@@ -25,6 +25,7 @@ from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.acceptance import (
     depth_of,
     first_revision,
+    has_live_parent,
     latest_start,
     start_refusal,
     workflow_awaited_until,
@@ -40,6 +41,7 @@ from podhatch.core.run.admission import (
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.clean_up import (
     after_the_end,
+    evicted_attempts,
     given_up_jobs,
     lingering_pods,
     with_late_attempts,
@@ -72,6 +74,7 @@ from podhatch.core.run.status import (
     rejected_status,
     with_outputs,
 )
+from podhatch.core.run.task_status import resumes_with_next
 from podhatch.core.run.transition import event_manifest, transitions
 from podhatch.core.workflow.revision import Revision, revision_manifest
 
@@ -185,6 +188,7 @@ class _Planning:
             self.defaults,
             now,
             holds_key_until=holds_key_until(run),
+            is_awaited=has_live_parent(run, observed),
         )
         return Plan(
             writes=(*lingering.writes, *(given_up.writes or later.writes)),
@@ -385,7 +389,8 @@ def _build_attempt(
         outputs = {name: output_text(positions[name], context.observed) for name in task.parents}
     except KeyError as error:
         return lose_output(ready.status, str(error.args[0]), context.now), []
-    attempt = AttemptSpec(context.run, task, ready.number)
+    resumes = resumes_with_next(ready.status)
+    attempt = AttemptSpec(context.run, task, ready.number, resumes)
     errors = _errors(positions) if task is revision.failure_task else {}
     around = AttemptInput(outputs, errors, node)
     manifests = attempt_manifests(attempt, revision, context.defaults, around)
@@ -405,6 +410,7 @@ def summarise(built: Built, stored: Mapping[str, TaskStatus], context: TaskConte
             *(each.end for each in running if each.end),
             *lingering.writes,
             *given_up.writes,
+            *evicted_attempts(context.run, stored, context.attempts, context.observed.results),
         ),
         urgent=any(each.urgent for each in built.moving if isinstance(each, Waiting)),
         look_up=tuple(

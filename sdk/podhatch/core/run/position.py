@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from podhatch.api.event import WorkflowEvent
+from podhatch.api.model import JsonObject
+from podhatch.api.names import durable_log_name
 from podhatch.api.pod import SKIPPED_OUTPUT
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
@@ -19,6 +21,7 @@ from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Patch, job_deadline
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.common.text import output_problem
+from podhatch.core.durable.progress import waiting_text, waits_over
 from podhatch.core.expressions.evaluation import Questions, json_text
 from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
 from podhatch.core.pod.end import AttemptEnd, end_of_pod, execution_deadline, overdue_at
@@ -35,8 +38,10 @@ from podhatch.core.run.task_status import (
     failed,
     kept,
     over,
+    parked,
     skipped,
     to_be_tried_again,
+    with_attempt,
 )
 
 SCHEDULE_TIMED_OUT = "ScheduleTimedOut"
@@ -126,6 +131,8 @@ def judge_task(
     attempt = context.attempts.get((task.name, number))
     if old.job or attempt:
         return _follow(task, old, number, attempt, context)
+    if old.state == "Waiting":
+        return _resume(task, old, number, context)
     if old.next_attempt_at is not None or old.reason in _HELD_BACK:
         return _try(task, old, number, context)
     return _enter(task, old, number, parents, context)
@@ -164,9 +171,8 @@ def output_text(position: Position, observed: Observed) -> str | None:
 
 def start(task: TaskSpec, ready: Ready, job: str) -> Running:
     """Return where a task stands once its next attempt has been made as this Job."""
-    status = kept(
-        ready.status, state="Queued", attempt=ready.number, job=job, queued_at=ready.queued_at
-    )
+    old = with_attempt(ready.status, ready.number)
+    status = kept(old, state="Queued", job=job, queued_at=ready.queued_at)
     return Running(status, look_again_at=schedule_deadline(task, ready.queued_at))
 
 
@@ -275,6 +281,28 @@ def _pending(old: TaskStatus, reason: WaitReason, message: str) -> TaskStatus:
     return kept(old, state="Pending", reason=reason, message=bounded(message), met=old.met)
 
 
+def _resume(
+    task: TaskSpec, old: TaskStatus, number: int, context: TaskContext
+) -> Waiting | Ready | Ended:
+    """The task waits without a pod: it gets one once more waits are over than it has seen."""
+    pages = _log(task, context)
+    seen = old.waits_over or 0
+    if waits_over(pages) > seen:
+        return _try(task, old, number, context)
+    return Waiting(parked(old, seen, waiting_text(pages)))
+
+
+def _log(task: TaskSpec, context: TaskContext) -> list[JsonObject]:
+    """Return the pages of a task's log, in their order."""
+    name = durable_log_name(AttemptSpec(context.run, task, 1).name)
+    pages = {
+        int(page): raw
+        for each, raw in context.observed.durable_logs.items()
+        if (page := each.removeprefix(f"{name}-")) != each and page.isdecimal() and len(page) < 4
+    }
+    return [pages[number] for number in sorted(pages)]
+
+
 def _try(
     task: TaskSpec, old: TaskStatus, number: int, context: TaskContext
 ) -> Waiting | Ready | Ended:
@@ -319,9 +347,8 @@ def _follow(
     result = attempt.result if attempt else None
     created = read_time(job["metadata"]["creationTimestamp"]) if job else None
     current = kept(
-        old,
+        with_attempt(old, number),
         state="Queued",
-        attempt=number,
         job=attempt.name if attempt else old.job,
         node=node_name(pod) or (old.node if old.job else None),
         queued_at=(old.queued_at if old.job else None) or created or now,
@@ -414,7 +441,10 @@ def _not_started(
 def _end(
     task: TaskSpec, current: TaskStatus, end: AttemptEnd, context: TaskContext
 ) -> Waiting | Ended:
-    """The attempt is over: so is the task, unless it is tried again."""
+    """The attempt is over: so is the task, unless it is tried again, or waits without a pod."""
+    if end.waits_over is not None:
+        status = parked(current, end.waits_over, waiting_text(_log(task, context)))
+        return Waiting(status, urgent=True)
     seed = f"{context.run.metadata.uid}/{task.name}/{current.attempt}"
     retry = next_attempt(task, current, end, seed, context.now)
     if retry is not None:

@@ -63,6 +63,8 @@ def ask_rate_limits(
         position = positions[name]
         if name not in revision.rate_limited or not isinstance(position, Ready):
             continue
+        if position.status.waits_over is not None:
+            continue  # the task goes on, and has taken its units
         task = revision.by_name[name]
         try:
             values = task_values(revision, task, positions, context)

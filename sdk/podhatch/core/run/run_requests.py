@@ -8,7 +8,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TERMINAL_STATES, EndReason, TaskStatus
 from podhatch.core.run.attempts import Attempts
-from podhatch.core.run.task_status import cancelled, kept, replayed
+from podhatch.core.run.task_status import cancelled, kept, replayed, with_attempt
 
 RUN_CANCELLED: Final = "RunCancelled"
 CANCELLED_MESSAGE = "the run was cancelled"
@@ -36,7 +36,7 @@ def with_cancellation(
         old = noted.get(task) or TaskStatus(name=task, state="Pending")
         if number > old.attempt and old.state not in TERMINAL_STATES:
             job = attempts[task, number].name
-            noted[task] = kept(old, state="Queued", attempt=number, job=job)
+            noted[task] = kept(with_attempt(old, number), state="Queued", job=job)
     return [
         entry if entry.state in TERMINAL_STATES else cancelled(entry, reason, message, now)
         for entry in noted.values()

@@ -185,10 +185,11 @@ def _message(phase: Phase, tasks: Sequence[TaskStatus]) -> str | None:
     """Say which task decided the phase, or what a waiting task waits for."""
     if phase == "Succeeded":
         return None
-    telling = {"Failed": "Failed", "Cancelled": "Cancelled"}.get(phase, "Queued")
-    for task in tasks:
-        if task.state == telling and task.message:
-            return f"task {task.name}: {task.message}"[:MAX_RUN_MESSAGE]
+    telling = [phase] if phase in TERMINAL_STATES else ["Queued", "Waiting"]
+    for state in telling:
+        for task in tasks:
+            if task.state == state and task.message:
+                return f"task {task.name}: {task.message}"[:MAX_RUN_MESSAGE]
     return None
 
 

@@ -23,6 +23,7 @@ from podhatch.core.run.retry import Retry
 
 MAX_TASK_MESSAGE = 2000
 REPLAYED = "Replayed"
+EVICTED = "Evicted"
 
 
 class EntryFields(TypedDict, total=False):
@@ -36,17 +37,49 @@ class EntryFields(TypedDict, total=False):
     node: str | None
     queued_at: datetime | None
     met: list[str]
+    waits_over: int | None
 
 
 def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
-    """Return a new entry of the task with its counters and records."""
-    given: EntryFields = {"state": old.state, "attempt": old.attempt, **fields}
+    """Return a new entry of the task with its counters and records.
+
+    One that waited without a pod stays one that is to be resumed.
+    """
+    given: EntryFields = {
+        "state": old.state,
+        "attempt": old.attempt,
+        "waits_over": old.waits_over,
+        **fields,
+    }
     return TaskStatus(
         name=old.name,
         retries=old.retries,
         disruptions=old.disruptions,
+        resumes=old.resumes,
         attempts=old.attempts,
         **given,
+    )
+
+
+def with_attempt(old: TaskStatus, number: int) -> TaskStatus:
+    """Return the entry with an attempt that is made. After a wait without a pod it is a resume."""
+    changes = {"attempt": number, "resumes": resumes_with_next(old), "waits_over": None}
+    return old.model_copy(update=changes)
+
+
+def resumes_with_next(old: TaskStatus) -> int:
+    """Return how many of the task's attempts are resumes once the next one is made."""
+    return old.resumes + (old.waits_over is not None)
+
+
+def parked(current: TaskStatus, waits_over: int, message: str) -> TaskStatus:
+    """Return the entry of a durable task that waits without a pod."""
+    return kept(
+        current,
+        state="Waiting",
+        reason=EVICTED,
+        message=bounded(message),
+        waits_over=waits_over,
     )
 
 
@@ -113,6 +146,7 @@ def replayed(old: TaskStatus, now: datetime) -> TaskStatus:
         name=old.name,
         state="Pending",
         attempt=old.attempt,
+        resumes=old.resumes,
         attempts=records[-MAX_ATTEMPT_RECORDS:],
     )
 
@@ -142,6 +176,7 @@ def _ended_by_us(
         "reason": reason,
         "message": bounded(message),
         "next_attempt_at": None,
+        "waits_over": None,
         "finished_at": when,
     }
     return old.model_copy(update=changes)

@@ -1,0 +1,305 @@
+"""A durable task in a run: it gives up its pod, waits without one, and is resumed."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from podhatch.api.model import JsonObject
+from podhatch.core.common.observed import Observed
+from podhatch.core.common.plan import Delete, Plan
+from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.run.clean_up import AWAITED_PAUSE, JOB_GRACE
+from podhatch.core.run.memo import PlanMemo
+from podhatch.core.run.plan import plan_run
+from podhatch.core.workflow.revision import current_revision, revision_manifest
+
+from tests.fakes.durable import by_name, over, page, sleep, wait
+from tests.fakes.objects import (
+    DEFAULTS,
+    NOW,
+    RUN_UID,
+    ago,
+    attempt_name,
+    job,
+    pod,
+    run,
+    task,
+    terminated,
+    workflow,
+)
+from tests.unit.core.planning import ERROR, entries, jobs, plan, reported, stored, variable
+
+DURABLE: JsonObject = {"clusterAccess": "spawn", "durable": {"evictionTtlSeconds": 30}}
+FLOW = workflow(task("a", retries=2, **DURABLE), task("b", "a"))
+OPEN = page(wait(1, sleep(60)), wait(2, sleep(90)), waits=[])
+OPEN["status"]["waiting"] = "sleeps until noon"
+ONE_OVER = page(wait(1, sleep(60)), wait(2, sleep(90)), waits=[over(1)])
+
+
+def entry(state: str = "Waiting", **fields: object) -> JsonObject:
+    noted = {"name": "a", "state": state, "attempt": 1, **fields}
+    return {"waitsOver": 0, **noted} if state == "Waiting" else noted
+
+
+def status(*noted: JsonObject, **fields: object) -> JsonObject:
+    second = {"name": "b", "state": "Pending", "reason": "WaitingForParents"}
+    return {
+        "phase": "Running",
+        "startedAt": ago(9),
+        "tasks": [*noted, second],
+        "conditions": [],
+        **fields,
+    }
+
+
+def parked(**fields: object) -> JsonObject:
+    return status(entry(reason="Evicted", message="sleeps until noon", **fields))
+
+
+def evicted(number: int = 1, waits_over: int = 0) -> JsonObject:
+    return reported("a", "Evicted", number, waitsOver=waits_over)
+
+
+def planned(stored: JsonObject | None, *pages: JsonObject, **more: Any) -> Plan:
+    return plan(more.pop("flow", FLOW), stored, durable_logs=by_name(*pages), **more)
+
+
+def test_a_durable_task_knows_its_log_and_how_long_it_waits_in_its_pod() -> None:
+    made = planned(None)
+    assert jobs(made) == [attempt_name("a")]
+    assert variable(made, "PODHATCH_DURABLE_LOG") == attempt_name("a")[:-2] + "-log"
+    assert variable(made, "PODHATCH_EVICTION_TTL_SECONDS") == "30"
+    assert variable(planned(None, flow=workflow(task("a"))), "PODHATCH_DURABLE_LOG") is None
+
+
+def test_a_task_that_gave_up_its_pod_waits_and_says_for_what() -> None:
+    running = status(entry("Running", job=attempt_name("a"), startedAt=ago(5), queuedAt=ago(6)))
+    made = planned(running, OPEN, results=evicted(waits_over=3))
+    assert made.urgent
+    assert entries(made)["a"] == {
+        "name": "a",
+        "state": "Waiting",
+        "reason": "Evicted",
+        "attempt": 1,
+        "waitsOver": 3,
+        "message": "sleeps until noon",
+    }
+    assert stored(made)["message"] == "task a: sleeps until noon"
+    assert (stored(made)["phase"], stored(made)["progress"]) == ("Running", "0/2")
+    assert (made.create, made.delete) == ((), ())
+
+
+def test_a_termination_message_tells_of_an_eviction_as_well() -> None:
+    running = status(entry("Running", job=attempt_name("a"), startedAt=ago(5)))
+    spec = next(iter(evicted(waits_over=1).values()))["spec"]
+    its_pod = pod(terminated(75, json.dumps(spec)))
+    name = attempt_name("a")
+    made = planned(running, OPEN, jobs={name: job("a")}, pods={name: [its_pod]})
+    assert entries(made)["a"]["waitsOver"] == 1
+
+
+def test_the_job_and_the_result_of_an_evicted_attempt_go_once_that_is_stored() -> None:
+    made = planned(parked(), OPEN, results=evicted())
+    name = attempt_name("a")
+    assert made.delete == (Delete("Job", name), Delete("TaskResult", name))
+    assert made.status is None
+    late = planned(parked(), OPEN, jobs={name: job("a")}, later=JOB_GRACE.total_seconds() + 1)
+    assert late.delete == (Delete("Job", name),)
+
+
+def test_a_task_waits_as_long_as_no_more_of_its_waits_are_over() -> None:
+    made = planned(parked(waitsOver=1), {**ONE_OVER, "status": {**ONE_OVER["status"]}})
+    assert (made.create, made.requeue_at) == ((), None)
+    assert entries(made)["a"]["message"] == "waits without a pod"
+    assert planned(parked(waitsOver=1), OPEN) == Plan()
+    assert planned(parked()).create == ()
+
+
+def test_a_task_is_resumed_once_more_of_its_waits_are_over() -> None:
+    made = planned(parked(retries=1, disruptions=1, attempt=3), ONE_OVER)
+    assert jobs(made) == [attempt_name("a", 4)]
+    resumed = entries(made)["a"]
+    assert (resumed["state"], resumed["attempt"], resumed["job"]) == (
+        *("Queued", 4),
+        attempt_name("a", 4),
+    )
+    assert (resumed["resumes"], resumed["retries"], resumed["disruptions"]) == (1, 1, 1)
+    assert "waitsOver" not in resumed
+    assert variable(made, "PODHATCH_ATTEMPT") == "4"
+    assert variable(made, "PODHATCH_RETRY_COUNT") == "2"
+
+
+def test_a_wait_that_is_over_between_the_pods_look_and_its_end_is_not_lost() -> None:
+    running = status(entry("Running", job=attempt_name("a"), startedAt=ago(5)))
+    made = planned(running, ONE_OVER, results=evicted())
+    assert (entries(made)["a"]["state"], made.create) == ("Waiting", ())
+    assert jobs(planned(made.status, ONE_OVER, results=evicted())) == [attempt_name("a", 2)]
+
+
+def test_a_resume_whose_job_was_made_and_not_noted_is_found_and_counts_once() -> None:
+    name = attempt_name("a", 2)
+    made = planned(parked(), ONE_OVER, jobs={name: job("a", number=2)})
+    assert made.create == ()
+    found = entries(made)["a"]
+    assert (found["job"], found["resumes"], "waitsOver" in found) == (name, 1, False)
+    again = planned(made.status, ONE_OVER, jobs={name: job("a", number=2)})
+    assert again.status is None or entries(again)["a"]["resumes"] == 1
+
+
+def test_resumes_stay_through_a_retry_and_are_not_retries() -> None:
+    name = attempt_name("a", 2)
+    running = status(entry("Running", attempt=2, job=name, resumes=1, startedAt=ago(5)))
+    failing = reported("a", "Failed", 2, error=ERROR, finishedAt=ago(0))
+    made = planned(running, ONE_OVER, results=failing)
+    noted = entries(made)["a"]
+    assert (noted["reason"], noted["retries"], noted["resumes"]) == ("Retrying", 1, 1)
+    again = planned(made.status, ONE_OVER, results=failing)
+    assert jobs(again) == [attempt_name("a", 3)]
+    assert variable(again, "PODHATCH_RETRY_COUNT") == "1"
+
+
+def test_an_exit_code_without_a_report_is_a_lost_report() -> None:
+    name = attempt_name("a")
+    running = status(entry("Running", job=name, startedAt=ago(5)))
+    children = {"jobs": {name: job("a")}, "pods": {name: [pod(terminated(75))]}}
+    made = planned(running, ONE_OVER, later=6, **children)
+    noted = entries(made)["a"]
+    assert (noted["reason"], noted["disruptions"]) == ("Disrupted", 1)
+    assert noted["attempts"][0]["reason"] == "ReportLost"
+
+
+def test_a_task_that_is_not_durable_cannot_wait_without_a_pod() -> None:
+    flow = workflow(task("a"))
+    running = status(entry("Running", job=attempt_name("a"), startedAt=ago(5)))
+    noted = entries(planned(running, flow=flow, results=evicted()))["a"]
+    assert (noted["state"], noted["reason"]) == ("Failed", "TaskFailed")
+    assert "it is not durable" in noted["message"]
+    name = attempt_name("a")
+    children = {"jobs": {name: job("a")}, "pods": {name: [pod(terminated(75))]}}
+    noted = entries(planned(running, flow=flow, later=6, **children))["a"]
+    assert (noted["state"], noted["reason"], noted["exitCode"]) == ("Failed", "ExitCode", 75)
+
+
+def test_a_cancelled_task_without_a_pod_ends_at_once() -> None:
+    made = planned(parked(), OPEN, spec={"desiredState": "Cancelled"})
+    noted = entries(made)["a"]
+    assert (noted["state"], noted["reason"]) == ("Cancelled", "RunCancelled")
+    assert "waitsOver" not in noted
+    assert stored(made)["phase"] == "Cancelled"
+
+
+def test_a_resume_that_was_made_as_the_run_was_cancelled_is_noted() -> None:
+    name = attempt_name("a", 2)
+    cancel = {"desiredState": "Cancelled"}
+    made = planned(parked(), ONE_OVER, jobs={name: job("a", number=2)}, spec=cancel)
+    noted = entries(made)["a"]
+    assert (noted["job"], noted["resumes"]) == (name, 1)
+    after = planned(made.status, ONE_OVER, jobs={name: job("a", number=2)}, spec=cancel)
+    assert after.delete == (Delete("Job", name),)
+
+
+def test_a_replay_goes_on_with_the_log_and_counts_no_resume() -> None:
+    ended = entry("Succeeded", attempt=3, job=attempt_name("a", 3), resumes=2, finishedAt=ago(3))
+    second = {"name": "b", "state": "Succeeded", "attempt": 1, "job": attempt_name("b")}
+    old = {"phase": "Succeeded", "finishedAt": ago(3), "tasks": [ended, second]}
+    made = planned(old, ONE_OVER, spec={"replay": {"count": 1}})
+    assert jobs(made) == [attempt_name("a", 4)]
+    assert variable(made, "PODHATCH_RETRY_COUNT") == "1"
+    assert entries(made)["a"]["resumes"] == 2
+
+
+def test_a_refused_resume_stays_one() -> None:
+    made = planned(parked(), ONE_OVER)
+    [name] = jobs(made)
+    refusals = {name: ApiRefusal(403, "exceeded quota")}
+    refused = planned(parked(), ONE_OVER, refusals=refusals)
+    noted = entries(refused)["a"]
+    assert (noted["state"], noted["reason"], noted["waitsOver"]) == ("Queued", "Refused", 0)
+    again = planned(refused.status, ONE_OVER)
+    assert entries(again)["a"]["resumes"] == 1
+
+
+def test_a_resume_asks_for_slots_and_for_no_units() -> None:
+    limited = {"concurrency": [{"maxRuns": 1}], "rateLimits": [{"staticKey": "api"}]}
+    flow = workflow(task("a", **DURABLE, **limited), task("b", "a"))
+    made = planned(parked(), ONE_OVER, flow=flow)
+    noted = entries(made)["a"]
+    assert (noted["reason"], noted["waitsOver"], made.create) == ("Concurrency", 0, ())
+    claim = {"task": "a", "limit": "l", "maxRuns": 1, "since": ago(1), "held": True}
+    granted = {**stored(made), "concurrency": [claim]}
+    after = planned(granted, ONE_OVER, flow=flow)
+    assert jobs(after) == [attempt_name("a", 2)]
+    assert entries(after)["a"]["resumes"] == 1
+    assert planned(parked(), OPEN, flow=flow).claims == ()
+
+
+def test_a_slot_is_given_up_while_the_task_waits() -> None:
+    flow = workflow(task("a", **DURABLE, concurrency=[{"maxRuns": 1}]), task("b", "a"))
+    claim = {"task": "a", "limit": "l", "maxRuns": 1, "since": ago(1), "held": True}
+    noted = entry("Running", job=attempt_name("a"), startedAt=ago(5))
+    made = planned(status(noted, concurrency=[claim]), OPEN, flow=flow, results=evicted())
+    assert "concurrency" not in stored(made)
+    assert made.urgent
+
+
+def test_a_memo_knows_that_a_log_has_changed() -> None:
+    revision = current_revision(FLOW)
+    pinned = {revision.name: revision_manifest(revision, FLOW)}
+    noted = parked() | {"revision": revision.name}
+    observed = Observed(run(noted), FLOW, pinned, durable_logs=by_name(OPEN))
+    memo = PlanMemo()
+    for each in (
+        observed,
+        replace(observed, durable_logs=by_name(ONE_OVER)),
+        replace(observed, durable_logs={}),
+    ):
+        assert plan_run(each, DEFAULTS, NOW, memo) == plan_run(each, DEFAULTS, NOW)
+    resumed = plan_run(replace(observed, durable_logs=by_name(ONE_OVER)), DEFAULTS, NOW, memo)
+    assert jobs(resumed) == [attempt_name("a", 2)]
+
+
+@pytest.mark.parametrize("name", ["another-log-0", "x", ""])
+def test_pages_of_other_logs_do_not_count(name: str) -> None:
+    made = plan(FLOW, parked(), durable_logs={name: ONE_OVER})
+    assert made.create == ()
+
+
+def test_pages_are_told_in_their_order() -> None:
+    pages = [page(number=each, task="a") for each in (10, 2, 0)]
+    for number, each in zip((10, 2, 0), pages, strict=True):
+        each["status"] = {"waiting": f"waits for event e{number}"}
+    noted = entries(planned(parked(), *pages))["a"]
+    assert noted["message"] == "waits for event e0; waits for event e2; waits for event e10"
+
+
+@pytest.mark.parametrize(
+    ("above", "owner", "kept"),
+    [
+        ([run({"phase": "Running"})], RUN_UID, True),
+        ([run({"phase": "Succeeded"})], RUN_UID, False),
+        ([run({"phase": "Running"})], "another", False),
+        ([], RUN_UID, False),
+    ],
+)
+def test_a_child_that_ended_stays_while_its_parent_goes_on(
+    above: list[JsonObject], owner: str, kept: bool
+) -> None:
+    parent = {"run": "flow-1", "task": "a", "job": attempt_name("a"), "index": 0}
+    child = run({"phase": "Succeeded", "finishedAt": ago(99)}, parent=parent)
+    child["metadata"] = {
+        **child["metadata"],
+        "name": "child-1",
+        "uid": "child-uid",
+        "ownerReferences": [
+            {"apiVersion": "v", "kind": "WorkflowRun", "name": "flow-1", "uid": owner}
+        ],
+    }
+    defaults = replace(DEFAULTS, run_ttl_seconds=60)
+    made = plan_run(Observed(child, ancestors=above), defaults, NOW)
+    assert made.delete == (() if kept else (Delete("WorkflowRun", "child-1"),))
+    assert made.requeue_at == (NOW + AWAITED_PAUSE if kept else None)
+    long = replace(DEFAULTS, run_ttl_seconds=86_400)
+    later = plan_run(Observed(child, ancestors=above), long, NOW)
+    assert later.requeue_at == NOW + timedelta(seconds=86_400 - 99)
