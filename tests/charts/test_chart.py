@@ -108,6 +108,8 @@ def test_the_operator_may_do_nothing_that_it_does_not_do() -> None:
         (labels.GROUP, "eventfilters/status", "update"),
         (labels.GROUP, "cronworkflows/status", "update"),
         (labels.GROUP, "ratelimits/status", "update"),
+        (labels.GROUP, "durablelogs/status", "update"),
+        (labels.GROUP, "taskresults", "delete"),
         *((labels.GROUP, "ratelimits", verb) for verb in ("create", "patch", "delete")),
         *(("batch", "jobs", verb) for verb in ("create", "patch", "delete")),
         *(("batch", "cronjobs", verb) for verb in ("create", "patch", "delete")),
@@ -140,6 +142,10 @@ def test_a_task_that_spawns_starts_child_runs_and_pushes_events_and_no_more() ->
         *((labels.GROUP, "workflowruns", verb) for verb in ("create", "get", "list", "watch")),
         (labels.GROUP, "workflows", "get"),
         (labels.GROUP, "workflowevents", "create"),
+        *(
+            (labels.GROUP, "durablelogs", verb)
+            for verb in ("create", "patch", "get", "list", "watch")
+        ),
     }
 
 
@@ -173,6 +179,10 @@ def test_roles_to_bind_give_what_their_names_say() -> None:
         ("edit", "create", "taskresults", False),
         ("edit", "delete", "taskresults", False),
         ("admin", "delete", "taskresults", True),
+        ("view", "watch", "durablelogs", True),
+        ("edit", "patch", "durablelogs", True),
+        ("edit", "create", "durablelogs", False),
+        ("edit", "update", "durablelogs/status", False),
     ],
 )
 def test_the_clusters_own_roles_grow_by_our_kinds(
@@ -385,7 +395,7 @@ def test_policies_refuse_when_they_cannot_judge() -> None:
     bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
     names = {
         *("podhatch-own-results", "podhatch-own-children", "podhatch-event-source"),
-        "podhatch-known-parents",
+        *("podhatch-own-durable-logs", "podhatch-known-parents"),
     }
     assert names <= policies.keys()
     assert policies.keys() == bindings.keys()
@@ -399,7 +409,8 @@ def test_policies_on_what_tasks_write_hold_for_all_but_the_operator_and_whom_the
     flags = ("--set", "serviceAccount.name=op,trustedIdentities={system:serviceaccount:velero:v}")
     policies = of_kind(render(*flags, namespace="here"), "ValidatingAdmissionPolicy")
     trusted = "['system:serviceaccount:here:op', 'system:serviceaccount:velero:v']"
-    for name in ("podhatch-own-results", "podhatch-own-children", "podhatch-event-source"):
+    names = ("results", "durable-logs", "children")
+    for name in (*(f"podhatch-own-{each}" for each in names), "podhatch-event-source"):
         (condition,) = policies[name]["spec"]["matchConditions"]
         assert condition["expression"] == f"!(request.userInfo.username in {trusted})"
 
