@@ -56,6 +56,7 @@ class Operator:
         self.cluster.on_request = self.metrics.count_request
         self.cache = Cache(WATCH_LIST.indexes)
         self.metrics.registry.register(AdmissionCollector(self.cache.admission))
+        self.metrics.registry.register(self.cache.durable_tasks)
         for watched in WATCH_LIST.selectors:
             count = self.metrics.objects.labels(watched.kind)
             count.set_function(lambda kind=watched: self.cache.count(kind))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from podhatch.cluster import (
     CRON_WORKFLOW,
+    DURABLE_LOG,
     EVENT_FILTER,
     RATE_LIMIT,
     WORKFLOW,
@@ -44,6 +45,11 @@ def filter_key(namespace: str, name: str) -> Key:
 def rate_limit_key(namespace: str, name: str) -> Key:
     """Return the key of a rate limit."""
     return Key(RATE_LIMIT.kind, namespace, name)
+
+
+def durable_log_key(namespace: str, name: str) -> Key:
+    """Return the key of a page of a durable task's log."""
+    return Key(DURABLE_LOG.kind, namespace, name)
 
 
 def cron_key(namespace: str, name: str) -> Key:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from podhatch.api.model import JsonObject
 from podhatch.core.admission.index import AdmissionIndex
 from prometheus_client import (
     CollectorRegistry,
@@ -128,6 +129,48 @@ class AdmissionCollector(Collector):
             "How often a run or a task found no free slot.",
             self._admission.waits,
         )
+
+
+class DurableTaskCollector(Collector):
+    """Counts the durable tasks that wait without a pod, by the changes of their runs."""
+
+    def __init__(self) -> None:
+        self.parked = 0
+        self.evictions = 0
+        self.resumes = 0
+
+    def note(self, old: JsonObject | None, new: JsonObject | None) -> None:
+        """A run has changed; `old` is None when it is seen first, and `new` when it is gone."""
+        before, after = _parked(old), _parked(new)
+        self.parked += len(after) - len(before)
+        if old is not None and new is not None:
+            self.evictions += len(after - before)
+            self.resumes += max(_resumes(new) - _resumes(old), 0)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the tasks now, and what happened since the start."""
+        yield GaugeMetricFamily(
+            "podhatch_parked_tasks", "Durable tasks that wait without a pod.", self.parked
+        )
+        yield CounterMetricFamily(
+            "podhatch_evictions", "How often a durable task gave up its pod.", self.evictions
+        )
+        yield CounterMetricFamily(
+            "podhatch_resumes", "How often a durable task got a pod after a wait.", self.resumes
+        )
+
+
+def _parked(run: JsonObject | None) -> set[str]:
+    """Return the names of the tasks of a run that wait without a pod, or are to be resumed."""
+    return {each["name"] for each in _entries(run) if "waitsOver" in each}
+
+
+def _resumes(run: JsonObject) -> int:
+    return sum(each.get("resumes", 0) for each in _entries(run))
+
+
+def _entries(run: JsonObject | None) -> list[JsonObject]:
+    return run.get("status", {}).get("tasks", []) if run else []
 
 
 class Hops:

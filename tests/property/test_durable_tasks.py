@@ -87,7 +87,7 @@ class DurableTask(RuleBasedStateMachine):
         spec = {**self.log["spec"], "calls": [*self.log["spec"]["calls"], made]}
         self.log = {**self.log, "spec": spec}
 
-    @precondition(lambda self: self.pod is not None and open_calls(self.log))
+    @precondition(lambda self: self.pod is not None and bool(open_calls(self.log)))
     @rule(unseen=st.integers(0, 2))
     def evict(self, unseen: int) -> None:
         """The pod gives up; of the waits that are over it may not have seen the last."""
@@ -139,6 +139,13 @@ class DurableTask(RuleBasedStateMachine):
         self.seen_events = data.draw(st.permutations(self.seen_events))
 
     @rule()
+    def reconcile_log(self) -> None:
+        self.plan_log()
+
+    @rule(dies=st.booleans())
+    def reconcile_run(self, dies: bool) -> None:
+        self.plan_run(dies)
+
     def plan_log(self) -> bool:
         """Plan the log; a status for an older version of it is refused."""
         observed = ObservedDurableLog(self.seen_log, self.run, self.seen_events)
@@ -149,7 +156,6 @@ class DurableTask(RuleBasedStateMachine):
         self.log = self.seen_log = {**self.log, "status": plan.status}
         return True
 
-    @rule(dies=st.booleans())
     def plan_run(self, dies: bool) -> bool:
         """Plan the run; the operator may end before it writes the status."""
         pinned = {REVISION.name: revision_manifest(REVISION, FLOW)}
@@ -198,8 +204,9 @@ class DurableTask(RuleBasedStateMachine):
 
     def _is_over(self, call: JsonObject) -> bool:
         """Judge a call in the plainest way."""
-        waits = {each["node"]: each for each in self.log.get("status", {}).get("waits", [])}
-        stored = waits.get(call["node"], {}).get("since", call["at"])
+        waits: list[JsonObject] = self.log.get("status", {}).get("waits", [])
+        known = {each["node"]: each.get("since") for each in waits}
+        stored: str = known.get(call["node"]) or call["at"]
         since = min(datetime.fromisoformat(stored), self.now)
 
         def holds(leaf: JsonObject) -> bool:

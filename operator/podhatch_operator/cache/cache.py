@@ -13,6 +13,7 @@ from podhatch.api.run import is_over
 from podhatch.cluster import (
     CONTROLLER_REVISION,
     CRON_WORKFLOW,
+    DURABLE_LOG,
     EVENT_FILTER,
     JOB,
     POD,
@@ -36,10 +37,11 @@ from podhatch_operator.cache.trimming import (
     may_linger,
     without_managed_fields,
 )
+from podhatch_operator.metrics import DurableTaskCollector
 
 Index = Callable[[JsonObject], Iterable[str]]
 """The groups by which an object is found. No object has a name with a slash."""
-CHILDREN = (JOB, POD, TASK_RESULT)
+CHILDREN = (JOB, POD, TASK_RESULT, DURABLE_LOG)
 _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW, RATE_LIMIT)
 """The status fields that tell users what is wrong with an object."""
 
@@ -56,6 +58,7 @@ class Cache:
         self._event_keys: dict[tuple[str, Place], tuple[JsonObject, frozenset[str]]] = {}
         self.pins = Pins()
         self.admission = AdmissionIndex()
+        self.durable_tasks = DurableTaskCollector()
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
         """Hold the object if it is newer than what is known. Return whether it was."""
@@ -82,7 +85,7 @@ class Cache:
         """Hold children of a run that starts over whole again, as a list just returned them."""
         for raw in children:
             if self.lacks_children(place) and version_of(raw) >= self.version(kind, place_of(raw)):
-                self._stores[kind.kind].put(without_managed_fields(raw))
+                self._stores[kind.kind].put(as_held(kind, raw))
 
     def restored(self, place: Place) -> None:
         """All children of the run are held whole again."""
@@ -94,6 +97,8 @@ class Cache:
         store = self._stores[kind.kind]
         if not 0 < store.version(place) <= version:
             return False
+        if kind is WORKFLOW_RUN:
+            self.durable_tasks.note(store.get(place), None)
         store.drop(place)
         self._event_keys.pop((kind.kind, place), None)
         if kind is WORKFLOW_RUN:
@@ -169,6 +174,7 @@ class Cache:
 
     def _note_run(self, place: Place, raw: JsonObject) -> None:
         old = self.get(WORKFLOW_RUN, place)
+        self.durable_tasks.note(old, raw)
         self.pins.put(place, raw)
         if is_over(raw):
             self._restarted.discard(place)

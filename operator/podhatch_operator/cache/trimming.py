@@ -6,7 +6,8 @@ import zlib
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.api.run import is_over
-from podhatch.cluster import JOB, POD, WORKFLOW_EVENT, WORKFLOW_RUN, Kind
+from podhatch.cluster import DURABLE_LOG, JOB, POD, WORKFLOW_EVENT, WORKFLOW_RUN, Kind
+from podhatch.core.durable.progress import calls_of, key_of, open_calls
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -50,6 +51,8 @@ def _pod_facts(pod: JsonObject) -> tuple[object, ...]:
 PACKED_FROM_BYTES = 4096
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024
 """Limit for all events that one run waits for; only the newest are shown."""
+_NUMBER = ("node", "branch", "kind")
+"""Of a call."""
 _LARGE_FIELDS = {WORKFLOW_RUN.kind: "input", WORKFLOW_EVENT.kind: "payload"}
 
 
@@ -73,6 +76,8 @@ def as_held(kind: Kind, raw: JsonObject) -> JsonObject:
     A run that is over needs its input no more: a replay brings the whole run again.
     """
     raw = without_managed_fields(raw)
+    if kind is DURABLE_LOG:
+        return _trimmed_log(raw)
     field = _LARGE_FIELDS.get(kind.kind)
     value = raw["spec"].get(field) if field else None
     if not field or not value or isinstance(value, Packed):
@@ -88,6 +93,18 @@ def as_held(kind: Kind, raw: JsonObject) -> JsonObject:
     if len(text) <= PACKED_FROM_BYTES:
         return raw
     return {**raw, "spec": {**raw["spec"], field: Packed(text)}}
+
+
+def _trimmed_log(raw: JsonObject) -> JsonObject:
+    """Return a log without what only the task's pod reads; of a call that is over, its number."""
+    spec: JsonObject = raw["spec"]
+    calls = {key_of(call): call for call in open_calls(raw)}
+    trimmed = [
+        {name: part for name, part in call.items() if name in _NUMBER or key_of(call) in calls}
+        for call in calls_of(raw)
+    ]
+    rest = {name: part for name, part in spec.items() if name != "values"}
+    return {**raw, "spec": {**rest, **({"calls": trimmed} if trimmed else {})}}
 
 
 def unpacked(kind: Kind, raw: JsonObject) -> JsonObject:

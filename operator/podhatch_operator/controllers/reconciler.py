@@ -12,6 +12,7 @@ from podhatch.core.unreadable import plan_unreadable
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.controller import Controller, ReconcileContext
 from podhatch_operator.controllers.cron import CronController
+from podhatch_operator.controllers.durable_log import DurableLogController
 from podhatch_operator.controllers.event import EventController
 from podhatch_operator.controllers.filter import FilterController
 from podhatch_operator.controllers.rate_limit import RateLimitController
@@ -27,6 +28,7 @@ CONTROLLERS: tuple[type[Controller[Any]], ...] = (
     FilterController,
     RateLimitController,
     RunController,
+    DurableLogController,
     EventController,
 )
 """In the order in which their keys are reconciled at the start, and after a change."""

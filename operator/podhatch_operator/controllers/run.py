@@ -1,7 +1,7 @@
 """WorkflowRuns: their Jobs and revisions, debounced status writes, and Kubernetes Events."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import has_ended, is_over
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    DURABLE_LOG,
     JOB,
     POD,
     RATE_LIMIT,
@@ -21,6 +22,7 @@ from podhatch.cluster import (
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan, first
 from podhatch.core.common.refusal import ApiRefusal
+from podhatch.core.durable.progress import is_parked
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.run.acceptance import ancestors_of
@@ -37,15 +39,11 @@ from podhatch_operator.cache.trimming import (
     unpacked,
 )
 from podhatch_operator.controllers.controller import Controller, ReconcileContext
+from podhatch_operator.controllers.debouncer import StatusDebouncer
 from podhatch_operator.controllers.rate_limit import waiting_group
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
-
-HOLD_SECONDS = 0.75
-HOLD_SECONDS_A_RUN = 0.02
-"""Added for each status that is held."""
-MAX_HOLD_SECONDS = 5.0
 
 
 def _itself(_: Cache, run: JsonObject) -> Iterable[Key]:
@@ -95,6 +93,16 @@ def _waiting_for(cache: Cache, limit: JsonObject) -> Iterable[Key]:
     return [run_key(namespace, run) for run in runs]
 
 
+def _of_log(cache: Cache, log: JsonObject) -> Iterable[Key]:
+    """Return the run of a log if its task has no pod, which would follow the log itself."""
+    namespace, _ = place_of(log)
+    return [
+        run_key(namespace, run)
+        for run in _run_of(log)
+        if is_parked(cache.get(WORKFLOW_RUN, (namespace, run)) or {}, log["spec"]["task"])
+    ]
+
+
 def _run_of(child: JsonObject) -> list[str]:
     run = label(child, labels.RUN)
     return [run] if run else []
@@ -133,6 +141,7 @@ def observe_run(
         events=newest_unpacked(events),
         pods=_by_job(cache.group(POD, namespace, name).values()),
         results=dict(cache.group(TASK_RESULT, namespace, name)),
+        durable_logs=dict(cache.group(DURABLE_LOG, namespace, name)),
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
         ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
         answers=answers,
@@ -158,6 +167,7 @@ class RunController(Controller[Observed]):
         Watched(JOB, _of_child, OURS, index=_run_and_owner),
         Watched(POD, _of_child, OURS, index=_run_of),
         Watched(TASK_RESULT, _of_child, index=_run_of),
+        Watched(DURABLE_LOG, _of_log, index=_run_of),
         Watched(RATE_LIMIT, _granted, affects_when_gone=_waiting_for),
     )
 
@@ -259,28 +269,6 @@ class RunController(Controller[Observed]):
             # What follows from the new status, such as deletions, and what the cron says.
             context.enqueue_affected(WORKFLOW_RUN, run)
         context.requeue_at(key, plan.requeue_at)
-
-
-class StatusDebouncer:
-    """Debounces status writes that nobody waits for.
-
-    The more runs are under way, the longer statuses are held, to relieve the API server under load.
-    If this state is lost, statuses are written sooner.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._since: dict[Key, float] = {}
-
-    def wait(self, key: Key) -> float:
-        """Return for how many seconds to hold this run's status; 0 to write it."""
-        since = self._since.setdefault(key, self._clock())
-        hold = min(HOLD_SECONDS + HOLD_SECONDS_A_RUN * (len(self._since) - 1), MAX_HOLD_SECONDS)
-        return max(since + hold - self._clock(), 0.0)
-
-    def release(self, key: Key) -> None:
-        """The status was written, or there is none to write."""
-        self._since.pop(key, None)
 
 
 def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:

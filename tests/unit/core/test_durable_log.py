@@ -294,16 +294,16 @@ def test_progress_names_what_open_calls_wait_for() -> None:
     assert awaited_runs(log) == {"child-1"}
 
 
-@pytest.mark.parametrize(
-    "log",
-    [
-        {},
-        {"spec": 7, "status": []},
-        {"spec": {"calls": {}}, "status": {"waits": "x", "waiting": 7}},
-        {"spec": {"calls": [1, {"node": "x"}, {"node": 1, "branch": [], "waitFor": 3}]}},
-        {"spec": {"calls": [{"node": 1, "waitFor": [{"event": {"key": 7}}, 8], "child": {}}]}},
-    ],
-)
+SHAPELESS: list[JsonObject] = [
+    {},
+    {"spec": 7, "status": []},
+    {"spec": {"calls": {}}, "status": {"waits": "x", "waiting": 7}},
+    {"spec": {"calls": [1, {"node": "x"}, {"node": 1, "branch": [], "waitFor": 3}]}},
+    {"spec": {"calls": [{"node": 1, "waitFor": [{"event": {"key": 7}}, 8], "child": {}}]}},
+]
+
+
+@pytest.mark.parametrize("log", SHAPELESS)
 def test_progress_trusts_no_shape(log: JsonObject) -> None:
     assert waits_over([log]) == 0
     assert awaited_events(log) == set()

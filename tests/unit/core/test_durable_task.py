@@ -55,7 +55,7 @@ def status(*noted: JsonObject, **fields: object) -> JsonObject:
 
 
 def parked(**fields: object) -> JsonObject:
-    return status(entry(reason="Evicted", message="sleeps until noon", **fields))
+    return status(entry() | {"reason": "Evicted", "message": "sleeps until noon", **fields})
 
 
 def evicted(number: int = 1, waits_over: int = 0) -> JsonObject:

@@ -1,0 +1,130 @@
+"""DurableLogs: which waits of durable tasks are over."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from podhatch.api.model import JsonObject
+from podhatch.api.run import is_over
+from podhatch.cluster import DURABLE_LOG, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.core.common.observed import ObservedDurableLog
+from podhatch.core.common.plan import Plan, first
+from podhatch.core.durable.plan import plan_durable_log
+from podhatch.core.durable.progress import awaited_events, awaited_runs
+from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
+
+from podhatch_operator.cache.cache import Cache
+from podhatch_operator.cache.store import place_of
+from podhatch_operator.cache.trimming import newest_unpacked
+from podhatch_operator.controllers.controller import Controller, ReconcileContext
+from podhatch_operator.controllers.debouncer import StatusDebouncer
+from podhatch_operator.keys import Key, durable_log_key
+from podhatch_operator.watch.watched import Watched, no_keys
+
+
+def _itself(_: Cache, log: JsonObject) -> Iterable[Key]:
+    return [durable_log_key(*place_of(log))]
+
+
+def _awaiting_event(cache: Cache, event: JsonObject) -> Iterable[Key]:
+    return _waiting(cache, event, _event_group(event["spec"]["key"]))
+
+
+def _of_run(cache: Cache, run: JsonObject) -> Iterable[Key]:
+    """Return the logs of a run under way; of one that is over, those that wait for it."""
+    namespace, name = place_of(run)
+    if is_over(run):
+        return _awaiting_run(cache, run)
+    return [durable_log_key(namespace, each) for each in cache.group(DURABLE_LOG, namespace, name)]
+
+
+def _awaiting_run(cache: Cache, run: JsonObject) -> Iterable[Key]:
+    return _waiting(cache, run, _run_group(run["metadata"]["name"]))
+
+
+def _waiting(cache: Cache, raw: JsonObject, group: str) -> Iterable[Key]:
+    namespace, _ = place_of(raw)
+    return [durable_log_key(namespace, each) for each in cache.group(DURABLE_LOG, namespace, group)]
+
+
+def _event_group(key: str) -> str:
+    """Return the group of the logs that wait for events with this key."""
+    return f"event/{key}"
+
+
+def _run_group(run: str) -> str:
+    """Return the group of the logs that wait for the end of a run."""
+    return f"child/{run}"
+
+
+def _awaited(log: JsonObject) -> Iterable[str]:
+    yield from map(_event_group, awaited_events(log))
+    yield from map(_run_group, awaited_runs(log))
+
+
+def observe_durable_log(
+    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
+) -> ObservedDurableLog | None:
+    """Return a page of a log, and what the cache holds of what it waits for."""
+    log = cache.get(DURABLE_LOG, (namespace, name))
+    if log is None:
+        return None
+    events = [
+        event
+        for key in sorted(awaited_events(log))
+        for event in cache.group(WORKFLOW_EVENT, namespace, key).values()
+    ]
+    children = {run: cache.get(WORKFLOW_RUN, (namespace, run)) for run in awaited_runs(log)}
+    return ObservedDurableLog(
+        log,
+        run=cache.get(WORKFLOW_RUN, (namespace, log["spec"]["run"])),
+        events=newest_unpacked(events),
+        children={run: raw for run, raw in children.items() if raw is not None},
+        answers=answers,
+    )
+
+
+class DurableLogController(Controller[ObservedDurableLog]):
+    """Says which waits are over."""
+
+    kind = DURABLE_LOG
+    watched = (
+        Watched(DURABLE_LOG, _itself, index=_awaited),
+        Watched(WORKFLOW_RUN, _of_run, affects_when_gone=_awaiting_run),
+        Watched(WORKFLOW_EVENT, _awaiting_event, affects_when_gone=no_keys),
+    )
+
+    def __init__(self, context: ReconcileContext) -> None:
+        super().__init__(context)
+        self._debouncer = StatusDebouncer(context.clocks.monotonic)
+
+    def observe(self, key: Key) -> ObservedDurableLog | None:
+        """Return a page of a log, and what the cache holds of what it waits for."""
+        answers = self.context.evaluator.answers
+        return observe_durable_log(self.context.cache, key.namespace, key.name, answers)
+
+    def plan(self, observed: ObservedDurableLog, now: datetime) -> Plan:
+        """Return the status of the page."""
+        return plan_durable_log(observed, now)
+
+    def subject(self, observed: ObservedDurableLog) -> JsonObject:
+        """Return the page."""
+        return observed.log
+
+    def forget(self, key: Key) -> None:
+        """The page is gone."""
+        self._debouncer.release(key)
+
+    async def conclude(self, key: Key, observed: ObservedDurableLog, plan: Plan) -> None:
+        """Write the status unless it only tells what is waited for, and wake the run.
+
+        Most waits are short, and their pods have more to say in a moment.
+        """
+        context = self.context
+        if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
+            moment = context.now() + timedelta(seconds=wait)
+            context.requeue_at(key, first([plan.requeue_at, moment]))
+            return
+        self._debouncer.release(key)
+        await super().conclude(key, observed, plan)
+        if plan.status is not None:
+            context.enqueue_affected(DURABLE_LOG, observed.log)

@@ -1,0 +1,266 @@
+"""Durable tasks in the operator: what wakes a log, what wakes its run, and what is kept of them."""
+
+import pytest
+from podhatch.api import labels
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.names import durable_log_name
+from podhatch.cluster import DURABLE_LOG, TASK_RESULT, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.core.durable.progress import waits_over
+from podhatch_operator.cache.trimming import as_held
+from podhatch_operator.keys import durable_log_key, run_key
+
+from tests.fakes.durable import awaits, child_call, memo, over, page, sleep, wait
+from tests.unit.operator.manifests import API, python
+from tests.unit.operator.objects import NAMESPACE
+from tests.unit.operator.operator import START, Operator
+from tests.unit.operator.test_concurrency import Team
+
+
+class Durable(Team):
+    """Users who run one durable task, and its pods."""
+
+    async def begin(self) -> None:
+        """Have a run whose task has a pod."""
+        durable: JsonObject = {"clusterAccess": "spawn", "durable": {}}
+        await self.deploy(tasks=[{**python("a"), **durable}])
+        await self.start("run")
+
+    @property
+    def log_name(self) -> str:
+        [job, *_] = self.jobs()
+        return f"{durable_log_name(job['metadata']['name'])}-0"
+
+    async def append(self, *calls: JsonObject) -> None:
+        """The pod writes calls."""
+        cluster, name = self.operator.cluster, self.log_name
+        stored = cluster.objects(DURABLE_LOG.kind)
+        if stored:
+            body = {"spec": {"calls": [*stored[0]["spec"]["calls"], *calls]}}
+            changed = await cluster.merge_patch(DURABLE_LOG, NAMESPACE, name, body)
+            self.operator.see(changed)
+        else:
+            [run] = cluster.objects(WORKFLOW_RUN.kind)
+            names = {labels.RUN: "run", labels.TASK: "a"}
+            owner = {
+                "apiVersion": API,
+                "kind": "WorkflowRun",
+                "name": "run",
+                "uid": run["metadata"]["uid"],
+            }
+            metadata = {
+                "name": name,
+                "namespace": NAMESPACE,
+                "labels": names,
+                "ownerReferences": [owner],
+            }
+            spec = {"run": "run", "task": "a", "page": 0, "invocation": 1, "calls": [*calls]}
+            await self.operator.user_creates(
+                {"apiVersion": API, "kind": DURABLE_LOG.kind, "metadata": metadata, "spec": spec}
+            )
+        await self.operator.work()
+
+    async def evict(self, waits: int = 0) -> None:
+        """The pod gives up, having seen so many waits that are over."""
+        [*_, job] = self.jobs()
+        names: JsonObject = job["metadata"]["labels"]
+        spec = {
+            "run": "run",
+            "task": "a",
+            "attempt": int(names[labels.ATTEMPT]),
+            "outcome": "Evicted",
+            "waitsOver": waits,
+        }
+        metadata = {"name": job["metadata"]["name"], "namespace": NAMESPACE, "labels": names}
+        await self.operator.user_creates(
+            {"apiVersion": API, "kind": TASK_RESULT.kind, "metadata": metadata, "spec": spec}
+        )
+        await self.settle()
+
+    async def push(self, key: str, **payload: object) -> None:
+        await self.operator.user_creates(
+            {
+                "apiVersion": API,
+                "kind": WORKFLOW_EVENT.kind,
+                "metadata": {"name": f"{key}-1", "namespace": NAMESPACE},
+                "spec": {
+                    "key": key,
+                    "payload": payload,
+                    "seenAt": format_time(self.operator.context.now()),
+                },
+            }
+        )
+        await self.operator.work()
+
+    def log(self) -> JsonObject:
+        [found] = self.operator.cluster.objects(DURABLE_LOG.kind)
+        return found
+
+    def task(self) -> JsonObject:
+        [entry] = self.status("run")["tasks"]
+        return entry
+
+
+@pytest.fixture
+def team(operator: Operator) -> Durable:
+    return Durable(operator)
+
+
+def at_start(call: JsonObject) -> JsonObject:
+    """Return a call that is made now."""
+    return {**call, "at": format_time(START)}
+
+
+async def test_a_parked_task_has_no_pod_until_its_sleep_is_over(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(3600))))
+    await team.evict()
+    assert (team.jobs(), team.operator.cluster.objects(TASK_RESULT.kind)) == ([], [])
+    assert team.task()["state"] == "Waiting"
+    assert team.task()["message"] == "sleeps until 2026-11-23 13:00:00 UTC"
+    team.operator.timers.pass_time(3500)
+    assert await team.operator.work() == []
+    team.operator.timers.pass_time(120)
+    await team.operator.work()
+    [job] = team.jobs()
+    assert job["metadata"]["name"].endswith("-2")
+    assert (team.task()["resumes"], waits_over([team.log()])) == (1, 1)
+
+
+async def test_an_event_wakes_those_that_wait_for_its_key_alone(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, awaits("approval", expression="input.ok"))))
+    await team.evict()
+    await team.push("another", ok=True)
+    assert team.jobs() == []
+    await team.push("approval", ok=True)
+    [job] = team.jobs()
+    assert job["metadata"]["name"].endswith("-2")
+    [told] = team.log()["status"]["waits"]
+    assert told["met"][0]["value"] == '{"ok":true}'
+
+
+async def test_the_end_of_a_child_wakes_its_parent(team: Durable) -> None:
+    await team.begin()
+    await team.deploy(name="other")
+    await team.start("child", flow="other")
+    await team.append(at_start(child_call(1, "child")))
+    await team.evict()
+    assert team.task()["message"] == "waits for run child"
+    await team.end("child")
+    assert [each for each in team.started() if each[0] == "run"] == [("run", "a")]
+    assert team.task()["resumes"] == 1
+
+
+async def test_a_child_that_is_deleted_wakes_its_parent_with_an_error(team: Durable) -> None:
+    await team.begin()
+    await team.deploy(name="other")
+    await team.start("child", flow="other")
+    await team.append(at_start(child_call(1, "child")))
+    await team.evict()
+    await team.operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "child")
+    team.operator.sees_deletions()
+    team.operator.timers.pass_time(60)
+    await team.operator.work()
+    assert "was deleted" in team.log()["status"]["waits"][0]["error"]
+    assert team.task()["resumes"] == 1
+
+
+async def test_what_a_live_pod_waits_for_is_told_a_moment_later_and_wakes_no_run(
+    team: Durable,
+) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(60))))
+    assert "status" not in team.log()
+    team.operator.timers.pass_time(1)
+    worked = await team.operator.work()
+    assert worked == [durable_log_key(NAMESPACE, team.log_name)]
+    assert team.log()["status"]["waiting"] == "sleeps until 2026-11-23 12:01:00 UTC"
+
+
+async def test_a_wait_that_is_over_is_told_at_once(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, awaits("go"))))
+    await team.push("go")
+    assert waits_over([team.log()]) == 1
+    assert len(team.jobs()) == 1
+
+
+async def test_an_operator_that_starts_finds_what_has_happened_meanwhile(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(60))))
+    await team.evict()
+    team.operator.timers.pass_time(120)
+    first = team.operator
+    successor = Operator(first.cluster, first.timers)
+    successor.clock_begins(first)
+    for kind in ("Workflow", "ControllerRevision", "WorkflowRun", "DurableLog"):
+        for raw in first.cluster.objects(kind):
+            successor.see(raw)
+    await successor.work()
+    assert len(team.jobs()) == 1
+
+
+async def test_parked_tasks_are_counted(team: Durable) -> None:
+    counts = team.operator.cache.durable_tasks
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(60))))
+    await team.evict()
+    assert (counts.parked, counts.evictions, counts.resumes) == (1, 1, 0)
+    team.operator.timers.pass_time(60)
+    await team.operator.work()
+    assert (counts.parked, counts.evictions, counts.resumes) == (0, 1, 1)
+    values = {each.name: each.samples[0].value for each in counts.collect()}
+    assert values == {"podhatch_parked_tasks": 0, "podhatch_evictions": 1, "podhatch_resumes": 1}
+    await team.append(at_start(wait(2, sleep(600))))
+    await team.evict(1)
+    assert counts.parked == 1
+    await team.operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
+    team.operator.sees_deletions()
+    assert counts.parked == 0
+
+
+async def test_logs_of_runs_that_are_over_are_not_kept_and_come_back_for_a_replay(
+    team: Durable,
+) -> None:
+    operator = team.operator
+    await team.begin()
+    await team.append(at_start(memo(1)))
+    await team.end("run")
+    key = (NAMESPACE, team.log_name)
+    assert operator.cache.get(DURABLE_LOG, key) is None
+    assert operator.cache.knows(DURABLE_LOG, key)
+    await operator.user_patches({"replay": {"count": 1}})
+    await operator.work()
+    assert operator.cache.get(DURABLE_LOG, key) is not None
+
+
+def test_only_what_is_planned_by_is_kept_of_a_log() -> None:
+    log = page(
+        wait(1, sleep(60), delivered=[1], label="x"),
+        memo(2, delivered=[1]),
+        wait(3, awaits("go"), delivered=[1]),
+        waits=[over(1)],
+        values=[{"node": 2, "value": "1"}],
+    )
+    held = as_held(DURABLE_LOG, log)
+    assert "values" not in held["spec"]
+    first, second, third = held["spec"]["calls"]
+    assert first == {"node": 1, "kind": "WaitFor"}
+    assert second == {"node": 2, "kind": "Memo"}
+    assert third == log["spec"]["calls"][2]
+    assert held["status"] == log["status"]
+    assert as_held(DURABLE_LOG, held) == held
+    assert "calls" not in as_held(DURABLE_LOG, page(calls=[]))["spec"]
+
+
+async def test_a_log_without_its_run_is_left_alone(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(1))))
+    await team.operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
+    team.operator.sees_deletions()
+    team.operator.queue.add(durable_log_key(NAMESPACE, team.log_name))
+    team.operator.queue.add(durable_log_key(NAMESPACE, "never-was"))
+    team.operator.queue.add(run_key(NAMESPACE, "run"))
+    team.operator.timers.pass_time(9)
+    await team.operator.work()
+    assert "status" not in team.log()
