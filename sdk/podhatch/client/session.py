@@ -41,6 +41,7 @@ class Session:
             before is out of date.
         refused: Content hashes of workflows that could not be published, and were warned of.
         reading: Held by those who fetch a long output: so many at a time.
+        finding: Held by those who fetch a run that has ended, likewise.
     """
 
     def __init__(self, cluster: ClusterApi, namespace: str) -> None:
@@ -51,6 +52,7 @@ class Session:
         self.changed: set[str] = set()
         self.refused: set[str] = set()
         self.reading = asyncio.Semaphore(MAX_READING)
+        self.finding = asyncio.Semaphore(MAX_READING)
         self._user: str | None = None
         self._published: dict[str, tuple[str, int]] = {}
         """Content hash and generation of the workflows applied or found, by name."""

@@ -298,7 +298,12 @@ class LogJournal:
         """Do what a call needs beside the code."""
         task = asyncio.create_task(work)
         call.work.add(task)
-        task.add_done_callback(call.work.discard)
+        task.add_done_callback(self._check)
+
+    def _check(self, task: "asyncio.Task[None]") -> None:
+        """Have the code get an error that nobody expects, in place of waiting forever."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
 
     async def _await_conditions(self, call: _Call) -> None:
         wait = await call.over
@@ -380,6 +385,7 @@ class LogJournal:
         self._set_parked(None)
         if self._pump is None or self._pump.done():
             self._pump = self._loop.create_task(self._do_all())
+            self._pump.add_done_callback(self._check)
 
     async def _do_all(self) -> None:
         while self._again:

@@ -178,11 +178,16 @@ async def _outputs(journal: Journal, target: Target, name: str) -> Outputs:
 async def _read(target: Target, name: str) -> Outputs:
     """Return the outputs of a run that is over."""
     try:
-        return await aio_wait(execution.outputs(target, name, None))
+        return await aio_wait(_outputs_of(target, name))
     except FailedTaskRunExceptionGroup as failed:
         raise failed.exceptions[0] from failed
     except RunCancelled as cancelled:
         raise TaskRunError("task was cancelled", "HatchetError") from cancelled
+
+
+async def _outputs_of(target: Target, name: str) -> Outputs:
+    async with (await session_of(target)).finding:
+        return await execution.outputs(target, name, None)
 
 
 async def _create(
