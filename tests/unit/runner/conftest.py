@@ -105,10 +105,12 @@ class Pod:
         self.variables["KUBERNETES_SERVICE_HOST"] = "127.0.0.1"
         self.variables["KUBERNETES_SERVICE_PORT"] = str(api.port)
 
-    def start(self, code: str | None = None, **variables: str) -> Running:
+    def start(
+        self, code: str | None = None, *, module: str = "podhatch.runner", **variables: str
+    ) -> Running:
         if code is not None:
             self.write("orders.py", code)
-        command = [sys.executable, "-m", "podhatch.runner"]
+        command = [sys.executable, "-m", module]
         if self.overrides:
             command = [sys.executable, "-c", LAUNCHER, json.dumps(self.overrides)]
         process = subprocess.Popen(

@@ -1,0 +1,1 @@
+"""The pod's side of durable tasks."""
