@@ -115,6 +115,10 @@ def test_what_a_task_does_not_say_has_the_defaults_of_the_models(kubectl: Kubect
     assert task["scheduleTimeoutSeconds"] == 300
     assert task["executionTimeoutSeconds"] == 60
     assert task["clusterAccess"] == "report"
+    assert "durable" not in task
+    durable = workflow(python("a", durable={}, clusterAccess="spawn"))
+    task = kubectl.try_create(durable)["spec"]["tasks"][0]
+    assert task["durable"] == {"evictionTtlSeconds": 15}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,7 @@ def test_what_a_task_does_not_say_has_the_defaults_of_the_models(kubectl: Kubect
     [
         workflow(python("Task.0"), python("Task.1", "Task.0"), python("Task.2", "Task.1")),
         workflow({"name": "a", "container": CONTAINER}),
+        workflow(python("a", durable={}, clusterAccess="spawn")),
         workflow(python("late", "early"), python("early")),
         workflow(python("x" * 63), python("0_.-9", "x" * 63)),
         workflow(TASK, name="w" * 63, inputSchema={"$ref": "#/x", "anyOf": [{"a": 1}]}),
@@ -160,6 +165,24 @@ def test_the_largest_workflow_fits_the_servers_budget_for_rules(kubectl: Kubectl
             "container.image instead",
         ),
         (workflow({"name": "a", "container": {}}), "spec.tasks[0].container.image", "Required"),
+        (workflow(python("a", durable={})), "spec.tasks[0]", "clusterAccess: spawn for its log"),
+        (
+            workflow(python("a", durable={}, clusterAccess="report")),
+            "spec.tasks[0]",
+            "clusterAccess: spawn for its log",
+        ),
+        (
+            workflow(
+                {"name": "a", "container": CONTAINER, "durable": {}, "clusterAccess": "spawn"}
+            ),
+            "spec.tasks[0]",
+            "a durable task needs python",
+        ),
+        (
+            workflow(python("a", durable={"evictionTtlSeconds": 0}, clusterAccess="spawn")),
+            "spec.tasks[0].durable.evictionTtlSeconds",
+            "greater than 0",
+        ),
         (workflow({"python": "m:f"}), "spec.tasks[0].name", "Required value"),
         (workflow(python("-a")), "spec.tasks[0].name", "should match"),
         (workflow(python("a b")), "spec.tasks[0].name", "should match"),

@@ -5,6 +5,15 @@ from datetime import UTC, datetime
 from podhatch.api import condition as conditions
 from podhatch.api.concurrency import ConcurrencyClaim, ConcurrencyLimit
 from podhatch.api.cron import CronWorkflow, CronWorkflowSpec, CronWorkflowStatus
+from podhatch.api.durable_log import (
+    DurableCall,
+    DurableLog,
+    DurableLogSpec,
+    DurableLogStatus,
+    DurableValue,
+    DurableWait,
+    MetCondition,
+)
 from podhatch.api.event import (
     AnsweredWorkflow,
     EventSource,
@@ -37,7 +46,14 @@ from podhatch.api.run import (
     WorkflowRunSpec,
     WorkflowRunStatus,
 )
-from podhatch.api.task import Container, EnvironmentVariable, HookSpec, NodeLabel, TaskSpec
+from podhatch.api.task import (
+    Container,
+    DurableSettings,
+    EnvironmentVariable,
+    HookSpec,
+    NodeLabel,
+    TaskSpec,
+)
 from podhatch.api.task_status import AttemptRecord, TaskError, TaskStatus
 from podhatch.api.workflow import PausePolicy, Source, Workflow, WorkflowSpec
 
@@ -132,7 +148,6 @@ def hook(name: str, **code: object) -> HookSpec:
     return HookSpec.model_validate(
         {
             "name": name,
-            **code,
             "schedule_timeout_seconds": 5,
             "execution_timeout_seconds": 6,
             "max_extension_seconds": 7,
@@ -145,11 +160,17 @@ def hook(name: str, **code: object) -> HookSpec:
             "concurrency": LIMITS,
             "rate_limits": RATES,
             "pod": POD,
+            **code,
         }
     )
 
 
-FUNCTION = {"python": "orders:hook", "image": "example/other:2"}
+FUNCTION = {
+    "python": "orders:hook",
+    "image": "example/other:2",
+    "cluster_access": "spawn",
+    "durable": DurableSettings(eviction_ttl_seconds=60),
+}
 
 
 WORKFLOW = Workflow(
@@ -178,6 +199,7 @@ WORKFLOW = Workflow(
                 backoff_jitter=0.5,
                 concurrency=LIMITS,
                 rate_limits=RATES,
+                durable=DurableSettings(eviction_ttl_seconds=60),
                 pod=POD,
             ),
             TaskSpec(
@@ -291,6 +313,8 @@ RUN = WorkflowRun(
                 attempt=2,
                 retries=1,
                 disruptions=1,
+                resumes=1,
+                waits_over=2,
                 next_attempt_at=MOMENT,
                 met=["paid"],
                 attempts=[
@@ -325,6 +349,7 @@ RESULT = TaskResult(
         attempt=2,
         outcome="Failed",
         extended_seconds=30.5,
+        waits_over=2,
         retryable=False,
         retry_after_seconds=1.5,
         output='"\\u00e9"',
@@ -412,4 +437,49 @@ RATE_LIMIT = RateLimit(
     ),
 )
 
-ALL = (WORKFLOW, CONTAINER_HOOKS, RUN, KEYED_CHILD, RESULT, EVENT, CRON, FILTER, RATE_LIMIT)
+DURABLE_LOG = DurableLog(
+    metadata=ObjectMeta(name="full-1-approve-abcdef-log-1"),
+    spec=DurableLogSpec(
+        run="full-1",
+        task="approve",
+        page=1,
+        invocation=2,
+        branch=3,
+        closed=True,
+        calls=[
+            DurableCall(
+                node=7,
+                branch=3,
+                kind="WaitFor",
+                key="0123abcd",
+                label="approval",
+                at=MOMENT,
+                delivered=[5, 4],
+                wait_for=CONDITIONS,
+            ),
+            DurableCall(node=8, branch=3, kind="Run", key="4567", at=MOMENT, child="child-1"),
+        ],
+        values=[DurableValue(node=6, branch=2, value='{"paid":true}')],
+    ),
+    status=DurableLogStatus(
+        observed_generation=3,
+        conditions=[condition("Valid")],
+        waits=[
+            DurableWait(
+                node=7,
+                branch=3,
+                since=MOMENT,
+                met=[MetCondition(key="paid", at=MOMENT, value='{"amount":7}')],
+                over_at=MOMENT,
+                error="the payload is too large",
+            )
+        ],
+        waiting="sleeps until tomorrow",
+        next_at=MOMENT,
+    ),
+)
+
+ALL = (
+    *(WORKFLOW, CONTAINER_HOOKS, RUN, KEYED_CHILD, RESULT, EVENT, CRON, FILTER, RATE_LIMIT),
+    DURABLE_LOG,
+)
