@@ -7,11 +7,17 @@ from datetime import datetime
 import pytest
 from podhatch.api.durable_log import DurableLog
 from podhatch.api.model import JsonObject, format_time
+from podhatch.cli.commands import app
 from podhatch.cli.rendering.durable_log import MAX_CALLS, durable_log
 from podhatch.cli.rendering.format import ASCII, UNICODE, Symbols
 from podhatch.cli.rendering.tree import run_tree
+from podhatch.client import background_loop
+from podhatch.cluster import DURABLE_LOG, ApiError, Kind
+from typer.testing import CliRunner
 
 from tests.unit.cli.runs import at, run_of, task, text_of
+from tests.unit.sdk.conftest import Stage
+from tests.unit.sdk.features.logs import create_log
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +174,43 @@ def test_a_task_without_a_pod_says_what_it_waits_for():
     assert "Evicted" not in line
     [record] = [line for line in lines if "NodeLost" in line]
     assert record.split()[:2] == ["approve", "1"]
+
+
+WAITING = task("approve", "Waiting", reason="Evicted", message="waits for event paid", attempt=1)
+
+
+def got(stage: Stage, *pages: JsonObject) -> str:
+    """Return what `podhatch get` prints of a run with this log."""
+    background_loop.wait(create_log(stage.cluster, {"phase": "Running"}, WAITING, *pages))
+    result = CliRunner().invoke(app, ["get", "one"])
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def test_get_draws_the_log_below_the_tasks(stage: Stage):
+    wait = call(2, "WaitFor", waitFor=[{"event": {"key": "paid"}}])
+    lines = got(stage, {"calls": [call(1, "Memo")], "closed": True}, {"calls": [wait]}).splitlines()
+    title = lines.index("Log of task approve:")
+    assert any("waits for event paid" in line for line in lines[:title])
+    assert [line.split()[0] for line in lines[title + 1 : title + 4]] == ["NODE", "1", "2"]
+
+
+def test_get_reads_no_more_pages_than_it_draws(stage: Stage):
+    full = {"calls": [call(node, "Memo") for node in range(1, MAX_CALLS + 1)], "closed": True}
+    last = {"calls": [call(node, "Memo") for node in range(MAX_CALLS + 1, 2 * MAX_CALLS + 1)]}
+    assert f"the last {MAX_CALLS} of {2 * MAX_CALLS} calls" in got(stage, full, last)
+    assert stage.cluster.requests["get DurableLog"] == 1
+
+
+def test_get_works_without_permission_to_read_logs(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    requested = stage.cluster.requested
+
+    def refused(verb: str, kind: Kind, *, dry_run: bool = False) -> None:
+        if verb == "list" and kind == DURABLE_LOG:
+            raise ApiError(403, "Forbidden", "no")
+        requested(verb, kind, dry_run=dry_run)
+
+    monkeypatch.setattr(stage.cluster, "requested", refused)
+    text = got(stage, {"calls": [call(1, "Memo")]})
+    assert "waits for event paid" in text
+    assert "Log of task" not in text

@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 import pytest
 from podhatch import Hatchet, RequestRefused
-from podhatch.api import labels
 from podhatch.api.durable_log import DurableLog
 from podhatch.api.model import JsonObject
-from podhatch.api.names import durable_log_name, job_name
 from podhatch.client import background_loop
 from podhatch.cluster import DURABLE_LOG, WORKFLOW_RUN, Kind
 
 from tests.unit.sdk.conftest import Stage
+from tests.unit.sdk.features.logs import create_log
 
 PutLog = Callable[..., str]
 MOMENT = "2026-11-23T12:00:00.000000Z"
@@ -34,42 +33,12 @@ def page(*calls: JsonObject, **spec: object) -> JsonObject:
 def put_log(stage: Stage) -> PutLog:
     """Return a function that puts a run of one task, and its log, and returns the log's name."""
 
-    async def aio_put(pages: tuple[JsonObject, ...]) -> str:
-        run = await stage.cluster.create(
-            {
-                "apiVersion": "podhatch.dev/v1alpha1",
-                "kind": "WorkflowRun",
-                "metadata": {"name": "one", "namespace": "default"},
-                "spec": {"workflow": "flow", "input": {}},
-            }
-        )
+    def put(*pages: JsonObject) -> str:
+        status = {"phase": "Succeeded"}
         task = {"name": "approve", "state": "Succeeded", "attempt": 4}
-        await stage.cluster.replace_status(
-            {**run, "status": {"phase": "Succeeded", "tasks": [task]}}
-        )
-        log = durable_log_name(job_name("one", run["metadata"]["uid"], "approve", 4))
-        for number, spec in enumerate(pages):
-            await stage.cluster.create(
-                {
-                    "apiVersion": "podhatch.dev/v1alpha1",
-                    "kind": "DurableLog",
-                    "metadata": {
-                        "name": f"{log}-{number}",
-                        "namespace": "default",
-                        "labels": {labels.RUN: "one", labels.TASK: "approve"},
-                    },
-                    "spec": {
-                        "run": "one",
-                        "task": "approve",
-                        "page": number,
-                        "invocation": 4,
-                        **spec,
-                    },
-                }
-            )
-        return log
+        return background_loop.wait(create_log(stage.cluster, status, task, *pages))
 
-    return lambda *pages: background_loop.wait(aio_put(pages))
+    return put
 
 
 def specs(stage: Stage) -> list[JsonObject]:
