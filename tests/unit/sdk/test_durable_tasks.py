@@ -54,7 +54,7 @@ class TestManifest:
     ) -> None:
         task = orders.durable_task()(approve)
         assert task.is_durable
-        assert task_of(orders)["durable"] == {"evictionTtlSeconds": 15.0}
+        assert task_of(orders)["durable"] == {}, "15 seconds is the default of the CRD"
         assert task_of(orders)["clusterAccess"] == "spawn"
 
     def test_a_plain_task_has_no_durable_settings(self, orders: Workflow[Any]) -> None:
@@ -115,7 +115,7 @@ class TestManifest:
         self, hatchet: Hatchet, orders: Workflow[Any]
     ) -> None:
         orders.add_task(hatchet.durable_task()(approve))
-        assert task_of(orders)["durable"] == {"evictionTtlSeconds": 15.0}
+        assert task_of(orders)["durable"] == {}, "15 seconds is the default of the CRD"
 
 
 class TestRefusals:

@@ -322,7 +322,8 @@ async def durable_tasks(
 
 
 def _durable_of(spec: WorkflowSpec | None) -> frozenset[str]:
-    return frozenset(task.name for task in spec.tasks if task.durable) if spec else frozenset()
+    tasks = spec.tasks if spec is not None else []
+    return frozenset(task.name for task in tasks if task.durable is not None)
 
 
 async def _spec(session: Session, run: WorkflowRun) -> WorkflowSpec | None:
