@@ -11,6 +11,7 @@ from podhatch.values.metadata import metadata_texts
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
+    from podhatch.definitions.mock_journal import MockEvents
     from podhatch.task.handle import TaskHandle
 
 
@@ -37,10 +38,14 @@ class Mockable(ABC, Generic[Input, R_co]):
         retry_count: int = 0,
         lifespan: Any = None,
         dependencies: Mapping[str, Any] | None = None,
+        *,
+        events: "MockEvents | None" = None,
     ) -> R_co:
         """Call the task's function, which is not async, and return what it returns.
 
-        As in the Hatchet SDK. The input is validated as in a pod; the output is not.
+        As in the Hatchet SDK. The input is validated as in a pod; the output is not. The waits of a
+        durable task take no time: each sleep moves on what `ctx.aio_now()` returns. Expressions of
+        events are not evaluated.
 
         Args:
             input: What is declared, or a dict that fits it; by default an EmptyModel.
@@ -51,17 +56,22 @@ class Mockable(ABC, Generic[Input, R_co]):
             lifespan: What `ctx.lifespan` is.
             dependencies: Values of parameters with `Depends`, by their names; the others are made
                 by their functions.
+            events: For a durable task, by the key of an event: the payload that each wait for it
+                gets. Or a list with a payload for each wait in turn, None where the event does not
+                come and a sleep beside it ends the wait.
 
         Raises:
             InvalidRun: The input does not fit.
+            LookupError: A durable task would wait forever: an event is not among `events`.
             LoopAlreadyRunningError: A dependency is async, and an event loop runs in this thread.
-            TypeError: The function is async, or has no such dependency.
+            TypeError: The function is async, or has no such dependency, or is not durable and has
+                events.
         """
         task = self._mocked
         if task.is_async_function:
             raise TypeError(f"{task.subject}: it is async: call aio_mock_run")
         call = _Call(task, dependencies or {})
-        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan)
+        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan, events)
         return cast("R_co", call.run())
 
     async def aio_mock_run(
@@ -72,18 +82,22 @@ class Mockable(ABC, Generic[Input, R_co]):
         retry_count: int = 0,
         lifespan: Any = None,
         dependencies: Mapping[str, Any] | None = None,
+        *,
+        events: "MockEvents | None" = None,
     ) -> R_co:
         """Do what `mock_run` does, for a function that is async.
 
         Raises:
             InvalidRun: The input does not fit.
-            TypeError: The function is not async, or has no such dependency.
+            LookupError: A durable task would wait forever: an event is not among `events`.
+            TypeError: The function is not async, or has no such dependency, or is not durable and
+                has events.
         """
         task = self._mocked
         if not task.is_async_function:
             raise TypeError(f"{task.subject}: it is not async: call mock_run")
         call = _Call(task, dependencies or {})
-        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan)
+        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan, events)
         return cast("R_co", await call.aio_run())
 
 
@@ -107,19 +121,24 @@ class _Call:
         parent_outputs: Mapping[str, Any] | None,
         retry_count: int,
         lifespan: Any,
+        events: "MockEvents | None",
     ) -> None:
         """Make input and context as a pod would make them of the same facts."""
         import json
 
+        from podhatch.definitions.mock_journal import MockJournal
         from podhatch.runner.call import arguments_for
         from podhatch.runner.loader import LoadedTask
         from podhatch.task import Context
+        from podhatch.task.durable_context import DurableContext
         from podhatch.values.codec import dump_json
         from podhatch.values.input import dump_input
 
         task, workflow = self._task, self._task.workflow
         raw = dump_input(workflow.name, workflow.input_validator, input)
-        context = Context(
+        if events is not None and not task.is_durable:
+            raise TypeError(f"{task.subject}: events: it is not durable, so it waits for no event")
+        context = (DurableContext if task.is_durable else Context)(
             workflow_run_id=RUN,
             task_run_id=RUN,
             workflow_name=workflow.name,
@@ -131,6 +150,8 @@ class _Call:
             parents=json.loads(dump_json(dict(parent_outputs or {}))),
             lifespan=lifespan,
         )
+        if isinstance(context, DurableContext):
+            context.journal = MockJournal(events or {})
         loaded = LoadedTask(task.fn, workflow.input_validator)
         self._arguments = arguments_for(loaded, raw, context)
 
