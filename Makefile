@@ -12,7 +12,7 @@ CLUSTER := $(BIN)/python -m tests.cluster
 export KUBECONFIG := $(CURDIR)/.cluster/kubeconfig
 
 .PHONY: help check-machine install cluster-up cluster-down demo test verify unit integration charts e2e hostile \
-	bench-imports bench-plan bench-admission bench-latency bench-throughput bench-large generate format clean
+	bench-imports bench-plan bench-admission bench-latency bench-throughput bench-large bench-parked generate format clean
 
 help: ## Show the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -81,6 +81,10 @@ bench-large: install ## Compare what a task costs the operator in small and larg
 	@$(CLUSTER) up --controller-manager tuned
 	@trap '$(CLUSTER) kwok --nodes 0' EXIT; $(CLUSTER) kwok --nodes 10; \
 	$(BIN)/python -m tests.bench.large
+
+bench-parked: install ## Measure what 1,000 parked durable tasks cost the operator
+	@$(CLUSTER) up
+	@$(BIN)/python -m tests.bench.parked
 
 generate: install ## Generate the CRDs from the models
 	@$(BIN)/python -m podhatch.api.crds

@@ -23,23 +23,28 @@ class Snapshot:
     """Requests to the API server by Kubernetes' verb, whatever the answer."""
     hops: Mapping[float, float] = field(default_factory=dict[float, float])
     """How many hops took at most so many seconds."""
+    memory_bytes: float = 0.0
+    """What it holds at that moment."""
 
     @classmethod
     def parse(cls, text: str) -> "Snapshot":
         """Read the text format of Prometheus."""
-        cpu, requests, hops = 0.0, Counter[str](), dict[float, float]()
+        cpu, memory = 0.0, 0.0
+        requests, hops = Counter[str](), dict[float, float]()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 match sample.name:
                     case "process_cpu_seconds_total":
                         cpu = sample.value
+                    case "process_resident_memory_bytes":
+                        memory = sample.value
                     case "podhatch_k8s_request_total":
                         requests[sample.labels["verb"]] += int(sample.value)
                     case "podhatch_hop_seconds_bucket":
                         hops[float(sample.labels["le"])] = sample.value
                     case _:
                         pass
-        return cls(cpu, requests, hops)
+        return cls(cpu, requests, hops, memory)
 
     def since(self, before: "Snapshot") -> "Snapshot":
         """Return what happened since an earlier snapshot."""
@@ -47,6 +52,7 @@ class Snapshot:
             self.cpu_seconds - before.cpu_seconds,
             {verb: count - before.requests.get(verb, 0) for verb, count in self.requests.items()},
             {bound: count - before.hops.get(bound, 0) for bound, count in self.hops.items()},
+            self.memory_bytes,
         )
 
     @property
