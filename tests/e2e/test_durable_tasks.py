@@ -227,7 +227,7 @@ def test_another_call_in_a_replay_is_noticed(namespace: Namespace, start: Start)
     namespace.wait(run, "Failed", 90)
     error = entry_of(namespace, run)["error"]
     assert error["type"] == "NonDeterminismError"
-    assert "node 2" in error["message"]
+    assert "call 2" in error["message"]
 
 
 def test_a_cancel_of_a_parked_task_needs_no_pod(namespace: Namespace, start: Start) -> None:

@@ -313,7 +313,8 @@ class Runnable(Definition[Input], Generic[Input, Result_co, Ref_co]):
         In threads (the default), all tasks share this process: `os.environ` and the working folder
         are its own, and `Pod` settings have no effect. A function that is not async goes on in the
         background when its time is over or its run is cancelled: a thread cannot be killed. Child
-        processes get the variables of `Pod(env=...)` that are plain texts, and are killed.
+        processes get the variables of `Pod(env=...)` that are plain texts, and are killed. A
+        durable task always has a thread, and keeps it however long it waits.
 
         Args:
             input: What is declared, or a dict that fits it; by default an EmptyModel.

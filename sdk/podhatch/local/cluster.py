@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 
+from podhatch.api.durable_log import DurableLog
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.labels import RUN
 from podhatch.api.model import ApiObject, JsonObject, format_time
@@ -18,7 +19,7 @@ USER = "local"
 """Who pushes the events of local runs."""
 
 _MODELS: dict[str, type[ApiObject]] = {
-    model.__name__: model for model in (Workflow, WorkflowRun, WorkflowEvent)
+    model.__name__: model for model in (Workflow, WorkflowRun, WorkflowEvent, DurableLog)
 }
 """Kinds whose objects are checked, as the API server checks them."""
 

@@ -27,6 +27,7 @@ from podhatch.errors import RunDeleted
 from podhatch.evaluation.client import WITHIN_LIMITS
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
+from podhatch.local.durable_logs import DurableLogs
 from podhatch.local.execution import TaskExecutor, current_waits, pod_name
 from podhatch.local.kubelet import Kubelet
 from podhatch.local.options import Mocks
@@ -51,7 +52,8 @@ class Engine:
         self.clock = clock
         self.mocks = mocks
         self.cluster = LocalCluster(clock, self._noticed)
-        self._kubelet = Kubelet(self.cluster, clock, executor, mocks)
+        self._logs = DurableLogs(self.cluster)
+        self._kubelet = Kubelet(self.cluster, clock, executor, mocks, self._logs)
         self._due: dict[str, datetime] = {}
         """When to look at a run again, by its name."""
         self._agenda: list[tuple[datetime, Callable[[], object]]] = []
@@ -120,7 +122,7 @@ class Engine:
     @property
     def _is_behind(self) -> bool:
         """Whether something has changed that nobody has looked at."""
-        return bool(self._dirty or self._events or self._limits_changed)
+        return bool(self._dirty or self._events or self._limits_changed or self._logs.is_behind)
 
     @contextlib.contextmanager
     def _waited_for(self) -> Generator[None]:
@@ -137,6 +139,7 @@ class Engine:
     def _noticed(self, stored: JsonObject) -> None:
         """An object has changed: look at the runs that it concerns."""
         kind, name = stored["kind"], stored["metadata"]["name"]
+        self._logs.noticed(stored)
         if kind == "WorkflowRun":
             self._dirty[name] = None
             self._admission.observe(stored)
@@ -182,6 +185,7 @@ class Engine:
         for run in [run for run, moment in self._due.items() if moment <= now]:
             del self._due[run]
             self._dirty[run] = None
+        self._logs.keep_appointments(now)
         self._limits_changed |= self._limits_due is not None and self._limits_due <= now
         due = [each for each in self._agenda if each[0] <= now]
         self._agenda = [each for each in self._agenda if each[0] > now]
@@ -194,7 +198,8 @@ class Engine:
         kubelet = self._kubelet
         appointments = (moment for moment, _ in self._agenda)
         known_moments = [*self._due.values(), *appointments, *kubelet.deadlines]
-        first = min([*known_moments, *filter(None, [self._limits_due])], default=None)
+        others = filter(None, [self._limits_due, self._logs.next_at])
+        first = min([*known_moments, *others], default=None)
         if first and self._waiting and not kubelet.is_busy and self.clock.jump_to(first):
             return
         waits = (kubelet.seconds_left, self.clock.seconds_until(first) if first else None)
@@ -218,6 +223,7 @@ class Engine:
                     for each in tasks
                     if each.get("reason") == "WaitingForConditions"
                 ]
+                told += self._logs.waiting(name)
                 _logger.warning(
                     "run %s waits, and nothing is left that would happen by itself: %s",
                     name,
@@ -225,9 +231,10 @@ class Engine:
                 )
 
     def _look(self) -> None:
-        """Look at the new events and at rate limits, then at one run."""
+        """Look at the new events, at rate limits and durable logs, then at one run."""
         while self._events:
             self._start_runs(self._events.pop(0))
+        self._logs.look(self.clock.now())
         if self._limits_changed:
             self._limits_changed = False
             self._limits_due = grant_units(self.cluster, self.clock.now())
@@ -304,6 +311,7 @@ def _observe_run(cluster: LocalCluster, run: JsonObject, admission: AdmissionInd
         {job: [pods[pod_name(job)]] for job in jobs if pod_name(job) in pods},
         cluster.of_run("TaskResult", name),
         [*cluster.stored("WorkflowEvent").values()],
+        durable_logs=cluster.of_run("DurableLog", name),
         ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
         answers=WITHIN_LIMITS,
         find_rate_limit=lambda name: cluster.find("RateLimit", name),

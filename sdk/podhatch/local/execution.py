@@ -43,6 +43,11 @@ class Work:
         return self.environ[pod.PYTHON] != _NO_CODE
 
     @property
+    def is_durable(self) -> bool:
+        """Whether it is a durable task."""
+        return pod.DURABLE_LOG in self.environ
+
+    @property
     def message_file(self) -> Path:
         """The termination message."""
         return self.folder / _MESSAGE
@@ -65,9 +70,14 @@ class ExecutionEnd:
 
 
 class Listener(Protocol):
-    """Receives the progress of executions, from any thread: see `Kubelet`."""
+    """Receives the progress of executions, from any thread: see `Kubelet`.
+
+    `waits_over` is for the engine's thread alone.
+    """
 
     def now(self) -> datetime: ...
+
+    def waits_over(self, run: str, task: str) -> int: ...
 
     def began(self, job: str) -> None: ...
 

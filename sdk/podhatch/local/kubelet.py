@@ -15,6 +15,7 @@ from podhatch.api.pod import ErrorReport, Report
 from podhatch.cluster import LogLine
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
+from podhatch.local.durable_logs import DurableLogs
 from podhatch.local.execution import (
     Execution,
     ExecutionEnd,
@@ -31,9 +32,15 @@ class Kubelet:
     """Runs the Jobs of one cluster."""
 
     def __init__(
-        self, cluster: LocalCluster, clock: Clock, executor: TaskExecutor, mocks: Mocks
+        self,
+        cluster: LocalCluster,
+        clock: Clock,
+        executor: TaskExecutor,
+        mocks: Mocks,
+        logs: DurableLogs,
     ) -> None:
         self._cluster = cluster
+        self._logs = logs
         self._clock = clock
         self._executor = executor
         self._mocks = mocks
@@ -57,7 +64,7 @@ class Kubelet:
 
     @property
     def is_busy(self) -> bool:
-        """Whether code of the user's runs, and does not wait for another run."""
+        """Whether code of the user's runs, and does not only wait."""
         return any(not each.is_waiting for each in self._running.values())
 
     @property
@@ -113,6 +120,10 @@ class Kubelet:
             execution.cancel()
             self._stopping.append(execution)
             self._finish(job, _out_of_time(metadata["labels"]))
+
+    def waits_over(self, run: str, task: str) -> int:
+        """Return how many waits of a durable task are over."""
+        return self._logs.waits_over(run, task)
 
     # Executions call these from their own threads.
 

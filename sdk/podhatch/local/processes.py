@@ -36,11 +36,11 @@ _console = Host()
 
 
 def in_processes(mocks: Mocks) -> TaskExecutor:
-    """Return what makes executions in child processes; mocks run in this one."""
+    """Return what makes executions in child processes; mocks and durable tasks run in this one."""
     slots = threading.Semaphore(2 * (os.cpu_count() or 1))
 
     def new(work: Work, listener: Listener) -> Execution:
-        if mock_name(work, mocks) is not None:
+        if work.is_durable or mock_name(work, mocks) is not None:
             return ThreadExecution(work, listener, mocks)
         return ProcessExecution(work, listener, slots)
 

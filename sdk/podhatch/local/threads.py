@@ -5,13 +5,14 @@ A thread cannot be killed: one whose time is over, or whose run was cancelled, i
 
 import contextvars
 import threading
-import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from podhatch.api.model import format_time
 from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
+from podhatch.durable.journal import LogJournal
+from podhatch.durable.store import TakenOver
 from podhatch.local.execution import (
     ExecutionEnd,
     Listener,
@@ -22,12 +23,15 @@ from podhatch.local.execution import (
     find_code,
 )
 from podhatch.local.options import Mocks
+from podhatch.local.time_limit import TimeLimit
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import EXIT_CODES, Attempt
 from podhatch.runner.call import Call, arguments_for
+from podhatch.runner.durable import open_journal
 from podhatch.runner.failure import current_stack
 from podhatch.runner.report import termination_message
 from podhatch.task import Host, entered
+from podhatch.task.durable_context import DurableContext
 
 CANCEL_SECONDS = 1.0
 """From asking a task to stop to `cancel()` of an async one, as in a pod."""
@@ -48,8 +52,8 @@ class ThreadExecution:
         )
         self._call: Call | None = None
         self._waits = Waits(listener)
-        self._started_at: datetime | None = None
-        self._started_monotonic = 0.0
+        self._journal: LogJournal | None = None
+        self._time = TimeLimit(self._assignment.eviction_ttl)
         context = contextvars.copy_context()
         self._thread = threading.Thread(
             target=context.run, args=(self._run,), name=f"podhatch {work.job}", daemon=True
@@ -57,24 +61,26 @@ class ThreadExecution:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it does nothing but wait for another run."""
-        return self._waits.count > 0
+        """Whether it does nothing but wait for another run, or for what its log waits for."""
+        return self._waits.count > 0 or self._is_parked
+
+    @property
+    def _is_parked(self) -> bool:
+        """Whether a durable task has got all that has happened for it, and waits for more."""
+        parked = self._journal.parked if self._journal else None
+        if parked is None:
+            return False
+        return parked == self._listener.waits_over(self._assignment.run, self._work.task)
 
     @property
     def deadline(self) -> datetime | None:
         """When its time is over by the clock of the run."""
-        limit = self.attempt.time_limit
-        if limit is None or self._started_at is None or self.attempt.settled:
-            return None
-        return self._started_at + timedelta(seconds=limit)
+        return None if self.attempt.settled else self._time.deadline(self.attempt.time_limit)
 
     @property
     def seconds_left(self) -> float | None:
         """After how long its time is over by the machine's clock."""
-        limit = self.attempt.time_limit
-        if limit is None or self._started_at is None or self.attempt.settled:
-            return None
-        return self._started_monotonic + limit - time.monotonic()
+        return None if self.attempt.settled else self._time.seconds_left(self.attempt.time_limit)
 
     def start(self) -> None:
         """Start the thread."""
@@ -107,8 +113,7 @@ class ThreadExecution:
     def begin(self) -> None:
         """Start the task's clock."""
         self.attempt.begin()
-        self._started_monotonic = time.monotonic()
-        self._started_at = self._listener.now()
+        self._time.begin(self._listener.now())
         self._listener.wake()
 
     def end(self, value: object, error: BaseException | None) -> None:
@@ -139,12 +144,38 @@ class ThreadExecution:
         try:
             task = find_code(self._work, self._assignment, self._mocks)
             context = self._assignment.context(_ThreadHost(self))
+            if isinstance(context, DurableContext):
+                self._journal = context.journal = self._open_journal()
             arguments = arguments_for(task, self._assignment.input, context)
             with entered(context):
                 self._call = Call(task, arguments, self)
                 self._call.run()
+        except TakenOver:
+            self._lose()
         except BaseException as error:
             self.attempt.end(None, error)
+
+    def _open_journal(self) -> LogJournal:
+        """Take over the log of a durable task. Here no attempt is evicted."""
+        return open_journal(
+            self._assignment._replace(eviction_ttl=None),
+            evict=lambda _: None,
+            lose=self._lose,
+            now=self._listener.now,
+            on_parked=self._parked_changed,
+        )
+
+    def _parked_changed(self) -> None:
+        """The code has begun or ended to do nothing but wait; in its own thread."""
+        is_parked = self._journal is not None and self._journal.parked is not None
+        self._time.parked(is_parked, self._listener.now())
+        self._listener.wake()
+
+    def _lose(self) -> None:
+        """Report nothing any more: a later attempt has taken over the log."""
+        self.attempt.renounce()
+        self.cancelled = True
+        self._interrupt()
 
     def _now(self) -> str:
         return format_time(self._listener.now())

@@ -1,6 +1,7 @@
 """The journal of a durable task's attempt. Imported for these alone: it loads the client."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from podhatch.api.durable_log import DurableLogSpec
 from podhatch.client import background_loop
@@ -12,9 +13,16 @@ from podhatch.runner.assignment import Assignment
 
 
 def open_journal(
-    assignment: Assignment, *, evict: Callable[[int], None], lose: Callable[[], None]
+    assignment: Assignment,
+    *,
+    evict: Callable[[int], None],
+    lose: Callable[[], None],
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    on_parked: Callable[[], None] = lambda: None,
 ) -> LogJournal:
     """Take over the log of the task, and return its journal.
+
+    The callbacks are those of `LogJournal`.
 
     Raises:
         TakenOver: A later attempt has.
@@ -29,6 +37,8 @@ def open_journal(
         evict=evict,
         lose=lose,
         in_background=background_loop.aio_wait,
+        now=now,
+        on_parked=on_parked,
     )
 
 
