@@ -191,6 +191,7 @@ def test_only_kinds_with_a_status_have_one() -> None:
         "workflowevents",
         "eventfilters",
         "cronworkflows",
+        "durablelogs",
         "ratelimits",
     }
 
