@@ -109,25 +109,27 @@ class NonDeterminismError(PodhatchError):
 
     Attributes:
         task_external_id: Name of the attempt's Job.
-        invocation_count: Of a durable task: the invocation that differs from those before.
+        invocation_count: Of a durable task: the invocation that differs from those before; 0 of
+            another task.
+        message: What differs.
         node_id: Of a durable task: the number of the call that differs, from 1; 0 of another task.
     """
 
     def __init__(
         self,
+        task_external_id: str,
+        invocation_count: int,
         message: str,
-        task_external_id: str = "",
-        *,
-        invocation_count: int = 0,
-        node_id: int = 0,
+        node_id: int,
     ) -> None:
-        super().__init__(message, task_external_id)
+        super().__init__(task_external_id, invocation_count, message, node_id)
         self.task_external_id = task_external_id
         self.invocation_count = invocation_count
+        self.message = message
         self.node_id = node_id
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return self.message
 
 
 class NonRetryableException(PodhatchError):  # noqa: N818

@@ -553,14 +553,12 @@ class LogJournal:
         raise self._deviation(node, message)
 
     def _deviation(self, node: int, message: str) -> NonDeterminismError:
-        return NonDeterminismError(
-            f"non-determinism in task {self._store.identity.task} of run "
-            f"{self._store.identity.run}: call {node} differs from an earlier invocation's: "
-            f"{message}; time, randomness and I/O belong into a memo",
-            self._task_run_id,
-            invocation_count=self.invocation,
-            node_id=node,
+        identity = self._store.identity
+        text = (
+            f"non-determinism in task {identity.task} of run {identity.run}: call {node} differs "
+            f"from an earlier invocation's: {message}; time, randomness and I/O belong into a memo"
         )
+        return NonDeterminismError(self._task_run_id, self.invocation, text, node)
 
 
 async def _rest() -> None:

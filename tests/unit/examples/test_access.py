@@ -13,7 +13,7 @@ from podhatch.task.loading import RunReachedWhileLoading, while_loading
 
 from tests.unit.docs.examples import SCRIPTS
 
-SPAWNING = {"children.py": {"count-book"}}
+SPAWNING = {"approval.py": {"purchase-approval"}, "children.py": {"count-book"}}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -18,7 +18,7 @@ from podhatch import (
         FailedTaskRunExceptionGroup(
             "orders-1 failed", [TaskRunError("no", "ValueError", task="a")]
         ),
-        NonDeterminismError("not as before", "orders-1-a-2"),
+        NonDeterminismError("orders-1-a-2", 2, "not as before", 7),
         RetryAfter("busy", 7),
         RunCancelled("orders-1", "by Ada"),
         RunCancelled("orders-1"),

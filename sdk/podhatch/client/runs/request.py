@@ -82,12 +82,12 @@ def check_same(child: Child, asked: WorkflowRun, stored: WorkflowRun) -> None:
         now = "has another input since it was first asked for than now"
     else:
         return
-    raise NonDeterminismError(
+    message = (
         f"non-determinism in task {child.task} of run {child.run}: its child run {name} "
         f"({place}) {now}: start children in the same order and with the same input in every "
-        "attempt, or give each a child_key",
-        child.job,
+        "attempt, or give each a child_key"
     )
+    raise NonDeterminismError(child.job, 0, message, 0)
 
 
 def is_child(child: Child, run: WorkflowRun) -> bool:
