@@ -4,12 +4,15 @@ The operator sees the log and the events late, may end between making a Job and 
 and pods may be killed, or give up while something happens that they have not seen.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from podhatch.api import labels
+from podhatch.api.limits import MAX_SECONDS
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.task_status import MAX_DISRUPTIONS
 from podhatch.core.common.observed import Observed, ObservedDurableLog
@@ -24,7 +27,8 @@ from tests.fakes.durable import awaits, page, sleep
 from tests.fakes.objects import DEFAULTS, NOW, attempt_name, event, job, report, run, task, workflow
 
 KEYS = ("x", "y")
-FLOW = workflow(task("a", retries=3, clusterAccess="spawn", durable={}))
+TASK = task("a", retries=3, clusterAccess="spawn", durable={}, scheduleTimeoutSeconds=MAX_SECONDS)
+FLOW = workflow(TASK)
 REVISION = current_revision(FLOW)
 conditions = st.one_of(
     st.builds(sleep, st.sampled_from((1, 60, 3600))), st.builds(awaits, st.sampled_from(KEYS))
@@ -38,6 +42,12 @@ lists = st.lists(groups, min_size=1, max_size=2).filter(
         len(keys := [str(leaf) for one in each for leaf in one.get("or", [one])]) == len(set(keys))
     )
 )
+
+
+def _job(number: int, conditions: Mapping[str, str] | None = None) -> JsonObject:
+    made = job("a", number=number, conditions=conditions)
+    made["metadata"]["labels"][labels.REVISION] = REVISION.name
+    return made
 
 
 class DurableTask(RuleBasedStateMachine):
@@ -104,7 +114,7 @@ class DurableTask(RuleBasedStateMachine):
     def kill(self) -> None:
         """The pod is lost without a report, and its Job fails."""
         name, self.ends["Killed"] = self.pod or "", self.ends["Killed"] + 1
-        self.jobs[name] = job("a", number=self.made[-1], Failed="PodFailurePolicy")
+        self.jobs[name] = _job(self.made[-1], {"Failed": "PodFailurePolicy"})
         self.now += timedelta(seconds=6)
 
     def _report(self, outcome: str, **fields: object) -> None:
@@ -180,7 +190,7 @@ class DurableTask(RuleBasedStateMachine):
                 number = int(each["metadata"]["labels"]["podhatch.dev/attempt"])
                 assert number not in self.made, "an attempt is made twice"
                 self.made.append(number)
-                self.jobs[each["metadata"]["name"]] = job("a", number=number)
+                self.jobs[each["metadata"]["name"]] = _job(number)
 
     @rule()
     def settle(self) -> None:

@@ -98,13 +98,16 @@ def as_held(kind: Kind, raw: JsonObject) -> JsonObject:
 def _trimmed_log(raw: JsonObject) -> JsonObject:
     """Return a log without what only the task's pod reads; of a call that is over, its number."""
     spec: JsonObject = raw["spec"]
-    calls = {key_of(call): call for call in open_calls(raw)}
-    trimmed = [
-        {name: part for name, part in call.items() if name in _NUMBER or key_of(call) in calls}
-        for call in calls_of(raw)
-    ]
     rest = {name: part for name, part in spec.items() if name != "values"}
-    return {**raw, "spec": {**rest, **({"calls": trimmed} if trimmed else {})}}
+    calls = calls_of(raw)
+    if not calls or calls != rest["calls"]:  # some are not proper calls, as its status will say
+        return {**raw, "spec": rest}
+    waiting = {key_of(call) for call in open_calls(raw)}
+    trimmed = [
+        {name: part for name, part in call.items() if name in _NUMBER or key_of(call) in waiting}
+        for call in calls
+    ]
+    return {**raw, "spec": {**rest, "calls": trimmed}}
 
 
 def unpacked(kind: Kind, raw: JsonObject) -> JsonObject:

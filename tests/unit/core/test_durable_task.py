@@ -104,7 +104,7 @@ def test_the_job_and_the_result_of_an_evicted_attempt_go_once_that_is_stored() -
     made = planned(parked(), OPEN, results=evicted())
     name = attempt_name("a")
     assert made.delete == (Delete("Job", name), Delete("TaskResult", name))
-    assert made.status is None
+    assert entries(made)["a"] == parked()["tasks"][0]
     late = planned(parked(), OPEN, jobs={name: job("a")}, later=JOB_GRACE.total_seconds() + 1)
     assert late.delete == (Delete("Job", name),)
 
@@ -113,7 +113,8 @@ def test_a_task_waits_as_long_as_no_more_of_its_waits_are_over() -> None:
     made = planned(parked(waitsOver=1), {**ONE_OVER, "status": {**ONE_OVER["status"]}})
     assert (made.create, made.requeue_at) == ((), None)
     assert entries(made)["a"]["message"] == "waits without a pod"
-    assert planned(parked(waitsOver=1), OPEN) == Plan()
+    made = planned(parked(waitsOver=1), OPEN)
+    assert (made.create, entries(made)["a"]) == ((), parked(waitsOver=1)["tasks"][0])
     assert planned(parked()).create == ()
 
 

@@ -15,7 +15,8 @@ from podhatch.cluster import (
 from podhatch.core.common.plan import job_deadline, pod_deadline
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.workflow.revision import current_revision
-from podhatch_operator.controllers.run import HOLD_SECONDS, observe_run
+from podhatch_operator.controllers.debouncer import HOLD_SECONDS
+from podhatch_operator.controllers.run import observe_run
 from podhatch_operator.keys import workflow_key
 from podhatch_operator.queue.workers import RetryLater
 

@@ -8,12 +8,12 @@ from podhatch.cluster import (
     JOB,
 )
 from podhatch.core.common.plan import pod_deadline
-from podhatch_operator.controllers.run import (
+from podhatch_operator.controllers.debouncer import (
     HOLD_SECONDS,
     MAX_HOLD_SECONDS,
     StatusDebouncer,
-    observe_run,
 )
+from podhatch_operator.controllers.run import observe_run
 from podhatch_operator.keys import run_key, workflow_key
 
 from tests.unit.operator.manifests import API, python, run, started, workflow

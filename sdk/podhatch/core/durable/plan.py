@@ -257,7 +257,7 @@ class _Planning:
             return {}
         problem = Refusal("InvalidCalls", "spec.calls: expected calls, each with its own node")
         old = CheckedStatus.model_validate(raw.get("status") or {})
-        metadata = ObjectMeta.model_validate(raw["metadata"])
+        metadata = ObjectMeta(generation=raw["metadata"].get("generation", 0))
         return checked_status(old, metadata, problem, self.now).to_wire()
 
 
