@@ -107,17 +107,14 @@ def test_an_event_wakes_a_task_within_a_second_and_the_start_of_a_pod(
     namespace: Namespace, start: Start
 ) -> None:
     [run] = start("wait", {"key": "paid"})
-    first = eventually(
-        lambda: entry_of(namespace, run).get("startedAt"), 60, "the first pod to start"
-    )
-    created = moment(namespace.get("wfr", run)["metadata"]["creationTimestamp"])
-    pod_start = moment(first) - created
     entry = parked(namespace, run)
     assert "waits for event paid" in entry["message"]
     without_pods(namespace, run)
     namespace.apply(event("e1", "unpaid"), event("e2", "paid", payload={"n": 7}))
     output = output_of(namespace, run)
     assert output["payload"] == {"n": 7}
+    created = moment(namespace.get("wfr", run)["metadata"]["creationTimestamp"])
+    pod_start = moment(output["began"]) - created
     pushed = moment(namespace.get("wfe", "e2")["spec"]["seenAt"])
     # A creation is known to the second.
     assert moment(output["woken"]) - pushed < timedelta(seconds=1) + pod_start + timedelta(
@@ -265,7 +262,7 @@ def test_a_replay_keeps_the_time_of_waking(namespace: Namespace, start: Start) -
     time.sleep(5)
     patch(namespace, run, desiredState="Running", replay={"count": 1})
     output = output_of(namespace, run)
-    assert 15 <= output["slept"] < 15 + 4, "the sleep began anew"
+    assert 15 <= output["slept"] < 15 + 7, "the sleep began anew"
     patch(namespace, run, replay={"count": 2})
     eventually(
         lambda: namespace.get("wfr", run)["status"].get("replays") == 2, 30, "the second replay"

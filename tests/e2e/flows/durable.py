@@ -99,8 +99,10 @@ async def nap(input: Asked, ctx: DurableContext) -> dict[str, Any]:
 
 @hatchet.durable_task(name="wait", input_validator=Asked, eviction_policy=SOON)
 async def wait(input: Asked, ctx: DurableContext) -> dict[str, Any]:
+    began = (await ctx.aio_now()).isoformat()
     payload = await ctx.aio_wait_for_event(input.key)
-    return {"payload": payload, "woken": (await ctx.aio_now()).isoformat(), **numbers(ctx)}
+    woken = (await ctx.aio_now()).isoformat()
+    return {"payload": payload, "began": began, "woken": woken, **numbers(ctx)}
 
 
 @hatchet.durable_task(name="stay", input_validator=Asked, eviction_policy=STAYS)
@@ -179,7 +181,7 @@ async def thief(input: Asked, ctx: DurableContext) -> list[str]:
     return told
 
 
-@hatchet.durable_task(name="program", input_validator=Asked, eviction_policy=SOON, retries=3)
+@hatchet.durable_task(name="program", input_validator=Asked, eviction_policy=STAYS, retries=3)
 async def program(input: Asked, ctx: DurableContext) -> dict[str, Any]:
     """Make one call of each kind, some of them at the same time."""
     began = await ctx.aio_now()
