@@ -29,7 +29,7 @@ class Assignment(NamedTuple):
     """The workflow's true name."""
     task: str
     attempt: int
-    """1 for the first."""
+    """Number of the Job, 1 for the first. A durable task has a new one after a long wait."""
     retry_count: int
     """How many attempts came before this one."""
     max_attempts: int
@@ -131,7 +131,7 @@ class Assignment(NamedTuple):
             task_run_id=self.task_run_id,
             workflow_name=self.workflow,
             task_name=self.task,
-            attempt_number=self.attempt,
+            attempt_number=self.retry_count + 1,
             retry_count=self.retry_count,
             max_attempts=self.max_attempts,
             additional_metadata=dict(self.metadata),
