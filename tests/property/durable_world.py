@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, TypeVar, cast
 from podhatch import SleepCondition, UserEventCondition, or_
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject, format_time
+from podhatch.api.names import durable_log_name, job_name
 from podhatch.cluster import ApiError, ClusterApi, Kind, WatchEvent
 from podhatch.cluster.in_memory import InMemoryCluster
 from podhatch.core.common.observed import ObservedDurableLog
@@ -30,6 +31,7 @@ Fault = Literal["before", "after", "freeze"]
 
 NAMESPACE = "shop"
 RUN_NAME, RUN_UID, TASK = "orders-1", "uid-run", "approve"
+LOG = durable_log_name(job_name(RUN_NAME, RUN_UID, TASK, 1))
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 EVENT_KEYS = ("paid", "sent")
 MAX_STEPS = 2000
@@ -318,7 +320,7 @@ class Pod:
         return await ctx.journal.child(call_key(RUN, [seconds]), name, start, read, None)
 
     async def _run(self) -> object:
-        identity = LogIdentity(NAMESPACE, "log", RUN_NAME, RUN_UID, TASK, self.invocation)
+        identity = LogIdentity(NAMESPACE, LOG, RUN_NAME, RUN_UID, TASK, self.invocation)
         store = LogStore(cast("ClusterApi", self.view), identity)
         try:
             pages = await store.open()

@@ -5,6 +5,7 @@ from podhatch.api.durable_log import DurableCall, DurableLog, DurableValue
 from podhatch.api.model import JsonObject
 from podhatch.api.names import durable_log_name, job_name
 from podhatch.api.run import WorkflowRun
+from podhatch.api.task_status import TaskStatus
 from podhatch.client import objects
 from podhatch.client.explain import explained
 from podhatch.client.runs import control
@@ -68,18 +69,23 @@ async def reset(target: Target, task_id: str, node: int, branch: int | None = No
     """
     session = await session_of(target)
     run, task = await run_and_task(session, task_id)
+    await remove_calls(session, run, task, node, branch)
+    return await control.replay(target, run.metadata.name)
+
+
+async def remove_calls(
+    session: Session, run: WorkflowRun, task: TaskStatus, node: int, branch: int | None
+) -> None:
+    """Remove the calls of a task from `node` on; a pod that still runs can write none any more."""
     names, invocation = await _fence(session, run, task.name, task.attempt)
     pages = await _pages_from(session, names, node)
-    first = pages[0].spec.calls[0].node if pages and pages[0].spec.calls else node + 1
     removed = [call for page in pages for call in page.spec.calls if call.node >= node]
-    if first > node or not removed:
-        raise RequestRefused(f"the log of task {task_id!r} has no call {node}")
+    log = f"the log of task {task.name} of run {run.metadata.name}"
+    if not removed or removed[0].node != node:
+        raise RequestRefused(f"{log} has no call {node}")
     if branch not in (None, removed[0].branch):
-        raise RequestRefused(
-            f"call {node} of task {task_id!r} is of branch {removed[0].branch}, and not {branch}"
-        )
+        raise RequestRefused(f"{log}: call {node} is of branch {removed[0].branch}, not {branch}")
     await _cut(session, pages, node, invocation)
-    return await control.replay(target, run.metadata.name)
 
 
 async def _fence(

@@ -132,9 +132,9 @@ def test_a_pod_that_still_writes_loses_the_log_first(
 @pytest.mark.parametrize(
     ("node", "branch", "why"),
     [
-        (4, None, "the log of task 'one' has no call 4"),
-        (0, None, "the log of task 'one' has no call 0"),
-        (3, 1, "call 3 of task 'one' is of branch 2, and not 1"),
+        (4, None, "the log of task approve of run one has no call 4"),
+        (0, None, "the log of task approve of run one has no call 0"),
+        (3, 1, "call 3 is of branch 2, not 1"),
     ],
 )
 def test_a_call_that_the_log_does_not_have_is_refused(
