@@ -2,7 +2,9 @@
 
 A grant is written into the run's status before anything is made of it. Until then it counts in the
 index alone; from then on every operator finds it in the cluster. So no slot is granted twice, and
-none is lost, whenever an operator ends. Limits on rates are to be asked in the same two places.
+none is lost, whenever an operator ends. The last grant of an operator may be stored after its
+successor has given the slot to another: of more grants than slots, those of which nothing was made
+yet are given back. Limits on rates are to be asked in the same two places.
 """
 
 import json
@@ -39,6 +41,7 @@ from podhatch.core.run.task_status import bounded, cancelled, failed, kept
 from podhatch.core.workflow.revision import Revision
 
 Claims = tuple[ConcurrencyClaim, ...]
+GIVEN_BACK = "waits for a slot: another run has taken the one that it was to have"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,9 @@ def admit_run(
         other = observed.admission.standing(_place(run), "")
         if other and other.superseded_by:
             return RunAdmission(refusal=_superseded(stored, other))
+        if other and other.is_surplus and not _is_under_way(run, attempts):
+            refusal = RunRefusal(CONCURRENCY, GIVEN_BACK)
+            return RunAdmission(_given_back(stored), refusal)
         return RunAdmission(stored)
     try:
         claims = _claims_of_run(run, revision, stored, questions, now)
@@ -183,6 +189,10 @@ def _granted(claims: Claims) -> Claims:
     return tuple(each.model_copy(update={"held": True, "ahead": None}) for each in claims)
 
 
+def _given_back(claims: Claims) -> Claims:
+    return tuple(each.model_copy(update={"held": False}) for each in claims)
+
+
 def _waiting(
     claims: Claims, stored: Claims, standing: ClaimStanding | None, old_message: str | None
 ) -> tuple[Claims, str]:
@@ -244,6 +254,9 @@ def _admit_task(
     if isinstance(position, Running) or (stored and stored[0].held):
         if stored and standing and standing.superseded_by:
             return _end_superseded(position.status, stored, standing, context.now), ()
+        if isinstance(position, Ready) and standing and standing.is_surplus:
+            waiting = _queued(position.status, position, GIVEN_BACK)
+            return Waiting(waiting, urgent=True), _given_back(stored)
         return position, stored
     try:
         claims = _claims_of_task(revision, task, positions, stored, context)

@@ -265,7 +265,9 @@ class _Planning:
         old = run.status
         status = status.model_copy(update={"depth": depth_of(run, self.observed)})
         released = not_released(run, status.concurrency)
-        plan = replace(plan, claims=(*status.concurrency, *released))
+        tasks = {each.task for each in released}
+        others = (each for each in status.concurrency if each.task not in tasks)
+        plan = replace(plan, claims=(*others, *released))
         if status == old:
             return plan
         events = transitions(old, status)
