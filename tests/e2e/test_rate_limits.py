@@ -1,13 +1,12 @@
 """Rate limits on a real node, while the operator is killed."""
 
-import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from podhatch.api.model import JsonObject
 from podhatch.api.names import rate_limit_name
 
-from tests.e2e.killing import kill_until
+from tests.e2e.killing import operator_killed
 from tests.kube import Namespace, eventually, run_manifest, workflow_manifest
 
 RUNS, UNITS, KILLS = 24, 8, 2
@@ -28,15 +27,8 @@ def test_no_window_has_more_units_than_the_limit_while_the_operator_is_killed(
     limited = {**WORK, "rateLimits": [{"staticKey": "api"}], "scheduleTimeoutSeconds": 600}
     namespace.apply(workflow_manifest("calls", limited))
     runs = [run_manifest(f"calls-{number}", "calls") for number in range(RUNS)]
-    stop, kills = threading.Event(), list[str]()
-    killer = threading.Thread(target=kill_until, args=(stop, kills))
-    killer.start()
-    try:
+    with operator_killed(KILLS):
         namespace.apply({"apiVersion": "v1", "kind": "List", "items": runs})
-        eventually(lambda: len(kills) >= KILLS, 90, f"{KILLS} kills")
-    finally:
-        stop.set()
-        killer.join()
     used: dict[str, int] = {}
     eventually(lambda: all_ended(namespace, used), 240, "all runs to end")
     assert used == dict.fromkeys(used, UNITS)
