@@ -70,6 +70,7 @@ from podhatch.core.run.status import (
     granted_status,
     postponed_status,
     rejected_status,
+    room_for_tasks,
     with_outputs,
 )
 from podhatch.core.run.transition import event_manifest, transitions
@@ -252,7 +253,7 @@ class _Planning:
         changed = [each for each in built.moving if each.status is not stored.get(each.status.name)]
         new = {
             entry.name: entry
-            for entry in with_outputs(changed, self.memo.sizes)
+            for entry in with_outputs(changed, self.memo.sizes, room_for_tasks(revision))
             if entry != stored.get(entry.name)  # its words were cut when it was stored
         }
         entries = [new.get(name) or stored[name] for name in revision.names]
