@@ -115,7 +115,7 @@ class TaskRateLimit(WireModel):
         ),
         Rule(
             "has(self.dynamicKey) == has(self.limit)",
-            "limit is required with dynamicKey, and is not for staticKey",
+            "limit is required with dynamicKey, and not allowed with staticKey",
         ),
     ]
 

@@ -164,8 +164,10 @@ async def test_a_key_that_is_not_a_string_fails_the_run(operator: Operator) -> N
     assert team.runs() == ["good"]
     status = team.status("bad")
     assert status["phase"] == "Failed"
-    told = "spec.concurrency[0].expression: 'input.tenant': expected a string, got 7"
-    assert status["message"] == told
+    assert status["message"] == (
+        "spec.concurrency[0].expression: 'input.tenant': expected a string, got 7: convert it with "
+        "string(...)"
+    )
 
 
 async def test_the_number_of_slots_may_be_an_expression(operator: Operator) -> None:
