@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from podhatch.api.model import JsonObject
-from podhatch.api.names import rate_limit_name
 
 from tests.e2e.killing import operator_killed
 from tests.kube import Namespace, eventually, run_manifest, workflow_manifest
@@ -15,9 +14,8 @@ WORK: JsonObject = {"name": "work", "python": "platform:python_version"}
 
 def put(namespace: Namespace, key: str, units: int, duration: str) -> None:
     spec = {"key": key, "limit": units, "duration": duration}
-    metadata = {"name": rate_limit_name(key)}
     manifest = {"apiVersion": "podhatch.dev/v1alpha1", "kind": "RateLimit"}
-    namespace.apply({**manifest, "metadata": metadata, "spec": spec})
+    namespace.apply({**manifest, "metadata": {"name": key}, "spec": spec})
 
 
 def test_no_window_has_more_units_than_the_limit_while_the_operator_is_killed(
@@ -39,7 +37,7 @@ def test_no_window_has_more_units_than_the_limit_while_the_operator_is_killed(
 
 def all_ended(namespace: Namespace, used: dict[str, int]) -> bool:
     """Note what was used in the present window. Return whether all runs have succeeded."""
-    status = namespace.get("rl", rate_limit_name("api"))["status"]
+    status = namespace.get("rl", "api")["status"]
     if start := status.get("windowStart"):
         used[start] = max(used.get(start, 0), status.get("used", 0))
     phases = [run.get("status", {}).get("phase") for run in namespace.list("wfr")]

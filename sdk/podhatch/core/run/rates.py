@@ -134,8 +134,8 @@ def _message(need: Need, limit: JsonObject | None) -> str:
         if need.dynamic:
             return f"needs {_units(need.units)} of {need.key!r}, a new limit"
         return (
-            f"there is no RateLimit with the key {need.key!r} in the namespace: create it with "
-            "hatchet.rate_limits.put or kubectl"
+            f"there is no RateLimit {need.name} for the key {need.key!r} in the namespace: create "
+            "it with hatchet.rate_limits.put or kubectl"
         )
     stored = RateLimit.model_validate(limit)
     most, status = stored.spec.limit, stored.status
