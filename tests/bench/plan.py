@@ -163,6 +163,7 @@ def kibibytes(situation: Observed) -> float:
 def main() -> int:
     """Measure, print, and compare with the budgets."""
     deep, wide = layered_workflow(), layered_workflow(parents=False)
+    limited = workflow(*(task(f"task-{n:03}", concurrency=[{"maxRuns": 1}]) for n in range(MANY)))
     large = json.dumps("x" * 4000)
     error = {"type": "ValueError", "message": "m" * 2000, "traceback": "t" * 8000}
     few, many = times_of_changes(10, 6), times_of_changes(MANY, CHANGES)
@@ -186,6 +187,7 @@ def main() -> int:
             kibibytes(observed(wide, begun(wide), reports_of(wide, "Failed", error=error))),
             "KiB",
         ),
+        Row("status, 1,000 tasks wait for slots", kibibytes(observed(limited, None, [])), "KiB"),
     ]
     return conclude("plan", rows)
 

@@ -108,6 +108,11 @@ def take_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def hear_interrupts() -> None:
+    """Undo what `nohup` and `&` do: they have a process and its children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_restores_the_terminal_and_leaves_the_run(
     podhatch_environment: dict[str, str], namespace: Namespace
 ) -> None:
@@ -120,6 +125,7 @@ def test_an_interrupt_restores_the_terminal_and_leaves_the_run(
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
+        preexec_fn=hear_interrupts,
     ) as process:
         os.close(terminal)
         shown = b""

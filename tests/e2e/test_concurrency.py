@@ -1,14 +1,13 @@
 """Concurrency limits: overlaps by the pods' own clocks, while the operator is killed."""
 
 import json
-import threading
 from collections import defaultdict
 from datetime import datetime
 from statistics import mean
 
 import pytest
 
-from tests.e2e.killing import kill_until
+from tests.e2e.killing import operator_killed
 from tests.kube import (
     Namespace,
     eventually,
@@ -42,15 +41,8 @@ def test_no_key_has_more_runs_than_slots_while_the_operator_is_killed(
         run_manifest(f"jobs-{number}", "jobs", input={"tenant": f"tenant-{number % KEYS}"})
         for number in range(RUNS)
     ]
-    stop, kills = threading.Event(), list[str]()
-    killer = threading.Thread(target=kill_until, args=(stop, kills))
-    killer.start()
-    try:
+    with operator_killed(KILLS):
         namespace.apply({"apiVersion": "v1", "kind": "List", "items": runs})
-        eventually(lambda: len(kills) >= KILLS, 90, f"{KILLS} kills")
-    finally:
-        stop.set()
-        killer.join()
     spans: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for run in runs:
         done = namespace.wait(run["metadata"]["name"], "Succeeded", seconds=180)

@@ -1,15 +1,14 @@
 """Events that start runs: keys, filters, metadata, and each run once whoever dies meanwhile."""
 
 import json
-import threading
 from collections import Counter
 from pathlib import Path
 
 from podhatch.api.model import JsonObject
 
 from tests.e2e.conftest import RunScript
+from tests.e2e.killing import operator_killed
 from tests.e2e.shipped import event
-from tests.e2e.test_operator_killed import kill_until
 from tests.kube import Namespace, eventually, shell, tasks, workflow_manifest
 
 INVOICES = Path(__file__).parent / "flows" / "invoices.py"
@@ -96,16 +95,9 @@ def test_an_event_starts_each_run_once_although_operators_die(namespace: Namespa
         workflow_manifest("twice", shell("t", "true"), onEvents=["shop:*"], defaultFilters=filters),
         workflow_manifest("once", shell("t", "true"), onEvents=["shop:order:*"]),
     )
-    stop, kills = threading.Event(), list[str]()
-    killer = threading.Thread(target=kill_until, args=(stop, kills))
-    killer.start()
-    try:
+    with operator_killed(KILLS):
         for number in range(EVENTS):
             namespace.apply(event(f"e-{number}", f"shop:order:{number}", scope="s"))
-        eventually(lambda: len(kills) >= KILLS, 60, f"{KILLS} kills")
-    finally:
-        stop.set()
-        killer.join()
     for number in range(EVENTS):
         runs = started_by_all(namespace, f"e-{number}")
         assert Counter(run["spec"]["workflow"] for run in runs) == {"twice": 2, "once": 1}

@@ -1,13 +1,13 @@
 """Killing the operator at any moment neither loses nor doubles an attempt."""
 
 import json
-import threading
+import time
 from collections import Counter
 
 from podhatch.api import labels
 
-from tests.e2e.killing import kill_until
-from tests.kube import Namespace, eventually, shell, tasks, workflow_manifest
+from tests.e2e.killing import operator_killed
+from tests.kube import Namespace, shell, tasks, workflow_manifest
 
 RUNS = 20
 KILLS = 3
@@ -23,17 +23,10 @@ def test_twenty_runs_go_through_while_the_operator_is_killed(namespace: Namespac
             shell("d", 'echo "$PODHATCH_PARENTS" > $PODHATCH_OUTPUT', "b", "c"),
         )
     )
-    stop, kills = threading.Event(), list[str]()
-    killer = threading.Thread(target=kill_until, args=(stop, kills))
-    killer.start()
-    try:
+    with operator_killed(KILLS):
         for number in range(RUNS):
             namespace.run(f"steps-{number}", "steps")
-            stop.wait(1)
-        eventually(lambda: len(kills) >= KILLS, 60, f"{KILLS} kills")
-    finally:
-        stop.set()
-        killer.join()
+            time.sleep(1)
     for number in range(RUNS):
         run = namespace.wait(f"steps-{number}", "Succeeded", seconds=180)
         assert json.loads(tasks(run)["d"]["output"])["c"] == 3

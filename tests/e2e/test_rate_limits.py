@@ -1,13 +1,11 @@
 """Rate limits on a real node, while the operator is killed."""
 
-import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from podhatch.api.model import JsonObject
-from podhatch.api.names import rate_limit_name
 
-from tests.e2e.killing import kill_until
+from tests.e2e.killing import operator_killed
 from tests.kube import Namespace, eventually, run_manifest, workflow_manifest
 
 RUNS, UNITS, KILLS = 24, 8, 2
@@ -16,9 +14,8 @@ WORK: JsonObject = {"name": "work", "python": "platform:python_version"}
 
 def put(namespace: Namespace, key: str, units: int, duration: str) -> None:
     spec = {"key": key, "limit": units, "duration": duration}
-    metadata = {"name": rate_limit_name(key)}
     manifest = {"apiVersion": "podhatch.dev/v1alpha1", "kind": "RateLimit"}
-    namespace.apply({**manifest, "metadata": metadata, "spec": spec})
+    namespace.apply({**manifest, "metadata": {"name": key}, "spec": spec})
 
 
 def test_no_window_has_more_units_than_the_limit_while_the_operator_is_killed(
@@ -28,15 +25,8 @@ def test_no_window_has_more_units_than_the_limit_while_the_operator_is_killed(
     limited = {**WORK, "rateLimits": [{"staticKey": "api"}], "scheduleTimeoutSeconds": 600}
     namespace.apply(workflow_manifest("calls", limited))
     runs = [run_manifest(f"calls-{number}", "calls") for number in range(RUNS)]
-    stop, kills = threading.Event(), list[str]()
-    killer = threading.Thread(target=kill_until, args=(stop, kills))
-    killer.start()
-    try:
+    with operator_killed(KILLS):
         namespace.apply({"apiVersion": "v1", "kind": "List", "items": runs})
-        eventually(lambda: len(kills) >= KILLS, 90, f"{KILLS} kills")
-    finally:
-        stop.set()
-        killer.join()
     used: dict[str, int] = {}
     eventually(lambda: all_ended(namespace, used), 240, "all runs to end")
     assert used == dict.fromkeys(used, UNITS)
@@ -47,7 +37,7 @@ def test_no_window_has_more_units_than_the_limit_while_the_operator_is_killed(
 
 def all_ended(namespace: Namespace, used: dict[str, int]) -> bool:
     """Note what was used in the present window. Return whether all runs have succeeded."""
-    status = namespace.get("rl", rate_limit_name("api"))["status"]
+    status = namespace.get("rl", "api")["status"]
     if start := status.get("windowStart"):
         used[start] = max(used.get(start, 0), status.get("used", 0))
     phases = [run.get("status", {}).get("phase") for run in namespace.list("wfr")]

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from podhatch.api.crds import DEFINITIONS, REPOSITORY, ResourceDefinition
 from podhatch.api.model import JsonObject
+from podhatch.api.names import rate_limit_name
 from podhatch.api.result import TaskResult
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import MAX_TASKS
@@ -60,6 +61,13 @@ def result(**spec: object) -> JsonObject:
     metadata = {"name": "orders-1-a-abcdef-1", "namespace": NAMESPACE}
     body = {"run": "orders-1", "task": "a", "attempt": 1, "outcome": "Succeeded", **spec}
     return {"apiVersion": API, "kind": "TaskResult", "metadata": metadata, "spec": body}
+
+
+def rate_limit(name: str, key: str) -> JsonObject:
+    """A RateLimit as a user writes it."""
+    metadata = {"name": name, "namespace": NAMESPACE}
+    spec = {"key": key, "limit": 1}
+    return {"apiVersion": API, "kind": "RateLimit", "metadata": metadata, "spec": spec}
 
 
 def python(name: str, *parents: str, **fields: object) -> JsonObject:
@@ -136,6 +144,8 @@ def test_what_a_task_does_not_say_has_the_defaults_of_the_models(kubectl: Kubect
         run("with.dots", input={"any": [{"thing": None}], "n": 1.5}),
         result(output='{"a": 1}'),
         result(outcome="TimedOut", error={"type": "TimeoutError"}),
+        rate_limit("mail.example", "mail.example"),
+        rate_limit(rate_limit_name("Mail EU"), "Mail EU"),
     ],
 )
 def test_good_objects_are_taken(kubectl: Kubectl, manifest: JsonObject) -> None:
@@ -208,6 +218,7 @@ def test_the_largest_workflow_fits_the_servers_budget_for_rules(kubectl: Kubectl
         (workflow(TASK, inputSchema=[]), "spec.inputSchema", "must be of type object"),
         (workflow(python("a", retires=3)), "spec.tasks[0].retires", "unknown field"),
         (workflow(TASK, task=[]), "spec.task", "unknown field"),
+        (rate_limit("mial", "mail"), "metadata.name", "must be its key"),
         (run("r" * 64), "metadata.name", "at most 63 characters"),
         (run(workflow=""), "spec.workflow", "at least 1 chars"),
         (run(input="text"), "spec.input", "must be of type object"),

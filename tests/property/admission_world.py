@@ -1,12 +1,14 @@
-"""Many runs with limits around one operator, which may die between any two writes.
+"""Many runs with limits around an operator, and what really ran, for the invariants.
 
-Each run has one task. A run is under way from its first Job until its status says that it is over:
-that is what a limit counts.
+Two workflows have one task each, and the limits are those of the workflows or of the tasks. A run
+is active from its Job on, until it is over; where the task is limited, until its attempt has ended.
+At no moment are more runs of a group active than it has slots, and no Job is made before the stored
+status holds the slots for it.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import ClassVar
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -17,171 +19,199 @@ from podhatch.cluster import (
     TASK_RESULT,
     WORKFLOW,
     WORKFLOW_RUN,
-    ApiError,
     Kind,
+    WatchEvent,
 )
-from podhatch_operator.metrics import Metrics
-from podhatch_operator.queue.workers import RetryLater
+from podhatch_operator.cache.store import version_of
+from podhatch_operator.keys import Key
 
-from tests.fakes.objects import DEFAULTS, task, time_text, workflow
-from tests.property.living_cluster import NAMESPACE, Killed, LivingCluster
-from tests.unit.operator.operator import Operator
-from tests.unit.operator.timers import FakeTimers
+from tests.fakes.objects import task, workflow
+from tests.property.operated_world import OperatedWorld
 
-KINDS = (WORKFLOW_RUN, WORKFLOW, CONTROLLER_REVISION, JOB, TASK_RESULT)
-_METRICS = Metrics()
+WORKFLOWS = ("flow", "stream")
+TENANTS, REGIONS = ("acme", "zenith"), ("north", "south")
+PRIORITIES = (1, 1, 3)
+DAYS = 86_400
+Group = tuple[str, str, str]
+"""Workflow, or nothing where they share the limit; and what its key is made of."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The slots of each tenant and each region; 0 leaves the limit out."""
+
+    per_tenant: int
+    per_region: int
+    of_task: bool
+    """Whether the limits are those of the tasks, and not of the workflows."""
+    is_shared: bool = False
+    """Whether both workflows name the same limits."""
+    strategy: str = "GROUP_ROUND_ROBIN"
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Return the size of each limit."""
+        sizes = {"tenant": self.per_tenant, "region": self.per_region}
+        return {name: size for name, size in sizes.items() if size}
+
+    @property
+    def limits(self) -> list[JsonObject]:
+        return [
+            {
+                "expression": f"input.{name}",
+                "maxRuns": size,
+                "limitStrategy": self.strategy,
+                **({"name": name} if self.is_shared else {}),
+            }
+            for name, size in self.slots.items()
+        ]
+
+    def workflow(self, name: str) -> JsonObject:
+        limits = {"concurrency": self.limits}
+        work = task(
+            "work",
+            retries=1,
+            backoffFactor=2,
+            scheduleTimeoutSeconds=30 * DAYS,
+            **(limits if self.of_task else {}),
+        )
+        manifest = workflow(work, **({} if self.of_task else limits))
+        return {**manifest, "metadata": {"name": name}}
 
 
 @dataclass
-class AdmissionWorld:
+class AdmissionWorld(OperatedWorld):
     """The cluster, one operator process, and the runs in the order of their creation."""
 
-    limits: list[JsonObject]
-    of_task: bool = False
-    """Whether the limits are those of the task, and not of the workflow."""
-    cluster: LivingCluster = field(default_factory=LivingCluster)
-    runs: list[str] = field(default_factory=list[str])
+    kinds: ClassVar[tuple[Kind, ...]] = (
+        WORKFLOW_RUN,
+        WORKFLOW,
+        CONTROLLER_REVISION,
+        JOB,
+        TASK_RESULT,
+    )
+    case: Case
+    specs: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Of all runs that ever were."""
+    active: dict[str, str] = field(default_factory=dict[str, str])
+    """The Jobs of runs that take slots."""
     started: list[str] = field(default_factory=list[str])
-    """Names of runs in the order of their first Jobs."""
+    """The run of each Job, in the order of their creation."""
+    reconciled: set[str] = field(default_factory=set[str])
+    """Runs, since somebody emptied this."""
+    made: set[str] = field(default_factory=set[str])
+    """Names of all Jobs."""
+    late: set[str] = field(default_factory=set[str])
+    """Jobs that an operator made at its end, and that arrived later."""
+    checked: dict[str, int] = field(default_factory=lambda: {WORKFLOW_RUN.kind: 0, JOB.kind: 0})
+    """So many changes of a kind have been looked at."""
+    statuses: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """Of the runs that there are, as far as the changes have been looked at."""
 
     def __post_init__(self) -> None:
-        self.operator = Operator(self.cluster, FakeTimers(), _METRICS, DEFAULTS)
-        self.cluster.clock = lambda: self.now
-        work = task("work", **({"concurrency": self.limits} if self.of_task else {}))
-        fields = {} if self.of_task else {"concurrency": self.limits}
-        self.cluster.put(workflow(work, **fields))
-        self.restart()
+        for name in WORKFLOWS:
+            self.cluster.put(self.case.workflow(name))
+        super().__post_init__()
 
-    @property
-    def now(self) -> datetime:
-        return self.operator.context.now()
+    async def _reconcile(self, key: Key) -> None:
+        if key.kind == WORKFLOW_RUN.kind:
+            self.reconciled.add(key.name)
+        await super()._reconcile(key)
 
-    def restart(self) -> None:
-        """A new process lists everything and remembers nothing."""
-        timers = FakeTimers()
-        timers.now = self.operator.timers.now
-        successor = Operator(self.cluster, timers, _METRICS, DEFAULTS)
-        successor.clock_begins(self.operator)
-        self.operator = successor
-        for kind in KINDS:
-            for raw in self.cluster.stored(kind.kind).values():
-                successor.see(raw)
-        self.heard = {kind: len(self.cluster.changes[kind.kind]) for kind in KINDS}
+    async def last_write_arrives(self) -> None:
+        """A Job that arrives late may be one that nobody wants any more."""
+        self.check()
+        before = set(self.cluster.stored(JOB.kind))
+        await super().last_write_arrives()
+        self.late |= set(self.cluster.stored(JOB.kind)) - before
 
-    def create(self, inputs: JsonObject, priority: int) -> None:
-        """A user creates a run."""
-        name = f"run-{len(self.runs):02}"
-        self.runs.append(name)
-        self.cluster.put(
-            {
-                "apiVersion": labels.API_VERSION,
-                "kind": WORKFLOW_RUN.kind,
-                "metadata": {
-                    "name": name,
-                    "namespace": NAMESPACE,
-                    "creationTimestamp": time_text(self.now),
-                },
-                "spec": {"workflow": "flow", "input": inputs, "priority": priority},
-            }
-        )
+    # What users do.
 
-    def end(self, run: str) -> None:
-        """The task of a run reports, if it runs."""
-        for job in self.jobs(run):
-            name = job["metadata"]["name"]
-            if self.cluster.find(TASK_RESULT.kind, name) is None:
-                spec = {"run": run, "task": "work", "attempt": 1, "outcome": "Succeeded"}
-                metadata = {
-                    "name": name,
-                    "namespace": NAMESPACE,
-                    "labels": job["metadata"]["labels"],
-                }
-                self.cluster.put(
-                    {
-                        "apiVersion": labels.API_VERSION,
-                        "kind": TASK_RESULT.kind,
-                        "metadata": metadata,
-                        "spec": {**spec, "output": "1"},
-                    }
-                )
+    def create(self, number: int) -> str:
+        """Somebody creates a run; the number says which."""
+        name = f"run-{len(self.specs):02}"
+        spec = {
+            "workflow": WORKFLOWS[number // 4 % 2],
+            "input": {"tenant": TENANTS[number % 2], "region": REGIONS[number // 2 % 2]},
+            "priority": PRIORITIES[number % 3],
+        }
+        self.specs[name] = spec
+        self._put(WORKFLOW_RUN, {"name": name}, spec)
+        return name
 
     def cancel(self, run: str) -> None:
-        """A user cancels a run."""
-        found = self.cluster.find(WORKFLOW_RUN.kind, run)
-        assert found is not None
-        self.cluster.edit(WORKFLOW_RUN, run, {**found["spec"], "desiredState": "Cancelled"})
+        self._want(run, desiredState="Cancelled")
+
+    def replay(self, run: str) -> None:
+        """Somebody replays a run that is over."""
+        if self.is_over(run):
+            count = self._spec(run).get("replay", {"count": 0})["count"] + 1
+            self._want(run, desiredState="Running", replay={"count": count})
 
     def annotate(self, run: str) -> None:
-        """A user changes something of a run that nothing follows from."""
-        found = self.cluster.find(WORKFLOW_RUN.kind, run)
-        assert found is not None
-        self.cluster.edit(WORKFLOW_RUN, run, found["spec"])
+        """Somebody changes something of a run that nothing follows from."""
+        self._want(run)
 
-    def deliver(self, kind: Kind) -> bool:
-        """Hear of the next change of a kind; False when there is none."""
-        changes, position = self.cluster.changes[kind.kind], self.heard[kind]
-        if position >= len(changes):
-            return False
-        self.heard[kind] += 1
-        change = changes[position]
-        if change.type == "DELETED":
-            self.operator.intake.deleted(kind, change.object)
-        else:
-            self.operator.intake.changed(kind, change.object)
-        return True
+    def delete(self, run: str) -> None:
+        """Somebody deletes a run, and the garbage collector what belongs to it."""
+        self.cluster.remove(WORKFLOW_RUN.kind, run)
+        for kind in (JOB, TASK_RESULT):
+            for name, raw in self.cluster.stored(kind.kind).items():
+                if raw["metadata"]["labels"][labels.RUN] == run:
+                    self.cluster.remove(kind.kind, name)
 
-    def deliver_again(self, kind: Kind, back: int) -> None:
-        """Hear once more of an old change."""
-        position = self.heard[kind] - 1 - back
-        if position >= 0 and self.cluster.changes[kind.kind][position].type != "DELETED":
-            self.operator.intake.changed(kind, self.cluster.changes[kind.kind][position].object)
+    # What pods do.
 
-    def deliver_all(self) -> None:
-        """Hear of every change there is."""
-        for kind in KINDS:
-            while self.deliver(kind):
-                pass
+    def end(self, run: str) -> None:
+        """The task of a run succeeds, if it runs."""
+        self._report(run, {"outcome": "Succeeded", "output": "1"})
 
-    async def work(self, most: int = 1000, crash_after: int | None = None) -> None:
-        """Reconcile keys of the queue; the process may die after some of its writes."""
-        self.cluster.writes_left = crash_after
-        with suppress(Killed):
-            for _ in range(most):
-                if not len(self.operator.queue):
-                    break
-                await self._reconcile_next()
-        self.cluster.writes_left = None
-        created, self.cluster.created = self.cluster.created, []
-        jobs = [each for each in created if each["kind"] == JOB.kind]
-        self.started += [job["metadata"]["labels"][labels.RUN] for job in jobs]
-        if crash_after is not None:
-            self.restart()
+    def fail(self, run: str) -> None:
+        """The task of a run fails, if it runs; it is tried once more."""
+        error = {"type": "E", "message": "m"}
+        self._report(run, {"outcome": "Failed", "error": error})
 
-    async def _reconcile_next(self) -> None:
-        operator = self.operator
-        key = await operator.queue.get()
-        assert key is not None
-        try:
-            await operator.reconciler.reconcile(key)
-        except (RetryLater, ApiError):
-            operator.queue.retry(key)
-        else:
-            operator.queue.forget(key)
-        finally:
-            operator.queue.done(key)
-        await operator.context.recorder.finish(5)
+    def _report(self, run: str, report: JsonObject) -> None:
+        self.check()
+        job = self.cluster.find(JOB.kind, self.active.get(run, ""))
+        if job is None or self.cluster.find(TASK_RESULT.kind, job["metadata"]["name"]):
+            return
+        names = job["metadata"]["labels"]
+        identity = {"run": run, "task": "work", "attempt": int(names[labels.ATTEMPT])}
+        metadata = {"name": job["metadata"]["name"], "labels": names}
+        self._put(TASK_RESULT, metadata, {**identity, **report})
+        if self.case.of_task:
+            del self.active[run]
 
-    async def settle(self) -> None:
-        """Let everything happen that happens by itself."""
-        for _ in range(4):
-            self.deliver_all()
-            await self.work()
-            self.operator.timers.pass_time(6)
+    # What is so.
 
-    def jobs(self, run: str) -> list[JsonObject]:
-        """Return the Jobs of a run."""
-        jobs = self.cluster.stored(JOB.kind).values()
-        return [job for job in jobs if job["metadata"]["labels"][labels.RUN] == run]
+    @property
+    def runs(self) -> list[str]:
+        """Those that there are, in the order of their creation."""
+        return [run for run in self.specs if self.cluster.find(WORKFLOW_RUN.kind, run)]
+
+    def groups(self, run: str) -> list[Group]:
+        """Return the groups of a run, in the order of their limits."""
+        spec = self.specs[run]
+        owner = "" if self.case.is_shared else spec["workflow"]
+        return [(owner, name, spec["input"][name]) for name in self.case.slots]
+
+    def in_group(self, group: Group) -> list[str]:
+        """Return the runs of a group that there are."""
+        return [run for run in self.runs if group in self.groups(run)]
+
+    def all_groups(self) -> list[Group]:
+        return sorted({group for run in self.specs for group in self.groups(run)})
+
+    def full(self) -> Iterator[Group]:
+        """Yield the groups in which as many runs are active as there are slots."""
+        for group in self.all_groups():
+            if sum(run in self.active for run in self.in_group(group)) >= self.size(group):
+                yield group
+
+    def size(self, group: Group) -> int:
+        _, name, _ = group
+        return self.case.slots[name]
 
     def status(self, run: str) -> JsonObject:
         """Return the status of a run."""
@@ -189,20 +219,80 @@ class AdmissionWorld:
         assert found is not None
         return found.get("status", {})
 
-    def input(self, run: str) -> JsonObject:
-        """Return the input of a run."""
-        found = self.cluster.find(WORKFLOW_RUN.kind, run)
-        assert found is not None
-        return found["spec"]["input"]
-
     def is_over(self, run: str) -> bool:
-        """Whether the run's status says that it has ended."""
-        return self.status(run).get("phase") in TERMINAL_PHASES
-
-    def under_way(self) -> list[str]:
-        """Return the runs that have a Job and have not ended."""
-        return [run for run in self.runs if run in self.started and not self.is_over(run)]
+        """Whether the run has ended, and no replay is due."""
+        status, replay = self.status(run), self._spec(run).get("replay", {"count": 0})
+        is_due = replay["count"] > status.get("replays", 0)
+        return status.get("phase") in TERMINAL_PHASES and not is_due
 
     def waiting(self) -> list[str]:
-        """Return the runs that have not started and have not ended, in the order of creation."""
-        return [run for run in self.runs if run not in self.started and not self.is_over(run)]
+        """Return the runs that are not active and not over, in the order of creation."""
+        return [run for run in self.runs if run not in self.active and not self.is_over(run)]
+
+    def cancelled(self) -> set[str]:
+        return {run for run in self.runs if self.status(run).get("phase") == "Cancelled"}
+
+    # What must hold.
+
+    def check(self) -> None:
+        """Look at all that was written since the last time, in order."""
+        for change in self._news():
+            raw = change.object
+            if raw["kind"] == WORKFLOW_RUN.kind:
+                self._note_run(change)
+            elif change.type == "ADDED":
+                self._check_job(raw)
+
+    def _news(self) -> list[WatchEvent]:
+        found: list[WatchEvent] = []
+        for kind, known in self.checked.items():
+            changes = self.cluster.changes[kind]
+            found += changes[known:]
+            self.checked[kind] = len(changes)
+        return sorted(found, key=lambda change: version_of(change.object))
+
+    def _note_run(self, change: WatchEvent) -> None:
+        run = change.object["metadata"]["name"]
+        status: JsonObject = change.object.get("status", {})
+        self.statuses[run] = status
+        if change.type == "DELETED":
+            del self.statuses[run]
+        if change.type == "DELETED" or status.get("phase") in TERMINAL_PHASES:
+            self.active.pop(run, None)
+
+    def _check_job(self, job: JsonObject) -> None:
+        name, run = job["metadata"]["name"], job["metadata"]["labels"][labels.RUN]
+        assert name not in self.made, "an attempt was made twice"
+        self.made.add(name)
+        self.started.append(run)
+        if run not in self.statuses:
+            return  # it was deleted: the garbage collector deletes the Job
+        claims: list[JsonObject] = self.statuses[run].get("concurrency", [])
+        is_held = bool(claims) and all(claim.get("held") for claim in claims)
+        if name in self.late and not is_held:
+            return
+        assert is_held, "a Job was made before the status held its slots"
+        self.active[run] = name
+        for group in self.groups(run):
+            taken = [each for each in self.in_group(group) if each in self.active]
+            assert len(taken) <= self.size(group), f"{taken} share the slots of {group}"
+
+    async def settle(self) -> None:
+        """Let everything happen that happens by itself."""
+        for _ in range(4):
+            self.pass_time(6)
+            self.deliver_all()
+            await self.work()
+        self.check()
+
+    def _want(self, run: str, **changes: object) -> None:
+        self.cluster.edit(WORKFLOW_RUN, run, {**self._spec(run), **changes})
+
+    def _spec(self, run: str) -> JsonObject:
+        found = self.cluster.find(WORKFLOW_RUN.kind, run)
+        assert found is not None
+        return found["spec"]
+
+    def _put(self, kind: Kind, metadata: JsonObject, spec: JsonObject) -> None:
+        manifest = {"apiVersion": labels.API_VERSION, "kind": kind.kind, "metadata": metadata}
+        self.cluster.put({**manifest, "spec": spec})

@@ -1,8 +1,9 @@
 """The cluster in memory, with the changes that watches tell, and an end for its operator."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, POD, WORKFLOW_RUN, Kind, WatchEvent, kind_of
@@ -32,6 +33,8 @@ class LivingCluster(OperatorCluster):
         self.clock: Callable[[], datetime] = lambda: NOW
         self.writes_left: int | None = None
         """The operator dies before the write after these. None: it lives."""
+        self.last_write: Callable[[], Awaitable[JsonObject]] | None = None
+        """Of the operator that died last, if it was an object or a status."""
         self.changes: defaultdict[str, list[WatchEvent]] = defaultdict(list)
         """By kind, what each watch tells, in order."""
         self.created: list[JsonObject] = []
@@ -54,7 +57,11 @@ class LivingCluster(OperatorCluster):
         return [raw for name, raw in self.stored(kind.kind).items() if name in names]
 
     async def create(self, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        stored = await super().create(manifest, dry_run=dry_run)
+        try:
+            stored = await super().create(manifest, dry_run=dry_run)
+        except Killed:
+            self.last_write = partial(self.create, manifest)
+            raise
         if not dry_run:
             self.created.append(stored)
         return stored
@@ -62,7 +69,11 @@ class LivingCluster(OperatorCluster):
     async def replace_status(
         self, manifest: JsonObject, *, metadata_only: bool = False
     ) -> JsonObject:
-        stored = await super().replace_status(manifest, metadata_only=metadata_only)
+        try:
+            stored = await super().replace_status(manifest, metadata_only=metadata_only)
+        except Killed:
+            self.last_write = partial(self.replace_status, manifest)
+            raise
         if kind_of(stored) is WORKFLOW_RUN:
             self.statuses.append(stored["status"])
         return stored

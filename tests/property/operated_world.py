@@ -1,10 +1,12 @@
-"""What the worlds of runs and of crons share: the operator, and what it hears of the cluster.
+"""What the worlds share: the operator, and what it hears of the cluster.
 
 The operator is the real one, with its cache, its queue and its writes. It hears late, in pieces, or
-not at all, and may die before any of its writes.
+not at all, and may die before any of its writes. What it wrote last may arrive after its successor
+has begun.
 """
 
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
@@ -22,6 +24,8 @@ from tests.unit.operator.operator import Operator
 from tests.unit.operator.timers import FakeTimers
 
 _METRICS = Metrics()
+MANY = 10_000
+"""More keys than there are to reconcile, unless they come back for ever."""
 
 
 @dataclass(kw_only=True)
@@ -61,21 +65,38 @@ class OperatedWorld:
 
     async def reconcile(self, crash_after: int | None = None) -> None:
         """Reconcile the object; the process may die after some of its writes."""
+        with self._dying(crash_after):
+            await self._reconcile(self.key)
+
+    async def work(self, most: int = MANY, crash_after: int | None = None) -> None:
+        """Reconcile what waits in the queue, or the first of it, as the workers do."""
+        queue = self.operator.queue
+        with self._dying(crash_after):
+            for _ in range(most):
+                if not len(queue):
+                    return
+                key = await queue.get()
+                assert key is not None
+                await self._reconcile(key)
+                queue.done(key)
+            assert most < MANY, "the queue is never empty"
+
+    @contextmanager
+    def _dying(self, crash_after: int | None) -> Generator[None]:
+        """End the process after so many writes, and at the end at any rate; None: it lives."""
         self.cluster.writes_left = crash_after
         with suppress(Killed):
-            await self._reconcile(self.key)
+            yield
         self.cluster.writes_left = None
         if crash_after is not None:
             self.restart_operator()
 
-    async def work(self) -> None:
-        """Reconcile what waits in the queue, as the workers do."""
-        queue = self.operator.queue
-        while len(queue):
-            key = await queue.get()
-            assert key is not None
-            await self._reconcile(key)
-            queue.done(key)
+    async def last_write_arrives(self) -> None:
+        """What an operator wrote at its end reaches the API server, which may refuse it."""
+        write, self.cluster.last_write = self.cluster.last_write, None
+        if write is not None:
+            with suppress(ApiError):
+                await write()
 
     async def _reconcile(self, key: Key) -> None:
         """Reconcile, and again once what was asked for has been evaluated."""

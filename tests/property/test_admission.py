@@ -1,66 +1,56 @@
-"""Limits in random worlds: late news, crashes between writes, cancels. Never above, never below."""
+"""Limits in random worlds: late and lost news, crashes, cancels. Never above, never below."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from podhatch.api.model import JsonObject
+from podhatch.core.admission.index import HEAD_START
 
-from tests.property.admission_world import KINDS, AdmissionWorld
+from tests.property.admission_world import PRIORITIES, AdmissionWorld, Case, Group
 
-TENANTS, REGIONS = ("acme", "zenith"), ("north", "south")
-Step = tuple[str, int]
-PEACEFUL = ("create", "create", "deliver", "deliver_all", "work", "work_one", "end", "pass_time")
-TROUBLE = ("crash", "crash", "restart", "stale", "annotate", "cancel")
-
-
-@dataclass(frozen=True)
-class Case:
-    """The slots of each tenant and each region; 0 leaves the limit out."""
-
-    per_tenant: int
-    per_region: int
-    of_task: bool
-    strategy: str = "GROUP_ROUND_ROBIN"
-
-    @property
-    def limits(self) -> list[JsonObject]:
-        sizes = (("tenant", self.per_tenant), ("region", self.per_region))
-        return [
-            {"expression": f"input.{name}", "maxRuns": size, "limitStrategy": self.strategy}
-            for name, size in sizes
-            if size
-        ]
-
-    def full(self, world: AdmissionWorld) -> Iterator[tuple[str, str]]:
-        """Yield the groups that have no free slot, and check that none has too many holders."""
-        for name, size in (("tenant", self.per_tenant), ("region", self.per_region)):
-            holders = Counter(world.input(run)[name] for run in world.under_way())
-            for key, number in holders.items():
-                assert not size or number <= size, f"{number} of {size} slots of {key} are taken"
-                if size and number == size:
-                    yield name, key
-
-
-cases = st.one_of(
-    st.builds(Case, st.integers(1, 3), st.just(0), st.booleans()),
-    st.builds(Case, st.integers(1, 2), st.integers(1, 3), st.booleans()),
+KINDS = AdmissionWorld.kinds
+STRATEGIES = (
+    "CANCEL_IN_PROGRESS",
+    "CANCEL_NEWEST",
+    "CANCEL_QUEUED_EXCEPT_NEWEST",
+    "CANCEL_QUEUED_EXCEPT_OLDEST",
 )
+Step = tuple[str, int]
+PEACEFUL = (
+    "create",
+    "create",
+    "create",
+    "deliver",
+    "deliver_all",
+    "work",
+    "work_one",
+    "end",
+    "fail",
+    "pass_time",
+)
+CRASHES = ("crash", "hand_over", "restart", "last_write", "stale", "lose", "resync")
+REFUSALS = ("refuse", "accept")
+REFUSED = ("create Job", "create ControllerRevision", "update WorkflowRun", "update WorkflowRun")
+REQUESTS = ("annotate", "cancel", "replay", "delete")
+
+one_limit = st.builds(Case, st.integers(1, 3), st.just(0), st.booleans(), st.booleans())
+two_limits = st.builds(Case, st.integers(1, 2), st.integers(1, 3), st.booleans(), st.booleans())
+cases = st.one_of(one_limit, two_limits)
+numbers = st.integers(0, 47)
+"""Of runs: their workflow, tenant, region and priority."""
 
 
 def steps(*kinds: str) -> st.SearchStrategy[list[Step]]:
-    return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 47)), min_size=15, max_size=50)
+    return st.lists(st.tuples(st.sampled_from(kinds), numbers), min_size=15, max_size=50)
 
 
 async def take(world: AdmissionWorld, step: Step) -> None:
     kind, number = step
     match kind:
         case "create":
-            inputs = {"tenant": TENANTS[number % 2], "region": REGIONS[number // 2 % 2]}
-            world.create(inputs, priority=(1, 1, 3)[number % 3])
+            world.create(number)
         case "deliver":
             world.deliver(KINDS[number % len(KINDS)])
         case "deliver_all":
@@ -71,45 +61,62 @@ async def take(world: AdmissionWorld, step: Step) -> None:
             await world.work(most=1 + number % 3)
         case "crash":
             await world.work(crash_after=number % 6)
+        case "hand_over":
+            await world.work(crash_after=number % 4)
+            await world.work(most=1 + number % 5)
+            await world.last_write_arrives()
         case "restart":
-            world.restart()
+            world.restart_operator()
+        case "last_write":
+            await world.last_write_arrives()
         case "stale":
             world.deliver_again(KINDS[number % len(KINDS)], back=number)
+        case "lose":
+            world.lose_changes(KINDS[number % len(KINDS)])
+        case "resync":
+            await world.resync()
+        case "refuse":
+            code, request = divmod(number, len(REFUSED))
+            world.refuse(REFUSED[request], (403, 409, 500)[code % 3])
+        case "accept":
+            world.accept_all()
         case "pass_time":
-            world.operator.timers.pass_time(number / 5)
-        case _ if world.runs:
-            getattr(world, kind)(world.runs[number % len(world.runs)])
+            world.pass_time(number / 5)
+        case _ if runs := world.runs:
+            getattr(world, kind)(runs[number % len(runs)])
         case _:
             pass
 
 
 async def live(case: Case, script: list[Step]) -> AdmissionWorld:
-    world = AdmissionWorld(case.limits, case.of_task)
+    world = AdmissionWorld(case)
     for step in script:
         await take(world, step)
-        list(case.full(world))
+        world.check()
+    world.accept_all()
+    await world.resync()
+    world.pass_time(61)  # as long as what was refused waits
+    await world.settle()
+    check_busy(world)
     return world
 
 
-async def finish(case: Case, world: AdmissionWorld) -> None:
+async def finish(world: AdmissionWorld) -> None:
     """End one run after the other, and check after each that no slot is idle."""
-    for _ in range(2 * len(world.runs) + 2):
-        await world.settle()
-        check_busy(case, world)
-        if not world.under_way():
+    for _ in range(3 * len(world.runs) + 2):
+        if not world.active:
             break
-        world.end(world.under_way()[0])
+        world.end(next(iter(world.active)))
+        await world.settle()
+        check_busy(world)
     assert not world.waiting(), "a run waits for ever"
-    assert all(world.is_over(run) for run in world.runs)
-    assert len(world.started) == len(set(world.started)), "an attempt was made twice"
 
 
-def check_busy(case: Case, world: AdmissionWorld) -> None:
+def check_busy(world: AdmissionWorld) -> None:
     """Check that every run that waits has a group without a free slot."""
-    full = set(case.full(world))
+    full = set(world.full())
     for run in world.waiting():
-        groups = world.input(run).items()
-        assert full.intersection(groups), f"{run} waits for no reason: {world.status(run)}"
+        assert full.intersection(world.groups(run)), f"{run} waits in vain: {world.status(run)}"
 
 
 worlds = settings(
@@ -120,51 +127,184 @@ worlds = settings(
 )
 
 
+async def _live_and_finish(case: Case, script: list[Step]) -> None:
+    await finish(await live(case, script))
+
+
 @worlds
 @given(cases, steps(*PEACEFUL))
 def test_in_peace_no_slot_is_idle_and_none_is_taken_twice(case: Case, script: list[Step]) -> None:
-    asyncio.run(_lived(case, script))
+    asyncio.run(_live_and_finish(case, script))
 
 
 @worlds
-@given(cases, steps(*PEACEFUL, *TROUBLE))
-def test_an_operator_that_dies_neither_leaks_nor_doubles_a_slot(
+@given(cases, steps(*PEACEFUL, *CRASHES))
+def test_operators_in_turn_neither_leak_nor_double_a_slot(case: Case, script: list[Step]) -> None:
+    asyncio.run(_live_and_finish(case, script))
+
+
+@worlds
+@given(cases, steps(*PEACEFUL, *CRASHES, *REFUSALS))
+def test_what_is_refused_for_a_while_keeps_no_slot_from_others(
     case: Case, script: list[Step]
 ) -> None:
-    asyncio.run(_lived(case, script))
-
-
-async def _lived(case: Case, script: list[Step]) -> None:
-    await finish(case, await live(case, script))
+    asyncio.run(_live_and_finish(case, script))
 
 
 @worlds
-@given(st.integers(1, 3), st.booleans(), st.lists(st.integers(0, 47), min_size=2, max_size=12))
-def test_those_that_wait_start_in_order(slots: int, of_task: bool, numbers: list[int]) -> None:
-    asyncio.run(_in_order(Case(slots, 0, of_task), numbers))
+@given(cases, steps(*PEACEFUL, *CRASHES, *REQUESTS))
+def test_runs_that_are_cancelled_replayed_or_deleted_keep_no_slot(
+    case: Case, script: list[Step]
+) -> None:
+    asyncio.run(_live_and_finish(case, script))
 
 
-async def _in_order(case: Case, numbers: list[int]) -> None:
-    world = AdmissionWorld(case.limits, case.of_task)
-    for number in numbers:
-        await take(world, ("create", number))
-    await world.settle()
-    first = list(world.started)
-    priority = {run: (1, 1, 3)[n % 3] for run, n in zip(world.runs, numbers, strict=True)}
-    while world.under_way():
-        world.end(world.under_way()[0])
+@worlds
+@given(cases, st.lists(st.tuples(numbers, numbers), min_size=2, max_size=16))
+def test_a_freed_slot_is_used_at_once_and_wakes_only_those_who_get_it(
+    case: Case, drawn: list[tuple[int, int]]
+) -> None:
+    asyncio.run(_used_at_once(case, drawn))
+
+
+async def _used_at_once(case: Case, drawn: list[tuple[int, int]]) -> None:
+    world = AdmissionWorld(case)
+    for number, _ in drawn:
+        world.create(number)
+    for _, number in drawn:
         await world.settle()
-    for tenant in TENANTS:
-        late = [r for r in world.started if r not in first and world.input(r)["tenant"] == tenant]
-        assert late == sorted(late, key=lambda run: (-priority[run], run))
+        known, active = len(world.started), list(world.active)
+        if not active:
+            break
+        ended = active[number % len(active)]
+        world.reconciled.clear()
+        world.end(ended)
+        world.deliver_all()
+        await world.work()
+        world.check()
+        check_busy(world)
+        assert world.reconciled == {ended, *world.started[known:]}
 
 
-STRATEGIES = (
-    "CANCEL_IN_PROGRESS",
-    "CANCEL_NEWEST",
-    "CANCEL_QUEUED_EXCEPT_NEWEST",
-    "CANCEL_QUEUED_EXCEPT_OLDEST",
+GAPS = (0, 20, 40, 70, 130)
+"""Minutes between the creations of runs."""
+
+
+@worlds
+@given(one_limit, st.lists(st.tuples(numbers, st.sampled_from(GAPS)), min_size=2, max_size=14))
+def test_those_that_wait_start_by_priority_and_none_is_starved(
+    case: Case, drawn: list[tuple[int, int]]
+) -> None:
+    asyncio.run(_in_order(case, drawn))
+
+
+async def _in_order(case: Case, drawn: list[tuple[int, int]]) -> None:
+    """A higher priority counts as an hour of waiting, and no more."""
+    world = AdmissionWorld(case)
+    turns: dict[str, tuple[datetime, str]] = {}
+    for number, gap in drawn:
+        world.pass_time(gap * 60)
+        run = world.create(number)
+        head_start = (PRIORITIES[number % len(PRIORITIES)] - 1) * HEAD_START
+        turns[run] = world.now.replace(microsecond=0) - head_start, run
+    await world.settle()
+    first = set(world.started)
+    await finish(world)
+    for group in world.all_groups():
+        late = [run for run in world.started if run in world.in_group(group) and run not in first]
+        assert late == sorted(late, key=turns.__getitem__)
+
+
+@worlds
+@given(st.booleans(), st.integers(1, 2), st.lists(numbers, min_size=4, max_size=16))
+def test_groups_that_share_the_slots_of_another_take_turns(
+    of_task: bool, slots: int, numbers: list[int]
+) -> None:
+    asyncio.run(_in_turns(Case(len(numbers), slots, of_task), numbers))
+
+
+async def _in_turns(case: Case, numbers: list[int]) -> None:
+    """Tenants share the slots of a region: none gets a second one while another gets none."""
+    world = AdmissionWorld(case)
+    for number in numbers:
+        world.create(number % 2 + 24)
+    await world.settle()
+    first = len(world.started)
+    await finish(world)
+    tenants = [world.specs[run]["input"]["tenant"] for run in world.started[first:]]
+    for place, tenant in enumerate(tenants):
+        rest = tenants[place + 1 :]
+        if tenant in rest:
+            between = rest[: rest.index(tenant)]
+            later = set(rest[len(between) + 1 :])
+            assert later - {tenant} <= set(between), f"{tenant} got two slots in a row: {tenants}"
+
+
+class Ideal:
+    """What each strategy means, for one group whose operator knows everything at once."""
+
+    def __init__(self, strategy: str, slots: int) -> None:
+        self.strategy = strategy
+        self.slots = slots
+        self.holders: list[str] = []
+        self.waiting: list[str] = []
+        self.cancelled: set[str] = set()
+
+    def create(self, run: str) -> None:
+        if len(self.holders) < self.slots:
+            self.holders.append(run)
+            return
+        match self.strategy:
+            case "CANCEL_IN_PROGRESS":
+                self.cancelled.add(self.holders.pop(0))
+                self.holders.append(run)
+            case "CANCEL_NEWEST":
+                self.cancelled.add(run)
+            case "CANCEL_QUEUED_EXCEPT_NEWEST":
+                self.cancelled.update(self.waiting)
+                self.waiting = [run]
+            case _ if self.waiting:
+                self.cancelled.add(run)
+            case _:
+                self.waiting = [run]
+
+    def end(self, run: str) -> None:
+        self.holders.remove(run)
+        if self.waiting:
+            self.holders.append(self.waiting.pop())
+
+
+@worlds
+@given(
+    st.builds(
+        Case,
+        st.integers(1, 3),
+        st.just(0),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from(STRATEGIES),
+    ),
+    st.lists(st.tuples(st.sampled_from(("create", "create", "end")), numbers), max_size=16),
 )
+def test_each_strategy_cancels_just_those_that_it_names(case: Case, script: list[Step]) -> None:
+    asyncio.run(_as_ideal(case, script))
+
+
+async def _as_ideal(case: Case, script: list[Step]) -> None:
+    world = AdmissionWorld(case)
+    ideals: defaultdict[Group, Ideal] = defaultdict(lambda: Ideal(case.strategy, case.per_tenant))
+    for kind, number in script:
+        if kind == "create":
+            run = world.create(number)
+            ideals[world.groups(run)[0]].create(run)
+        elif active := sorted(world.active):
+            run = active[number % len(active)]
+            world.end(run)
+            ideals[world.groups(run)[0]].end(run)
+        await world.settle()
+        assert set(world.active) == {run for each in ideals.values() for run in each.holders}
+        assert set(world.waiting()) == {run for each in ideals.values() for run in each.waiting}
+        assert world.cancelled() == {run for each in ideals.values() for run in each.cancelled}
 
 
 @worlds
@@ -172,33 +312,34 @@ STRATEGIES = (
     st.sampled_from(STRATEGIES),
     st.integers(1, 2),
     st.booleans(),
-    steps(*PEACEFUL, "crash", "stale"),
+    st.booleans(),
+    steps(*(each for each in PEACEFUL if each != "fail"), *CRASHES),
 )
-def test_strategies_keep_the_right_ones(
-    strategy: str, slots: int, of_task: bool, script: list[Step]
+def test_strategies_keep_the_right_ones_whatever_the_operator_hears(
+    strategy: str, slots: int, of_task: bool, is_shared: bool, script: list[Step]
 ) -> None:
-    asyncio.run(_kept(Case(slots, 0, of_task, strategy), script))
+    asyncio.run(_kept(Case(slots, 0, of_task, is_shared, strategy), script))
 
 
 async def _kept(case: Case, script: list[Step]) -> None:
     world = await live(case, script)
-    await world.settle()
-    check_busy(case, world)
-    for tenant in TENANTS:
-        runs = [run for run in world.runs if world.input(run)["tenant"] == tenant]
+    for group in world.all_groups():
+        runs = world.in_group(group)
         waiting = [run for run in world.waiting() if run in runs]
-        lost = [run for run in runs if world.status(run).get("phase") == "Cancelled"]
+        lost = [run for run in runs if run in world.cancelled()]
+        if case.strategy == "CANCEL_IN_PROGRESS":
+            assert waiting == []
+            assert not set(lost) & set(runs[-case.per_tenant :]), "a newest one was cancelled"
+            continue
+        assert not set(lost) & set(world.started), "one was cancelled that had its slot"
         match case.strategy:
-            case "CANCEL_IN_PROGRESS":
-                assert waiting == []
-                assert not set(lost) & set(runs[-case.per_tenant :]), "a newest one was cancelled"
             case "CANCEL_NEWEST":
                 assert waiting == []
-                assert runs[:1] == [run for run in runs[:1] if run not in lost]
             case "CANCEL_QUEUED_EXCEPT_NEWEST":
                 assert len(waiting) <= 1
+                assert runs[-1] not in lost, "the newest one was cancelled"
                 assert not waiting or all(run < waiting[0] for run in lost)
             case _:
                 assert len(waiting) <= 1
-                assert runs[:1] == [run for run in runs[:1] if run not in lost]
-    await finish(case, world)
+                assert runs[0] not in lost, "the oldest one was cancelled"
+    await finish(world)

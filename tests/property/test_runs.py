@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
+from podhatch.api.task_status import MAX_DISRUPTIONS
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN
 
 from tests.fakes.objects import run, task, workflow
@@ -351,3 +352,43 @@ async def _changed(case: Case, moment: int) -> None:
     check_nothing_lost(world, case.tasks, {}, case.behaviours)
     kept = [entry["name"] for entry in world.status()["tasks"]]
     assert kept == [each["name"] for each in case.tasks]
+
+
+LOST_AGAIN = MAX_DISRUPTIONS + 1
+
+
+@settings(worlds, max_examples=20)
+@given(
+    st.lists(st.sampled_from(("evict_pod", "lose_pod")), min_size=LOST_AGAIN, max_size=LOST_AGAIN),
+    st.integers(0, 2),
+)
+def test_a_task_whose_pods_are_lost_again_and_again_ends_at_the_limit(
+    losses: list[str], retries: int
+) -> None:
+    asyncio.run(_lost_again(losses, retries))
+
+
+async def _lost_again(losses: list[str], retries: int) -> None:
+    world = Case([task("a", retries=retries, **LIMITS)], {}, {"a": Behaviour()}).begin()
+    for number, loss in enumerate(losses, start=1):
+        await _hear_and_work(world)
+        assert len(world.started) == number
+        job = world.started[-1]
+        for happens in ("make_pod", "start_pod", loss, "settle_job"):
+            getattr(world.pods, happens)(job)
+            await _hear_and_work(world)
+        for _ in range(2):  # the grace of the report, and the longest backoff
+            world.pass_time(61)
+            await _hear_and_work(world)
+    check_always(world)
+    check_end(world)
+    [entry] = world.status()["tasks"]
+    assert len(world.started) == len(losses)
+    assert (entry["state"], entry["disruptions"]) == ("Failed", MAX_DISRUPTIONS)
+    assert entry.get("retries", 0) == 0, "a loss used a retry"
+
+
+async def _hear_and_work(world: World) -> None:
+    world.deliver_all()
+    await world.work()
+    check_made(world)

@@ -95,6 +95,8 @@ class Controller(ABC, Generic[T]):
     kind: ClassVar[Kind]
     watched: ClassVar[Sequence[Watched]]
     """What is followed, its own kind first."""
+    status_affects: ClassVar[bool] = False
+    """Whether a new status affects the same keys as any other change."""
 
     def __init__(self, context: ReconcileContext) -> None:
         self.context = context
@@ -179,11 +181,17 @@ class Controller(ABC, Generic[T]):
         return await self.context.executor.execute(key.namespace, plan.writes)
 
     async def conclude(self, key: Key, observed: T, plan: Plan) -> None:
-        """Write the status, and requeue the object in time."""
-        raw = self.subject(observed)
-        if raw is not None and plan.status is not None:
-            await self.context.executor.write_status(self.kind, raw, plan.status)
-        self.context.requeue_at(key, plan.requeue_at)
+        """Write the status and what announces it, and requeue the object in time."""
+        context, raw = self.context, self.subject(observed)
+        if (
+            raw is not None
+            and plan.status is not None
+            and await context.executor.write_status(self.kind, raw, plan.status)
+        ):
+            context.recorder.record(plan.events)
+            if self.status_affects:
+                context.enqueue_affected(self.kind, raw)
+        context.requeue_at(key, plan.requeue_at)
 
     def retry(self, plan: Plan, refusals: Mapping[str, ApiRefusal]) -> None:
         """Retry later if a write was refused.

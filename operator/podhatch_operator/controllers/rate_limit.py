@@ -46,6 +46,7 @@ class RateLimitController(Controller[ObservedRateLimit]):
         Watched(RATE_LIMIT, _around),
         Watched(WORKFLOW_RUN, _of_run, index=lambda run: map(waiting_group, _limits_of(run))),
     )
+    status_affects = True  # it wakes the runs that have got units
 
     def observe(self, key: Key) -> ObservedRateLimit | None:
         """Return the limit, those who wait for it, and the limits that these need too."""
@@ -72,9 +73,3 @@ class RateLimitController(Controller[ObservedRateLimit]):
     def subject(self, observed: ObservedRateLimit) -> JsonObject:
         """Return the limit."""
         return observed.rate_limit
-
-    async def conclude(self, key: Key, observed: ObservedRateLimit, plan: Plan) -> None:
-        """Write the status, and wake the runs that have got units."""
-        await super().conclude(key, observed, plan)
-        if plan.status is not None:
-            self.context.enqueue_affected(RATE_LIMIT, observed.rate_limit)

@@ -170,6 +170,7 @@ class RunController(Controller[Observed]):
         Watched(DURABLE_LOG, _of_log, index=_run_of),
         Watched(RATE_LIMIT, _granted, affects_when_gone=_waiting_for),
     )
+    status_affects = True  # what follows from it, such as deletions, and what the cron says
 
     def __init__(self, context: ReconcileContext) -> None:
         super().__init__(context)
@@ -255,20 +256,14 @@ class RunController(Controller[Observed]):
 
     async def conclude(self, key: Key, observed: Observed, plan: Plan) -> None:
         """Write the status unless it is debounced, and requeue the run in time."""
-        context, run = self.context, observed.run
+        context = self.context
         if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
             context.requeue_at(
                 key, first([plan.requeue_at, context.now() + timedelta(seconds=wait)])
             )
             return
         self._debouncer.release(key)
-        if plan.status is not None and await context.executor.write_status(
-            WORKFLOW_RUN, run, plan.status
-        ):
-            context.recorder.record(plan.events)
-            # What follows from the new status, such as deletions, and what the cron says.
-            context.enqueue_affected(WORKFLOW_RUN, run)
-        context.requeue_at(key, plan.requeue_at)
+        await super().conclude(key, observed, plan)
 
 
 def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:

@@ -15,9 +15,14 @@ TASK_NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 
 JOB_HASH_LENGTH = 12
 SOURCE_HASH_LENGTH = 16
+LIMIT_HASH_LENGTH = 12
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_DNS_LABEL = re.compile(_LABEL)
+_DNS_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+HASHED_LIMIT_NAME = f"^([a-z0-9-]+-)?[{_HASH_ALPHABET}]{{{LIMIT_HASH_LENGTH}}}$"
+_LIMIT_NAME = re.compile(HASHED_LIMIT_NAME)
 _SOURCE_NAME = re.compile(f"src-[{_HASH_ALPHABET}]{{{SOURCE_HASH_LENGTH}}}")
 
 
@@ -76,8 +81,14 @@ def is_source_name(name: str) -> bool:
 
 
 def rate_limit_name(key: str) -> str:
-    """Return the name of the RateLimit of a key: every key has its own."""
-    return "-".join(part for part in (slug(key, 40), short_hash(key, 12)) if part)
+    """Return the name of the RateLimit of a key: every key has its own, also if inputs make it.
+
+    A key that is a name is used unchanged, unless it looks like the name of another key.
+    """
+    if len(key) <= 63 and _DNS_SUBDOMAIN.fullmatch(key) and not _LIMIT_NAME.fullmatch(key):
+        return key
+    hashed = short_hash(key, LIMIT_HASH_LENGTH)
+    return "-".join(part for part in (slug(key, 40), hashed) if part)
 
 
 def new_run_name(workflow: str, suffix: str) -> str:

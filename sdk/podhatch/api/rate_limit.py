@@ -16,7 +16,7 @@ from podhatch.api.model import (
     Timestamp,
     WireModel,
 )
-from podhatch.api.names import MAX_RUN_NAME
+from podhatch.api.names import HASHED_LIMIT_NAME, MAX_RUN_NAME
 
 MAX_RATE_LIMIT_KEY = 256
 MAX_GRANTS = 500
@@ -98,6 +98,15 @@ class RateLimitStatus(CheckedStatus):
 class RateLimit(ApiObject):
     """A limit of how often tasks start: they take units, of which each window has so many."""
 
+    rules: ClassVar[list[Rule]] = [
+        Rule(
+            "self.metadata.name == self.spec.key || "
+            f"self.metadata.name.matches('{HASHED_LIMIT_NAME}')",
+            "metadata.name of a RateLimit must be its key, or, if the key is not a valid name, "
+            "the name that the message of a waiting task says",
+        ),
+    ]
+
     kind: Literal["RateLimit"] = "RateLimit"
     spec: Annotated[RateLimitSpec, Field(description="spec is the limit.")]
     status: Annotated[
@@ -115,7 +124,7 @@ class TaskRateLimit(WireModel):
         ),
         Rule(
             "has(self.dynamicKey) == has(self.limit)",
-            "limit is required with dynamicKey, and is not for staticKey",
+            "limit is required with dynamicKey, and not allowed with staticKey",
         ),
     ]
 

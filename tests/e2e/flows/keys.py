@@ -6,6 +6,7 @@ import sys
 import time
 
 from podhatch import (
+    BulkTriggerIdempotencyCollisionError,
     Context,
     EmptyModel,
     Hatchet,
@@ -55,6 +56,25 @@ def plan(input: EmptyModel, ctx: Context) -> list[str]:
 
 def children() -> None:
     print(json.dumps(plan.run()))
+
+
+def callers() -> None:
+    """Book a room that is booked already, alone and among others, and again once it is free."""
+    first = book.run_no_wait(Booking(room="x"))
+    holders: list[str] = []
+    try:
+        book.run(Booking(room="x"))
+    except IdempotencyCollisionError as error:
+        holders.append(error.existing_run_external_id)
+    created: list[str] = []
+    try:
+        book.run_many([book.create_bulk_run_item(Booking(room=room)) for room in "yxz"])
+    except BulkTriggerIdempotencyCollisionError as error:
+        created += error.successful_workflow_run_external_ids
+        holders += [each.existing_run_external_id for each in error.collisions]
+    outputs = [book.get_run_ref(name).result() for name in created]
+    outputs += [first.result(), book.run(Booking(room="x"))]
+    print(json.dumps({"first": first.workflow_run_id, "holders": holders, "outputs": outputs}))
 
 
 if __name__ == "__main__":

@@ -425,7 +425,7 @@ FILTER = EventFilter(
 
 RATE_LIMIT = RateLimit(
     metadata=ObjectMeta(name="large"),
-    spec=RateLimitSpec(key="api", limit=10, duration="HOUR"),
+    spec=RateLimitSpec(key="large", limit=10, duration="HOUR"),
     status=RateLimitStatus(
         observed_generation=3,
         conditions=[condition("Valid")],

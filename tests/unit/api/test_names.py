@@ -11,10 +11,12 @@ from podhatch.api.names import (
     job_name,
     new_run_name,
     object_name,
+    rate_limit_name,
     short_hash,
 )
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+DNS_SUBDOMAIN = re.compile(rf"{DNS_LABEL.pattern}(\.{DNS_LABEL.pattern})*")
 MAX_JOB_NAME = 57  # leaves a pod's name its dash and five characters
 
 anything = st.text(min_size=1, max_size=300)
@@ -45,6 +47,19 @@ def test_object_names_can_be_recognised(true_name: str, start: str) -> None:
 @given(anything, anything)
 def test_two_true_names_never_share_an_object_name(one: str, other: str) -> None:
     assert (object_name(one) == object_name(other)) == (one == other)
+
+
+@pytest.mark.parametrize("key", ["mail", "api.example.com", "notification"])
+def test_a_rate_limit_has_its_key_as_name(key: str) -> None:
+    assert rate_limit_name(key) == key
+
+
+@given(anything | dns_labels)
+def test_two_keys_never_share_a_rate_limit(key: str) -> None:
+    name = rate_limit_name(key)
+    assert DNS_SUBDOMAIN.fullmatch(name)
+    assert len(name) <= 63
+    assert rate_limit_name(name) == name if key == name else rate_limit_name(name) != name
 
 
 @given(dns_labels.filter(lambda n: len(n) <= 63), st.uuids(), task_names, st.integers(1, 10**6))

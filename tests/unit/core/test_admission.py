@@ -40,6 +40,11 @@ class Index:
         assert standing is not None
         return standing.is_admitted
 
+    def is_surplus(self, run: str) -> bool:
+        standing = self.index.standing(("team", run), "")
+        assert standing is not None
+        return standing.is_surplus
+
 
 def test_keys_that_compete_for_a_limit_take_turns() -> None:
     index, shared = Index(), ("all", "", 1)
@@ -92,6 +97,17 @@ def test_who_waits_for_two_limits_blocks_nobody_who_needs_one() -> None:
     index.claim("one-2", tenant)
     assert not index.is_admitted("both-1")
     assert index.is_admitted("one-2")
+
+
+def test_more_slots_than_there_are_make_all_that_are_held_surplus() -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("first-1", only, held=True)
+    assert not index.is_surplus("first-1")
+    index.claim("second-2", only, held=True)
+    assert index.is_surplus("first-1")
+    assert index.is_surplus("second-2")
+    assert index.end("second-2") == []
+    assert not index.is_surplus("first-1")
 
 
 def test_claims_of_another_version_are_ignored() -> None:

@@ -36,7 +36,7 @@ def test_an_expression_is_true_or_false(expression: str, answer: bool) -> None:
     ("expression", "words"),
     [
         ("input.n ==", "'input.n ==' is not CEL: 1:11: Syntax error"),
-        ("nothing.n", "undeclared reference to 'nothing.n'"),
+        ("nothing.n", "reference to 'nothing.n'; the variables are input, output"),
         ("input.n == 1)", "1:13"),
     ],
 )

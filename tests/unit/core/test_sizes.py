@@ -5,28 +5,35 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.names import rate_limit_name
 from podhatch.api.pod import MAX_MESSAGE_BYTES, message_room
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskError, TaskStatus
+from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.common.text import cut, json_size
+from podhatch.core.run.admission import NO_ROOM
 from podhatch.core.run.job import MAX_ERRORS_BYTES
 from podhatch.core.run.outcome import AttemptEnd, read_outcome
 from podhatch.core.run.position import Ended
+from podhatch.core.run.rates import NO_ROOM as NO_UNITS
 from podhatch.core.run.status import SHORT, with_outputs
 from podhatch.core.run.transition import Transition, event_manifest
 
 from tests.fakes.objects import (
     NOW,
+    attempt_name,
     container_task,
+    job,
     pod,
     run,
     task,
     terminated,
     workflow,
 )
-from tests.unit.core.planning import HOOK, plan, reported, variable
+from tests.unit.core.planning import HOOK, jobs, plan, reported, stored, variable
 
 FACE = "\N{GRINNING FACE}"
 LINUX_MAX_VARIABLE = 128 * 1024
@@ -87,6 +94,61 @@ def test_containers_share_the_room_of_termination_messages(containers: int, room
     made = plan(workflow(container_task("a", pod={"podTemplate": template})))
     told = variable(made, "PODHATCH_MESSAGE_BYTES")
     assert told == (None if room == MAX_MESSAGE_BYTES else str(room))
+
+
+WIDE = [f"task-{number:03}" for number in range(1000)]
+
+
+@pytest.mark.parametrize("limits", [1, 8])
+def test_tasks_wait_for_room_for_their_slots(limits: int) -> None:
+    """All tasks of a wide run get their turn, and its status never grows too large."""
+    concurrency = [{"name": f"{'n' * 62}{number}", "maxRuns": 1000} for number in range(limits)]
+    names = WIDE if limits == 1 else WIDE[:100]
+    flow = workflow(*(task(name, concurrency=concurrency) for name in names))
+    index = AdmissionIndex()
+    index.start(lambda _, __: None)
+    status: JsonObject | None = None
+    started: JsonObject = {}
+    results: JsonObject = {}
+    most = rounds = 0
+    while not status or status["phase"] != "Succeeded":
+        made = plan(flow, status, admission=index, jobs=started, results=results)
+        index.put(("team", "flow-1"), made.claims)
+        status = made.status or status
+        assert status
+        assert json_size(status) < 256 * 1024
+        waiting = {each["task"] for each in status.get("concurrency", [])}
+        without = [each["name"] for each in status["tasks"] if each.get("message") == NO_ROOM]
+        assert waiting.isdisjoint(without)
+        assert rounds or without == names[len(waiting) :]
+        most = max(most, len(waiting))
+        for each in made.create:
+            name = each["metadata"]["labels"][labels.TASK]
+            started[attempt_name(name)] = job(name)
+            results |= reported(name)
+        rounds += 1
+        assert rounds < 30
+    assert len(names) / 8 < most < len(names) / 2
+
+
+def test_tasks_wait_for_room_for_their_units() -> None:
+    flow = workflow(*(task(name, rateLimits=[{"staticKey": "k"}]) for name in WIDE))
+    status = stored(plan(flow))
+    claims = status["rateLimits"]
+    assert json_size(status) < 256 * 1024
+    assert 100 < len(claims) < 500
+    without = [entry["name"] for entry in status["tasks"] if entry["message"] == NO_UNITS]
+    assert without == WIDE[len(claims) :]
+    grants = [{"run": "flow-1", "job": each["job"], "units": 1} for each in claims]
+    granted: JsonObject = {
+        "metadata": {"name": "k"},
+        "spec": {"key": "k", "limit": 1000},
+        "status": {"grants": grants},
+    }
+    made = plan(flow, status, find_rate_limit={rate_limit_name("k"): granted}.get)
+    assert len(jobs(made)) == len(claims)
+    later = {each["task"] for each in stored(made)["rateLimits"]}
+    assert later == {*WIDE[len(claims) : 2 * len(claims)]}
 
 
 def shared_pod(message: str, containers: int = 5) -> JsonObject:

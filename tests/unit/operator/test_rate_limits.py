@@ -70,7 +70,7 @@ async def test_who_waits_goes_on_when_the_window_ends(team: Limited) -> None:
 async def test_a_task_says_that_its_static_key_is_unknown(team: Limited) -> None:
     await team.deploy_task(STATIC)
     await team.start("one")
-    assert "there is no RateLimit with the key 'api'" in team.task("one")["message"]
+    assert "there is no RateLimit api for the key 'api'" in team.task("one")["message"]
     await team.put(1)
     assert team.runs() == ["one"]
 

@@ -62,11 +62,22 @@ def test_a_standalone_task_limits_its_runs_and_keeps_the_limit_where_it_is_added
     ("given", "words"),
     [
         (0, "max_runs: expected a whole number from 1 to 1000000, or a CEL expression, got 0"),
-        ("input.tenant", "expected a list, got 'input.tenant'"),
+        (
+            "input.tenant",
+            "expected a whole number, a ConcurrencyExpression, or a list of them",
+        ),
+        (
+            {"max_runs": 1},
+            "expected a whole number, a ConcurrencyExpression, or a list of them",
+        ),
         ([PER_TENANT, 7], "[1]: expected a ConcurrencyExpression, got 7"),
         (ConcurrencyExpression("", 1), "expression: expected a CEL expression, got ''"),
         (ConcurrencyExpression("x", True), "max_runs: expected a whole number from 1 to"),
-        (ConcurrencyExpression("x", 1, name="n" * 64), "name: expected at most 63 characters"),
+        (ConcurrencyExpression("x", 1, name="n" * 64), "name: expected 1 to 63 characters"),
+        (
+            ConcurrencyExpression("x", 1, "CANCEL"),  # pyright: ignore[reportArgumentType]
+            "limit_strategy: expected one of GROUP_ROUND_ROBIN, CANCEL_IN_PROGRESS,",
+        ),
         ([PER_TENANT] * 9, "at most 8 limits are allowed, got 9"),
     ],
 )

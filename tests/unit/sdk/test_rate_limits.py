@@ -28,11 +28,11 @@ def test_the_limits_of_a_task_stand_in_its_workflow() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({}, "expected one of static_key and dynamic_key"),
-        ({"static_key": "a", "dynamic_key": "'a'"}, "expected one of static_key and dynamic_key"),
-        ({"dynamic_key": "'a'"}, "limit: a dynamic key needs one"),
-        ({"static_key": "a", "limit": 1}, "limit: a static key has the one of rate_limits.put"),
-        ({"static_key": 7}, "static_key: expected a string, got 7"),
+        ({}, "expected either static_key or dynamic_key"),
+        ({"static_key": "a", "dynamic_key": "'a'"}, "expected either static_key or dynamic_key"),
+        ({"dynamic_key": "'a'"}, "limit: required with dynamic_key"),
+        ({"static_key": "a", "limit": 1}, "limit: only for dynamic_key; hatchet.rate_limits.put"),
+        ({"static_key": 7}, "static_key: expected a non-empty string, got 7"),
         ({"static_key": "a", "units": -1}, "units: expected a whole number from 0 to"),
         ({"static_key": "a", "units": True}, "units: expected a whole number from 0 to"),
         ({"static_key": "a", "duration": "AGE"}, "duration: expected one of SECOND, MINUTE"),

@@ -59,6 +59,8 @@ class ClaimStanding:
 
     is_admitted: bool
     """It holds all its slots, or they are offered to it."""
+    is_surplus: bool
+    """It holds a slot of a group in which more are held than there are."""
     superseded_by: str | None
     """It is to be cancelled, because of this other claimant or group."""
     place: int
@@ -154,6 +156,10 @@ class _Group:
     @property
     def is_full(self) -> bool:
         return self.taken >= self.max_runs
+
+    @property
+    def is_overfull(self) -> bool:
+        return len(self.holders) > self.max_runs
 
     def newer_than(self, request: _Request) -> int:
         """Return how many members are newer."""
@@ -260,6 +266,7 @@ class AdmissionIndex:
             before = bisect_left(group.queue, (request.turn, claimant)) - len(group.offered)
         return ClaimStanding(
             is_admitted=is_admitted,
+            is_surplus=request.is_held and any(group.is_overfull for _, group in groups),
             superseded_by=self._superseded_by(request, is_admitted=is_admitted),
             place=request.claims.index(request.by_group[blocking]),
             max_runs=group.max_runs,

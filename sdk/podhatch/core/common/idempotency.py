@@ -5,8 +5,8 @@ Whoever creates a run lists those that have its key. If one of them holds it, th
 Otherwise the new run is named after the key and the newest of them: who has seen the same runs asks
 for the same name, so that the API server accepts one of any number of creators.
 
-One case is left: two creators list the runs a moment before and after the newest one is deleted,
-which no longer holds the key, and neither sees the other's run.
+One case is left, as users are told: an ended run is deleted between the list and the creation of a
+creator, who then asks for a name that others no longer ask for, while one of them holds the key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -108,7 +108,9 @@ class Variables:
         if value is None:  # not evaluated yet
             return ""
         if not isinstance(value, str):
-            raise ExpressionError(f"{expression!r}: expected a string, got {value!r}")
+            raise ExpressionError(
+                f"{expression!r}: expected a string, got {value!r}: convert it with string(...)"
+            )
         return value
 
     def whole_number_of(self, expression: str, least: int, most: int) -> int:

@@ -76,7 +76,10 @@ def _expression_answer(subject: Subject, expression: str, values: bytes | None) 
     except MemoryError:
         raise
     except Exception as error:
-        return _problem(f"{failure}: {_readable(error)}")
+        why = _readable(error)
+        if "undeclared reference" in why:
+            why += f"; the variables are {', '.join(VARIABLES[subject])}"
+        return _problem(f"{failure}: {why}")
 
 
 def _key_answer(value: object) -> Answer:

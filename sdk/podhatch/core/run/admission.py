@@ -2,13 +2,16 @@
 
 A grant is written into the run's status before anything is made of it. Until then it counts in the
 index alone; from then on every operator finds it in the cluster. So no slot is granted twice, and
-none is lost, whenever an operator ends. Limits on rates are to be asked in the same two places.
+none is lost, whenever an operator ends. The last grant of an operator may be stored after its
+successor has given the slot to another: of more grants than slots, those of which nothing was made
+yet are given back. Limits on rates are to be asked in the same two places.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.run import WorkflowRun
@@ -35,10 +38,14 @@ from podhatch.core.run.position import (
     schedule_deadline,
     schedule_timed_out,
 )
+from podhatch.core.run.status import SLOT_CLAIMS_BYTES, claims_size
 from podhatch.core.run.task_status import bounded, cancelled, failed, kept
 from podhatch.core.workflow.revision import Revision
 
 Claims = tuple[ConcurrencyClaim, ...]
+GIVEN_BACK = "waits for a slot: another run has taken the one that it was to have"
+NO_ROOM = "too many tasks of this run want slots"
+"""Of one that claims nothing yet; short enough for a status without room."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,9 @@ def admit_run(
         other = observed.admission.standing(_place(run), "")
         if other and other.superseded_by:
             return RunAdmission(refusal=_superseded(stored, other))
+        if other and other.is_surplus and not _is_under_way(run, attempts):
+            refusal = RunRefusal(CONCURRENCY, GIVEN_BACK)
+            return RunAdmission(_given_back(stored), refusal)
         return RunAdmission(stored)
     try:
         claims = _claims_of_run(run, revision, stored, questions, now)
@@ -101,14 +111,19 @@ def admit_tasks(
         return positions, ()
     stored = claims_in(context.run)
     admitted = dict(positions)
-    claims: list[ConcurrencyClaim] = []
-    for name in moving:
-        if name in revision.limited:
-            admitted[name], claimed = _admit_task(
-                revision, name, positions, stored.get(name, ()), context
-            )
-            claims += claimed
-    return admitted, tuple(claims)
+    limited = [name for name in moving if name in revision.limited]
+    claims: dict[str, Claims] = dict.fromkeys(limited, ())
+    room = SLOT_CLAIMS_BYTES
+    for name in sorted(limited, key=lambda name: name not in stored):
+        position = positions[name]
+        if isinstance(position, Ready) and name not in stored and room <= 0:
+            admitted[name] = _wait(revision.by_name[name], position, NO_ROOM, context.now)
+            continue
+        admitted[name], claims[name] = _admit_task(
+            revision, name, positions, stored.get(name, ()), context
+        )
+        room -= claims_size(claims[name])
+    return admitted, tuple(chain.from_iterable(claims.values()))
 
 
 def without_ended(claims: Claims, moving: Sequence[Position]) -> Claims:
@@ -183,6 +198,10 @@ def _granted(claims: Claims) -> Claims:
     return tuple(each.model_copy(update={"held": True, "ahead": None}) for each in claims)
 
 
+def _given_back(claims: Claims) -> Claims:
+    return tuple(each.model_copy(update={"held": False}) for each in claims)
+
+
 def _waiting(
     claims: Claims, stored: Claims, standing: ClaimStanding | None, old_message: str | None
 ) -> tuple[Claims, str]:
@@ -244,6 +263,9 @@ def _admit_task(
     if isinstance(position, Running) or (stored and stored[0].held):
         if stored and standing and standing.superseded_by:
             return _end_superseded(position.status, stored, standing, context.now), ()
+        if isinstance(position, Ready) and standing and standing.is_surplus:
+            waiting = _queued(position, GIVEN_BACK)
+            return Waiting(waiting, urgent=True), _given_back(stored)
         return position, stored
     try:
         claims = _claims_of_task(revision, task, positions, stored, context)
@@ -265,20 +287,24 @@ def _ask_for_task(
     """Let the attempt be made, once the grant is stored; or have it wait, but not for ever."""
     old = ready.status
     if standing and standing.is_admitted:
-        status = _queued(old, ready, "has its slots")
-        return Waiting(status, urgent=True), _granted(claims)
+        return Waiting(_queued(ready, "has its slots"), urgent=True), _granted(claims)
     old_message = old.message if old.reason == CONCURRENCY else None
     claims, message = _waiting(claims, stored, standing, old_message)
-    waiting = _queued(old, ready, message)
+    position = _wait(task, ready, message, context.now)
+    return position, claims if isinstance(position, Waiting) else ()
+
+
+def _wait(task: TaskSpec, ready: Ready, message: str, now: datetime) -> Waiting | Ended:
+    waiting = _queued(ready, message)
     deadline = schedule_deadline(task, ready.queued_at)
-    if context.now >= deadline:
-        return Ended(schedule_timed_out(task, waiting, message, context.now)), ()
-    return Waiting(waiting, look_again_at=deadline), claims
+    if now >= deadline:
+        return Ended(schedule_timed_out(task, waiting, message, now))
+    return Waiting(waiting, look_again_at=deadline)
 
 
-def _queued(old: TaskStatus, ready: Ready, message: str) -> TaskStatus:
+def _queued(ready: Ready, message: str) -> TaskStatus:
     return kept(
-        old,
+        ready.status,
         state="Queued",
         reason=CONCURRENCY,
         message=bounded(message),

@@ -72,6 +72,7 @@ from podhatch.core.run.status import (
     granted_status,
     postponed_status,
     rejected_status,
+    room_for_tasks,
     with_outputs,
 )
 from podhatch.core.run.task_status import resumes_with_next
@@ -256,7 +257,7 @@ class _Planning:
         changed = [each for each in built.moving if each.status is not stored.get(each.status.name)]
         new = {
             entry.name: entry
-            for entry in with_outputs(changed, self.memo.sizes)
+            for entry in with_outputs(changed, self.memo.sizes, room_for_tasks(revision))
             if entry != stored.get(entry.name)  # its words were cut when it was stored
         }
         entries = [new.get(name) or stored[name] for name in revision.names]
@@ -269,7 +270,9 @@ class _Planning:
         old = run.status
         status = status.model_copy(update={"depth": depth_of(run, self.observed)})
         released = not_released(run, status.concurrency)
-        plan = replace(plan, claims=(*status.concurrency, *released))
+        tasks = {each.task for each in released}
+        others = (each for each in status.concurrency if each.task not in tasks)
+        plan = replace(plan, claims=(*others, *released))
         if status == old:
             return plan
         events = transitions(old, status)

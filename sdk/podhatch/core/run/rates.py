@@ -7,9 +7,11 @@ in its own status that it has granted them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 from podhatch.api.model import JsonObject
 from podhatch.api.rate_limit import RateLimit, RateLimitClaim
+from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.admission.limits import LimitError
 from podhatch.core.common.plan import Apply
@@ -26,8 +28,12 @@ from podhatch.core.run.position import (
     schedule_deadline,
     schedule_timed_out,
 )
+from podhatch.core.run.status import UNIT_CLAIMS_BYTES, claims_size
 from podhatch.core.run.task_status import bounded, failed, kept
 from podhatch.core.workflow.revision import Revision
+
+NO_ROOM = "too many tasks of this run want units"
+"""Of one that claims nothing yet; short enough for a status without room."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +63,22 @@ def ask_rate_limits(
     if not revision.rate_limited:
         return Asked(positions)
     asked = dict(positions)
-    claims: list[RateLimitClaim] = []
     limits: list[Apply] = []
-    for name in moving:
-        position = positions[name]
-        if name not in revision.rate_limited or not isinstance(position, Ready):
+    ready = {
+        name: position
+        for name in moving
+        if name in revision.rate_limited
+        and isinstance(position := positions[name], Ready)
+        and position.status.waits_over is None  # one that goes on has taken its units
+    }
+    claims: dict[str, list[RateLimitClaim]] = {name: [] for name in ready}
+    stored = {claim.task for claim in _stored(context.run)}
+    room = UNIT_CLAIMS_BYTES
+    for name in sorted(ready, key=lambda name: name not in stored):
+        task, position = revision.by_name[name], ready[name]
+        if name not in stored and room <= 0:
+            asked[name] = _wait(task, position, NO_ROOM, context)
             continue
-        if position.status.waits_over is not None:
-            continue  # the task goes on, and has taken its units
-        task = revision.by_name[name]
         try:
             values = task_values(revision, task, positions, context)
             place = f"spec.tasks[{task.name}]"
@@ -75,9 +88,10 @@ def ask_rate_limits(
             continue
         asked[name] = _ask(task, position, needs, context)
         if isinstance(asked[name], Waiting):
-            claims += _claims(revision, task, position, needs, context)
+            claims[name] = _claims(revision, task, position, needs, context)
             limits += _limits(needs, context)
-    return Asked(asked, tuple(claims), tuple(limits))
+            room -= claims_size(claims[name])
+    return Asked(asked, tuple(chain.from_iterable(claims.values())), tuple(limits))
 
 
 def _ask(task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskContext) -> Position:
@@ -88,6 +102,13 @@ def _ask(task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskConte
     if not lacking:
         return ready
     message = "; ".join(_message(need, limit) for need, limit in lacking)
+    is_stored = any(claim.job == job for claim in _stored(context.run))
+    return _wait(task, ready, message, context, urgent=not is_stored)
+
+
+def _wait(
+    task: TaskSpec, ready: Ready, message: str, context: TaskContext, *, urgent: bool = False
+) -> Position:
     status = kept(
         ready.status,
         state="Queued",
@@ -98,8 +119,11 @@ def _ask(task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskConte
     deadline = schedule_deadline(task, ready.queued_at)
     if context.now >= deadline:
         return Ended(schedule_timed_out(task, status, message, context.now))
-    is_stored = context.run.status and any(c.job == job for c in context.run.status.rate_limits)
-    return Waiting(status, urgent=not is_stored, look_again_at=deadline)
+    return Waiting(status, urgent=urgent, look_again_at=deadline)
+
+
+def _stored(run: WorkflowRun) -> Sequence[RateLimitClaim]:
+    return run.status.rate_limits if run.status else ()
 
 
 def _has_granted(limit: JsonObject | None, job: str) -> bool:
@@ -112,8 +136,8 @@ def _message(need: Need, limit: JsonObject | None) -> str:
         if need.dynamic:
             return f"needs {_units(need.units)} of {need.key!r}, a new limit"
         return (
-            f"there is no RateLimit with the key {need.key!r} in the namespace: create it with "
-            "hatchet.rate_limits.put or kubectl"
+            f"there is no RateLimit {need.name} for the key {need.key!r} in the namespace: create "
+            "it with hatchet.rate_limits.put or kubectl"
         )
     stored = RateLimit.model_validate(limit)
     most, status = stored.spec.limit, stored.status

@@ -1,9 +1,10 @@
 """The status of a run, from where its tasks stand: phase, progress, conditions, times, entries.
 
-It has room for 256 KiB: outputs that do not fit stay in their TaskResults, and texts are cut.
+It has room for 256 KiB: outputs that do not fit stay in their TaskResults, texts are cut, and tasks
+for whose claims there is no room wait before they claim anything.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from podhatch.api import run as api
@@ -23,6 +24,7 @@ from podhatch.core.common.text import cut, json_size
 from podhatch.core.run.acceptance import start_delay, start_moment
 from podhatch.core.run.position import Ended, Settled
 from podhatch.core.run.run_requests import CANCELLED_MESSAGE, RUN_CANCELLED
+from podhatch.core.workflow.revision import Revision
 
 MAX_RUN_MESSAGE = 2000
 
@@ -207,11 +209,33 @@ STATUS_BUDGET_BYTES = 236 * 1024
 FRAME_BYTES = 340
 """An entry's names, counters and times."""
 RECORD_BYTES = 230
+SLOT_CLAIMS_BYTES = 80 * 1024
+"""For the slots that tasks hold or wait for: enough for 400 tasks with one limit."""
+UNIT_CLAIMS_BYTES = 40 * 1024
+"""For the units of rate limits that tasks wait for."""
+CLAIM_BYTES = 150
+"""A claim's names, numbers and time."""
+MAX_CLAIM_BYTES = 2048
+"""Of any key; the run's own claims fit beside its conditions."""
 SHORT = 40
 """So many bytes of JSON are left of a message for which there is no room."""
 
 
-def with_outputs(positions: Sequence[Settled], stored_sizes: Mapping[str, int]) -> list[TaskStatus]:
+def room_for_tasks(revision: Revision) -> int:
+    """Return the bytes that are left for the entries of tasks, whatever they claim."""
+    tasks = revision.by_name
+    slots = sum(len(tasks[name].concurrency) for name in revision.limited)
+    units = sum(len(tasks[name].rate_limits) for name in revision.rate_limited)
+    slot_bytes = min(slots * MAX_CLAIM_BYTES, SLOT_CLAIMS_BYTES)
+    unit_bytes = min(units * MAX_CLAIM_BYTES, UNIT_CLAIMS_BYTES)
+    return STATUS_BUDGET_BYTES - slot_bytes - unit_bytes
+
+
+def with_outputs(
+    positions: Sequence[Settled],
+    stored_sizes: Mapping[str, int],
+    room_for_all: int = STATUS_BUDGET_BYTES,
+) -> list[TaskStatus]:
     """Return the entries of tasks that are not stored as they are, whole while room is left.
 
     Entries that stay as they are stored are given their room first.
@@ -219,10 +243,11 @@ def with_outputs(positions: Sequence[Settled], stored_sizes: Mapping[str, int]) 
     Args:
         positions: where the tasks stand, the first of which are given room first.
         stored_sizes: the size of each entry of the stored status, by name.
+        room_for_all: the bytes for the entries of all tasks.
     """
     replaced = sum(stored_sizes.get(each.status.name, 0) for each in positions)
     least = FRAME_BYTES + 2 * SHORT
-    room = STATUS_BUDGET_BYTES - sum(stored_sizes.values()) + replaced - least * len(positions)
+    room = room_for_all - sum(stored_sizes.values()) + replaced - least * len(positions)
     entries: list[TaskStatus] = []
     for position in positions:
         entry, size = _fitting(position.status, room + least)
@@ -274,6 +299,16 @@ def entry_size(entry: TaskStatus) -> int:
     words += sum(map(_text_size, entry.met))
     records = sum(RECORD_BYTES + _text_size(record.message) for record in entry.attempts)
     return FRAME_BYTES + words + records
+
+
+def claims_size(claims: Iterable[ConcurrencyClaim | RateLimitClaim]) -> int:
+    """Return the bytes of claims as JSON, nearly."""
+    return sum(map(_claim_size, claims))
+
+
+def _claim_size(claim: ConcurrencyClaim | RateLimitClaim) -> int:
+    last = claim.key if isinstance(claim, ConcurrencyClaim) else claim.job
+    return CLAIM_BYTES + sum(map(_text_size, (claim.task, claim.limit, last)))
 
 
 def _text_size(text: str | None) -> int:

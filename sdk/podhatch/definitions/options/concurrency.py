@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from podhatch.api.limits import MAX_LIMIT_NAME, MAX_LIMITS, MAX_RUNS
-from podhatch.values.parsing import listed
 
 
 class ConcurrencyLimitStrategy(StrEnum):
@@ -66,8 +65,13 @@ def limits_of(subject: str, concurrency: Concurrency | None) -> tuple[Concurrenc
         limits = [ConcurrencyExpression.from_int(concurrency)]
     elif isinstance(concurrency, ConcurrencyExpression):
         limits = [concurrency]
+    elif isinstance(concurrency, str) or not isinstance(concurrency, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValueError(
+            f"{subject}: expected a whole number, a ConcurrencyExpression, or a list of them, got "
+            f"{concurrency!r}"
+        )
     else:
-        limits = listed(subject, concurrency)
+        limits = concurrency
     if len(limits) > MAX_LIMITS:
         raise ValueError(f"{subject}: at most {MAX_LIMITS} limits are allowed, got {len(limits)}")
     for index, limit in enumerate(limits):
@@ -91,12 +95,12 @@ def _check(place: str, limit: object) -> None:
         )
     if limit.limit_strategy not in [*ConcurrencyLimitStrategy]:
         raise ValueError(
-            f"{place}: limit_strategy: expected a ConcurrencyLimitStrategy, got "
+            f"{place}: limit_strategy: expected one of {', '.join(ConcurrencyLimitStrategy)}, got "
             f"{limit.limit_strategy!r}"
         )
     if limit.name is not None and not (_is_text(limit.name) and len(limit.name) <= MAX_LIMIT_NAME):
         raise ValueError(
-            f"{place}: name: expected at most {MAX_LIMIT_NAME} characters, got {limit.name!r}"
+            f"{place}: name: expected 1 to {MAX_LIMIT_NAME} characters, got {limit.name!r}"
         )
 
 

@@ -32,15 +32,18 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         if (self.static_key is None) == (self.dynamic_key is None):
-            raise ValueError("RateLimit: expected one of static_key and dynamic_key")
+            raise ValueError("RateLimit: expected either static_key or dynamic_key")
         if self.dynamic_key is not None and self.limit is None:
-            raise ValueError("RateLimit: limit: a dynamic key needs one")
+            raise ValueError("RateLimit: limit: required with dynamic_key")
         if self.static_key is not None and self.limit is not None:
-            raise ValueError("RateLimit: limit: a static key has the one of rate_limits.put")
+            raise ValueError(
+                "RateLimit: limit: only for dynamic_key; hatchet.rate_limits.put sets the limit of "
+                "a static key"
+            )
         for name in ("static_key", "dynamic_key"):
             value: object = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
-                raise ValueError(f"RateLimit: {name}: expected a string, got {value!r}")
+                raise ValueError(f"RateLimit: {name}: expected a non-empty string, got {value!r}")
         _check_number("units", self.units)
         if self.limit is not None:
             _check_number("limit", self.limit)
