@@ -13,7 +13,12 @@ from podhatch import (
     SleepCondition,
     UserEventCondition,
 )
-from podhatch.api.durable_log import MAX_STORED_VALUE_BYTES
+from podhatch.api.durable_log import (
+    MAX_PAGE_ENTRIES,
+    MAX_STORED_VALUE_BYTES,
+    DurableCall,
+    DurableValue,
+)
 from podhatch.api.model import JsonObject, format_time
 from podhatch.cluster import ApiError, Kind
 from podhatch.cluster.in_memory import InMemoryCluster
@@ -23,7 +28,7 @@ from podhatch.durable.store import LogIdentity, LogStore
 from podhatch.task.durable_context import DurableContext
 
 MINUTE = timedelta(minutes=1)
-SECONDS = 5.0
+SECONDS = 30.0
 """After which a test that waits has failed."""
 
 
@@ -397,3 +402,26 @@ async def test_calls_belong_to_one_event_loop(task: Task) -> None:
 
     with pytest.raises(InvalidRun, match="in one event loop"):
         await task.invoke(code)
+
+
+async def test_a_log_of_thousands_of_calls_is_replayed_from_its_pages(task: Task) -> None:
+    count = 5_000
+    identity = LogIdentity("shop", "log", "orders-1", "uid-1", "approve", 1)
+    log = LogStore(task.cluster, identity)
+    await log.open()
+    at = datetime.now(UTC)
+    nodes = range(1, count + 1)
+    calls = [DurableCall(node=node, kind="Memo", key="k", at=at) for node in nodes]
+    await log.append(calls, [DurableValue(node=node, value=str(node)) for node in nodes])
+    assert len(task.cluster.objects("DurableLog")) >= count // MAX_PAGE_ENTRIES
+    task.invocations = 1
+
+    async def refuse() -> str:
+        raise AssertionError("it is stored")
+
+    async def code(ctx: DurableContext) -> int:
+        return sum([int(await ctx.journal.memo("k", refuse, None)) for _ in range(count)])
+
+    writes = task.cluster.writes
+    assert await task.invoke(code) == sum(nodes)
+    assert task.cluster.writes - writes == 1  # it takes the log over
