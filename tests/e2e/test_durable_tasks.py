@@ -62,7 +62,11 @@ def without_pods(namespace: Namespace, run: str) -> None:
 
 def output_of(namespace: Namespace, run: str, seconds: int = 90) -> JsonObject:
     """Wait until the run has succeeded, and return the output of its only task."""
-    [entry] = tasks(namespace.wait(run, "Succeeded", seconds)).values()
+    try:
+        [entry] = tasks(namespace.wait(run, "Succeeded", seconds)).values()
+    except AssertionError as error:
+        known = namespace.kubectl("get", "dlog,wfe", "-o", "yaml")
+        raise AssertionError(f"{error}\n{known}") from None
     output: JsonObject = json.loads(entry["output"])
     return output
 
