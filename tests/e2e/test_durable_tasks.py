@@ -140,9 +140,7 @@ def test_an_event_wakes_a_task_in_its_pod_within_a_second(
     namespace: Namespace, start: Start
 ) -> None:
     [run] = start("stay", {"key": "paid"})
-    eventually(
-        lambda: [log for log in namespace.list("dlog") if log["spec"]["calls"]], 60, "the call"
-    )
+    eventually(lambda: any(log["spec"]["calls"] for log in namespace.list("dlog")), 60, "the call")
     [pod] = namespace.list("pods")
     pushed = push(namespace, "e1", "paid", n=8)
     output = output_of(namespace, run)
