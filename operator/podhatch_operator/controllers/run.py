@@ -27,7 +27,7 @@ from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.memo import PlanMemo
-from podhatch.core.run.plan import plan_admitted
+from podhatch.core.run.plan import MANY_TASKS, plan_admitted
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import place_of
@@ -44,6 +44,8 @@ from podhatch_operator.controllers.rate_limit import waiting_group
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
+
+_BUSY_STATES = ("Queued", "Running")
 
 
 def _itself(_: Cache, run: JsonObject) -> Iterable[Key]:
@@ -257,6 +259,8 @@ class RunController(Controller[Observed]):
     async def conclude(self, key: Key, observed: Observed, plan: Plan) -> None:
         """Write the status unless it is debounced, and requeue the run in time."""
         context = self.context
+        if plan.status is None and _rests(observed.run):
+            self._memos.pop(key, None)
         if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
             context.requeue_at(
                 key, first([plan.requeue_at, context.now() + timedelta(seconds=wait)])
@@ -264,6 +268,16 @@ class RunController(Controller[Observed]):
             return
         self._debouncer.release(key)
         await super().conclude(key, observed, plan)
+
+
+def _rests(run: JsonObject) -> bool:
+    """Return whether only tasks without pods are under way, maybe for weeks.
+
+    There may be many such runs. What was computed of one is computed again when a wait is over.
+    """
+    tasks: list[JsonObject] = run.get("status", {}).get("tasks", [])
+    states = {each["state"] for each in tasks[: MANY_TASKS + 1]}
+    return len(tasks) <= MANY_TASKS and "Waiting" in states and states.isdisjoint(_BUSY_STATES)
 
 
 def awaited_by(cache: Cache, namespace: str, run: JsonObject) -> frozenset[str]:

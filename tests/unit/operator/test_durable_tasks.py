@@ -1,12 +1,17 @@
 """Durable tasks in the operator: what wakes a log, what wakes its run, and what is kept of them."""
 
+import gc
+import weakref
+
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import durable_log_name
 from podhatch.cluster import DURABLE_LOG, TASK_RESULT, WORKFLOW_EVENT, WORKFLOW_RUN
 from podhatch.core.durable.progress import waits_over
+from podhatch.core.run.memo import PlanMemo
 from podhatch_operator.cache.trimming import as_held
+from podhatch_operator.controllers import run as run_controller
 from podhatch_operator.keys import durable_log_key, run_key
 
 from tests.fakes.durable import awaits, child_call, memo, over, page, sleep, wait
@@ -202,6 +207,28 @@ async def test_an_operator_that_starts_finds_what_has_happened_meanwhile(team: D
             successor.see(raw)
     await successor.work()
     assert len(team.jobs()) == 1
+
+
+async def test_nothing_computed_is_kept_of_a_run_whose_tasks_are_parked(
+    team: Durable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[PlanMemo] = []
+
+    def new_memo() -> PlanMemo:
+        made.append(PlanMemo())
+        return made[-1]
+
+    monkeypatch.setattr(run_controller, "PlanMemo", new_memo)
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(60))))
+    references = [weakref.ref(each) for each in made]
+    made.clear()
+    gc.collect()
+    assert any(each() is not None for each in references)
+    await team.evict()
+    made.clear()
+    gc.collect()
+    assert [each() for each in references if each() is not None] == []
 
 
 async def test_parked_tasks_are_counted(team: Durable) -> None:
