@@ -92,6 +92,7 @@ class DurableLogController(Controller[ObservedDurableLog]):
         Watched(WORKFLOW_RUN, _of_run, affects_when_gone=_awaiting_run),
         Watched(WORKFLOW_EVENT, _awaiting_event, affects_when_gone=no_keys),
     )
+    status_affects = True  # it wakes the run
 
     def __init__(self, context: ReconcileContext) -> None:
         super().__init__(context)
@@ -115,7 +116,7 @@ class DurableLogController(Controller[ObservedDurableLog]):
         self._debouncer.release(key)
 
     async def conclude(self, key: Key, observed: ObservedDurableLog, plan: Plan) -> None:
-        """Write the status unless it only tells what is waited for, and wake the run.
+        """Write the status, a moment later if it only tells what is waited for.
 
         Most waits are short, and their pods have more to say in a moment.
         """
@@ -126,5 +127,3 @@ class DurableLogController(Controller[ObservedDurableLog]):
             return
         self._debouncer.release(key)
         await super().conclude(key, observed, plan)
-        if plan.status is not None:
-            context.enqueue_affected(DURABLE_LOG, observed.log)
