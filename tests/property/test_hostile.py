@@ -10,9 +10,15 @@ from podhatch.api.run import has_ended
 from podhatch.cli.lint.schema import broken_rules
 from podhatch.cluster import kind_of
 from podhatch.cluster.bounded import bounded_object
+from podhatch.core.common.observed import ObservedDurableLog
+from podhatch.core.durable.plan import plan_durable_log
+from podhatch.core.durable.progress import waits_over
 from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import PlanFailed, RetryLater
 
+from tests.fakes.answers import answered
+from tests.fakes.durable import page
+from tests.fakes.objects import NOW, run
 from tests.property.hostile import SCHEMAS, Hostile
 from tests.property.hostile_children import HostileChildren, OtherStatuses
 from tests.property.test_runs import thorough
@@ -127,3 +133,39 @@ async def work(operator: Operator, failures: dict[Key, str]) -> None:
             failures[key] = str(failure)
         finally:
             operator.queue.done(key)
+
+
+@hostile
+@given(st.integers(0, 2**32))
+def test_no_plan_of_a_durable_log_raises(seed: int) -> None:
+    """Also when its spec and its status are all that the API server would store."""
+    made = Hostile(seed, NAMESPACE)
+    schema: JsonObject = SCHEMAS["DurableLog"]["properties"]
+    log = page()
+    for part in ("spec", "status"):
+        log[part] = made.value(schema[part], part)
+    calls: JsonObject = schema["spec"]["properties"]["calls"]["items"]
+    conditions: JsonObject = calls["properties"]["waitFor"]["items"]["properties"]
+    log["spec"]["calls"] = [
+        {
+            **made.value(calls, "call"),
+            "node": made.pick((1, 2, 3)),
+            "kind": made.pick(("WaitFor", "Run", "Memo")),
+            "waitFor": [
+                {name: made.value(conditions[name], name)}
+                for name in made.sample(("event", "sleepSeconds"), 2)
+            ],
+        }
+        for _ in range(3)
+    ]
+    events = [made.of_kind("WorkflowEvent") for _ in range(4)]
+    if is_accepted(log):
+        stored_events = [each for each in events if is_accepted(each)]
+        plan = answered(
+            lambda known: plan_durable_log(
+                ObservedDurableLog(log, run(), stored_events, answers=known), NOW
+            )
+        )
+        status = plan.status if plan.status is not None else log["status"]
+        assert plan.status is None or is_accepted({**log, "status": plan.status})
+        assert waits_over([{**log, "status": status}]) <= len(log["spec"].get("calls", ()))
