@@ -110,9 +110,13 @@ class History:
             return node == due and self.made >= needed
         return self.is_replayed
 
+    def is_given_later(self, node: int) -> bool:
+        """Return whether the log says when the code gets the result of a call."""
+        return any(node == due for _, due in self._due)
+
     def give(self, node: int) -> None:
-        """Record that the code gets the result of a call, which it may."""
-        if self._due:
+        """Record that the code gets the result of a call."""
+        if node == self.next_result():
             self._due.popleft()
         else:
             self._given.append(node)

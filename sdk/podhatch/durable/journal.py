@@ -394,7 +394,7 @@ class LogJournal:
             if self._has_ended:
                 return
             self._write_down()
-            if (call := self._next_call()) is not None:
+            if (call := self._next_call() or self._failed_memo()) is not None:
                 self._give(call)
                 self._again = True
         self._look_at_rest()
@@ -415,6 +415,21 @@ class LogJournal:
             if (call := self._open.get(node)) is not None:
                 return call
         return None
+
+    def _failed_memo(self) -> _Call | None:
+        """Return a memo that failed when it was called first, and did not this time.
+
+        The code went on without its value then. It waits for it now, since it makes no other call.
+        """
+        calls = self._open.values()
+        if not self._history.expects_call or self._writing is not None or self._is_busy():
+            return None
+        memos = (call for call in calls if call.kind == MEMO and call.outcome)
+        return next((call for call in memos if not self._history.is_given_later(call.node)), None)
+
+    def _is_busy(self) -> bool:
+        """Return whether anything is done for a call here."""
+        return any(each.is_busy or each.entry is not None for each in self._open.values())
 
     def _give(self, call: _Call) -> None:
         assert call.outcome is not None
@@ -465,7 +480,7 @@ class LogJournal:
         loop, calls = self._loop, self._open.values()
         if loop is None or not calls or self._writing is not None:
             return
-        if any(each.is_busy or each.entry is not None for each in calls):
+        if self._is_busy():
             return
         if self._history.expects_call:
             self._timer = loop.call_later(STUCK_SECONDS, self._give_up)

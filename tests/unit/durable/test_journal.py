@@ -162,6 +162,26 @@ async def test_a_memo_that_fails_is_made_again(task: Task) -> None:
     assert await task.invoke(code) == 2
 
 
+async def test_a_memo_that_failed_may_succeed_in_a_later_invocation(task: Task) -> None:
+    count, _ = counter()
+
+    def flaky() -> int:
+        if (number := count()) == 1:
+            raise ConnectionError("try again")
+        return number
+
+    async def code(ctx: DurableContext) -> tuple[int, str]:
+        try:
+            first = await ctx.aio_memo(flaky, int)
+        except ConnectionError:
+            first = 0
+        return first, await ctx.aio_memo(str, str, "then")
+
+    assert await task.invoke(code) == (0, "then")
+    for _ in range(2):
+        assert await task.invoke(code) == (2, "then")
+
+
 async def test_a_value_that_is_too_large_is_refused(task: Task) -> None:
     async def code(ctx: DurableContext) -> str:
         return await ctx.aio_memo("x".__mul__, str, MAX_STORED_VALUE_BYTES)
@@ -411,7 +431,10 @@ async def test_a_log_of_thousands_of_calls_is_replayed_from_its_pages(task: Task
     await log.open()
     at = datetime.now(UTC)
     nodes = range(1, count + 1)
-    calls = [DurableCall(node=node, kind="Memo", key="k", at=at) for node in nodes]
+    calls = [
+        DurableCall(node=node, kind="Memo", key="k", at=at, delivered=[node - 1][: node - 1])
+        for node in nodes
+    ]
     await log.append(calls, [DurableValue(node=node, value=str(node)) for node in nodes])
     assert len(task.cluster.objects("DurableLog")) >= count // MAX_PAGE_ENTRIES
     task.invocations = 1
