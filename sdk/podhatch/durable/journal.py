@@ -27,14 +27,13 @@ from podhatch.api.durable_log import (
     DurableWait,
 )
 from podhatch.api.model import JsonObject
-from podhatch.core.durable.progress import stored_waits, waits_over
+from podhatch.core.durable.progress import WaitKey
 from podhatch.durable.history import DamagedLog, Deviation, History
 from podhatch.durable.store import LogStore, TakenOver
+from podhatch.durable.waits import Waits
 from podhatch.errors import IllegalTaskOutputError, InvalidRun, NonDeterminismError
 
 T = TypeVar("T")
-Key = tuple[int, int]
-"""Node and branch."""
 
 MAX_TURNS = 1000
 """Turns of an event loop that never rests, after which it counts as resting."""
@@ -44,34 +43,6 @@ STUCK_SECONDS = 60.0
 """How long the code may do other things before it makes a recorded call again."""
 
 _in_memo: ContextVar[bool] = ContextVar("podhatch_in_memo", default=False)
-
-
-class Waits:
-    """What the operator has said of the calls so far.
-
-    Attributes:
-        over: The waits that are over.
-    """
-
-    def __init__(self) -> None:
-        self.over: dict[Key, DurableWait] = {}
-        self._counts: dict[int, int] = {}
-
-    def read(self, page: JsonObject) -> list[DurableWait]:
-        """Take over what a page says, and return the waits that are over since."""
-        number: int = page["spec"]["page"]
-        self._counts[number] = waits_over([page])
-        found: list[DurableWait] = []
-        for key, raw in stored_waits(page).items():
-            if key not in self.over and ("overAt" in raw or "error" in raw):
-                self.over[key] = DurableWait.model_validate(raw)
-                found.append(self.over[key])
-        return found
-
-    @property
-    def count(self) -> int:
-        """How many waits of the log are over."""
-        return sum(self._counts.values())
 
 
 @dataclass
@@ -96,7 +67,7 @@ class _Call:
     work: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
 
     @property
-    def key(self) -> Key:
+    def key(self) -> WaitKey:
         return self.node, self.branch
 
     def close(self) -> None:
