@@ -75,6 +75,23 @@ async def test_a_task_says_that_its_static_key_is_unknown(team: Limited) -> None
     assert team.runs() == ["one"]
 
 
+async def test_a_task_says_which_of_its_limits_is_short(team: Limited) -> None:
+    await team.put(5)
+    await team.put(1, "mail")
+    await team.deploy_task(STATIC, {"staticKey": "mail"})
+    await team.start("one", "two")
+    assert team.task("two")["message"].startswith("needs 1 unit of 'mail': 0 of 1 are left until ")
+
+
+async def test_a_task_says_that_others_are_first(team: Limited) -> None:
+    await team.put(5)
+    await team.deploy_task({**STATIC, "units": "input.n"})
+    for run, units in (("one", 3), ("two", 4), ("three", 1)):
+        await team.start(run, input={"n": units})
+    assert team.runs() == ["one"]
+    assert team.task("three")["message"] == "needs 1 unit of 'api': it waits for its turn"
+
+
 async def test_a_dynamic_key_makes_its_limit(team: Limited) -> None:
     await team.deploy_task({"dynamicKey": "input.tenant", "units": "input.cost", "limit": 5})
     await team.start("one", input={"tenant": "acme", "cost": 4})

@@ -99,7 +99,7 @@ def _ask(task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskConte
     lacking = [(need, limit) for need, limit in found if not _has_granted(limit, job)]
     if not lacking:
         return ready
-    message = "; ".join(_message(need, limit) for need, limit in lacking)
+    message = _message(lacking)
     is_stored = any(claim.job == job for claim in _stored(context.run))
     return _wait(task, ready, message, context, urgent=not is_stored)
 
@@ -129,7 +129,16 @@ def _has_granted(limit: JsonObject | None, job: str) -> bool:
     return any(each["job"] == job for each in grants)
 
 
-def _message(need: Need, limit: JsonObject | None) -> str:
+def _message(lacking: Sequence[tuple[Need, JsonObject | None]]) -> str:
+    """Say which limits have too few units; or, if all have enough, that others are first."""
+    problems = [problem for need, limit in lacking if (problem := _shortage(need, limit))]
+    if problems:
+        return "; ".join(problems)
+    needed = " and ".join(f"{_units(need.units)} of {need.key!r}" for need, _ in lacking)
+    return f"needs {needed}: it waits for its turn"
+
+
+def _shortage(need: Need, limit: JsonObject | None) -> str | None:
     if limit is None:
         if need.dynamic:
             return f"needs {_units(need.units)} of {need.key!r}, a new limit"
@@ -142,6 +151,8 @@ def _message(need: Need, limit: JsonObject | None) -> str:
     if need.units > most:
         return f"needs {_units(need.units)} of {need.key!r}, and the limit is {most}"
     left = most if status is None or status.left is None else status.left
+    if need.units <= left:
+        return None
     until = f" until {_words(status.refills_at)}" if status and status.refills_at else ""
     return f"needs {_units(need.units)} of {need.key!r}: {left} of {most} are left{until}"
 
