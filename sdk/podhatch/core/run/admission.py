@@ -34,7 +34,7 @@ from podhatch.core.run.position import (
     TaskContext,
     Waiting,
     lost_output,
-    output_text,
+    output_value,
     schedule_deadline,
     schedule_timed_out,
 )
@@ -339,10 +339,7 @@ def task_values(
         LimitError: the output of a parent is gone.
     """
     try:
-        outputs = {
-            name: json.loads(output_text(positions[name], context.observed) or "null")
-            for name in task.parents
-        }
+        outputs = {name: output_value(positions[name], context.observed) for name in task.parents}
     except KeyError as error:
         raise LimitError(lost_output(str(error.args[0])), PARENT_OUTPUT_LOST) from None
     return {**_values(context.run, revision), "parents": outputs}
