@@ -234,7 +234,15 @@ def _message(claim: ConcurrencyClaim, standing: ClaimStanding) -> str:
 
 
 def _group_name(claim: ConcurrencyClaim) -> str:
-    return json.dumps(claim.key or claim.limit, ensure_ascii=False)
+    """Name what shares the slots: a key, or a limit by its name, or else by whose it is."""
+    owner, _, rest = claim.limit.partition("/")
+    if claim.key or owner == "name":
+        return _quoted(claim.key or rest)
+    return f"{owner} {_quoted(claim.task or rest.rpartition('/')[0])}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _superseded(claims: Claims, standing: ClaimStanding) -> RunRefusal:
