@@ -12,7 +12,6 @@ time since which they wait, with a head start for a higher priority.
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
@@ -28,8 +27,8 @@ Wake = Callable[[str, str], None]
 """Has an object planned again, by namespace and name."""
 Lane = tuple[str, ...]
 """Names of the limits, sorted."""
-Turn = tuple[datetime, str]
-"""Sorts by the order in which attempts get units: time, and name of the Job."""
+Turn = tuple[float, str]
+"""Sorts by the order in which attempts get units: seconds of a time, and name of the Job."""
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
@@ -292,7 +291,7 @@ class RateLimitIndex:
 
 def turn_of(claim: RateLimitClaim) -> Turn:
     """Return by what an attempt with such claims is sorted."""
-    return claim.since - (claim.priority - 1) * HEAD_START, claim.job
+    return (claim.since - (claim.priority - 1) * HEAD_START).timestamp(), claim.job
 
 
 def _readable(limit: JsonObject) -> RateLimit | None:

@@ -30,28 +30,28 @@ UNUSED = timedelta(hours=1)
 """How long a limit that a dynamic key has made is kept after its last window."""
 LOOK_AGAIN = timedelta(seconds=1)
 """When to look again at attempts to which the other limits that they need have granted nothing."""
+_NO_STATUS = RateLimitStatus()
 
 
 class Bucket:
     """The units of a limit in the window of this moment."""
 
     def __init__(self, stored: RateLimit, queues: UnitQueues, now: datetime) -> None:
-        status = stored.status or RateLimitStatus()
+        status = stored.status or _NO_STATUS
         self.name = stored.metadata.name
         self.limit = stored.spec.limit
         self._duration = WINDOWS[stored.spec.duration]
         self.grants = {
-            each.job: each
-            for each in status.grants
-            if (request := queues.requests.get(each.job))
-            and request.units.get(self.name) == each.units
+            job: units
+            for job, units in queues.granted(self.name).items()
+            if (request := queues.requests.get(job)) and request.units.get(self.name) == units
         }
-        """To attempts that have not started, by their Jobs; what has started is used."""
+        """Units of attempts that have not started, by their Jobs; what has started is used."""
         self.used, self.window_start = status.used, status.window_start
         """When the last window began, which may be over."""
         self.is_open = self.ends_at is not None and now < self.ends_at
         if not self.is_open:
-            self.used = sum(each.units for each in self.grants.values())
+            self.used = sum(self.grants.values())
             if self.grants:
                 self.is_open, self.window_start = True, now
 
@@ -77,14 +77,13 @@ class Bucket:
     def grant(self, request: UnitRequest, units: int, now: datetime) -> None:
         """Give units to an attempt."""
         self.used += units
-        self.grants[request.job] = RateLimitGrant(run=request.run, job=request.job, units=units)
+        self.grants[request.job] = units
         if not self.is_open:
             self.is_open, self.window_start = True, now
 
     def take_back(self, job: str) -> None:
         """Take back the units of an attempt that has not started."""
-        if grant := self.grants.pop(job, None):
-            self.used = max(self.used - grant.units, 0)
+        self.used = max(self.used - self.grants.pop(job, 0), 0)
 
 
 class _Service:
@@ -192,7 +191,7 @@ def plan_rate_limit(observed: ObservedRateLimit, now: datetime) -> Plan:
     service.serve()
     bucket = service.bucket(name)
     assert bucket is not None
-    status = _status(bucket, stored)
+    status = _status(bucket, stored, observed.queues)
     unused_at = None if observed.queues.is_wanted(name) else _unused_at(stored, bucket)
     if unused_at and now >= unused_at:
         return Plan(writes=(Delete("RateLimit", name),))
@@ -209,12 +208,15 @@ def _unused_at(stored: RateLimit, bucket: Bucket) -> datetime | None:
     return since + UNUSED if labels.DYNAMIC in stored.metadata.labels and since else None
 
 
-def _status(bucket: Bucket, stored: RateLimit) -> RateLimitStatus:
+def _status(bucket: Bucket, stored: RateLimit, queues: UnitQueues) -> RateLimitStatus:
     return RateLimitStatus(
         observed_generation=stored.metadata.generation,
         used=bucket.used,
         left=bucket.left,
         window_start=bucket.window_start,
         refills_at=bucket.refills_at,
-        grants=[*bucket.grants.values()],
+        grants=[
+            RateLimitGrant(run=queues.requests[job].run, job=job, units=units)
+            for job, units in bucket.grants.items()
+        ],
     )
