@@ -65,7 +65,7 @@ bench-imports: install ## Time `import podhatch` and its slowest modules
 bench-plan: install ## Time the plan of a large run, and measure its status
 	@$(BIN)/python -m tests.bench.plan
 
-bench-admission: install ## Time who gets a free slot of a limit, with 10,000 runs queued
+bench-admission: install ## Time who gets a free slot or units of a limit, with 10,000 runs queued
 	@$(BIN)/python -m tests.bench.admission
 
 bench-latency: install ## Compare the latency of runs and plain Jobs on a real node

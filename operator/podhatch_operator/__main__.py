@@ -55,8 +55,10 @@ class Operator:
         self.metrics = Metrics()
         self.cluster.on_request = self.metrics.count_request
         self.cache = Cache(WATCH_LIST.indexes)
-        self.metrics.registry.register(AdmissionCollector(self.cache.admission))
+        limits = AdmissionCollector(self.cache.admission, self.cache.rate_limits)
+        self.metrics.registry.register(limits)
         self.metrics.registry.register(self.cache.durable_tasks)
+        self.metrics.paused.set_function(lambda: len(self.cache.paused_runs))
         for watched in WATCH_LIST.selectors:
             count = self.metrics.objects.labels(watched.kind)
             count.set_function(lambda kind=watched: self.cache.count(kind))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from podhatch.api.model import JsonObject
 from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.rate_limits import RateLimitIndex
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -75,6 +76,7 @@ class Metrics:
             "watch_missed", "Changes that the resync found and the watch had not told.", "kind"
         )
         self.objects = self._gauge("cached_objects", "Objects in the cache.", "kind")
+        self.paused = self._gauge("paused_runs", "Runs that wait until their workflow is unpaused.")
         self.lag = self._gauge("event_loop_lag_seconds", "How late the event loop woke a sleeper.")
         self.is_leader = self._gauge("is_leader", "1 while this operator leads, 0 on standby.")
         self.hop = self._histogram(
@@ -104,13 +106,13 @@ class Metrics:
 
 
 class AdmissionCollector(Collector):
-    """Reads what the index of limits counts."""
+    """Reads what the indexes of limits count."""
 
-    def __init__(self, admission: AdmissionIndex) -> None:
-        self._admission = admission
+    def __init__(self, admission: AdmissionIndex, rate_limits: RateLimitIndex) -> None:
+        self._admission, self._rate_limits = admission, rate_limits
 
     def collect(self) -> Iterable[Metric]:
-        """Return the slots now, and the grants and waits since the start."""
+        """Return who holds slots or waits now, and the grants and waits since the start."""
         slots = GaugeMetricFamily(
             "podhatch_concurrency_claims",
             "Slots of concurrency limits that are held, and that are waited for.",
@@ -128,6 +130,21 @@ class AdmissionCollector(Collector):
             "podhatch_concurrency_waits",
             "How often a run or a task found no free slot.",
             self._admission.waits,
+        )
+        yield GaugeMetricFamily(
+            "podhatch_rate_limit_waiting",
+            "Attempts that wait for units of rate limits.",
+            self._rate_limits.count(),
+        )
+        yield CounterMetricFamily(
+            "podhatch_rate_limit_grants",
+            "How often a rate limit granted units to an attempt.",
+            self._rate_limits.grants,
+        )
+        yield CounterMetricFamily(
+            "podhatch_rate_limit_waits",
+            "How often an attempt found too few units.",
+            self._rate_limits.waits,
         )
 
 

@@ -1,4 +1,6 @@
-"""What a decision about a slot costs with 10,000 runs queued over 1,000 keys.
+"""What a decision costs about a slot, or the units of a rate limit, with 10,000 queued.
+
+Of slots, the runs are queued over 1,000 keys. Of units, the tasks wait for one key, or for 1,000.
 
 Called by make bench-admission; exit code 1 when the budget is missed. Needs no cluster. Times are
 of the processor, so that a busy machine does not count.
@@ -6,11 +8,15 @@ of the processor, so that a busy machine does not count.
 
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.rate_limit import WINDOWS
 from podhatch.core.admission.index import AdmissionIndex
-from podhatch.core.common.observed import Observed
+from podhatch.core.admission.rate_limits import RateLimitIndex
+from podhatch.core.common.observed import Observed, ObservedRateLimit
 from podhatch.core.expressions.evaluate import IN_PROCESS
+from podhatch.core.rate_limit.plan import plan_rate_limit
 from podhatch.core.run.plan import plan_admitted
 
 from tests.bench.report import Row, conclude
@@ -75,6 +81,89 @@ def decide(queue: Queue, holder: str) -> float:
     return milliseconds
 
 
+class Waiting:
+    """Tasks that wait for units, as the statuses of their runs say, and the limits."""
+
+    def __init__(self, sizes: Mapping[str, int], keys_of: Callable[[int], Sequence[str]]) -> None:
+        self.now = NOW
+        self.index = RateLimitIndex()
+        self.limits = {name: _limit(name, size) for name, size in sizes.items()}
+        for raw in self.limits.values():
+            self.index.observe_limit(raw)
+        self.runs = {
+            raw["metadata"]["name"]: raw
+            for raw in (_waiting(number, keys_of(number)) for number in range(QUEUED))
+        }
+        for raw in self.runs.values():
+            self.index.observe_run(raw)
+        self.woken: dict[str, None] = {}
+        self.ready: dict[str, None] = {}
+        """Runs that are granted all units."""
+        self.index.start(
+            lambda _, limit: self.woken.update({limit: None}),
+            lambda _, run_name: self.ready.update({run_name: None}),
+        )
+
+    def next_window(self, name: str) -> list[float]:
+        """Begin a window of a limit; return the milliseconds of each decision that follows.
+
+        Those that have their units start, which may wake limits once more.
+        """
+        self.now += WINDOWS["MINUTE"]
+        self.woken, self.ready = {name: None}, {}
+        times: list[float] = []
+        while self.woken:
+            while self.woken:
+                times.append(self._decide(self.woken.popitem()[0]))
+            started, self.ready = self.ready, {}
+            for run_name in started:
+                self.index.observe_run({**self.runs[run_name], "status": {"phase": "Running"}})
+        return times
+
+    def _decide(self, name: str) -> float:
+        raw = self.limits[name]
+        begin = time.process_time()
+        plan = plan_rate_limit(ObservedRateLimit(raw, self.index.of("default")), self.now)
+        if plan.status is not None:
+            self.limits[name] = {**raw, "status": plan.status}
+            self.index.observe_limit(self.limits[name])
+        return (time.process_time() - begin) * 1000
+
+
+def _limit(name: str, size: int) -> JsonObject:
+    return {
+        "metadata": {"name": name, "namespace": "default", "generation": 1},
+        "spec": {"key": name, "limit": size, "duration": "MINUTE"},
+    }
+
+
+def _waiting(number: int, keys: Sequence[str]) -> JsonObject:
+    name, since = f"run-{number:05}", format_time(NOW)
+    claims = [
+        {"task": "work", "job": f"{name}-work-1", "limit": key, "units": 1, "since": since}
+        for key in keys
+    ]
+    raw = run()
+    metadata = {**raw["metadata"], "name": name, "namespace": "default"}
+    return {**raw, "metadata": metadata, "status": {"phase": "Running", "rateLimits": claims}}
+
+
+def time_units() -> list[Row]:
+    """Time decisions of rate limits."""
+    keys = {f"key-{number}": 1 for number in range(KEYS)}
+    one = Waiting({"all": QUEUED // DECISIONS}, lambda _: ["all"])
+    many = Waiting(keys, lambda number: [f"key-{number % KEYS}"])
+    cases = {
+        "one key": [each for _ in range(DECISIONS) for each in one.next_window("all")],
+        "1,000 keys": [each for key in keys for each in many.next_window(key)],
+    }
+    return [
+        Row(f"decision about units, {case}, {part}", times[len(times) * percent // 100], "ms")
+        for case, times in ((case, sorted(times)) for case, times in cases.items())
+        for part, percent in (("median", 50), ("99th percentile", 99))
+    ]
+
+
 def main() -> int:
     """Measure, print, and compare with the budget."""
     queue = Queue()
@@ -91,6 +180,7 @@ def main() -> int:
             Row("plans of a run until it waits", each, "ms"),
             Row("decision, median", times[DECISIONS // 2], "ms"),
             Row("decision, 99th percentile", times[DECISIONS * 99 // 100], "ms"),
+            *time_units(),
         ],
     )
 

@@ -13,6 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CRON_WORKFLOW,
     EVENT_FILTER,
+    RATE_LIMIT,
     WORKFLOW,
     WORKFLOW_EVENT,
     WORKFLOW_RUN,
@@ -31,7 +32,7 @@ SEED = 20261128
 PARALLEL = 16
 SPEAKING = {
     kind.kind: kind
-    for kind in (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW)
+    for kind in (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW, RATE_LIMIT)
 }
 LONGEST_LINE = 8000
 FEW = 200
@@ -184,4 +185,5 @@ async def is_silent(cluster: Cluster, kind: str, name: str) -> bool:
 
 def speaks(raw: JsonObject) -> bool:
     status: JsonObject = raw.get("status") or {}
-    return bool(status.get("conditions") or status.get("message") or status.get("handledAt"))
+    said = status.get("conditions") or status.get("message") or status.get("handledAt")
+    return bool(said) or "left" in status

@@ -9,10 +9,19 @@ from typing import Any
 from podhatch.api import labels
 from podhatch.api.crds import DEFINITIONS
 from podhatch.api.model import JsonObject
+from podhatch.api.names import rate_limit_name
 from podhatch.api.schema import crd_schema
 
-KINDS = ("Workflow", "WorkflowRun", "WorkflowEvent", "EventFilter", "CronWorkflow", "TaskResult")
-WEIGHTS = (30, 30, 15, 10, 10, 5)
+KINDS = (
+    "Workflow",
+    "WorkflowRun",
+    "WorkflowEvent",
+    "EventFilter",
+    "CronWorkflow",
+    "RateLimit",
+    "TaskResult",
+)
+WEIGHTS = (30, 30, 15, 10, 10, 10, 5)
 SCHEMAS = {each.model.__name__: crd_schema(each.model) for each in DEFINITIONS}
 TASKS = ("a", "b", "c", "Odd.Name_1")
 FLOWS = tuple(f"flow-{number}" for number in range(8))
@@ -90,6 +99,7 @@ class Hostile:
             "workflow": lambda: self.pick(FLOWS),
             "parents": lambda: self.sample(TASKS, 2),
             "key": lambda: self.pick(KEYS),
+            "staticKey": lambda: self.pick(KEYS),
             "onEvents": lambda: self.sample(KEYS, 2),
         }
 
@@ -105,6 +115,8 @@ class Hostile:
         if kind == "Workflow" and self.chance(0.5):
             name = FLOWS[self._count % len(FLOWS)]
         spec = self.value(SCHEMAS[kind]["properties"]["spec"], "spec")
+        if kind == "RateLimit" and self.chance(0.8):
+            name = rate_limit_name(spec["key"])
         if kind == "Workflow":
             spec["tasks"] = [self._task(task) for task in self.sample(TASKS, 4) or ["a"]]
         return {

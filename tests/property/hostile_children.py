@@ -10,10 +10,11 @@ from typing import Any, cast
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
+from podhatch.api.names import rate_limit_name
 from podhatch.core.workflow.revision import current_revision, revision_manifest
 from podhatch_operator.cache.trimming import JOB_NAME
 
-from tests.property.hostile import FLOWS, SCHEMAS, TASKS, TEXTS, Hostile
+from tests.property.hostile import FLOWS, KEYS, SCHEMAS, TASKS, TEXTS, Hostile
 
 MOMENTS = (
     "2026-11-23T11:59:00Z",
@@ -88,7 +89,8 @@ class HostileChildren(Hostile):
         found += [cron, *self._some([self._cron_job(cron)]), *self._some(ticks)]
         found += [self._run_of_tick(tick, workflow) for tick in self._some(ticks)]
         found += [
-            self._with_status(self.of_kind(kind)) for kind in ("WorkflowEvent", "EventFilter")
+            self._with_status(self.of_kind(kind))
+            for kind in ("WorkflowEvent", "EventFilter", "RateLimit")
         ]
         for raw in found:
             self._stamp(raw)
@@ -151,6 +153,10 @@ class HostileChildren(Hostile):
             ]
             unique = {entry["name"]: self._plausible(entry) for entry in entries}
             status = self._plausible(status) | {"tasks": [*unique.values()]}
+            for claim in status.get("rateLimits", ()):
+                claim |= {"limit": rate_limit_name(self.pick(KEYS)), "job": self.pick(self._names)}
+        for grant in status.get("grants", ()):
+            grant["job"] = self.pick(self._names)
         return raw | {"status": status}
 
     def _plausible(self, part: JsonObject) -> JsonObject:

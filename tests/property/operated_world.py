@@ -24,7 +24,7 @@ from tests.unit.operator.operator import Operator
 from tests.unit.operator.timers import FakeTimers
 
 _METRICS = Metrics()
-MANY = 10_000
+MANY = 1000
 """More keys than there are to reconcile, unless they come back for ever."""
 
 

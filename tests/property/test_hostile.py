@@ -25,7 +25,14 @@ from tests.property.test_runs import thorough
 from tests.unit.operator.objects import NAMESPACE
 from tests.unit.operator.operator import Operator
 
-WITH_STATUS = ("Workflow", "WorkflowRun", "WorkflowEvent", "EventFilter", "CronWorkflow")
+WITH_STATUS = (
+    "Workflow",
+    "WorkflowRun",
+    "WorkflowEvent",
+    "EventFilter",
+    "CronWorkflow",
+    "RateLimit",
+)
 OBJECTS = 12
 
 
@@ -114,7 +121,8 @@ def same(one: JsonObject, other: JsonObject) -> bool:
 
 def speaks(raw: JsonObject) -> bool:
     status: JsonObject = raw.get("status") or {}
-    return bool(status.get("conditions") or status.get("message") or status.get("handledAt"))
+    said = status.get("conditions") or status.get("message") or status.get("handledAt")
+    return bool(said) or "left" in status
 
 
 async def work(operator: Operator, failures: dict[Key, str]) -> None:

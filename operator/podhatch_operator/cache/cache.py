@@ -25,7 +25,9 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.pod.pods import controller_uid
+from podhatch.core.workflow.pause import waits_for_unpause
 from podhatch.core.workflow.revision import event_keys, pinned_spec, shipped_sources
 
 from podhatch_operator.cache.pins import Pins
@@ -58,7 +60,10 @@ class Cache:
         self._event_keys: dict[tuple[str, Place], tuple[JsonObject, frozenset[str]]] = {}
         self.pins = Pins()
         self.admission = AdmissionIndex()
+        self.rate_limits = RateLimitIndex()
         self.durable_tasks = DurableTaskCollector()
+        self.paused_runs: set[Place] = set()
+        """Runs that wait because their workflow is paused."""
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
         """Hold the object if it is newer than what is known. Return whether it was."""
@@ -75,6 +80,9 @@ class Cache:
             self._stores[kind.kind].put(as_held(kind, raw))
         if kind is WORKFLOW_RUN:
             self.admission.observe(raw)
+            self.rate_limits.observe_run(raw)
+        elif kind is RATE_LIMIT:
+            self.rate_limits.observe_limit(raw)
         return True
 
     def lacks_children(self, place: Place) -> bool:
@@ -104,7 +112,11 @@ class Cache:
         if kind is WORKFLOW_RUN:
             self.pins.drop(place)
             self.admission.forget(place)
+            self.rate_limits.forget_run(*place)
+            self.paused_runs.discard(place)
             self._restarted.discard(place)
+        elif kind is RATE_LIMIT:
+            self.rate_limits.forget_limit(*place)
         return True
 
     def get(self, kind: Kind, place: Place) -> JsonObject | None:
@@ -176,6 +188,10 @@ class Cache:
         old = self.get(WORKFLOW_RUN, place)
         self.durable_tasks.note(old, raw)
         self.pins.put(place, raw)
+        if waits_for_unpause(raw):
+            self.paused_runs.add(place)
+        else:
+            self.paused_runs.discard(place)
         if is_over(raw):
             self._restarted.discard(place)
             for each in CHILDREN:

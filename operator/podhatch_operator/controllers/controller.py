@@ -18,7 +18,7 @@ from podhatch.core.pod.pods import is_controlled_by
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.keys import Key, run_key
+from podhatch_operator.keys import Key, rate_limit_key, run_key
 from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import RetryLater
@@ -66,7 +66,14 @@ class ReconcileContext:
     def __post_init__(self) -> None:
         self.executor = Executor(self.cluster, self.watched, self.cache, self.queue)
         self.recorder = EventRecorder(self.cluster)
-        self.cache.admission.start(lambda namespace, run: self.queue.add(run_key(namespace, run)))
+        self.cache.admission.start(self._wake_run)
+        self.cache.rate_limits.start(
+            lambda namespace, limit: self.queue.add(rate_limit_key(namespace, limit)),
+            self._wake_run,
+        )
+
+    def _wake_run(self, namespace: str, run: str) -> None:
+        self.queue.add(run_key(namespace, run))
 
     def now(self) -> datetime:
         """Return the time."""

@@ -40,7 +40,6 @@ from podhatch_operator.cache.trimming import (
 )
 from podhatch_operator.controllers.controller import Controller, ReconcileContext
 from podhatch_operator.controllers.debouncer import StatusDebouncer
-from podhatch_operator.controllers.rate_limit import waiting_group
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
@@ -81,17 +80,14 @@ def _under_way(cache: Cache, namespace: str, workflow: str) -> Iterable[Key]:
     return [run_key(namespace, run) for run in cache.group(WORKFLOW_RUN, namespace, workflow)]
 
 
-def _granted(cache: Cache, limit: JsonObject) -> Iterable[Key]:
-    """Wake those that have got units; of a new limit all, for their status says that it is not."""
-    if "status" not in limit:
-        return _waiting_for(cache, limit)
-    namespace, _ = place_of(limit)
-    return [run_key(namespace, each["run"]) for each in limit["status"].get("grants", ())]
+def _of_new_limit(cache: Cache, limit: JsonObject) -> Iterable[Key]:
+    """Wake those that wait for a limit that is new: their statuses say that it is not there."""
+    return () if "status" in limit else _waiting_for(cache, limit)
 
 
 def _waiting_for(cache: Cache, limit: JsonObject) -> Iterable[Key]:
     namespace, name = place_of(limit)
-    runs = cache.group(WORKFLOW_RUN, namespace, waiting_group(name))
+    runs = cache.rate_limits.of(namespace).runs_waiting(name)
     return [run_key(namespace, run) for run in runs]
 
 
@@ -147,7 +143,7 @@ def observe_run(
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
         ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
         answers=answers,
-        find_rate_limit=lambda name: cache.get(RATE_LIMIT, (namespace, name)),
+        queues=cache.rate_limits.of(namespace),
         admission=cache.admission,
     )
 
@@ -170,7 +166,7 @@ class RunController(Controller[Observed]):
         Watched(POD, _of_child, OURS, index=_run_of),
         Watched(TASK_RESULT, _of_child, index=_run_of),
         Watched(DURABLE_LOG, _of_log, index=_run_of),
-        Watched(RATE_LIMIT, _granted, affects_when_gone=_waiting_for),
+        Watched(RATE_LIMIT, _of_new_limit, affects_when_gone=_waiting_for),
     )
     status_affects = True  # what follows from it, such as deletions, and what the cron says
 

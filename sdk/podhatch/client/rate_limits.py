@@ -1,14 +1,14 @@
 """`hatchet.rate_limits`: RateLimit objects, of which tasks take units."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import ValidationError
 
 from podhatch.api.limits import RateLimitWindow
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import rate_limit_name
-from podhatch.api.rate_limit import RateLimit, RateLimitSpec
+from podhatch.api.rate_limit import RateLimit, RateLimitSpec, RateLimitStatus
 from podhatch.client import objects, paging
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
@@ -22,13 +22,13 @@ from podhatch.values.duration import RateLimitDuration, window_of
 
 @dataclass(frozen=True)
 class StoredRateLimit:
-    """A rate limit, as the cluster holds it.
+    """A rate limit, as the cluster holds it: the operator writes what is left, by its clock.
 
     Attributes:
         metadata: Its id is the name of the RateLimit object.
         key: The key by which tasks name it.
         limit_value: Units of a window.
-        value: Units that can be taken now.
+        value: Units that are left.
         window: Duration of a window: SECOND, MINUTE, HOUR, DAY, WEEK, MONTH or YEAR.
         last_refill: When the window began; None if no unit has been taken in it.
         next_refill: When it ends; None as above.
@@ -69,21 +69,20 @@ async def find(target: Target, window: Window, search: str | None) -> Rows[Store
     if search:
         query = Query(RATE_LIMIT, RateLimit, keep=lambda each: search in each.spec.key)
     found, page = await paging.find(session, query, window)
-    return Rows([_row(each, datetime.now(UTC)) for each in found], page)
+    return Rows([_row(each) for each in found], page)
 
 
-def _row(stored: RateLimit, now: datetime) -> StoredRateLimit:
-    spec, status = stored.spec, stored.status
-    open_window = status if status and status.refills_at and now < status.refills_at else None
-    left = open_window.left if open_window else None
+def _row(stored: RateLimit) -> StoredRateLimit:
+    spec, status = stored.spec, stored.status or RateLimitStatus()
+    is_open = status.refills_at is not None
     return StoredRateLimit(
         metadata_of(stored),
         spec.key,
         spec.limit,
-        spec.limit if left is None else left,
+        max(spec.limit - status.used, 0),
         spec.duration,
-        open_window.window_start if open_window else None,
-        open_window.refills_at if open_window else None,
+        status.window_start if is_open else None,
+        status.refills_at,
     )
 
 

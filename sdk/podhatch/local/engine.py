@@ -16,22 +16,22 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import is_over
 from podhatch.client import background_loop
 from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
 from podhatch.core.common.plan import Plan
 from podhatch.core.event.plan import plan_event
-from podhatch.core.rate_limit.plan import claims_in
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.plan import plan_admitted
 from podhatch.errors import RunDeleted
 from podhatch.evaluation.client import WITHIN_LIMITS
 from podhatch.local.clock import Clock
-from podhatch.local.cluster import LocalCluster
+from podhatch.local.cluster import NAMESPACE, LocalCluster
 from podhatch.local.durable_logs import DurableLogs
 from podhatch.local.execution import TaskExecutor, current_waits, pod_name
 from podhatch.local.kubelet import Kubelet
 from podhatch.local.options import Mocks
-from podhatch.local.rate_limits import grant_units, waiting_runs
+from podhatch.local.rate_limits import grant_units
 
 PATIENCE_SECONDS = 10.0
 """Runs for which nothing happens any more for so long are worth a warning."""
@@ -71,7 +71,9 @@ class Engine:
         self._failure: Exception | None = None
         self._wake = asyncio.Event()
         self._admission = AdmissionIndex()
-        self._admission.start(lambda _, run: self._dirty.update({run: None}))
+        self._rate_limits = RateLimitIndex()
+        self._admission.start(self._woken)
+        self._rate_limits.start(self._limit_woken, self._woken)
         self._loop = background_loop.get().loop
 
     def start(self) -> None:
@@ -136,6 +138,12 @@ class Engine:
         finally:
             self._waiting -= from_outside
 
+    def _woken(self, _: str, run: str) -> None:
+        self._dirty[run] = None
+
+    def _limit_woken(self, *_: str) -> None:
+        self._limits_changed = True
+
     def _noticed(self, stored: JsonObject) -> None:
         """An object has changed: look at the runs that it concerns."""
         kind, name = stored["kind"], stored["metadata"]["name"]
@@ -143,12 +151,11 @@ class Engine:
         if kind == "WorkflowRun":
             self._dirty[name] = None
             self._admission.observe(stored)
-            self._limits_changed |= bool(claims_in(stored))
+            self._rate_limits.observe_run(stored)
             self._tell(name)
         elif kind == "RateLimit":
             self._limits_changed = True
-            runs = self.cluster.stored("WorkflowRun").values()
-            self._dirty.update(dict.fromkeys(waiting_runs(runs, stored)))
+            self._rate_limits.observe_limit(stored)
         elif run := stored["metadata"].get("labels", {}).get(labels.RUN):
             self._dirty[run] = None
         elif kind in ("Workflow", "WorkflowEvent"):
@@ -237,7 +244,8 @@ class Engine:
         self._logs.look(self.clock.now())
         if self._limits_changed:
             self._limits_changed = False
-            self._limits_due = grant_units(self.cluster, self.clock.now())
+            queues = self._rate_limits.of(NAMESPACE)
+            self._limits_due = grant_units(self.cluster, queues, self.clock.now())
         if self._dirty:
             run = next(iter(self._dirty))
             del self._dirty[run]
@@ -264,7 +272,7 @@ class Engine:
         run = self.cluster.find("WorkflowRun", name)
         if run is None:
             return
-        observed = _observe_run(self.cluster, run, self._admission)
+        observed = _observe_run(self.cluster, run, self._admission, self._rate_limits)
         plan = plan_admitted(observed, _DEFAULTS, self.clock.now())
         self._carry_out(name, plan)
         stored = self.cluster.find("WorkflowRun", name)
@@ -299,7 +307,9 @@ class Engine:
                 self._kubelet.stop(each.name)
 
 
-def _observe_run(cluster: LocalCluster, run: JsonObject, admission: AdmissionIndex) -> Observed:
+def _observe_run(
+    cluster: LocalCluster, run: JsonObject, admission: AdmissionIndex, rate_limits: RateLimitIndex
+) -> Observed:
     """Return a run with all that belongs to it."""
     name: str = run["metadata"]["name"]
     jobs, pods = cluster.of_run("Job", name), cluster.of_run("Pod", name)
@@ -314,7 +324,7 @@ def _observe_run(cluster: LocalCluster, run: JsonObject, admission: AdmissionInd
         durable_logs=cluster.of_run("DurableLog", name),
         ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
         answers=WITHIN_LIMITS,
-        find_rate_limit=lambda name: cluster.find("RateLimit", name),
+        queues=rate_limits.of(NAMESPACE),
         admission=admission,
     )
 

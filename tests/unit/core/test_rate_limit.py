@@ -7,12 +7,13 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.rate_limit import TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.rate_limit.claims import needs_of, rate_limit_problems
-from podhatch.core.rate_limit.plan import plan_rate_limit
+from podhatch.core.rate_limit.plan import LOOK_AGAIN, plan_rate_limit
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,8 +39,12 @@ def waiting(
 
 
 def plan(own: JsonObject, *runs: JsonObject, others: tuple[JsonObject, ...] = ()) -> Plan:
-    named = {each["metadata"]["name"]: each for each in others}
-    return plan_rate_limit(ObservedRateLimit(own, named, runs), NOW)
+    index = RateLimitIndex()
+    for each in runs:
+        index.observe_run(each)
+    for each in (own, *others):
+        index.observe_limit(each)
+    return plan_rate_limit(ObservedRateLimit(own, index.of("default")), NOW)
 
 
 def granted(planned: Plan) -> list[str]:
@@ -148,6 +153,40 @@ def test_a_limit_of_a_dynamic_key_goes_once_it_is_unused_for_an_hour() -> None:
     younger = {**unused, "status": {"left": 3, "windowStart": format_time(NOW)}}
     assert plan(younger).writes == ()
     assert plan(limit(left=3, windowStart=format_time(start))).writes == ()
+
+
+def test_a_limit_that_cannot_be_read_grants_nothing_and_keeps_nobody() -> None:
+    broken = limit("db")
+    broken["spec"]["limit"] = "many"
+    both = waiting("a", {"api": 3, "db": 1}, NOW - timedelta(seconds=1))
+    assert granted(plan(limit(), both, waiting("b", {"api": 1}), others=(broken,))) == ["b"]
+
+
+def test_two_runs_do_not_claim_for_the_same_job() -> None:
+    index = RateLimitIndex()
+    first, fake = waiting("a", {"api": 1}), waiting("a", {"api": 3})
+    fake["metadata"]["name"] = "fake"
+    for each in (first, fake):
+        index.observe_run(each)
+    index.forget_run("default", "fake")
+    assert [each.run for each in index.of("default").requests.values()] == ["run-a"]
+
+
+def test_what_waits_is_forgotten_with_its_run_and_its_limit() -> None:
+    index = RateLimitIndex()
+    index.observe_run(waiting("a", {"api": 1, "db": 1}))
+    index.observe_limit(limit())
+    index.forget_run("default", "run-a")
+    index.forget_limit("default", "api")
+    assert index.count() == 0
+    assert index.of("default").is_empty
+    assert not index.of("default").is_wanted("db")
+
+
+def test_an_attempt_in_part_granted_is_looked_at_again() -> None:
+    planned = plan(limit(), waiting("a", {"api": 1, "db": 1}), others=(limit("db"),))
+    assert granted(planned) == ["a"]
+    assert planned.requeue_at == NOW + LOOK_AGAIN
 
 
 def test_a_status_that_cannot_be_read_claims_nothing() -> None:

@@ -13,6 +13,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskError, TaskStatus
 from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.text import cut, json_size
 from podhatch.core.run.admission import NO_ROOM
 from podhatch.core.run.job import MAX_ERRORS_BYTES
@@ -141,11 +142,13 @@ def test_tasks_wait_for_room_for_their_units() -> None:
     assert without == WIDE[len(claims) :]
     grants = [{"run": "flow-1", "job": each["job"], "units": 1} for each in claims]
     granted: JsonObject = {
-        "metadata": {"name": "k"},
+        "metadata": {"name": rate_limit_name("k"), "namespace": "default"},
         "spec": {"key": "k", "limit": 1000},
         "status": {"grants": grants},
     }
-    made = plan(flow, status, find_rate_limit={rate_limit_name("k"): granted}.get)
+    index = RateLimitIndex()
+    index.observe_limit(granted)
+    made = plan(flow, status, queues=index.of("default"))
     assert len(jobs(made)) == len(claims)
     later = {each["task"] for each in stored(made)["rateLimits"]}
     assert later == {*WIDE[len(claims) : 2 * len(claims)]}

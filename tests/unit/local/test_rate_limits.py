@@ -7,7 +7,8 @@ from podhatch import RateLimit as Limit
 from podhatch.api.model import ObjectMeta
 from podhatch.api.rate_limit import RateLimit, RateLimitClaim, RateLimitSpec, RateLimitStatus
 from podhatch.api.run import WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
-from podhatch.local.cluster import LocalCluster
+from podhatch.core.admission.rate_limits import RateLimitIndex
+from podhatch.local.cluster import NAMESPACE, LocalCluster
 from podhatch.local.rate_limits import grant_units
 from podhatch.testing import FakeClock
 
@@ -39,11 +40,13 @@ def test_a_static_key_has_no_bound() -> None:
 
 
 def test_a_window_that_nobody_waits_for_is_no_reason_for_the_clock_to_jump() -> None:
-    cluster = LocalCluster(FakeClock(START), lambda _: None)
+    index = RateLimitIndex()
+    observers = {"RateLimit": index.observe_limit, "WorkflowRun": index.observe_run}
+    cluster = LocalCluster(FakeClock(START), lambda raw: observers[raw["kind"]](raw))
     status = RateLimitStatus(used=1, left=0, window_start=START)
     spec = RateLimitSpec(key="api", limit=1, duration="YEAR")
     cluster.put(RateLimit(metadata=ObjectMeta(name="api"), spec=spec, status=status).to_wire())
-    assert grant_units(cluster, START) is None
+    assert grant_units(cluster, index.of(NAMESPACE), START) is None
     claim = RateLimitClaim(task="a", job="a-1", limit="api", units=1, since=START)
     cluster.put(
         WorkflowRun(
@@ -52,4 +55,4 @@ def test_a_window_that_nobody_waits_for_is_no_reason_for_the_clock_to_jump() -> 
             status=WorkflowRunStatus(phase="Running", rate_limits=[claim]),
         ).to_wire()
     )
-    assert grant_units(cluster, START) == START + timedelta(days=365)
+    assert grant_units(cluster, index.of(NAMESPACE), START) == START + timedelta(days=365)

@@ -350,3 +350,15 @@ def test_the_order_of_events_does_not_matter(
     else:
         assert jobs["job-1"]["metadata"]["resourceVersion"] == "6"
     assert cache.version(JOB, (NAMESPACE, "job-1")) == 6
+
+
+def test_runs_that_wait_for_their_workflow_are_counted() -> None:
+    cache = new_cache()
+    paused = {"conditions": [{"type": "Accepted", "status": "False", "reason": "WorkflowPaused"}]}
+    cache.apply(WORKFLOW_RUN, {**run(1), "status": paused})
+    assert cache.paused_runs == {PLACE}
+    cache.apply(WORKFLOW_RUN, {**run(2), "status": {"phase": "Running"}})
+    assert cache.paused_runs == set()
+    cache.apply(WORKFLOW_RUN, {**run(3), "status": paused})
+    cache.remove(WORKFLOW_RUN, PLACE, 4)
+    assert cache.paused_runs == set()

@@ -129,7 +129,7 @@ async def test_a_constant_limit_needs_no_expression(operator: Operator) -> None:
     await team.deploy({"maxRuns": 2})
     await team.start("one", "two", "three")
     assert team.runs() == ["one", "two"]
-    assert team.status("three")["message"].startswith('2 of 2 slots of "workflow/flow/0" are taken')
+    assert team.status("three")["message"].startswith('2 of 2 slots of workflow "flow" are taken')
 
 
 async def test_a_new_operator_finds_the_same_holders(operator: Operator) -> None:
@@ -184,7 +184,7 @@ async def test_a_run_in_progress_is_cancelled_for_a_newer_one(operator: Operator
     await team.start("one", "two")
     assert team.status("one")["phase"] == "Cancelled"
     assert team.status("one")["conditions"][-1]["reason"] == "Concurrency"
-    told = 'cancelled by CANCEL_IN_PROGRESS of "workflow/flow/0", in favor of two'
+    told = 'cancelled by CANCEL_IN_PROGRESS of workflow "flow", in favor of two'
     assert team.status("one")["message"] == told
     assert team.runs() == ["two"], "the Job of the cancelled run is deleted"
     assert team.status("two")["phase"] == "Running"
@@ -253,7 +253,7 @@ async def test_a_task_waits_for_a_slot_of_its_own_limit(operator: Operator) -> N
     assert team.started() == [("one", "b"), ("one", "a"), ("two", "b")]
     [waiting, _] = team.status("two")["tasks"]
     assert (waiting["state"], waiting["reason"]) == ("Queued", "Concurrency")
-    assert waiting["message"] == '1 of 1 slots of "task/flow/a/0" is taken by one/a'
+    assert waiting["message"] == '1 of 1 slots of task "a" is taken by one/a'
     await team.end("one", "a")
     assert team.started()[-1] == ("two", "a")
 

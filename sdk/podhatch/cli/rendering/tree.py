@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from podhatch.api.run import WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
+from podhatch.api.run import ACCEPTED, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
 from podhatch.api.task_status import TaskStatus
 from podhatch.cli.rendering.format import (
     STYLES,
@@ -96,7 +96,14 @@ def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:
             "no operator has picked up this run: check that podhatch serves namespace "
             f"{run.metadata.namespace}"
         )
-    return "" if status.phase == "Running" else printable(status.message or "")
+    return "" if status.phase == "Running" else printable(why_pending(status))
+
+
+def why_pending(status: WorkflowRunStatus) -> str:
+    """Return a run's message, and that it is about concurrency, as a task's reason says it."""
+    conditions = [(each.type, each.reason) for each in status.conditions]
+    about = "Concurrency: " if (ACCEPTED, "Concurrency") in conditions else ""
+    return f"{about}{status.message}" if status.message else ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from podhatch.cli.lookup import find_children, find_durable_logs, find_parents
 from podhatch.cli.rendering.console import now, symbols_for
 from podhatch.cli.rendering.durable_log import durable_log
 from podhatch.cli.rendering.format import duration, printable, shortened
-from podhatch.cli.rendering.tree import MAX_OUTPUT_WIDTH, child_runs, run_tree
+from podhatch.cli.rendering.tree import MAX_OUTPUT_WIDTH, child_runs, run_tree, why_pending
 from podhatch.client.waiting import states
 from podhatch.cluster import ClusterApi
 
@@ -117,7 +117,7 @@ def _run_line(run: WorkflowRun, now: datetime) -> str:
         return _line(now, f"run {run.metadata.name}", "Pending")
     took = duration(status.started_at, status.finished_at) if status.finished_at else ""
     ended = run.finished or status.phase == "Pending"
-    message = " ".join(printable(status.message or "").split()) if ended else ""
+    message = " ".join(printable(why_pending(status)).split()) if ended else ""
     return _line(now, f"run {run.metadata.name}", status.phase or "Pending", took, message)
 
 

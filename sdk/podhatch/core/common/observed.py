@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from podhatch.api.model import JsonObject
 from podhatch.api.task import ClusterAccess
 from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.rate_limits import UnitQueues
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
@@ -75,13 +76,11 @@ class ObservedFilter(ObservedObject):
 
 @dataclass(frozen=True)
 class ObservedRateLimit(ObservedObject):
-    """A RateLimit and those who wait for its units, as raw objects without managedFields."""
+    """A RateLimit, as a raw object without managedFields, and those who wait for its units."""
 
     rate_limit: JsonObject
-    others: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
-    """RateLimits that those who wait for this one need too, and so on, by name."""
-    runs: Sequence[JsonObject] = ()
-    """The runs whose tasks wait for units of any of these."""
+    queues: UnitQueues = field(default_factory=UnitQueues, compare=False)
+    """Of its namespace: who waits, and the other RateLimits."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +156,7 @@ class Observed(ObservedObject):
     """The runs above the run that are known, its parent first; see `depth`."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])
     """What the first plan of a reconcile asked for, to explain why a pod does not start."""
-    find_rate_limit: Callable[[str], JsonObject | None] = field(
-        default=lambda _: None, compare=False
-    )
-    """Returns a RateLimit of the run's namespace by its name."""
+    queues: UnitQueues = field(default_factory=UnitQueues, compare=False)
+    """The RateLimits of the run's namespace, and who waits for their units."""
     admission: AdmissionIndex = field(default_factory=AdmissionIndex, compare=False)
     """Who holds the slots of limits, and whose turn it is."""

@@ -10,6 +10,7 @@ from podhatch.api.names import rate_limit_name
 from podhatch.api.rate_limit import RateLimit, RateLimitSpec, TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.admission.limits import LimitError
+from podhatch.core.admission.rate_limits import UnitQueues
 from podhatch.core.expressions.cel import ExpressionError, Variables, expression_problem
 from podhatch.core.expressions.evaluation import Questions
 
@@ -28,14 +29,17 @@ class Need:
         """Name of the RateLimit."""
         return rate_limit_name(self.key)
 
-    def manifest(self, namespace: str, stored: JsonObject | None) -> JsonObject | None:
+    def manifest(self, namespace: str, queues: UnitQueues) -> JsonObject | None:
         """Return the RateLimit to apply, if there is none or another limit than is needed.
 
-        A limit that a user made stays as it is.
+        A limit that a user made stays as it is, and so does one that cannot be read.
         """
-        if self.dynamic is None:
+        stored = queues.limit(self.name)
+        if self.dynamic is None or (stored is None and queues.has_limit(self.name)):
             return None
-        wanted = RateLimit(
+        if stored and (labels.DYNAMIC not in stored.metadata.labels or stored.spec == self.dynamic):
+            return None
+        return RateLimit(
             metadata=ObjectMeta(
                 name=self.name,
                 namespace=namespace,
@@ -43,11 +47,6 @@ class Need:
             ),
             spec=self.dynamic,
         ).to_wire()
-        if stored is None:
-            return wanted
-        is_dynamic = labels.DYNAMIC in stored["metadata"].get("labels", {})
-        found = RateLimitSpec.model_validate(stored["spec"])
-        return wanted if is_dynamic and found != self.dynamic else None
 
 
 def needs_of(

@@ -34,7 +34,7 @@ from podhatch.core.run.position import (
     TaskContext,
     Waiting,
     lost_output,
-    output_text,
+    output_value,
     schedule_deadline,
     schedule_timed_out,
 )
@@ -234,7 +234,15 @@ def _message(claim: ConcurrencyClaim, standing: ClaimStanding) -> str:
 
 
 def _group_name(claim: ConcurrencyClaim) -> str:
-    return json.dumps(claim.key or claim.limit, ensure_ascii=False)
+    """Name what shares the slots: a key, or a limit by its name, or else by whose it is."""
+    owner, _, rest = claim.limit.partition("/")
+    if claim.key or owner == "name":
+        return _quoted(claim.key or rest)
+    return f"{owner} {_quoted(claim.task or rest.rpartition('/')[0])}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _superseded(claims: Claims, standing: ClaimStanding) -> RunRefusal:
@@ -339,10 +347,7 @@ def task_values(
         LimitError: the output of a parent is gone.
     """
     try:
-        outputs = {
-            name: json.loads(output_text(positions[name], context.observed) or "null")
-            for name in task.parents
-        }
+        outputs = {name: output_value(positions[name], context.observed) for name in task.parents}
     except KeyError as error:
         raise LimitError(lost_output(str(error.args[0])), PARENT_OUTPUT_LOST) from None
     return {**_values(context.run, revision), "parents": outputs}

@@ -169,6 +169,18 @@ def output_text(position: Position, observed: Observed) -> str | None:
     return text
 
 
+def output_value(position: Position, observed: Observed) -> object:
+    """Return an ended task's output; None also for one that a status holds, and is not JSON.
+
+    Raises:
+        KeyError: as for `output_text`.
+    """
+    try:
+        return json.loads(output_text(position, observed) or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
 def start(task: TaskSpec, ready: Ready, job: str) -> Running:
     """Return where a task stands once its next attempt has been made as this Job."""
     old = with_attempt(ready.status, ready.number)
@@ -244,8 +256,7 @@ def _evaluate(
     run, now = context.run, context.now
     try:
         outputs = {
-            name: json.loads(output_text(position, context.observed) or "null")
-            for name, position in parents.items()
+            name: output_value(position, context.observed) for name, position in parents.items()
         }
     except KeyError as error:
         return lose_output(old, str(error.args[0]), now)

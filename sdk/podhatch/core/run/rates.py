@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 
-from podhatch.api.model import JsonObject
-from podhatch.api.rate_limit import RateLimit, RateLimitClaim
+from podhatch.api.rate_limit import RateLimitClaim
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.admission.limits import LimitError
+from podhatch.core.admission.rate_limits import UnitQueues, turn_of
 from podhatch.core.common.plan import Apply
 from podhatch.core.rate_limit.claims import Need, needs_of
 from podhatch.core.run.admission import task_values
 from podhatch.core.run.job import AttemptSpec, effective_priority
 from podhatch.core.run.position import (
+    CONCURRENCY,
     RATE_LIMIT,
+    REFUSED,
     Ended,
     Position,
     Ready,
@@ -64,16 +66,16 @@ def ask_rate_limits(
         return Asked(positions)
     asked = dict(positions)
     limits: list[Apply] = []
-    ready = {
-        name: position
+    limited = [
+        name
         for name in moving
         if name in revision.rate_limited
-        and isinstance(position := positions[name], Ready)
-        and position.status.waits_over is None  # one that goes on has taken its units
-    }
-    claims: dict[str, list[RateLimitClaim]] = {name: [] for name in ready}
+        and positions[name].status.waits_over is None  # one that goes on has taken its units
+    ]
+    ready = {name: each for name in limited if isinstance(each := positions[name], Ready)}
+    claims = {name: _kept_claims(positions[name], context) for name in limited}
     stored = {claim.task for claim in _stored(context.run)}
-    room = UNIT_CLAIMS_BYTES
+    room = UNIT_CLAIMS_BYTES - sum(map(claims_size, claims.values()))
     for name in sorted(ready, key=lambda name: name not in stored):
         task, position = revision.by_name[name], ready[name]
         if name not in stored and room <= 0:
@@ -86,23 +88,44 @@ def ask_rate_limits(
         except LimitError as error:
             asked[name] = Ended(failed(position.status, error.reason, str(error), context.now))
             continue
-        asked[name] = _ask(task, position, needs, context)
+        wanted = _claims(revision, task, position, needs, context)
+        asked[name] = _ask(task, position, needs, wanted, context)
         if isinstance(asked[name], Waiting):
-            claims[name] = _claims(revision, task, position, needs, context)
+            claims[name] = wanted
             limits += _limits(needs, context)
             room -= claims_size(claims[name])
     return Asked(asked, tuple(chain.from_iterable(claims.values())), tuple(limits))
 
 
-def _ask(task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskContext) -> Position:
+def _kept_claims(position: Position, context: TaskContext) -> list[RateLimitClaim]:
+    """Return the stored claims of an attempt whose Job is refused, or that has lost its slots.
+
+    Units that are granted to it stay its own, until it can be made after all.
+    """
+    status = position.status
+    if not isinstance(position, Waiting) or status.reason not in (REFUSED, CONCURRENCY):
+        return []
+    return [each for each in _stored(context.run) if each.task == status.name]
+
+
+def _ask(
+    task: TaskSpec,
+    ready: Ready,
+    needs: Sequence[Need],
+    claims: Sequence[RateLimitClaim],
+    context: TaskContext,
+) -> Position:
     """Let the attempt be made if it has its units; or have it wait, but not for ever."""
-    job = AttemptSpec(context.run, task, ready.number).name
-    found = [(need, context.observed.find_rate_limit(need.name)) for need in needs]
-    lacking = [(need, limit) for need, limit in found if not _has_granted(limit, job)]
+    queues = context.observed.queues
+    lacking = [
+        (need, claim)
+        for need, claim in zip(needs, claims, strict=True)
+        if claim.job not in queues.granted(need.name)
+    ]
     if not lacking:
         return ready
-    message = "; ".join(_message(need, limit) for need, limit in lacking)
-    is_stored = any(claim.job == job for claim in _stored(context.run))
+    message = _message(lacking, queues)
+    is_stored = any(each.job == claims[0].job for each in _stored(context.run))
     return _wait(task, ready, message, context, urgent=not is_stored)
 
 
@@ -126,26 +149,40 @@ def _stored(run: WorkflowRun) -> Sequence[RateLimitClaim]:
     return run.status.rate_limits if run.status else ()
 
 
-def _has_granted(limit: JsonObject | None, job: str) -> bool:
-    grants: list[JsonObject] = (limit or {}).get("status", {}).get("grants", [])
-    return any(each["job"] == job for each in grants)
+def _message(lacking: Sequence[tuple[Need, RateLimitClaim]], queues: UnitQueues) -> str:
+    """Say which limits have too few units; or, if all have enough, that others are first."""
+    problems = [text for need, claim in lacking if (text := _shortage(need, claim, queues))]
+    if problems:
+        return "; ".join(problems)
+    needed = " and ".join(f"{_units(need.units)} of {need.key!r}" for need, _ in lacking)
+    ahead = max(queues.ahead(need.name, turn_of(claim)) for need, claim in lacking)
+    return f"needs {needed}: it waits for its turn{_behind(ahead)}"
 
 
-def _message(need: Need, limit: JsonObject | None) -> str:
-    if limit is None:
+def _shortage(need: Need, claim: RateLimitClaim, queues: UnitQueues) -> str | None:
+    if not queues.has_limit(need.name):
         if need.dynamic:
             return f"needs {_units(need.units)} of {need.key!r}, a new limit"
         return (
             f"there is no RateLimit {need.name} for the key {need.key!r} in the namespace: create "
             "it with hatchet.rate_limits.put or kubectl"
         )
-    stored = RateLimit.model_validate(limit)
-    most, status = stored.spec.limit, stored.status
+    limit = queues.limit(need.name)
+    if limit is None:
+        return f"the RateLimit with the key {need.key!r} cannot be read: see its conditions"
+    most, status = limit.spec.limit, limit.status
     if need.units > most:
         return f"needs {_units(need.units)} of {need.key!r}, and the limit is {most}"
     left = most if status is None or status.left is None else status.left
+    if need.units <= left:
+        return None
     until = f" until {_words(status.refills_at)}" if status and status.refills_at else ""
-    return f"needs {_units(need.units)} of {need.key!r}: {left} of {most} are left{until}"
+    behind = _behind(queues.ahead(need.name, turn_of(claim)))
+    return f"needs {_units(need.units)} of {need.key!r}: {left} of {most} are left{until}{behind}"
+
+
+def _behind(ahead: int) -> str:
+    return {0: "", 1: "; 1 is ahead"}.get(ahead, f"; {ahead} are ahead")
 
 
 def _units(number: int) -> str:
@@ -175,7 +212,5 @@ def _claims(
 
 def _limits(needs: Sequence[Need], context: TaskContext) -> list[Apply]:
     namespace = context.run.metadata.namespace
-    wanted = (
-        need.manifest(namespace, context.observed.find_rate_limit(need.name)) for need in needs
-    )
+    wanted = (need.manifest(namespace, context.observed.queues) for need in needs)
     return [Apply(each) for each in wanted if each]
