@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from podhatch.cluster import TASK_RESULT
 from podhatch.core.admission.index import HEAD_START
 
 from tests.property.admission_world import PRIORITIES, AdmissionWorld, Case, Group
@@ -193,6 +194,33 @@ async def _decide(world: AdmissionWorld) -> None:
     await world.work()
     world.check()
     check_busy(world)
+
+
+@settings(worlds, max_examples=20)
+@given(cases, st.lists(numbers, min_size=4, max_size=12))
+def test_a_slot_is_taken_until_the_end_of_its_holder_is_stored(
+    case: Case, drawn: list[int]
+) -> None:
+    asyncio.run(_refused_ends(case, drawn))
+
+
+async def _refused_ends(case: Case, drawn: list[int]) -> None:
+    world = AdmissionWorld(case)
+    for number in drawn:
+        world.create(number)
+    for number in drawn:
+        await world.settle()
+        check_busy(world)
+        if not world.active:
+            break
+        run = list(world.active)[number % len(world.active)]
+        world.annotate(run)  # the operator does not hear of it: the API server refuses its status
+        world.end(run)
+        while world.deliver(TASK_RESULT):
+            pass
+        await world.work()
+        world.check()
+        assert not world.is_over(run)
 
 
 GAPS = (0, 20, 40, 70, 130)
