@@ -79,7 +79,8 @@ class LivingCluster(OperatorCluster):
         return stored
 
     def requested(self, verb: str, kind: Kind, *, dry_run: bool = False) -> None:
-        if self.writes_left is not None and verb in _WRITES and kind.kind != "Event":
+        is_write = verb in _WRITES and not dry_run and kind.kind != "Event"
+        if self.writes_left is not None and is_write:
             if self.writes_left == 0:
                 raise Killed
             self.writes_left -= 1

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from podhatch.cluster import TASK_RESULT, WORKFLOW_RUN
 from podhatch.core.admission.index import HEAD_START
 
 from tests.property.admission_world import PRIORITIES, AdmissionWorld, Case, Group
@@ -193,6 +194,58 @@ async def _decide(world: AdmissionWorld) -> None:
     await world.work()
     world.check()
     check_busy(world)
+
+
+@settings(worlds, max_examples=20)
+@given(cases, st.lists(numbers, min_size=4, max_size=12))
+def test_a_slot_is_taken_until_the_end_of_its_holder_is_stored(
+    case: Case, drawn: list[int]
+) -> None:
+    asyncio.run(_refused_ends(case, drawn))
+
+
+async def _refused_ends(case: Case, drawn: list[int]) -> None:
+    world = AdmissionWorld(case)
+    for number in drawn:
+        world.create(number)
+    for number in drawn:
+        await world.settle()
+        check_busy(world)
+        if not world.active:
+            break
+        run = list(world.active)[number % len(world.active)]
+        world.annotate(run)  # the operator does not hear of it: the API server refuses its status
+        world.end(run)
+        while world.deliver(TASK_RESULT):
+            pass
+        await world.work()
+        world.check()
+        assert not world.is_over(run)
+
+
+@settings(worlds, max_examples=30)
+@given(cases, numbers, st.integers(1, 4), st.integers(0, 2))
+def test_a_slot_that_two_operators_grant_is_used_once(
+    case: Case, number: int, others: int, writes: int
+) -> None:
+    asyncio.run(_granted_twice(case, number, others, writes))
+
+
+async def _granted_twice(case: Case, number: int, others: int, writes: int) -> None:
+    """An operator that knows of one run alone ends with a write under way, which comes late."""
+    world = AdmissionWorld(case)
+    await world.settle()
+    for _ in range(others):
+        world.create(number)
+    world.lose_changes(WORKFLOW_RUN)
+    world.create(number)
+    world.deliver_all()
+    await world.work(crash_after=writes)
+    await world.work()
+    await world.last_write_arrives()
+    await world.settle()
+    check_busy(world)
+    await finish(world)
 
 
 GAPS = (0, 20, 40, 70, 130)
