@@ -22,16 +22,19 @@ class Job(BaseModel):
     number: int = 0
 
 
-async def occupy(key: str, seconds: float) -> None:
+async def occupy(key: str, seconds: float, at_least: int = 1) -> None:
+    """Count as running, until so many have run at a time and the seconds have passed."""
     running[key] += 1
     highest[key] = max(highest[key], running[key])
+    while highest[key] < at_least:
+        await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     running[key] -= 1
 
 
 @hatchet.task(input_validator=Job, concurrency=ConcurrencyExpression("input.tenant", 2))
 async def limited(input: Job, ctx: Context) -> str:
-    await occupy(input.tenant, 0.3)
+    await occupy(input.tenant, 0.05, at_least=2)
     return input.tenant
 
 
