@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from podhatch import Context
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES, MAX_OUTPUT_BYTES
 from podhatch.values.codec import dump_json
 
@@ -18,14 +17,9 @@ def outputs(settings: example.Settings) -> dict[str, Any]:
     """Return each task's output as JSON values, as it travels between pods."""
     done: dict[str, Any] = {}
     for task in example.orders.tasks:
-        context = Context(
-            workflow_run_id="r",
-            task_run_id="t",
-            workflow_name="orders",
-            task_name=task.name,
-            parents={parent.name: done[parent.name] for parent in task.parents},
-        )
-        done[task.name] = json.loads(dump_json(task.fn(settings, context)))
+        parents = {parent.name: done[parent.name] for parent in task.parents}
+        output = task.mock_run(settings, parent_outputs=parents)
+        done[task.name] = json.loads(dump_json(output))
     return done
 
 
