@@ -26,7 +26,7 @@ async def occupy(key: str, seconds: float, at_least: int = 1) -> None:
     """Count as running, until so many have run at a time and the seconds have passed."""
     running[key] += 1
     highest[key] = max(highest[key], running[key])
-    while highest[key] < at_least:
+    while highest[key] < at_least:  # noqa: ASYNC110 - tasks are in event loops of their own
         await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     running[key] -= 1
