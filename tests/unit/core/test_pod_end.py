@@ -213,3 +213,9 @@ def test_a_job_that_was_suspended_while_it_ran_is_lost() -> None:
     for started, reason in ((True, "PodDeleted"), (False, None)):
         found = read_outcome(CONTAINER, result=None, pod=None, job=taken, now=NOW, started=started)
         assert (found.reason if isinstance(found, AttemptEnd) else None) == reason
+
+
+def test_a_pod_that_was_deleted_with_a_grace_beyond_all_times_is_lost() -> None:
+    its_pod = pod(terminated(143), phase="Failed")
+    its_pod["metadata"] |= {"deletionTimestamp": ago(1), "deletionGracePeriodSeconds": 2**40}
+    assert ended(its_pod).reason == "PodDeleted"

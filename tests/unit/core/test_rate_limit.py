@@ -15,6 +15,10 @@ from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.rate_limit.claims import needs_of, rate_limit_problems
 from podhatch.core.rate_limit.plan import LOOK_AGAIN, plan_rate_limit
 
+from tests.fakes.objects import task, workflow
+from tests.unit.core.planning import plan as plan_flow
+from tests.unit.core.planning import stored
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -207,3 +211,42 @@ def test_negative_units_are_a_problem_of_the_workflow() -> None:
     assert rate_limit_problems(spec, Questions(IN_PROCESS)) == [
         "spec.tasks[a].rateLimits[0].units: expected a whole number from 0 to 2147483647, got -1"
     ]
+
+
+def test_nobody_overtakes_in_a_line_of_other_limits_either() -> None:
+    large = waiting("a", {"api": 3}, NOW - timedelta(seconds=1))
+    other = waiting("b", {"api": 1, "db": 1})
+    used = limit(used=1, windowStart=format_time(NOW))
+    assert granted(plan(used, large, other, others=(limit("db"),))) == []
+
+
+def test_a_grant_in_part_is_taken_back_when_a_limit_is_gone() -> None:
+    held = limit(
+        used=1, windowStart=format_time(NOW), grants=[{"run": "run-a", "job": "a", "units": 1}]
+    )
+    assert granted(plan(held, waiting("a", {"api": 1, "db": 1}))) == []
+
+
+def test_one_line_of_a_limit_stays_when_another_is_empty() -> None:
+    index = RateLimitIndex()
+    index.observe_limit(limit())
+    for each in (waiting("a", {"api": 1}), waiting("b", {"api": 1, "db": 1})):
+        index.observe_run(each)
+    index.forget_run("default", "run-b")
+    assert [*index.of("default").requests] == ["a"]
+    assert index.of("default").is_wanted("api")
+
+
+def test_what_happens_in_a_namespace_without_limits_changes_nothing() -> None:
+    index = RateLimitIndex()
+    index.forget_limit("default", "api")
+    index.count_decision("default", "api", ["a"])
+    assert (index.count(), index.waits) == (0, 0)
+
+
+def test_a_task_says_that_its_limit_cannot_be_read() -> None:
+    index = RateLimitIndex()
+    index.observe_limit({**limit(), "spec": {"key": "api", "limit": "many"}})
+    flow = workflow(task("a", rateLimits=[{"staticKey": "api"}]))
+    [entry] = stored(plan_flow(flow, queues=index.of("default")))["tasks"]
+    assert entry["message"] == "the RateLimit with the key 'api' cannot be read: see its conditions"

@@ -11,7 +11,8 @@ from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.conditions import ConditionInput, ConditionResult, evaluate_conditions
 
-from tests.fakes.objects import NOW, event, task
+from tests.fakes.objects import NOW, event, task, workflow
+from tests.unit.core.planning import plan, states
 from tests.unit.core.test_cel import nested
 
 SINCE = NOW - timedelta(seconds=10)
@@ -203,3 +204,16 @@ def test_an_expression_that_fails_names_itself_and_the_missing_key(field: str) -
 def test_a_failing_expression_behind_an_open_one_fails_the_task_too() -> None:
     asks = {"event": {"key": "go", "expression": "input.missing == 1"}}
     assert judge(event("go", 5), waitFor=[NO, asks]).decision == "Fail"
+
+
+def test_a_stored_output_that_is_not_json_counts_as_none() -> None:
+    flow = workflow(
+        task("a"),
+        task(
+            "b",
+            parents=["a"],
+            skipIf=[{"parent": {"name": "a", "expression": "output == null"}}],
+        ),
+    )
+    old = {"tasks": [{"name": "a", "state": "Succeeded", "output": "{"}]}
+    assert states(plan(flow, old))["b"] == "Skipped"

@@ -13,6 +13,7 @@ from podhatch.core.run.memo import PlanMemo
 from podhatch_operator.cache.trimming import as_held
 from podhatch_operator.controllers import run as run_controller
 from podhatch_operator.keys import durable_log_key, run_key
+from podhatch_operator.metrics import DurableTaskCollector
 
 from tests.fakes.durable import awaits, child_call, memo, over, page, sleep, wait
 from tests.unit.operator.manifests import API, python
@@ -296,3 +297,17 @@ async def test_a_log_without_its_run_is_left_alone(team: Durable) -> None:
     team.operator.timers.pass_time(9)
     await team.operator.work()
     assert "status" not in team.log()
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["Running", {"tasks": 7}, {"tasks": [7, {"waitsOver": 1, "resumes": "many"}]}],
+    ids=["text", "number", "entries"],
+)
+def test_a_status_that_cannot_be_read_is_counted_without_an_error(status: object) -> None:
+    counts = DurableTaskCollector()
+    run: JsonObject = {"status": status}
+    counts.note(None, run)
+    counts.note(run, run)
+    counts.note(run, None)
+    assert (counts.parked, counts.evictions, counts.resumes) == (0, 0, 0)

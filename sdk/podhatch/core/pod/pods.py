@@ -76,8 +76,11 @@ def deletion_asked_at(pod: JsonObject) -> datetime | None:
     """Return when the pod's deletion was asked for; its deletionTimestamp is its last moment."""
     metadata: JsonObject = pod["metadata"]
     last_moment = read_time(metadata.get("deletionTimestamp"))
-    grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds", 0))
-    return last_moment - grace if last_moment else None
+    try:
+        grace = timedelta(seconds=metadata.get("deletionGracePeriodSeconds", 0))
+        return last_moment - grace if last_moment else None
+    except OverflowError:  # somebody asked for a grace of thousands of years
+        return last_moment
 
 
 def message_bytes(pod_spec: JsonObject) -> int:
