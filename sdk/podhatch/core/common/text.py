@@ -9,6 +9,8 @@ from functools import lru_cache
 from podhatch.api.pod import MAX_OUTPUT_BYTES
 from podhatch.core.expressions.input_check import MAX_DEPTH, depth_problem
 
+MAX_DIGITS = 20
+"""Of a number in a label, an annotation or a version."""
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -69,3 +71,11 @@ def _with_unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
         [(twice, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"an object holds the key {twice[:100]!r} twice")
     return found
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return the number that a label, annotation or version says; None if it says none.
+
+    One with more digits than any that podhatch or Kubernetes writes is none: Python refuses some.
+    """
+    return int(text) if text and text.isdecimal() and len(text) <= MAX_DIGITS else None

@@ -15,6 +15,7 @@ from podhatch.api.event_filter import EventFilter, FilterRule
 from podhatch.api.limits import MAX_METADATA_ENTRIES
 from podhatch.api.model import JsonObject
 from podhatch.api.names import new_run_name, short_hash
+from podhatch.core.common.text import whole_number
 from podhatch.core.expressions.evaluation import json_text
 from podhatch.core.workflow.revision import Revision, current_revision
 
@@ -133,4 +134,4 @@ def filter_objects(filters: Iterable[JsonObject]) -> Iterator[Filter]:
 
 def version_of(text: str | None) -> int:
     """Return a resourceVersion, which grows with every change in the cluster; 0 for none."""
-    return int(text) if text and text.isdecimal() else 0
+    return whole_number(text) or 0

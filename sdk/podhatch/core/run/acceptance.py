@@ -16,6 +16,7 @@ from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import MAX_DELAY_SECONDS, WorkflowRun, WorkflowRunStatus, is_over
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.refusal import RunRefusal
+from podhatch.core.common.text import whole_number
 from podhatch.core.expressions.evaluation import TOO_EXPENSIVE, Questions, json_bytes
 from podhatch.core.expressions.input_check import (
     depth_problem,
@@ -89,8 +90,8 @@ def is_behind(run: WorkflowRun, workflow: JsonObject | None) -> bool:
     generation: int = workflow["metadata"]["generation"] if workflow else 0
     if workflow and _is_younger(workflow, run):
         return False
-    wanted = run.metadata.annotations.get(labels.WORKFLOW_GENERATION, "")
-    return generation < (int(wanted) if wanted.isdecimal() else 1)
+    wanted = whole_number(run.metadata.annotations.get(labels.WORKFLOW_GENERATION))
+    return generation < (1 if wanted is None else wanted)
 
 
 def _is_younger(workflow: JsonObject, run: WorkflowRun) -> bool:

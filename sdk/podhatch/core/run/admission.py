@@ -21,6 +21,7 @@ from podhatch.core.admission.index import ClaimStanding, Place
 from podhatch.core.admission.limits import LimitError, Seat, claims_of
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.refusal import RunRefusal
+from podhatch.core.common.text import whole_number
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.job import effective_metadata, effective_priority
@@ -182,8 +183,7 @@ def _seat(
         since = max(since, run.spec.start_at)
     if run.asked_replays:
         since = now
-    version = run.metadata.resource_version
-    return Seat(task, since, int(version) if version.isdecimal() else 0, priority)
+    return Seat(task, since, whole_number(run.metadata.resource_version) or 0, priority)
 
 
 def _values(run: WorkflowRun, revision: Revision) -> dict[str, object]:
