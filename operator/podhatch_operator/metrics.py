@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
 
 from podhatch.api.model import JsonObject
 from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.admission.rate_limits import RateLimitIndex
+from podhatch.core.durable.progress import task_entries
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -180,20 +180,12 @@ class DurableTaskCollector(Collector):
 
 def _parked(run: JsonObject | None) -> set[str]:
     """Return the names of the tasks of a run that wait without a pod, or are to be resumed."""
-    return {str(each.get("name")) for each in _entries(run) if "waitsOver" in each}
+    return {str(each.get("name")) for each in task_entries(run or {}) if "waitsOver" in each}
 
 
 def _resumes(run: JsonObject) -> int:
-    counts: list[object] = [each.get("resumes") for each in _entries(run)]
+    counts: list[object] = [each.get("resumes") for each in task_entries(run)]
     return sum(each for each in counts if isinstance(each, int))
-
-
-def _entries(run: JsonObject | None) -> list[JsonObject]:
-    """Return the entries of a status, which may be one that cannot be read."""
-    status: object = run.get("status") if run else None
-    tasks: object = cast("JsonObject", status).get("tasks") if isinstance(status, dict) else None
-    entries = cast("list[object]", tasks) if isinstance(tasks, list) else []
-    return [cast("JsonObject", each) for each in entries if isinstance(each, dict)]
 
 
 class Hops:

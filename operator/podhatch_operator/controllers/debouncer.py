@@ -1,7 +1,11 @@
 """Holds statuses that nobody waits for, so that several changes cost one write."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from podhatch.core.common.plan import Plan, first
+
+from podhatch_operator.controllers.controller import Controller, ReconcileContext, T
 from podhatch_operator.keys import Key
 
 HOLD_SECONDS = 0.75
@@ -30,3 +34,25 @@ class StatusDebouncer:
     def release(self, key: Key) -> None:
         """The status was written, or there is none to write."""
         self._since.pop(key, None)
+
+
+class DebouncedController(Controller[T]):
+    """A controller that writes a status a moment later, unless the plan says that it is urgent."""
+
+    def __init__(self, context: ReconcileContext) -> None:
+        super().__init__(context)
+        self._debouncer = StatusDebouncer(context.clocks.monotonic)
+
+    def forget(self, key: Key) -> None:
+        """The object is gone."""
+        self._debouncer.release(key)
+
+    async def conclude(self, key: Key, observed: T, plan: Plan) -> None:
+        """Write the status unless it is debounced, and requeue the object in time."""
+        context = self.context
+        if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
+            moment = context.now() + timedelta(seconds=wait)
+            context.requeue_at(key, first([plan.requeue_at, moment]))
+            return
+        self._debouncer.release(key)
+        await super().conclude(key, observed, plan)

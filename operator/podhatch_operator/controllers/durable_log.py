@@ -1,13 +1,13 @@
 """DurableLogs: which waits of durable tasks are over."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from podhatch.api.model import JsonObject
 from podhatch.api.run import is_over
 from podhatch.cluster import DURABLE_LOG, WORKFLOW_EVENT, WORKFLOW_RUN
 from podhatch.core.common.observed import ObservedDurableLog
-from podhatch.core.common.plan import Plan, first
+from podhatch.core.common.plan import Plan
 from podhatch.core.durable.plan import plan_durable_log
 from podhatch.core.durable.progress import awaited_events, awaited_runs
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
@@ -15,8 +15,7 @@ from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import newest_unpacked
-from podhatch_operator.controllers.controller import Controller, ReconcileContext
-from podhatch_operator.controllers.debouncer import StatusDebouncer
+from podhatch_operator.controllers.debouncer import DebouncedController
 from podhatch_operator.keys import Key, durable_log_key
 from podhatch_operator.watch.watched import Watched, no_keys
 
@@ -83,8 +82,11 @@ def observe_durable_log(
     )
 
 
-class DurableLogController(Controller[ObservedDurableLog]):
-    """Says which waits are over."""
+class DurableLogController(DebouncedController[ObservedDurableLog]):
+    """Says which waits are over.
+
+    Other news is debounced: most waits are short, and their pods have more to say in a moment.
+    """
 
     kind = DURABLE_LOG
     watched = (
@@ -93,10 +95,6 @@ class DurableLogController(Controller[ObservedDurableLog]):
         Watched(WORKFLOW_EVENT, _awaiting_event, affects_when_gone=no_keys),
     )
     status_affects = True  # it wakes the run
-
-    def __init__(self, context: ReconcileContext) -> None:
-        super().__init__(context)
-        self._debouncer = StatusDebouncer(context.clocks.monotonic)
 
     def observe(self, key: Key) -> ObservedDurableLog | None:
         """Return a page of a log, and what the cache holds of what it waits for."""
@@ -110,20 +108,3 @@ class DurableLogController(Controller[ObservedDurableLog]):
     def subject(self, observed: ObservedDurableLog) -> JsonObject:
         """Return the page."""
         return observed.log
-
-    def forget(self, key: Key) -> None:
-        """The page is gone."""
-        self._debouncer.release(key)
-
-    async def conclude(self, key: Key, observed: ObservedDurableLog, plan: Plan) -> None:
-        """Write the status, a moment later if it only tells what is waited for.
-
-        Most waits are short, and their pods have more to say in a moment.
-        """
-        context = self.context
-        if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
-            moment = context.now() + timedelta(seconds=wait)
-            context.requeue_at(key, first([plan.requeue_at, moment]))
-            return
-        self._debouncer.release(key)
-        await super().conclude(key, observed, plan)

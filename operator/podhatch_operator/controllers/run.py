@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -20,7 +20,7 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
 )
 from podhatch.core.common.observed import Observed
-from podhatch.core.common.plan import Plan, first
+from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.durable.progress import is_parked
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
@@ -38,8 +38,8 @@ from podhatch_operator.cache.trimming import (
     newest_unpacked,
     unpacked,
 )
-from podhatch_operator.controllers.controller import Controller, ReconcileContext
-from podhatch_operator.controllers.debouncer import StatusDebouncer
+from podhatch_operator.controllers.controller import ReconcileContext
+from podhatch_operator.controllers.debouncer import DebouncedController
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
 from podhatch_operator.write.kubernetes_events import EventLookup
@@ -148,7 +148,7 @@ def observe_run(
     )
 
 
-class RunController(Controller[Observed]):
+class RunController(DebouncedController[Observed]):
     """Reconciles runs."""
 
     kind = WORKFLOW_RUN
@@ -172,7 +172,6 @@ class RunController(Controller[Observed]):
 
     def __init__(self, context: ReconcileContext) -> None:
         super().__init__(context)
-        self._debouncer = StatusDebouncer(context.clocks.monotonic)
         self._events = EventLookup(context.cluster, context.clocks.monotonic)
         self._memos: dict[Key, PlanMemo] = {}
 
@@ -225,7 +224,7 @@ class RunController(Controller[Observed]):
 
     def forget(self, key: Key) -> None:
         """The run is gone."""
-        self._debouncer.release(key)
+        super().forget(key)
         self._memos.pop(key, None)
         self.context.hops.take(key)
 
@@ -253,16 +252,9 @@ class RunController(Controller[Observed]):
         return refusals
 
     async def conclude(self, key: Key, observed: Observed, plan: Plan) -> None:
-        """Write the status unless it is debounced, and requeue the run in time."""
-        context = self.context
+        """Write the status, and keep nothing computed of a run that rests."""
         if plan.status is None and _rests(observed.run):
             self._memos.pop(key, None)
-        if plan.status is not None and not plan.urgent and (wait := self._debouncer.wait(key)) > 0:
-            context.requeue_at(
-                key, first([plan.requeue_at, context.now() + timedelta(seconds=wait)])
-            )
-            return
-        self._debouncer.release(key)
         await super().conclude(key, observed, plan)
 
 

@@ -141,8 +141,7 @@ class LogJournal:
         """Calls whose results the code does not wait for any more."""
         self._ready: list[tuple[datetime, int]] = []
         """When the results were there that are to be given in any order, and their nodes."""
-        self._unsaved: list[DurableCall] = []
-        self._unsaved_nodes: list[_Call] = []
+        self._unsaved: list[_Call] = []
         self._values: list[tuple[_Call, str]] = []
         """Memos whose values are to be stored."""
         self._writing: asyncio.Task[None] | None = None
@@ -244,8 +243,7 @@ class LogJournal:
         if entry is None:
             self._is_stored(call)
         else:
-            self._unsaved.append(entry)
-            self._unsaved_nodes.append(call)
+            self._unsaved.append(call)
         if kind != MEMO and self._following is None:
             self._follow()
         self._wake()
@@ -417,16 +415,15 @@ class LogJournal:
 
     def _write_down(self) -> None:
         """Store what is new in one write; a memo alone waits for its value."""
-        counts = self._values or any(call.kind != MEMO for call in self._unsaved_nodes)
+        counts = self._values or any(call.kind != MEMO for call in self._unsaved)
         if self._writing is not None or not counts or self._loop is None:
             return
-        entries, calls, values = self._unsaved, self._unsaved_nodes, self._values
-        self._unsaved, self._unsaved_nodes, self._values = [], [], []
-        self._writing = self._loop.create_task(self._write(entries, calls, values))
+        calls, values = self._unsaved, self._values
+        self._unsaved, self._values = [], []
+        self._writing = self._loop.create_task(self._write(calls, values))
 
-    async def _write(
-        self, entries: list[DurableCall], calls: list[_Call], values: list[tuple[_Call, str]]
-    ) -> None:
+    async def _write(self, calls: list[_Call], values: list[tuple[_Call, str]]) -> None:
+        entries = [call.entry for call in calls if call.entry is not None]
         memos = [
             DurableValue(node=call.node, branch=call.branch, value=text) for call, text in values
         ]

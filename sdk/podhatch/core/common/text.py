@@ -73,9 +73,9 @@ def _with_unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def whole_number(text: str | None) -> int | None:
+def whole_number(text: str | None, digits: int = MAX_DIGITS) -> int | None:
     """Return the number that a label, annotation or version says; None if it says none.
 
     One with more digits than any that podhatch or Kubernetes writes is none: Python refuses some.
     """
-    return int(text) if text and text.isdecimal() and len(text) <= MAX_DIGITS else None
+    return int(text) if text and text.isdecimal() and len(text) <= digits else None

@@ -7,12 +7,12 @@ once more of its waits are over than its last pod has seen. Nothing here trusts 
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+from podhatch.api.durable_log import MEMO
 from podhatch.api.model import JsonObject
 
 WaitKey = tuple[int, int]
 """Node and branch of a call, and of what the status says of it."""
 MAX_WAITING = 1000
-_MEMO = "Memo"
 
 
 def waits_over(pages: Iterable[JsonObject]) -> int:
@@ -29,7 +29,7 @@ def open_calls(page: JsonObject) -> list[JsonObject]:
     """Return the calls of a page that wait for something that has not happened."""
     over = _over(page)
     return [
-        call for call in calls_of(page) if call.get("kind") != _MEMO and key_of(call) not in over
+        call for call in calls_of(page) if call.get("kind") != MEMO and key_of(call) not in over
     ]
 
 
@@ -63,8 +63,13 @@ def awaited_runs(page: JsonObject) -> set[str]:
 
 def is_parked(run: JsonObject, task: str) -> bool:
     """Return whether a task of a run waits without a pod, as the run's status says."""
-    entries = _maps(_map(run.get("status")).get("tasks"))
+    entries = task_entries(run)
     return any(each.get("name") == task and each.get("state") == "Waiting" for each in entries)
+
+
+def task_entries(run: JsonObject) -> list[JsonObject]:
+    """Return the entries of a run's status, which may be one that cannot be read."""
+    return _maps(_map(run.get("status")).get("tasks"))
 
 
 def waiting_text(pages: Iterable[JsonObject]) -> str:

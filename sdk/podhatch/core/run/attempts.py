@@ -12,8 +12,11 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Observed
+from podhatch.core.common.text import whole_number
 from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest
 
+MAX_NUMBER_DIGITS = 9
+"""Of an attempt, or of a replay."""
 AttemptKey = tuple[str, int]
 """The name of the task and the number of the attempt."""
 
@@ -55,7 +58,7 @@ class AttemptView:
     def replay(self) -> int:
         """Which replay of the run it was made for; 0 for the first time."""
         annotations: dict[str, str] = self.job["metadata"].get("annotations") or {}
-        return _number(annotations.get(labels.REPLAY, "")) or 0
+        return whole_number(annotations.get(labels.REPLAY), MAX_NUMBER_DIGITS) or 0
 
     @property
     def is_active(self) -> bool:
@@ -112,7 +115,11 @@ def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView
     """Return the attempt that the Job of this name is; None if it is none of this run's."""
     job, result = observed.jobs[name], observed.results.get(name)
     task, number = (_labels(job).get(label, "") for label in (labels.TASK, labels.ATTEMPT))
-    if not task or not (parsed := _number(number)) or controller_uid(job) != run.metadata.uid:
+    if (
+        not task
+        or not (parsed := whole_number(number, MAX_NUMBER_DIGITS))
+        or controller_uid(job) != run.metadata.uid
+    ):
         return None
     of_result = (run.metadata.name, task, parsed)
     mine = result is not None and of_result == tuple(
@@ -128,7 +135,3 @@ def _age(view: AttemptView) -> tuple[str, str]:
 
 def _labels(job: JsonObject) -> dict[str, str]:
     return job["metadata"].get("labels") or {}
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 10 else None
