@@ -19,7 +19,7 @@ class ClusterUnreachable(PodhatchError):  # noqa: N818 - it names a state
 
 
 class RunReference(Protocol):
-    """What an error can tell of a run: see `WorkflowRunRef`."""
+    """The part of a `WorkflowRunRef` that errors use."""
 
     workflow_run_id: str
 

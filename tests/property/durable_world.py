@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, TypeVar, cast
 
 from podhatch import SleepCondition, UserEventCondition, or_
 from podhatch.api.labels import API_VERSION
+from podhatch.api.limits import RUN
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import durable_log_name, job_name
 from podhatch.cluster import ApiError, ClusterApi, Kind, WatchEvent
@@ -23,7 +24,7 @@ from podhatch.core.durable.progress import awaited_events, waits_over
 from podhatch.durable.journal import LogJournal
 from podhatch.durable.store import LogIdentity, LogStore, TakenOver
 from podhatch.task.durable_context import DurableContext
-from podhatch.task.journal import RUN, call_key
+from podhatch.task.journal import call_key
 
 T = TypeVar("T")
 Fault = Literal["before", "after", "freeze"]

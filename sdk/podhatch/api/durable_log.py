@@ -4,12 +4,12 @@ The task's pod writes the spec, and the operator the status: it alone says which
 by what. A long log continues in further objects, its pages.
 """
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from podhatch.api.condition import Condition
-from podhatch.api.limits import MAX_CONDITIONS
+from podhatch.api.limits import MAX_CONDITIONS, CallKind
 from podhatch.api.model import ApiObject, CheckedStatus, GivenTime, Rule, Timestamp, WireModel
 from podhatch.api.names import MAX_RUN_NAME
 from podhatch.api.task import TaskName
@@ -23,11 +23,6 @@ MAX_STORED_VALUE_BYTES = 64 * 1024
 MAX_STATUS_BYTES = 512 * 1024
 """Of a page's status. An event whose payload does not fit ends its wait with an error."""
 MAX_CALL_LABEL = 253
-
-CallKind = Literal["Run", "WaitFor", "Memo"]
-RUN: Final = "Run"
-WAIT_FOR: Final = "WaitFor"
-MEMO: Final = "Memo"
 
 
 class DurableCall(WireModel):

@@ -3,7 +3,7 @@
 A pod that runs a task imports the SDK's checks, and should not wait for the models and pydantic.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 MAX_SECONDS = 31_536_000
 """A year: for timeouts, sleeps and extensions of an attempt."""
@@ -35,3 +35,8 @@ MAX_RATE_LIMITS = 8
 """That one task can name."""
 RateLimitWindow = Literal["SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"]
 """Duration of a window of a rate limit."""
+CallKind = Literal["Run", "WaitFor", "Memo"]
+"""Of a durable task's calls."""
+RUN: Final = "Run"
+WAIT_FOR: Final = "WaitFor"
+MEMO: Final = "Memo"

@@ -8,7 +8,8 @@ between have been: so the code, which decides by what it gets, makes the same ca
 from collections import deque
 from collections.abc import Iterable
 
-from podhatch.api.durable_log import CallKind, DurableCall, DurableLogSpec
+from podhatch.api.durable_log import DurableCall, DurableLogSpec
+from podhatch.api.limits import CallKind
 
 
 class DamagedLog(Exception):  # noqa: N818 - it names a state

@@ -17,15 +17,12 @@ from podhatch.api.condition import Condition
 from podhatch.api.durable_log import (
     MAX_CALL_LABEL,
     MAX_STORED_VALUE_BYTES,
-    MEMO,
-    RUN,
-    WAIT_FOR,
-    CallKind,
     DurableCall,
     DurableLogSpec,
     DurableValue,
     DurableWait,
 )
+from podhatch.api.limits import MEMO, RUN, WAIT_FOR, CallKind
 from podhatch.api.model import JsonObject
 from podhatch.core.durable.progress import WaitKey
 from podhatch.durable.history import DamagedLog, Deviation, History

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from podhatch.api.limits import MEMO, WAIT_FOR
 from podhatch.task.conditions import (
     Condition,
     OrGroup,
@@ -22,7 +23,7 @@ from podhatch.task.conditions import (
     leaves,
 )
 from podhatch.task.context import Context
-from podhatch.task.journal import MEMO, WAIT_FOR, Journal, call_key
+from podhatch.task.journal import Journal, call_key
 from podhatch.values.duration import MIN_SECONDS, Duration, seconds
 
 if TYPE_CHECKING:

@@ -7,16 +7,14 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from podhatch.api.limits import CallKind
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
 
 T = TypeVar("T")
-CallKind = Literal["Run", "WaitFor", "Memo"]
-RUN: Final = "Run"
-WAIT_FOR: Final = "WaitFor"
-MEMO: Final = "Memo"
 
 
 class Journal(Protocol):

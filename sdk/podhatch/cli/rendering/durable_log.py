@@ -7,7 +7,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from podhatch.api.condition import LeafCondition
-from podhatch.api.durable_log import MEMO, DurableCall, DurableLog, DurableWait
+from podhatch.api.durable_log import DurableCall, DurableLog, DurableWait
+from podhatch.api.limits import MEMO
 from podhatch.cli.rendering.format import (
     STYLES,
     Symbols,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from podhatch.api.limits import MEMO, RUN
 from podhatch.api.model import JsonObject
 from podhatch.client.background_loop import aio_wait
 from podhatch.client.manifest import Publication
@@ -27,7 +28,7 @@ from podhatch.errors import (
 )
 from podhatch.task import current_context
 from podhatch.task.durable_context import DurableContext
-from podhatch.task.journal import MEMO, RUN, Journal, call_key
+from podhatch.task.journal import Journal, call_key
 
 T = TypeVar("T")
 Work: TypeAlias = Coroutine[Any, Any, T] | Recorded[T]

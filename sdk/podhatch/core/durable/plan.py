@@ -14,12 +14,12 @@ from podhatch.api.condition import LeafCondition
 from podhatch.api.durable_log import (
     MAX_STATUS_BYTES,
     MAX_STORED_VALUE_BYTES,
-    RUN,
     DurableCall,
     DurableWait,
     MetCondition,
 )
 from podhatch.api.event import WorkflowEvent
+from podhatch.api.limits import RUN
 from podhatch.api.model import CheckedStatus, JsonObject, ObjectMeta, format_time
 from podhatch.api.run import is_over
 from podhatch.core.common.observed import ObservedDurableLog

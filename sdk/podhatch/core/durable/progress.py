@@ -7,7 +7,7 @@ once more of its waits are over than its last pod has seen. Nothing here trusts 
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from podhatch.api.durable_log import MEMO
+from podhatch.api.limits import MEMO
 from podhatch.api.model import JsonObject
 
 WaitKey = tuple[int, int]
