@@ -133,7 +133,10 @@ async def test_an_evaluation_over_its_deadline_is_a_verdict_and_the_next_goes_on
 async def test_an_evaluation_that_takes_all_memory_is_a_verdict(asker: Asker) -> None:
     doubling = f"[input]{'.map(each, each + each)' * 12} == []"
     answer = await asker.answer(asked("Condition", doubling, input="y" * 250_000))
-    assert answer.problems == ("it took more than 128 MiB of memory",)
+    assert answer.too_expensive
+    # To fill the memory takes CPU time too, and a slow machine may meet that limit first.
+    (problem,) = answer.problems
+    assert problem in {"it took more than 128 MiB of memory", "it took more than 250 ms"}
     assert (await asker.answer(asked("Condition", "1 == 1", input={}))).holds
 
 
