@@ -67,9 +67,9 @@ class Cache:
 
     def apply(self, kind: Kind, raw: JsonObject) -> bool:
         """Hold the object if it is newer than what is known. Return whether it was."""
-        place = place_of(raw)
-        if version_of(raw) <= self.version(kind, place):
+        if self.is_known(kind, raw):
             return False
+        place = place_of(raw)
         if kind is WORKFLOW_RUN:
             self._note_run(place, raw)
         if UNREADABLE in raw and kind not in _WITH_STATUS:
@@ -131,6 +131,10 @@ class Cache:
         """Return the newest version known of an object, also of its end; 0 when none is."""
         held = self._stores[kind.kind].version(place)
         return max(held, self._deleted.version((kind.kind, place)))
+
+    def is_known(self, kind: Kind, raw: JsonObject) -> bool:
+        """Return whether this version of an object is known, or a newer one."""
+        return version_of(raw) <= self.version(kind, place_of(raw))
 
     def places(self, kind: Kind) -> Iterator[Place]:
         """Yield where all objects of a kind are."""

@@ -1,6 +1,7 @@
 """kopf's handlers: each event goes into the cache, and its keys into the queue."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
@@ -8,8 +9,9 @@ from typing import Any, cast
 
 import aiohttp
 import kopf
+from podhatch.api.model import JsonObject
 from podhatch.cluster import Connection, Kind
-from podhatch.cluster.bounded import bounded_line
+from podhatch.cluster.bounded import bounded_line, event_head
 from podhatch.cluster.client import METADATA_ONLY
 from podhatch.cluster.streams import lines
 
@@ -18,6 +20,9 @@ from podhatch_operator.watch.intake import Intake
 from podhatch_operator.watch.watched import Watches
 
 logger = logging.getLogger(__name__)
+
+_ADDED = b'{"type":"ADDED"'
+"""How a line of a watch begins that adds an object."""
 
 
 def registry_of_handlers(
@@ -29,7 +34,7 @@ def registry_of_handlers(
 ) -> kopf.OperatorRegistry:
     """Return the registry to run kopf with."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(id="login", registry=registry)(_login(connection, watches))
+    kopf.on.login(id="login", registry=registry)(_login(connection, watches, intake.is_known))
     for kind in kinds:
         on_event = kopf.on.event(
             kind.group, kind.version, kind.plural, id=kind.plural, registry=registry
@@ -59,10 +64,13 @@ def taking_in(kind: Kind, intake: Intake, metrics: Metrics) -> Callable[..., Awa
 
 
 class BoundedLines:
-    """The content of a watch, as kopf reads it, with each line bounded before it is parsed."""
+    """The content of a watch, as kopf reads it: what is new, with each line bounded."""
 
-    def __init__(self, content: aiohttp.StreamReader) -> None:
+    def __init__(
+        self, content: aiohttp.StreamReader, is_known: Callable[[JsonObject], bool]
+    ) -> None:
         self._content = content
+        self._is_known = is_known
 
     def __getattr__(self, name: str) -> Any:
         """Return the other attributes that aiohttp uses."""
@@ -72,7 +80,19 @@ class BoundedLines:
         """Yield whole lines."""
         async with aclosing(lines(self._content.iter_chunked(size))) as stream:
             async for line in stream:
-                yield bounded_line(line) + b"\n"
+                yield self._news(bounded_line(line)) + b"\n"
+
+    def _news(self, line: bytes) -> bytes:
+        """Return the line; a bookmark of its version if it adds an object that is known.
+
+        A watch that begins adds all there are, and kopf would keep each, with a task, for a second.
+        """
+        event = event_head(line) if line.startswith(_ADDED) else None
+        if event is None or not self._is_known(event["object"]):
+            return line
+        version: str = event["object"]["metadata"]["resourceVersion"]
+        bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
+        return json.dumps(bookmark).encode()
 
 
 async def _without_list(
@@ -95,7 +115,9 @@ async def _without_list(
     return response
 
 
-def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[Any]]:
+def _login(
+    connection: Connection, watches: Watches, is_known: Callable[[JsonObject], bool]
+) -> Callable[..., Awaitable[Any]]:
     async def note_watch(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
@@ -105,7 +127,8 @@ def _login(connection: Connection, watches: Watches) -> Callable[..., Awaitable[
         response = await handler(request)
         if response.status == 200 and "watch" in query:
             watches.opened(request.url.path)
-            response.content = cast("aiohttp.StreamReader", BoundedLines(response.content))
+            content = BoundedLines(response.content, is_known)
+            response.content = cast("aiohttp.StreamReader", content)
         return response
 
     async def login(**_: Any) -> kopf.AiohttpSession:

@@ -1,7 +1,7 @@
 """Puts every change of the cluster into the cache, and its keys into the queue."""
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import JOB, POD, TASK_RESULT, Kind
+from podhatch.cluster import JOB, POD, TASK_RESULT, Kind, kind_of
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import Place, place_of, version_of
@@ -21,6 +21,10 @@ class Intake:
         self._cache = cache
         self._queue = queue
         self._hops = hops
+
+    def is_known(self, head: JsonObject) -> bool:
+        """Return whether an object, of which kind and metadata are given, is no news."""
+        return self._cache.is_known(kind_of(head), head)
 
     def changed(self, kind: Kind, raw: JsonObject) -> bool:
         """Cache an object. Return whether it has changed."""

@@ -50,17 +50,25 @@ def bounded_line(line: bytes) -> bytes:
     """Return a line of a watch stream, with its object cut down where it cannot be held."""
     if len(line) <= MAX_OBJECT_BYTES and not _is_deep(line) and not _values(line):
         return line
+    event = event_head(line)
+    if event is None:
+        return line
+    why = _why_unreadable(line, event["object"]["metadata"])
+    if why is None:
+        return line
+    event["object"] = _cut(event["object"], why)
+    return json.dumps(event).encode()
+
+
+def event_head(line: bytes) -> JsonObject | None:
+    """Return the event of a line with its object's kind and metadata alone; None if it has none."""
     text = line.decode()
     start = text.find(_METADATA)
     if start < 0:
-        return line
+        return None
     event: JsonObject = json.loads(text[:start].rstrip(", ") + "}}")
-    metadata, _ = _decode(text, _skip(text, start + len(_METADATA)))
-    why = _why_unreadable(line, metadata)
-    if why is None:
-        return line
-    event["object"] = _cut({**event["object"], "metadata": metadata}, why)
-    return json.dumps(event).encode()
+    event["object"]["metadata"], _ = _decode(text, _skip(text, start + len(_METADATA)))
+    return event
 
 
 def bounded_object(text: str) -> JsonObject:

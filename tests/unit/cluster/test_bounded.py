@@ -16,6 +16,7 @@ from podhatch.cluster.bounded import (
     bounded_list,
     bounded_object,
     bounded_text,
+    event_head,
 )
 
 from tests.unit.cluster.api_server import Answer, serving
@@ -92,9 +93,19 @@ def test_an_ordinary_object_stays_as_it_is(raw: JsonObject) -> None:
     assert bounded_object(f" {text}\n") == raw
 
 
+def test_the_head_of_an_event_says_which_object_has_changed() -> None:
+    raw = event('"metadata":{}', annotations={"a": '"metadata":{"'})
+    head = event_head(line_of(json.dumps(raw)))
+    assert head == {
+        "type": "ADDED",
+        "object": {name: raw[name] for name in ("apiVersion", "kind", "metadata")},
+    }
+
+
 def test_a_line_that_is_no_object_of_ours_stays_as_it_is() -> None:
     line = b'{"type":"ERROR","object":"' + b"x" * (MAX_OBJECT_BYTES + 1) + b'"}'
     assert bounded_line(line) == line
+    assert event_head(line) is None
 
 
 def test_a_short_status_of_a_large_object_is_kept() -> None:

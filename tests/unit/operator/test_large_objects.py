@@ -223,7 +223,7 @@ async def test_a_watch_yields_whole_lines_none_of_which_is_too_long() -> None:
     raw = json.dumps(event("x" * 1_400_000))
     line = f'{{"type":"ADDED","object":{raw}}}\n'.encode()
     content: Any = Content(b'{"a"', b":1}\n" + line[:99], line[99:], b"rest")
-    bounded = BoundedLines(content)
+    bounded = BoundedLines(content, lambda _: False)
     read = [each async for each in bounded.iter_chunked(10_000_000)]
     assert read[0] == b'{"a":1}\n'
     assert UNREADABLE in json.loads(read[1])["object"]

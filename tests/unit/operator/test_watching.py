@@ -1,4 +1,4 @@
-"""kopf's own watch, on a server that answers as the API server does: no list, bounded lines."""
+"""kopf's own watch, on a server that answers as the API server does: no list, lines of news."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import kopf
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from podhatch.api.model import UNREADABLE, JsonObject
-from podhatch.cluster import WORKFLOW_EVENT, Connection
+from podhatch.cluster import WORKFLOW_EVENT, Connection, kind_of
 from podhatch.cluster.connection import Credentials
 from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.watch.handlers import registry_of_handlers
@@ -81,6 +81,8 @@ class ApiServer:
     stored: list[JsonObject]
     lists: list[web.Request] = field(default_factory=list[web.Request])
     watches: list[web.Request] = field(default_factory=list[web.Request])
+    first_ends: bool = False
+    """Whether the first watch ends once it has yielded what is stored."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path != PLURAL:
@@ -92,10 +94,11 @@ class ApiServer:
         self.watches.append(request)
         response = web.StreamResponse()
         await response.prepare(request)
-        for raw in self.stored:
+        for raw in () if request.query["resourceVersion"] else self.stored:
             line = json.dumps({"type": "ADDED", "object": raw}, separators=(",", ":"))
             await response.write(line.encode() + b"\n")
-        await asyncio.sleep(60)
+        if not (self.first_ends and len(self.watches) == 1):
+            await asyncio.sleep(60)
         return response
 
 
@@ -149,3 +152,26 @@ async def test_kopf_watches_from_the_beginning_and_parses_no_line_that_is_too_lo
     assert fat is not None
     assert "bytes, and at most" in fat[UNREADABLE]
     assert operator.cache.version(WORKFLOW_EVENT, (NAMESPACE, "fat")) == 8
+
+
+async def test_kopf_gets_no_object_that_is_known_and_goes_on_from_its_version() -> None:
+    operator = Operator()
+    for raw in (event("changed", 6), event("known", 9)):
+        operator.intake.changed(WORKFLOW_EVENT, raw)
+    stored = [event("changed", 8), event("new", 7), event("known", 9)]
+    server = ApiServer(stored, first_ends=True)
+    async with asyncio.timeout(20), watching(server, operator):
+        while len(server.watches) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while operator.cache.version(WORKFLOW_EVENT, (NAMESPACE, "changed")) < 8:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert operator.cache.count(WORKFLOW_EVENT) == 3
+    assert [each.query["resourceVersion"] for each in server.watches[:2]] == ["", "9"]
+    taken = {"kind": "WorkflowEvent"}
+    count = operator.metrics.registry.get_sample_value("podhatch_watch_events_total", taken)
+    assert count == 2
+
+
+def test_the_kind_of_all_that_is_watched_is_known() -> None:
+    for kind in WATCH_LIST.selectors:
+        assert kind_of({"apiVersion": kind.api_version, "kind": kind.kind}) is kind
