@@ -61,7 +61,7 @@ class ClusterApi(Protocol):
     async def get(
         self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
     ) -> JsonObject:
-        """Return the object; with `bounded`, one that is too large is cut down."""
+        """Return the object; with `bounded`, as `pages` does."""
         ...
 
     def pages(
@@ -78,8 +78,8 @@ class ClusterApi(Protocol):
         """Yield all objects in the order of their names, page by page, with the list's version.
 
         The next page is asked for when it is wanted: leave early with `contextlib.aclosing`.
-        With `bounded`, pages of much text are smaller, and objects that are too large are cut down
-        to what names them: see `bounded`.
+        With `bounded`, pages of much text are smaller, objects have no managedFields, and those
+        that are too large are cut down to what names them: see `bounded`.
 
         Raises:
             ApiError: 410 when the caller took minutes between two pages.

@@ -89,8 +89,10 @@ def test_of_an_object_that_cannot_be_held_key_and_version_stay(text: str, words:
 def test_an_ordinary_object_stays_as_it_is(raw: JsonObject) -> None:
     text = json.dumps(raw, separators=(",", ":"))
     assert bounded_line(line_of(text)) == line_of(text)
+    raw["metadata"].pop("managedFields", None)
     assert bounded_object(text) == raw
     assert bounded_object(f" {text}\n") == raw
+    assert bounded_list(f'{{"items":[{text},{text}]}}') == {"items": [raw, raw]}
 
 
 def test_the_head_of_an_event_says_which_object_has_changed() -> None:
