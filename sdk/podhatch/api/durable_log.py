@@ -16,12 +16,15 @@ from podhatch.api.task import TaskName
 
 MAX_PAGE_ENTRIES = 250
 MAX_PAGE_BYTES = 192 * 1024
-"""Of the spec as JSON. A page that reaches it is closed, and another one follows."""
+"""Of the spec as stored. A page that reaches it is closed, and another one follows."""
+MAX_ENTRY_BYTES = 400 * 1024
+"""Of one call or value as stored: six times the longest value. It may need a page of its own."""
 MAX_PAGES = 200
 MAX_STORED_VALUE_BYTES = 64 * 1024
 """Of a memo's value, or of the payload of an event, as JSON."""
 MAX_STATUS_BYTES = 512 * 1024
-"""Of a page's status. An event whose payload does not fit ends its wait with an error."""
+"""Of a page's status as stored, so that the operator can hold a page: at most 1 MiB in all. An
+event whose payload does not fit ends its wait with an error."""
 MAX_CALL_LABEL = 253
 
 

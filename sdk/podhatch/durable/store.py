@@ -5,12 +5,12 @@ names the version of the page that it changes, so that a pod of an earlier invoc
 not know of that, can write nothing any more. All of this runs in one event loop.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from podhatch.api.durable_log import (
+    MAX_ENTRY_BYTES,
     MAX_PAGE_BYTES,
     MAX_PAGE_ENTRIES,
     MAX_PAGES,
@@ -23,6 +23,7 @@ from podhatch.api.model import JsonObject
 from podhatch.client.explain import explained
 from podhatch.client.waiting import Outage
 from podhatch.cluster import DURABLE_LOG, ApiError, ClusterApi, ClusterUnreachable
+from podhatch.core.common.text import stored_size
 from podhatch.errors import InvalidRun
 
 
@@ -78,7 +79,7 @@ class LogStore:
 
         Raises:
             ClusterUnreachable: The API server has been unreachable for two minutes.
-            InvalidRun: The log is full.
+            InvalidRun: The log is full, or an entry is too large.
             RequestRefused: The API server refuses it.
             TakenOver: A later invocation has taken over the log.
         """
@@ -315,7 +316,7 @@ def _fitting(spec: JsonObject, calls: list[JsonObject], values: list[JsonObject]
     held_calls, held_values = len(spec.get("calls", [])), len(spec.get("values", []))
     if spec.get("closed"):
         spec, held_calls, held_values = {}, 0, 0
-    left = MAX_PAGE_BYTES - len(json.dumps(spec))
+    left = MAX_PAGE_BYTES - stored_size(spec)
     taken = _Entries([], [])
     is_empty = not held_calls and not held_values
     for held, entries, into in (
@@ -323,7 +324,12 @@ def _fitting(spec: JsonObject, calls: list[JsonObject], values: list[JsonObject]
         (held_values, values, taken.values),
     ):
         for entry in entries[: MAX_PAGE_ENTRIES - held]:
-            left -= len(json.dumps(entry))
+            left -= (size := stored_size(entry))
+            if size > MAX_ENTRY_BYTES:
+                raise InvalidRun(
+                    f"call {entry['node']} of the log has {size} bytes, and at most "
+                    f"{MAX_ENTRY_BYTES} are allowed: wait for fewer conditions at a time"
+                )
             if left < 0 and not (is_empty and not taken.calls and not taken.values):
                 return taken
             into.append(entry)

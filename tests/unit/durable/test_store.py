@@ -5,12 +5,19 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
-from podhatch.api.durable_log import MAX_PAGE_ENTRIES, DurableCall, DurableValue
+from podhatch.api.condition import Condition, EventCondition, LeafCondition
+from podhatch.api.durable_log import (
+    MAX_ENTRY_BYTES,
+    MAX_PAGE_ENTRIES,
+    DurableCall,
+    DurableValue,
+)
 from podhatch.api.model import JsonObject
 from podhatch.cluster import DURABLE_LOG, ApiError, ClusterUnreachable, Kind
 from podhatch.cluster.in_memory import InMemoryCluster
+from podhatch.core.common.text import stored_size
 from podhatch.durable.store import LogIdentity, LogStore, TakenOver
-from podhatch.errors import RequestRefused
+from podhatch.errors import InvalidRun, RequestRefused
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -131,6 +138,24 @@ async def test_a_page_takes_no_more_bytes_than_it_may(cluster: Cluster) -> None:
     large = [DurableValue(node=node, value="x" * 60_000) for node in range(1, 8)]
     await log.append(calls(1, 7), large)
     assert [len(page.get("values", [])) for page in pages(cluster)] == [3, 3, 1]
+
+
+async def test_the_bytes_of_a_page_are_those_that_the_api_server_sends(cluster: Cluster) -> None:
+    log = await opened(cluster)
+    escaped = [DurableValue(node=node, value="<" * 60_000) for node in range(1, 4)]
+    await log.append(calls(1, 3), escaped)
+    assert [len(page.get("values", [])) for page in pages(cluster)] == [0, 1, 1, 1]
+    assert all(stored_size(page) < MAX_ENTRY_BYTES for page in pages(cluster))
+
+
+async def test_a_call_that_is_too_large_for_any_page_is_refused(cluster: Cluster) -> None:
+    log = await opened(cluster)
+    event = EventCondition(key="k", expression="x" + "<" * 1000)
+    wait_for = [Condition(any_of=[LeafCondition(event=event)] * 16)] * 16
+    large = DurableCall(node=1, kind="WaitFor", key="k", at=AT, wait_for=wait_for)
+    with pytest.raises(InvalidRun, match=r"call 1 of the log has \d+ bytes, and at most 409600"):
+        await log.append([large], [])
+    assert cluster.writes == []
 
 
 async def test_a_status_that_is_written_meanwhile_is_no_reason_to_stop(cluster: Cluster) -> None:

@@ -11,12 +11,22 @@ from podhatch.core.expressions.input_check import MAX_DEPTH, depth_problem
 
 MAX_DIGITS = 20
 """Of a number in a label, an annotation or a version."""
+_ESCAPED = "<>&\u2028\u2029"
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def json_size(value: object) -> int:
     """Return the bytes of a value as JSON text in UTF-8."""
     return len(_encode(value).encode("utf-8", "surrogatepass"))
+
+
+def stored_size(value: object) -> int:
+    """Return the bytes of a value as the API server stores and sends it, at most.
+
+    It writes six bytes for each of <, > and &, and for two separators of lines.
+    """
+    text = _encode(value)
+    return len(text.encode("utf-8", "surrogatepass")) + 5 * sum(map(text.count, _ESCAPED))
 
 
 def cut(text: str, size: int) -> str:
