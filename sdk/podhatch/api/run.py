@@ -66,6 +66,13 @@ class Replay(WireModel):
         bool,
         Field(description="failedOnly keeps the outputs of tasks that succeeded."),
     ] = False
+    task: Annotated[
+        TaskName | None,
+        Field(
+            description="task limits the replay to this task and those that depend on it: the "
+            "others keep their results, or go on. It takes precedence over failedOnly."
+        ),
+    ] = None
 
 
 class ParentReference(WireModel):

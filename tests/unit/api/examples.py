@@ -270,7 +270,7 @@ RUN = WorkflowRun(
             ),
         ),
         desired_state="Cancelled",
-        replay=Replay(count=2, failed_only=True),
+        replay=Replay(count=2, failed_only=True, task="a"),
     ),
     status=WorkflowRunStatus(
         observed_generation=1,
@@ -315,6 +315,8 @@ RUN = WorkflowRun(
                 disruptions=1,
                 resumes=1,
                 waits_over=2,
+                evicted_at=MOMENT,
+                idle_resumes=1,
                 next_attempt_at=MOMENT,
                 met=["paid"],
                 attempts=[

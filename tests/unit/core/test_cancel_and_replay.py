@@ -107,6 +107,62 @@ def test_a_replay_of_failed_tasks_keeps_the_others_and_their_outputs() -> None:
     assert [each["reason"] for each in entries(good)["mend"]["attempts"]] == ["Replayed"]
 
 
+def replay_of(task: str, count: int = 1) -> JsonObject:
+    return {"replay": {"count": count, "task": task}}
+
+
+def test_a_replay_of_a_task_starts_it_and_what_depends_on_it_over() -> None:
+    results = reported("a", output="1") | reported("b", output="2") | reported("c") | failed("d")
+    flow = workflow(task("a"), task("b", "a"), task("c", "b"), task("d", "a"))
+    done = stored(plan(flow, results=results))
+    assert done["phase"] == "Failed"
+    made = plan(flow, done, spec=replay_of("b"))
+    assert jobs(made) == [attempt_name("b", 2)]
+    assert states(made) == {"a": "Succeeded", "b": "Queued", "c": "Pending", "d": "Failed"}
+    assert entries(made)["a"]["output"] == "1"
+    assert (stored(made)["phase"], stored(made)["replays"]) == ("Running", 1)
+    assert jobs(plan(flow, done, spec=replay_of("d"))) == [attempt_name("d", 2)]
+    assert plan(flow, done, spec=replay_of("none")).create == ()
+
+
+def test_a_replay_of_a_task_lets_others_go_on_in_their_pods() -> None:
+    flow = workflow(task("a"), task("b"), task("c"))
+    children: dict[str, Any] = {
+        "jobs": {attempt_name(name): job(name) for name in ("a", "b")},
+        "results": reported("c", output="3"),
+    }
+    begun = plan(flow, **children)
+    made = plan(flow, begun.status, spec=replay_of("a"), **children)
+    assert jobs(made) == [attempt_name("a", 2)]
+    assert entries(made)["b"] == entries(begun)["b"]
+    after = plan(flow, made.status, spec=replay_of("a"), **children)
+    assert after.delete == (Delete("Job", attempt_name("a")),)
+    children["results"] |= reported("b", output="2")
+    ended = plan(flow, made.status, spec=replay_of("a"), **children)
+    assert (states(ended)["b"], ended.create) == ("Succeeded", ())
+
+
+def test_a_replay_of_a_task_finds_attempts_of_others_that_were_not_noted() -> None:
+    flow = workflow(task("a"), task("b", retries=1))
+    failing = plan(flow, results=failed("b") | reported("a"))
+    assert entries(failing)["b"]["retries"] == 1
+    unnoted = {attempt_name("b", 2): job("b", number=2)}
+    made = plan(flow, failing.status, spec=replay_of("a"), jobs=unnoted)
+    assert jobs(made) == [attempt_name("a", 2)]
+    assert (entries(made)["b"]["job"], entries(made)["b"]["attempt"]) == (attempt_name("b", 2), 2)
+    after = plan(flow, made.status, spec=replay_of("a"), jobs=unnoted)
+    assert Delete("Job", attempt_name("b", 2)) not in after.delete
+
+
+def test_a_replay_of_a_task_revives_what_was_cancelled_with_the_run() -> None:
+    flow = workflow(task("a"), task("b"))
+    begun = plan(flow, results=reported("a"))
+    cancelled = plan(flow, begun.status, spec=CANCEL)
+    assert states(cancelled) == {"a": "Succeeded", "b": "Cancelled"}
+    made = plan(flow, cancelled.status, spec=replay_of("a"))
+    assert jobs(made) == [attempt_name("a", 2), attempt_name("b", 2)]
+
+
 def test_a_replay_is_carried_out_once() -> None:
     done = {**status_of_replayed(), "replays": 1}
     assert plan(REPLAYED, done, spec=replay()) == Plan()

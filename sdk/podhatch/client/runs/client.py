@@ -232,9 +232,9 @@ class RunsClient(FeatureClient):
     ) -> WorkflowRunRef:
         """Let a durable task make a call of its log again, and all calls after it.
 
-        The run starts over as by `replay`. The task finds the results of the calls before `node_id`
-        in its log; the child runs that it starts from there on are new ones. Other tasks of the run
-        run again as in any replay.
+        The task starts over, and so do those that depend on it; the others keep their results, or
+        go on. The task finds the results of the calls before `node_id` in its log; the child runs
+        that it starts from there on are new ones.
 
         Args:
             task_external_id: `<run>/<task>` as rows have it, `ctx.task_run_id`, or the name of a

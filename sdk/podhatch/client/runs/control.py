@@ -30,15 +30,21 @@ async def cancel(target: Target, name: str) -> None:
     )
 
 
-async def replay(target: Target, name: str, *, failed_only: bool = False) -> JsonObject:
-    """Request that the run starts over, and return it with its status of before."""
+async def replay(
+    target: Target, name: str, *, failed_only: bool = False, task: str | None = None
+) -> JsonObject:
+    """Request that the run starts over, and return it with its status of before.
+
+    With a task, only this one and those that depend on it start over.
+    """
     session = await session_of(target)
     objects.check_name(WORKFLOW_RUN, name)
 
     async def ask() -> JsonObject:
         run = await session.get_run(name)
         count = run["spec"].get("replay", {}).get("count", 0) + 1
-        spec = {"desiredState": "Running", "replay": {"count": count, "failedOnly": failed_only}}
+        asked = {"count": count, "failedOnly": failed_only, "task": task}
+        spec = {"desiredState": "Running", "replay": asked}
         version = {"resourceVersion": run["metadata"]["resourceVersion"]}
         return await _change(session, name, {"metadata": version, "spec": spec})
 

@@ -62,7 +62,7 @@ async def last_pages(
 
 
 async def reset(target: Target, task_id: str, node: int, branch: int | None = None) -> JsonObject:
-    """Remove the calls of a durable task from `node` on, let its run start over, and return it.
+    """Remove the calls of a durable task from `node` on, let it start over, and return its run.
 
     Raises:
         RequestRefused: The task has no log, or the log no such call.
@@ -70,7 +70,7 @@ async def reset(target: Target, task_id: str, node: int, branch: int | None = No
     session = await session_of(target)
     run, task = await run_and_task(session, task_id)
     await remove_calls(session, run, task, node, branch)
-    return await control.replay(target, run.metadata.name)
+    return await control.replay(target, run.metadata.name, task=task.name)
 
 
 async def remove_calls(

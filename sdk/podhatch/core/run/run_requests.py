@@ -4,15 +4,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
-from podhatch.api.run import WorkflowRun
+from podhatch.api.run import Replay, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TERMINAL_STATES, EndReason, TaskStatus
-from podhatch.core.run.attempts import Attempts
+from podhatch.core.run.attempts import Attempts, AttemptView
 from podhatch.core.run.task_status import cancelled, kept, replayed, with_attempt
 
 RUN_CANCELLED: Final = "RunCancelled"
 CANCELLED_MESSAGE = "the run was cancelled"
 _KEPT_STATES = frozenset({"Succeeded", "Skipped"})
+_CANCELLED_WITH_RUN = (RUN_CANCELLED, "Concurrency")
+"""Reasons for the end of tasks that have no result of their own."""
 
 
 def is_cancelled(run: WorkflowRun) -> bool:
@@ -35,8 +37,7 @@ def with_cancellation(
     for task, number in sorted(attempts):
         old = noted.get(task) or TaskStatus(name=task, state="Pending")
         if number > old.attempt and old.state not in TERMINAL_STATES:
-            job = attempts[task, number].name
-            noted[task] = kept(with_attempt(old, number), state="Queued", job=job)
+            noted[task] = _made(old, attempts[task, number])
     return [
         entry if entry.state in TERMINAL_STATES else cancelled(entry, reason, message, now)
         for entry in noted.values()
@@ -50,23 +51,40 @@ def with_replay(
     attempts: Attempts,
     now: datetime,
 ) -> dict[str, TaskStatus]:
-    """Return the entries after a replay: all tasks start over, or those that failed and below.
+    """Return the entries after a replay: all tasks start over, or some of them and what is below.
 
     The tasks come with parents before children. The failure task, which is none of them, has the
     new failures to wait for.
     """
-    failed_only = run.spec.replay is not None and run.spec.replay.failed_only
     kept_tasks: set[str] = set()
     for task in tasks:
         entry = old.get(task.name)
-        keeps = failed_only and entry is not None and entry.state in _KEPT_STATES
-        if keeps and kept_tasks.issuperset(task.parents):
+        if entry and _stays(entry, run.spec.replay) and kept_tasks.issuperset(task.parents):
             kept_tasks.add(task.name)
     entries = {
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
     for task, number in sorted(attempts):  # their numbers are taken, noted or not
         entry = entries.get(task) or TaskStatus(name=task, state="Pending")
-        if attempts[task, number].replay != run.asked_replays and number > entry.attempt:
+        if attempts[task, number].replay == run.asked_replays or number <= entry.attempt:
+            continue
+        if task in kept_tasks and entry.state not in TERMINAL_STATES:
+            entries[task] = _made(entry, attempts[task, number])
+        else:
             entries[task] = entry.model_copy(update={"attempt": number})
     return entries
+
+
+def _stays(entry: TaskStatus, replay: Replay | None) -> bool:
+    """Whether a replay leaves a task as it is, unless one above it starts over."""
+    if replay is None:
+        return False
+    if replay.task is not None:
+        is_cancelled = entry.state == "Cancelled" and entry.reason in _CANCELLED_WITH_RUN
+        return entry.name != replay.task and not is_cancelled
+    return replay.failed_only and entry.state in _KEPT_STATES
+
+
+def _made(entry: TaskStatus, attempt: AttemptView) -> TaskStatus:
+    """Return the entry of a task with an attempt that was made and not noted."""
+    return kept(with_attempt(entry, attempt.number), state="Queued", job=attempt.name)

@@ -61,7 +61,16 @@ def test_the_calls_from_the_node_on_are_removed_and_the_run_starts_over(
     assert spec["values"] == [value(1)]
     assert (spec["branch"], spec["invocation"]) == (2, 5)
     assert reference.workflow_run_id == "one"
-    assert stage.run["spec"]["replay"] == {"count": 1, "failedOnly": False}
+    assert stage.run["spec"]["replay"] == {"count": 1, "failedOnly": False, "task": "approve"}
+
+
+def test_a_replay_after_a_reset_is_one_of_all_tasks(
+    stage: Stage, hatchet: Hatchet, put_log: PutLog
+) -> None:
+    put_log(page(call(1)))
+    hatchet.runs.reset_durable_task("one", 1)
+    hatchet.runs.replay("one")
+    assert stage.run["spec"]["replay"] == {"count": 2, "failedOnly": False}
 
 
 async def test_the_twin_for_event_loops_resets_too(
