@@ -67,6 +67,8 @@ EXIT_SUCCEEDED = 0
 EXIT_FAILED = 1
 EXIT_EVICTED = 75
 """The task waits without a pod from now on."""
+EXIT_TAKEN_OVER = 76
+"""The log of the durable task was taken from its pod: it was reset, or has a later pod."""
 EXIT_TIMED_OUT = 124
 EXIT_CANCELLED = 143
 

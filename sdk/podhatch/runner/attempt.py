@@ -83,6 +83,7 @@ class Attempt:
         self._process = os.getpid()
         self._report = reports.new_report(assignment)
         self._lock = threading.Lock()
+        self._is_renounced = False
         self.settled = False
         self.extended = 0.0
         self.cancelled_itself = False
@@ -95,6 +96,8 @@ class Attempt:
     @property
     def exit_code(self) -> int:
         """The exit code that says how the attempt ended."""
+        if self._is_renounced:
+            return pod.EXIT_TAKEN_OVER
         return EXIT_CODES[self._report.get("outcome", "Failed")]
 
     @property
@@ -186,7 +189,7 @@ class Attempt:
     def renounce(self) -> None:
         """Report nothing any more: another attempt has taken the task over."""
         with self._lock:
-            self.settled = True
+            self.settled = self._is_renounced = True
 
     def settle(
         self,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, NoReturn
 
-from podhatch.api.pod import EXIT_FAILED
 from podhatch.runner import report as reports
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import Attempt
@@ -28,7 +27,8 @@ CANCEL_SECONDS = 1.0
 GRACE_SECONDS = 25.0
 """From SIGTERM to the end; the pod is killed after 30."""
 INTERRUPTED_SECONDS = 5.0
-"""From the timeout to the end, for an async function that catches being cancelled."""
+"""From the timeout, or the loss of its log, to the end, for a function that catches being
+cancelled."""
 CLEAN_UP_SECONDS = 30.0
 """From the report to the end, for what runs after the task."""
 _COLLECTION_THRESHOLD = 50_000
@@ -93,6 +93,7 @@ class PodAttempt:
             self._journal = open_journal(self._assignment, evict=self._evict, lose=self._lose)
         except TakenOver:
             self._lose()
+            self._exit()
         context.journal = self._journal
 
     def _evict(self, waits_over: int) -> NoReturn:
@@ -100,11 +101,13 @@ class PodAttempt:
         self._attempt.evict(waits_over)
         self._exit()
 
-    def _lose(self) -> NoReturn:
-        """Leave without a report: the task has a later pod."""
+    def _lose(self) -> None:
+        """End without a report, after an async function has cleaned up."""
         self._attempt.renounce()
-        notify("a later pod has taken over the task's log; this one ends")
-        leave(EXIT_FAILED)
+        notify("the task was reset, or a later pod has taken over its log: this one ends")
+        if not self._interrupt():
+            self._exit()
+        self._watch.call_at(time.monotonic() + INTERRUPTED_SECONDS, self._exit)
 
     def begin(self) -> None:
         """Start the task's clock."""

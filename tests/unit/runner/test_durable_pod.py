@@ -18,6 +18,10 @@ import asyncio
 import time
 from datetime import timedelta
 from podhatch import DurableContext, Hatchet
+from podhatch.client import background_loop
+from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
+from podhatch.cluster import DURABLE_LOG
 
 hatchet = Hatchet()
 approvals = hatchet.workflow(name="Approvals")
@@ -43,6 +47,20 @@ async def busy(input, ctx: DurableContext):
 async def fails(input, ctx: DurableContext):
     await ctx.aio_now()
     raise LookupError("no such order")
+
+async def take_the_log_away():
+    session = await session_of(Target())
+    change = {"spec": {"invocation": 9}}
+    await session.cluster.merge_patch(DURABLE_LOG, session.namespace, "orders-1-log-0", change)
+
+@approvals.durable_task()
+async def loses(input, ctx: DurableContext):
+    await ctx.aio_now()
+    await background_loop.aio_wait(take_the_log_away())
+    try:
+        await ctx.aio_sleep_for(timedelta(seconds=60))
+    finally:
+        print("cleaned up", flush=True)
 
 @approvals.durable_task()
 def plain(input, ctx: DurableContext):
@@ -134,8 +152,15 @@ def test_sigterm_cancels_a_task_that_does_something(durable_pod: DurablePod) -> 
 def test_a_pod_that_has_a_successor_reports_nothing(durable_pod: DurablePod) -> None:
     durable_pod.invoke("nap", 3)
     ended = durable_pod.invoke("nap", 2)
-    assert (ended.exit_code, ended.message) == (pod.EXIT_FAILED, {})
+    assert (ended.exit_code, ended.message) == (pod.EXIT_TAKEN_OVER, {})
     assert "a later pod has taken over" in ended.stderr
+
+
+def test_a_pod_whose_task_is_reset_cleans_up_and_reports_nothing(durable_pod: DurablePod) -> None:
+    ended = durable_pod.invoke("loses")
+    assert (ended.exit_code, ended.message) == (pod.EXIT_TAKEN_OVER, {})
+    assert "the task was reset" in ended.stderr
+    assert "cleaned up" in ended.stdout
 
 
 def test_an_error_is_the_users_alone(durable_pod: DurablePod) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from podhatch.api.model import JsonObject
-from podhatch.api.pod import EXIT_EVICTED
+from podhatch.api.pod import EXIT_EVICTED, EXIT_TAKEN_OVER
 from podhatch.api.result import TaskResultSpec
 from podhatch.api.task import TaskSpec
 from podhatch.core.common.text import output_problem
@@ -42,6 +42,11 @@ from podhatch.core.pod.pods import container_state, message_bytes, read_time, tr
 REPORT_GRACE = timedelta(seconds=5)
 """A report may arrive after the news that the pod ended: two watches, no order between them."""
 _REPORTED_REASONS = {"Failed": "TaskFailed", "TimedOut": "TimedOut", "Cancelled": "TimedOut"}
+_WITHOUT_REPORT = {
+    EXIT_EVICTED: "the task gave up its pod, and its report never arrived",
+    EXIT_TAKEN_OVER: "the task was reset, or had a later pod already",
+}
+"""Why pods of durable tasks that end with these codes are lost, and have not failed."""
 _TOLERATED_SKEW = timedelta(seconds=2)
 _JOB_ENDS = ("Failed", "Complete", "FailureTarget", "SuccessCriteriaMet")
 """Conditions of a Job that has ended, or that waits for its last pod to be gone."""
@@ -149,7 +154,7 @@ def _eviction(task: TaskSpec, report: TaskResultSpec) -> AttemptEnd:
     if task.durable is None:
         message = "the task reported that it gave up its pod, and it is not durable"
         return replace(failure("TaskFailed", message), started_at=report.started_at)
-    return AttemptEnd("Waiting", waits_over=report.waits_over or 0)
+    return AttemptEnd("Waiting", waits_over=report.waits_over or 0, finished_at=report.finished_at)
 
 
 def _from_container(
@@ -176,9 +181,8 @@ def _from_container(
         return lost
     if exceeded := own_storage_limit(pod):
         return with_times(exceeded, terminated)
-    if task.durable and terminated.get("exitCode") == EXIT_EVICTED:
-        lost = loss("ReportLost", "the task gave up its pod, and its report never arrived")
-        return with_times(lost, terminated)
+    if task.durable and (why := _WITHOUT_REPORT.get(terminated.get("exitCode", 0))):
+        return with_times(loss("ReportLost", why), terminated)
     if task.python:
         return _python_exit(terminated, message_bytes(pod["spec"]))
     return container_end(task, pod, terminated)
