@@ -1,7 +1,8 @@
 """Durable tasks: no wait that is over is missed, one pod a resume, and a resume is nothing else.
 
 The operator sees the log and the events late, may end between making a Job and writing the status,
-and pods may be killed, or give up while something happens that they have not seen.
+and pods may be killed, or give up while something happens that they have not seen. They may also
+report that they have seen less than was known when they were made: then a backoff comes first.
 """
 
 from collections.abc import Mapping
@@ -70,6 +71,10 @@ class DurableTask(RuleBasedStateMachine):
         self.made: list[int] = []
         """The numbers of all attempts."""
         self.ends = {"Evicted": 0, "Killed": 0, "Failed": 0}
+        self.lies = 0
+        """In a row."""
+        self.resumed_from = NOW
+        """No attempt may be made before."""
         self.node = 0
 
     # The pod.
@@ -101,8 +106,22 @@ class DurableTask(RuleBasedStateMachine):
     @rule(unseen=st.integers(0, 2))
     def evict(self, unseen: int) -> None:
         """The pod gives up; of the waits that are over it may not have seen the last."""
-        seen = max(waits_over([self.log]) - unseen, 0)
+        self.lies = 0
+        seen = max(waits_over([self.log]) - unseen, self.known)
         self._report("Evicted", waitsOver=seen)
+
+    @property
+    def known(self) -> int:
+        """How many waits were over when the pod was made."""
+        return int(self.jobs[self.pod or ""]["metadata"]["annotations"][labels.WAITS_OVER])
+
+    @precondition(lambda self: self.pod is not None and self.known > 0)
+    @rule()
+    def evict_without_a_look(self) -> None:
+        """The pod gives up, and says that it has seen no wait that is over."""
+        self.lies += 1
+        self.resumed_from = self.now + timedelta(seconds=min(2**self.lies, 60))
+        self._report("Evicted", waitsOver=0)
 
     @precondition(lambda self: self.pod is not None and self.ends["Failed"] < 3)
     @rule()
@@ -189,8 +208,10 @@ class DurableTask(RuleBasedStateMachine):
                 assert self.pod is None, "a task has two pods"
                 number = int(each["metadata"]["labels"]["podhatch.dev/attempt"])
                 assert number not in self.made, "an attempt is made twice"
+                assert self.now >= self.resumed_from, "a pod is made again and again"
                 self.made.append(number)
-                self.jobs[each["metadata"]["name"]] = _job(number)
+                made = self.jobs[each["metadata"]["name"]] = _job(number)
+                made["metadata"]["annotations"] = each["metadata"]["annotations"]
 
     @rule()
     def settle(self) -> None:
@@ -201,11 +222,15 @@ class DurableTask(RuleBasedStateMachine):
             if not any(changed):
                 break
         entry = self.entry
-        if entry.get("state") == "Waiting":
+        if entry.get("state") == "Waiting" and not self._is_held_back(entry):
             assert waits_over([self.log]) <= entry["waitsOver"], "a wait that is over is missed"
         for call in open_calls(self.log):
             assert not self._is_over(call), f"a wait is over and nobody says so: {call}"
         self._check_counts(entry)
+
+    def _is_held_back(self, entry: JsonObject) -> bool:
+        until: str | None = entry.get("nextAttemptAt")
+        return until is not None and self.now < datetime.fromisoformat(until)
 
     @property
     def entry(self) -> JsonObject:

@@ -46,6 +46,8 @@ Index = Callable[[JsonObject], Iterable[str]]
 CHILDREN = (JOB, POD, TASK_RESULT, DURABLE_LOG)
 _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW, RATE_LIMIT)
 """The status fields that tell users what is wrong with an object."""
+_HELD_UNREADABLE = (*_WITH_STATUS, DURABLE_LOG)
+"""Kinds of objects that are held although they cannot be read: somebody is to tell of it."""
 
 
 class Cache:
@@ -72,7 +74,7 @@ class Cache:
         place = place_of(raw)
         if kind is WORKFLOW_RUN:
             self._note_run(place, raw)
-        if UNREADABLE in raw and kind not in _WITH_STATUS:
+        if UNREADABLE in raw and kind not in _HELD_UNREADABLE:
             self._stores[kind.kind].put_version(place, version_of(raw))
         elif kind in CHILDREN and self._of_run_that_is_over(raw):
             self._hold_child_of_run_that_is_over(kind, raw)

@@ -22,7 +22,7 @@ from podhatch.cluster import (
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
-from podhatch.core.durable.progress import is_parked
+from podhatch.core.durable.progress import parked_entry, task_of
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.run.acceptance import ancestors_of
@@ -97,7 +97,7 @@ def _of_log(cache: Cache, log: JsonObject) -> Iterable[Key]:
     return [
         run_key(namespace, run)
         for run in _run_of(log)
-        if is_parked(cache.get(WORKFLOW_RUN, (namespace, run)) or {}, log["spec"]["task"])
+        if parked_entry(cache.get(WORKFLOW_RUN, (namespace, run)) or {}, task_of(log))
     ]
 
 

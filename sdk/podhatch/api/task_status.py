@@ -34,6 +34,7 @@ WaitReason = Literal[
     "Concurrency",
     "RateLimit",
     "Evicted",
+    "ResumeBackOff",
 ]
 """Why a task waits."""
 EndReason = Literal[
@@ -63,6 +64,7 @@ EndReason = Literal[
     "JobDeleted",
     "Disrupted",
     "ReportLost",
+    "LogUnreadable",
     "NoReport",
     "Refused",
     "Concurrency",
@@ -175,6 +177,21 @@ class TaskStatus(WireModel):
             "when more waits than these are over.",
         ),
     ] = None
+    evicted_at: Annotated[
+        Timestamp | None,
+        Field(
+            description="evictedAt is when a durable task gave up its pod: the wait without a pod "
+            "that it is in, or that its last attempt followed."
+        ),
+    ] = None
+    idle_resumes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="idleResumes is the number of pods in a row that gave up and reported "
+            "fewer waits as over than were over when they were made. A backoff follows each.",
+        ),
+    ] = 0
     next_attempt_at: Annotated[
         Timestamp | None, Field(description="nextAttemptAt is the time at which the backoff ends.")
     ] = None

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+from podhatch.api.labels import RUN, TASK
 from podhatch.api.model import UNREADABLE, JsonObject
 
 MAX_OBJECT_BYTES = 1024 * 1024
@@ -32,6 +33,7 @@ _KEPT_METADATA = (
     "creationTimestamp",
     "deletionTimestamp",
 )
+_KEPT_LABELS = (RUN, TASK)
 _CUT_SPEC = {"workflow": UNREADABLE, "key": UNREADABLE}
 """The fields by which objects are grouped."""
 _MAX_STATUS_BYTES = 16 * 1024
@@ -220,6 +222,9 @@ def _why_unreadable(text: bytes, metadata: JsonObject) -> str | None:
 def _cut(raw: JsonObject, why: str) -> JsonObject:
     """Return key and version of an object, its status if that is short, and no more."""
     metadata = {name: raw["metadata"][name] for name in _KEPT_METADATA if name in raw["metadata"]}
+    found: JsonObject = raw["metadata"].get("labels", {})
+    if kept := {name: found[name] for name in _KEPT_LABELS if name in found}:
+        metadata["labels"] = kept
     cut: JsonObject = {"metadata": metadata, "spec": dict(_CUT_SPEC), UNREADABLE: why}
     cut |= {name: raw[name] for name in ("apiVersion", "kind") if name in raw}
     status: Any = raw.get("status")

@@ -26,6 +26,8 @@ def plan_unreadable(raw: JsonObject, defaults: Defaults, now: datetime) -> Plan:
         new: JsonObject = {"handledAt": format_time(now), "message": message}
         is_told = old.get("message") == message
         return replace(expired(raw, now), status=None if is_told else new)
+    if kind == "DurableLog":  # its status is what it must not lose: the run of its task tells
+        return Plan()
     if kind == "WorkflowRun":
         if old.get("phase") in TERMINAL_PHASES:
             return _end_of_run(raw, defaults, now)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.cluster import WORKFLOW_EVENT
 from podhatch.cluster.bounded import (
@@ -114,6 +115,13 @@ def test_a_short_status_of_a_large_object_is_kept() -> None:
     assert bounded_object(json.dumps(fat()))["status"] == {"message": "old"}
     long = {**fat(), "status": {"message": "x" * 20_000}}
     assert "status" not in bounded_object(json.dumps(long))
+
+
+def test_of_the_labels_those_are_kept_by_which_its_run_and_task_are_found() -> None:
+    names = {labels.RUN: "one", labels.TASK: "a"}
+    text = json.dumps({**fat(), "metadata": {**METADATA, "labels": {**names, "x": "y"}}})
+    for cut in (json.loads(bounded_line(line_of(text)))["object"], bounded_object(text)):
+        assert cut["metadata"]["labels"] == names
 
 
 @pytest.mark.parametrize("items", [[], [event(1)], [event(1), event('a"\\{'), event(3)]])

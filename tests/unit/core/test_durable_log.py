@@ -4,16 +4,24 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
-from podhatch.api.durable_log import MAX_STORED_VALUE_BYTES
+from podhatch.api.durable_log import (
+    MAX_ENTRY_BYTES,
+    MAX_PAGE_BYTES,
+    MAX_STATUS_BYTES,
+    MAX_STORED_VALUE_BYTES,
+)
 from podhatch.api.model import JsonObject
+from podhatch.cluster.bounded import MAX_OBJECT_BYTES
 from podhatch.core.common.observed import ObservedDurableLog
 from podhatch.core.common.plan import Plan
+from podhatch.core.common.text import stored_size
 from podhatch.core.durable import plan as durable
-from podhatch.core.durable.plan import LOST_AFTER, plan_durable_log
+from podhatch.core.durable.plan import plan_durable_log
 from podhatch.core.durable.progress import (
+    LOST_AFTER,
     awaited_events,
     awaited_runs,
-    is_parked,
+    parked_entry,
     waiting_text,
     waits_over,
 )
@@ -200,6 +208,17 @@ def test_a_child_that_is_gone_ends_the_wait_of_a_task_without_a_pod() -> None:
     assert found["error"] == "the run child-1 was deleted before it ended"
 
 
+def test_a_child_that_the_operator_sees_late_is_not_lost() -> None:
+    log = page(child_call(1, seconds_ago=600))
+    just_parked = run({"tasks": [{**PARKED["tasks"][0], "evictedAt": ago(5)}]})
+    plan = planned(log, its_run=just_parked)
+    assert waits(plan) == []
+    assert plan.requeue_at == NOW - timedelta(seconds=5) + LOST_AFTER
+    long_parked = run({"tasks": [{**PARKED["tasks"][0], "evictedAt": ago(600)}]})
+    just_called = planned(page(child_call(1, seconds_ago=5)), its_run=long_parked)
+    assert waits(just_called) == [], "its pod has a successor, which is about to make it"
+
+
 def test_what_is_over_stays_and_older_branches_are_forgotten() -> None:
     log = page(
         wait(1, sleep(5)),
@@ -266,6 +285,23 @@ def test_a_payload_for_which_the_status_has_no_room_is_an_error(
     assert second["error"].endswith("does not fit into the log any more")
 
 
+def test_room_for_payloads_is_counted_as_the_api_server_writes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(durable, "MAX_STATUS_BYTES", 100)
+    log = page(wait(1, awaits("go"), seconds_ago=20))
+    [found] = waits(planned(log, event("go", seenAt=ago(9), payload={"x": "y" * 20})))
+    assert "overAt" in found
+    [found] = waits(planned(log, event("go", seenAt=ago(9), payload={"x": "<" * 20})))
+    assert found["error"].endswith("does not fit into the log any more")
+
+
+def test_a_page_and_its_status_are_never_too_large_to_be_held() -> None:
+    frame = 100 * 1024
+    assert max(MAX_PAGE_BYTES, MAX_ENTRY_BYTES) + MAX_STATUS_BYTES + frame <= MAX_OBJECT_BYTES
+    assert stored_size("<" * MAX_STORED_VALUE_BYTES) < MAX_ENTRY_BYTES
+
+
 def test_a_text_names_a_few_waits() -> None:
     log = page(*(wait(node, awaits(f"e{node}")) for node in range(1, 9)))
     told = status(planned(log))["waiting"]
@@ -309,7 +345,7 @@ def test_progress_trusts_no_shape(log: JsonObject) -> None:
     assert awaited_events(log) == set()
     assert awaited_runs(log) == set()
     assert waiting_text([log]) == "waits without a pod"
-    assert not is_parked(log, "a")
+    assert parked_entry(log, "a") is None
 
 
 def test_what_a_task_waits_for_is_told_of_all_pages() -> None:

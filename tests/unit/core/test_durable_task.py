@@ -3,19 +3,22 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from podhatch.api.model import JsonObject
+from podhatch.api import labels
+from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.clean_up import AWAITED_PAUSE, JOB_GRACE
+from podhatch.core.run.eviction import NOTHING_AWAITED
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
 from podhatch.core.workflow.revision import current_revision, revision_manifest
 
-from tests.fakes.durable import by_name, over, page, sleep, wait
+from tests.fakes.durable import awaits, by_name, memo, over, page, sleep, wait
 from tests.fakes.objects import (
     DEFAULTS,
     NOW,
@@ -29,7 +32,7 @@ from tests.fakes.objects import (
     terminated,
     workflow,
 )
-from tests.unit.core.planning import ERROR, entries, jobs, plan, reported, stored, variable
+from tests.unit.core.planning import ERROR, entries, failed, jobs, plan, reported, stored, variable
 
 DURABLE: JsonObject = {"clusterAccess": "spawn", "durable": {"evictionTtlSeconds": 30}}
 FLOW = workflow(task("a", retries=2, **DURABLE), task("b", "a"))
@@ -55,7 +58,8 @@ def status(*noted: JsonObject, **fields: object) -> JsonObject:
 
 
 def parked(**fields: object) -> JsonObject:
-    return status(entry() | {"reason": "Evicted", "message": "sleeps until noon", **fields})
+    waiting = {"reason": "Evicted", "message": "sleeps until noon", "evictedAt": ago(5)}
+    return status(entry() | waiting | fields)
 
 
 def evicted(number: int = 1, waits_over: int = 0) -> JsonObject:
@@ -75,8 +79,10 @@ def test_a_durable_task_knows_its_log_and_how_long_it_waits_in_its_pod() -> None
 
 
 def test_a_task_that_gave_up_its_pod_waits_and_says_for_what() -> None:
-    running = status(entry("Running", job=attempt_name("a"), startedAt=ago(5), queuedAt=ago(6)))
-    made = planned(running, OPEN, results=evicted(waits_over=3))
+    begun = status(entry("Running", job=attempt_name("a"), startedAt=ago(5), queuedAt=ago(6)))
+    report = reported("a", "Evicted", waitsOver=3, finishedAt=ago(2))
+    name = attempt_name("a")
+    made = planned(begun, OPEN, results=report, jobs={name: job("a", created=ago(6))})
     assert made.urgent
     assert entries(made)["a"] == {
         "name": "a",
@@ -84,6 +90,7 @@ def test_a_task_that_gave_up_its_pod_waits_and_says_for_what() -> None:
         "reason": "Evicted",
         "attempt": 1,
         "waitsOver": 3,
+        "evictedAt": "2026-11-23T11:59:58.000000Z",
         "message": "sleeps until noon",
     }
     assert stored(made)["message"] == "task a: sleeps until noon"
@@ -261,6 +268,158 @@ def test_a_memo_knows_that_a_log_has_changed() -> None:
     assert jobs(resumed) == [attempt_name("a", 2)]
 
 
+def resumed_with(waits: int, number: int = 2) -> dict[str, JsonObject]:
+    """Return the Job of a resume that was made when so many waits were over."""
+    made = job("a", number=number)
+    made["metadata"]["annotations"] = {labels.WAITS_OVER: str(waits)}
+    return {made["metadata"]["name"]: made}
+
+
+def running(number: int = 2, **fields: object) -> JsonObject:
+    name = attempt_name("a", number)
+    return status(entry("Running", attempt=number, job=name, startedAt=ago(5), **fields))
+
+
+def test_a_job_tells_how_many_waits_were_over_when_it_was_made() -> None:
+    [first] = planned(None).create
+    assert first["metadata"]["annotations"] == {labels.WAITS_OVER: "0"}
+    [second] = planned(parked(), ONE_OVER).create
+    assert second["metadata"]["annotations"] == {labels.WAITS_OVER: "1"}
+    [plain] = planned(None, flow=workflow(task("a"))).create
+    assert "annotations" not in plain["metadata"]
+
+
+def test_a_pod_that_has_not_seen_what_was_over_before_it_is_resumed_after_a_backoff() -> None:
+    made = planned(
+        running(resumes=1), ONE_OVER, jobs=resumed_with(1), results=evicted(2, waits_over=0)
+    )
+    noted = entries(made)["a"]
+    assert (noted["state"], noted["reason"]) == ("Waiting", "ResumeBackOff")
+    assert (noted["waitsOver"], noted["idleResumes"]) == (0, 1)
+    assert noted["nextAttemptAt"] == "2026-11-23T12:00:02.000000Z"
+    assert noted["message"].startswith("its pod reported 0 waits as over, and 1 were when")
+    assert stored(made)["message"].startswith("task a: its pod reported 0 waits")
+    assert [each["reason"] for each in made.events] == ["ResumeBackOff"]
+    early = planned(made.status, ONE_OVER, later=1)
+    assert (early.create, early.requeue_at) == ((), NOW + timedelta(seconds=2))
+    assert early.status is None or entries(early)["a"] == noted
+    assert jobs(planned(made.status, ONE_OVER, later=2)) == [attempt_name("a", 3)]
+
+
+def test_a_pod_that_has_seen_what_was_over_before_it_is_resumed_at_once() -> None:
+    two_over = page(wait(1, sleep(60)), wait(2, sleep(90)), waits=[over(1), over(2)])
+    made = planned(
+        running(resumes=1, idleResumes=3),
+        two_over,
+        jobs=resumed_with(1),
+        results=evicted(2, waits_over=1),
+    )
+    noted = entries(made)["a"]
+    assert (noted["reason"], noted["waitsOver"], "idleResumes" in noted) == ("Evicted", 1, False)
+    assert jobs(planned(made.status, two_over)) == [attempt_name("a", 3)]
+
+
+def test_a_wait_that_is_over_during_a_backoff_is_not_lost() -> None:
+    fields = {"reason": "ResumeBackOff", "idleResumes": 2, "nextAttemptAt": ago(-4)}
+    made = planned(parked(**fields), OPEN, later=3)
+    assert made.create == ()
+    assert jobs(planned(parked(**fields), ONE_OVER, later=4)) == [attempt_name("a", 2)]
+
+
+def test_waits_that_a_reset_has_taken_away_are_not_missed() -> None:
+    made = planned(
+        running(resumes=1), ONE_OVER, jobs=resumed_with(5), results=evicted(2, waits_over=1)
+    )
+    assert entries(made)["a"]["reason"] == "Evicted"
+
+
+def test_pods_that_never_see_that_a_wait_is_over_are_few() -> None:
+    noted, clock, made_at = parked(), 0.0, list[float]()
+    children: dict[str, dict[str, JsonObject]] = {"jobs": {}, "results": {}}
+    while clock < 600:
+        made = planned(noted, ONE_OVER, later=clock, **children)
+        for each in made.create:
+            made_at.append(clock)
+            number = int(each["metadata"]["labels"][labels.ATTEMPT])
+            children["jobs"] = resumed_with(1, number)
+            children["results"] = evicted(number, waits_over=0)
+        for each in made.delete:
+            children[{"Job": "jobs", "TaskResult": "results"}[each.kind]].pop(each.name, None)
+        if made.status is None and not made.delete:
+            assert made.requeue_at is not None, "the task waits for ever"
+            clock = (made.requeue_at - NOW).total_seconds()
+        noted = made.status or noted
+    pauses = [later - earlier for earlier, later in pairwise(made_at)]
+    assert pauses[:6] == [2, 4, 8, 16, 32, 60]
+    assert set(pauses[6:]) == {60}
+
+
+def test_a_task_whose_log_cannot_be_read_fails_and_says_what_to_do() -> None:
+    name = OPEN["metadata"]["name"]
+    cut = {"metadata": OPEN["metadata"], "spec": {}, UNREADABLE: "the object has 2000000 bytes"}
+    noted = entries(planned(parked(), cut))["a"]
+    assert (noted["state"], noted["reason"]) == ("Failed", "LogUnreadable")
+    assert f"DurableLog {name} cannot be read" in noted["message"]
+    assert "2000000 bytes" in noted["message"]
+    assert "reset_durable_task" in noted["message"]
+    in_its_pod = planned(running(1), cut, jobs={attempt_name("a"): job("a")})
+    assert entries(in_its_pod)["a"]["state"] == "Running"
+
+
+@pytest.mark.parametrize("pages", [[], [page(memo(1))], [page(wait(1), waits=[over(1)])]])
+def test_a_task_whose_log_has_no_open_wait_gets_a_pod_after_a_minute(
+    pages: list[JsonObject],
+) -> None:
+    waiting = parked(waitsOver=1, evictedAt=ago(20))
+    made = planned(waiting, *pages)
+    assert made.create == ()
+    assert made.requeue_at == NOW + timedelta(seconds=40)
+    assert entries(made)["a"]["message"] == NOTHING_AWAITED
+    assert jobs(planned(made.status, *pages, later=40)) == [attempt_name("a", 2)]
+    del waiting["tasks"][0]["evictedAt"]
+    made = planned(waiting, *pages)
+    assert jobs(planned(made.status, *pages, later=59)) == []
+    assert jobs(planned(made.status, *pages, later=60)) == [attempt_name("a", 2)]
+
+
+def test_a_pod_whose_log_was_taken_away_has_neither_failed_nor_is_it_a_retry() -> None:
+    name = attempt_name("a")
+    children: dict[str, Any] = {
+        "jobs": {name: job("a")},
+        "pods": {name: [pod(terminated(76))]},
+    }
+    made = planned(running(1), ONE_OVER, later=3, **children)
+    assert entries(made)["a"]["state"] == "Running", "the reset itself may still come"
+    noted = entries(planned(running(1), ONE_OVER, later=6, **children))["a"]
+    assert (noted["reason"], noted["disruptions"], "retries" in noted) == ("Disrupted", 1, False)
+    assert "was reset" in noted["attempts"][0]["message"]
+
+
+def test_the_reset_of_a_task_that_runs_stops_its_pod_and_counts_nothing() -> None:
+    name = attempt_name("a")
+    children: dict[str, Any] = {
+        "jobs": {name: job("a")},
+        "pods": {name: [pod(terminated(76))]},
+    }
+    asked = {"replay": {"count": 1, "task": "a"}}
+    made = planned(running(1), ONE_OVER, spec=asked, **children)
+    assert jobs(made) == [attempt_name("a", 2)]
+    noted = entries(made)["a"]
+    assert not noted.keys() & {"retries", "disruptions", "resumes"}
+    assert [each["reason"] for each in noted["attempts"]] == ["Replayed"]
+    children["jobs"] |= {attempt_name("a", 2): job("a", number=2, replay=1)}
+    after = planned(made.status, ONE_OVER, spec=asked, **children)
+    assert after.delete == (Delete("Job", name),)
+
+
+def test_the_time_of_the_eviction_stays_until_the_task_is_tried_again() -> None:
+    made = planned(parked(), ONE_OVER)
+    assert entries(made)["a"]["evictedAt"] == "2026-11-23T11:59:55.000000Z"
+    children = {"jobs": resumed_with(1), "results": failed("a", 2)}
+    again = planned(made.status, ONE_OVER, **children)
+    assert "evictedAt" not in entries(again)["a"]
+
+
 @pytest.mark.parametrize("name", ["another-log-0", "x", ""])
 def test_pages_of_other_logs_do_not_count(name: str) -> None:
     made = plan(FLOW, parked(), durable_logs={name: ONE_OVER})
@@ -268,7 +427,7 @@ def test_pages_of_other_logs_do_not_count(name: str) -> None:
 
 
 def test_pages_are_told_in_their_order() -> None:
-    pages = [page(number=each, task="a") for each in (10, 2, 0)]
+    pages = [page(wait(each + 1, awaits()), number=each) for each in (10, 2, 0)]
     for number, each in zip((10, 2, 0), pages, strict=True):
         each["status"] = {"waiting": f"waits for event e{number}"}
     noted = entries(planned(parked(), *pages))["a"]

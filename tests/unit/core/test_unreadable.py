@@ -10,6 +10,7 @@ from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.run.plan import plan_run
 from podhatch.core.unreadable import TOO_LARGE, plan_unreadable
 
+from tests.fakes.durable import over, page
 from tests.fakes.objects import NOW, ago, event, run, task, workflow
 
 WHY = "the object has 1400000 bytes"
@@ -50,6 +51,10 @@ def test_a_run_fails_and_is_deleted_at_its_time() -> None:
     assert plan_unreadable(over, DEFAULTS, NOW) == Plan(requeue_at=end)
     later = plan_unreadable(over, DEFAULTS, end)
     assert later.delete == (Delete("WorkflowRun", "flow-1"),)
+
+
+def test_a_log_keeps_its_status_and_its_run_tells() -> None:
+    assert plan_unreadable(cut(page(), {"waits": [over(1)]}), DEFAULTS, NOW) == Plan()
 
 
 def test_a_workflow_is_invalid_until_it_changes() -> None:

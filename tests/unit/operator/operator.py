@@ -8,6 +8,7 @@ from typing import cast
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    DURABLE_LOG,
     JOB,
     TASK_RESULT,
     WORKFLOW,
@@ -133,7 +134,8 @@ class Operator:
 
     def sees_deletions(self) -> None:
         """Let the operator see what is not there any more."""
-        for kind in (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, CONTROLLER_REVISION, JOB):
+        kinds = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, CONTROLLER_REVISION, JOB, DURABLE_LOG)
+        for kind in kinds:
             there = {place_of(raw) for raw in self.cluster.objects(kind.kind)}
             for place in set(self.cache.places(kind)) - there:
                 self.intake.gone(kind, place, self.cache.version(kind, place) + 1)

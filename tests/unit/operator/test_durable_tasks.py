@@ -1,6 +1,7 @@
 """Durable tasks in the operator: what wakes a log, what wakes its run, and what is kept of them."""
 
 import gc
+import json
 import weakref
 
 import pytest
@@ -8,6 +9,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.names import durable_log_name
 from podhatch.cluster import DURABLE_LOG, TASK_RESULT, WORKFLOW_EVENT, WORKFLOW_RUN
+from podhatch.cluster.bounded import MAX_OBJECT_BYTES, bounded_object
 from podhatch.core.durable.progress import waits_over
 from podhatch.core.run.memo import PlanMemo
 from podhatch_operator.cache.trimming import as_held
@@ -284,6 +286,50 @@ def test_only_what_is_planned_by_is_kept_of_a_log() -> None:
     assert as_held(DURABLE_LOG, held) == held
     bad = page(memo(1, delivered=[1]), calls=[7, memo(1, delivered=[1])])
     assert as_held(DURABLE_LOG, bad) == bad
+
+
+async def test_a_log_that_is_too_large_to_be_held_ends_its_task(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(3600))))
+    [whole] = team.operator.cluster.objects(DURABLE_LOG.kind)
+    text = json.dumps({**whole, "spec": {**whole["spec"], "x": "y" * MAX_OBJECT_BYTES}})
+    cut = bounded_object(text)
+    version = {"resourceVersion": str(int(whole["metadata"]["resourceVersion"]) + 1)}
+    team.operator.see({**cut, "metadata": {**cut["metadata"], **version}})
+    await team.settle()
+    assert team.task()["state"] == "Queued"
+    await team.evict()
+    assert team.task()["reason"] == "LogUnreadable"
+    assert f"DurableLog {team.log()['metadata']['name']} cannot be read" in team.task()["message"]
+    assert team.status("run")["phase"] == "Failed"
+    assert "Valid" not in str(team.log().get("status"))
+
+
+async def test_a_pod_that_sees_no_wait_over_is_resumed_after_a_backoff(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(1))))
+    await team.settle()
+    await team.evict()
+    assert team.task()["resumes"] == 1
+    await team.evict()
+    assert team.task()["reason"] == "ResumeBackOff"
+    team.operator.timers.pass_time(2)
+    await team.settle()
+    assert team.task()["resumes"] == 2
+
+
+async def test_a_task_whose_log_was_deleted_gets_a_pod_after_a_minute(team: Durable) -> None:
+    await team.begin()
+    await team.append(at_start(wait(1, sleep(3600))))
+    await team.settle()
+    await team.evict()
+    await team.operator.cluster.delete(DURABLE_LOG, NAMESPACE, team.log()["metadata"]["name"])
+    team.operator.sees_deletions()
+    await team.settle()
+    assert team.jobs() == []
+    team.operator.timers.pass_time(60)
+    await team.settle()
+    assert team.task()["resumes"] == 1
 
 
 async def test_a_log_without_its_run_is_left_alone(team: Durable) -> None:

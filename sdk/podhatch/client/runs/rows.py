@@ -120,6 +120,7 @@ class V1TaskEventType(StrEnum):
     CANCELLED = "CANCELLED"
     SKIPPED = "SKIPPED"
     DURABLE_EVICTED = "DURABLE_EVICTED"
+    DURABLE_RESTORING = "DURABLE_RESTORING"
 
 
 @dataclass(frozen=True)
@@ -395,12 +396,14 @@ def _events(identity: str, task: TaskStatus) -> Iterator[V1TaskEvent]:
         message=task.message or "",
         worker_id=task.node,
     )
+    if is_evicted(task) or task.evicted_at:
+        yield event(V1TaskEventType.DURABLE_EVICTED, timestamp=task.evicted_at)
     if task.queued_at:
+        if task.evicted_at:
+            yield event(V1TaskEventType.DURABLE_RESTORING, timestamp=task.queued_at)
         yield event(V1TaskEventType.QUEUED, timestamp=task.queued_at)
     if task.started_at:
         yield event(V1TaskEventType.STARTED, timestamp=task.started_at)
-    if is_evicted(task):
-        yield event(V1TaskEventType.DURABLE_EVICTED, timestamp=task.finished_at)
     if (kind := _end(task)) is not None:
         yield event(kind, timestamp=task.finished_at, error_message=error_text(task))
 

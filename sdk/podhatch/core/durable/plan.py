@@ -25,24 +25,23 @@ from podhatch.api.run import is_over
 from podhatch.core.common.observed import ObservedDurableLog
 from podhatch.core.common.plan import Plan, first
 from podhatch.core.common.refusal import Refusal
-from podhatch.core.common.text import json_size
+from podhatch.core.common.text import json_size, stored_size
 from podhatch.core.common.validity import checked_status
 from podhatch.core.common.waits import complete_at, event_words, first_match, is_moment, next_moment
 from podhatch.core.durable.progress import (
+    LOST_AFTER,
     MAX_WAITING,
     WaitKey,
     calls_of,
-    is_parked,
     key_of,
     open_calls,
+    parked_entry,
     stored_waits,
 )
 from podhatch.core.expressions.cel import ExpressionError
 from podhatch.core.expressions.evaluation import Questions, json_text
 from podhatch.core.pod.pods import read_time
 
-LOST_AFTER = timedelta(minutes=1)
-"""A child run that is not there so long after its call, while its parent has no pod, is gone."""
 MAX_ERROR = 500
 MAX_TOLD = 5
 """Waits that a text names."""
@@ -170,9 +169,11 @@ class _Planning:
         """Judge a call by its child run, which a task without a pod has made."""
         child = self.observed.children.get(call.child or "")
         if child is None:
-            lost_at = since + LOST_AFTER
-            if not is_parked(self.run, self.observed.log["spec"]["task"]):
+            parked = parked_entry(self.run, self.observed.log["spec"]["task"])
+            if parked is None:
                 return _Judged(call)
+            evicted_at = read_time(parked.get("evictedAt")) or since
+            lost_at = max(since, evicted_at) + LOST_AFTER
             if self.now < lost_at:
                 return _Judged(call, look_again_at=lost_at)
             raise _WaitError(f"the run {call.child} was deleted before it ended")
@@ -274,10 +275,11 @@ class _Room:
         if size > MAX_STORED_VALUE_BYTES:
             return f"its payload has {size} bytes, and at most {MAX_STORED_VALUE_BYTES} are kept"
         if self._left is None:
-            self._left = MAX_STATUS_BYTES - json_size([*self._stored.values()])
-        if size > self._left:
-            return f"its payload of {size} bytes does not fit into the log any more"
-        self._left -= size
+            self._left = MAX_STATUS_BYTES - stored_size([*self._stored.values()])
+        needed = stored_size(value)
+        if needed > self._left:
+            return f"its payload of {needed} bytes does not fit into the log any more"
+        self._left -= needed
         return None
 
 

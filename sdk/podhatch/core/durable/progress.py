@@ -5,14 +5,18 @@ once more of its waits are over than its last pod has seen. Nothing here trusts 
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any, cast
 
+from podhatch.api import labels
 from podhatch.api.limits import MEMO
 from podhatch.api.model import JsonObject
 
 WaitKey = tuple[int, int]
 """Node and branch of a call, and of what the status says of it."""
 MAX_WAITING = 1000
+LOST_AFTER = timedelta(minutes=1)
+"""After so long without a pod, a task waits in vain for what the operator has not seen by then."""
 
 
 def waits_over(pages: Iterable[JsonObject]) -> int:
@@ -61,10 +65,18 @@ def awaited_runs(page: JsonObject) -> set[str]:
     return {child for child in children if isinstance(child, str)}
 
 
-def is_parked(run: JsonObject, task: str) -> bool:
-    """Return whether a task of a run waits without a pod, as the run's status says."""
-    entries = task_entries(run)
-    return any(each.get("name") == task and each.get("state") == "Waiting" for each in entries)
+def task_of(page: JsonObject) -> str:
+    """Return the task whose log a page is of. The spec of a page that cannot be held is not."""
+    task: str = page["metadata"].get("labels", {}).get(labels.TASK, "")
+    return task
+
+
+def parked_entry(run: JsonObject, task: str) -> JsonObject | None:
+    """Return the entry of a task that waits without a pod, as the run's status says, or None."""
+    for entry in task_entries(run):
+        if entry.get("name") == task and entry.get("state") == "Waiting":
+            return entry
+    return None
 
 
 def task_entries(run: JsonObject) -> list[JsonObject]:

@@ -49,6 +49,7 @@ PROBLEM_REASONS = _NOTED_REASONS | {
     "ContainerConfig",
     "Unschedulable",
     "Refused",
+    "ResumeBackOff",
     FAILED_CREATE,
 }
 """Reasons that waiting alone will hardly remove; each is worth an Event."""

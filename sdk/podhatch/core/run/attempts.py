@@ -57,8 +57,12 @@ class AttemptView:
     @property
     def replay(self) -> int:
         """Which replay of the run it was made for; 0 for the first time."""
-        annotations: dict[str, str] = self.job["metadata"].get("annotations") or {}
-        return whole_number(annotations.get(labels.REPLAY), MAX_NUMBER_DIGITS) or 0
+        return self._number_in(labels.REPLAY)
+
+    @property
+    def waits_over(self) -> int:
+        """Of a durable task: how many waits of its log were over when the attempt was made."""
+        return self._number_in(labels.WAITS_OVER)
 
     @property
     def is_active(self) -> bool:
@@ -70,6 +74,11 @@ class AttemptView:
             item["type"] in ("Failed", "Complete") and item["status"] == "True"
             for item in conditions
         )
+
+    def _number_in(self, annotation: str) -> int:
+        """Return the number in an annotation of the Job; 0 if there is none."""
+        annotations: dict[str, str] = self.job["metadata"].get("annotations") or {}
+        return whole_number(annotations.get(annotation), MAX_NUMBER_DIGITS) or 0
 
 
 class Attempts(dict[AttemptKey, AttemptView]):

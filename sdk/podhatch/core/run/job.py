@@ -46,6 +46,8 @@ class AttemptSpec:
     number: int
     resumes: int = 0
     """How many attempts, this one among them, went on after a wait without a pod."""
+    waits_over: int | None = None
+    """Of a durable task: how many waits of its log are over."""
 
     @property
     def name(self) -> str:
@@ -157,7 +159,7 @@ def _metadata(attempt: AttemptSpec, revision: Revision) -> JsonObject:
         "name": attempt.name,
         "namespace": run.metadata.namespace,
         "labels": _labels(attempt, revision),
-        **({"annotations": {labels.REPLAY: str(replay)}} if (replay := run.asked_replays) else {}),
+        **({"annotations": notes} if (notes := _annotations(attempt)) else {}),
         "ownerReferences": [
             {
                 "apiVersion": run.api_version,
@@ -168,6 +170,15 @@ def _metadata(attempt: AttemptSpec, revision: Revision) -> JsonObject:
             }
         ],
     }
+
+
+def _annotations(attempt: AttemptSpec) -> dict[str, str]:
+    notes: dict[str, str] = {}
+    if replay := attempt.run.asked_replays:
+        notes[labels.REPLAY] = str(replay)
+    if attempt.waits_over is not None:
+        notes[labels.WAITS_OVER] = str(attempt.waits_over)
+    return notes
 
 
 def _labels(attempt: AttemptSpec, revision: Revision) -> JsonObject:

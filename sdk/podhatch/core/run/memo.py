@@ -13,6 +13,7 @@ from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.observed import Observed
+from podhatch.core.durable.progress import task_of
 from podhatch.core.run.attempts import Attempts, AttemptView, view_attempt
 from podhatch.core.run.position import Ended, Position, Running, Waiting
 from podhatch.core.run.status import entry_size
@@ -184,7 +185,7 @@ def _tasks_with_other_logs(old: Observed, new: Observed) -> set[str]:
     """Return the names of tasks whose logs are not as they were."""
     pages = {**old.durable_logs, **new.durable_logs}
     names = _differing(old.durable_logs, new.durable_logs)
-    return {pages[name]["spec"].get("task", "") for name in names}
+    return {task_of(pages[name]) for name in names}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> set[str]:

@@ -21,6 +21,7 @@ from podhatch.core.common.idempotency import holds_key_until
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Create, Plan, first
 from podhatch.core.common.refusal import RunRefusal
+from podhatch.core.durable.progress import waits_over
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.acceptance import (
     depth_of,
@@ -46,6 +47,7 @@ from podhatch.core.run.clean_up import (
     lingering_pods,
     with_late_attempts,
 )
+from podhatch.core.run.eviction import log_pages
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.pause import before_replay, has_begun, is_under_way, pause_refusal
@@ -393,7 +395,8 @@ def _build_attempt(
     except KeyError as error:
         return lose_output(ready.status, str(error.args[0]), context.now), []
     resumes = resumes_with_next(ready.status)
-    attempt = AttemptSpec(context.run, task, ready.number, resumes)
+    waits = waits_over(log_pages(context.run, task, context.observed)) if task.durable else None
+    attempt = AttemptSpec(context.run, task, ready.number, resumes, waits)
     errors = _errors(positions) if task is revision.failure_task else {}
     around = AttemptInput(outputs, errors, node)
     manifests = attempt_manifests(attempt, revision, context.defaults, around)

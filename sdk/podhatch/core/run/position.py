@@ -11,8 +11,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from podhatch.api.event import WorkflowEvent
-from podhatch.api.model import JsonObject
-from podhatch.api.names import durable_log_name
 from podhatch.api.pod import SKIPPED_OUTPUT
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
@@ -21,7 +19,6 @@ from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Patch, job_deadline
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.common.text import output_problem
-from podhatch.core.durable.progress import waiting_text, waits_over
 from podhatch.core.expressions.evaluation import Questions, json_text
 from podhatch.core.pod.diagnosis import LOOK_UP_AGAIN, diagnose, lookup_due
 from podhatch.core.pod.end import AttemptEnd, end_of_pod, execution_deadline, overdue_at
@@ -29,6 +26,13 @@ from podhatch.core.pod.pods import container_state, had_a_pod, has_started, node
 from podhatch.core.pod.template import extension_limit
 from podhatch.core.run.attempts import Attempts, AttemptView
 from podhatch.core.run.conditions import ConditionInput, evaluate_conditions
+from podhatch.core.run.eviction import (
+    LOG_UNREADABLE,
+    log_pages,
+    log_problem,
+    park,
+    still_parked,
+)
 from podhatch.core.run.job import AttemptSpec, backstop_seconds
 from podhatch.core.run.outcome import read_outcome
 from podhatch.core.run.retry import next_attempt
@@ -38,7 +42,6 @@ from podhatch.core.run.task_status import (
     failed,
     kept,
     over,
-    parked,
     skipped,
     to_be_tried_again,
     with_attempt,
@@ -296,22 +299,13 @@ def _resume(
     task: TaskSpec, old: TaskStatus, number: int, context: TaskContext
 ) -> Waiting | Ready | Ended:
     """The task waits without a pod: it gets one once more waits are over than it has seen."""
-    pages = _log(task, context)
-    seen = old.waits_over or 0
-    if waits_over(pages) > seen:
+    pages = log_pages(context.run, task, context.observed)
+    if problem := log_problem(pages):
+        return Ended(failed(old, LOG_UNREADABLE, problem, context.now))
+    waiting = still_parked(old, pages, context.now)
+    if waiting is None:
         return _try(task, old, number, context)
-    return Waiting(parked(old, seen, waiting_text(pages)))
-
-
-def _log(task: TaskSpec, context: TaskContext) -> list[JsonObject]:
-    """Return the pages of a task's log, in their order."""
-    name = durable_log_name(AttemptSpec(context.run, task, 1).name)
-    pages = {
-        int(page): raw
-        for each, raw in context.observed.durable_logs.items()
-        if (page := each.removeprefix(f"{name}-")) != each and page.isdecimal() and len(page) < 4
-    }
-    return [pages[number] for number in sorted(pages)]
+    return Waiting(waiting.status, look_again_at=waiting.look_again_at)
 
 
 def _try(
@@ -368,7 +362,7 @@ def _follow(
     started = has_run or result is not None or (pod is not None and has_started(pod))
     end = read_outcome(task, result=result, pod=pod, job=job, now=now, started=started)
     if isinstance(end, AttemptEnd):
-        return _end(task, current, end, context)
+        return _end(task, current, end, attempt, context)
     until = end.until if end else None
     if not started:
         return _not_started(task, current, attempt, until, context)
@@ -450,11 +444,17 @@ def _not_started(
 
 
 def _end(
-    task: TaskSpec, current: TaskStatus, end: AttemptEnd, context: TaskContext
+    task: TaskSpec,
+    current: TaskStatus,
+    end: AttemptEnd,
+    attempt: AttemptView | None,
+    context: TaskContext,
 ) -> Waiting | Ended:
     """The attempt is over: so is the task, unless it is tried again, or waits without a pod."""
     if end.waits_over is not None:
-        status = parked(current, end.waits_over, waiting_text(_log(task, context)))
+        pages = log_pages(context.run, task, context.observed)
+        waits_at_start = attempt.waits_over if attempt else 0
+        status = park(current, end, waits_at_start, pages, context.now)
         return Waiting(status, urgent=True)
     seed = f"{context.run.metadata.uid}/{task.name}/{current.attempt}"
     retry = next_attempt(task, current, end, seed, context.now)

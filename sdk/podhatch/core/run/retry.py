@@ -14,6 +14,7 @@ from podhatch.api.task_status import MAX_DISRUPTIONS, TaskStatus, WaitReason
 from podhatch.core.pod.end import AttemptEnd
 
 MAX_DISRUPTION_WAIT = 60.0
+"""Before an attempt after one that was lost, or that gave up its pod without progress."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def next_attempt(
         if status.disruptions >= MAX_DISRUPTIONS:
             return None
         count = status.disruptions + 1
-        wait = 0.0 if count == 1 else min(2.0 ** (count - 1), MAX_DISRUPTION_WAIT)
+        wait = _growing_wait(count - 1) if count > 1 else 0.0
         message = f"the attempt was lost ({ended.message}) and is made again, number {count} of "
         return Retry(
             since + timedelta(seconds=wait),
@@ -68,6 +69,15 @@ def next_attempt(
         count,
         status.disruptions,
     )
+
+
+def resume_backoff(idle_resumes: int) -> timedelta:
+    """Return the wait before a resume, after so many in a row that made no progress."""
+    return timedelta(seconds=_growing_wait(idle_resumes))
+
+
+def _growing_wait(count: int) -> float:
+    return min(2.0 ** min(count, 10), MAX_DISRUPTION_WAIT)
 
 
 def _backoff(task: TaskSpec, retry: int, seed: str) -> float:

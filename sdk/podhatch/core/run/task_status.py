@@ -23,7 +23,6 @@ from podhatch.core.run.retry import Retry
 
 MAX_TASK_MESSAGE = 2000
 REPLAYED = "Replayed"
-EVICTED = "Evicted"
 
 
 class EntryFields(TypedDict, total=False):
@@ -38,6 +37,9 @@ class EntryFields(TypedDict, total=False):
     queued_at: datetime | None
     met: list[str]
     waits_over: int | None
+    evicted_at: datetime | None
+    idle_resumes: int
+    next_attempt_at: datetime | None
 
 
 def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
@@ -49,6 +51,8 @@ def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
         "state": old.state,
         "attempt": old.attempt,
         "waits_over": old.waits_over,
+        "evicted_at": old.evicted_at,
+        "idle_resumes": old.idle_resumes,
         **fields,
     }
     return TaskStatus(
@@ -70,17 +74,6 @@ def with_attempt(old: TaskStatus, number: int) -> TaskStatus:
 def resumes_with_next(old: TaskStatus) -> int:
     """Return how many of the task's attempts are resumes once the next one is made."""
     return old.resumes + (old.waits_over is not None)
-
-
-def parked(current: TaskStatus, waits_over: int, message: str) -> TaskStatus:
-    """Return the entry of a durable task that waits without a pod."""
-    return kept(
-        current,
-        state="Waiting",
-        reason=EVICTED,
-        message=bounded(message),
-        waits_over=waits_over,
-    )
 
 
 def bounded(text: str) -> str:
@@ -122,6 +115,7 @@ def to_be_tried_again(
         "retries": again.retries,
         "disruptions": again.disruptions,
         "next_attempt_at": again.at,
+        "evicted_at": None,
         "attempts": [*current.attempts, record][-MAX_ATTEMPT_RECORDS:],
     }
     return kept(current).model_copy(update=changes)

@@ -82,7 +82,8 @@ def _of_task(old: TaskStatus | None, new: TaskStatus) -> Iterator[Transition]:
         note = f"Task {new.name}: {new.message or new.state.lower()}"
         yield Transition(kind, f"Task{new.state}", note, new.name, new.attempt)
     reason_before = old.reason if old else None
-    if new.state == "Queued" and new.reason in PROBLEM_REASONS and new.reason != reason_before:
+    waits = new.state in ("Queued", "Waiting")
+    if waits and new.reason in PROBLEM_REASONS and new.reason != reason_before:
         note = f"Task {new.name}: {new.message}"
         yield Transition("Warning", new.reason, note, new.name, new.attempt)
 

@@ -102,6 +102,7 @@ EVICTED = task(
     message="sleeps until tomorrow",
     attempt=5,
     resumes=2,
+    evictedAt=after(8),
     attempts=[
         {"attempt": 1, "reason": "TaskFailed", "message": "no", "startedAt": after(1)},
         {"attempt": 3, "reason": "NodeLost", "message": "node-0 is gone"},
@@ -131,6 +132,21 @@ def test_a_resume_is_not_an_attempt(hatchet: Hatchet, put: Put) -> None:
         ("RETRYING", 1),
         ("REASSIGNED", 2),
         ("DURABLE_EVICTED", 3),
+    ]
+    assert details.task_events[-1].timestamp == START + timedelta(seconds=8)
+
+
+def test_a_resume_comes_after_the_eviction(hatchet: Hatchet, put: Put) -> None:
+    times = {"evictedAt": after(8), "queuedAt": after(20), "startedAt": after(21)}
+    put("one", "Running", task("approve", "Running", attempt=2, resumes=1, **times))
+    assert [
+        (each.event_type.value, each.timestamp and (each.timestamp - START).total_seconds())
+        for each in hatchet.runs.get("one").task_events
+    ] == [
+        ("DURABLE_EVICTED", 8),
+        ("DURABLE_RESTORING", 20),
+        ("QUEUED", 20),
+        ("STARTED", 21),
     ]
 
 
