@@ -219,6 +219,14 @@ class AdmissionWorld(OperatedWorld):
         assert found is not None
         return found.get("status", {})
 
+    def kept_from(self, run: str) -> set[str]:
+        """Return for whom slots are kept that a run would have, and who else has such slots."""
+        place, task = ("default", run), "work" if self.case.of_task else ""
+        standing = self.operator.cache.admission.standing(place, task)
+        if standing is None or standing.is_admitted:
+            return set()
+        return {name.partition("/")[0] for name in standing.taken_by}
+
     def is_over(self, run: str) -> bool:
         """Whether the run has ended, and no replay is due."""
         status, replay = self.status(run), self._spec(run).get("replay", {"count": 0})

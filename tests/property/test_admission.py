@@ -114,10 +114,13 @@ async def finish(world: AdmissionWorld) -> None:
 
 
 def check_busy(world: AdmissionWorld) -> None:
-    """Check that every run that waits has a group without a free slot."""
-    full = set(world.full())
-    for run in world.waiting():
-        assert full.intersection(world.groups(run)), f"{run} waits in vain: {world.status(run)}"
+    """Check that every run that waits has a group without a free slot for it."""
+    full, waiting = set(world.full()), world.waiting()
+    for run in waiting:
+        if full.isdisjoint(world.groups(run)):
+            kept_for = [each for each in waiting if each in world.kept_from(run)]
+            assert kept_for, f"{run} waits in vain: {world.status(run)}"
+            assert all(full.intersection(world.groups(each)) for each in kept_for)
 
 
 worlds = settings(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from podhatch.api.concurrency import ConcurrencyClaim
-from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.index import MAX_PASSES, AdmissionIndex, ClaimStanding
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -35,15 +35,16 @@ class Index:
         self.index.forget(("team", run))
         return list(self.woken)
 
+    def standing(self, run: str) -> ClaimStanding:
+        found = self.index.standing(("team", run), "")
+        assert found is not None
+        return found
+
     def is_admitted(self, run: str) -> bool:
-        standing = self.index.standing(("team", run), "")
-        assert standing is not None
-        return standing.is_admitted
+        return self.standing(run).is_admitted
 
     def is_surplus(self, run: str) -> bool:
-        standing = self.index.standing(("team", run), "")
-        assert standing is not None
-        return standing.is_surplus
+        return self.standing(run).is_surplus
 
 
 def test_keys_that_compete_for_a_limit_take_turns() -> None:
@@ -58,6 +59,73 @@ def test_keys_that_compete_for_a_limit_take_turns() -> None:
         [holder] = index.end(holder)
         order.append(holder)
     assert order == ["a-0", "b-4", "a-1", "b-5", "a-2", "a-3"]
+
+
+def test_new_keys_do_not_starve_one_that_was_served_before() -> None:
+    index, shared = Index(), ("all", "", 1)
+    index.claim("a-0", ("tenant", "a", 9), shared)
+    index.claim("a-1", ("tenant", "a", 9), shared)
+    index.claim("b-2", ("tenant", "b", 9), shared)
+    index.claim("c-3", ("tenant", "c", 9), shared)
+    order, holder = list[str](), "a-0"
+    for number in range(4, 7):
+        [holder] = index.end(holder)
+        order.append(holder)
+        index.claim(f"new-{number}", ("tenant", f"new {number}", 9), shared)
+    assert order == ["a-1", "b-2", "c-3"]
+
+
+NORTH, TENANT = ("region", "north", 1), ("tenant", "a", 1)
+
+
+def _contended() -> Index:
+    """Return two limits of which never both have a free slot, and a run that needs both."""
+    index = Index()
+    index.claim("north-0", NORTH, held=True)
+    index.claim("tenant-0", TENANT, held=True)
+    index.claim("both-1", TENANT, NORTH)
+    for number in range(2, 14):
+        index.claim(f"north-{number}", NORTH)
+        index.claim(f"tenant-{number}", TENANT)
+    return index
+
+
+def _end_until(index: Index, run: str) -> tuple[list[str], list[str]]:
+    """End in turn who holds slots, until a run is next; return who was before it, and who holds."""
+    holders, before = ["north-0", "tenant-0"], list[str]()
+    while not index.is_admitted(run):
+        woken = index.end(holders.pop(0))
+        holders += woken
+        before += woken
+    return before, holders
+
+
+def test_who_needs_two_limits_is_not_overtaken_for_ever() -> None:
+    before, holders = _end_until(_contended(), "both-1")
+    assert before == [
+        *(f"{limit}-{number}" for number in range(2, 6) for limit in ("north", "tenant")),
+        "both-1",
+    ]
+    assert holders == ["both-1"]
+
+
+def test_a_slot_that_is_kept_says_for_whom() -> None:
+    index, number = _contended(), 0
+    while index.end(f"north-{number}"):
+        index.end(f"tenant-{number}")
+        number = number + 2 if number == 0 else number + 1
+    last = index.standing("north-13")
+    assert (last.taken, last.max_runs, last.taken_by) == (1, 1, ("both-1",))
+    assert index.end("both-1") == [f"north-{number + 1}"]
+
+
+def test_one_that_is_to_be_cancelled_if_it_had_to_wait_does_not_wait_for_a_kept_slot() -> None:
+    index, number = _contended(), 0
+    while index.end(f"north-{number}"):
+        index.end(f"tenant-{number}")
+        number = number + 2 if number == 0 else number + 1
+    index.claim("new-14", NORTH, strategy="CANCEL_NEWEST")
+    assert index.standing("new-14").superseded_by == "both-1"
 
 
 def test_a_priority_counts_like_an_hour_of_waiting() -> None:

@@ -7,9 +7,15 @@ same holders.
 
 Claimants with exactly the same groups form a lane, in which they wait in order: by the time since
 which they wait, with a head start for a higher priority. Lanes that want a slot of the same group
-take turns. Each lane is parked in the first of its groups that has no free slot, and only looked at
-again when that group has one. A free slot is offered to the next in line, who is told; the offer is
-good until it is taken, or the claim ends.
+take turns: first comes the one that was served, or began to wait, before the others. Each lane is
+parked in the first of its groups that has no free slot, and only looked at again when that group
+has one. A free slot is offered to the next in line, who is told; the offer is good until it is
+taken, or the claim ends.
+
+A lane whose turn it is in one group, while another of its groups is full, lets those behind it go
+first, but not for ever: after `MAX_PASSES` times a free slot of each of its groups is kept for it.
+Nobody is starved: only lanes before it, which are not replaced once they are served, keep it from
+the slots that its groups free.
 """
 
 from bisect import bisect_left, insort
@@ -17,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import count, islice
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -28,6 +34,8 @@ from podhatch.api.run import has_ended
 
 HEAD_START = timedelta(hours=1)
 """By how much a claim counts as older than one with the next lower priority."""
+MAX_PASSES = 8
+"""How often a lane lets others go first because another of its groups has no slot for it."""
 Place = tuple[str, str]
 """Namespace and name of a run."""
 Wake = Callable[[str, str], None]
@@ -125,8 +133,12 @@ class _Lane:
     groups: Lane
     queue: list[_InLine] = field(default_factory=list[_InLine])
     served: int = 0
-    """When it last got a slot, as a number that grows."""
+    """When it last got a slot, or else when it began to wait, as a number that grows."""
+    passes: int = 0
+    """How often it has let others go first since then."""
     parked: tuple[GroupKey, _Parked] | None = None
+    is_kept_for: bool = False
+    """Whether its groups keep slots for it."""
 
 
 @dataclass
@@ -140,9 +152,11 @@ class _Group:
     holders: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
     offered: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
     queue: list[_InLine] = field(default_factory=list[_InLine])
-    """Those that hold no slot, in the order in which they get one, those with an offer too."""
+    """Those that hold no slot and have no offer, in the order in which they get one."""
     parked: list[_Parked] = field(default_factory=list[_Parked])
     """Lanes that wait for a slot here, in the order of their turns."""
+    kept_for: list[_Parked] = field(default_factory=list[_Parked])
+    """Lanes for each of which a slot is kept, wherever they are parked, in the same order."""
 
     @property
     def max_runs(self) -> int:
@@ -153,9 +167,13 @@ class _Group:
     def taken(self) -> int:
         return len(self.holders) + len(self.offered)
 
-    @property
-    def is_full(self) -> bool:
-        return self.taken >= self.max_runs
+    def kept_before(self, entry: _Parked | None) -> list[_Parked]:
+        """Return the lanes before this one for which slots are kept."""
+        return self.kept_for[: bisect_left(self.kept_for, entry)] if entry else []
+
+    def has_room_for(self, entry: _Parked | None) -> bool:
+        """Return whether there is a slot for a lane; None stands for the first of all."""
+        return self.taken + len(self.kept_before(entry)) < self.max_runs
 
     @property
     def is_overfull(self) -> bool:
@@ -172,8 +190,12 @@ class _Group:
 
     def oldest_waiting(self) -> Claimant | None:
         """Return the oldest member that neither holds a slot nor has the offer of one."""
-        taken = self.holders.keys() | self.offered.keys()
-        return next((each for _, each in self.members if each not in taken), None)
+        waiting = (
+            each
+            for _, each in self.members
+            if each not in self.holders and each not in self.offered
+        )
+        return next(waiting, None)
 
 
 class AdmissionIndex:
@@ -183,7 +205,8 @@ class AdmissionIndex:
         self._requests: dict[Place, dict[str, _Request]] = {}
         self._groups: dict[GroupKey, _Group] = {}
         self._lanes: dict[Lane, _Lane] = {}
-        self._turns = count(1)
+        self._served = 0
+        """How often lanes were served."""
         self._touched: dict[GroupKey, None] = {}
         """Groups in which something has changed."""
         self._woken: dict[Claimant, None] = {}
@@ -201,7 +224,9 @@ class AdmissionIndex:
     def count(self, *, held: bool) -> int:
         """Return how many claims hold their slots, or wait."""
         groups = self._groups.values()
-        return sum(len(each.holders if held else each.queue) for each in groups)
+        if held:
+            return sum(len(each.holders) for each in groups)
+        return sum(len(each.queue) + len(each.offered) for each in groups)
 
     def observe(self, run: JsonObject) -> None:
         """A run was seen, with the claims that its status holds."""
@@ -258,24 +283,36 @@ class AdmissionIndex:
         groups = [(key, self._groups[key]) for key in request.groups]
         claimant = request.claimant
         is_admitted = request.is_held or self._is_offered(request)
-        blocking = next((key for key, group in groups if group.is_full), request.groups[0])
+        entry = None if is_admitted else self._entry_of(request)
+        blocking = next(
+            (key for key, group in groups if not group.has_room_for(entry)), request.groups[0]
+        )
         group = self._groups[blocking]
-        takers = [*group.holders, *group.offered][:4]
-        before = 0
-        if not request.is_held:
-            before = bisect_left(group.queue, (request.turn, claimant)) - len(group.offered)
+        takers = self._takers(group, entry)
+        ahead = 0 if is_admitted else bisect_left(group.queue, (request.turn, claimant))
         return ClaimStanding(
             is_admitted=is_admitted,
             is_surplus=request.is_held and any(group.is_overfull for _, group in groups),
-            superseded_by=self._superseded_by(request, is_admitted=is_admitted),
+            superseded_by=self._superseded_by(request, entry, is_admitted=is_admitted),
             place=request.claims.index(request.by_group[blocking]),
             max_runs=group.max_runs,
-            taken_by=tuple(map(_name, takers)),
-            taken=group.taken,
-            ahead=max(before, 0),
+            taken_by=tuple(map(_name, takers[:4])),
+            taken=len(takers),
+            ahead=ahead,
         )
 
-    def _superseded_by(self, request: _Request, *, is_admitted: bool) -> str | None:
+    def _entry_of(self, request: _Request) -> _Parked | None:
+        lane = self._lanes.get(request.groups)
+        return lane.parked[1] if lane and lane.parked else None
+
+    def _takers(self, group: _Group, entry: _Parked | None) -> list[Claimant]:
+        """Return who takes the slots of a group before a lane, or has them kept."""
+        kept = (self._lanes[groups].queue[0][1] for _, _, groups in group.kept_before(entry))
+        return [*group.holders, *group.offered, *kept]
+
+    def _superseded_by(
+        self, request: _Request, entry: _Parked | None, *, is_admitted: bool
+    ) -> str | None:
         """Return because of whom a claimant is to be cancelled, by the strategies of its claims."""
         for key, claim in request.by_group.items():
             group = self._groups[key]
@@ -285,8 +322,8 @@ class AdmissionIndex:
                     if group.newer_than(request) >= group.max_runs:
                         _, other = group.members[-1]
                 case "CANCEL_NEWEST":
-                    if not is_admitted and group.is_full:
-                        other = next(iter([*group.holders, *group.offered]), None)
+                    if not is_admitted and not group.has_room_for(entry):
+                        other = next(iter(self._takers(group, entry)), None)
                 case "CANCEL_QUEUED_EXCEPT_NEWEST":
                     other = None if request.is_held else group.newest_waiting()
                 case "CANCEL_QUEUED_EXCEPT_OLDEST":
@@ -336,11 +373,11 @@ class AdmissionIndex:
             del group.slots[claimant]
             if request.is_held:
                 del group.holders[claimant]
+            elif claimant in group.offered:
+                del group.offered[claimant]
+                in_lane = False
             else:
                 _take_out(group.queue, (request.turn, claimant))
-                if claimant in group.offered:
-                    del group.offered[claimant]
-                    in_lane = False
             self._touched[key] = None
         if in_lane:
             lane = self._lanes[request.groups]
@@ -352,22 +389,35 @@ class AdmissionIndex:
 
     def _queue(self, request: _Request, at: GroupKey) -> None:
         """Put a claimant in its lane, and the lane at this group if it is nowhere yet."""
-        lane = self._lanes.setdefault(request.groups, _Lane(request.groups))
+        lane = self._lanes.setdefault(request.groups, _Lane(request.groups, served=self._served))
         insort(lane.queue, (request.turn, request.claimant))
         self._park(lane, lane.parked[0] if lane.parked else at)
 
     def _park(self, lane: _Lane, at: GroupKey) -> None:
         """Have a lane wait at this group, in its place there; an empty lane is no more."""
-        if lane.parked:
-            old, entry = lane.parked
-            _take_out(self._groups[old].parked, entry)
-            lane.parked = None
+        self._take_out_of_line(lane)
         if not lane.queue:
             del self._lanes[lane.groups]
             return
         entry = (lane.served, lane.queue[0][0], lane.groups)
         insort(self._groups[at].parked, entry)
         lane.parked = at, entry
+        if lane.passes >= MAX_PASSES:
+            lane.is_kept_for = True
+            for each in lane.groups:
+                insort(self._groups[each].kept_for, entry)
+
+    def _take_out_of_line(self, lane: _Lane) -> None:
+        if lane.parked is None:
+            return
+        at, entry = lane.parked
+        _take_out(self._groups[at].parked, entry)
+        lane.parked = None
+        if lane.is_kept_for:
+            lane.is_kept_for = False
+            for each in lane.groups:
+                _take_out(self._groups[each].kept_for, entry)
+                self._touched[each] = None
 
     def _settle(self) -> None:
         """Offer the free slots of all groups in which something has changed."""
@@ -388,25 +438,39 @@ class AdmissionIndex:
             last = max((self._request(each) for each in group.offered), key=lambda each: each.turn)
             for each in last.groups:
                 del self._groups[each].offered[last.claimant]
+                insort(self._groups[each].queue, (last.turn, last.claimant))
                 self._touched[each] = None
             self._queue(last, key)
 
     def _offer_free(self, key: GroupKey, group: _Group) -> None:
-        while group.parked and not group.is_full:
-            lane = self._lanes[group.parked[0][-1]]
-            blocking = next((each for each in lane.groups if self._groups[each].is_full), None)
-            if blocking:
-                _, first = lane.queue[0]
-                if self._request(first).by_group[blocking].strategy == "CANCEL_NEWEST":
-                    self._woken[first] = None
-                self._park(lane, blocking)
-                continue
-            _, claimant = lane.queue.pop(0)
-            for each in lane.groups:
-                self._groups[each].offered[claimant] = None
-            lane.served = next(self._turns)
-            self._park(lane, key)
-            self._woken[claimant] = None
+        while group.parked and group.has_room_for(entry := group.parked[0]):
+            lane = self._lanes[entry[-1]]
+            blocking = next(
+                (each for each in lane.groups if not self._groups[each].has_room_for(entry)), None
+            )
+            if blocking is None:
+                self._offer(lane, key)
+            else:
+                self._pass(lane, blocking)
+
+    def _pass(self, lane: _Lane, blocking: GroupKey) -> None:
+        """Let those behind a lane go first, as it has no slot in another group."""
+        _, first = lane.queue[0]
+        if self._request(first).by_group[blocking].strategy == "CANCEL_NEWEST":
+            self._woken[first] = None
+        lane.passes += 1
+        self._park(lane, blocking)
+
+    def _offer(self, lane: _Lane, key: GroupKey) -> None:
+        """Offer slots to the first of a lane, which goes on waiting at a group."""
+        turn, claimant = lane.queue.pop(0)
+        for each in lane.groups:
+            _take_out(self._groups[each].queue, (turn, claimant))
+            self._groups[each].offered[claimant] = None
+        self._served += 1
+        lane.served, lane.passes = self._served, 0
+        self._park(lane, key)
+        self._woken[claimant] = None
 
     def _request(self, claimant: Claimant) -> _Request:
         return self._requests[claimant.namespace, claimant.run][claimant.task]
