@@ -26,6 +26,7 @@ from podhatch_operator.cache.store import version_of
 from podhatch_operator.keys import Key
 
 from tests.fakes.objects import task, workflow
+from tests.property.living_cluster import NAMESPACE
 from tests.property.operated_world import OperatedWorld
 
 WORKFLOWS = ("flow", "stream")
@@ -136,7 +137,8 @@ class AdmissionWorld(OperatedWorld):
             "priority": PRIORITIES[number % 3],
         }
         self.specs[name] = spec
-        self._put(WORKFLOW_RUN, {"name": name}, spec)
+        sequence = {labels.SEQUENCE: str(len(self.specs))}  # as the SDK does
+        self._put(WORKFLOW_RUN, {"name": name, "annotations": sequence}, spec)
         return name
 
     def cancel(self, run: str) -> None:
@@ -221,7 +223,7 @@ class AdmissionWorld(OperatedWorld):
 
     def kept_from(self, run: str) -> set[str]:
         """Return for whom slots are kept that a run would have, and who else has such slots."""
-        place, task = ("default", run), "work" if self.case.of_task else ""
+        place, task = (NAMESPACE, run), "work" if self.case.of_task else ""
         standing = self.operator.cache.admission.standing(place, task)
         if standing is None or standing.is_admitted:
             return set()

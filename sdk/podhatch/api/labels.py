@@ -22,6 +22,8 @@ WORKFLOW_GENERATION = f"{GROUP}/workflow-generation"
 
 CLIENT = f"{GROUP}/client"
 """On a WorkflowRun: the process that created it, so that one watch covers all its runs."""
+SEQUENCE = f"{GROUP}/sequence"
+"""Annotation of a WorkflowRun: a number that puts runs of the same second in order of creation."""
 REPLAY = f"{GROUP}/replay"
 """Annotation of a Job: the replay that it belongs to; absent before the first."""
 WAITS_OVER = f"{GROUP}/waits-over"

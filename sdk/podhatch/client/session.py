@@ -6,6 +6,7 @@ Lives in the background loop. Every error of the API server leaves it as a sente
 import asyncio
 import os
 import secrets
+import time
 from collections import defaultdict
 from contextlib import AbstractContextManager
 
@@ -57,6 +58,7 @@ class Session:
         self._published: dict[str, tuple[str, int]] = {}
         """Content hash and generation of the workflows applied or found, by name."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sequence = 0
 
     async def publish(self, manifest: Manifest) -> int:
         """See to it that the cluster holds the workflow, and return its generation.
@@ -78,6 +80,11 @@ class Session:
         """
         if known := self._published.get(workflow.name):
             self._published[workflow.name] = known[0], workflow.generation
+
+    def next_sequence(self) -> int:
+        """Return a number for a new run: it grows with time, and with each run of this session."""
+        self._sequence = max(self._sequence + 1, time.time_ns() // 1000)
+        return self._sequence
 
     def forget(self, workflow: str) -> None:
         """Look at the workflow again when it is published next: the cluster may have lost it."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from podhatch.api.concurrency import ConcurrencyClaim
-from podhatch.core.admission.index import MAX_PASSES, AdmissionIndex, ClaimStanding
+from podhatch.core.admission.index import AdmissionIndex, ClaimStanding
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 

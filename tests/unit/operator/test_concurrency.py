@@ -32,12 +32,22 @@ class Team:
     async def start(self, *names: str, flow: str = "flow", **spec: object) -> None:
         """Create runs, each once the operator has taken up the one before."""
         for name in names:
-            metadata = {"name": name, "namespace": NAMESPACE}
-            run = {"workflow": flow, **spec}
-            await self.operator.user_creates(
-                {"apiVersion": API, "kind": "WorkflowRun", "metadata": metadata, "spec": run}
-            )
+            await self.create(name, flow=flow, **spec)
             await self.settle()
+
+    async def create(
+        self,
+        name: str,
+        flow: str = "flow",
+        annotations: dict[str, str] | None = None,
+        **spec: object,
+    ) -> None:
+        """Create a run, of which the operator has only heard."""
+        metadata = {"name": name, "namespace": NAMESPACE, "annotations": annotations or {}}
+        run = {"workflow": flow, **spec}
+        await self.operator.user_creates(
+            {"apiVersion": API, "kind": "WorkflowRun", "metadata": metadata, "spec": run}
+        )
 
     async def settle(self) -> None:
         """Let the operator do all that there is to do, statuses that may wait included."""
@@ -130,6 +140,30 @@ async def test_a_constant_limit_needs_no_expression(operator: Operator) -> None:
     await team.start("one", "two", "three")
     assert team.runs() == ["one", "two"]
     assert team.status("three")["message"].startswith('2 of 2 slots of workflow "flow" are taken')
+
+
+async def test_of_runs_of_one_second_the_first_is_next_also_if_it_was_edited(
+    operator: Operator,
+) -> None:
+    team = Team(operator)
+    await team.deploy({"maxRuns": 1})
+    await team.start("holder")
+    for name, sequence in (("a-late", "8"), ("b-early", "7")):
+        await team.create(name, annotations={labels.SEQUENCE: sequence})
+    await team.settle()
+    await team.end("holder")
+    assert team.runs() == ["holder", "b-early"]
+
+
+async def test_of_runs_without_a_sequence_the_older_version_is_next(operator: Operator) -> None:
+    team = Team(operator)
+    await team.deploy({"maxRuns": 1})
+    await team.start("holder")
+    for name, sequence in (("b-early", "soon"), ("a-late", "9" * 30)):
+        await team.create(name, annotations={labels.SEQUENCE: sequence})
+    await team.settle()
+    await team.end("holder")
+    assert team.runs() == ["holder", "b-early"]
 
 
 async def test_a_new_operator_finds_the_same_holders(operator: Operator) -> None:

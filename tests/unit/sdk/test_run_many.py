@@ -18,6 +18,7 @@ from podhatch import (
     Workflow,
     is_in_hatchet_serialization_context,
 )
+from podhatch.api.labels import SEQUENCE
 from podhatch.api.model import JsonObject
 from podhatch.client import background_loop
 from podhatch.client.runs import execution
@@ -102,6 +103,16 @@ def test_results_come_in_the_order_of_the_items(
     assert stage.cluster.requests["create WorkflowRun"] == 40
     assert stage.cluster.requests["watch WorkflowRun"] == 1
     assert stage.cluster.requests["get WorkflowRun"] == 0
+
+
+def test_runs_of_one_second_say_in_which_order_they_are_created(
+    stage: Stage, charge: Standalone[Order, int]
+) -> None:
+    numbers = list(range(20))
+    charge.run_many_no_wait([charge.create_bulk_run_item(Order(id=number)) for number in numbers])
+    runs = stage.cluster.stored("WorkflowRun").values()
+    order = sorted(runs, key=lambda run: int(run["metadata"]["annotations"][SEQUENCE]))
+    assert [run["spec"]["input"]["id"] for run in order] == numbers
 
 
 class TestProgress:

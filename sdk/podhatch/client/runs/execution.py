@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from podhatch.api.labels import API_VERSION, CLIENT, WORKFLOW_GENERATION
+from podhatch.api.labels import API_VERSION, CLIENT, SEQUENCE, WORKFLOW_GENERATION
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.run import ACCEPTED, WorkflowRun, WorkflowRunSpec
@@ -77,7 +77,7 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
         NonDeterminismError: The child run that exists has another workflow or input.
         RequestRefused: The API server did not accept the run, or another run has its name.
     """
-    manifest = _manifest(request, session.client, generations.get(request.workflow))
+    manifest = _manifest(request, session, generations.get(request.workflow))
     child = request.child
     if request.idempotency is not None:
         return await claim.create(session, manifest, request.idempotency, child)
@@ -111,7 +111,7 @@ async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs
     return await outputs_so_far(session, run)
 
 
-def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonObject:
+def _manifest(request: RunRequest, session: Session, generation: int | None) -> JsonObject:
     child = request.child
     spec = WorkflowRunSpec(
         workflow=request.workflow,
@@ -124,10 +124,11 @@ def _manifest(request: RunRequest, client: str, generation: int | None) -> JsonO
     )
     metadata: JsonObject = {
         "name": child.name if child else objects.unique_name(request.workflow),
-        "labels": {CLIENT: client},
+        "labels": {CLIENT: session.client},
+        "annotations": {SEQUENCE: str(session.next_sequence())},
     }
     if generation is not None:
-        metadata["annotations"] = {WORKFLOW_GENERATION: str(generation)}
+        metadata["annotations"][WORKFLOW_GENERATION] = str(generation)
     if child and request.start_at is None:  # a schedule outlives the run that created it
         metadata["ownerReferences"] = [child.owner]
     return {

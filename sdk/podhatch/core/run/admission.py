@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
+from podhatch.api import labels
 from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
@@ -44,6 +45,8 @@ from podhatch.core.run.task_status import bounded, cancelled, failed, kept
 from podhatch.core.workflow.revision import Revision
 
 Claims = tuple[ConcurrencyClaim, ...]
+SEQUENCE_DIGITS = 18
+"""So many fit into 64 bits."""
 GIVEN_BACK = "waits for a slot: another run has taken the one that it was to have"
 NO_ROOM = "too many tasks of this run want slots"
 """Of one that claims nothing yet; short enough for a status without room."""
@@ -183,7 +186,17 @@ def _seat(
         since = max(since, run.spec.start_at)
     if run.asked_replays:
         since = now
-    return Seat(task, since, whole_number(run.metadata.resource_version) or 0, priority)
+    return Seat(task, since, _sequence(run), priority)
+
+
+def _sequence(run: WorkflowRun) -> int:
+    """Return what puts runs of the same second in order.
+
+    The SDK writes it into its runs. Of others it is the version at first sight, which an edit
+    before that changes: Kubernetes keeps nothing finer of the creation.
+    """
+    written = whole_number(run.metadata.annotations.get(labels.SEQUENCE), SEQUENCE_DIGITS)
+    return written or whole_number(run.metadata.resource_version) or 0
 
 
 def _values(run: WorkflowRun, revision: Revision) -> dict[str, object]:
