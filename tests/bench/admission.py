@@ -1,6 +1,7 @@
 """What a decision costs about a slot, or the units of a rate limit, with 10,000 queued.
 
-Of slots, the runs are queued over 1,000 keys. Of units, the tasks wait for one key, or for 1,000.
+Of slots, the runs are queued over 1,000 keys. Of units, the tasks wait for one key, for 1,000, or
+for 1,000 and one that all need: then most keys have units left, or are used up for an hour.
 
 Called by make bench-admission; exit code 1 when the budget is missed. Needs no cluster. Times are
 of the processor, so that a busy machine does not count.
@@ -8,8 +9,9 @@ of the processor, so that a busy machine does not count.
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from podhatch.api.limits import RateLimitWindow
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.rate_limit import WINDOWS
 from podhatch.core.admission.index import AdmissionIndex
@@ -84,10 +86,12 @@ def decide(queue: Queue, holder: str) -> float:
 class Waiting:
     """Tasks that wait for units, as the statuses of their runs say, and the limits."""
 
-    def __init__(self, sizes: Mapping[str, int], keys_of: Callable[[int], Sequence[str]]) -> None:
+    def __init__(
+        self, limits: Iterable[JsonObject], keys_of: Callable[[int], Sequence[str]]
+    ) -> None:
         self.now = NOW
         self.index = RateLimitIndex()
-        self.limits = {name: _limit(name, size) for name, size in sizes.items()}
+        self.limits = {raw["metadata"]["name"]: raw for raw in limits}
         for raw in self.limits.values():
             self.index.observe_limit(raw)
         self.runs = {
@@ -130,10 +134,10 @@ class Waiting:
         return (time.process_time() - begin) * 1000
 
 
-def _limit(name: str, size: int) -> JsonObject:
+def _limit(name: str, size: int, duration: RateLimitWindow = "MINUTE") -> JsonObject:
     return {
         "metadata": {"name": name, "namespace": "default", "generation": 1},
-        "spec": {"key": name, "limit": size, "duration": "MINUTE"},
+        "spec": {"key": name, "limit": size, "duration": duration},
     }
 
 
@@ -150,12 +154,20 @@ def _waiting(number: int, keys: Sequence[str]) -> JsonObject:
 
 def time_units() -> list[Row]:
     """Time decisions of rate limits."""
-    keys = {f"key-{number}": 1 for number in range(KEYS)}
-    one = Waiting({"all": QUEUED // DECISIONS}, lambda _: ["all"])
-    many = Waiting(keys, lambda number: [f"key-{number % KEYS}"])
+    keys = [f"key-{number}" for number in range(KEYS)]
+    small, all_together = [_limit(key, 1) for key in keys], _limit("all", QUEUED // DECISIONS)
+    hourly = [_limit(key, 1, "HOUR") for key in keys]
+    one = Waiting([all_together], lambda _: ["all"])
+    many = Waiting(small, lambda number: [keys[number % KEYS]])
+    both = Waiting([*small, all_together], lambda number: [keys[number % KEYS], "all"])
+    used_up = Waiting([*hourly, all_together], lambda number: [keys[number % KEYS], "all"])
     cases = {
         "one key": [each for _ in range(DECISIONS) for each in one.next_window("all")],
         "1,000 keys": [each for key in keys for each in many.next_window(key)],
+        "1,000 keys and one": [each for _ in range(DECISIONS) for each in both.next_window("all")],
+        "1,000 keys used up and one": [
+            each for _ in range(DECISIONS) for each in used_up.next_window("all")
+        ],
     }
     return [
         Row(f"decision about units, {case}, {part}", times[len(times) * percent // 100], "ms")

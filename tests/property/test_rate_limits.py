@@ -9,7 +9,7 @@ from podhatch.api.limits import RateLimitWindow
 from podhatch.api.model import JsonObject, format_time
 from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.observed import ObservedRateLimit
-from podhatch.core.rate_limit.plan import LOOK_AGAIN, plan_rate_limit
+from podhatch.core.rate_limit.plan import plan_rate_limit
 
 NAMES = ("a", "b", "c")
 DURATIONS: tuple[RateLimitWindow, ...] = ("SECOND", "MINUTE", "HOUR")
@@ -138,13 +138,10 @@ class Limits(RuleBasedStateMachine):
     @rule()
     def follow(self) -> None:
         """It is the same if only those limits are planned that are woken, or have a time."""
-        for _ in range(3):
-            while found := self.awake():
-                self.woken.clear()
-                for name in found:
-                    self.reconcile(name)
-            self.now += LOOK_AGAIN
-        self.now -= LOOK_AGAIN
+        while found := self.awake():
+            self.woken.clear()
+            for name in found:
+                self.reconcile(name)
         for name in self.limits:
             granted = self.granted(name)
             self.reconcile(name)

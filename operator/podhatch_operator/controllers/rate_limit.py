@@ -23,8 +23,8 @@ def _itself(_: Cache, limit: JsonObject) -> Iterable[Key]:
 class RateLimitController(Controller[ObservedRateLimit]):
     """Grants units to attempts.
 
-    The cache's index wakes a limit when somebody asks for units, and when another limit that the
-    same attempt needs has decided.
+    The cache's index wakes a limit when somebody asks for units, and when another limit has decided
+    that an attempt is to have some.
     """
 
     kind = RATE_LIMIT
@@ -43,10 +43,3 @@ class RateLimitController(Controller[ObservedRateLimit]):
     def subject(self, observed: ObservedRateLimit) -> JsonObject:
         """Return the limit."""
         return observed.rate_limit
-
-    async def conclude(self, key: Key, observed: ObservedRateLimit, plan: Plan) -> None:
-        """Write the status, and count who has to wait."""
-        await super().conclude(key, observed, plan)
-        status: JsonObject = plan.status or observed.rate_limit.get("status", {})
-        granted = {each["job"] for each in status.get("grants", ())}
-        self.context.cache.rate_limits.count_decision(key.namespace, key.name, granted)

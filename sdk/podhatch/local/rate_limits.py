@@ -5,7 +5,7 @@ from datetime import datetime
 from podhatch.api.limits import MAX_UNITS
 from podhatch.api.model import ObjectMeta
 from podhatch.api.rate_limit import RateLimit, RateLimitSpec
-from podhatch.core.admission.rate_limits import UnitQueues
+from podhatch.core.admission.units import UnitQueues
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import first
 from podhatch.core.rate_limit.plan import plan_rate_limit

@@ -13,7 +13,7 @@ from podhatch.core.common.plan import Delete, Plan
 from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.rate_limit.claims import needs_of, rate_limit_problems
-from podhatch.core.rate_limit.plan import LOOK_AGAIN, plan_rate_limit
+from podhatch.core.rate_limit.plan import plan_rate_limit
 
 from tests.fakes.objects import task, workflow
 from tests.unit.core.planning import plan as plan_flow
@@ -187,10 +187,19 @@ def test_what_waits_is_forgotten_with_its_run_and_its_limit() -> None:
     assert not index.of("default").is_wanted("db")
 
 
-def test_an_attempt_in_part_granted_is_looked_at_again() -> None:
-    planned = plan(limit(), waiting("a", {"api": 1, "db": 1}), others=(limit("db"),))
+def test_the_other_limits_of_an_attempt_are_woken_to_write_down_their_part() -> None:
+    index, woken = RateLimitIndex(), list[str]()
+    for each in ("api", "db"):
+        index.observe_limit(limit(each))
+    index.start(lambda _, name: woken.append(name), lambda _, __: None)
+    index.observe_run(waiting("a", {"api": 1, "db": 1}))
+    assert woken == ["api"]
+    woken.clear()
+    planned = plan_rate_limit(ObservedRateLimit(limit("api"), index.of("default")), NOW)
     assert granted(planned) == ["a"]
-    assert planned.requeue_at == NOW + LOOK_AGAIN
+    assert woken == ["db"]
+    planned = plan_rate_limit(ObservedRateLimit(limit("db"), index.of("default")), NOW)
+    assert granted(planned) == ["a"]
 
 
 def test_a_status_that_cannot_be_read_claims_nothing() -> None:
@@ -240,7 +249,6 @@ def test_one_line_of_a_limit_stays_when_another_is_empty() -> None:
 def test_what_happens_in_a_namespace_without_limits_changes_nothing() -> None:
     index = RateLimitIndex()
     index.forget_limit("default", "api")
-    index.count_decision("default", "api", ["a"])
     assert (index.count(), index.waits) == (0, 0)
 
 

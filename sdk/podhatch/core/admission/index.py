@@ -369,7 +369,7 @@ class AdmissionIndex:
         in_lane = not request.is_held
         for key in request.groups:
             group = self._groups[key]
-            _take_out(group.members, (request.age, claimant))
+            take_out(group.members, (request.age, claimant))
             del group.slots[claimant]
             if request.is_held:
                 del group.holders[claimant]
@@ -377,11 +377,11 @@ class AdmissionIndex:
                 del group.offered[claimant]
                 in_lane = False
             else:
-                _take_out(group.queue, (request.turn, claimant))
+                take_out(group.queue, (request.turn, claimant))
             self._touched[key] = None
         if in_lane:
             lane = self._lanes[request.groups]
-            _take_out(lane.queue, (request.turn, claimant))
+            take_out(lane.queue, (request.turn, claimant))
             self._park(lane, lane.parked[0] if lane.parked else request.groups[0])
         for key in request.groups:
             if not self._groups[key].members:
@@ -411,12 +411,12 @@ class AdmissionIndex:
         if lane.parked is None:
             return
         at, entry = lane.parked
-        _take_out(self._groups[at].parked, entry)
+        take_out(self._groups[at].parked, entry)
         lane.parked = None
         if lane.is_kept_for:
             lane.is_kept_for = False
             for each in lane.groups:
-                _take_out(self._groups[each].kept_for, entry)
+                take_out(self._groups[each].kept_for, entry)
                 self._touched[each] = None
 
     def _settle(self) -> None:
@@ -465,7 +465,7 @@ class AdmissionIndex:
         """Offer slots to the first of a lane, which goes on waiting at a group."""
         turn, claimant = lane.queue.pop(0)
         for each in lane.groups:
-            _take_out(self._groups[each].queue, (turn, claimant))
+            take_out(self._groups[each].queue, (turn, claimant))
             self._groups[each].offered[claimant] = None
         self._served += 1
         lane.served, lane.passes = self._served, 0
@@ -476,10 +476,10 @@ class AdmissionIndex:
         return self._requests[claimant.namespace, claimant.run][claimant.task]
 
 
-T = TypeVar("T", _InLine, _Parked)
+T = TypeVar("T", bound=tuple[object, ...])
 
 
-def _take_out(line: list[T], item: T) -> None:
+def take_out(line: list[T], item: T) -> None:
     """Remove an item from a sorted list."""
     place = bisect_left(line, item)
     assert line[place] == item

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from podhatch.api.model import JsonObject
 from podhatch.api.task import ClusterAccess
 from podhatch.core.admission.index import AdmissionIndex
-from podhatch.core.admission.rate_limits import UnitQueues
+from podhatch.core.admission.units import UnitQueues
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers

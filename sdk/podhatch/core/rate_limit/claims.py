@@ -10,7 +10,7 @@ from podhatch.api.names import rate_limit_name
 from podhatch.api.rate_limit import RateLimit, RateLimitSpec, TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.admission.limits import LimitError
-from podhatch.core.admission.rate_limits import UnitQueues
+from podhatch.core.admission.units import UnitQueues
 from podhatch.core.expressions.cel import ExpressionError, Variables, expression_problem
 from podhatch.core.expressions.evaluation import Questions
 

@@ -13,7 +13,8 @@ from podhatch.api.rate_limit import RateLimitClaim
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.core.admission.limits import LimitError
-from podhatch.core.admission.rate_limits import UnitQueues, turn_of
+from podhatch.core.admission.rate_limits import turn_of
+from podhatch.core.admission.units import UnitQueues
 from podhatch.core.common.plan import Apply
 from podhatch.core.rate_limit.claims import Need, needs_of
 from podhatch.core.run.admission import task_values
