@@ -7,6 +7,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.rate_limit import TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
+from podhatch.core.admission import units
 from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Delete, Plan
@@ -227,6 +228,87 @@ def test_nobody_overtakes_in_a_line_of_other_limits_either() -> None:
     other = waiting("b", {"api": 1, "db": 1})
     used = limit(used=1, windowStart=format_time(NOW))
     assert granted(plan(used, large, other, others=(limit("db"),))) == []
+
+
+class Living:
+    """An index with limits that are planned when they are woken, at one moment."""
+
+    def __init__(self, *limits: JsonObject) -> None:
+        self.index = RateLimitIndex()
+        self.limits: dict[str, JsonObject] = {}
+        self.woken: dict[str, None] = {}
+        self.index.start(lambda _, name: self.woken.update({name: None}), lambda _, __: None)
+        for each in limits:
+            self.put(each)
+
+    def put(self, *objects: JsonObject) -> None:
+        for each in objects:
+            if "rateLimits" in each["status"]:
+                self.index.observe_run(each)
+            else:
+                self.limits[each["metadata"]["name"]] = each
+                self.index.observe_limit(each)
+        while self.woken:
+            name, _ = self.woken.popitem()
+            if name in self.limits:
+                observed = ObservedRateLimit(self.limits[name], self.index.of("default"))
+                if status := plan_rate_limit(observed, NOW).status:
+                    self.limits[name] = {**self.limits[name], "status": status}
+                    self.index.observe_limit(self.limits[name])
+
+    def granted(self, name: str) -> list[str]:
+        return [each["job"] for each in self.limits[name]["status"].get("grants", [])]
+
+
+def test_one_for_which_a_limit_becomes_too_small_keeps_nobody() -> None:
+    limits = Living(limit("api"), limit("db", 2, used=1, windowStart=format_time(NOW)))
+    limits.put(waiting("a", {"api": 1, "db": 2}), waiting("b", {"db": 1}))
+    assert limits.granted("db") == []
+    limits.put(limit("api", 0))
+    assert limits.granted("db") == ["b"]
+    limits.put(limit("api", 3))
+    assert limits.granted("api") == []
+
+
+def test_one_that_is_too_large_keeps_nobody_behind_one_that_is_granted() -> None:
+    limits = Living(limit("api"), limit("db", 2))
+    limits.put(waiting("a", {"api": 1, "db": 1}), waiting("b", {"api": 1, "db": 3}))
+    limits.put(waiting("c", {"api": 1, "db": 1}), waiting("d", {"db": 1}))
+    assert limits.granted("db") == ["a", "c"]
+    assert limits.granted("api") == ["a", "c"]
+
+
+def test_a_limit_that_grew_is_used_by_one_that_was_too_large() -> None:
+    limits = Living(limit("api"))
+    limits.put(waiting("a", {"api": 4}))
+    assert limits.granted("api") == []
+    limits.put(limit("api", 4))
+    assert limits.granted("api") == ["a"]
+
+
+def test_a_lowered_limit_takes_back_what_is_not_written_yet() -> None:
+    index = RateLimitIndex()
+    index.observe_limit(limit("api", 3))
+    index.observe_limit(limit("db", 3))
+    index.observe_run(waiting("a", {"api": 2, "db": 2}))
+    queues = index.of("default")
+    plan_rate_limit(ObservedRateLimit(limit("api", 3), queues), NOW)
+    lowered = limit("db", 1)
+    index.observe_limit(lowered)
+    assert granted(plan_rate_limit(ObservedRateLimit(lowered, queues), NOW)) == []
+    assert granted(plan_rate_limit(ObservedRateLimit(limit("api", 3), queues), NOW)) == []
+
+
+def test_more_attempts_than_a_status_holds_are_granted_once_some_have_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(units, "MAX_GRANTS", 2)
+    limits = Living(limit("api", 9), limit("db", 9))
+    for name in "abc":
+        limits.put(waiting(name, {"api": 1}))
+    assert limits.granted("api") == ["a", "b"]
+    limits.put({**waiting("a", {}), "status": {"phase": "Running", "rateLimits": []}})
+    assert limits.granted("api") == ["b", "c"]
 
 
 def test_a_grant_in_part_is_taken_back_when_a_limit_is_gone() -> None:

@@ -252,8 +252,8 @@ class UnitQueues:
         if stored is None:
             self._close(name, limit)
         elif old is None or old.spec != stored.spec:
-            self._line_up_too_large(limit)
             self._touch(name)
+            self._size_up_again(limit)
         for job in limit.granted.keys() - old_granted.keys():
             request = self.requests.get(job)
             if request is not None and name in request.units:
@@ -333,7 +333,7 @@ class UnitQueues:
             limit = self._limits[name]
             del limit.reserved[job]
             # One that has started had its units: that it waits no more changes nothing.
-            if job not in limit.granted or len(limit.granted) >= MAX_GRANTS:
+            if job not in limit.granted or len(limit.reserved) >= MAX_GRANTS - 1:
                 self._touch(name)
         return True
 
@@ -409,13 +409,15 @@ class UnitQueues:
             if self._lanes[key].queue:
                 self._park(self._lanes[key], name)
 
-    def _line_up_too_large(self, limit: _Limit) -> None:
-        """Look again at those that needed more than the limit had."""
+    def _size_up_again(self, limit: _Limit) -> None:
+        """Look again at all that need a limit, which may have units enough now, or too few ever."""
         for key in [*limit.lanes]:
             lane = self._lanes[key]
             waiting, lane.too_large = lane.too_large, {}
             for request in waiting.values():
                 self._line_up(request)
+            if lane.parked:
+                self._touch(lane.parked[0])
 
     def _note_grant(self, name: str, request: UnitRequest) -> None:
         """Wake the run of an attempt that is granted all its units; complete what is not ours."""
@@ -506,11 +508,11 @@ class UnitQueues:
         return False
 
     def _used_up(self, lane: _Lane, name: str, buckets: _Buckets) -> str | None:
-        """Return a limit, but this one, that has too few units for the next of a lane."""
+        """Return a limit, but this one, that has too few units now for the next of a lane."""
         for request in lane.queue[:1]:
-            needs = buckets.needed(request)
-            short = (each.name for each, units in needs if not each.has_for(units))
-            return next((each for each in short if each != name), None)
+            for bucket, units in buckets.needed(request):
+                if bucket.name != name and bucket.left < units <= bucket.limit:
+                    return bucket.name
         return None
 
     def _is_short(self, lane: _Lane, name: str, buckets: _Buckets) -> bool:
