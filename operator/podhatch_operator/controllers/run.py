@@ -223,8 +223,9 @@ class RunController(DebouncedController[Observed]):
         return observed, self.plan(observed, now)
 
     def forget(self, key: Key) -> None:
-        """The run is gone."""
+        """The run is gone, maybe while a plan was made that has noted its claims once more."""
         super().forget(key)
+        self.context.cache.admission.forget((key.namespace, key.name))
         self._memos.pop(key, None)
         self.context.hops.take(key)
 

@@ -2,8 +2,11 @@
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
-from podhatch.cluster import TASK_RESULT, WORKFLOW_RUN
+from podhatch.cluster import TASK_RESULT, WORKFLOW, WORKFLOW_RUN
+from podhatch.core.run.plan import plan_admitted
+from podhatch_operator.controllers.run import observe_run
 
+from tests.fakes.objects import DEFAULTS
 from tests.unit.operator.manifests import API, python
 from tests.unit.operator.objects import NAMESPACE
 from tests.unit.operator.operator import Operator
@@ -179,6 +182,40 @@ async def test_a_new_operator_finds_the_same_holders(operator: Operator) -> None
     assert team.runs() == ["one"]
     await team.end("one")
     assert team.runs() == ["one", "two"]
+
+
+async def test_a_run_that_is_deleted_while_it_is_planned_keeps_no_slot(operator: Operator) -> None:
+    team = Team(operator)
+    await team.deploy({"maxRuns": 1})
+    await team.start("one", "two")
+    seen = observe_run(operator.cache, NAMESPACE, "one", operator.context.evaluator.answers)
+    assert seen is not None
+    operator.cluster.remove(WORKFLOW_RUN.kind, "one")
+    deleted = {**seen.run["metadata"], "resourceVersion": "9999"}
+    operator.intake.deleted(WORKFLOW_RUN, {**seen.run, "metadata": deleted})
+    plan_admitted(seen, DEFAULTS, operator.context.now())  # after a request that took long
+    await team.settle()
+    assert team.runs()[-1] == "two"
+
+
+async def test_a_slot_of_a_run_without_workflow_is_used_by_another_workflow(
+    operator: Operator,
+) -> None:
+    team, shared = Team(operator), {"maxRuns": 1, "name": "all"}
+    await team.deploy(shared)
+    await team.deploy(shared, name="other")
+    await team.start("one")
+    await team.start("two")
+    await team.start("three", flow="other")
+    [flow] = [
+        each for each in operator.cluster.objects("Workflow") if each["metadata"]["name"] == "flow"
+    ]
+    operator.cluster.remove("Workflow", "flow")
+    deleted = {**flow["metadata"], "resourceVersion": "9999"}
+    operator.intake.deleted(WORKFLOW, {**flow, "metadata": deleted})
+    await team.settle()
+    await team.end("one")
+    assert team.runs() == ["one", "three"]
 
 
 async def test_a_high_priority_goes_first(operator: Operator) -> None:

@@ -115,10 +115,10 @@ class _Request:
         since, sequence, run, task = self.age
         return since - (self.claims[0].priority - 1) * HEAD_START, sequence, run, task
 
-    def wants_the_same(self, other: "_Request") -> bool:
-        """Whether it wants what the other does, be it granted or not."""
+    def wants(self, claims: Sequence[ConcurrencyClaim]) -> bool:
+        """Whether it wants this, be it granted or not."""
         held = {"held": self.is_held}
-        return self.claims == tuple(each.model_copy(update=held) for each in other.claims)
+        return self.claims == tuple(each.model_copy(update=held) for each in claims)
 
 
 Lane = tuple[GroupKey, ...]
@@ -254,7 +254,7 @@ class AdmissionIndex:
                 self._remove(before)
             if after:
                 self._add(after)
-                asked |= before is None or not after.wants_the_same(before)
+                asked |= before is None or not after.wants(before.claims)
         if new:
             self._requests[place] = new
         else:
@@ -269,16 +269,21 @@ class AdmissionIndex:
             before = old.get(task)
             if request.is_held:
                 self.grants += before is None or not before.is_held
-            elif before is None or not request.wants_the_same(before):
+            elif before is None or not request.wants(before.claims):
                 self.waits += not self._is_offered(request)
 
     def _is_offered(self, request: _Request) -> bool:
         return all(request.claimant in self._groups[key].offered for key in request.groups)
 
-    def standing(self, place: Place, task: str) -> ClaimStanding | None:
-        """Return where a run (of the task "") or a task stands; None if it claims nothing."""
+    def standing(
+        self, place: Place, task: str, claims: Sequence[ConcurrencyClaim] | None = None
+    ) -> ClaimStanding | None:
+        """Return where a run (of the task "") or a task stands.
+
+        None if it claims nothing, or something else than this: its limits may have been edited.
+        """
         request = self._requests.get(place, {}).get(task)
-        if request is None:
+        if request is None or (claims is not None and not request.wants(claims)):
             return None
         groups = [(key, self._groups[key]) for key in request.groups]
         claimant = request.claimant

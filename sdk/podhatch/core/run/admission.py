@@ -87,7 +87,9 @@ def admit_run(
         claims = _claims_of_run(run, revision, stored, questions, now)
     except LimitError as error:
         return RunAdmission(refusal=RunRefusal(error.reason, str(error), end="Failed"))
-    standing = observed.admission.standing(_place(run), "")
+    if not claims:  # the limits that it was waiting for were removed
+        return RunAdmission()
+    standing = observed.admission.standing(_place(run), "", claims)
     if standing and standing.superseded_by:
         return RunAdmission(refusal=_superseded(claims, standing))
     if standing and standing.is_admitted:
@@ -280,7 +282,8 @@ def _admit_task(
     task, position = revision.by_name[name], positions[name]
     if not isinstance(position, Ready | Running):
         return position, ()
-    standing = context.observed.admission.standing(_place(context.run), task.name)
+    admission, place = context.observed.admission, _place(context.run)
+    standing = admission.standing(place, task.name)
     if isinstance(position, Running) or (stored and stored[0].held):
         if stored and standing and standing.superseded_by:
             return _end_superseded(position.status, stored, standing, context.now), ()
@@ -292,6 +295,7 @@ def _admit_task(
         claims = _claims_of_task(revision, task, positions, stored, context)
     except LimitError as error:
         return Ended(failed(position.status, error.reason, str(error), context.now)), ()
+    standing = admission.standing(place, task.name, claims)
     if standing and standing.superseded_by:
         return _end_superseded(position.status, claims, standing, context.now), ()
     return _ask_for_task(task, position, claims, stored, standing, context)
