@@ -8,6 +8,7 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.rate_limit import TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.admission import units
+from podhatch.core.admission.index import MAX_PASSES
 from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Delete, Plan
@@ -231,9 +232,10 @@ def test_nobody_overtakes_in_a_line_of_other_limits_either() -> None:
 
 
 class Living:
-    """An index with limits that are planned when they are woken, at one moment."""
+    """An index with limits that are planned when they are woken."""
 
     def __init__(self, *limits: JsonObject) -> None:
+        self.now = NOW
         self.index = RateLimitIndex()
         self.limits: dict[str, JsonObject] = {}
         self.woken: dict[str, None] = {}
@@ -252,12 +254,21 @@ class Living:
             name, _ = self.woken.popitem()
             if name in self.limits:
                 observed = ObservedRateLimit(self.limits[name], self.index.of("default"))
-                if status := plan_rate_limit(observed, NOW).status:
+                if status := plan_rate_limit(observed, self.now).status:
                     self.limits[name] = {**self.limits[name], "status": status}
                     self.index.observe_limit(self.limits[name])
 
     def granted(self, name: str) -> list[str]:
         return [each["job"] for each in self.limits[name]["status"].get("grants", [])]
+
+    def start(self, job: str) -> None:
+        """An attempt starts: its run claims nothing any more."""
+        self.put({**waiting(job, {}), "status": {"phase": "Running", "rateLimits": []}})
+
+    def look_at(self, name: str) -> None:
+        """The window of a limit ends."""
+        self.woken[name] = None
+        self.put()
 
 
 def test_one_for_which_a_limit_becomes_too_small_keeps_nobody() -> None:
@@ -307,8 +318,33 @@ def test_more_attempts_than_a_status_holds_are_granted_once_some_have_started(
     for name in "abc":
         limits.put(waiting(name, {"api": 1}))
     assert limits.granted("api") == ["a", "b"]
-    limits.put({**waiting("a", {}), "status": {"phase": "Running", "rateLimits": []}})
+    limits.start("a")
     assert limits.granted("api") == ["b", "c"]
+
+
+def test_who_needs_two_limits_is_not_overtaken_for_ever() -> None:
+    """Their windows begin at different times, so that never both have units left."""
+    limits = Living(limit("a", 1), limit("b", 1))
+    half, order = timedelta(seconds=30), list[str]()
+    limits.put(waiting("a-00", {"a": 1}, NOW - half))
+    limits.start("a-00")
+    limits.now += half
+    limits.put(waiting("b-00", {"b": 1}, NOW - half))
+    limits.start("b-00")
+    limits.put(waiting("both", {"a": 1, "b": 1}))
+    for number in range(1, 12):
+        limits.put(waiting(f"a-{number:02}", {"a": 1}, NOW + half))
+        limits.put(waiting(f"b-{number:02}", {"b": 1}, NOW + half))
+    while "both" not in order:
+        limits.now += half
+        name = "ab"[len(order) % 2]
+        limits.look_at(name)
+        granted = limits.granted(name)
+        order += granted or ["nobody"]
+        for job in granted:
+            limits.start(job)
+    assert order.index("both") == MAX_PASSES
+    assert "nobody" not in order[: MAX_PASSES - 1]
 
 
 def test_a_grant_in_part_is_taken_back_when_a_limit_is_gone() -> None:

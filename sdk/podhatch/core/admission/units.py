@@ -8,7 +8,8 @@ Attempts that need units of exactly the same limits form a lane, in which they w
 time since which they wait, with a head start for a higher priority. Each lane is parked at the
 first of its limits that has too few units for its head, or none left by those before it. It is only
 looked at again when something changes there. So a decision costs what it changes, however many
-wait.
+wait. A head that has let others go first `MAX_PASSES` times, because another of its limits had too
+few units each time, has its units kept in all of them.
 """
 
 from bisect import bisect_left, insort
@@ -19,7 +20,7 @@ from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 
 from podhatch.api.rate_limit import MAX_GRANTS, WINDOWS, RateLimit, RateLimitStatus
-from podhatch.core.admission.index import take_out
+from podhatch.core.admission.index import MAX_PASSES, take_out
 
 LaneKey = tuple[str, ...]
 """Names of limits, sorted."""
@@ -53,7 +54,11 @@ class _Lane:
     queue: list[UnitRequest] = field(default_factory=list[UnitRequest])
     too_large: dict[str, UnitRequest] = field(default_factory=dict[str, UnitRequest])
     """Those that need more than a limit ever has, by their Jobs: they keep nobody from going on."""
+    passes: int = 0
+    """How often the head has let others go first since the last one got its units."""
     parked: tuple[str, _Parked] | None = None
+    is_kept_for: bool = False
+    """Whether its limits keep units for its head."""
 
 
 @dataclass
@@ -72,6 +77,8 @@ class _Limit:
     lanes: dict[LaneKey, None] = field(default_factory=dict[LaneKey, None])
     parked: list[_Parked] = field(default_factory=list[_Parked])
     """Lanes that wait here, in the order of their heads."""
+    kept_for: list[_Parked] = field(default_factory=list[_Parked])
+    """Lanes for whose heads units are kept, wherever they are parked, in the same order."""
 
 
 class Bucket:
@@ -382,9 +389,19 @@ class UnitQueues:
             old, entry = lane.parked
             take_out(self._limits[old].parked, entry)
             lane.parked = None
+            if lane.is_kept_for:
+                lane.is_kept_for = False
+                for name in lane.limits:
+                    take_out(self._limits[name].kept_for, entry)
+                    self._touch(name)
         if lane.queue:
-            lane.parked = at, (lane.queue[0].turn, lane.limits)
-            insort(self._limits[at].parked, lane.parked[1])
+            entry = lane.queue[0].turn, lane.limits
+            lane.parked = at, entry
+            insort(self._limits[at].parked, entry)
+            if lane.passes >= MAX_PASSES and self._limits[at].stored:  # then all its limits exist
+                lane.is_kept_for = True
+                for name in lane.limits:
+                    insort(self._limits[name].kept_for, entry)
 
     def _forget_empty(self, lane: _Lane) -> None:
         if not lane.queue and not lane.too_large:
@@ -499,8 +516,11 @@ class UnitQueues:
             limits = (name, *request.lane)
             blocking = next((each for each in limits if self._is_short(lane, each, buckets)), None)
             if blocking is None:
+                lane.passes = 0
                 self._reserve(lane.queue.pop(0), buckets)
                 blocking = self._used_up(lane, name, buckets)
+            else:
+                lane.passes += blocking != name
         if blocking == name:
             return True
         self._move(lane, blocking or name)
@@ -521,7 +541,14 @@ class UnitQueues:
         assert lane.parked is not None
         assert bucket is not None
         is_behind = bool(parked) and parked[0] < lane.parked[1]
-        return is_behind or not bucket.has_for(lane.queue[0].units[name])
+        kept = self._kept_before(lane.parked[1], name)
+        return is_behind or not bucket.has_for(lane.queue[0].units[name] + kept)
+
+    def _kept_before(self, entry: _Parked, name: str) -> int:
+        """Return how many units of a limit are kept for those before a lane."""
+        kept_for = self._limits[name].kept_for
+        before = (self._lanes[key].queue[0] for _, key in kept_for[: bisect_left(kept_for, entry)])
+        return sum(request.units[name] for request in before)
 
     def _reserve(self, request: UnitRequest, buckets: _Buckets) -> None:
         for name, units in request.units.items():
