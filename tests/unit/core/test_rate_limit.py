@@ -7,7 +7,7 @@ from podhatch.api import labels
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.rate_limit import TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.admission import units
+from podhatch.core.admission import buckets, units
 from podhatch.core.admission.index import MAX_PASSES
 from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.core.common.observed import ObservedRateLimit
@@ -313,6 +313,7 @@ def test_a_lowered_limit_takes_back_what_is_not_written_yet() -> None:
 def test_more_attempts_than_a_status_holds_are_granted_once_some_have_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(buckets, "MAX_GRANTS", 2)
     monkeypatch.setattr(units, "MAX_GRANTS", 2)
     limits = Living(limit("api", 9), limit("db", 9))
     for name in "abc":

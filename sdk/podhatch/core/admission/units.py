@@ -16,34 +16,19 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from heapq import heapify, heappop, heapreplace
 
-from podhatch.api.rate_limit import MAX_GRANTS, WINDOWS, RateLimit, RateLimitStatus
+from podhatch.api.rate_limit import MAX_GRANTS, RateLimit
+from podhatch.core.admission.buckets import (
+    Bucket,
+    Buckets,
+    LaneKey,
+    LimitState,
+    Parked,
+    Turn,
+    UnitRequest,
+)
 from podhatch.core.admission.index import MAX_PASSES, take_out
-
-LaneKey = tuple[str, ...]
-"""Names of limits, sorted."""
-Turn = tuple[float, str]
-"""Sorts by the order in which attempts get units: seconds of a time, and name of the Job."""
-_Parked = tuple[Turn, LaneKey]
-_NO_STATUS = RateLimitStatus()
-
-
-@dataclass(frozen=True)
-class UnitRequest:
-    """An attempt that waits for units, of one limit or more."""
-
-    run: str
-    job: str
-    turn: Turn
-    units: Mapping[str, int]
-    """What it needs, by the limit's name."""
-
-    @cached_property
-    def lane(self) -> LaneKey:
-        """The limits of which it needs units."""
-        return tuple(sorted(self.units))
 
 
 @dataclass
@@ -56,117 +41,9 @@ class _Lane:
     """Those that need more than a limit ever has, by their Jobs: they keep nobody from going on."""
     passes: int = 0
     """How often the head has let others go first since the last one got its units."""
-    parked: tuple[str, _Parked] | None = None
+    parked: tuple[str, Parked] | None = None
     is_kept_for: bool = False
     """Whether its limits keep units for its head."""
-
-
-@dataclass
-class _Limit:
-    """A rate limit, and who wants units of it. It may not exist."""
-
-    exists: bool = False
-    stored: RateLimit | None = None
-    """None if it cannot be read, too."""
-    granted: dict[str, int] = field(default_factory=dict[str, int])
-    """The units that it has granted, by its status, by the Job of the attempt."""
-    reserved: dict[str, int] = field(default_factory=dict[str, int])
-    """The units of attempts that have all of theirs, or are to have them, and have not started."""
-    queue: list[Turn] = field(default_factory=list[Turn])
-    """Of all that need units of it, in order."""
-    lanes: dict[LaneKey, None] = field(default_factory=dict[LaneKey, None])
-    parked: list[_Parked] = field(default_factory=list[_Parked])
-    """Lanes that wait here, in the order of their heads."""
-    kept_for: list[_Parked] = field(default_factory=list[_Parked])
-    """Lanes for whose heads units are kept, wherever they are parked, in the same order."""
-
-
-class Bucket:
-    """The units of a limit in the window of this moment."""
-
-    def __init__(self, limit: RateLimit, grants: dict[str, int], used: int, now: datetime) -> None:
-        self.name = limit.metadata.name
-        self.limit = limit.spec.limit
-        self.grants = grants
-        """Units of attempts that have not started, by their Jobs; what has started is used."""
-        self.used = used
-        self.window_start = (limit.status or _NO_STATUS).window_start
-        """When the last window began, which may be over."""
-        self._duration, self._now = WINDOWS[limit.spec.duration], now
-        self.is_open = self.ends_at is not None and now < self.ends_at
-        if not self.is_open:
-            self.used = sum(grants.values())
-            if grants:
-                self._open()
-
-    @property
-    def left(self) -> int:
-        """The units that can be taken."""
-        return max(self.limit - self.used, 0)
-
-    @property
-    def ends_at(self) -> datetime | None:
-        """The end of the last window; None before the first."""
-        return self.window_start + self._duration if self.window_start else None
-
-    @property
-    def refills_at(self) -> datetime | None:
-        """When all units are there again; None if they are now."""
-        return self.ends_at if self.is_open else None
-
-    def has_for(self, units: int) -> bool:
-        """Return whether an attempt can get so many units now."""
-        return units <= self.left and len(self.grants) < MAX_GRANTS
-
-    def grant(self, job: str, units: int) -> None:
-        """Give units to an attempt."""
-        self.used += units
-        self.grants[job] = units
-        if not self.is_open:
-            self._open()
-
-    def take_back(self, job: str) -> None:
-        """Take back the units of an attempt that has not started."""
-        self.used = max(self.used - self.grants.pop(job), 0)
-
-    def _open(self) -> None:
-        self.is_open, self.window_start = True, self._now
-
-
-class _Buckets:
-    """The buckets of the limits that a decision looks at."""
-
-    def __init__(
-        self, limits: Mapping[str, _Limit], requests: Mapping[str, UnitRequest], now: datetime
-    ) -> None:
-        self._limits, self._requests, self._now = limits, requests, now
-        self._known: dict[str, Bucket | None] = {}
-
-    def of(self, name: str) -> Bucket | None:
-        """Return the bucket of a limit; None if there is none, or it cannot be read."""
-        if name not in self._known:
-            limit = self._limits.get(name)
-            self._known[name] = limit and limit.stored and self._filled(name, limit, limit.stored)
-        return self._known[name]
-
-    def needed(self, request: UnitRequest) -> list[tuple[Bucket, int]]:
-        """Return the buckets of which an attempt needs units; none if one does not exist."""
-        found = [(self.of(limit), units) for limit, units in request.units.items()]
-        needs = [(bucket, units) for bucket, units in found if bucket is not None]
-        return needs if len(needs) == len(found) else []
-
-    def _filled(self, name: str, limit: _Limit, stored: RateLimit) -> Bucket:
-        """Count what the status says, without what is taken back, with what is not in it yet."""
-        used = (stored.status or _NO_STATUS).used
-        for job, units in limit.granted.items():
-            request = self._requests.get(job)
-            if request and request.units.get(name) == units and job not in limit.reserved:
-                used -= units
-        used = max(used, 0)
-        for job, units in limit.reserved.items():
-            if limit.granted.get(job) != units:
-                used += units
-        return Bucket(stored, limit.reserved, used, self._now)
 
 
 class UnitQueues:
@@ -179,7 +56,7 @@ class UnitQueues:
         """Called after each decision."""
         self._runs: dict[str, dict[str, UnitRequest]] = {}
         """The same by run, then by Job."""
-        self._limits: dict[str, _Limit] = {}
+        self._limits: dict[str, LimitState] = {}
         """Those that exist, and those that somebody needs."""
         self._lanes: dict[LaneKey, _Lane] = {}
         self._touched: dict[str, None] = {}
@@ -251,7 +128,7 @@ class UnitQueues:
 
     def put_limit(self, name: str, stored: RateLimit | None) -> None:
         """Note what a limit is now; None if it cannot be read."""
-        limit = self._limits.setdefault(name, _Limit())
+        limit = self._limits.setdefault(name, LimitState())
         old, old_granted = limit.stored, limit.granted
         grants = stored.status.grants if stored and stored.status else ()
         limit.exists, limit.stored = True, stored
@@ -276,7 +153,7 @@ class UnitQueues:
 
     def decide(self, name: str, now: datetime) -> Bucket | None:
         """Give units to those that wait, and return the bucket of this limit."""
-        buckets = _Buckets(self._limits, self.requests, now)
+        buckets = Buckets(self._limits, self.requests, now)
         self._touched[name] = None
         self._complete(buckets)
         for each in [*self._touched]:
@@ -299,7 +176,7 @@ class UnitQueues:
         self._new_grants = self._new_waits = 0
         return found
 
-    def _limit(self, name: str) -> _Limit:
+    def _limit(self, name: str) -> LimitState:
         return self._limits.get(name, _NO_LIMIT)
 
     def _run_of(self, job: str) -> str | None:
@@ -314,7 +191,7 @@ class UnitQueues:
     def _add(self, request: UnitRequest) -> None:
         self.requests[request.job] = request
         for name in request.lane:
-            insort(self._limits.setdefault(name, _Limit()).queue, request.turn)
+            insort(self._limits.setdefault(name, LimitState()).queue, request.turn)
         self._undecided[request.job] = None
         if any(request.job in self.granted(limit) for limit in request.lane):
             self._look_first_at(request)
@@ -414,7 +291,7 @@ class UnitQueues:
         if not limit.exists and not limit.queue:
             del self._limits[name]
 
-    def _close(self, name: str, limit: _Limit) -> None:
+    def _close(self, name: str, limit: LimitState) -> None:
         """Give nobody units of a limit that is gone; who needs it waits there, in nobody's way."""
         for job in [*limit.reserved]:
             request = self.requests[job]
@@ -426,7 +303,7 @@ class UnitQueues:
             if self._lanes[key].queue:
                 self._park(self._lanes[key], name)
 
-    def _size_up_again(self, limit: _Limit) -> None:
+    def _size_up_again(self, limit: LimitState) -> None:
         """Look again at all that need a limit, which may have units enough now, or too few ever."""
         for key in [*limit.lanes]:
             lane = self._lanes[key]
@@ -452,7 +329,7 @@ class UnitQueues:
 
     # What is decided.
 
-    def _complete(self, buckets: _Buckets) -> None:
+    def _complete(self, buckets: Buckets) -> None:
         """Give the rest to those that have a part of their units, or take the part back.
 
         They are first, since another limit may be about to write down what it has granted.
@@ -470,7 +347,7 @@ class UnitQueues:
             else:
                 self._line_up(request)
 
-    def _take_back(self, name: str, buckets: _Buckets) -> None:
+    def _take_back(self, name: str, buckets: Buckets) -> None:
         """Take back what is not written yet, if there are not so many units any more."""
         bucket = buckets.of(name)
         while bucket is not None and bucket.used > bucket.limit:
@@ -485,7 +362,7 @@ class UnitQueues:
                 self._touch(each)
             self._line_up(last)
 
-    def _serve_touched(self, buckets: _Buckets) -> None:
+    def _serve_touched(self, buckets: Buckets) -> None:
         """Serve the lanes at all limits in which something has changed, in order."""
         while self._touched:
             lines = [
@@ -503,7 +380,7 @@ class UnitQueues:
                 elif not parked or self._is_held_up(self._lanes[entry[1]], name, buckets):
                     heappop(lines)
 
-    def _is_held_up(self, lane: _Lane, name: str, buckets: _Buckets) -> bool:
+    def _is_held_up(self, lane: _Lane, name: str, buckets: Buckets) -> bool:
         """Serve the head of a lane, or have it wait; return whether it waits at this limit."""
         request = lane.queue[0]
         needs = buckets.needed(request)
@@ -527,7 +404,7 @@ class UnitQueues:
         self._forget_empty(lane)
         return False
 
-    def _used_up(self, lane: _Lane, name: str, buckets: _Buckets) -> str | None:
+    def _used_up(self, lane: _Lane, name: str, buckets: Buckets) -> str | None:
         """Return a limit, but this one, that has too few units now for the next of a lane."""
         for request in lane.queue[:1]:
             for bucket, units in buckets.needed(request):
@@ -535,7 +412,7 @@ class UnitQueues:
                     return bucket.name
         return None
 
-    def _is_short(self, lane: _Lane, name: str, buckets: _Buckets) -> bool:
+    def _is_short(self, lane: _Lane, name: str, buckets: Buckets) -> bool:
         """Return whether a limit has too few units for a lane, or those before it need them."""
         parked, bucket = self._limits[name].parked, buckets.of(name)
         assert lane.parked is not None
@@ -544,13 +421,13 @@ class UnitQueues:
         kept = self._kept_before(lane.parked[1], name)
         return is_behind or not bucket.has_for(lane.queue[0].units[name] + kept)
 
-    def _kept_before(self, entry: _Parked, name: str) -> int:
+    def _kept_before(self, entry: Parked, name: str) -> int:
         """Return how many units of a limit are kept for those before a lane."""
         kept_for = self._limits[name].kept_for
         before = (self._lanes[key].queue[0] for _, key in kept_for[: bisect_left(kept_for, entry)])
         return sum(request.units[name] for request in before)
 
-    def _reserve(self, request: UnitRequest, buckets: _Buckets) -> None:
+    def _reserve(self, request: UnitRequest, buckets: Buckets) -> None:
         for name, units in request.units.items():
             bucket = buckets.of(name)
             assert bucket is not None
@@ -559,7 +436,7 @@ class UnitQueues:
                 self._woken_limits[name] = None
 
 
-_NO_LIMIT = _Limit()
+_NO_LIMIT = LimitState()
 
 
 def _turn(request: UnitRequest) -> Turn:

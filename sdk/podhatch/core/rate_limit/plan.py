@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.rate_limit import RateLimit, RateLimitGrant, RateLimitStatus
-from podhatch.core.admission.units import Bucket, UnitQueues
+from podhatch.core.admission.buckets import Bucket
+from podhatch.core.admission.units import UnitQueues
 from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Delete, Plan, first
 
