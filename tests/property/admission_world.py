@@ -7,7 +7,7 @@ status holds the slots for it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from podhatch.api import labels
@@ -109,9 +109,13 @@ class AdmissionWorld(OperatedWorld):
     statuses: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """Of the runs that there are, as far as the changes have been looked at."""
 
+    most: dict[str, int] = field(default_factory=dict[str, int])
+    """The most slots that each limit ever had."""
+
     def __post_init__(self) -> None:
         for name in WORKFLOWS:
             self.cluster.put(self.case.workflow(name))
+        self.most = dict(self.case.slots)
         super().__post_init__()
 
     async def _reconcile(self, key: Key) -> None:
@@ -140,6 +144,18 @@ class AdmissionWorld(OperatedWorld):
         sequence = {labels.SEQUENCE: str(len(self.specs))}  # as the SDK does
         self._put(WORKFLOW_RUN, {"name": name, "annotations": sequence}, spec)
         return name
+
+    def resize(self, number: int) -> None:
+        """Somebody gives the limits other sizes; the number says which."""
+        tenant, region = 1 + number % 3, 1 + number // 3 % 3
+        self.case = replace(
+            self.case,
+            per_tenant=self.case.per_tenant and tenant,
+            per_region=self.case.per_region and region,
+        )
+        self.most = {name: max(size, self.most[name]) for name, size in self.case.slots.items()}
+        for name in WORKFLOWS:
+            self.cluster.edit(WORKFLOW, name, self.case.workflow(name)["spec"])
 
     def cancel(self, run: str) -> None:
         self._want(run, desiredState="Cancelled")
@@ -212,7 +228,12 @@ class AdmissionWorld(OperatedWorld):
                 yield group
 
     def size(self, group: Group) -> int:
+        """Return the slots of a group, as its newest run has them that holds or wants one."""
         _, name, _ = group
+        place = [*self.case.slots].index(name)
+        for run in reversed(self.in_group(group)):
+            if claims := self.status(run).get("concurrency"):
+                return claims[place]["maxRuns"]
         return self.case.slots[name]
 
     def status(self, run: str) -> JsonObject:
@@ -285,7 +306,7 @@ class AdmissionWorld(OperatedWorld):
         self.active[run] = name
         for group in self.groups(run):
             taken = [each for each in self.in_group(group) if each in self.active]
-            assert len(taken) <= self.size(group), f"{taken} share the slots of {group}"
+            assert len(taken) <= self.most[group[1]], f"{taken} share the slots of {group}"
 
     async def settle(self) -> None:
         """Let everything happen that happens by itself."""

@@ -52,6 +52,8 @@ async def take(world: AdmissionWorld, step: Step) -> None:
     match kind:
         case "create":
             world.create(number)
+        case "resize":
+            world.resize(number)
         case "deliver":
             world.deliver(KINDS[number % len(KINDS)])
         case "deliver_all":
@@ -163,6 +165,12 @@ def test_what_is_refused_for_a_while_keeps_no_slot_from_others(
 def test_runs_that_are_cancelled_replayed_or_deleted_keep_no_slot(
     case: Case, script: list[Step]
 ) -> None:
+    asyncio.run(_live_and_finish(case, script))
+
+
+@worlds
+@given(cases, steps(*PEACEFUL, *CRASHES, "resize", "resize"))
+def test_limits_that_are_edited_hold_for_those_that_wait(case: Case, script: list[Step]) -> None:
     asyncio.run(_live_and_finish(case, script))
 
 
