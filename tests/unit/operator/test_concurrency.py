@@ -35,21 +35,15 @@ class Team:
     async def start(self, *names: str, flow: str = "flow", **spec: object) -> None:
         """Create runs, each once the operator has taken up the one before."""
         for name in names:
-            await self.create(name, flow=flow, **spec)
+            await self.create(name, {"workflow": flow, **spec})
             await self.settle()
 
-    async def create(
-        self,
-        name: str,
-        flow: str = "flow",
-        annotations: dict[str, str] | None = None,
-        **spec: object,
-    ) -> None:
+    async def create(self, name: str, spec: JsonObject, sequence: str = "") -> None:
         """Create a run, of which the operator has only heard."""
-        metadata = {"name": name, "namespace": NAMESPACE, "annotations": annotations or {}}
-        run = {"workflow": flow, **spec}
+        annotations = {labels.SEQUENCE: sequence} if sequence else {}
+        metadata = {"name": name, "namespace": NAMESPACE, "annotations": annotations}
         await self.operator.user_creates(
-            {"apiVersion": API, "kind": "WorkflowRun", "metadata": metadata, "spec": run}
+            {"apiVersion": API, "kind": "WorkflowRun", "metadata": metadata, "spec": spec}
         )
 
     async def settle(self) -> None:
@@ -152,7 +146,7 @@ async def test_of_runs_of_one_second_the_first_is_next_also_if_it_was_edited(
     await team.deploy({"maxRuns": 1})
     await team.start("holder")
     for name, sequence in (("a-late", "8"), ("b-early", "7")):
-        await team.create(name, annotations={labels.SEQUENCE: sequence})
+        await team.create(name, {"workflow": "flow"}, sequence)
     await team.settle()
     await team.end("holder")
     assert team.runs() == ["holder", "b-early"]
@@ -163,7 +157,7 @@ async def test_of_runs_without_a_sequence_the_older_version_is_next(operator: Op
     await team.deploy({"maxRuns": 1})
     await team.start("holder")
     for name, sequence in (("b-early", "soon"), ("a-late", "9" * 30)):
-        await team.create(name, annotations={labels.SEQUENCE: sequence})
+        await team.create(name, {"workflow": "flow"}, sequence)
     await team.settle()
     await team.end("holder")
     assert team.runs() == ["holder", "b-early"]

@@ -20,6 +20,7 @@ from podhatch import (
     TaskDefaults,
     Workflow,
 )
+from podhatch.api.labels import WORKFLOW_GENERATION
 from pydantic import BaseModel
 
 from tests.unit.sdk.conftest import Stage
@@ -329,7 +330,7 @@ class TestStubs:
         assert stage.cluster.objects("Workflow") == []
         assert stage.run["spec"]["workflow"].startswith("far-away-")
         assert stage.run["spec"]["additionalMetadata"] == {"by": "stub"}
-        assert "annotations" not in stage.run["metadata"]
+        assert WORKFLOW_GENERATION not in stage.run["metadata"]["annotations"]
 
     def test_a_stub_of_a_task_returns_what_it_declares(
         self, stage: Stage, hatchet: Hatchet
