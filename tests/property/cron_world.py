@@ -5,7 +5,7 @@ of ticks are not operated: the test says what becomes of them.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -17,10 +17,10 @@ from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick import is_over
 from podhatch.core.cron.tick_run import SCHEDULED_AT
 from podhatch_operator.controllers.cron import observe_cron
-from podhatch_operator.keys import Key, cron_key
+from podhatch_operator.keys import Key, cron_key, run_key
 
 from tests.fakes.crons import NIGHTLY, cron
-from tests.fakes.objects import task, workflow
+from tests.fakes.objects import DEFAULTS, task, workflow
 from tests.property.living_cluster import NAMESPACE
 from tests.property.operated_world import OperatedWorld
 
@@ -62,6 +62,10 @@ class CronWorld(OperatedWorld):
         """How often the operator created a run of a name."""
         runs = [each for each in self.cluster.created if each["kind"] == WORKFLOW_RUN.kind]
         return Counter(each["metadata"]["name"] for each in runs)
+
+    async def clean_up(self, name: str) -> None:
+        """Reconcile a run, in no order with its cron; nothing happens while it is under way."""
+        await self._reconcile(run_key(NAMESPACE, name))
 
     # What happens around the operator.
 
@@ -184,6 +188,19 @@ class CronWorld(OperatedWorld):
 
     def runs(self) -> dict[str, JsonObject]:
         return self.cluster.stored(WORKFLOW_RUN.kind)
+
+
+class ShortLivedRuns(CronWorld):
+    """A world in which runs are deleted as soon as they have ended."""
+
+    defaults = replace(DEFAULTS, run_ttl_seconds=0)
+
+    async def _reconcile(self, key: Key) -> None:
+        run = self.operator.cache.get(WORKFLOW_RUN, (key.namespace, key.name))
+        if key.kind == WORKFLOW_RUN.kind and run is not None and _has_ended(run):
+            await OperatedWorld._reconcile(self, key)
+        else:
+            await super()._reconcile(key)
 
 
 def _has_ended(run: JsonObject) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from podhatch.cluster import ApiError, Kind
+from podhatch.core.common.observed import Defaults
 from podhatch_operator.controllers.reconciler import all_keys
 from podhatch_operator.keys import Key
 from podhatch_operator.metrics import Metrics
@@ -36,10 +37,11 @@ class OperatedWorld:
     """Of the object that it is all about."""
     kinds: ClassVar[tuple[Kind, ...]]
     """Each has a watch of its own, and nothing is said about their order."""
+    defaults: ClassVar[Defaults] = DEFAULTS
     cluster: LivingCluster = field(default_factory=LivingCluster)
 
     def __post_init__(self) -> None:
-        self.operator = Operator(self.cluster, FakeTimers(), _METRICS, DEFAULTS)
+        self.operator = Operator(self.cluster, FakeTimers(), _METRICS, self.defaults)
         self.cluster.clock = lambda: self.now
         self.restart_operator()
 
@@ -53,7 +55,7 @@ class OperatedWorld:
         """A new process lists everything and remembers nothing."""
         timers = FakeTimers()
         timers.now = self.operator.timers.now
-        successor = Operator(self.cluster, timers, _METRICS, DEFAULTS)
+        successor = Operator(self.cluster, timers, _METRICS, self.defaults)
         successor.clock_begins(self.operator)
         self.operator = successor
         for kind in self.kinds:

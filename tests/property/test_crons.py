@@ -11,7 +11,7 @@ from podhatch.api.run import TERMINAL_PHASES
 from podhatch.core.cron.tick import is_over
 from podhatch.core.pod.pods import true_condition
 
-from tests.property.cron_world import CronWorld
+from tests.property.cron_world import CronWorld, ShortLivedRuns
 from tests.property.test_runs import Step, steps, worlds
 
 POLICIES = st.sampled_from(["Allow", "Forbid", "Replace"])
@@ -55,6 +55,8 @@ async def take(world: CronWorld, step: Step) -> None:
             world.end_run(runs[number % len(runs)], ("Succeeded", "Failed")[number % 2])
         case "forget":
             world.forget_jobs()
+        case "clean_up" if runs:
+            await world.clean_up(runs[number % len(runs)])
         case "delete_run" if runs:
             world.delete_run(runs[number % len(runs)])
         case "unlabel" if jobs:
@@ -109,6 +111,29 @@ async def _each_once(policy: str, script: list[Step]) -> None:
     world = await begin(policy, script)
     await world.settle()
     check_end(world)
+
+
+@worlds
+@given(POLICIES, steps(*PEACEFUL, "clean_up", "end", *CRASHES, *ATTACKS), st.booleans())
+def test_a_run_is_deleted_at_its_end_and_its_job_says_how_it_ended(
+    policy: str, script: list[Step], without_cron: bool
+) -> None:
+    asyncio.run(_deleted(policy, script, without_cron))
+
+
+async def _deleted(policy: str, script: list[Step], without_cron: bool) -> None:
+    world = ShortLivedRuns(policy)
+    await world.reconcile()
+    await live(world, script)
+    if without_cron:
+        world.end_cron()
+    await world.settle()
+    assert world.runs() == {}
+    for name, job in world.jobs().items():
+        assert is_over(job), f"{name} does not say what became of it"
+        failed = true_condition(job, "Failed")
+        if name not in world.forgotten:
+            assert failed is None or failed["reason"] != "RunDeleted", name
 
 
 @worlds

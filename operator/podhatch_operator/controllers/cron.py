@@ -74,7 +74,7 @@ def _group(cron: str) -> str:
     return f"cron/{cron}"
 
 
-def _started_by(tick: str) -> str:
+def started_by_tick(tick: str) -> str:
     """Return the group of the runs with a key that a tick has started."""
     return f"tick/{tick}"
 
@@ -82,7 +82,7 @@ def _started_by(tick: str) -> str:
 def _index_of_runs(run: JsonObject) -> Iterable[str]:
     crons = _cron_of_run(run)
     if crons and "idempotency" in run["spec"]:
-        yield _started_by(run["spec"]["trigger"]["cron"].get("jobUid", ""))
+        yield started_by_tick(run["spec"]["trigger"]["cron"].get("jobUid", ""))
     if not is_over(run):
         yield from map(_group, crons)
 
@@ -94,7 +94,7 @@ def observe_cron(
     ticks = dict(cache.group(JOB, namespace, _group(name)))
     runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
     for job in ticks.values():
-        tick = _started_by(job["metadata"]["uid"])
+        tick = started_by_tick(job["metadata"]["uid"])
         runs.update(cache.group(WORKFLOW_RUN, namespace, tick))
     under_way = cache.group(WORKFLOW_RUN, namespace, _group(name))
     cron = cache.get(CRON_WORKFLOW, (namespace, name))

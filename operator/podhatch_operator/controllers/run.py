@@ -39,6 +39,7 @@ from podhatch_operator.cache.trimming import (
     unpacked,
 )
 from podhatch_operator.controllers.controller import ReconcileContext
+from podhatch_operator.controllers.cron import started_by_tick
 from podhatch_operator.controllers.debouncer import DebouncedController
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.watch.watched import OURS, Watched, no_keys
@@ -53,6 +54,16 @@ def _itself(_: Cache, run: JsonObject) -> Iterable[Key]:
 
 def _of_child(_: Cache, child: JsonObject) -> Iterable[Key]:
     return [run_key(child["metadata"]["namespace"], run) for run in _run_of(child)]
+
+
+def _of_job(cache: Cache, job: JsonObject) -> Iterable[Key]:
+    """Return the run of an attempt; of a tick, the runs it started, which wait for what it says."""
+    if _run_of(job) or not label(job, labels.CRON):
+        return _of_child(cache, job)
+    namespace, name = place_of(job)
+    keyed = cache.group(WORKFLOW_RUN, namespace, started_by_tick(job["metadata"]["uid"]))
+    named = [name] if cache.knows(WORKFLOW_RUN, (namespace, name)) else []
+    return [run_key(namespace, run) for run in (*named, *keyed)]
 
 
 def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
@@ -126,6 +137,7 @@ def observe_run(
     run = unpacked(WORKFLOW_RUN, run)
     workflow: str = run["spec"]["workflow"]
     parent: JsonObject | None = run["spec"].get("parent")
+    tick: JsonObject | None = run["spec"].get("trigger", {}).get("cron")
     events = [
         event
         for each in awaited_by(cache, namespace, run)
@@ -141,6 +153,7 @@ def observe_run(
         results=dict(cache.group(TASK_RESULT, namespace, name)),
         durable_logs=dict(cache.group(DURABLE_LOG, namespace, name)),
         parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
+        tick_job=cache.get(JOB, (namespace, tick["job"])) if tick else None,
         ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
         answers=answers,
         queues=cache.rate_limits.of(namespace),
@@ -162,7 +175,7 @@ class RunController(DebouncedController[Observed]):
             index=lambda raw: (raw["spec"]["key"],),
             affects_when_gone=no_keys,
         ),
-        Watched(JOB, _of_child, OURS, index=_run_and_owner),
+        Watched(JOB, _of_job, OURS, index=_run_and_owner),
         Watched(POD, _of_child, OURS, index=_run_of),
         Watched(TASK_RESULT, _of_child, index=_run_of),
         Watched(DURABLE_LOG, _of_log, index=_run_of),

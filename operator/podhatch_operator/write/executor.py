@@ -29,6 +29,7 @@ from podhatch.core.common.refusal import ApiRefusal
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import place_of, version_of
+from podhatch_operator.keys import Key
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import RetryLater
 from podhatch_operator.watch.watched import WatchList
@@ -191,13 +192,17 @@ class Executor:
         """Write the status of an object that is not ours alone: all of it as it was observed."""
         kind = kind_of(raw)
         try:
-            self._cache.apply(kind, await self._cluster.replace_status(raw))
+            stored = await self._cluster.replace_status(raw)
         except ApiError as error:
             if error.status == 409:
                 raise RetryLater(str(error)) from None
             if error.status != 404:
                 raise
-            self._cache.remove(kind, place_of(raw), version_of(raw))
+            if self._cache.remove(kind, place_of(raw), version_of(raw)):
+                self._enqueue(self._watched.keys_when_gone(self._cache, kind, raw))
+        else:
+            if self._cache.apply(kind, stored):
+                self._enqueue(self._watched.keys(self._cache, kind, stored))
 
     async def _delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Delete the object, but not another one that has taken its name."""
@@ -219,8 +224,11 @@ class Executor:
         if kind is CONFIG_MAP:
             return
         if self._cache.apply(kind, stored) and kind not in _PARTS_OF_RUNS:
-            for key in self._watched.keys(self._cache, kind, stored):
-                self._queue.add(key)
+            self._enqueue(self._watched.keys(self._cache, kind, stored))
+
+    def _enqueue(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._queue.add(key)
 
 
 def _name(write: Apply | Patch) -> str:

@@ -12,6 +12,7 @@ from podhatch.core.event.plan import expired
 from podhatch.core.pod.pods import read_time
 from podhatch.core.run.attempts import Attempts, index_attempts
 from podhatch.core.run.clean_up import (
+    AWAITED_TICK,
     BESIDE_GRACE,
     JOB_GRACE,
     after_the_end,
@@ -219,6 +220,17 @@ def test_a_run_without_a_revision_has_the_default() -> None:
     status = WorkflowRunStatus.model_validate({"phase": "Failed", "finishedAt": ago(9)})
     defaults = Defaults("runner", run_ttl_seconds=9)
     assert after_the_end("r", status, [], None, defaults, NOW) == Plan(RUN)
+
+
+def test_a_run_is_kept_for_a_time_while_the_job_of_its_tick_does_not_say_how_it_ended() -> None:
+    status = WorkflowRunStatus.model_validate({"phase": "Failed", "finishedAt": ago(9)})
+    defaults = Defaults("runner", run_ttl_seconds=0)
+    until = NOW - timedelta(seconds=9) + AWAITED_TICK
+    kept = after_the_end("r", status, [], None, defaults, NOW, is_untold=True)
+    assert kept == Plan(requeue_at=until)
+    assert after_the_end("r", status, [], None, defaults, until, is_untold=True) == Plan(RUN)
+    for_ever = after_the_end("r", status, [], None, Defaults("runner"), NOW, is_untold=True)
+    assert for_ever == Plan()
 
 
 def pinned(flow: JsonObject) -> dict[str, JsonObject]:

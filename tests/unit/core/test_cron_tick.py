@@ -4,16 +4,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow
 from podhatch.api.model import JsonObject
-from podhatch.core.common.observed import ObservedCron
+from podhatch.core.common.observed import Observed, ObservedCron
 from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick import CRON_GRACE, TickStep, plan_tick
 from podhatch.core.cron.tick_run import Cause
 from podhatch.core.pod.pods import true_condition
+from podhatch.core.run.plan import plan_run
 
 from tests.fakes.crons import TOO_DEEP, cron, tick
-from tests.fakes.objects import NOW, ago, task, workflow
+from tests.fakes.objects import DEFAULTS, NOW, ago, task, workflow
 
 DUE = "2026-11-23T04:17:00+01:00"
 CAUSE = Cause(
@@ -102,6 +104,49 @@ def test_the_job_has_failed_with_the_words_of_the_run(phase: str) -> None:
     assert condition["message"] == f"WorkflowRun n-1 is {phase}: task a failed"
     assert true_condition(job, "FailureTarget")
     assert "completionTime" not in job["status"]
+
+
+def is_deleted(run: JsonObject, job: JsonObject | None) -> bool:
+    """Return whether a run that is to be deleted at its end is, while there is this Job."""
+    observed = Observed({**run, "metadata": {**run["metadata"], "uid": "u"}}, tick_job=job)
+    return bool(plan_run(observed, replace(DEFAULTS, run_ttl_seconds=0), NOW).delete)
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Cancelled"])
+def test_a_run_is_deleted_only_after_its_job_says_how_it_ended(phase: str) -> None:
+    run = ended(phase)
+    assert not is_deleted(run, tick("n-1", DUE))
+    job = tick("n-1", DUE, startTime=ago(60), active=1)
+    assert not is_deleted(run, job)
+    job["status"] = status_of(plan_tick(job, run, CAUSE, NOW))
+    assert is_deleted(run, job)
+
+
+def test_a_run_waits_for_no_job_that_will_never_say_how_it_ended() -> None:
+    run, job = ended("Succeeded"), tick("n-1", DUE)
+    assert is_deleted(run, None)
+    assert is_deleted(run, going("n-1"))
+    for part in (
+        {"metadata": {**job["metadata"], "uid": "uid-of-a-later-job"}},
+        {"metadata": {**job["metadata"], "labels": {labels.CRON: "weekly"}}},
+        {"metadata": {**job["metadata"], "labels": {}}},
+        {"spec": {}},
+    ):
+        assert is_deleted(run, {**job, **part}), part
+    copied = {**run, "metadata": {**run["metadata"], "name": "copy"}}
+    assert is_deleted(copied, job)
+    by_hand = {**run, "spec": {"workflow": "flow"}}
+    assert is_deleted(by_hand, job)
+
+
+def test_a_run_with_a_key_waits_for_the_job_that_started_it() -> None:
+    run = ended("Succeeded")
+    run["metadata"]["name"] = "keyed"
+    run["spec"]["idempotency"] = {"key": "k", "ttlSeconds": 1}
+    job = tick("n-1", DUE)
+    assert not is_deleted(run, job)
+    job["status"] = status_of(plan_tick(job, run, CAUSE, NOW))
+    assert is_deleted(run, job)
 
 
 def test_a_clock_that_goes_backwards_ends_no_job_before_its_start() -> None:

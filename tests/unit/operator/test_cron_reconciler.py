@@ -1,10 +1,14 @@
 """The reconciler of crons: answers of the API server that only come now and then."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiError
+from podhatch.core.common.observed import Defaults
 from podhatch.core.workflow.revision import current_revision
+from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.keys import cron_key, run_key, workflow_key
 from podhatch_operator.queue.workers import RetryLater
 
@@ -12,6 +16,7 @@ from tests.unit.operator.objects import NAMESPACE, revision
 from tests.unit.operator.operator import Operator
 
 CRON = cron_key(NAMESPACE, "nightly")
+RUN = run_key(NAMESPACE, "n-1")
 WORKFLOW: JsonObject = {
     "apiVersion": labels.API_VERSION,
     "kind": "Workflow",
@@ -71,7 +76,7 @@ async def test_the_run_comes_before_the_jobs_status(operator: Operator) -> None:
     order = operator.cluster.order
     assert order.index("create WorkflowRun") < order.index("update Job")
     assert tick(operator)["metadata"]["labels"] == {labels.CRON: "nightly"}
-    assert run_key(NAMESPACE, "n-1") in worked, "the watch will not tell of what we made ourselves"
+    assert RUN in worked, "the watch will not tell of what we made ourselves"
 
 
 async def test_a_run_that_is_already_there_is_taken_for_done(operator: Operator) -> None:
@@ -139,13 +144,71 @@ async def test_a_job_that_has_changed_or_is_gone_is_decided_again(operator: Oper
     assert operator.cache.get(JOB, (NAMESPACE, "n-1")) is None
 
 
+async def with_ended_run() -> Operator:
+    """Return an operator that deletes runs at their end, and had planned one before its cron."""
+    operator = Operator(defaults=Defaults("runner:test", run_ttl_seconds=0))
+    await operator.user_creates(NIGHTLY)
+    await operator.work()
+    await started(operator)
+    ended = {"phase": "Succeeded", "finishedAt": "2026-11-23T12:00:00Z"}
+    operator.cluster.change(WORKFLOW_RUN.kind, "n-1", status=ended)
+    operator.cache.apply(WORKFLOW_RUN, only(operator, "WorkflowRun"))
+    await operator.reconciler.reconcile(RUN)
+    await operator.work()
+    assert only(operator, "WorkflowRun")["status"] == ended
+    return operator
+
+
+async def told(operator: Operator) -> None:
+    await operator.reconciler.reconcile(CRON)
+    assert tick(operator)["status"]["succeeded"] == 1
+
+
+async def told_by_another(operator: Operator) -> None:
+    complete = {"type": "Complete", "status": "True"}
+    operator.cluster.change(JOB.kind, "n-1", status={"conditions": [complete]})
+    operator.see(tick(operator))
+
+
+async def gone(operator: Operator) -> None:
+    await operator.cluster.delete(JOB, NAMESPACE, "n-1")
+    operator.sees_deletions()
+
+
+async def gone_unseen(operator: Operator) -> None:
+    await operator.cluster.delete(JOB, NAMESPACE, "n-1")
+    await operator.reconciler.reconcile(CRON)
+
+
+@pytest.mark.parametrize("happens", [told, told_by_another, gone, gone_unseen])
+async def test_a_run_is_deleted_once_its_tick_needs_it_no_more(
+    happens: Callable[[Operator], Awaitable[None]],
+) -> None:
+    operator = await with_ended_run()
+    await happens(operator)
+    assert RUN in await operator.work()
+    assert operator.cluster.objects("WorkflowRun") == []
+
+
+async def test_a_job_wakes_the_run_with_a_key_that_its_tick_started(operator: Operator) -> None:
+    await started(operator)
+    [run] = operator.cluster.objects("WorkflowRun")
+    claim = {"key": "k", "ttlSeconds": 60}
+    keyed = {**run["metadata"], "name": "keyed", "resourceVersion": "1000"}
+    operator.cache.apply(
+        WORKFLOW_RUN, {**run, "metadata": keyed, "spec": {**run["spec"], "idempotency": claim}}
+    )
+    woken = WATCH_LIST.keys(operator.cache, JOB, tick(operator))
+    assert set(woken) == {CRON, RUN, run_key(NAMESPACE, "keyed")}
+
+
 async def test_a_run_is_cancelled_with_its_tick(operator: Operator) -> None:
     await started(operator)
     await operator.cluster.delete(JOB, NAMESPACE, "n-1")
     operator.sees_deletions()
     worked = await operator.work()
     assert only(operator, "WorkflowRun")["spec"]["desiredState"] == "Cancelled"
-    assert run_key(NAMESPACE, "n-1") in worked
+    assert RUN in worked
 
 
 async def test_a_tick_that_lost_our_label_is_taken_back(operator: Operator) -> None:

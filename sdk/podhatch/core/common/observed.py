@@ -152,6 +152,8 @@ class Observed(ObservedObject):
     """Pages of the logs of the run's durable tasks, by name."""
     parent_job: JsonObject | None = None
     """The Job that the run's spec.parent names, if it is known."""
+    tick_job: JsonObject | None = None
+    """The Job that the run's spec.trigger.cron names, if it is known."""
     ancestors: Sequence[JsonObject] = ()
     """The runs above the run that are known, its parent first; see `depth`."""
     notes: Notes = field(default_factory=dict[str, Sequence[JsonObject]])

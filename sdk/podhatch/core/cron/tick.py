@@ -42,6 +42,17 @@ def is_over(job: JsonObject) -> bool:
     return bool(true_condition(job, "Complete") or true_condition(job, "Failed"))
 
 
+def awaits_end(job: JsonObject | None, run: WorkflowRun) -> bool:
+    """Return whether a Job is the tick that started a run, and does not say yet how that ended.
+
+    Without the run, the Job could only say that it was deleted.
+    """
+    if job is None or not is_live(job) or is_over(job):
+        return False
+    has_its_name = run.metadata.name == job["metadata"]["name"]
+    return _is_of(run, job) and (has_its_name or run.spec.idempotency is not None)
+
+
 def plan_tick(
     job: JsonObject, run: JsonObject | None, cause: Cause | None, now: datetime
 ) -> TickStep:
@@ -152,7 +163,7 @@ def _created(job: JsonObject) -> datetime:
 
 
 def _cron_of(job: JsonObject) -> str:
-    name: str = job["metadata"]["labels"][labels.CRON]
+    name: str = job["metadata"].get("labels", {}).get(labels.CRON, "")
     return name
 
 

@@ -22,6 +22,8 @@ BESIDE_GRACE = timedelta(seconds=5)
 """What runs beside a task's container has so long to end after it."""
 AWAITED_PAUSE = timedelta(hours=1)
 """A run that its parent keeps is looked at again after this time."""
+AWAITED_TICK = timedelta(hours=1)
+"""A run is kept no longer for a tick whose Job the API server lets say nothing."""
 JOB_GRACE = timedelta(seconds=90)
 """A Job still active so long after its attempt ended has a pod that does not end by itself."""
 
@@ -146,10 +148,12 @@ def after_the_end(
     *,
     holds_key_until: datetime | None = None,
     is_awaited: bool = False,
+    is_untold: bool = False,
 ) -> Plan:
     """Return what of a finished run has lived long enough: first its Jobs, then all of it.
 
-    A run is kept as long as it holds an idempotency key, or its parent goes on.
+    A run is kept as long as it holds an idempotency key, its parent goes on, or the Job of the tick
+    that started it does not say how it ended.
     """
     if status.finished_at is None:
         return Plan()
@@ -160,6 +164,8 @@ def after_the_end(
         run_end = max(run_end, holds_key_until)
     if is_awaited and run_end:  # a durable task may read its outputs again
         run_end = max(run_end, now + AWAITED_PAUSE)
+    if is_untold and run_end:
+        run_end = max(run_end, status.finished_at + AWAITED_TICK)
     if run_end and now >= run_end:
         return Plan((Delete("WorkflowRun", run_name),))
     if defaults.job_ttl_seconds is None or not jobs:

@@ -21,6 +21,7 @@ from podhatch.core.common.idempotency import holds_key_until
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Create, Plan, first
 from podhatch.core.common.refusal import RunRefusal
+from podhatch.core.cron.tick import awaits_end
 from podhatch.core.durable.progress import waits_over
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.acceptance import (
@@ -192,6 +193,7 @@ class _Planning:
             now,
             holds_key_until=holds_key_until(run),
             is_awaited=has_live_parent(run, observed),
+            is_untold=awaits_end(observed.tick_job, run),
         )
         return Plan(
             writes=(*lingering.writes, *(given_up.writes or later.writes)),
