@@ -5,7 +5,7 @@ Models are frozen: reading an object never changes it.
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
@@ -149,9 +149,14 @@ class WireModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
 
 
+_NO_OFFSET = timedelta()
+
+
 def format_time(moment: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds, as the API server's MicroTime."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if moment.utcoffset() != _NO_OFFSET:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _format_seconds(moment: datetime) -> str:
@@ -164,7 +169,9 @@ _FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=
 
 def within_reach(moment: datetime) -> datetime:
     """Return the time, or the nearest with which one can compute, from 1000 to 2999."""
-    return moment if moment.tzinfo is None else min(max(moment, _FIRST), _LAST)
+    if moment.tzinfo is None or _FIRST.year < moment.year < _LAST.year:
+        return moment
+    return min(max(moment, _FIRST), _LAST)
 
 
 AdditionalMetadata = Annotated[

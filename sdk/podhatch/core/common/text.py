@@ -5,6 +5,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from functools import lru_cache
+from json.encoder import encode_basestring
 
 from podhatch.api.pod import MAX_OUTPUT_BYTES
 from podhatch.core.expressions.input_check import MAX_DEPTH, depth_problem
@@ -29,13 +30,18 @@ def stored_size(value: object) -> int:
     return len(text.encode("utf-8", "surrogatepass")) + 5 * sum(map(text.count, _ESCAPED))
 
 
+def text_size(text: str) -> int:
+    """Return the bytes of a text as JSON in UTF-8."""
+    return len(encode_basestring(text).encode("utf-8", "surrogatepass"))
+
+
 def cut(text: str, size: int) -> str:
     """Return the longest start of a text that takes at most so many bytes as JSON, unquoted."""
     start = text[: max(size, 0)]  # no character takes less than a byte
-    if json_size(start) <= size + 2:
+    if text_size(start) <= size + 2:
         return start
     ends = range(len(start) + 1)
-    longest = bisect_right(ends, size + 2, key=lambda end: json_size(start[:end])) - 1
+    longest = bisect_right(ends, size + 2, key=lambda end: text_size(start[:end])) - 1
     return start[: max(longest, 0)]
 
 

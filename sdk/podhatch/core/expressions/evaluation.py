@@ -15,6 +15,7 @@ Check = Literal["Condition", "Filter", "IdempotencyKey", "RunLimit", "TaskLimit"
 """A CEL expression over the variables of a task, an event or a run; a JSON Schema, or an input's
 fit."""
 TOO_EXPENSIVE: Final = "ExpressionTooExpensive"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Questions:
 
 def json_text(value: object) -> str:
     """Return a value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def json_bytes(value: object) -> bytes:

@@ -17,8 +17,10 @@ def newest(pods: Sequence[JsonObject]) -> JsonObject | None:
 
 def controller_uid(child: JsonObject) -> str | None:
     """Return the uid of the object that controls this one: there is at most one."""
-    owners: list[JsonObject] = child["metadata"].get("ownerReferences", [])
-    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
+    for owner in child["metadata"].get("ownerReferences", ()):
+        if owner.get("controller"):
+            return owner["uid"]
+    return None
 
 
 def is_controlled_by(child: JsonObject, owner: JsonObject) -> bool:

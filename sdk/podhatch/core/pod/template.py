@@ -30,6 +30,7 @@ ACCOUNTS: Mapping[ClusterAccess, str | None] = {
 DEFAULT_USER = 65532
 TERMINATION_GRACE_SECONDS = 30
 _SOURCE_VOLUME = "source"
+_NO_SETTINGS = PodSettings()
 
 
 def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> JsonObject:
@@ -55,7 +56,8 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
         | _source_volume(revision, task, container)
     )
     template: JsonObject = {"spec": spec | {"containers": [container]}}
-    template = overlaid(template, {"spec": _wanted(settings)})
+    if wanted := _wanted(settings):
+        template = overlaid(template, {"spec": wanted})
     template = overlaid(template, settings.pod_template or {})
     for kind in ("initContainers", "containers"):
         for each in template["spec"].get(kind, ()):
@@ -82,7 +84,8 @@ def extension_limit(task: TaskSpec, defaults: Defaults) -> float:
 
 def _wanted(settings: PodSettings) -> JsonObject:
     """Return the part of a pod's spec that the settings ask for."""
-    wire = settings.to_wire()
+    if not (wire := settings.to_wire()):
+        return {}
     container = {"name": CONTAINER_NAME} | {
         name: wire[name] for name in ("resources", "env", "envFrom", "volumeMounts") if name in wire
     }
@@ -219,9 +222,9 @@ def stay_on(pod_spec: JsonObject, node: str, sticky: Sticky) -> None:
 
 def merged_settings(workflow: PodSettings | None, task: PodSettings | None) -> PodSettings:
     """Return the settings that count for a task."""
-    lower = workflow.to_wire() if workflow else {}
-    upper = task.to_wire() if task else {}
-    return PodSettings.model_validate(overlaid(lower, upper))
+    if workflow is None or task is None:
+        return workflow or task or _NO_SETTINGS
+    return PodSettings.model_validate(overlaid(workflow.to_wire(), task.to_wire()))
 
 
 def overlaid(lower: JsonObject, upper: JsonObject) -> JsonObject:

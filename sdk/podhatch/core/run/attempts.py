@@ -69,11 +69,10 @@ class AttemptView:
         """Whether the Job has not ended and is not being deleted."""
         if self.job["metadata"].get("deletionTimestamp"):
             return False
-        conditions: list[JsonObject] = self.job.get("status", {}).get("conditions", [])
-        return not any(
-            item["type"] in ("Failed", "Complete") and item["status"] == "True"
-            for item in conditions
-        )
+        for item in self.job.get("status", {}).get("conditions", ()):
+            if item["type"] in ("Failed", "Complete") and item["status"] == "True":
+                return False
+        return True
 
     def _number_in(self, annotation: str) -> int:
         """Return the number in an annotation of the Job; 0 if there is none."""
@@ -100,7 +99,8 @@ class Attempts(dict[AttemptKey, AttemptView]):
 
     def add(self, view: AttemptView) -> None:
         """Add an attempt."""
-        view = min(self.get(view.key, view), view, key=_age)
+        if (other := self.get(view.key)) is not None:
+            view = min(other, view, key=_age)
         self[view.key] = view
         if view.is_active:
             self._active[view.key] = view
@@ -122,20 +122,25 @@ def index_attempts(run: WorkflowRun, observed: Observed) -> Attempts:
 
 def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView | None:
     """Return the attempt that the Job of this name is; None if it is none of this run's."""
-    job, result = observed.jobs[name], observed.results.get(name)
-    task, number = (_labels(job).get(label, "") for label in (labels.TASK, labels.ATTEMPT))
-    if (
-        not task
-        or not (parsed := whole_number(number, MAX_NUMBER_DIGITS))
-        or controller_uid(job) != run.metadata.uid
-    ):
+    job = observed.jobs[name]
+    names = _labels(job)
+    task = names.get(labels.TASK)
+    number = whole_number(names.get(labels.ATTEMPT), MAX_NUMBER_DIGITS)
+    if not task or not number or controller_uid(job) != run.metadata.uid:
         return None
-    of_result = (run.metadata.name, task, parsed)
-    mine = result is not None and of_result == tuple(
-        result["spec"].get(field) for field in ("run", "task", "attempt")
-    )
-    own_pods = tuple(pod for pod in observed.pods.get(name, ()) if is_controlled_by(pod, job))
-    return AttemptView((task, parsed), name, job, own_pods, result if mine else None)
+    result = observed.results.get(name)
+    if result is not None and not _is_of(result, run, task, number):
+        result = None
+    pods = observed.pods.get(name)
+    own_pods = tuple(pod for pod in pods if is_controlled_by(pod, job)) if pods else ()
+    return AttemptView((task, number), name, job, own_pods, result)
+
+
+def _is_of(result: JsonObject, run: WorkflowRun, task: str, number: int) -> bool:
+    """Return whether a report says that it is of this attempt."""
+    spec: JsonObject = result["spec"]
+    said = spec.get("run"), spec.get("task"), spec.get("attempt")
+    return said == (run.metadata.name, task, number)
 
 
 def _age(view: AttemptView) -> tuple[str, str]:

@@ -34,6 +34,7 @@ BACKSTOP_GRACE_SECONDS = 60
 MAX_ERRORS_BYTES = 96 * 1024
 """Linux takes no variable of 128 KiB or more."""
 _DATA_VOLUME = "data"
+_text = json.JSONEncoder(ensure_ascii=False).encode
 attempt_name = lru_cache(maxsize=65_536)(job_name)
 
 
@@ -112,10 +113,6 @@ def _errors(errors: Mapping[str, str]) -> dict[str, str]:
     frame = json_size(dict.fromkeys(errors, ""))
     share = (MAX_ERRORS_BYTES - frame) // len(errors)
     return {pod.ERRORS: _text({name: cut(text, share) for name, text in errors.items()})}
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _identity(attempt: AttemptSpec, revision: Revision, defaults: Defaults) -> dict[str, str]:

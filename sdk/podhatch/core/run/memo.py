@@ -6,8 +6,8 @@ the plan without one. Objects must be replaced and never changed in place.
 """
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from podhatch.api.model import UNREADABLE, JsonObject
 from podhatch.api.run import WorkflowRun
@@ -20,8 +20,7 @@ from podhatch.core.run.status import entry_size
 from podhatch.core.workflow.revision import Revision, current_revision, pinned_revision
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A task's entry in the stored status."""
 
     raw: JsonObject
@@ -66,22 +65,27 @@ class PlanMemo:
 
     def _parse(self, raw: JsonObject) -> WorkflowRun:
         stored: list[JsonObject] = raw.get("status", {}).get("tasks", [])
-        gone, self._entries = self._entries, {}
-        for entry in stored:
-            name: str = entry["name"]
-            known = gone.pop(name, None)
-            if known is None or (known.raw is not entry and known.raw != entry):
-                status = TaskStatus.model_validate(entry)
-                known = _Entry(entry, status, entry_size(status))
-                self._changed.add(name)
-            self._entries[name] = known
-        self._changed.update(gone)
-        self.entries = {name: entry.status for name, entry in self._entries.items()}
-        self.sizes = {name: entry.size for name, entry in self._entries.items()}
-        if not stored:
-            return WorkflowRun.model_validate(raw)
-        tasks = [*self.entries.values()]
-        return WorkflowRun.model_validate({**raw, "status": {**raw["status"], "tasks": tasks}})
+        known = [self._known(entry) for entry in stored]
+        if stored:
+            tasks = [old.status if old else new for old, new in zip(known, stored, strict=True)]
+            raw = {**raw, "status": {**raw["status"], "tasks": tasks}}
+        run = WorkflowRun.model_validate(raw)
+        entries: dict[str, _Entry] = {}
+        statuses = run.status.tasks if run.status else []
+        for entry, new, status in zip(known, stored, statuses, strict=True):
+            if entry is None:
+                self._changed.add(status.name)
+            entries[status.name] = entry or _Entry(new, status, entry_size(status))
+        self._changed.update(self._entries.keys() - entries.keys())
+        self._entries = entries
+        self.entries = {name: entry.status for name, entry in entries.items()}
+        self.sizes = {name: entry.size for name, entry in entries.items()}
+        return run
+
+    def _known(self, raw: JsonObject) -> _Entry | None:
+        """Return an entry of the status, if it is as it was."""
+        known = self._entries.get(raw["name"])
+        return known if known and (known.raw is raw or known.raw == raw) else None
 
     def pinned_revision(self, name: str, observed: Observed) -> Revision | None:
         """Return the named revision from the cluster, if its content is what its name says."""

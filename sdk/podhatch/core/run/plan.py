@@ -9,7 +9,6 @@ what uses a pod that is there already is part of building.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from heapq import heappop, heappush
 from typing import TypeVar
 
 from podhatch.api.event import WorkflowEvent
@@ -318,19 +317,22 @@ def judge(revision: Revision, context: TaskContext, memo: PlanMemo) -> Standing:
     known, changed = memo.begin_judging(basis, context.now)
     if not known:
         changed = revision.places.keys()
-    waiting = sorted(place for name in changed if (place := revision.places.get(name)) is not None)
-    queued = set(waiting)
-    while waiting:  # by their places in the order, so that parents come before their children
-        task = revision.order[heappop(waiting)]
-        old = entries.get(task.name)
-        parents = {name: known[name] for name in task.parents}
-        judged = judge_task(task, old or _pending(task), parents, context)
-        position = _as_stored(judged, stored.get(task.name))
-        if memo.note(task.name, stored.get(task.name), position):
-            for place in revision.children[task.name]:
-                if place not in queued:
-                    queued.add(place)
-                    heappush(waiting, place)
+    order, children = revision.order, revision.children
+    due = bytearray(len(order))
+    for name in changed:
+        if (place := revision.places.get(name)) is not None:
+            due[place] = 1
+    place = due.find(1)
+    while place >= 0:  # in their order, so that parents come before their children
+        task = order[place]
+        name = task.name
+        judged = judge_task(task, entries.get(name) or _pending(task), known, context)
+        before = stored.get(name)
+        position = _as_stored(judged, before)
+        if memo.note(name, before, position):
+            for child in children[name]:
+                due[child] = 1
+        place = due.find(1, place + 1)
     moving = sorted(memo.end_judging(context.now), key=revision.places.__getitem__)
     task = revision.failure_task
     if task is None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from podhatch.api.event import WorkflowEvent
 from podhatch.api.pod import SKIPPED_OUTPUT
@@ -33,7 +33,7 @@ from podhatch.core.run.eviction import (
     park,
     still_parked,
 )
-from podhatch.core.run.job import AttemptSpec, backstop_seconds
+from podhatch.core.run.job import AttemptSpec, attempt_name, backstop_seconds
 from podhatch.core.run.outcome import read_outcome
 from podhatch.core.run.retry import next_attempt
 from podhatch.core.run.task_status import (
@@ -77,7 +77,7 @@ class Ready:
     status: TaskStatus
     number: int
     queued_at: datetime
-    look_again_at: None = None
+    look_again_at: ClassVar[None] = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Ended:
     output_in_result: bool = False
     look_up: str | None = None
     """As for a running task: the Events may say why the last attempt never started."""
-    look_again_at: None = None
+    look_again_at: ClassVar[None] = None
 
 
 Settled = Waiting | Running | Ended
@@ -125,9 +125,9 @@ class TaskContext:
 
 
 def judge_task(
-    task: TaskSpec, old: TaskStatus, parents: Mapping[str, Position], context: TaskContext
+    task: TaskSpec, old: TaskStatus, judged: Mapping[str, Position], context: TaskContext
 ) -> Position:
-    """Return where the task stands now. Its parents have been judged."""
+    """Return where the task stands now. Its parents are among those that have been judged."""
     if old.state in TERMINAL_STATES:
         return Ended(old)
     number = max(old.attempt, 1) if old.job else _next_number(task, old, context)
@@ -138,6 +138,7 @@ def judge_task(
         return _resume(task, old, number, context)
     if old.next_attempt_at is not None or old.reason in _HELD_BACK:
         return _try(task, old, number, context)
+    parents = {name: judged[name] for name in task.parents}
     return _enter(task, old, number, parents, context)
 
 
@@ -219,7 +220,8 @@ def _next_number(task: TaskSpec, old: TaskStatus, context: TaskContext) -> int:
 def _is_used_up(task: TaskSpec, number: int, context: TaskContext) -> bool:
     if attempt := context.attempts.get((task.name, number)):
         return attempt.replay != context.run.asked_replays
-    return AttemptSpec(context.run, task, number).name in context.observed.results
+    metadata, results = context.run.metadata, context.observed.results
+    return attempt_name(metadata.name, metadata.uid, task.name, number) in results
 
 
 def _enter(
@@ -230,10 +232,10 @@ def _enter(
     context: TaskContext,
 ) -> Position:
     """The task has not been tried: do its parents and conditions let it?"""
-    statuses = {name: position.status for name, position in parents.items()}
-    waiting = [name for name, status in statuses.items() if status.state not in TERMINAL_STATES]
+    waiting = [name for name, each in parents.items() if each.status.state not in TERMINAL_STATES]
     if waiting:
         return Waiting(_pending(old, "WaitingForParents", f"waits for {', '.join(waiting)}"))
+    statuses = {name: position.status for name, position in parents.items()}
     ends = [status.finished_at for status in statuses.values() if status.finished_at]
     since = max(ends, default=context.run.metadata.creation_timestamp or context.now)
     lost = next((each for each in statuses.values() if each.state in ("Failed", "Cancelled")), None)

@@ -20,7 +20,7 @@ from podhatch.api.task_status import (
 )
 from podhatch.core.common.condition import with_condition
 from podhatch.core.common.refusal import RunRefusal
-from podhatch.core.common.text import cut, json_size
+from podhatch.core.common.text import cut, text_size
 from podhatch.core.run.acceptance import start_delay, start_moment
 from podhatch.core.run.position import Ended, Settled
 from podhatch.core.run.run_requests import CANCELLED_MESSAGE, RUN_CANCELLED
@@ -293,12 +293,14 @@ def _short(text: str) -> str:
 def entry_size(entry: TaskStatus) -> int:
     """Return the bytes of an entry as JSON, nearly."""
     error = entry.error
-    words = _text_size(entry.message) + _text_size(entry.output)
+    size = FRAME_BYTES + _text_size(entry.message) + _text_size(entry.output)
     if error:
-        words += _text_size(error.type) + _text_size(error.message) + _text_size(error.traceback)
-    words += sum(map(_text_size, entry.met))
-    records = sum(RECORD_BYTES + _text_size(record.message) for record in entry.attempts)
-    return FRAME_BYTES + words + records
+        size += _text_size(error.type) + _text_size(error.message) + _text_size(error.traceback)
+    for met in entry.met:
+        size += _text_size(met)
+    for record in entry.attempts:
+        size += RECORD_BYTES + _text_size(record.message)
+    return size
 
 
 def claims_size(claims: Iterable[ConcurrencyClaim | RateLimitClaim]) -> int:
@@ -313,4 +315,4 @@ def _claim_size(claim: ConcurrencyClaim | RateLimitClaim) -> int:
 
 def _text_size(text: str | None) -> int:
     """Return the bytes of a text as JSON."""
-    return json_size(text) if text else 0
+    return text_size(text) if text else 0

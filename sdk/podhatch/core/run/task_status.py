@@ -25,6 +25,10 @@ MAX_TASK_MESSAGE = 2000
 REPLAYED = "Replayed"
 
 
+_COUNTERS = frozenset({"name", "retries", "disruptions", "resumes", "attempts"})
+"""Fields of an entry that each later one has, too."""
+
+
 class EntryFields(TypedDict, total=False):
     """What a new entry says beside the counters."""
 
@@ -43,7 +47,7 @@ class EntryFields(TypedDict, total=False):
 
 
 def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
-    """Return a new entry of the task with its counters and records.
+    """Return a new entry of the task with its counters and records; the old one if it is the same.
 
     One that waited without a pod stays one that is to be resumed.
     """
@@ -55,6 +59,8 @@ def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
         "idle_resumes": old.idle_resumes,
         **fields,
     }
+    if _says_the_same(old, given):
+        return old
     return TaskStatus(
         name=old.name,
         retries=old.retries,
@@ -65,8 +71,16 @@ def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
     )
 
 
+def _says_the_same(old: TaskStatus, given: EntryFields) -> bool:
+    """Return whether the entry has these fields and, but for the counters, no others."""
+    others = old.model_fields_set - given.keys()
+    return others <= _COUNTERS and given.items() <= vars(old).items()
+
+
 def with_attempt(old: TaskStatus, number: int) -> TaskStatus:
     """Return the entry with an attempt that is made. After a wait without a pod it is a resume."""
+    if old.attempt == number and old.waits_over is None:
+        return old
     changes = {"attempt": number, "resumes": resumes_with_next(old), "waits_over": None}
     return old.model_copy(update=changes)
 

@@ -168,10 +168,10 @@ def _parsed(name: str, workflow: str, content: str) -> Revision:
 def pinned_revision(name: str, observed: Observed) -> Revision | None:
     """Return the named revision from the cluster, if its content is what its name says."""
     stored = observed.revisions.get(name)
-    if stored is None or not is_intact(stored):
+    content = _intact_content(stored) if stored else None
+    if stored is None or content is None:
         return None
-    workflow: str = stored["metadata"]["labels"][labels.WORKFLOW]
-    return _parsed(name, workflow, _content(pinned_spec(stored)))
+    return _parsed(name, stored["metadata"]["labels"][labels.WORKFLOW], content)
 
 
 def is_intact(revision: JsonObject) -> bool:
@@ -180,10 +180,17 @@ def is_intact(revision: JsonObject) -> bool:
     Whoever made it does not matter then. It has no owner, since runs that are under way hold on to
     it when their Workflow is deleted.
     """
+    return _intact_content(revision) is not None
+
+
+def _intact_content(revision: JsonObject) -> str | None:
     metadata: JsonObject = revision["metadata"]
     workflow: str = metadata.get("labels", {}).get(labels.WORKFLOW, "")
     spec = pinned_spec(revision)
-    return bool(spec) and metadata["name"] == _name(workflow, _content(spec))
+    if not spec:
+        return None
+    content = _content(spec)
+    return content if metadata["name"] == _name(workflow, content) else None
 
 
 def revision_manifest(revision: Revision, workflow: JsonObject) -> JsonObject:
