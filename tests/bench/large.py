@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import Cluster
+from podhatch.cluster import WORKFLOW_RUN, Cluster
 
 from tests.bench.objects import own_namespace
 from tests.bench.report import Row, conclude
@@ -25,6 +25,7 @@ AT_ONCE = 8
 WIDTH = 40
 """Tasks that run at a time, in all runs together."""
 LIMIT_SECONDS = 600.0
+PROGRESS_SECONDS = 20.0
 
 
 def lattice(name: str, count: int, width: int) -> JsonObject:
@@ -49,9 +50,23 @@ async def measure(namespace: Namespace) -> tuple[list[Burst], Burst]:
         for _ in range(ROUNDS):
             few.append(await load.runs(AT_ONCE, AT_ONCE, "few", FEW))
             print(f"{AT_ONCE} runs of {FEW} tasks: {cpu(few[-1:], FEW):.1f} ms a task", flush=True)
-        return few, await load.runs(1, 1, "many", MANY)
+        progress = asyncio.create_task(tell_progress(cluster, namespace))
+        try:
+            return few, await load.runs(1, 1, "many", MANY)
+        finally:
+            progress.cancel()
     finally:
         await cluster.close()
+
+
+async def tell_progress(cluster: Cluster, namespace: Namespace) -> None:
+    """Print now and then how far the run of many tasks is."""
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        runs, _ = await cluster.list(WORKFLOW_RUN, namespace.name)
+        for run in runs:
+            if run["spec"]["workflow"] == "many":
+                print(f"tasks that have ended: {run.get('status', {}).get('progress')}", flush=True)
 
 
 def cpu(bursts: Sequence[Burst], tasks: int) -> float:
