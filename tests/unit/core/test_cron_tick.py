@@ -126,12 +126,13 @@ def test_a_run_waits_for_no_job_that_will_never_say_how_it_ended() -> None:
     run, job = ended("Succeeded"), tick("n-1", DUE)
     assert is_deleted(run, None)
     assert is_deleted(run, going("n-1"))
-    for part in (
+    parts: list[JsonObject] = [
         {"metadata": {**job["metadata"], "uid": "uid-of-a-later-job"}},
         {"metadata": {**job["metadata"], "labels": {labels.CRON: "weekly"}}},
         {"metadata": {**job["metadata"], "labels": {}}},
         {"spec": {}},
-    ):
+    ]
+    for part in parts:
         assert is_deleted(run, {**job, **part}), part
     copied = {**run, "metadata": {**run["metadata"], "name": "copy"}}
     assert is_deleted(copied, job)
