@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import WORKFLOW_RUN, ClusterApi, Kind
+from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW_RUN, ClusterApi, Kind
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, ObservedObject
-from podhatch.core.common.plan import Plan
+from podhatch.core.common.plan import Create, Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.expressions.evaluation import Answers, Evaluation
 from podhatch.core.pod.pods import is_controlled_by
@@ -171,11 +171,32 @@ class Controller(ABC, Generic[T]):
             return
         refusals = await self.execute(key, plan)
         if refusals:
-            plan = replace(self.plan(replace(observed, refusals=refusals), now), urgent=True)
+            plan = await self._plan_with_refusals(key, observed, plan, refusals, now)
             if self.is_evaluated_first(key, plan):  # an answer of the first plan was dropped
                 return
         await self.conclude(key, observed, plan)
         self.retry(plan, refusals)
+
+    async def _plan_with_refusals(
+        self, key: Key, observed: T, plan: Plan, refusals: dict[str, ApiRefusal], now: datetime
+    ) -> Plan:
+        """Return the plan that knows what was refused. What only it creates is created now.
+
+        Its status may name the Job of a failure task, which would be missed by the next plan.
+        """
+        known = _names(plan.create)
+        while True:
+            plan = replace(self.plan(replace(observed, refusals=refusals), now), urgent=True)
+            new = _names(plan.create) - known
+            if plan.evaluate or not new:
+                return plan
+            known |= new
+            creates = tuple(  # revisions come first: no Job may exist without its own
+                Create(each)
+                for each in plan.create
+                if each["metadata"]["name"] in new or each["kind"] == CONTROLLER_REVISION.kind
+            )
+            refusals |= await self.execute(key, replace(plan, writes=creates))
 
     def is_evaluated_first(self, key: Key, plan: Plan) -> bool:
         """Request the evaluations that the plan needs, if any: the key comes back with them."""
@@ -210,6 +231,10 @@ class Controller(ABC, Generic[T]):
             until = plan.requeue_at
             within = (until - self.context.now()).total_seconds() if until else None
             raise RetryLater(f"{name} was refused ({refusal.code}): {refusal.message}", within)
+
+
+def _names(manifests: Iterable[JsonObject]) -> set[str]:
+    return {each["metadata"]["name"] for each in manifests}
 
 
 def owned_by(owner: JsonObject, children: Mapping[str, JsonObject]) -> dict[str, JsonObject]:

@@ -85,6 +85,25 @@ async def test_an_invalid_job_fails_its_task_and_no_other(operator: Operator) ->
     assert {task["state"] for task in operator.status()["tasks"]} == {"Failed"}
 
 
+@pytest.mark.parametrize("refused", ["a", ""], ids=["the task", "both"])
+async def test_the_failure_task_of_a_refused_task_is_created_with_that_status(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    def admit(manifest: JsonObject) -> None:
+        if manifest["kind"] == "Job" and f"-{refused}" in manifest["metadata"]["name"]:
+            raise ApiError(422, "Invalid", "spec.template is wrong")
+
+    flow = workflow()
+    flow["spec"]["onFailureTask"] = {"name": "mend", "python": "module:mend"}
+    await operator.user_creates(flow, run())
+    monkeypatch.setattr(operator.cluster, "admit", admit)
+    with pytest.raises(RetryLater):
+        await operator.reconciler.reconcile(RUN)
+    [_, mend] = operator.status()["tasks"]
+    assert operator.jobs() == ([mend["job"]] if refused else [])
+    assert mend["state"] == ("Queued" if refused else "Failed")
+
+
 async def test_no_job_is_created_without_its_revision(operator: Operator) -> None:
     await operator.user_creates(workflow(), run())
     operator.cluster.refusals["create ControllerRevision"] = ApiError(403, "Forbidden", "ending")
