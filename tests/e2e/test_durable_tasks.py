@@ -237,6 +237,25 @@ def test_another_call_in_a_replay_is_noticed(namespace: Namespace, start: Start)
     assert "call 2" in error["message"]
 
 
+def test_a_parked_run_lets_another_have_its_slot_and_takes_it_again(
+    namespace: Namespace, start: Start
+) -> None:
+    [first] = start("turn", {"key": "go", "seconds": 1})
+    parked(namespace, first)
+    [second] = start("turn", {"key": "", "seconds": 10})
+    namespace.wait(second, "Running", 60)
+    push(namespace, "e1", "go")
+    told = f'1 of 1 slots of workflow "turn" is taken by {second}'
+    eventually(
+        lambda: entry_of(namespace, first).get("message") == told,
+        30,
+        "the first run to say why it waits",
+    )
+    before, after = output_of(namespace, second), output_of(namespace, first)
+    assert before["ended"] < after["began"] < before["ended"] + 10
+    assert entry_of(namespace, first)["resumes"] == 1
+
+
 def test_a_cancel_of_a_parked_task_needs_no_pod(namespace: Namespace, start: Start) -> None:
     [run] = start("wait", {"key": "never"})
     parked(namespace, run)

@@ -1,9 +1,9 @@
 """Many runs with limits around an operator, and what really ran, for the invariants.
 
-Two workflows have one task each, and the limits are those of the workflows or of the tasks. A run
-is active from its Job on, until it is over; where the task is limited, until its attempt has ended.
-At no moment are more runs of a group active than it has slots, and no Job is made before the stored
-status holds the slots for it.
+Two workflows have one durable task each, and the limits are those of the workflows or of the tasks.
+A run is active from its Job on, until it is over, or parked; where the task is limited, until its
+attempt has ended. At no moment are more runs of a group active than it has slots, and no Job is
+made before the stored status holds the slots for it.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from podhatch.api import labels
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, format_time
+from podhatch.api.names import durable_log_name, job_name
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    DURABLE_LOG,
     JOB,
     TASK_RESULT,
     WORKFLOW,
@@ -22,9 +24,11 @@ from podhatch.cluster import (
     Kind,
     WatchEvent,
 )
+from podhatch.core.durable.progress import waits_over
 from podhatch_operator.cache.store import version_of
 from podhatch_operator.keys import Key
 
+from tests.fakes.durable import awaits, wait
 from tests.fakes.objects import task, workflow
 from tests.property.living_cluster import NAMESPACE
 from tests.property.operated_world import OperatedWorld
@@ -74,6 +78,8 @@ class Case:
             retries=1,
             backoffFactor=2,
             scheduleTimeoutSeconds=30 * DAYS,
+            durable={},
+            clusterAccess="spawn",
             **(limits if self.of_task else {}),
         )
         manifest = workflow(work, **({} if self.of_task else limits))
@@ -90,12 +96,17 @@ class AdmissionWorld(OperatedWorld):
         CONTROLLER_REVISION,
         JOB,
         TASK_RESULT,
+        DURABLE_LOG,
     )
     case: Case
     specs: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """Of all runs that ever were."""
     active: dict[str, str] = field(default_factory=dict[str, str])
     """The Jobs of runs that take slots."""
+    parked: set[str] = field(default_factory=set[str])
+    """Runs whose pod has given up, and that nobody has woken."""
+    given_up: set[str] = field(default_factory=set[str])
+    """The Jobs of pods that have given up."""
     started: list[str] = field(default_factory=list[str])
     """The run of each Job, in the order of their creation."""
     reconciled: set[str] = field(default_factory=set[str])
@@ -163,6 +174,7 @@ class AdmissionWorld(OperatedWorld):
     def replay(self, run: str) -> None:
         """Somebody replays a run that is over."""
         if self.is_over(run):
+            self.parked.discard(run)
             count = self._spec(run).get("replay", {"count": 0})["count"] + 1
             self._want(run, desiredState="Running", replay={"count": count})
 
@@ -173,7 +185,7 @@ class AdmissionWorld(OperatedWorld):
     def delete(self, run: str) -> None:
         """Somebody deletes a run, and the garbage collector what belongs to it."""
         self.cluster.remove(WORKFLOW_RUN.kind, run)
-        for kind in (JOB, TASK_RESULT):
+        for kind in (JOB, TASK_RESULT, DURABLE_LOG):
             for name, raw in self.cluster.stored(kind.kind).items():
                 if raw["metadata"]["labels"][labels.RUN] == run:
                     self.cluster.remove(kind.kind, name)
@@ -189,17 +201,70 @@ class AdmissionWorld(OperatedWorld):
         error = {"type": "E", "message": "m"}
         self._report(run, {"outcome": "Failed", "error": error})
 
-    def _report(self, run: str, report: JsonObject) -> None:
+    def park(self, run: str) -> None:
+        """The task of a run waits, and its pod gives up, if it runs."""
+        job = self.active.get(run, "")
+        if self._report(run, {"outcome": "Evicted", "waitsOver": waits_over(self._logs(run))}):
+            self._append_wait(run)
+            self.parked.add(run)
+            self.given_up.add(job)
+
+    def wake(self, run: str) -> None:
+        """What a parked run waits for happens."""
+        if run in self.parked:
+            self.parked.discard(run)
+            [log] = self._logs(run)
+            moment = format_time(self.now)
+            waits = [
+                {"node": call["node"], "branch": 1, "overAt": moment}
+                for call in log["spec"]["calls"]
+            ]
+            status = {**log.get("status", {}), "waits": waits}
+            self.cluster.change(DURABLE_LOG.kind, log["metadata"]["name"], status=status)
+
+    def _logs(self, run: str) -> list[JsonObject]:
+        found = self.cluster.find(DURABLE_LOG.kind, self._log_name(run))
+        return [found] if found else []
+
+    def _log_name(self, run: str) -> str:
+        found = self.cluster.find(WORKFLOW_RUN.kind, run)
+        assert found is not None
+        uid: str = found["metadata"]["uid"]
+        return f"{durable_log_name(job_name(run, uid, 'work', 1))}-0"
+
+    def _append_wait(self, run: str) -> None:
+        """The pod notes that it waits."""
+        logs = self._logs(run)
+        calls = [call for log in logs for call in log["spec"]["calls"]]
+        call = {**wait(len(calls) + 1, awaits()), "at": format_time(self.now)}
+        if logs:
+            spec = {**logs[0]["spec"], "calls": [*calls, call]}
+            self.cluster.edit(DURABLE_LOG, self._log_name(run), spec)
+            return
+        found = self.cluster.find(WORKFLOW_RUN.kind, run)
+        assert found is not None
+        owner = {"kind": WORKFLOW_RUN.kind, "name": run, "uid": found["metadata"]["uid"]}
+        metadata = {
+            "name": self._log_name(run),
+            "labels": {labels.RUN: run, labels.TASK: "work"},
+            "ownerReferences": [{"apiVersion": labels.API_VERSION, **owner}],
+        }
+        spec = {"run": run, "task": "work", "page": 0, "invocation": 1, "calls": [call]}
+        self._put(DURABLE_LOG, metadata, spec)
+
+    def _report(self, run: str, report: JsonObject) -> bool:
+        """Report the end of a run's attempt, unless it has none or has been reported."""
         self.check()
         job = self.cluster.find(JOB.kind, self.active.get(run, ""))
         if job is None or self.cluster.find(TASK_RESULT.kind, job["metadata"]["name"]):
-            return
+            return False
         names = job["metadata"]["labels"]
         identity = {"run": run, "task": "work", "attempt": int(names[labels.ATTEMPT])}
         metadata = {"name": job["metadata"]["name"], "labels": names}
         self._put(TASK_RESULT, metadata, {**identity, **report})
         if self.case.of_task:
             del self.active[run]
+        return True
 
     # What is so.
 
@@ -232,7 +297,8 @@ class AdmissionWorld(OperatedWorld):
         _, name, _ = group
         place = [*self.case.slots].index(name)
         for run in reversed(self.in_group(group)):
-            if claims := self.status(run).get("concurrency"):
+            claims: list[JsonObject] = self.status(run).get("concurrency", [])
+            if claims and not claims[place].get("parked"):
                 return claims[place]["maxRuns"]
         return self.case.slots[name]
 
@@ -257,8 +323,9 @@ class AdmissionWorld(OperatedWorld):
         return status.get("phase") in TERMINAL_PHASES and not is_due
 
     def waiting(self) -> list[str]:
-        """Return the runs that are not active and not over, in the order of creation."""
-        return [run for run in self.runs if run not in self.active and not self.is_over(run)]
+        """Return the runs that are not active, parked or over, in the order of creation."""
+        resting = self.active.keys() | self.parked
+        return [run for run in self.runs if run not in resting and not self.is_over(run)]
 
     def cancelled(self) -> set[str]:
         return {run for run in self.runs if self.status(run).get("phase") == "Cancelled"}
@@ -290,6 +357,9 @@ class AdmissionWorld(OperatedWorld):
             del self.statuses[run]
         if change.type == "DELETED" or status.get("phase") in TERMINAL_PHASES:
             self.active.pop(run, None)
+        if any(claim.get("parked") for claim in status.get("concurrency", [])):
+            job = self.active.pop(run, None)
+            assert job is None or job in self.given_up, f"{run} has a pod and gave its slots up"
 
     def _check_job(self, job: JsonObject) -> None:
         name, run = job["metadata"]["name"], job["metadata"]["labels"][labels.RUN]

@@ -35,6 +35,7 @@ CRASHES = ("crash", "hand_over", "restart", "last_write", "stale", "lose", "resy
 REFUSALS = ("refuse", "accept")
 REFUSED = ("create Job", "create ControllerRevision", "update WorkflowRun", "update WorkflowRun")
 REQUESTS = ("cancel", "replay", "delete")
+PARKS = ("park", "park", "wake")
 
 one_limit = st.builds(Case, st.integers(1, 3), st.just(0), st.booleans(), st.booleans())
 two_limits = st.builds(Case, st.integers(1, 2), st.integers(1, 3), st.booleans(), st.booleans())
@@ -105,7 +106,11 @@ async def live(case: Case, script: list[Step]) -> AdmissionWorld:
 
 
 async def finish(world: AdmissionWorld) -> None:
-    """End one run after the other, and check after each that no slot is idle."""
+    """Wake all, and end one after the other; check after each that no slot is idle."""
+    for run in world.runs:
+        world.wake(run)
+    await world.settle()
+    check_busy(world)
     for _ in range(3 * len(world.runs) + 2):
         if not world.active:
             break
@@ -175,6 +180,21 @@ def test_limits_that_are_edited_hold_for_those_that_wait(case: Case, script: lis
 
 
 @worlds
+@given(
+    cases,
+    st.one_of(
+        steps(*PEACEFUL, *PARKS),
+        steps(*PEACEFUL, *CRASHES, *PARKS),
+        steps(*PEACEFUL, *CRASHES, *REQUESTS, *PARKS),
+    ),
+)
+def test_runs_that_are_parked_keep_no_slot_and_get_one_to_go_on(
+    case: Case, script: list[Step]
+) -> None:
+    asyncio.run(_live_and_finish(case, script))
+
+
+@worlds
 @given(cases, st.lists(st.tuples(numbers, numbers), min_size=2, max_size=16))
 def test_a_free_slot_is_used_at_once_and_wakes_only_those_who_get_it(
     case: Case, drawn: list[tuple[int, int]]
@@ -194,7 +214,10 @@ async def _used_at_once(case: Case, drawn: list[tuple[int, int]]) -> None:
             break
         ended = active[number % len(active)]
         world.reconciled.clear()
-        world.end(ended)
+        if number % 3:
+            world.end(ended)
+        else:
+            world.park(ended)
         await _decide(world)
         assert world.reconciled == {ended, *world.started[known:]}
 
@@ -320,31 +343,54 @@ class Ideal:
         self.strategy = strategy
         self.slots = slots
         self.holders: list[str] = []
-        self.waiting: list[str] = []
+        self.new: list[str] = []
+        """Those that wait for their first slot."""
+        self.resuming: list[str] = []
         self.cancelled: set[str] = set()
+        self.priorities: dict[str, int] = {}
 
-    def create(self, run: str) -> None:
-        if len(self.holders) < self.slots:
-            self.holders.append(run)
+    @property
+    def waiting(self) -> list[str]:
+        return [*self.new, *self.resuming]
+
+    def create(self, run: str, priority: int) -> None:
+        self.priorities[run] = priority
+        if self._takes(run):
             return
         match self.strategy:
-            case "CANCEL_IN_PROGRESS":
-                self.cancelled.add(self.holders.pop(0))
-                self.holders.append(run)
             case "CANCEL_NEWEST":
                 self.cancelled.add(run)
             case "CANCEL_QUEUED_EXCEPT_NEWEST":
-                self.cancelled.update(self.waiting)
-                self.waiting = [run]
-            case _ if self.waiting:
+                self.cancelled.update(self.new)
+                self.new = [run]
+            case "CANCEL_QUEUED_EXCEPT_OLDEST" if self.new:
                 self.cancelled.add(run)
             case _:
-                self.waiting = [run]
+                self.new.append(run)
 
-    def end(self, run: str) -> None:
+    def wake(self, run: str) -> None:
+        if not self._takes(run):
+            self.resuming.append(run)
+
+    def _takes(self, run: str) -> bool:
+        """Whether a run need not wait: it has a slot, or the oldest is cancelled for the newest."""
+        self.holders.append(run)
+        if len(self.holders) > self.slots and self.strategy == "CANCEL_IN_PROGRESS":
+            oldest = min(self.holders)
+            self.holders.remove(oldest)
+            self.cancelled.add(oldest)
+        if len(self.holders) <= self.slots:
+            return True
+        self.holders.remove(run)
+        return False
+
+    def leave(self, run: str) -> None:
+        """A run ends, or is parked: the next one has its slot."""
         self.holders.remove(run)
         if self.waiting:
-            self.holders.append(self.waiting.pop())
+            first = min(self.waiting, key=lambda each: (-self.priorities[each], each))
+            (self.new if first in self.new else self.resuming).remove(first)
+            self.holders.append(first)
 
 
 @worlds
@@ -355,11 +401,16 @@ class Ideal:
         st.just(0),
         st.booleans(),
         st.booleans(),
-        st.sampled_from(STRATEGIES),
+        st.sampled_from(("GROUP_ROUND_ROBIN", *STRATEGIES)),
     ),
-    st.lists(st.tuples(st.sampled_from(("create", "create", "end")), numbers), max_size=16),
+    st.lists(
+        st.tuples(st.sampled_from(("create", "create", "create", "end", *PARKS)), numbers),
+        max_size=20,
+    ),
 )
-def test_each_strategy_cancels_just_those_that_it_names(case: Case, script: list[Step]) -> None:
+def test_each_strategy_cancels_just_those_that_it_names_and_the_oldest_is_next(
+    case: Case, script: list[Step]
+) -> None:
     asyncio.run(_as_ideal(case, script))
 
 
@@ -369,11 +420,16 @@ async def _as_ideal(case: Case, script: list[Step]) -> None:
     for kind, number in script:
         if kind == "create":
             run = world.create(number)
-            ideals[world.groups(run)[0]].create(run)
-        elif active := sorted(world.active):
-            run = active[number % len(active)]
-            world.end(run)
-            ideals[world.groups(run)[0]].end(run)
+            ideals[world.groups(run)[0]].create(run, PRIORITIES[number % len(PRIORITIES)])
+        elif some := sorted(world.parked if kind == "wake" else world.active):
+            run = some[number % len(some)]
+            ideal = ideals[world.groups(run)[0]]
+            if kind == "wake":
+                world.wake(run)
+                ideal.wake(run)
+            else:
+                getattr(world, kind)(run)
+                ideal.leave(run)
         await world.settle()
         assert set(world.active) == {run for each in ideals.values() for run in each.holders}
         assert set(world.waiting()) == {run for each in ideals.values() for run in each.waiting}
@@ -386,7 +442,10 @@ async def _as_ideal(case: Case, script: list[Step]) -> None:
     st.integers(1, 2),
     st.booleans(),
     st.booleans(),
-    steps(*(each for each in (*PEACEFUL, *CRASHES) if each != "fail")),
+    st.one_of(
+        steps(*(each for each in (*PEACEFUL, *CRASHES) if each != "fail")),
+        steps(*(each for each in (*PEACEFUL, *PARKS, *CRASHES) if each != "fail")),
+    ),
 )
 def test_strategies_keep_the_right_ones_whatever_the_operator_hears(
     strategy: str, slots: int, of_task: bool, is_shared: bool, script: list[Step]
@@ -398,10 +457,11 @@ async def _kept(case: Case, script: list[Step]) -> None:
     world = await live(case, script)
     for group in world.all_groups():
         runs = world.in_group(group)
-        waiting = [run for run in world.waiting() if run in runs]
+        some_wait = [run for run in world.waiting() if run in runs]
+        waiting = [run for run in some_wait if run not in world.started]
         lost = [run for run in runs if run in world.cancelled()]
         if case.strategy == "CANCEL_IN_PROGRESS":
-            assert waiting == []
+            assert some_wait == []
             assert not set(lost) & set(runs[-case.per_tenant :]), "a newest one was cancelled"
             continue
         assert not set(lost) & set(world.started), "one was cancelled that had its slot"

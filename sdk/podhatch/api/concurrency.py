@@ -85,6 +85,20 @@ class ConcurrencyClaim(WireModel):
         LimitStrategy, Field(description="strategy for those that find no free slot.")
     ] = "GROUP_ROUND_ROBIN"
     held: Annotated[bool, Field(description="held is true once the slot is granted.")] = False
+    parked: Annotated[
+        bool,
+        Field(
+            description="parked is true while a run has given the slot up, because nothing of it "
+            "runs and a task waits without a pod: it neither holds a slot nor waits for one.",
+        ),
+    ] = False
+    resumes: Annotated[
+        bool,
+        Field(
+            description="resumes is true while the slot is wanted, or granted and not used yet, to "
+            "go on after a wait without a pod: nobody is cancelled for having to wait then.",
+        ),
+    ] = False
     since: Annotated[
         Timestamp,
         Field(description="since is when the run was created, or was to start, or was replayed."),

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -147,6 +148,16 @@ async def twice(input: Asked, ctx: DurableContext) -> dict[str, Any]:
         raise ConnectionError("once more, please")
     await ctx.aio_sleep_for(timedelta(seconds=input.seconds))
     return numbers(ctx)
+
+
+@hatchet.durable_task(name="turn", input_validator=Asked, eviction_policy=SOON, concurrency=1)
+async def turn(input: Asked, ctx: DurableContext) -> dict[str, float]:
+    """Wait for an event if there is a key, and then work; tell when."""
+    if input.key:
+        await ctx.aio_wait_for_event(input.key)
+    began = time.time()
+    await asyncio.sleep(input.seconds)
+    return {"began": began, "ended": time.time()}
 
 
 @hatchet.durable_task(name="thief", input_validator=Asked, eviction_policy=STAYS)

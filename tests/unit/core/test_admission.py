@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.core.admission.index import AdmissionIndex, ClaimStanding
 
@@ -212,3 +213,87 @@ def test_one_that_another_limit_would_cancel_is_woken_to_learn_it() -> None:
     index.claim("waits-1", own, shared, strategy="CANCEL_NEWEST")
     index.claim("shared-2", shared, held=True)
     assert index.end("own-0") == ["waits-1"]
+
+
+STRATEGIES = (
+    "GROUP_ROUND_ROBIN",
+    "CANCEL_IN_PROGRESS",
+    "CANCEL_NEWEST",
+    "CANCEL_QUEUED_EXCEPT_NEWEST",
+    "CANCEL_QUEUED_EXCEPT_OLDEST",
+)
+
+
+def superseded(index: Index, *runs: str) -> list[str]:
+    """Return which of these runs are to be cancelled."""
+    standings = {run: index.index.standing(("team", run), "") for run in runs}
+    return [run for run, each in standings.items() if each and each.superseded_by]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_resumes_is_cancelled_for_a_newer_one_in_progress_alone(strategy: str) -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("new-2", only, held=True, strategy=strategy)
+    index.claim("old-1", only, resumes=True, strategy=strategy)
+    lost = ["old-1"] if strategy == "CANCEL_IN_PROGRESS" else []
+    assert superseded(index, "old-1", "new-2") == lost
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_resumes_cancels_an_older_one_in_progress_alone(strategy: str) -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("old-1", only, held=True, strategy=strategy)
+    index.claim("new-2", only, resumes=True, strategy=strategy)
+    lost = ["old-1"] if strategy == "CANCEL_IN_PROGRESS" else []
+    assert superseded(index, "old-1", "new-2") == lost
+    assert index.woken == lost
+
+
+@pytest.mark.parametrize(
+    ("strategy", "lost"),
+    [
+        ("GROUP_ROUND_ROBIN", []),
+        ("CANCEL_NEWEST", ["old-1", "new-3"]),
+        ("CANCEL_QUEUED_EXCEPT_NEWEST", ["old-1"]),
+        ("CANCEL_QUEUED_EXCEPT_OLDEST", ["new-3"]),
+    ],
+)
+def test_what_resumes_is_none_of_those_that_are_queued(strategy: str, lost: list[str]) -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("holds-0", only, held=True, strategy=strategy)
+    index.claim("old-1", only, strategy=strategy)
+    for number in (0, 2, 4):  # older, between, and newer
+        index.claim(f"resumes-{number}", only, resumes=True, strategy=strategy)
+    index.claim("new-3", only, strategy=strategy)
+    runs = ("resumes-0", "old-1", "resumes-2", "new-3", "resumes-4")
+    assert superseded(index, *runs) == lost
+    if strategy == "CANCEL_QUEUED_EXCEPT_NEWEST":
+        assert "old-1" in index.woken, "it has to learn it"
+    for run in lost:
+        index.index.forget(("team", run))
+    assert index.end("holds-0") == ["resumes-0"]
+
+
+def test_what_resumes_waits_in_the_place_of_its_first_claim() -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("holder-2", only, held=True)
+    index.claim("waits-3", only)
+    index.claim("older-0", only)
+    index.claim("resumes-1", only, resumes=True)
+    order, holder = list[str](), "holder-2"
+    for _ in range(3):
+        [holder] = index.end(holder)
+        order.append(holder)
+    assert order == ["older-0", "resumes-1", "waits-3"]
+
+
+def test_a_parked_run_neither_holds_a_slot_nor_waits_for_one() -> None:
+    index, only = Index(), ("all", "", 1)
+    index.claim("parks-0", only, held=True)
+    index.claim("waits-1", only)
+    index.woken.clear()
+    index.claim("parks-0", only, parked=True)
+    assert index.woken == ["waits-1"]
+    assert index.is_admitted("waits-1")
+    assert index.index.standing(("team", "parks-0"), "") is None
+    assert (index.index.count(held=True), index.index.count(held=False)) == (0, 1)

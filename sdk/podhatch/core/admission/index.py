@@ -5,6 +5,10 @@ each run, and a plan, in the same step in which it is made, what the run claims 
 slot that was granted is taken before its status is written, and an operator that starts finds the
 same holders.
 
+Claims that are given up while nothing of a run has a pod are left out. What resumes waits like any
+other, in the place of its first claim; but it is not new, so that no strategy cancels it because it
+has to wait.
+
 Claimants with exactly the same groups form a lane, in which they wait in order: by the time since
 which they wait, with a head start for a higher priority. Lanes that want a slot of the same group
 take turns: first comes the one that was served, or began to wait, before the others. Each lane is
@@ -19,7 +23,7 @@ the slots that its groups free.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -93,6 +97,11 @@ class _Request:
     def is_held(self) -> bool:
         return self.claims[0].held
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it has held its slots before."""
+        return self.claims[0].resumes
+
     @cached_property
     def by_group(self) -> dict[GroupKey, ConcurrencyClaim]:
         namespace = self.claimant.namespace
@@ -117,8 +126,8 @@ class _Request:
 
     def wants(self, claims: Sequence[ConcurrencyClaim]) -> bool:
         """Whether it wants this, be it granted or not."""
-        held = {"held": self.is_held}
-        return self.claims == tuple(each.model_copy(update=held) for each in claims)
+        standing = {"held": self.is_held, "resumes": self.resumes}
+        return self.claims == tuple(each.model_copy(update=standing) for each in claims)
 
 
 Lane = tuple[GroupKey, ...]
@@ -150,6 +159,8 @@ class _Group:
     slots: dict[Claimant, int] = field(default_factory=dict[Claimant, int])
     """The size of the group as each member has it."""
     holders: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
+    resuming: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
+    """Those that hold no slot and have held one before."""
     offered: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
     queue: list[_InLine] = field(default_factory=list[_InLine])
     """Those that hold no slot and have no offer, in the order in which they get one."""
@@ -183,19 +194,17 @@ class _Group:
         """Return how many members are newer."""
         return len(self.members) - 1 - bisect_left(self.members, (request.age, request.claimant))
 
-    def newest_waiting(self) -> Claimant | None:
-        """Return the newest member that holds no slot."""
-        waiting = (each for _, each in reversed(self.members) if each not in self.holders)
-        return next(waiting, None)
+    def newcomers(self) -> Iterator[Claimant]:
+        """Yield the members that wait for their first slot, the newest first."""
+        return (each for _, each in reversed(self.members) if self._is_new(each))
 
-    def oldest_waiting(self) -> Claimant | None:
-        """Return the oldest member that neither holds a slot nor has the offer of one."""
-        waiting = (
-            each
-            for _, each in self.members
-            if each not in self.holders and each not in self.offered
-        )
-        return next(waiting, None)
+    def oldest_newcomer(self) -> Claimant | None:
+        """Return the oldest member that waits for its first slot and has no offer of one."""
+        waiting = (each for _, each in self.members if each not in self.offered)
+        return next(filter(self._is_new, waiting), None)
+
+    def _is_new(self, member: Claimant) -> bool:
+        return member not in self.holders and member not in self.resuming
 
 
 class AdmissionIndex:
@@ -318,7 +327,11 @@ class AdmissionIndex:
     def _superseded_by(
         self, request: _Request, entry: _Parked | None, *, is_admitted: bool
     ) -> str | None:
-        """Return because of whom a claimant is to be cancelled, by the strategies of its claims."""
+        """Return because of whom a claimant is to be cancelled, by the strategies of its claims.
+
+        What has started is cancelled by CANCEL_IN_PROGRESS alone.
+        """
+        has_started = request.is_held or request.resumes
         for key, claim in request.by_group.items():
             group = self._groups[key]
             other: Claimant | None = None
@@ -327,12 +340,12 @@ class AdmissionIndex:
                     if group.newer_than(request) >= group.max_runs:
                         _, other = group.members[-1]
                 case "CANCEL_NEWEST":
-                    if not is_admitted and not group.has_room_for(entry):
+                    if not (has_started or is_admitted) and not group.has_room_for(entry):
                         other = next(iter(self._takers(group, entry)), None)
                 case "CANCEL_QUEUED_EXCEPT_NEWEST":
-                    other = None if request.is_held else group.newest_waiting()
+                    other = None if has_started else next(group.newcomers(), None)
                 case "CANCEL_QUEUED_EXCEPT_OLDEST":
-                    other = None if is_admitted else group.oldest_waiting()
+                    other = None if has_started or is_admitted else group.oldest_newcomer()
                 case _:  # GROUP_ROUND_ROBIN: it waits
                     pass
             if other not in (None, request.claimant):
@@ -350,6 +363,8 @@ class AdmissionIndex:
                 group.holders[claimant] = None
             else:
                 insort(group.queue, (request.turn, claimant))
+                if request.resumes:
+                    group.resuming[claimant] = None
             self._wake_superseded(group, claim, claimant, slots_before)
             self._touched[key] = None
         if not request.is_held:
@@ -365,8 +380,7 @@ class AdmissionIndex:
             first = 0 if group.max_runs < slots_before else max(too_many - 1, 0)
             found = (each for _, each in group.members[first:too_many])
         elif claim.strategy == "CANCEL_QUEUED_EXCEPT_NEWEST":
-            waiting = (each for _, each in reversed(group.members) if each not in group.holders)
-            found = islice(waiting, 2)
+            found = islice(group.newcomers(), 2)
         self._woken.update((each, None) for each in found if each != claimant)
 
     def _remove(self, request: _Request) -> None:
@@ -376,6 +390,7 @@ class AdmissionIndex:
             group = self._groups[key]
             take_out(group.members, (request.age, claimant))
             del group.slots[claimant]
+            group.resuming.pop(claimant, None)
             if request.is_held:
                 del group.holders[claimant]
             elif claimant in group.offered:
@@ -498,6 +513,8 @@ def _name(claimant: Claimant) -> str:
 def _by_task(place: Place, claims: Sequence[ConcurrencyClaim]) -> dict[str, _Request]:
     grouped: dict[str, list[ConcurrencyClaim]] = {}
     for claim in claims:
+        if claim.parked:
+            continue
         kept = claim if claim.ahead is None else claim.model_copy(update={"ahead": None})
         grouped.setdefault(claim.task or "", []).append(kept)
     return {

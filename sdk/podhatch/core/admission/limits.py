@@ -27,6 +27,8 @@ class Seat(NamedTuple):
     since: datetime
     sequence: int
     priority: int
+    resumes: bool = False
+    """Whether it has held its slots before, and has waited without a pod."""
 
 
 def limit_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
@@ -108,6 +110,7 @@ def claims_of(
                 since=seat.since,
                 sequence=seat.sequence,
                 priority=seat.priority,
+                resumes=seat.resumes,
             )
         )
     return claims

@@ -4,7 +4,8 @@ A grant is written into the run's status before anything is made of it. Until th
 index alone; from then on every operator finds it in the cluster. So no slot is granted twice, and
 none is lost, whenever an operator ends. The last grant of an operator may be stored after its
 successor has given the slot to another: of more grants than slots, those of which nothing was made
-yet are given back. Limits on rates are to be asked in the same two places.
+yet are given back. When a run gives its slots up before it ends is said in `parking.py`. Limits on
+rates are to be asked in the same two places.
 """
 
 import json
@@ -48,6 +49,7 @@ Claims = tuple[ConcurrencyClaim, ...]
 SEQUENCE_DIGITS = 18
 """So many fit into 64 bits."""
 GIVEN_BACK = "waits for a slot: another run has taken the one that it was to have"
+HAS_SLOTS = "has its slots"
 NO_ROOM = "too many tasks of this run want slots"
 """Of one that claims nothing yet; short enough for a status without room."""
 
@@ -75,13 +77,13 @@ def admit_run(
     stored = claims_in(run).get("", ())
     if not stored and (not revision.spec.concurrency or _is_under_way(run, attempts)):
         return RunAdmission()
-    if stored and stored[0].held:
-        other = observed.admission.standing(_place(run), "")
+    if stored and _has_started(stored):
+        other = observed.admission.standing(place_of(run), "")
         if other and other.superseded_by:
             return RunAdmission(refusal=_superseded(stored, other))
         if other and other.is_surplus and not _is_under_way(run, attempts):
             refusal = RunRefusal(CONCURRENCY, GIVEN_BACK)
-            return RunAdmission(_given_back(stored), refusal)
+            return RunAdmission(given_back(stored), refusal)
         return RunAdmission(stored)
     try:
         claims = _claims_of_run(run, revision, stored, questions, now)
@@ -89,13 +91,13 @@ def admit_run(
         return RunAdmission(refusal=RunRefusal(error.reason, str(error), end="Failed"))
     if not claims:  # the limits that it was waiting for were removed
         return RunAdmission()
-    standing = observed.admission.standing(_place(run), "", claims)
+    standing = observed.admission.standing(place_of(run), "", claims)
     if standing and standing.superseded_by:
         return RunAdmission(refusal=_superseded(claims, standing))
     if standing and standing.is_admitted:
-        return RunAdmission(_granted(claims), is_new=True)
+        return RunAdmission(granted(claims), is_new=True)
     old = run.status.message if run.status else None
-    claims, message = _waiting(claims, stored, standing, old)
+    claims, message = counted(claims, stored, standing, old)
     return RunAdmission(claims, RunRefusal(CONCURRENCY, message))
 
 
@@ -156,8 +158,14 @@ def not_released(run: WorkflowRun, claims: Sequence[ConcurrencyClaim]) -> Claims
     return tuple(each for each in stored if each.held and each.task not in still_held)
 
 
-def _place(run: WorkflowRun) -> Place:
+def place_of(run: WorkflowRun) -> Place:
+    """Return namespace and name of a run."""
     return run.metadata.namespace, run.metadata.name
+
+
+def _has_started(claims: Claims) -> bool:
+    """Whether a run has had its slots: only its tasks have to wait for them, if it has to again."""
+    return claims[0].held or claims[0].parked or claims[0].resumes
 
 
 def _is_under_way(run: WorkflowRun, attempts: Attempts) -> bool:
@@ -209,15 +217,17 @@ def _values(run: WorkflowRun, revision: Revision) -> dict[str, object]:
     }
 
 
-def _granted(claims: Claims) -> Claims:
+def granted(claims: Claims) -> Claims:
+    """Return claims whose slots are granted."""
     return tuple(each.model_copy(update={"held": True, "ahead": None}) for each in claims)
 
 
-def _given_back(claims: Claims) -> Claims:
+def given_back(claims: Claims) -> Claims:
+    """Return claims that wait again."""
     return tuple(each.model_copy(update={"held": False}) for each in claims)
 
 
-def _waiting(
+def counted(
     claims: Claims, stored: Claims, standing: ClaimStanding | None, old_message: str | None
 ) -> tuple[Claims, str]:
     """Return the claims with the number of those ahead, and a message.
@@ -282,14 +292,14 @@ def _admit_task(
     task, position = revision.by_name[name], positions[name]
     if not isinstance(position, Ready | Running):
         return position, ()
-    admission, place = context.observed.admission, _place(context.run)
+    admission, place = context.observed.admission, place_of(context.run)
     standing = admission.standing(place, task.name)
     if isinstance(position, Running) or (stored and stored[0].held):
         if stored and standing and standing.superseded_by:
             return _end_superseded(position.status, stored, standing, context.now), ()
         if isinstance(position, Ready) and standing and standing.is_surplus:
             waiting = _queued(position, GIVEN_BACK)
-            return Waiting(waiting, urgent=True), _given_back(stored)
+            return Waiting(waiting, urgent=True), given_back(stored)
         return position, stored
     try:
         claims = _claims_of_task(revision, task, positions, stored, context)
@@ -312,9 +322,9 @@ def _ask_for_task(
     """Let the attempt be made, once the grant is stored; or have it wait, but not for ever."""
     old = ready.status
     if standing and standing.is_admitted:
-        return Waiting(_queued(ready, "has its slots"), urgent=True), _granted(claims)
+        return Waiting(_queued(ready, HAS_SLOTS), urgent=True), granted(claims)
     old_message = old.message if old.reason == CONCURRENCY else None
-    claims, message = _waiting(claims, stored, standing, old_message)
+    claims, message = counted(claims, stored, standing, old_message)
     position = _wait(task, ready, message, context.now)
     return position, claims if isinstance(position, Waiting) else ()
 
@@ -350,6 +360,7 @@ def _claims_of_task(
         LimitError: an expression fails, or the output of a parent is gone.
     """
     seat = _seat(context.run, revision, task.name, stored, context.now)
+    seat = seat._replace(resumes=positions[task.name].status.waits_over is not None)
     values = task_values(revision, task, positions, context)
     place, owner = f"spec.tasks[{task.name}]", f"task/{revision.workflow}/{task.name}"
     return tuple(claims_of(place, task.concurrency, owner, seat, values, context.questions))

@@ -50,6 +50,7 @@ from podhatch.core.run.clean_up import (
 from podhatch.core.run.eviction import log_pages
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
 from podhatch.core.run.memo import PlanMemo
+from podhatch.core.run.parking import park_or_resume
 from podhatch.core.run.pause import before_replay, has_begun, is_under_way, pause_refusal
 from podhatch.core.run.position import (
     CONCURRENCY,
@@ -246,7 +247,10 @@ class _Planning:
         )
         stored = self.memo.entries
         standing = judge(revision, context, self.memo)
-        positions, task_claims = admit_tasks(revision, standing.positions, standing.moving, context)
+        positions, run_claims = park_or_resume(
+            revision, run_claims, standing.positions, standing.moving, context
+        )
+        positions, task_claims = admit_tasks(revision, positions, standing.moving, context)
         asked = ask_rate_limits(revision, positions, standing.moving, context)
         standing = replace(standing, positions=asked.positions)
         node = place(revision, standing.positions)

@@ -83,6 +83,11 @@ class Revision:
         return frozenset(task.name for task in self.by_name.values() if task.concurrency)
 
     @cached_property
+    def has_durable_tasks(self) -> bool:
+        """Whether some task may wait without a pod."""
+        return any(task.durable for task in self.by_name.values())
+
+    @cached_property
     def rate_limited(self) -> frozenset[str]:
         """The names of the tasks that have rate limits."""
         return frozenset(task.name for task in self.by_name.values() if task.rate_limits)
