@@ -356,7 +356,8 @@ def test_pods_that_never_see_that_a_wait_is_over_are_few() -> None:
 
 def test_a_task_whose_log_cannot_be_read_fails_and_says_what_to_do() -> None:
     name = OPEN["metadata"]["name"]
-    cut = {"metadata": OPEN["metadata"], "spec": {}, UNREADABLE: "the object has 2000000 bytes"}
+    why = "the object has 2000000 bytes"
+    cut: JsonObject = {"metadata": OPEN["metadata"], "spec": {}, UNREADABLE: why}
     noted = entries(planned(parked(), cut))["a"]
     assert (noted["state"], noted["reason"]) == ("Failed", "LogUnreadable")
     assert f"DurableLog {name} cannot be read" in noted["message"]
