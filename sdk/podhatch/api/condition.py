@@ -21,45 +21,33 @@ Expression = Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)]
 class EventCondition(WireModel):
     """A condition that holds once a WorkflowEvent with this key is pushed."""
 
-    key: Annotated[str, Field(min_length=1, max_length=253, description="key of the event.")]
-    expression: Annotated[
-        Expression | None,
-        Field(description="expression in CEL over the event's payload, the variable input."),
-    ] = None
-    scope: Annotated[
-        str | None,
-        Field(
-            max_length=253, description="scope of the event. By default events of any scope match."
-        ),
-    ] = None
-    from_people: Annotated[
-        bool,
-        Field(
-            description="fromPeople matches only events that a person pushed, not a task or other "
-            "program with a service account. The event must name the person in pushedBy.user."
-        ),
-    ] = False
+    key: Annotated[str, Field(min_length=1, max_length=253)]
+    """key of the event."""
+    expression: Expression | None = None
+    """expression in CEL over the event's payload, the variable input."""
+    scope: Annotated[str | None, Field(max_length=253)] = None
+    """scope of the event. By default events of any scope match."""
+    from_people: bool = False
+    """fromPeople matches only events that a person pushed, not a task or other program with a
+    service account. The event must name the person in pushedBy.user."""
     consider_events_since: Annotated[
         str | None,
         Field(
             max_length=64,
             pattern=r"^(RunStart|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))$",
-            description="considerEventsSince is RunStart or a time; events from then on match. By "
-            "default, events match that are pushed after all parents have ended.",
         ),
     ] = None
+    """considerEventsSince is RunStart or a time; events from then on match. By default, events
+    match that are pushed after all parents have ended."""
 
 
 class ParentOutputCondition(WireModel):
     """A condition that holds if the expression is true for a parent's output."""
 
-    name: Annotated[
-        str, Field(min_length=1, max_length=MAX_LABEL_VALUE, description="name of the parent.")
-    ]
-    expression: Annotated[
-        Expression,
-        Field(description="expression in CEL over the parent's output and the run's input."),
-    ]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_VALUE)]
+    """name of the parent."""
+    expression: Expression
+    """expression in CEL over the parent's output and the run's input."""
 
 
 class LeafCondition(WireModel):
@@ -73,28 +61,14 @@ class LeafCondition(WireModel):
         ),
     ]
 
-    readable_data_key: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=253,
-            description="readableDataKey is the name of the condition, unique in its task.",
-        ),
-    ] = None
-    sleep_seconds: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            le=MAX_SECONDS,
-            description="sleepSeconds is the time after the end of all parents at which the "
-            "condition holds.",
-        ),
-    ] = None
-    event: Annotated[EventCondition | None, Field(description="event to wait for.")] = None
-    parent: Annotated[
-        ParentOutputCondition | None,
-        Field(description="parent is an expression on a parent's output."),
-    ] = None
+    readable_data_key: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    """readableDataKey is the name of the condition, unique in its task."""
+    sleep_seconds: Annotated[float | None, Field(gt=0, le=MAX_SECONDS)] = None
+    """sleepSeconds is the time after the end of all parents at which the condition holds."""
+    event: EventCondition | None = None
+    """event to wait for."""
+    parent: ParentOutputCondition | None = None
+    """parent is an expression on a parent's output."""
 
     @property
     def data_key(self) -> str:
@@ -120,14 +94,9 @@ class Condition(LeafCondition):
     ]
 
     any_of: Annotated[
-        list[LeafCondition] | None,
-        Field(
-            alias="or",
-            min_length=1,
-            max_length=MAX_CONDITIONS,
-            description="or lists alternatives; one of them must hold.",
-        ),
+        list[LeafCondition] | None, Field(alias="or", min_length=1, max_length=MAX_CONDITIONS)
     ] = None
+    """or lists alternatives; one of them must hold."""
 
     @property
     def group(self) -> list[LeafCondition]:

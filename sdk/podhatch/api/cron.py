@@ -46,103 +46,48 @@ class CronWorkflowSpec(WireModel):
         ),
     ]
 
-    workflow: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_LABEL_VALUE,
-            description="workflow is the name of a Workflow object in the same namespace. Runs "
-            "wait until it exists.",
-        ),
-    ]
-    name: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=253,
-            description="name that the author gave. Defaults to metadata.name.",
-        ),
-    ] = None
-    schedule: Annotated[
-        str,
-        Field(min_length=1, max_length=256, description="schedule is a cron expression."),
-    ]
-    time_zone: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=64,
-            description="timeZone of the schedule, an IANA name such as Europe/Paris.",
-        ),
-    ] = DEFAULT_TIME_ZONE
-    suspend: Annotated[
-        bool,
-        Field(
-            description="suspend stops the start of runs. When it is reset, a run starts for the "
-            "last missed tick, unless startingDeadlineSeconds has passed."
-        ),
-    ] = False
-    concurrency_policy: Annotated[
-        ConcurrencyPolicy,
-        Field(
-            description="concurrencyPolicy applies at a tick while an earlier run is active: Allow "
-            "starts another run, Forbid skips the tick, Replace cancels the earlier run.",
-        ),
-    ] = "Allow"
-    starting_deadline_seconds: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=MAX_STORED_SECONDS,
-            description="startingDeadlineSeconds is the maximum delay of a tick; a later tick is "
-            "skipped.",
-        ),
-    ] = None
-    input: Annotated[JsonObject, PreserveUnknown(), Field(description="input of the runs.")] = (
-        Field(default_factory=dict[str, object])
-    )
-    additional_metadata: Annotated[
-        AdditionalMetadata,
-        Field(description="additionalMetadata of the runs."),
-    ] = Field(default_factory=dict[str, str])
-    priority: Annotated[
-        Priority | None,
-        Field(description="priority 1 (low) to 3 (high) of the runs."),
-    ] = None
-    successful_runs_history_limit: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=1000,
-            description="successfulRunsHistoryLimit is the number of ticks of succeeded runs that "
-            "are kept as Jobs. Defaults to 3. Runs themselves are kept for their TTL.",
-        ),
-    ] = None
-    failed_runs_history_limit: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=1000,
-            description="failedRunsHistoryLimit is the number of ticks of failed runs that are "
-            "kept as Jobs. Defaults to 1.",
-        ),
-    ] = None
+    workflow: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_VALUE)]
+    """workflow is the name of a Workflow object in the same namespace. Runs wait until it
+    exists."""
+    name: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    """name that the author gave. Defaults to metadata.name."""
+    schedule: Annotated[str, Field(min_length=1, max_length=256)]
+    """schedule is a cron expression."""
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] = DEFAULT_TIME_ZONE
+    """timeZone of the schedule, an IANA name such as Europe/Paris."""
+    suspend: bool = False
+    """suspend stops the start of runs. When it is reset, a run starts for the last missed tick,
+    unless startingDeadlineSeconds has passed."""
+    concurrency_policy: ConcurrencyPolicy = "Allow"
+    """concurrencyPolicy applies at a tick while an earlier run is active: Allow starts another run,
+    Forbid skips the tick, Replace cancels the earlier run."""
+    starting_deadline_seconds: Annotated[int | None, Field(ge=0, le=MAX_STORED_SECONDS)] = None
+    """startingDeadlineSeconds is the maximum delay of a tick; a later tick is skipped."""
+    input: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    """input of the runs."""
+    additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
+    """additionalMetadata of the runs."""
+    priority: Priority | None = None
+    """priority 1 (low) to 3 (high) of the runs."""
+    successful_runs_history_limit: Annotated[int | None, Field(ge=0, le=1000)] = None
+    """successfulRunsHistoryLimit is the number of ticks of succeeded runs that are kept as Jobs.
+    Defaults to 3. Runs themselves are kept for their TTL."""
+    failed_runs_history_limit: Annotated[int | None, Field(ge=0, le=1000)] = None
+    """failedRunsHistoryLimit is the number of ticks of failed runs that are kept as Jobs. Defaults
+    to 1."""
 
 
 class CronWorkflowStatus(CheckedStatus):
     """The state of a cron."""
 
-    last_tick_at: Annotated[
-        WholeSecond | None, Field(description="lastTickAt is the time of the last tick.")
-    ] = None
-    last_run: Annotated[
-        str | None,
-        Field(max_length=63, description="lastRun is the name of the run of the last tick."),
-    ] = None
-    next_run_times: Annotated[
-        list[WholeSecond],
-        Field(max_length=5, description="nextRunTimes are the times of the next ticks."),
-    ] = Field(default_factory=list[WholeSecond])
+    last_tick_at: WholeSecond | None = None
+    """lastTickAt is the time of the last tick."""
+    last_run: Annotated[str | None, Field(max_length=63)] = None
+    """lastRun is the name of the run of the last tick."""
+    next_run_times: Annotated[list[WholeSecond], Field(max_length=5)] = Field(
+        default_factory=list[WholeSecond]
+    )
+    """nextRunTimes are the times of the next ticks."""
 
 
 class CronWorkflow(ApiObject):
@@ -157,11 +102,10 @@ class CronWorkflow(ApiObject):
     ]
 
     kind: Literal["CronWorkflow"] = "CronWorkflow"
-    spec: Annotated[CronWorkflowSpec, Field(description="spec is the schedule and the workflow.")]
-    status: Annotated[
-        CronWorkflowStatus | None,
-        Field(description="status is the state of the cron."),
-    ] = None
+    spec: CronWorkflowSpec
+    """spec is the schedule and the workflow."""
+    status: CronWorkflowStatus | None = None
+    """status is the state of the cron."""
 
     @property
     def true_name(self) -> str:

@@ -31,52 +31,40 @@ MAX_CALL_LABEL = 253
 class DurableCall(WireModel):
     """A call that the task made: it waits for something, starts a child run, or keeps a value."""
 
-    node: Annotated[
-        int, Field(ge=1, description="node is the number of the call, from 1, on all pages.")
-    ]
-    branch: Annotated[
-        int, Field(ge=1, description="branch is 1, and more after the task was reset to a node.")
-    ] = 1
-    kind: Annotated[CallKind, Field(description="kind of the call.")]
-    key: Annotated[
-        str,
-        Field(
-            max_length=64,
-            description="key is a hash of what was called: on replay it must be the same.",
-        ),
-    ]
-    label: Annotated[
-        str | None, Field(max_length=MAX_CALL_LABEL, description="label that the task gave it.")
-    ] = None
-    at: Annotated[GivenTime, Field(description="at is when the task made the call.")]
-    delivered: Annotated[
-        list[int],
-        Field(
-            max_length=MAX_PAGE_ENTRIES * MAX_PAGES,
-            description="delivered lists the nodes whose results the task got between the call "
-            "before and this one, in this order. A replay keeps to it.",
-        ),
-    ] = Field(default_factory=list[int])
-    wait_for: Annotated[
-        list[Condition],
-        Field(
-            max_length=MAX_CONDITIONS,
-            description="waitFor lists conditions that must all hold before the wait is over.",
-        ),
-    ] = Field(default_factory=list[Condition])
-    child: Annotated[
-        str | None, Field(max_length=MAX_RUN_NAME, description="child is the run it waits for.")
-    ] = None
+    node: Annotated[int, Field(ge=1)]
+    """node is the number of the call, from 1, on all pages."""
+    branch: Annotated[int, Field(ge=1)] = 1
+    """branch is 1, and more after the task was reset to a node."""
+    kind: CallKind
+    """kind of the call."""
+    key: Annotated[str, Field(max_length=64)]
+    """key is a hash of what was called: on replay it must be the same."""
+    label: Annotated[str | None, Field(max_length=MAX_CALL_LABEL)] = None
+    """label that the task gave it."""
+    at: GivenTime
+    """at is when the task made the call."""
+    delivered: Annotated[list[int], Field(max_length=MAX_PAGE_ENTRIES * MAX_PAGES)] = Field(
+        default_factory=list[int]
+    )
+    """delivered lists the nodes whose results the task got between the call before and this one, in
+    this order. A replay keeps to it."""
+    wait_for: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default_factory=list[Condition]
+    )
+    """waitFor lists conditions that must all hold before the wait is over."""
+    child: Annotated[str | None, Field(max_length=MAX_RUN_NAME)] = None
+    """child is the run it waits for."""
 
 
 class DurableValue(WireModel):
     """The value of a memo."""
 
-    node: Annotated[int, Field(ge=1, description="node of the memo.")]
-    branch: Annotated[int, Field(ge=1, description="branch of the memo.")] = 1
-    value: Annotated[
-        str, Field(max_length=MAX_STORED_VALUE_BYTES, description="value as JSON.")
-    ] = "null"
+    node: Annotated[int, Field(ge=1)]
+    """node of the memo."""
+    branch: Annotated[int, Field(ge=1)] = 1
+    """branch of the memo."""
+    value: Annotated[str, Field(max_length=MAX_STORED_VALUE_BYTES)] = "null"
+    """value as JSON."""
 
 
 class DurableLogSpec(WireModel):
@@ -93,103 +81,79 @@ class DurableLogSpec(WireModel):
         ),
     ]
 
-    run: Annotated[
-        str, Field(min_length=1, max_length=MAX_RUN_NAME, description="run of the task.")
-    ]
-    task: Annotated[TaskName, Field(description="task that writes the log.")]
-    page: Annotated[
-        int, Field(ge=0, lt=MAX_PAGES, description="page is the number of this object.")
-    ]
-    invocation: Annotated[
-        int,
-        Field(
-            ge=1,
-            description="invocation is the number in the name of the Job that writes. A pod of an "
-            "earlier one cannot write any more.",
-        ),
-    ]
-    branch: Annotated[
-        int,
-        Field(
-            ge=1,
-            description="branch of the calls to come. On the last page it counts: it grows when "
-            "the task is reset to a node.",
-        ),
-    ] = 1
-    closed: Annotated[
-        bool, Field(description="closed says that the log continues on the next page.")
-    ] = False
-    calls: Annotated[
-        list[DurableCall],
-        Field(max_length=MAX_PAGE_ENTRIES, description="calls in the order of their nodes."),
-    ] = Field(default_factory=list[DurableCall])
-    values: Annotated[
-        list[DurableValue],
-        Field(max_length=MAX_PAGE_ENTRIES, description="values of memos, of any page."),
-    ] = Field(default_factory=list[DurableValue])
+    run: Annotated[str, Field(min_length=1, max_length=MAX_RUN_NAME)]
+    """run of the task."""
+    task: TaskName
+    """task that writes the log."""
+    page: Annotated[int, Field(ge=0, lt=MAX_PAGES)]
+    """page is the number of this object."""
+    invocation: Annotated[int, Field(ge=1)]
+    """invocation is the number in the name of the Job that writes. A pod of an earlier one cannot
+    write any more."""
+    branch: Annotated[int, Field(ge=1)] = 1
+    """branch of the calls to come. On the last page it counts: it grows when the task is reset to a
+    node."""
+    closed: bool = False
+    """closed says that the log continues on the next page."""
+    calls: Annotated[list[DurableCall], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
+        default_factory=list[DurableCall]
+    )
+    """calls in the order of their nodes."""
+    values: Annotated[list[DurableValue], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
+        default_factory=list[DurableValue]
+    )
+    """values of memos, of any page."""
 
 
 class MetCondition(WireModel):
     """A condition of a wait that holds."""
 
-    key: Annotated[str, Field(max_length=1200, description="key of the condition.")]
-    at: Annotated[Timestamp, Field(description="at is since when it holds.")]
-    value: Annotated[
-        str | None,
-        Field(max_length=MAX_STORED_VALUE_BYTES, description="value as JSON: an event's payload."),
-    ] = None
+    key: Annotated[str, Field(max_length=1200)]
+    """key of the condition."""
+    at: Timestamp
+    """at is since when it holds."""
+    value: Annotated[str | None, Field(max_length=MAX_STORED_VALUE_BYTES)] = None
+    """value as JSON: an event's payload."""
 
 
 class DurableWait(WireModel):
     """What the operator knows of a call that waits."""
 
-    node: Annotated[int, Field(ge=1, description="node of the call.")]
-    branch: Annotated[int, Field(ge=1, description="branch of the call.")] = 1
-    since: Annotated[
-        Timestamp | None,
-        Field(
-            description="since is when the operator saw the call, if that was before the time "
-            "that the task's clock gave it. The wait counts from then on."
-        ),
-    ] = None
-    met: Annotated[
-        list[MetCondition],
-        Field(max_length=MAX_CONDITIONS * MAX_CONDITIONS, description="met conditions."),
-    ] = Field(default_factory=list[MetCondition])
-    over_at: Annotated[
-        Timestamp | None, Field(description="overAt is when the wait was over; absent before.")
-    ] = None
-    error: Annotated[
-        str | None,
-        Field(max_length=2048, description="error that ends the wait, such as of an expression."),
-    ] = None
+    node: Annotated[int, Field(ge=1)]
+    """node of the call."""
+    branch: Annotated[int, Field(ge=1)] = 1
+    """branch of the call."""
+    since: Timestamp | None = None
+    """since is when the operator saw the call, if that was before the time that the task's clock
+    gave it. The wait counts from then on."""
+    met: Annotated[list[MetCondition], Field(max_length=MAX_CONDITIONS * MAX_CONDITIONS)] = Field(
+        default_factory=list[MetCondition]
+    )
+    """met conditions."""
+    over_at: Timestamp | None = None
+    """overAt is when the wait was over; absent before."""
+    error: Annotated[str | None, Field(max_length=2048)] = None
+    """error that ends the wait, such as of an expression."""
 
 
 class DurableLogStatus(CheckedStatus):
     """Which waits of the page are over."""
 
-    waits: Annotated[
-        list[DurableWait],
-        Field(
-            max_length=MAX_PAGE_ENTRIES,
-            description="waits that are over, or of which some condition holds.",
-        ),
-    ] = Field(default_factory=list[DurableWait])
-    waiting: Annotated[
-        str | None,
-        Field(max_length=1024, description="waiting describes what the task waits for."),
-    ] = None
-    next_at: Annotated[
-        Timestamp | None,
-        Field(description="nextAt is when the next sleep of the page is over."),
-    ] = None
+    waits: Annotated[list[DurableWait], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
+        default_factory=list[DurableWait]
+    )
+    """waits that are over, or of which some condition holds."""
+    waiting: Annotated[str | None, Field(max_length=1024)] = None
+    """waiting describes what the task waits for."""
+    next_at: Timestamp | None = None
+    """nextAt is when the next sleep of the page is over."""
 
 
 class DurableLog(ApiObject):
     """What a durable task has called, and which of its waits are over."""
 
     kind: Literal["DurableLog"] = "DurableLog"
-    spec: Annotated[DurableLogSpec, Field(description="spec is written by the task's pod.")]
-    status: Annotated[
-        DurableLogStatus | None, Field(description="status is written by the operator.")
-    ] = None
+    spec: DurableLogSpec
+    """spec is written by the task's pod."""
+    status: DurableLogStatus | None = None
+    """status is written by the operator."""

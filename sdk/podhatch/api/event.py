@@ -32,14 +32,10 @@ NOT_PEOPLE = ("system:serviceaccount:", "system:node:", "system:anonymous")
 class EventSource(WireModel):
     """Who pushed an event. An admission policy rejects false claims."""
 
-    user: Annotated[
-        str,
-        Field(max_length=1024, description="user is the user name at the API server."),
-    ] = ""
-    job: Annotated[
-        str | None,
-        Field(max_length=63, description="job of the task that pushed the event, if a task did."),
-    ] = None
+    user: Annotated[str, Field(max_length=1024)] = ""
+    """user is the user name at the API server."""
+    job: Annotated[str | None, Field(max_length=63)] = None
+    """job of the task that pushed the event, if a task did."""
 
     @property
     def is_person(self) -> bool:
@@ -52,61 +48,35 @@ class WorkflowEventSpec(WireModel):
 
     rules: ClassVar[list[Rule]] = [Rule("self == oldSelf", "an event cannot change")]
 
-    key: Annotated[str, Field(min_length=1, max_length=253, description="key of the event.")]
-    payload: Annotated[
-        JsonObject,
-        PreserveUnknown(),
-        Field(description="payload of the event, a JSON object."),
-    ] = Field(default_factory=dict[str, object])
-    scope: Annotated[
-        str | None,
-        Field(
-            max_length=253,
-            description="scope of the event, which filters and conditions can match.",
-        ),
-    ] = None
-    additional_metadata: Annotated[
-        AdditionalMetadata,
-        Field(description="additionalMetadata of the runs that it starts."),
-    ] = Field(default_factory=dict[str, str])
-    priority: Annotated[
-        Priority | None,
-        Field(description="priority 1 (low) to 3 (high) of the runs that it starts."),
-    ] = None
-    pushed_by: Annotated[
-        EventSource | None,
-        Field(description="pushedBy is who pushed the event, if known."),
-    ] = None
-    seen_at: Annotated[
-        GivenTime | None,
-        Field(description="seenAt is when it happened. Defaults to the time of creation."),
-    ] = None
-    ttl_seconds: Annotated[
-        int,
-        AtMost(MAX_EVENT_TTL_SECONDS),
-        Field(
-            ge=1,
-            description="ttlSeconds is the time from creation until the event is deleted; at "
-            "most 30 "
-            "days.",
-        ),
-    ] = DEFAULT_EVENT_TTL_SECONDS
+    key: Annotated[str, Field(min_length=1, max_length=253)]
+    """key of the event."""
+    payload: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    """payload of the event, a JSON object."""
+    scope: Annotated[str | None, Field(max_length=253)] = None
+    """scope of the event, which filters and conditions can match."""
+    additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
+    """additionalMetadata of the runs that it starts."""
+    priority: Priority | None = None
+    """priority 1 (low) to 3 (high) of the runs that it starts."""
+    pushed_by: EventSource | None = None
+    """pushedBy is who pushed the event, if known."""
+    seen_at: GivenTime | None = None
+    """seenAt is when it happened. Defaults to the time of creation."""
+    ttl_seconds: Annotated[int, AtMost(MAX_EVENT_TTL_SECONDS), Field(ge=1)] = (
+        DEFAULT_EVENT_TTL_SECONDS
+    )
+    """ttlSeconds is the time from creation until the event is deleted; at most 30 days."""
 
 
 class TriggeredRun(WireModel):
     """A run that an event started."""
 
-    run: Annotated[
-        str, Field(min_length=1, max_length=63, description="run is the name of the run.")
-    ]
-    workflow: Annotated[str, Field(min_length=1, max_length=63, description="workflow of the run.")]
-    start: Annotated[
-        str | None,
-        Field(
-            max_length=63,
-            description="start is the name that the run would have without an idempotency key.",
-        ),
-    ] = None
+    run: Annotated[str, Field(min_length=1, max_length=63)]
+    """run is the name of the run."""
+    workflow: Annotated[str, Field(min_length=1, max_length=63)]
+    """workflow of the run."""
+    start: Annotated[str | None, Field(max_length=63)] = None
+    """start is the name that the run would have without an idempotency key."""
 
     @property
     def identity(self) -> str:
@@ -117,92 +87,61 @@ class TriggeredRun(WireModel):
 class KeyCollision(WireModel):
     """A run that an event did not start, because another run holds its idempotency key."""
 
-    workflow: Annotated[str, Field(min_length=1, max_length=63, description="workflow of the run.")]
-    key: Annotated[
-        str, Field(max_length=MAX_IDEMPOTENCY_KEY, description="key that the run would have.")
-    ]
-    held_by: Annotated[
-        str, Field(max_length=63, description="heldBy is the name of the run that holds the key.")
-    ]
+    workflow: Annotated[str, Field(min_length=1, max_length=63)]
+    """workflow of the run."""
+    key: Annotated[str, Field(max_length=MAX_IDEMPOTENCY_KEY)]
+    """key that the run would have."""
+    held_by: Annotated[str, Field(max_length=63)]
+    """heldBy is the name of the run that holds the key."""
 
 
 class AnsweredWorkflow(WireModel):
     """The result of matching an event against a workflow."""
 
-    workflow: Annotated[
-        str, Field(min_length=1, max_length=63, description="workflow that was matched.")
-    ]
+    workflow: Annotated[str, Field(min_length=1, max_length=63)]
+    """workflow that was matched."""
     filters: Annotated[
-        list[Annotated[str, Field(max_length=253)]],
-        ListSet(),
-        Field(
-            max_length=1000,
-            description="filters lists its EventFilters that were evaluated for the event.",
-        ),
+        list[Annotated[str, Field(max_length=253)]], ListSet(), Field(max_length=1000)
     ] = Field(default_factory=list[str])
+    """filters lists its EventFilters that were evaluated for the event."""
     pending: Annotated[
-        list[Annotated[str, Field(max_length=63)]],
-        ListSet(),
-        Field(
-            max_length=1000,
-            description="pending lists its runs that could not be created, or not be decided, yet.",
-        ),
+        list[Annotated[str, Field(max_length=63)]], ListSet(), Field(max_length=1000)
     ] = Field(default_factory=list[str])
+    """pending lists its runs that could not be created, or not be decided, yet."""
 
 
 class WorkflowEventStatus(WireModel):
     """The result of handling an event."""
 
-    handled_at: Annotated[
-        Timestamp | None,
-        Field(description="handledAt is when the last run of the event was created."),
-    ] = None
-    triggered_runs: Annotated[
-        list[TriggeredRun],
-        ListMap("run"),
-        Field(max_length=1000, description="triggeredRuns lists the runs that the event started."),
-    ] = Field(default_factory=list[TriggeredRun])
-    collisions: Annotated[
-        list[KeyCollision],
-        Field(
-            max_length=1000,
-            description="collisions lists the runs that the event did not start, because other "
-            "runs hold their idempotency keys.",
-        ),
-    ] = Field(default_factory=list[KeyCollision])
-    answered: Annotated[
-        list[AnsweredWorkflow],
-        ListMap("workflow"),
-        Field(
-            max_length=1000,
-            description="answered lists the workflows that were matched, until the event is "
-            "handled. Later changes of their filters apply to later events.",
-        ),
-    ] = Field(default_factory=list[AnsweredWorkflow])
-    first_version: Annotated[
-        str | None,
-        Field(
-            max_length=64,
-            description="firstVersion is the first resourceVersion of the event. Objects with a "
-            "lower one are older than the event.",
-        ),
-    ] = None
-    message: Annotated[
-        str | None,
-        Field(
-            max_length=2048,
-            description="message explains which filter could not be evaluated or which run could "
-            "not be created, and why.",
-        ),
-    ] = None
+    handled_at: Timestamp | None = None
+    """handledAt is when the last run of the event was created."""
+    triggered_runs: Annotated[list[TriggeredRun], ListMap("run"), Field(max_length=1000)] = Field(
+        default_factory=list[TriggeredRun]
+    )
+    """triggeredRuns lists the runs that the event started."""
+    collisions: Annotated[list[KeyCollision], Field(max_length=1000)] = Field(
+        default_factory=list[KeyCollision]
+    )
+    """collisions lists the runs that the event did not start, because other runs hold their
+    idempotency keys."""
+    answered: Annotated[list[AnsweredWorkflow], ListMap("workflow"), Field(max_length=1000)] = (
+        Field(default_factory=list[AnsweredWorkflow])
+    )
+    """answered lists the workflows that were matched, until the event is handled. Later changes of
+    their filters apply to later events."""
+    first_version: Annotated[str | None, Field(max_length=64)] = None
+    """firstVersion is the first resourceVersion of the event. Objects with a lower one are older
+    than the event."""
+    message: Annotated[str | None, Field(max_length=2048)] = None
+    """message explains which filter could not be evaluated or which run could not be created, and
+    why."""
 
 
 class WorkflowEvent(ApiObject):
     """A user event. It starts runs in its namespace, and satisfies conditions of active runs."""
 
     kind: Literal["WorkflowEvent"] = "WorkflowEvent"
-    spec: Annotated[WorkflowEventSpec, Field(description="spec is the event.")]
-    status: Annotated[
-        WorkflowEventStatus | None,
-        Field(description="status is the result of handling the event."),
-    ] = None
+    spec: WorkflowEventSpec
+    """spec is the event."""
+    status: WorkflowEventStatus | None = None
+    """status is the result of handling the event."""

@@ -26,21 +26,13 @@ EventKeyPattern = Annotated[str, Field(min_length=1, max_length=253)]
 class FilterRule(WireModel):
     """A filter that passes events of one scope for which the expression is true."""
 
-    expression: Annotated[
-        Expression,
-        Field(
-            description="expression in CEL over input (the event's payload), payload (this "
-            "filter's), additional_metadata, event_id and event_key."
-        ),
-    ]
-    scope: Annotated[
-        str, Field(min_length=1, max_length=253, description="scope of the events to filter.")
-    ]
-    payload: Annotated[
-        JsonObject,
-        PreserveUnknown(),
-        Field(description="payload that the expression and the tasks of the run can read."),
-    ] = Field(default_factory=dict[str, object])
+    expression: Expression
+    """expression in CEL over input (the event's payload), payload (this filter's),
+    additional_metadata, event_id and event_key."""
+    scope: Annotated[str, Field(min_length=1, max_length=253)]
+    """scope of the events to filter."""
+    payload: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    """payload that the expression and the tasks of the run can read."""
 
 
 class EventFilterSpec(FilterRule):
@@ -53,22 +45,15 @@ class EventFilterSpec(FilterRule):
         )
     ]
 
-    workflow: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_LABEL_VALUE,
-            description="workflow is the name of a Workflow object in the same namespace.",
-        ),
-    ]
+    workflow: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_VALUE)]
+    """workflow is the name of a Workflow object in the same namespace."""
 
 
 class EventFilter(ApiObject):
     """A filter of the events that start runs of a workflow. Each match starts a run."""
 
     kind: Literal["EventFilter"] = "EventFilter"
-    spec: Annotated[EventFilterSpec, Field(description="spec is the filter.")]
-    status: Annotated[
-        CheckedStatus | None,
-        Field(description="status is the result of the validation."),
-    ] = None
+    spec: EventFilterSpec
+    """spec is the filter."""
+    status: CheckedStatus | None = None
+    """status is the result of the validation."""

@@ -18,24 +18,12 @@ class HoldingTime(WireModel):
         ),
     ]
 
-    ttl_seconds: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=MAX_STORED_SECONDS,
-            description="ttlSeconds is the time from the creation of a run for which it holds its "
-            "key, whether or not it has ended.",
-        ),
-    ] = None
-    fallback_ttl_seconds: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=MAX_STORED_SECONDS,
-            description="fallbackTtlSeconds makes a run hold its key until it has ended, and at "
-            "most for this time from its creation.",
-        ),
-    ] = None
+    ttl_seconds: Annotated[int | None, Field(ge=1, le=MAX_STORED_SECONDS)] = None
+    """ttlSeconds is the time from the creation of a run for which it holds its key, whether or not
+    it has ended."""
+    fallback_ttl_seconds: Annotated[int | None, Field(ge=1, le=MAX_STORED_SECONDS)] = None
+    """fallbackTtlSeconds makes a run hold its key until it has ended, and at most for this time
+    from its creation."""
 
 
 class Idempotency(HoldingTime):
@@ -55,11 +43,5 @@ class Idempotency(HoldingTime):
 class IdempotencyClaim(HoldingTime):
     """The key of a run, and how long the run holds it."""
 
-    key: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_IDEMPOTENCY_KEY,
-            description="key that no two runs of a workflow hold at the same time.",
-        ),
-    ]
+    key: Annotated[str, Field(min_length=1, max_length=MAX_IDEMPOTENCY_KEY)]
+    """key that no two runs of a workflow hold at the same time."""

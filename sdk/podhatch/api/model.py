@@ -1,11 +1,18 @@
 """The base of the wire models, and marks for parts of a CRD schema that types cannot express.
 
-Models are frozen: reading an object never changes it.
+Models are frozen: reading an object never changes it. The docstring below a field is its
+description in the CRD, which `kubectl explain` shows.
 """
 
+import ast
+import inspect
+import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
@@ -139,14 +146,36 @@ class WireModel(BaseModel):
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonObject:
         reference = handler(schema)
+        resolved = handler.resolve_ref_schema(reference)
         if cls.rules:
-            rules = [asdict(rule) for rule in cls.rules]
-            handler.resolve_ref_schema(reference)["x-kubernetes-validations"] = rules
+            resolved["x-kubernetes-validations"] = [asdict(rule) for rule in cls.rules]
+        docs: dict[str, str] = {}
+        for base in [each for each in reversed(cls.__mro__) if issubclass(each, WireModel)]:
+            docs |= _field_docs(base.__module__).get(base.__name__, {})
+        for name, field in cls.model_fields.items():
+            if name in docs:
+                resolved["properties"][field.alias or name]["description"] = docs[name]
         return reference
 
     def to_wire(self) -> JsonObject:
         """Return the JSON object for the API server, without absent and default fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+
+
+@cache
+def _field_docs(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings below fields in a module, by class and field."""
+    nodes = ast.walk(ast.parse(inspect.getsource(sys.modules[module])))
+    return {each.name: dict(_documented(each)) for each in nodes if isinstance(each, ast.ClassDef)}
+
+
+def _documented(cls: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for pair in pairwise(cls.body):
+        match pair:
+            case ast.AnnAssign(ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+                yield name, text
+            case _:
+                pass
 
 
 _NO_OFFSET = timedelta()
@@ -232,42 +261,26 @@ class ApiObject(WireModel):
 class StatusCondition(WireModel):
     """One aspect of the state of an object, as metav1.Condition."""
 
-    type: Annotated[str, Field(max_length=316, description="type of the condition, such as Valid.")]
-    status: Annotated[str, Field(max_length=7, description="status is True, False or Unknown.")]
-    reason: Annotated[
-        str,
-        Field(max_length=1024, description="reason for the status, as one word for programs."),
-    ]
-    message: Annotated[
-        str,
-        Field(
-            max_length=32768, description="message explains the reason, and what to do about it."
-        ),
-    ] = ""
-    last_transition_time: Annotated[
-        WholeSecond,
-        Field(description="lastTransitionTime is the time of the last change of status."),
-    ]
-    observed_generation: Annotated[
-        int | None,
-        Field(
-            ge=0, description="observedGeneration is the generation that the condition is based on."
-        ),
-    ] = None
+    type: Annotated[str, Field(max_length=316)]
+    """type of the condition, such as Valid."""
+    status: Annotated[str, Field(max_length=7)]
+    """status is True, False or Unknown."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """reason for the status, as one word for programs."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """message explains the reason, and what to do about it."""
+    last_transition_time: WholeSecond
+    """lastTransitionTime is the time of the last change of status."""
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """observedGeneration is the generation that the condition is based on."""
 
 
 class CheckedStatus(WireModel):
     """The result of the operator's validation of an object."""
 
-    observed_generation: Annotated[
-        int | None,
-        Field(ge=0, description="observedGeneration is the last generation that was validated."),
-    ] = None
-    conditions: Annotated[
-        list[StatusCondition],
-        ListMap("type"),
-        Field(
-            max_length=16,
-            description="conditions of the object. Valid is True if the object can be used.",
-        ),
-    ] = Field(default_factory=list[StatusCondition])
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """observedGeneration is the last generation that was validated."""
+    conditions: Annotated[list[StatusCondition], ListMap("type"), Field(max_length=16)] = Field(
+        default_factory=list[StatusCondition]
+    )
+    """conditions of the object. Valid is True if the object can be used."""

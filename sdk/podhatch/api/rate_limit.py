@@ -43,56 +43,41 @@ class RateLimitSpec(WireModel):
         )
     ]
 
-    key: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_RATE_LIMIT_KEY,
-            description="key by which tasks name the limit.",
-        ),
-    ]
-    limit: Annotated[
-        int, Field(ge=0, le=MAX_UNITS, description="limit is the number of units of a window.")
-    ]
-    duration: Annotated[
-        RateLimitWindow,
-        Field(
-            description="duration of a window. A MONTH has 30 days, and a YEAR has 365 days. A "
-            "window begins with the first unit that is taken after the last window."
-        ),
-    ] = "MINUTE"
+    key: Annotated[str, Field(min_length=1, max_length=MAX_RATE_LIMIT_KEY)]
+    """key by which tasks name the limit."""
+    limit: Annotated[int, Field(ge=0, le=MAX_UNITS)]
+    """limit is the number of units of a window."""
+    duration: RateLimitWindow = "MINUTE"
+    """duration of a window. A MONTH has 30 days, and a YEAR has 365 days. A window begins with the
+    first unit that is taken after the last window."""
 
 
 class RateLimitGrant(WireModel):
     """Units that an attempt has got, which has not started yet."""
 
-    run: Annotated[str, Field(max_length=MAX_RUN_NAME, description="run of the attempt.")]
-    job: Annotated[str, Field(max_length=63, description="job of the attempt.")]
-    units: Annotated[int, Field(ge=0, le=MAX_UNITS, description="units that it has got.")]
+    run: Annotated[str, Field(max_length=MAX_RUN_NAME)]
+    """run of the attempt."""
+    job: Annotated[str, Field(max_length=63)]
+    """job of the attempt."""
+    units: Annotated[int, Field(ge=0, le=MAX_UNITS)]
+    """units that it has got."""
 
 
 class RateLimitStatus(CheckedStatus):
     """What is left of the units in the window."""
 
-    used: Annotated[
-        int, Field(ge=0, description="used is the number of units taken in the window.")
-    ] = 0
-    left: Annotated[
-        int | None, Field(ge=0, description="left is the number of units that can be taken.")
-    ] = None
-    window_start: Annotated[
-        Timestamp | None,
-        Field(description="windowStart is when the first unit was taken in the window."),
-    ] = None
-    refills_at: Annotated[
-        Timestamp | None,
-        Field(description="refillsAt is when the window ends, and all units are there again."),
-    ] = None
-    grants: Annotated[
-        list[RateLimitGrant],
-        ListMap("job"),
-        Field(max_length=MAX_GRANTS, description="grants to attempts that have not started yet."),
-    ] = Field(default_factory=list[RateLimitGrant])
+    used: Annotated[int, Field(ge=0)] = 0
+    """used is the number of units taken in the window."""
+    left: Annotated[int | None, Field(ge=0)] = None
+    """left is the number of units that can be taken."""
+    window_start: Timestamp | None = None
+    """windowStart is when the first unit was taken in the window."""
+    refills_at: Timestamp | None = None
+    """refillsAt is when the window ends, and all units are there again."""
+    grants: Annotated[list[RateLimitGrant], ListMap("job"), Field(max_length=MAX_GRANTS)] = Field(
+        default_factory=list[RateLimitGrant]
+    )
+    """grants to attempts that have not started yet."""
 
 
 class RateLimit(ApiObject):
@@ -108,10 +93,10 @@ class RateLimit(ApiObject):
     ]
 
     kind: Literal["RateLimit"] = "RateLimit"
-    spec: Annotated[RateLimitSpec, Field(description="spec is the limit.")]
-    status: Annotated[
-        RateLimitStatus | None, Field(description="status says how much of the limit is left.")
-    ] = None
+    spec: RateLimitSpec
+    """spec is the limit."""
+    status: RateLimitStatus | None = None
+    """status says how much of the limit is left."""
 
 
 class TaskRateLimit(WireModel):
@@ -128,46 +113,35 @@ class TaskRateLimit(WireModel):
         ),
     ]
 
-    static_key: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=MAX_RATE_LIMIT_KEY,
-            description="staticKey is the key of an existing RateLimit.",
-        ),
-    ] = None
-    dynamic_key: Annotated[
-        Expression | None,
-        Field(
-            description="dynamicKey is an expression in CEL that gives the key, a string. Its "
-            "variables are input, additional_metadata, workflow_run_id and parents. The RateLimit "
-            "is created when it is needed first.",
-        ),
-    ] = None
-    units: Annotated[
-        int | Expression,
-        IntOrString(minimum=0, max_length=MAX_EXPRESSION),
-        Field(description="units that an attempt takes: a whole number, or CEL that gives one."),
-    ] = 1
-    limit: Annotated[
-        int | Expression | None,
-        IntOrString(minimum=0, max_length=MAX_EXPRESSION),
-        Field(
-            description="limit is the number of units of a window, with dynamicKey: a whole "
-            "number, or CEL that gives one.",
-        ),
-    ] = None
-    duration: Annotated[
-        RateLimitWindow, Field(description="duration of a window, with dynamicKey.")
-    ] = "MINUTE"
+    static_key: Annotated[str | None, Field(min_length=1, max_length=MAX_RATE_LIMIT_KEY)] = None
+    """staticKey is the key of an existing RateLimit."""
+    dynamic_key: Expression | None = None
+    """dynamicKey is an expression in CEL that gives the key, a string. Its variables are input,
+    additional_metadata, workflow_run_id and parents. The RateLimit is created when it is needed
+    first."""
+    units: Annotated[int | Expression, IntOrString(minimum=0, max_length=MAX_EXPRESSION)] = 1
+    """units that an attempt takes: a whole number, or CEL that gives one."""
+    limit: Annotated[int | Expression | None, IntOrString(minimum=0, max_length=MAX_EXPRESSION)] = (
+        None
+    )
+    """limit is the number of units of a window, with dynamicKey: a whole number, or CEL that gives
+    one."""
+    duration: RateLimitWindow = "MINUTE"
+    """duration of a window, with dynamicKey."""
 
 
 class RateLimitClaim(WireModel):
     """Units that an attempt of a task waits for."""
 
-    task: Annotated[str, Field(max_length=63, description="task that waits.")]
-    job: Annotated[str, Field(max_length=63, description="job of the attempt, once it starts.")]
-    limit: Annotated[str, Field(max_length=253, description="limit is the RateLimit's name.")]
-    units: Annotated[int, Field(ge=0, le=MAX_UNITS, description="units that it needs.")]
-    since: Annotated[Timestamp, Field(description="since is when it began to wait.")]
-    priority: Annotated[int, Field(ge=1, le=3, description="priority of the run.")] = 1
+    task: Annotated[str, Field(max_length=63)]
+    """task that waits."""
+    job: Annotated[str, Field(max_length=63)]
+    """job of the attempt, once it starts."""
+    limit: Annotated[str, Field(max_length=253)]
+    """limit is the RateLimit's name."""
+    units: Annotated[int, Field(ge=0, le=MAX_UNITS)]
+    """units that it needs."""
+    since: Timestamp
+    """since is when it began to wait."""
+    priority: Annotated[int, Field(ge=1, le=3)] = 1
+    """priority of the run."""

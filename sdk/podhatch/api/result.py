@@ -13,70 +13,42 @@ from podhatch.api.task import TaskName
 class ResultError(WireModel):
     """The exception that ended the attempt."""
 
-    type: Annotated[
-        str, Field(max_length=256, description="type is the exception's class name, or a reason.")
-    ]
-    message: Annotated[str, Field(max_length=65536, description="message of the exception.")] = ""
-    traceback: Annotated[
-        str | None, Field(max_length=262144, description="traceback from the pod.")
-    ] = None
+    type: Annotated[str, Field(max_length=256)]
+    """type is the exception's class name, or a reason."""
+    message: Annotated[str, Field(max_length=65536)] = ""
+    """message of the exception."""
+    traceback: Annotated[str | None, Field(max_length=262144)] = None
+    """traceback from the pod."""
 
 
 class TaskResultSpec(WireModel):
     """Output or error of one attempt."""
 
-    run: Annotated[str, Field(min_length=1, max_length=63, description="run of the attempt.")]
-    task: Annotated[TaskName, Field(description="task of the attempt.")]
-    attempt: Annotated[
-        int, Field(ge=1, description="attempt is the number of the attempt, from 1.")
-    ]
-    outcome: Annotated[
-        Outcome | None,
-        Field(description="outcome of the attempt; absent while it runs."),
-    ] = None
-    extended_seconds: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=MAX_SECONDS,
-            description="extendedSeconds is the time by which the task extended its own timeout.",
-        ),
-    ] = 0.0
-    waits_over: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            description="waitsOver is the number of waits that were over when a durable task gave "
-            "up its pod. It is resumed when one more is over.",
-        ),
-    ] = None
-    retryable: Annotated[
-        bool, Field(description="retryable is false if the task raised NonRetryableException.")
-    ] = True
-    retry_after_seconds: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            le=MAX_BACKOFF_SECONDS,
-            description="retryAfterSeconds is the delay of the retry that the task requested.",
-        ),
-    ] = None
-    output: Annotated[
-        str | None,
-        Field(
-            max_length=MAX_OUTPUT_BYTES,
-            description="output as JSON; absent if the task returned nothing.",
-        ),
-    ] = None
-    error: Annotated[
-        ResultError | None, Field(description="error of the attempt, if it did not succeed.")
-    ] = None
-    started_at: Annotated[
-        GivenTime | None, Field(description="startedAt is when user code started.")
-    ] = None
-    finished_at: Annotated[
-        GivenTime | None, Field(description="finishedAt is when user code ended.")
-    ] = None
+    run: Annotated[str, Field(min_length=1, max_length=63)]
+    """run of the attempt."""
+    task: TaskName
+    """task of the attempt."""
+    attempt: Annotated[int, Field(ge=1)]
+    """attempt is the number of the attempt, from 1."""
+    outcome: Outcome | None = None
+    """outcome of the attempt; absent while it runs."""
+    extended_seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] = 0.0
+    """extendedSeconds is the time by which the task extended its own timeout."""
+    waits_over: Annotated[int | None, Field(ge=0)] = None
+    """waitsOver is the number of waits that were over when a durable task gave up its pod. It is
+    resumed when one more is over."""
+    retryable: bool = True
+    """retryable is false if the task raised NonRetryableException."""
+    retry_after_seconds: Annotated[float | None, Field(ge=0, le=MAX_BACKOFF_SECONDS)] = None
+    """retryAfterSeconds is the delay of the retry that the task requested."""
+    output: Annotated[str | None, Field(max_length=MAX_OUTPUT_BYTES)] = None
+    """output as JSON; absent if the task returned nothing."""
+    error: ResultError | None = None
+    """error of the attempt, if it did not succeed."""
+    started_at: GivenTime | None = None
+    """startedAt is when user code started."""
+    finished_at: GivenTime | None = None
+    """finishedAt is when user code ended."""
 
 
 class TaskResult(ApiObject):
@@ -90,6 +62,5 @@ class TaskResult(ApiObject):
     ]
 
     kind: Literal["TaskResult"] = "TaskResult"
-    spec: Annotated[
-        TaskResultSpec, Field(description="spec is the report of the pod. It is final.")
-    ]
+    spec: TaskResultSpec
+    """spec is the report of the pod. It is final."""

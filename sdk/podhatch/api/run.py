@@ -59,20 +59,13 @@ CANCELLED = "Cancelled"
 class Replay(WireModel):
     """A request to run tasks of this run again."""
 
-    count: Annotated[
-        int, Field(ge=1, le=1000, description="count of replays; a higher count starts another.")
-    ]
-    failed_only: Annotated[
-        bool,
-        Field(description="failedOnly keeps the outputs of tasks that succeeded."),
-    ] = False
-    task: Annotated[
-        TaskName | None,
-        Field(
-            description="task limits the replay to this task and those that depend on it: the "
-            "others keep their results, or go on. It takes precedence over failedOnly."
-        ),
-    ] = None
+    count: Annotated[int, Field(ge=1, le=1000)]
+    """count of replays; a higher count starts another."""
+    failed_only: bool = False
+    """failedOnly keeps the outputs of tasks that succeeded."""
+    task: TaskName | None = None
+    """task limits the replay to this task and those that depend on it: the others keep their
+    results, or go on. It takes precedence over failedOnly."""
 
 
 class ParentReference(WireModel):
@@ -85,67 +78,49 @@ class ParentReference(WireModel):
         ),
     ]
 
-    run: Annotated[
-        str, Field(min_length=1, max_length=MAX_RUN_NAME, description="run of the parent task.")
-    ]
-    task: Annotated[TaskName, Field(description="task that started this run.")]
-    job: Annotated[
-        str,
-        Field(min_length=1, max_length=63, description="job of the attempt that started this run."),
-    ]
-    index: Annotated[
-        int | None, Field(ge=0, description="index among the child runs of the task, from 0.")
-    ] = None
-    key: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=MAX_CHILD_KEY,
-            description="key that the task gave, instead of an index.",
-        ),
-    ] = None
+    run: Annotated[str, Field(min_length=1, max_length=MAX_RUN_NAME)]
+    """run of the parent task."""
+    task: TaskName
+    """task that started this run."""
+    job: Annotated[str, Field(min_length=1, max_length=63)]
+    """job of the attempt that started this run."""
+    index: Annotated[int | None, Field(ge=0)] = None
+    """index among the child runs of the task, from 0."""
+    key: Annotated[str | None, Field(min_length=1, max_length=MAX_CHILD_KEY)] = None
+    """key that the task gave, instead of an index."""
 
 
 class TriggeringEvent(WireModel):
     """The WorkflowEvent that started a run. The object may be deleted."""
 
-    id: Annotated[
-        str, Field(min_length=1, max_length=253, description="id is the name of the event object.")
-    ]
-    key: Annotated[str, Field(min_length=1, max_length=253, description="key of the event.")]
-    filter_payload: Annotated[
-        JsonObject | None,
-        PreserveUnknown(),
-        Field(description="filterPayload is the payload of the filter that passed the event."),
-    ] = None
+    id: Annotated[str, Field(min_length=1, max_length=253)]
+    """id is the name of the event object."""
+    key: Annotated[str, Field(min_length=1, max_length=253)]
+    """key of the event."""
+    filter_payload: Annotated[JsonObject | None, PreserveUnknown()] = None
+    """filterPayload is the payload of the filter that passed the event."""
 
 
 class TriggeringTick(WireModel):
     """The tick of a CronWorkflow that started a run."""
 
-    cron: Annotated[
-        str, Field(min_length=1, max_length=52, description="cron is the name of the CronWorkflow.")
-    ]
-    job: Annotated[str, Field(min_length=1, max_length=63, description="job of the tick.")]
-    job_uid: Annotated[
-        str | None,
-        Field(
-            max_length=63,
-            description="jobUid is the uid of that Job. A Job with another uid is another tick.",
-        ),
-    ] = None
-    scheduled_at: Annotated[GivenTime, Field(description="scheduledAt is the time of the tick.")]
+    cron: Annotated[str, Field(min_length=1, max_length=52)]
+    """cron is the name of the CronWorkflow."""
+    job: Annotated[str, Field(min_length=1, max_length=63)]
+    """job of the tick."""
+    job_uid: Annotated[str | None, Field(max_length=63)] = None
+    """jobUid is the uid of that Job. A Job with another uid is another tick."""
+    scheduled_at: GivenTime
+    """scheduledAt is the time of the tick."""
 
 
 class Trigger(WireModel):
     """The event or cron tick that started a run."""
 
-    event: Annotated[TriggeringEvent | None, Field(description="event that started the run.")] = (
-        None
-    )
-    cron: Annotated[TriggeringTick | None, Field(description="cron tick that started the run.")] = (
-        None
-    )
+    event: TriggeringEvent | None = None
+    """event that started the run."""
+    cron: TriggeringTick | None = None
+    """cron tick that started the run."""
 
 
 class WorkflowRunSpec(WireModel):
@@ -168,156 +143,72 @@ class WorkflowRunSpec(WireModel):
         )
     ]
 
-    workflow: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_LABEL_VALUE,
-            description="workflow is the name of a Workflow object in the same namespace. The run "
-            "waits until it exists.",
-        ),
-    ]
-    input: Annotated[
-        JsonObject,
-        PreserveUnknown(),
-        Field(
-            description="input of the run, a JSON object of at most 256 KiB.",
-        ),
-    ] = Field(default_factory=dict[str, object])
-    additional_metadata: Annotated[
-        AdditionalMetadata,
-        Field(
-            description="additionalMetadata of the run, which all tasks can read; at most 32 KiB."
-        ),
-    ] = Field(default_factory=dict[str, str])
-    priority: Annotated[
-        Priority | None,
-        Field(
-            description="priority 1 (low) to 3 (high) of the run, when it waits for a slot, and of "
-            "its pods. Defaults to the workflow's."
-        ),
-    ] = None
-    start_at: Annotated[
-        GivenTime | None,
-        Field(
-            description="startAt is the time at which the run starts. By default it starts at once."
-        ),
-    ] = None
-    starting_deadline_seconds: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=MAX_STORED_SECONDS,
-            description="startingDeadlineSeconds is the maximum delay after startAt; a run that "
-            "has not started by then is cancelled. By default there is no limit.",
-        ),
-    ] = None
-    idempotency: Annotated[
-        IdempotencyClaim | None,
-        Field(description="idempotency is the key of the run, if its workflow gives it one."),
-    ] = None
-    parent: Annotated[
-        ParentReference | None,
-        Field(description="parent is the task that started this run as a child run, if any."),
-    ] = None
-    trigger: Annotated[
-        Trigger | None, Field(description="trigger is the event or cron tick that started the run.")
-    ] = None
-    desired_state: Annotated[
-        DesiredState,
-        Field(description="desiredState of the run. Set it to Cancelled to cancel the run."),
-    ] = "Running"
-    replay: Annotated[
-        Replay | None,
-        Field(description="replay requests to run tasks again; increase its count."),
-    ] = None
+    workflow: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_VALUE)]
+    """workflow is the name of a Workflow object in the same namespace. The run waits until it
+    exists."""
+    input: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    """input of the run, a JSON object of at most 256 KiB."""
+    additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
+    """additionalMetadata of the run, which all tasks can read; at most 32 KiB."""
+    priority: Priority | None = None
+    """priority 1 (low) to 3 (high) of the run, when it waits for a slot, and of its pods. Defaults
+    to the workflow's."""
+    start_at: GivenTime | None = None
+    """startAt is the time at which the run starts. By default it starts at once."""
+    starting_deadline_seconds: Annotated[int | None, Field(ge=0, le=MAX_STORED_SECONDS)] = None
+    """startingDeadlineSeconds is the maximum delay after startAt; a run that has not started by
+    then is cancelled. By default there is no limit."""
+    idempotency: IdempotencyClaim | None = None
+    """idempotency is the key of the run, if its workflow gives it one."""
+    parent: ParentReference | None = None
+    """parent is the task that started this run as a child run, if any."""
+    trigger: Trigger | None = None
+    """trigger is the event or cron tick that started the run."""
+    desired_state: DesiredState = "Running"
+    """desiredState of the run. Set it to Cancelled to cancel the run."""
+    replay: Replay | None = None
+    """replay requests to run tasks again; increase its count."""
 
 
 class WorkflowRunStatus(WireModel):
     """The state of a run. Phase and progress are derived from the conditions."""
 
-    observed_generation: Annotated[
-        int | None,
-        Field(
-            ge=0, description="observedGeneration is the last generation that the operator handled."
-        ),
-    ] = None
-    phase: Annotated[
-        Phase | None,
-        Field(description="phase of the run, derived from the conditions."),
-    ] = None
-    message: Annotated[
-        str | None,
-        Field(max_length=2048, description="message explains why the run is in this phase."),
-    ] = None
-    progress: Annotated[
-        str | None,
-        Field(max_length=16, description="progress is the number of ended tasks / all tasks."),
-    ] = None
-    revision: Annotated[
-        str | None,
-        Field(
-            max_length=253,
-            description="revision is the ControllerRevision of the workflow that this run uses.",
-        ),
-    ] = None
-    replays: Annotated[
-        int,
-        Field(
-            ge=0, description="replays is the last replay.count of the spec that was carried out."
-        ),
-    ] = 0
-    depth: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            description="depth of a child run: the number of its ancestors.",
-        ),
-    ] = None
-    started_at: Annotated[
-        Timestamp | None, Field(description="startedAt is when the run was accepted.")
-    ] = None
-    start_delay_seconds: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            le=MAX_DELAY_SECONDS,
-            description="startDelaySeconds is the delay of the start after spec.startAt.",
-        ),
-    ] = None
-    finished_at: Annotated[
-        Timestamp | None, Field(description="finishedAt is when the last task ended.")
-    ] = None
-    conditions: Annotated[
-        list[StatusCondition],
-        ListMap("type"),
-        Field(
-            max_length=16,
-            description="conditions of the run: Accepted, Succeeded, Failed, Cancelled.",
-        ),
-    ] = Field(default_factory=list[StatusCondition])
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """observedGeneration is the last generation that the operator handled."""
+    phase: Phase | None = None
+    """phase of the run, derived from the conditions."""
+    message: Annotated[str | None, Field(max_length=2048)] = None
+    """message explains why the run is in this phase."""
+    progress: Annotated[str | None, Field(max_length=16)] = None
+    """progress is the number of ended tasks / all tasks."""
+    revision: Annotated[str | None, Field(max_length=253)] = None
+    """revision is the ControllerRevision of the workflow that this run uses."""
+    replays: Annotated[int, Field(ge=0)] = 0
+    """replays is the last replay.count of the spec that was carried out."""
+    depth: Annotated[int | None, Field(ge=1)] = None
+    """depth of a child run: the number of its ancestors."""
+    started_at: Timestamp | None = None
+    """startedAt is when the run was accepted."""
+    start_delay_seconds: Annotated[float | None, Field(ge=0, le=MAX_DELAY_SECONDS)] = None
+    """startDelaySeconds is the delay of the start after spec.startAt."""
+    finished_at: Timestamp | None = None
+    """finishedAt is when the last task ended."""
+    conditions: Annotated[list[StatusCondition], ListMap("type"), Field(max_length=16)] = Field(
+        default_factory=list[StatusCondition]
+    )
+    """conditions of the run: Accepted, Succeeded, Failed, Cancelled."""
     concurrency: Annotated[
-        list[ConcurrencyClaim],
-        Field(
-            max_length=(MAX_TASKS + 1) * MAX_LIMITS,
-            description="concurrency lists the slots that the run and its tasks hold or wait for.",
-        ),
+        list[ConcurrencyClaim], Field(max_length=(MAX_TASKS + 1) * MAX_LIMITS)
     ] = Field(default_factory=list[ConcurrencyClaim])
-    rate_limits: Annotated[
-        list[RateLimitClaim],
-        Field(
-            max_length=MAX_TASKS * MAX_RATE_LIMITS,
-            description="rateLimits lists the units of rate limits that tasks wait for.",
-        ),
-    ] = Field(default_factory=list[RateLimitClaim])
-    tasks: Annotated[
-        list[TaskStatus],
-        ListMap("name"),
-        Field(
-            max_length=MAX_TASKS,
-            description="tasks of the run, in the workflow's order.",
-        ),
-    ] = Field(default_factory=list[TaskStatus])
+    """concurrency lists the slots that the run and its tasks hold or wait for."""
+    rate_limits: Annotated[list[RateLimitClaim], Field(max_length=MAX_TASKS * MAX_RATE_LIMITS)] = (
+        Field(default_factory=list[RateLimitClaim])
+    )
+    """rateLimits lists the units of rate limits that tasks wait for."""
+    tasks: Annotated[list[TaskStatus], ListMap("name"), Field(max_length=MAX_TASKS)] = Field(
+        default_factory=list[TaskStatus]
+    )
+    """tasks of the run, in the workflow's order."""
 
 
 class WorkflowRun(ApiObject):
@@ -331,14 +222,10 @@ class WorkflowRun(ApiObject):
     ]
 
     kind: Literal["WorkflowRun"] = "WorkflowRun"
-    spec: Annotated[
-        WorkflowRunSpec,
-        Field(description="spec is the workflow, its input, and the desired state of the run."),
-    ]
-    status: Annotated[
-        WorkflowRunStatus | None,
-        Field(description="status is the state of the run, written by the operator."),
-    ] = None
+    spec: WorkflowRunSpec
+    """spec is the workflow, its input, and the desired state of the run."""
+    status: WorkflowRunStatus | None = None
+    """status is the state of the run, written by the operator."""
 
     @property
     def finished(self) -> bool:

@@ -43,8 +43,10 @@ def cluster_access_of(value: object) -> object:
 class EnvironmentVariable(WireModel):
     """One variable of a container."""
 
-    name: Annotated[str, Field(min_length=1, max_length=256, description="name of the variable.")]
-    value: Annotated[str, Field(max_length=32768, description="value of the variable.")] = ""
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    """name of the variable."""
+    value: Annotated[str, Field(max_length=32768)] = ""
+    """value of the variable."""
 
 
 class Container(WireModel):
@@ -54,80 +56,47 @@ class Container(WireModel):
     container may write its output as JSON, up to 4096 bytes, to the file $PODHATCH_OUTPUT.
     """
 
-    image: Annotated[str, Field(min_length=1, max_length=1024, description="image to run.")]
-    command: Annotated[
-        list[Annotated[str, Field(max_length=65536)]],
-        Field(
-            max_length=256,
-            description="command replaces the image's entry point.",
-        ),
-    ] = Field(default_factory=list[str])
-    args: Annotated[
-        list[Annotated[str, Field(max_length=65536)]],
-        Field(
-            max_length=256,
-            description="args replace the image's default arguments.",
-        ),
-    ] = Field(default_factory=list[str])
-    env: Annotated[
-        list[EnvironmentVariable],
-        ListMap("name"),
-        Field(
-            max_length=256,
-            description="env adds variables to the container.",
-        ),
-    ] = Field(default_factory=list[EnvironmentVariable])
-    working_dir: Annotated[
-        str | None,
-        Field(max_length=4096, description="workingDir is the working directory of the command."),
-    ] = None
+    image: Annotated[str, Field(min_length=1, max_length=1024)]
+    """image to run."""
+    command: Annotated[list[Annotated[str, Field(max_length=65536)]], Field(max_length=256)] = (
+        Field(default_factory=list[str])
+    )
+    """command replaces the image's entry point."""
+    args: Annotated[list[Annotated[str, Field(max_length=65536)]], Field(max_length=256)] = Field(
+        default_factory=list[str]
+    )
+    """args replace the image's default arguments."""
+    env: Annotated[list[EnvironmentVariable], ListMap("name"), Field(max_length=256)] = Field(
+        default_factory=list[EnvironmentVariable]
+    )
+    """env adds variables to the container."""
+    working_dir: Annotated[str | None, Field(max_length=4096)] = None
+    """workingDir is the working directory of the command."""
 
 
 class NodeLabel(WireModel):
     """A label that the task's node must have or preferably has."""
 
-    key: Annotated[str, Field(min_length=1, max_length=317, description="key of the node's label.")]
-    value: Annotated[
-        str,
-        Field(
-            max_length=63,
-            description="value to compare the label with; an integer for comparators of order.",
-        ),
-    ]
-    comparator: Annotated[
-        Comparator,
-        Field(
-            description="comparator of the node's value, on the left, with this value.",
-        ),
-    ] = "Equal"
-    required: Annotated[
-        bool,
-        Field(
-            description="required excludes nodes that do not match; otherwise they score lower.",
-        ),
-    ] = False
-    weight: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=100,
-            description="weight of this label among the task's labels that are not required.",
-        ),
-    ] = 100
+    key: Annotated[str, Field(min_length=1, max_length=317)]
+    """key of the node's label."""
+    value: Annotated[str, Field(max_length=63)]
+    """value to compare the label with; an integer for comparators of order."""
+    comparator: Comparator = "Equal"
+    """comparator of the node's value, on the left, with this value."""
+    required: bool = False
+    """required excludes nodes that do not match; otherwise they score lower."""
+    weight: Annotated[int, Field(ge=1, le=100)] = 100
+    """weight of this label among the task's labels that are not required."""
 
 
 class DurableSettings(WireModel):
     """How a durable task waits."""
 
-    eviction_ttl_seconds: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=MAX_SECONDS,
-            description="evictionTtlSeconds is how long the task waits in its pod before it gives "
-            "it up. A new pod continues it when the wait is over.",
-        ),
-    ] = DEFAULT_EVICTION_TTL_SECONDS
+    eviction_ttl_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = (
+        DEFAULT_EVICTION_TTL_SECONDS
+    )
+    """evictionTtlSeconds is how long the task waits in its pod before it gives it up. A new pod
+    continues it when the wait is over."""
 
 
 TASK_RULES = [
@@ -150,137 +119,57 @@ TASK_RULES = [
 class TaskBase(WireModel):
     """The fields of every task: code or container, timeouts, retries, pod."""
 
-    name: Annotated[
-        TaskName,
-        Field(description="name of the task, unique in its workflow. It is also a label value."),
-    ]
-    python: Annotated[
-        str | None,
-        Field(
-            min_length=3,
-            max_length=512,
-            pattern=r"^[^:]+:[^:]+$",
-            description="python function: package.module:function or path/file.py:function.",
-        ),
-    ] = None
-    container: Annotated[
-        Container | None, Field(description="container runs any image and command as the task.")
-    ] = None
-    image: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=1024,
-            description="image of this python task. Defaults to the image of the workflow.",
-        ),
-    ] = None
-    schedule_timeout_seconds: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=MAX_SECONDS,
-            description="scheduleTimeoutSeconds is how long the task may wait for its pod to "
-            "start, including the image pull, before it is cancelled.",
-        ),
-    ] = DEFAULT_SCHEDULE_TIMEOUT_SECONDS
-    execution_timeout_seconds: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=MAX_SECONDS,
-            description="executionTimeoutSeconds is how long an attempt may run before it fails.",
-        ),
-    ] = DEFAULT_EXECUTION_TIMEOUT_SECONDS
-    max_extension_seconds: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            le=MAX_SECONDS,
-            description="maxExtensionSeconds is the total time by which an attempt of a python "
-            "task may extend its own timeout. Defaults to, and is limited by, the value of the "
-            "chart.",
-        ),
-    ] = None
-    cluster_access: Annotated[
-        ClusterAccess,
-        BeforeValidator(cluster_access_of),
-        Field(
-            description="clusterAccess of a python task's pod. With report, it can write its own "
-            "result. With spawn, it can also start child runs, wait for them, and push events. "
-            "With none, it has no token: the pod starts sooner, and its output is limited to about "
-            "4000 bytes.",
-        ),
-    ] = "report"
-    run_as_user: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=2_147_483_647,
-            description="runAsUser is the user ID of the process. Defaults to 65532. 0 is root, "
-            "which the restricted Pod Security Standard does not allow.",
-        ),
-    ] = None
-    retries: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=MAX_RETRIES,
-            description="retries after failures of the task. Lost pods do not count.",
-        ),
-    ] = 0
-    backoff_factor: Annotated[
-        float | None,
-        Field(
-            ge=1,
-            le=MAX_BACKOFF_FACTOR,
-            description="backoffFactor delays retry n by backoffFactor to the power of n seconds. "
-            "By default a retry starts at once.",
-        ),
-    ] = None
-    backoff_max_seconds: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=MAX_BACKOFF_SECONDS,
-            description="backoffMaxSeconds is the maximum delay of a retry.",
-        ),
-    ] = None
-    backoff_jitter: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            le=1,
-            description="backoffJitter reduces each delay by a random part, up to this fraction.",
-        ),
-    ] = None
-    concurrency: Annotated[
-        Concurrency,
-        Field(
-            description="concurrency lists limits of this task in all runs. An attempt starts once "
-            "it has a slot of each, and holds them until it ends.",
-        ),
-    ] = Field(default_factory=list[ConcurrencyLimit])
-    rate_limits: Annotated[
-        list[TaskRateLimit],
-        Field(
-            max_length=MAX_RATE_LIMITS,
-            description="rateLimits lists the units that each attempt of this task takes. It "
-            "starts once it has all of them.",
-        ),
-    ] = Field(default_factory=list[TaskRateLimit])
-    durable: Annotated[
-        DurableSettings | None,
-        Field(
-            description="durable makes a python task durable: it keeps a log of its calls, gives "
-            "up its pod in long waits, and continues from its log. It needs clusterAccess: spawn."
-        ),
-    ] = None
-    pod: Annotated[
-        PodSettings | None,
-        Field(
-            description="pod holds resources, placement, variables and volumes of the task's pod."
-        ),
-    ] = None
+    name: TaskName
+    """name of the task, unique in its workflow. It is also a label value."""
+    python: Annotated[str | None, Field(min_length=3, max_length=512, pattern=r"^[^:]+:[^:]+$")] = (
+        None
+    )
+    """python function: package.module:function or path/file.py:function."""
+    container: Container | None = None
+    """container runs any image and command as the task."""
+    image: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    """image of this python task. Defaults to the image of the workflow."""
+    schedule_timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = (
+        DEFAULT_SCHEDULE_TIMEOUT_SECONDS
+    )
+    """scheduleTimeoutSeconds is how long the task may wait for its pod to start, including the
+    image pull, before it is cancelled."""
+    execution_timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = (
+        DEFAULT_EXECUTION_TIMEOUT_SECONDS
+    )
+    """executionTimeoutSeconds is how long an attempt may run before it fails."""
+    max_extension_seconds: Annotated[float | None, Field(ge=0, le=MAX_SECONDS)] = None
+    """maxExtensionSeconds is the total time by which an attempt of a python task may extend its own
+    timeout. Defaults to, and is limited by, the value of the chart."""
+    cluster_access: Annotated[ClusterAccess, BeforeValidator(cluster_access_of)] = "report"
+    """clusterAccess of a python task's pod. With report, it can write its own result. With spawn,
+    it can also start child runs, wait for them, and push events. With none, it has no token: the
+    pod starts sooner, and its output is limited to about 4000 bytes."""
+    run_as_user: Annotated[int | None, Field(ge=0, le=2_147_483_647)] = None
+    """runAsUser is the user ID of the process. Defaults to 65532. 0 is root, which the restricted
+    Pod Security Standard does not allow."""
+    retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
+    """retries after failures of the task. Lost pods do not count."""
+    backoff_factor: Annotated[float | None, Field(ge=1, le=MAX_BACKOFF_FACTOR)] = None
+    """backoffFactor delays retry n by backoffFactor to the power of n seconds. By default a retry
+    starts at once."""
+    backoff_max_seconds: Annotated[int | None, Field(ge=1, le=MAX_BACKOFF_SECONDS)] = None
+    """backoffMaxSeconds is the maximum delay of a retry."""
+    backoff_jitter: Annotated[float | None, Field(ge=0, le=1)] = None
+    """backoffJitter reduces each delay by a random part, up to this fraction."""
+    concurrency: Concurrency = Field(default_factory=list[ConcurrencyLimit])
+    """concurrency lists limits of this task in all runs. An attempt starts once it has a slot of
+    each, and holds them until it ends."""
+    rate_limits: Annotated[list[TaskRateLimit], Field(max_length=MAX_RATE_LIMITS)] = Field(
+        default_factory=list[TaskRateLimit]
+    )
+    """rateLimits lists the units that each attempt of this task takes. It starts once it has all of
+    them."""
+    durable: DurableSettings | None = None
+    """durable makes a python task durable: it keeps a log of its calls, gives up its pod in long
+    waits, and continues from its log. It needs clusterAccess: spawn."""
+    pod: PodSettings | None = None
+    """pod holds resources, placement, variables and volumes of the task's pod."""
 
 
 class TaskSpec(TaskBase):
@@ -294,44 +183,27 @@ class TaskSpec(TaskBase):
         ),
     ]
 
-    parents: Annotated[
-        list[TaskName],
-        ListSet(),
-        Field(
-            max_length=MAX_TASKS,
-            description="parents are the tasks that must succeed before this task starts.",
-        ),
-    ] = Field(default_factory=list[str])
-    desired_worker_labels: Annotated[
-        list[NodeLabel],
-        Field(
-            max_length=50,
-            description="desiredWorkerLabels select the node by its labels.",
-        ),
-    ] = Field(default_factory=list[NodeLabel])
-    wait_for: Annotated[
-        list[Condition],
-        Field(
-            max_length=MAX_CONDITIONS,
-            description="waitFor lists conditions that must all hold before the task starts.",
-        ),
-    ] = Field(default_factory=list[Condition])
-    skip_if: Annotated[
-        list[Condition],
-        Field(
-            max_length=MAX_CONDITIONS,
-            description="skipIf lists conditions; once all of them hold, the task is skipped.",
-        ),
-    ] = Field(default_factory=list[Condition])
-    cancel_if: Annotated[
-        list[Condition],
-        Field(
-            max_length=MAX_CONDITIONS,
-            description="cancelIf lists conditions; once all of them hold, the task is "
-            "cancelled. It "
-            "takes precedence over waitFor and skipIf.",
-        ),
-    ] = Field(default_factory=list[Condition])
+    parents: Annotated[list[TaskName], ListSet(), Field(max_length=MAX_TASKS)] = Field(
+        default_factory=list[str]
+    )
+    """parents are the tasks that must succeed before this task starts."""
+    desired_worker_labels: Annotated[list[NodeLabel], Field(max_length=50)] = Field(
+        default_factory=list[NodeLabel]
+    )
+    """desiredWorkerLabels select the node by its labels."""
+    wait_for: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default_factory=list[Condition]
+    )
+    """waitFor lists conditions that must all hold before the task starts."""
+    skip_if: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default_factory=list[Condition]
+    )
+    """skipIf lists conditions; once all of them hold, the task is skipped."""
+    cancel_if: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
+        default_factory=list[Condition]
+    )
+    """cancelIf lists conditions; once all of them hold, the task is cancelled. It takes precedence
+    over waitFor and skipIf."""
 
 
 class HookSpec(TaskBase):

@@ -37,206 +37,89 @@ PAUSE_FIELDS = ("paused", "pausePolicy")
 class Source(WireModel):
     """The user's source tree, shipped with the workflow for development."""
 
-    config_map: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=253,
-            description="configMap with the tree as source.zip. Its name changes with the content.",
-        ),
-    ]
+    config_map: Annotated[str, Field(min_length=1, max_length=253)]
+    """configMap with the tree as source.zip. Its name changes with the content."""
 
 
 class PausePolicy(WireModel):
     """What becomes of runs that have not started when their workflow is paused."""
 
-    queue_ttl_seconds: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=MAX_STORED_SECONDS,
-            description="queueTtlSeconds is the time that a run may wait for its start while the "
-            "workflow is paused, from its creation or its startAt; then it is cancelled. Defaults "
-            "to a day.",
-        ),
-    ] = DEFAULT_QUEUE_TTL_SECONDS
-    cron_runs: Annotated[
-        WhilePaused,
-        Field(
-            description="cronRuns: at a tick of a cron, Queue creates a run that waits, Drop "
-            "creates none.",
-        ),
-    ] = "Queue"
-    scheduled_runs: Annotated[
-        WhilePaused,
-        Field(
-            description="scheduledRuns: at the startAt of a run, Queue lets it wait, Drop cancels "
-            "it.",
-        ),
-    ] = "Queue"
+    queue_ttl_seconds: Annotated[int, Field(ge=1, le=MAX_STORED_SECONDS)] = (
+        DEFAULT_QUEUE_TTL_SECONDS
+    )
+    """queueTtlSeconds is the time that a run may wait for its start while the workflow is paused,
+    from its creation or its startAt; then it is cancelled. Defaults to a day."""
+    cron_runs: WhilePaused = "Queue"
+    """cronRuns: at a tick of a cron, Queue creates a run that waits, Drop creates none."""
+    scheduled_runs: WhilePaused = "Queue"
+    """scheduledRuns: at the startAt of a run, Queue lets it wait, Drop cancels it."""
 
 
 class WorkflowSpec(WireModel):
     """A directed acyclic graph of tasks, and their common settings."""
 
-    name: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=253,
-            description="name that the author gave, which may contain capitals, spaces and dots. "
-            "Defaults to metadata.name.",
-        ),
-    ] = None
-    description: Annotated[
-        str | None,
-        Field(max_length=4096, description="description of the workflow."),
-    ] = None
-    version: Annotated[
-        str | None,
-        Field(
-            max_length=256,
-            description="version that the author gave. podhatch does not interpret it.",
-        ),
-    ] = None
-    image: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=1024,
-            description="image of the python tasks. Defaults to the runner image of the operator.",
-        ),
-    ] = None
-    image_pull_policy: Annotated[
-        PullPolicy | None,
-        Field(description="imagePullPolicy of all tasks. Defaults to that of Kubernetes."),
-    ] = None
-    source: Annotated[
-        Source | None,
-        Field(description="source tree of the python tasks, for development."),
-    ] = None
-    input_schema: Annotated[
-        JsonObject | None,
-        PreserveUnknown(),
-        Field(
-            description="inputSchema is a JSON Schema. A run whose input does not match fails at "
-            "once.",
-        ),
-    ] = None
-    tasks: Annotated[
-        list[TaskSpec],
-        ListMap("name"),
-        Field(
-            min_length=1,
-            max_length=MAX_TASKS,
-            description="tasks of the workflow, in any order.",
-        ),
-    ]
-    on_failure_task: Annotated[
-        HookSpec | None,
-        Field(description="onFailureTask runs once a task has failed and has no retries left."),
-    ] = None
-    on_success_task: Annotated[
-        HookSpec | None,
-        Field(description="onSuccessTask runs after all other tasks, if none failed."),
-    ] = None
-    on_events: Annotated[
-        list[EventKeyPattern],
-        ListSet(),
-        Field(
-            max_length=64,
-            description="onEvents lists keys of events that start a run; * matches any text.",
-        ),
-    ] = Field(default_factory=list[str])
-    default_filters: Annotated[
-        list[FilterRule],
-        Field(
-            max_length=64,
-            description="defaultFilters select the events that start a run. EventFilter objects "
-            "can add more filters.",
-        ),
-    ] = Field(default_factory=list[FilterRule])
+    name: Annotated[str | None, Field(min_length=1, max_length=253)] = None
+    """name that the author gave, which may contain capitals, spaces and dots. Defaults to
+    metadata.name."""
+    description: Annotated[str | None, Field(max_length=4096)] = None
+    """description of the workflow."""
+    version: Annotated[str | None, Field(max_length=256)] = None
+    """version that the author gave. podhatch does not interpret it."""
+    image: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
+    """image of the python tasks. Defaults to the runner image of the operator."""
+    image_pull_policy: PullPolicy | None = None
+    """imagePullPolicy of all tasks. Defaults to that of Kubernetes."""
+    source: Source | None = None
+    """source tree of the python tasks, for development."""
+    input_schema: Annotated[JsonObject | None, PreserveUnknown()] = None
+    """inputSchema is a JSON Schema. A run whose input does not match fails at once."""
+    tasks: Annotated[list[TaskSpec], ListMap("name"), Field(min_length=1, max_length=MAX_TASKS)]
+    """tasks of the workflow, in any order."""
+    on_failure_task: HookSpec | None = None
+    """onFailureTask runs once a task has failed and has no retries left."""
+    on_success_task: HookSpec | None = None
+    """onSuccessTask runs after all other tasks, if none failed."""
+    on_events: Annotated[list[EventKeyPattern], ListSet(), Field(max_length=64)] = Field(
+        default_factory=list[str]
+    )
+    """onEvents lists keys of events that start a run; * matches any text."""
+    default_filters: Annotated[list[FilterRule], Field(max_length=64)] = Field(
+        default_factory=list[FilterRule]
+    )
+    """defaultFilters select the events that start a run. EventFilter objects can add more
+    filters."""
     on_crons: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=256)]],
-        ListSet(),
-        Field(
-            max_length=32,
-            description="onCrons lists cron expressions in UTC. A CronWorkflow is created for "
-            "each.",
-        ),
+        list[Annotated[str, Field(min_length=1, max_length=256)]], ListSet(), Field(max_length=32)
     ] = Field(default_factory=list[str])
-    cron_input: Annotated[
-        JsonObject | None,
-        PreserveUnknown(),
-        Field(description="cronInput is the input of the runs that onCrons start."),
-    ] = None
-    default_additional_metadata: Annotated[
-        AdditionalMetadata,
-        Field(
-            description="defaultAdditionalMetadata of every run. The metadata of the run takes "
-            "precedence."
-        ),
-    ] = Field(default_factory=dict[str, str])
-    default_priority: Annotated[
-        Priority | None,
-        Field(description="defaultPriority 1 (low) to 3 (high) of runs that set no priority."),
-    ] = None
-    idempotency: Annotated[
-        Idempotency | None,
-        Field(
-            description="idempotency refuses a run while another run of this workflow holds the "
-            "same key."
-        ),
-    ] = None
-    concurrency: Annotated[
-        Concurrency,
-        Field(
-            description="concurrency lists limits of the runs of this workflow. A run starts once "
-            "it has a slot of each, and holds them until it ends.",
-        ),
-    ] = Field(default_factory=list[ConcurrencyLimit])
+    """onCrons lists cron expressions in UTC. A CronWorkflow is created for each."""
+    cron_input: Annotated[JsonObject | None, PreserveUnknown()] = None
+    """cronInput is the input of the runs that onCrons start."""
+    default_additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
+    """defaultAdditionalMetadata of every run. The metadata of the run takes precedence."""
+    default_priority: Priority | None = None
+    """defaultPriority 1 (low) to 3 (high) of runs that set no priority."""
+    idempotency: Idempotency | None = None
+    """idempotency refuses a run while another run of this workflow holds the same key."""
+    concurrency: Concurrency = Field(default_factory=list[ConcurrencyLimit])
+    """concurrency lists limits of the runs of this workflow. A run starts once it has a slot of
+    each, and holds them until it ends."""
     lifespan: Annotated[
-        str | None,
-        Field(
-            min_length=3,
-            max_length=512,
-            pattern=r"^[^:]+:[^:]+$",
-            description="lifespan is an async generator function, in the form of a python task. "
-            "Each pod of a python task runs it up to its yield before the task, and the rest "
-            "after it.",
-        ),
+        str | None, Field(min_length=3, max_length=512, pattern=r"^[^:]+:[^:]+$")
     ] = None
-    pod: Annotated[
-        PodSettings | None,
-        Field(description="pod holds the common settings of the tasks' pods."),
-    ] = None
-    paused: Annotated[
-        bool,
-        Field(
-            description="paused keeps runs from starting until it is reset. Runs that have started "
-            "continue.",
-        ),
-    ] = False
-    pause_policy: Annotated[
-        PausePolicy | None,
-        Field(description="pausePolicy applies to runs while the workflow is paused."),
-    ] = None
-    sticky: Annotated[
-        Sticky | None,
-        Field(
-            description="sticky makes later tasks of a run prefer (Soft) or require (Hard) the "
-            "node of the first task that started.",
-        ),
-    ] = None
-    ttl_seconds_after_finished: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=MAX_STORED_SECONDS,
-            description="ttlSecondsAfterFinished is the time from the end of a run until it is "
-            "deleted. Defaults to the value of the chart.",
-        ),
-    ] = None
+    """lifespan is an async generator function, in the form of a python task. Each pod of a python
+    task runs it up to its yield before the task, and the rest after it."""
+    pod: PodSettings | None = None
+    """pod holds the common settings of the tasks' pods."""
+    paused: bool = False
+    """paused keeps runs from starting until it is reset. Runs that have started continue."""
+    pause_policy: PausePolicy | None = None
+    """pausePolicy applies to runs while the workflow is paused."""
+    sticky: Sticky | None = None
+    """sticky makes later tasks of a run prefer (Soft) or require (Hard) the node of the first task
+    that started."""
+    ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=MAX_STORED_SECONDS)] = None
+    """ttlSecondsAfterFinished is the time from the end of a run until it is deleted. Defaults to
+    the value of the chart."""
 
     @property
     def all_tasks(self) -> list[tuple[str, TaskBase]]:
@@ -260,11 +143,10 @@ class Workflow(ApiObject):
     ]
 
     kind: Literal["Workflow"] = "Workflow"
-    spec: Annotated[WorkflowSpec, Field(description="spec is a directed acyclic graph of tasks.")]
-    status: Annotated[
-        CheckedStatus | None,
-        Field(description="status is the result of the validation."),
-    ] = None
+    spec: WorkflowSpec
+    """spec is a directed acyclic graph of tasks."""
+    status: CheckedStatus | None = None
+    """status is the result of the validation."""
 
     @property
     def true_name(self) -> str:

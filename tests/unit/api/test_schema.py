@@ -30,6 +30,17 @@ class Inner(WireModel):
     key: str
 
 
+class Outer(Inner):
+    some_field: int = 0
+    """someField is described
+    below it."""
+    other: Inner | None = None
+    """other is special."""
+    last_field: Annotated[int, Field(alias="last", ge=0)] = 0
+    """last of them."""
+    plain: int = 0
+
+
 class Tree(WireModel):
     children: "list[Tree]" = Field(default_factory=list["Tree"])
 
@@ -89,6 +100,18 @@ def test_a_model_stands_in_place_with_its_rules_and_its_description_on_one_line(
         "required": ["key"],
         "x-kubernetes-validations": [{"rule": "self.key != ''", "message": "give it a key"}],
     }
+
+
+def test_the_docstring_below_a_field_is_its_description() -> None:
+    for model in (Outer, type("Heir", (Outer,), {"__module__": __name__})):
+        fields = field_schema(model)["properties"]
+        assert {name: node.get("description") for name, node in fields.items()} == {
+            "key": None,
+            "someField": "someField is described below it.",
+            "other": "other is special.",
+            "last": "last of them.",
+            "plain": None,
+        }
 
 
 def test_a_fields_description_wins_over_that_of_its_model() -> None:
