@@ -19,6 +19,7 @@ from podhatch.cli.rendering.graph import Parents
 from podhatch.cli.selection import age_key, get_runs, newest_refs
 from podhatch.client.objects import is_name
 from podhatch.client.runs.durable_log import last_pages
+from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import (
@@ -115,11 +116,11 @@ async def find_object(cluster: ClusterApi, kind: Kind, namespace: str, given: st
     raise CommandError(f"there is no {kind.kind} {name} in namespace {namespace}{question}")
 
 
-async def name_of(target: Target, kind: Kind, given: str) -> str:
-    """Return the name of the object that `find_object` finds."""
+async def find_name(target: Target, kind: Kind, given: str) -> tuple[Session, str]:
+    """Return the session of a target, and the name of the object that `find_object` finds."""
     session = await session_of(target)
     found = await find_object(session.cluster, kind, session.namespace, given)
-    return str(found["metadata"]["name"])
+    return session, str(found["metadata"]["name"])
 
 
 async def find_children(cluster: ClusterApi, run: WorkflowRun) -> list[WorkflowRun]:

@@ -23,8 +23,6 @@ from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking
 from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import CRON_WORKFLOW
@@ -171,82 +169,6 @@ def _deadline_of(subject: str, options: CronOptions) -> int | None:
     return whole_seconds(f"{subject}: starting_deadline", deadline)
 
 
-async def create(target: Target, workflow_name: str, asked: CronWorkflow) -> CronWorkflows:
-    """Create the cron of a workflow. If the same cron exists already, it is returned.
-
-    Raises:
-        RequestRefused: Another cron has this name.
-    """
-    session = await session_of(target)
-    stored = await objects.create_or_read(session, CRON_WORKFLOW, asked)
-    if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
-        raise RequestRefused(
-            f"cron {asked.true_name!r} of workflow {workflow_name!r} exists already and differs "
-            f"(schedule {stored.spec.schedule!r}, time zone {stored.spec.time_zone!r}): delete it "
-            "first, or choose another name"
-        )
-    return cron_of(stored, workflow_name)
-
-
-async def get(target: Target, name: str) -> CronWorkflows:
-    """Return the cron."""
-    session = await session_of(target)
-    return await _named(session, await objects.read(session, CRON_WORKFLOW, CronWorkflow, name))
-
-
-async def find(
-    target: Target,
-    window: Window,
-    workflow: str | None = None,
-    cron_name: str | None = None,
-    additional_metadata: Mapping[str, object] | None = None,
-) -> Rows[CronWorkflows]:
-    """Return crons: of a workflow, of a name, with all of this metadata. None means any."""
-    wanted = metadata_texts("additional_metadata", additional_metadata).items()
-    session = await session_of(target)
-
-    def keep(cron: CronWorkflow) -> bool:
-        named = cron_name in (None, cron.true_name)
-        return named and wanted <= cron.spec.additional_metadata.items()
-
-    selectors = [f"spec.workflow={object_name(workflow)}" if workflow else ""]
-    if nothing_passes(workflow, cron_name, additional_metadata):
-        selectors = []
-    query = Query(
-        CRON_WORKFLOW, CronWorkflow, selectors, keep if cron_name or additional_metadata else None
-    )
-    found, page = await paging.find(session, query, window)
-    names = await true_names(session, (cron.spec.workflow for cron in found))
-    return Rows([cron_of(cron, names[cron.spec.workflow]) for cron in found], page)
-
-
-async def suspend(target: Target, name: str, *, suspended: bool) -> CronWorkflows:
-    """Suspend or resume the cron."""
-    session = await session_of(target)
-    body: JsonObject = {"spec": {"suspend": suspended}}
-    stored = await objects.patch(session, CRON_WORKFLOW, CronWorkflow, name, body)
-    return await _named(session, stored)
-
-
-async def delete(target: Target, name: str) -> None:
-    """Delete the cron; its runs stay.
-
-    Raises:
-        RequestRefused: There is none, or its workflow declares it and would create it again.
-    """
-    cron = await get(target, name)
-    if cron.method is CronWorkflowsMethod.DEFAULT:
-        raise RequestRefused(
-            f"cron {name!r} comes from on_crons of workflow {cron.workflow_name!r}: remove it "
-            "there, or suspend it"
-        )
-    await objects.delete(await session_of(target), CRON_WORKFLOW, name)
-
-
-async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
-    return cron_of(stored, await true_name(session, stored.spec.workflow))
-
-
 class CronFilters(TypedDict, total=False):
     """Selects crons. None means any; an empty text matches no cron."""
 
@@ -258,6 +180,77 @@ class CronFilters(TypedDict, total=False):
     """Of this name."""
     additional_metadata: Mapping[str, object] | None
     """With all of these pairs."""
+
+
+async def create(session: Session, workflow_name: str, asked: CronWorkflow) -> CronWorkflows:
+    """Create the cron of a workflow. If the same cron exists already, it is returned.
+
+    Raises:
+        RequestRefused: Another cron has this name.
+    """
+    stored = await objects.create_or_read(session, asked)
+    if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
+        raise RequestRefused(
+            f"cron {asked.true_name!r} of workflow {workflow_name!r} exists already and differs "
+            f"(schedule {stored.spec.schedule!r}, time zone {stored.spec.time_zone!r}): delete it "
+            "first, or choose another name"
+        )
+    return cron_of(stored, workflow_name)
+
+
+async def _get(session: Session, name: str) -> CronWorkflows:
+    return await _named(session, await objects.read(session, CronWorkflow, name))
+
+
+def _query(filters: CronFilters) -> Query[CronWorkflow]:
+    """Return the query for crons of a workflow, of a name, and with all of some metadata."""
+    refuse_unknown("hatchet.cron.list", filters, CronFilters)
+    by_name, cron_name = filters.get("workflow_name"), filters.get("cron_name")
+    workflow = filters.get("workflow_id") if by_name is None else by_name
+    metadata = filters.get("additional_metadata")
+    wanted = metadata_texts("additional_metadata", metadata).items()
+
+    def keep(cron: CronWorkflow) -> bool:
+        named = cron_name in (None, cron.true_name)
+        return named and wanted <= cron.spec.additional_metadata.items()
+
+    selectors = [f"spec.workflow={object_name(workflow)}" if workflow else ""]
+    if nothing_passes(workflow, cron_name, metadata):
+        selectors = []
+    return Query(CronWorkflow, selectors, keep if cron_name or metadata else None)
+
+
+async def _find(
+    session: Session, query: Query[CronWorkflow], window: Window
+) -> Rows[CronWorkflows]:
+    found, page = await paging.find(session, query, window)
+    names = await true_names(session, (cron.spec.workflow for cron in found))
+    return Rows([cron_of(cron, names[cron.spec.workflow]) for cron in found], page)
+
+
+async def suspend(session: Session, name: str, *, suspended: bool) -> CronWorkflows:
+    """Suspend or resume the cron."""
+    body: JsonObject = {"spec": {"suspend": suspended}}
+    return await _named(session, await objects.patch(session, CronWorkflow, name, body))
+
+
+async def delete(session: Session, name: str) -> None:
+    """Delete the cron; its runs stay.
+
+    Raises:
+        RequestRefused: There is none, or its workflow declares it and would create it again.
+    """
+    cron = await _get(session, name)
+    if cron.method is CronWorkflowsMethod.DEFAULT:
+        raise RequestRefused(
+            f"cron {name!r} comes from on_crons of workflow {cron.workflow_name!r}: remove it "
+            "there, or suspend it"
+        )
+    await objects.delete(session, CRON_WORKFLOW, name)
+
+
+async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
+    return cron_of(stored, await true_name(session, stored.spec.workflow))
 
 
 class CronClient(FeatureClient):
@@ -304,7 +297,7 @@ class CronClient(FeatureClient):
         Args:
             cron_id: Its id, the name of the CronWorkflow object.
         """
-        return await self._ask(get, cron_id)
+        return await self._ask(_get, cron_id)
 
     aio_get = async_twin(get)
 
@@ -327,15 +320,7 @@ class CronClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: The metadata is not a mapping of JSON values.
         """
-        refuse_unknown("hatchet.cron.list", filters, CronFilters)
-        by_name = filters.get("workflow_name")
-        return await self._ask(
-            find,
-            Window.of(offset, limit),
-            filters.get("workflow_id") if by_name is None else by_name,
-            filters.get("cron_name"),
-            filters.get("additional_metadata"),
-        )
+        return await self._ask(_find, _query(filters), Window.of(offset, limit))
 
     aio_list = async_twin(list)
 

@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import ValidationError
 
-from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec, WorkflowEventStatus
+from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
 from podhatch.client import objects, paging
@@ -22,10 +22,7 @@ from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import bound_in_utc, chosen, nothing_passes
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking
-from podhatch.cluster import WORKFLOW_EVENT
 from podhatch.task import current_context
 from podhatch.values.codec import describe
 from podhatch.values.input import Payload, json_object
@@ -142,52 +139,62 @@ SOURCE_TASK = "hatchet__source_step_run_id"
 """Metadata of an event that a task pushes."""
 
 
-@dataclass(frozen=True)
-class EventFilters:
+class EventListOptions(TypedDict, total=False):
     """Selects events. None means any; an empty list matches no event."""
 
-    keys: Sequence[str] | None = None
-    scopes: Sequence[str] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    workflow_ids: Sequence[str] | None = None
-    event_ids: Sequence[str] | None = None
-    additional_metadata: Mapping[str, object] | None = None
+    keys: Sequence[str] | None
+    """With one of these keys."""
+    since: datetime | None
+    """Seen at this time or later."""
+    until: datetime | None
+    """Seen at this time or earlier."""
+    workflow_ids: Sequence[str] | None
+    """That started a run of one of these workflows, by name."""
+    event_ids: Sequence[str] | None
+    """With one of these ids."""
+    additional_metadata: Mapping[str, object] | None
+    """With all of these pairs."""
+    scopes: Sequence[str] | None
+    """With one of these scopes."""
 
-    def __post_init__(self) -> None:
-        """Put times into UTC, and check the rest."""
-        for name in ("since", "until"):
-            object.__setattr__(self, name, bound_in_utc(name, getattr(self, name)))
-        for name in ("keys", "scopes", "workflow_ids", "event_ids"):
-            object.__setattr__(self, name, chosen(name, getattr(self, name)))
-        metadata_texts("additional_metadata", self.additional_metadata)
 
-    def selectors(self) -> list[str]:
-        """Return field selectors: of each key, or else of each scope."""
-        lists = (self.keys, self.scopes, self.workflow_ids, self.event_ids)
-        if nothing_passes(*lists, self.additional_metadata):
-            return []
-        for field, values in (("spec.key", self.keys), ("spec.scope", self.scopes)):
-            if values:
-                return [f"{field}={_escaped(value)}" for value in dict.fromkeys(values)]
-        return [""]
+def event_query(options: EventListOptions) -> Query[WorkflowEvent]:
+    """Return the query for events: the API server is asked for each key, or else each scope.
 
-    def keep(self, event: WorkflowEvent) -> bool:
-        """Return whether the event matches."""
+    Raises:
+        TypeError: An option is unknown, or a time is not a datetime.
+        ValueError: A list is not a list, or the metadata is not a mapping of JSON values.
+    """
+    refuse_unknown("hatchet.event.list", options, EventListOptions)
+    since = bound_in_utc("since", options.get("since"))
+    until = bound_in_utc("until", options.get("until"))
+    keys, scopes = chosen("keys", options.get("keys")), chosen("scopes", options.get("scopes"))
+    workflows = chosen("workflow_ids", options.get("workflow_ids"))
+    ids = chosen("event_ids", options.get("event_ids"))
+    metadata = options.get("additional_metadata")
+    pairs = metadata_texts("additional_metadata", metadata).items()
+    started = {object_name(name) for name in workflows or ()}
+
+    def keep(event: WorkflowEvent) -> bool:
         spec, moment = event.spec, seen_at(event)
-        status = event.status or WorkflowEventStatus()
-        started = {each.workflow for each in status.triggered_runs}
-        wanted = {object_name(name) for name in self.workflow_ids or ()}
-        metadata = metadata_texts("additional_metadata", self.additional_metadata)
+        runs = event.status.triggered_runs if event.status else []
         return (
-            (not self.keys or spec.key in self.keys)
-            and (not self.scopes or spec.scope in self.scopes)
-            and (self.since is None or moment >= self.since)
-            and (self.until is None or moment <= self.until)
-            and (not wanted or not wanted.isdisjoint(started))
-            and (not self.event_ids or event.metadata.name in self.event_ids)
-            and metadata.items() <= spec.additional_metadata.items()
+            (not keys or spec.key in keys)
+            and (not scopes or spec.scope in scopes)
+            and (since is None or moment >= since)
+            and (until is None or moment <= until)
+            and (not started or any(each.workflow in started for each in runs))
+            and (not ids or event.metadata.name in ids)
+            and pairs <= spec.additional_metadata.items()
         )
+
+    selectors = [""]
+    if nothing_passes(keys, scopes, workflows, ids, metadata):
+        selectors = []
+    elif keys or scopes:
+        field, values = ("spec.key", keys) if keys else ("spec.scope", scopes)
+        selectors = [f"{field}={_escaped(value)}" for value in dict.fromkeys(values or ())]
+    return Query(WorkflowEvent, selectors, keep)
 
 
 def new_event(
@@ -226,32 +233,8 @@ def new_event(
     return WorkflowEvent(metadata=ObjectMeta(name=name), spec=spec)
 
 
-async def push(target: Target, event: WorkflowEvent) -> Event:
+async def push(session: Session, event: WorkflowEvent) -> Event:
     """Create the event."""
-    return await _push(await session_of(target), event)
-
-
-async def push_all(target: Target, events: Sequence[WorkflowEvent]) -> list[Event]:
-    """Create the events, ten at a time, and return them in their order."""
-    session = await session_of(target)
-    return await gathered(_push(session, event) for event in events)
-
-
-async def get(target: Target, name: str) -> V1Event:
-    """Return the event."""
-    session = await session_of(target)
-    return event_row(await objects.read(session, WORKFLOW_EVENT, WorkflowEvent, name))
-
-
-async def find(target: Target, window: Window, filters: EventFilters) -> Rows[V1Event]:
-    """Return events."""
-    session = await session_of(target)
-    query = Query(WORKFLOW_EVENT, WorkflowEvent, filters.selectors(), filters.keep)
-    found, page = await paging.find(session, query, window)
-    return Rows([event_row(event) for event in found], page)
-
-
-async def _push(session: Session, event: WorkflowEvent) -> Event:
     if user := await session.user():
         job = event.spec.pushed_by.job if event.spec.pushed_by else None
         source = EventSource(user=user, job=job)
@@ -260,28 +243,13 @@ async def _push(session: Session, event: WorkflowEvent) -> Event:
     return pushed_event(await objects.create(session, event))
 
 
+async def _push_all(session: Session, events: Sequence[WorkflowEvent]) -> list[Event]:
+    return await gathered(push(session, event) for event in events)
+
+
 def _escaped(value: str) -> str:
     """Escape a value for a field selector."""
     return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
-
-
-class EventListOptions(TypedDict, total=False):
-    """Selects events. None means any; an empty list matches no event."""
-
-    keys: Sequence[str] | None
-    """With one of these keys."""
-    since: datetime | None
-    """Seen at this time or later."""
-    until: datetime | None
-    """Seen at this time or earlier."""
-    workflow_ids: Sequence[str] | None
-    """That started a run of one of these workflows, by name."""
-    event_ids: Sequence[str] | None
-    """With one of these ids."""
-    additional_metadata: Mapping[str, object] | None
-    """With all of these pairs."""
-    scopes: Sequence[str] | None
-    """With one of these scopes."""
 
 
 class EventClient(FeatureClient):
@@ -329,7 +297,7 @@ class EventClient(FeatureClient):
         """Push many events, ten at a time; none is pushed if one of them is invalid.
 
         Args:
-            events: The
+            events: The events.
             options: What an event has that does not say so itself.
 
         Returns:
@@ -344,7 +312,7 @@ class EventClient(FeatureClient):
             )
             for each in events
         ]
-        return await self._ask(push_all, made)
+        return await self._ask(_push_all, made)
 
     aio_bulk_push = async_twin(bulk_push)
 
@@ -358,7 +326,7 @@ class EventClient(FeatureClient):
         Raises:
             RequestRefused: There is no such event: events are deleted a day after they were pushed.
         """
-        return await self._ask(get, event_id)
+        return event_row(await self._ask(objects.read, WorkflowEvent, event_id))
 
     aio_get = async_twin(get)
 
@@ -381,9 +349,8 @@ class EventClient(FeatureClient):
             TypeError: An option is unknown, or a time is not a datetime.
             ValueError: A list is not a list, or the metadata is not a mapping of JSON values.
         """
-        refuse_unknown("hatchet.event.list", options, EventListOptions)
         window = Window.of(offset, limit)
-        return await self._ask(find, window, EventFilters(**options))
+        return await self._ask(paging.rows, event_query(options), window, event_row)
 
     aio_list = async_twin(list)
 

@@ -12,8 +12,7 @@ from podhatch.api.names import object_name
 from podhatch.client import objects, paging
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
+from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
 from podhatch.cluster import EVENT_FILTER
 from podhatch.evaluation.client import expression_problem
@@ -50,10 +49,12 @@ class FilterUpdate:
     payload: Payload | None = None
 
 
-async def create(
-    target: Target, workflow: str, expression: str, scope: str, payload: Payload
-) -> V1Filter:
-    """Create the filter; the workflow need not exist yet."""
+def new_filter(workflow: str, expression: str, scope: str, payload: Payload) -> EventFilter:
+    """Return a filter to create; the workflow need not exist yet.
+
+    Raises:
+        ValueError: A field is invalid; the text names it.
+    """
     subject = f"filter of workflow {workflow!r}"
     values = json_object(f"{subject}: payload", payload)
     _check(subject, expression)
@@ -62,56 +63,40 @@ async def create(
         spec = EventFilterSpec(workflow=name, expression=expression, scope=scope, payload=values)
     except ValidationError as error:
         raise ValueError(f"{subject}: {describe(error)}") from None
-    wanted = EventFilter(metadata=ObjectMeta(name=objects.unique_name(name)), spec=spec)
-    return _row(await objects.create(await session_of(target), wanted))
+    return EventFilter(metadata=ObjectMeta(name=objects.unique_name(name)), spec=spec)
 
 
-async def get(target: Target, name: str) -> V1Filter:
-    """Return the filter."""
-    session = await session_of(target)
-    return _row(await objects.read(session, EVENT_FILTER, EventFilter, name))
+async def create(session: Session, wanted: EventFilter) -> V1Filter:
+    """Create the filter."""
+    return _row(await objects.create(session, wanted))
 
 
-async def find(
-    target: Target, window: Window, workflows_and_scopes: Sequence[tuple[str, str]] | None
-) -> Rows[V1Filter]:
-    """Return filters: all, or those of any of these workflows and scopes."""
-    query = Query(EVENT_FILTER, EventFilter)
-    if workflows_and_scopes is not None:
-        pairs = {(object_name(workflow), scope) for workflow, scope in workflows_and_scopes}
-        names = sorted({name for name, _ in pairs})
-        query = Query(
-            EVENT_FILTER,
-            EventFilter,
-            [f"spec.workflow={name}" for name in names],
-            lambda each: (each.spec.workflow, each.spec.scope) in pairs,
-        )
-    session = await session_of(target)
-    found, page = await paging.find(session, query, window)
-    return Rows([_row(each) for each in found], page)
+def _query(workflows_and_scopes: Sequence[tuple[str, str]] | None) -> Query[EventFilter]:
+    """Return the query for filters: all, or those of any of these workflows and scopes."""
+    if workflows_and_scopes is None:
+        return Query(EventFilter)
+    pairs = {(object_name(workflow), scope) for workflow, scope in workflows_and_scopes}
+    names = sorted({name for name, _ in pairs})
+    return Query(
+        EventFilter,
+        [f"spec.workflow={name}" for name in names],
+        lambda each: (each.spec.workflow, each.spec.scope) in pairs,
+    )
 
 
-async def update(target: Target, name: str, updates: FilterUpdate) -> V1Filter:
-    """Change the filter, and return it."""
-    spec: JsonObject = {}
-    if updates.expression is not None:
-        _check(f"filter {name!r}", updates.expression)
-        spec["expression"] = updates.expression
-    if updates.scope is not None:
-        spec["scope"] = updates.scope
-    session = await session_of(target)
-    if updates.payload is not None:
-        spec["payload"] = json_object(f"filter {name!r}: payload", updates.payload)
-        stored = await objects.read(session, EVENT_FILTER, EventFilter, name)
-        spec["payload"] = objects.patch_to(stored.spec.payload, spec["payload"])
-    return _row(await objects.patch(session, EVENT_FILTER, EventFilter, name, {"spec": spec}))
+async def _update(
+    session: Session, name: str, spec: JsonObject, payload: JsonObject | None
+) -> V1Filter:
+    if payload is not None:
+        stored = await objects.read(session, EventFilter, name)
+        spec = {**spec, "payload": objects.patch_to(stored.spec.payload, payload)}
+    return _row(await objects.patch(session, EventFilter, name, {"spec": spec}))
 
 
-async def delete(target: Target, name: str) -> V1Filter:
-    """Delete the filter, and return it as it was."""
-    was = await get(target, name)
-    await objects.delete(await session_of(target), EVENT_FILTER, name)
-    return was
+async def _delete(session: Session, name: str) -> V1Filter:
+    was = await objects.read(session, EventFilter, name)
+    await objects.delete(session, EVENT_FILTER, name)
+    return _row(was)
 
 
 def _check(subject: str, expression: str) -> None:
@@ -149,7 +134,7 @@ class FiltersClient(FeatureClient):
         Raises:
             ValueError: A field is invalid; the text names it.
         """
-        return await self._ask(create, workflow_id, expression, scope, payload)
+        return await self._ask(create, new_filter(workflow_id, expression, scope, payload))
 
     aio_create = async_twin(create)
 
@@ -160,7 +145,7 @@ class FiltersClient(FeatureClient):
         Args:
             filter_id: Its id, the name of the EventFilter object.
         """
-        return await self._ask(get, filter_id)
+        return _row(await self._ask(objects.read, EventFilter, filter_id))
 
     aio_get = async_twin(get)
 
@@ -179,7 +164,7 @@ class FiltersClient(FeatureClient):
             workflow_id_scope_pairs: Of any of these workflows (by name or id) and scopes.
         """
         window = Window.of(offset, limit)
-        return await self._ask(find, window, workflow_id_scope_pairs)
+        return await self._ask(paging.rows, _query(workflow_id_scope_pairs), window, _row)
 
     aio_list = async_twin(list)
 
@@ -191,7 +176,15 @@ class FiltersClient(FeatureClient):
             filter_id: The filter.
             updates: The changes.
         """
-        return await self._ask(update, filter_id, updates)
+        expression, scope = updates.expression, updates.scope
+        if expression is not None:
+            _check(f"filter {filter_id!r}", expression)
+        given: JsonObject = {"expression": expression, "scope": scope}
+        spec = {name: value for name, value in given.items() if value is not None}
+        payload = updates.payload
+        if payload is not None:
+            payload = json_object(f"filter {filter_id!r}: payload", payload)
+        return await self._ask(_update, filter_id, spec, payload)
 
     aio_update = async_twin(update)
 
@@ -202,6 +195,6 @@ class FiltersClient(FeatureClient):
         Args:
             filter_id: Its id, the name of the EventFilter object.
         """
-        return await self._ask(delete, filter_id)
+        return await self._ask(_delete, filter_id)
 
     aio_delete = async_twin(delete)

@@ -1,7 +1,7 @@
 """`hatchet.logs`: what tasks print and stream, read from the logs of their pods.
 
-`read` and `follow` return every line of a run's pods, through retries; `find` what its tasks have
-printed, `stream` what they have streamed (`podhatch.api.stream`).
+`read` and `follow` return every line of a run's pods, through retries; `LogsClient.list` what its
+tasks have printed, `stream` what they have streamed (`podhatch.api.stream`).
 """
 
 import asyncio
@@ -234,13 +234,10 @@ class V1LogLineList:
     rows: list[V1LogLine]
 
 
-async def find(
-    target: Target, task_run_id: str, limit: int, since: datetime | None, until: datetime | None
+async def _find(
+    session: Session, task_run_id: str, limit: int, since: datetime | None, until: datetime | None
 ) -> V1LogLineList:
     """Return the first `limit` lines from `since` on, attempt after attempt."""
-    if limit < 1:
-        raise ValueError(f"limit: expected at least 1, got {limit}")
-    session = await session_of(target)
     tasks = await resolved(session, task_run_id)
     objects.check_name(WORKFLOW_RUN, tasks.run)
     pods = await find_written_pods(session, await session.get_run(tasks.run), tasks)
@@ -328,6 +325,8 @@ class LogsClient(FeatureClient):
             ValueError: The limit is less than 1.
         """
         span = bound_in_utc("since", since), bound_in_utc("until", until)
-        return await self._ask(find, task_run_id, limit, *span)
+        if limit < 1:
+            raise ValueError(f"limit: expected at least 1, got {limit}")
+        return await self._ask(_find, task_run_id, limit, *span)
 
     aio_list = async_twin(list)

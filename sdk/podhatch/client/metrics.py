@@ -13,8 +13,6 @@ from podhatch.client.runs.lookup import resolved, run_query
 from podhatch.client.runs.rows import tasks_of
 from podhatch.client.runs.selection import STATES, RunSearch, RunStatus, recent
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking
 from podhatch.client.workflows import true_names
 
@@ -58,9 +56,7 @@ class TaskStat:
     running: TaskStatusStat
 
 
-async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
-    """Count the tasks of the runs that match."""
-    session = await session_of(target)
+async def _task_metrics(session: Session, search: RunSearch) -> TaskMetrics:
     parent = search.parent_task_external_id
     query = run_query(search, None if parent is None else await resolved(session, parent))
     counted: Counter[RunStatus] = Counter()
@@ -70,9 +66,7 @@ async def task_metrics(target: Target, search: RunSearch) -> TaskMetrics:
     return TaskMetrics(**{status.value.lower(): counted[status] for status in RunStatus})
 
 
-async def task_stats(target: Target) -> dict[str, TaskStat]:
-    """Return, by `<workflow>:<task>`, what is queued and what runs."""
-    session = await session_of(target)
+async def _task_stats(session: Session) -> dict[str, TaskStat]:
     queued: dict[tuple[str, str], list[datetime]] = {}
     running: dict[tuple[str, str], list[datetime]] = {}
     async with aclosing(_under_way(session)) as tasks:
@@ -89,12 +83,6 @@ async def task_stats(target: Target) -> dict[str, TaskStat]:
         )
         for workflow, task in keys
     }
-
-
-async def queue_metrics(target: Target) -> dict[str, int]:
-    """Return, by `<workflow>:<task>`, how many attempts are queued."""
-    stats = await task_stats(target)
-    return {name: stat.queued.total for name, stat in stats.items() if stat.queued.total}
 
 
 async def _under_way(session: Session) -> AsyncGenerator[tuple[str, TaskStatus], None]:
@@ -116,14 +104,15 @@ class MetricsClient(FeatureClient):
     @blocking
     async def get_queue_metrics(self) -> dict[str, int]:
         """Return, by `<workflow>:<task>`, how many attempts are queued."""
-        return await self._ask(queue_metrics)
+        stats = await self._ask(_task_stats)
+        return {name: stat.queued.total for name, stat in stats.items() if stat.queued.total}
 
     aio_get_queue_metrics = async_twin(get_queue_metrics)
 
     @blocking
     async def get_task_stats(self) -> dict[str, TaskStat]:
         """Return, by `<workflow>:<task>`, what is queued and what runs, and since when."""
-        return await self._ask(task_stats)
+        return await self._ask(_task_stats)
 
     aio_get_task_stats = async_twin(get_task_stats)
 
@@ -152,6 +141,6 @@ class MetricsClient(FeatureClient):
             parent_task_external_id=parent_task_external_id,
             triggering_event_external_id=triggering_event_external_id,
         )
-        return await self._ask(task_metrics, search)
+        return await self._ask(_task_metrics, search)
 
     aio_get_task_metrics = async_twin(get_task_metrics)

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar, cast
 
+from podhatch.api.labels import API_VERSION
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.client.explain import explained
 from podhatch.client.session import Session
-from podhatch.cluster import ApiError, Kind
+from podhatch.cluster import KINDS, ApiError, Kind
 from podhatch.errors import RequestRefused
 
 Model = TypeVar("Model", bound=ApiObject)
@@ -28,30 +29,35 @@ def unique_name(base: str) -> str:
     return new_run_name(base, short_hash(secrets.token_hex(16), 8))
 
 
+def model_kind(model: type[ApiObject]) -> Kind:
+    """Return the kind that a model is of: its name is that of the class."""
+    return KINDS[API_VERSION, model.__name__]
+
+
 async def create(session: Session, wanted: Model) -> Model:
     """Create the object, and return it as the cluster holds it."""
     return type(wanted).model_validate(await session.create(wanted.to_wire()))
 
 
-async def create_or_read(session: Session, kind: Kind, wanted: Model) -> Model:
+async def create_or_read(session: Session, wanted: Model) -> Model:
     """Create the object, or return the existing one of its name; the caller compares them."""
     created = await session.create_once(wanted.to_wire())
     if created is None:
-        return await read(session, kind, type(wanted), wanted.metadata.name)
+        return await read(session, type(wanted), wanted.metadata.name)
     return type(wanted).model_validate(created)
 
 
-async def read(session: Session, kind: Kind, model: type[Model], name: str) -> Model:
+async def read(session: Session, model: type[Model], name: str) -> Model:
     """Return the object."""
+    kind = model_kind(model)
     check_name(kind, name)
     with explained(kind.kind, session.namespace, name):
         return model.model_validate(await session.cluster.get(kind, session.namespace, name))
 
 
-async def patch(
-    session: Session, kind: Kind, model: type[Model], name: str, body: JsonObject
-) -> Model:
+async def patch(session: Session, model: type[Model], name: str, body: JsonObject) -> Model:
     """Merge `body` into the object, and return it."""
+    kind = model_kind(model)
     check_name(kind, name)
     with explained(kind.kind, session.namespace, name):
         stored = await session.cluster.merge_patch(kind, session.namespace, name, body)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from podhatch.api.model import ApiObject, JsonObject
+from podhatch.api.model import ApiObject
 from podhatch.client.explain import explained
+from podhatch.client.objects import model_kind
 from podhatch.client.session import Session
-from podhatch.cluster import Kind
 
 Row = TypeVar("Row", covariant=True)
 
@@ -125,13 +125,11 @@ class Query(Generic[Model]):
     """What to list.
 
     Attributes:
-        kind: The kind.
-        model: Its class.
+        model: The class of the objects.
         selectors: Field selectors, asked one after the other; no object may match two of them.
         keep: A filter that the API server cannot apply; None for none.
     """
 
-    kind: Kind
     model: type[Model]
     selectors: Sequence[str] = ("",)
     keep: Callable[[Model], bool] | None = None
@@ -146,31 +144,31 @@ async def find(
     return found, page
 
 
+async def rows(
+    session: Session, query: Query[Model], window: Window, row: Callable[[Model], T]
+) -> Rows[T]:
+    """Return the rows of the objects in a window of a list."""
+    found, page = await find(session, query, window)
+    return Rows([row(each) for each in found], page)
+
+
 async def find_all(
     session: Session, query: Query[Model], at_most: int | None = None
 ) -> AsyncGenerator[Model, None]:
     """Yield what a list holds, in the API server's order; the caller will take `at_most`."""
     wanted = MAX_PAGE_SIZE if at_most is None else min(at_most, MAX_PAGE_SIZE)
     size = wanted if query.keep is None else max(wanted, SCANNED_PAGE_SIZE)
+    kind = model_kind(query.model)
     for selector in query.selectors:
-        async with aclosing(_read(session, query.kind, selector, size)) as objects:
-            async for raw in objects:
-                each = query.model.model_validate(raw)
-                if query.keep is None or query.keep(each):
-                    yield each
-
-
-async def _read(
-    session: Session, kind: Kind, selector: str, page_size: int
-) -> AsyncGenerator[JsonObject, None]:
-    pages = session.cluster.pages(
-        kind, session.namespace, field_selector=selector, page_size=page_size
-    )
-    with explained(kind.kind, session.namespace):
-        async with aclosing(pages):
-            async for page, _ in pages:
-                for raw in page:
-                    yield raw
+        pages = session.cluster.pages(
+            kind, session.namespace, field_selector=selector, page_size=size
+        )
+        with explained(kind.kind, session.namespace):
+            async with aclosing(pages):
+                async for page, _ in pages:
+                    for each in map(query.model.model_validate, page):
+                        if query.keep is None or query.keep(each):
+                            yield each
 
 
 def _age(each: ApiObject) -> float:

@@ -12,10 +12,8 @@ from podhatch.api.rate_limit import RateLimit, RateLimitSpec, RateLimitStatus
 from podhatch.client import objects, paging
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
+from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
-from podhatch.cluster import RATE_LIMIT
 from podhatch.values.codec import describe
 from podhatch.values.duration import RateLimitDuration, window_of
 
@@ -43,33 +41,13 @@ class StoredRateLimit:
     next_refill: datetime | None
 
 
-async def put(target: Target, key: str, limit: int, duration: RateLimitWindow) -> None:
-    """Create the limit, or change it.
-
-    Raises:
-        ValueError: A value is not valid; the text names it.
-    """
-    try:
-        spec = RateLimitSpec(key=key, limit=limit, duration=duration)
-    except ValidationError as error:
-        raise ValueError(f"rate limit {key!r}: {describe(error)}") from None
-    session = await session_of(target)
-    name = rate_limit_name(key)
+async def _put(session: Session, spec: RateLimitSpec) -> None:
+    name = rate_limit_name(spec.key)
     wanted = RateLimit(metadata=ObjectMeta(name=name), spec=spec)
-    stored = await objects.create_or_read(session, RATE_LIMIT, wanted)
+    stored = await objects.create_or_read(session, wanted)
     if stored.spec != spec:
-        body: JsonObject = {"spec": {"limit": limit, "duration": duration}}
-        await objects.patch(session, RATE_LIMIT, RateLimit, name, body)
-
-
-async def find(target: Target, window: Window, search: str | None) -> Rows[StoredRateLimit]:
-    """Return limits: all, or those whose key contains a text."""
-    session = await session_of(target)
-    query = Query(RATE_LIMIT, RateLimit)
-    if search:
-        query = Query(RATE_LIMIT, RateLimit, keep=lambda each: search in each.spec.key)
-    found, page = await paging.find(session, query, window)
-    return Rows([_row(each) for each in found], page)
+        body: JsonObject = {"spec": {"limit": spec.limit, "duration": spec.duration}}
+        await objects.patch(session, RateLimit, name, body)
 
 
 def _row(stored: RateLimit) -> StoredRateLimit:
@@ -103,7 +81,13 @@ class RateLimitsClient(FeatureClient):
         Raises:
             ValueError: A value is not valid; the text names it.
         """
-        return await self._ask(put, key, limit, window_of(f"rate limit {key!r}", duration))
+        subject = f"rate limit {key!r}"
+        window = window_of(subject, duration)
+        try:
+            spec = RateLimitSpec(key=key, limit=limit, duration=window)
+        except ValidationError as error:
+            raise ValueError(f"{subject}: {describe(error)}") from None
+        await self._ask(_put, spec)
 
     aio_put = async_twin(put)
 
@@ -118,6 +102,9 @@ class RateLimitsClient(FeatureClient):
             limit: Maximum number of items; 100 by default.
             search: A part of the key.
         """
-        return await self._ask(find, Window.of(offset, limit), search)
+        query = Query(RateLimit)
+        if search:
+            query = Query(RateLimit, keep=lambda each: search in each.spec.key)
+        return await self._ask(paging.rows, query, Window.of(offset, limit), _row)
 
     aio_list = async_twin(list)

@@ -14,12 +14,11 @@ from podhatch.client.feature import FeatureClient
 from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import in_utc, nothing_passes
-from podhatch.client.runs.execution import create_by_name
+from podhatch.client.runs.execution import create_named, named_request
 from podhatch.client.runs.references import referring
+from podhatch.client.runs.request import RunRequest
 from podhatch.client.runs.selection import PHASES, RunStatus, checked, phase_selector
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking
 from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import WORKFLOW_RUN
@@ -135,81 +134,68 @@ def schedule_row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
     )
 
 
-@dataclass(frozen=True)
-class ScheduleFilters:
+class ScheduleFilterOptions(TypedDict, total=False):
     """Selects schedules. None means any; an empty list matches none."""
 
-    workflow_id: str | None = None
-    parent_workflow_run_id: str | None = None
-    statuses: Sequence[ScheduledRunStatus] | None = None
-    additional_metadata: Mapping[str, object] | None = None
+    workflow_id: str | None
+    """Of a workflow, by its name or that of its object."""
+    parent_workflow_run_id: str | None
+    """Created by a task of this run."""
+    statuses: Sequence[ScheduledRunStatus] | None
+    """With one of these statuses."""
+    additional_metadata: Mapping[str, object] | None
+    """With all of these pairs."""
 
-    def __post_init__(self) -> None:
-        """Check statuses and metadata."""
-        if self.statuses is not None:
-            object.__setattr__(self, "statuses", checked(ScheduledRunStatus, self.statuses))
-        metadata_texts("additional_metadata", self.additional_metadata)
 
-    def selectors(self) -> list[str]:
-        """Return field selectors; none if nothing can match."""
-        workflow, parent, statuses = self.workflow_id, self.parent_workflow_run_id, self.statuses
-        if nothing_passes(workflow, parent, statuses, self.additional_metadata):
-            return []
-        parts = (
-            f"spec.workflow={object_name(workflow)}" if workflow else "",
-            f"spec.parent.run={parent}" if parent else "",
-            phase_selector(RUN_STATUSES[each] for each in statuses) if statuses else "",
+def _query(options: ScheduleFilterOptions) -> Query[WorkflowRun]:
+    """Return the query for schedules.
+
+    Raises:
+        TypeError: An option is unknown.
+        ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
+    """
+    refuse_unknown("hatchet.scheduled", options, ScheduleFilterOptions)
+    workflow, parent = options.get("workflow_id"), options.get("parent_workflow_run_id")
+    given, metadata = options.get("statuses"), options.get("additional_metadata")
+    statuses = None if given is None else checked(ScheduledRunStatus, given)
+    wanted = metadata_texts("additional_metadata", metadata).items()
+
+    def keep(run: WorkflowRun) -> bool:
+        return (
+            run.spec.start_at is not None
+            and (statuses is None or schedule_status(run) in statuses)
+            and wanted <= run.spec.additional_metadata.items()
         )
-        return [",".join(filter(None, parts))]
 
-    def keep(self, run: WorkflowRun) -> bool:
-        """Return whether the run is a schedule that matches."""
-        if run.spec.start_at is None:
-            return False
-        meant = self.statuses or list(ScheduledRunStatus)
-        wanted = metadata_texts("additional_metadata", self.additional_metadata).items()
-        return schedule_status(run) in meant and wanted <= run.spec.additional_metadata.items()
-
-    def query(self) -> Query[WorkflowRun]:
-        """Return the query for them."""
-        return Query(WORKFLOW_RUN, WorkflowRun, self.selectors(), self.keep)
-
-
-async def create(
-    target: Target,
-    workflow_name: str,
-    input: Payload,
-    additional_metadata: Mapping[str, object] | None,
-    priority: int | None,
-    start_at: datetime,
-) -> ScheduledWorkflows:
-    """Create a run that starts later."""
-    created = await create_by_name(
-        target, workflow_name, input, additional_metadata, priority, start_at
+    parts = (
+        f"spec.workflow={object_name(workflow)}" if workflow else "",
+        f"spec.parent.run={parent}" if parent else "",
+        phase_selector(RUN_STATUSES[each] for each in statuses) if statuses else "",
     )
-    return schedule_row(created, workflow_name)
+    nothing = nothing_passes(workflow, parent, statuses, metadata)
+    return Query(WorkflowRun, [] if nothing else [",".join(filter(None, parts))], keep)
 
 
-async def get(target: Target, name: str) -> ScheduledWorkflows:
-    """Return the schedule; refuse a run that is not one."""
-    session = await session_of(target)
+async def create(session: Session, workflow_name: str, request: RunRequest) -> ScheduledWorkflows:
+    """Create a run that starts later."""
+    return schedule_row(await create_named(session, request), workflow_name)
+
+
+async def _get(session: Session, name: str) -> ScheduledWorkflows:
     run = await _read(session, name)
     return schedule_row(run, await true_name(session, run.spec.workflow))
 
 
-async def find(
-    target: Target, window: Window, filters: ScheduleFilters
+async def _find(
+    session: Session, query: Query[WorkflowRun], window: Window
 ) -> Rows[ScheduledWorkflows]:
-    """Return schedules."""
-    session = await session_of(target)
-    found, page = await paging.find(session, filters.query(), window)
+    found, page = await paging.find(session, query, window)
     names = await true_names(session, (run.spec.workflow for run in found))
     return Rows([schedule_row(run, names[run.spec.workflow]) for run in found], page)
 
 
-async def update(target: Target, name: str, trigger_at: datetime) -> ScheduledWorkflows:
+async def _update(session: Session, name: str, trigger_at: datetime) -> ScheduledWorkflows:
     """Change the time at which the run starts; it must not have started."""
-    session = await session_of(target)
 
     async def move() -> JsonObject:
         run = await _waiting(session, name, "moved")
@@ -224,9 +210,8 @@ async def update(target: Target, name: str, trigger_at: datetime) -> ScheduledWo
     return schedule_row(run, await true_name(session, run.spec.workflow))
 
 
-async def delete(target: Target, name: str) -> None:
+async def delete(session: Session, name: str) -> None:
     """Delete the run; it must not have started."""
-    session = await session_of(target)
 
     async def remove() -> None:
         run = await _waiting(session, name, "deleted")
@@ -238,35 +223,31 @@ async def delete(target: Target, name: str) -> None:
     await objects.retry_on_conflict(session, WORKFLOW_RUN, name, remove)
 
 
-async def delete_all(target: Target, names: Sequence[str]) -> ScheduledWorkflowsBulkDeleteResponse:
-    """Delete many, ten at a time."""
-    errors = await gathered(_error(name, delete(target, name)) for name in names)
+async def _delete_all(
+    session: Session, names: Sequence[str]
+) -> ScheduledWorkflowsBulkDeleteResponse:
+    errors = await gathered(_error(name, delete(session, name)) for name in names)
     return ScheduledWorkflowsBulkDeleteResponse(*_parted(names, errors))
 
 
-async def delete_matching(
-    target: Target, filters: ScheduleFilters
+async def _delete_matching(
+    session: Session, query: Query[WorkflowRun]
 ) -> ScheduledWorkflowsBulkDeleteResponse:
-    """Delete the schedules that match the filters and have not started."""
-    session = await session_of(target)
-    names = [
-        run.metadata.name
-        async for run in paging.find_all(session, filters.query())
-        if not has_started(run)
-    ]
-    return await delete_all(target, names)
+    """Delete the schedules that match and have not started."""
+    found = paging.find_all(session, query)
+    names = [run.metadata.name async for run in found if not has_started(run)]
+    return await _delete_all(session, names)
 
 
-async def update_all(
-    target: Target, updates: Sequence[tuple[str, datetime]]
+async def _update_all(
+    session: Session, updates: Sequence[tuple[str, datetime]]
 ) -> ScheduledWorkflowsBulkUpdateResponse:
-    """Move many, ten at a time."""
-    errors = await gathered(_error(name, update(target, name, to)) for name, to in updates)
+    errors = await gathered(_error(name, _update(session, name, to)) for name, to in updates)
     return ScheduledWorkflowsBulkUpdateResponse(*_parted([name for name, _ in updates], errors))
 
 
 async def _read(session: Session, name: str) -> WorkflowRun:
-    run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, name)
+    run = await objects.read(session, WorkflowRun, name)
     if run.spec.start_at is None:
         raise RequestRefused(
             f"WorkflowRun {name!r} in namespace {session.namespace!r} is not a schedule: it has no "
@@ -303,19 +284,6 @@ def _parted(
     return done, [error for error in errors if error is not None]
 
 
-class ScheduleFilterOptions(TypedDict, total=False):
-    """Selects schedules. None means any; an empty list matches none."""
-
-    workflow_id: str | None
-    """Of a workflow, by its name or that of its object."""
-    parent_workflow_run_id: str | None
-    """Created by a task of this run."""
-    statuses: Sequence[ScheduledRunStatus] | None
-    """With one of these statuses."""
-    additional_metadata: Mapping[str, object] | None
-    """With all of these pairs."""
-
-
 class ScheduledClient(FeatureClient):
     """Schedules of one namespace. Each is named by its id, which is the name of its run."""
 
@@ -347,10 +315,9 @@ class ScheduledClient(FeatureClient):
             TypeError: `trigger_at` is not a datetime.
         """
         start_at = in_utc("trigger_at", trigger_at)
+        request = named_request(workflow_name, input, additional_metadata, priority, start_at)
         with referring(self._target):
-            return await self._ask(
-                create, workflow_name, input, additional_metadata, priority, start_at
-            )
+            return await self._ask(create, workflow_name, request)
 
     aio_create = async_twin(create)
 
@@ -361,7 +328,7 @@ class ScheduledClient(FeatureClient):
         Args:
             scheduled_id: Its id, the name of the WorkflowRun object.
         """
-        return await self._ask(get, scheduled_id)
+        return await self._ask(_get, scheduled_id)
 
     aio_get = async_twin(get)
 
@@ -383,7 +350,7 @@ class ScheduledClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
-        return await self._ask(find, Window.of(offset, limit), _filters(options))
+        return await self._ask(_find, _query(options), Window.of(offset, limit))
 
     aio_list = async_twin(list)
 
@@ -398,7 +365,7 @@ class ScheduledClient(FeatureClient):
         Raises:
             RequestRefused: It has started already.
         """
-        return await self._ask(update, scheduled_id, in_utc("trigger_at", trigger_at))
+        return await self._ask(_update, scheduled_id, in_utc("trigger_at", trigger_at))
 
     aio_update = async_twin(update)
 
@@ -436,13 +403,13 @@ class ScheduledClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: Neither ids nor options are given, or both; or an option is invalid.
         """
-        filters = _filters(options)
+        query = _query(options)
         by_filter = any(value is not None for value in options.values())
         if (scheduled_ids is not None) == by_filter:
             raise ValueError("bulk_delete: give either scheduled_ids or filters")
         if scheduled_ids is not None:
-            return await self._ask(delete_all, listed("scheduled_ids", scheduled_ids))
-        return await self._ask(delete_matching, filters)
+            return await self._ask(_delete_all, listed("scheduled_ids", scheduled_ids))
+        return await self._ask(_delete_matching, query)
 
     aio_bulk_delete = async_twin(bulk_delete)
 
@@ -458,11 +425,6 @@ class ScheduledClient(FeatureClient):
         moved = [
             (name, in_utc(f"schedule {name!r}: trigger_at", moment)) for name, moment in updates
         ]
-        return await self._ask(update_all, moved)
+        return await self._ask(_update_all, moved)
 
     aio_bulk_update = async_twin(bulk_update)
-
-
-def _filters(options: ScheduleFilterOptions) -> ScheduleFilters:
-    refuse_unknown("hatchet.scheduled", options, ScheduleFilterOptions)
-    return ScheduleFilters(**options)

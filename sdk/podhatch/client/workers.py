@@ -9,8 +9,7 @@ from podhatch.api.model import ApiObject, JsonObject
 from podhatch.client import objects
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import MAX_PAGE_SIZE, Metadata, Rows, Window, metadata_of
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
+from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
 from podhatch.cluster import NODE, ApiError, ClusterApi
 from podhatch.errors import RequestRefused
@@ -57,16 +56,12 @@ class WorkerRow:
     capacity: dict[str, str]
 
 
-async def find(target: Target, window: Window) -> Rows[WorkerRow]:
-    """Return the nodes, by name."""
-    session = await session_of(target)
+async def _find(session: Session, window: Window) -> Rows[WorkerRow]:
     nodes, page = await window.of_all(_nodes(session.cluster, window.reach))
     return Rows([_row(node) for node in nodes], page)
 
 
-async def get(target: Target, name: str) -> WorkerRow:
-    """Return the node."""
-    session = await session_of(target)
+async def _get(session: Session, name: str) -> WorkerRow:
     objects.check_name(NODE, name)
     with _explained(name):
         return _row(await session.cluster.get(NODE, "", name))
@@ -131,7 +126,7 @@ class WorkersClient(FeatureClient):
             offset: Number of items to skip.
             limit: Maximum number of items; 100 by default.
         """
-        return await self._ask(find, Window.of(offset, limit))
+        return await self._ask(_find, Window.of(offset, limit))
 
     aio_list = async_twin(list)
 
@@ -145,6 +140,6 @@ class WorkersClient(FeatureClient):
         Raises:
             RequestRefused: There is no such node, or access is denied.
         """
-        return await self._ask(get, worker_id)
+        return await self._ask(_get, worker_id)
 
     aio_get = async_twin(get)

@@ -19,8 +19,6 @@ from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import DEFAULT_QUEUE_TTL
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.client.twins import async_twin, blocking
 from podhatch.cluster import (
     CONTROLLER_REVISION,
@@ -79,23 +77,8 @@ class StoredWorkflowVersion:
     spec: WorkflowSpec
 
 
-async def find(target: Target, window: Window, name: str | None) -> Rows[StoredWorkflow]:
-    """Return workflows: all, or the one of a name."""
-    session = await session_of(target)
-    selector = f"metadata.name={object_name(name)}" if name is not None else ""
-    found, page = await paging.find(session, Query(WORKFLOW, Workflow, [selector]), window)
-    return Rows([_row(workflow) for workflow in found], page)
-
-
-async def get(target: Target, name: str) -> StoredWorkflow:
-    """Return the workflow."""
-    session = await session_of(target)
-    return _row(await objects.read(session, WORKFLOW, Workflow, object_name(name)))
-
-
-async def get_version(target: Target, name: str, version: str | None) -> StoredWorkflowVersion:
+async def _get_version(session: Session, name: str, version: str | None) -> StoredWorkflowVersion:
     """Return a version of the workflow, by default the newest."""
-    session = await session_of(target)
     workflow = object_name(name)
     if version is not None:
         objects.check_name(CONTROLLER_REVISION, version)
@@ -116,7 +99,7 @@ QueueBehavior = Literal["QUEUE", "DROP"]
 
 
 async def pause(
-    target: Target,
+    session: Session,
     name: str,
     queue_ttl: Duration | None = None,
     cron_runs: QueueBehavior | None = None,
@@ -136,7 +119,7 @@ async def pause(
         subject = "paused_workflow_scheduled_run_queue_behavior"
         policy["scheduledRuns"] = _behavior(subject, scheduled_runs)
     change: JsonObject = {"pausePolicy": policy} if policy else {}
-    return await _changed(target, name, {"paused": True, **change})
+    return await _changed(session, name, {"paused": True, **change})
 
 
 def _behavior(subject: str, value: object) -> str:
@@ -145,22 +128,19 @@ def _behavior(subject: str, value: object) -> str:
     return str(value).capitalize()
 
 
-async def unpause(target: Target, name: str) -> StoredWorkflow:
+async def unpause(session: Session, name: str) -> StoredWorkflow:
     """Unpause the workflow."""
-    return await _changed(target, name, {"paused": False})
+    return await _changed(session, name, {"paused": False})
 
 
-async def _changed(target: Target, name: str, spec: JsonObject) -> StoredWorkflow:
-    session = await session_of(target)
-    body: JsonObject = {"spec": spec}
-    stored = await objects.patch(session, WORKFLOW, Workflow, object_name(name), body)
+async def _changed(session: Session, name: str, spec: JsonObject) -> StoredWorkflow:
+    stored = await objects.patch(session, Workflow, object_name(name), {"spec": spec})
     session.wrote(stored.metadata)
     return _row(stored)
 
 
-async def delete(target: Target, name: str) -> None:
+async def delete(session: Session, name: str) -> None:
     """Delete the workflow, and with it its crons, filters and runs."""
-    session = await session_of(target)
     workflow = object_name(name)
     await objects.delete(session, WORKFLOW, workflow)
     session.forget(workflow)
@@ -238,11 +218,6 @@ async def _true_name(session: Session, name: str) -> str | None:
 _logger = logging.getLogger("podhatch")
 
 
-async def publish(target: Target, publication: Publication) -> None:
-    """Publish all workflows without creating a run."""
-    await published(await session_of(target), publication)
-
-
 async def published(session: Session, publication: Publication) -> dict[str, int]:
     """Publish all workflows, and return the generations of the needed ones by name.
 
@@ -284,7 +259,9 @@ class WorkflowsClient(FeatureClient):
             limit: Maximum number of items; 100 by default.
             offset: Number of items to skip.
         """
-        return await self._ask(find, Window.of(offset, limit), workflow_name)
+        named = "" if workflow_name is None else f"metadata.name={object_name(workflow_name)}"
+        query = Query(Workflow, [named])
+        return await self._ask(paging.rows, query, Window.of(offset, limit), _row)
 
     aio_list = async_twin(list)
 
@@ -295,7 +272,7 @@ class WorkflowsClient(FeatureClient):
         Args:
             workflow_id: Its name, or that of the Workflow object.
         """
-        return await self._ask(get, workflow_id)
+        return _row(await self._ask(objects.read, Workflow, object_name(workflow_id)))
 
     aio_get = async_twin(get)
 
@@ -312,7 +289,7 @@ class WorkflowsClient(FeatureClient):
         Raises:
             RequestRefused: There is none.
         """
-        return await self._ask(get_version, workflow_id, version)
+        return await self._ask(_get_version, workflow_id, version)
 
     aio_get_version = async_twin(get_version)
 

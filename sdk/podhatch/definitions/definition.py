@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
+from podhatch.client.feature import ask
 from podhatch.client.parameters import DEFAULT_QUEUE_TTL, in_utc
 from podhatch.client.runs.references import ScheduledWorkflow, WorkflowVersion, referring
 from podhatch.client.twins import async_twin, blocking, in_background
@@ -159,8 +160,8 @@ class Definition(ABC, Generic[Input]):
         asked, publication = prepare_cron(self.workflow, cron_name, expression, input, own, cron)
         from podhatch.client import crons, workflows
 
-        await in_background(workflows.publish(self.target, publication))
-        return await in_background(crons.create(self.target, self.name, asked))
+        await ask(self.target, workflows.published, publication)
+        return await ask(self.target, crons.create, self.name, asked)
 
     aio_create_cron = async_twin(create_cron)
 
@@ -183,9 +184,8 @@ class Definition(ABC, Generic[Input]):
         refuse_run()
         from podhatch.client import filters
 
-        return await in_background(
-            filters.create(self.target, self.name, expression, scope, payload or {})
-        )
+        wanted = filters.new_filter(self.name, expression, scope, payload or {})
+        return await ask(self.target, filters.create, wanted)
 
     aio_create_filter = async_twin(create_filter)
 
@@ -197,15 +197,21 @@ class Definition(ABC, Generic[Input]):
             ValueError: It does not: nothing has published the workflow yet.
         """
         if self._id is None:
-            refuse_run()
-            from podhatch.client import background_loop, workflows
-
             try:
-                stored = background_loop.wait(workflows.get(self.target, self.name))
+                self._id = self._stored_id()
             except RequestRefused as error:
                 raise ValueError(f"workflow {self.name!r} is not registered: {error}") from None
-            self._id = stored.metadata.id
         return self._id
+
+    @blocking
+    async def _stored_id(self) -> str:
+        refuse_run()
+        from podhatch.api.names import object_name
+        from podhatch.api.workflow import Workflow
+        from podhatch.client import objects
+
+        stored = await ask(self.target, objects.read, Workflow, object_name(self.name))
+        return stored.metadata.name
 
     @blocking
     async def list_runs(
@@ -241,8 +247,8 @@ class Definition(ABC, Generic[Input]):
         refuse_unknown(f"workflow {self.name!r}: list_runs", listing, RunListing)
         search = RunSearch(recent(since), until=until, workflow_ids=[self.name], **listing)
         window = Window.of(offset, limit)
-        found = await in_background(
-            lookup.find(self.target, search, window, only_tasks=only_tasks, payloads=True)
+        found = await ask(
+            self.target, lookup.find, search, window, only_tasks=only_tasks, payloads=True
         )
         return found.rows
 
@@ -273,14 +279,13 @@ class Definition(ABC, Generic[Input]):
         refuse_run()
         from podhatch.client import workflows
 
-        await in_background(
-            workflows.pause(
-                self.target,
-                self.name,
-                queue_ttl,
-                paused_workflow_cron_run_queue_behavior,
-                paused_workflow_scheduled_run_queue_behavior,
-            )
+        await ask(
+            self.target,
+            workflows.pause,
+            self.name,
+            queue_ttl,
+            paused_workflow_cron_run_queue_behavior,
+            paused_workflow_scheduled_run_queue_behavior,
         )
 
     aio_pause = async_twin(pause)
@@ -295,7 +300,7 @@ class Definition(ABC, Generic[Input]):
         refuse_run()
         from podhatch.client import workflows
 
-        await in_background(workflows.unpause(self.target, self.name))
+        await ask(self.target, workflows.unpause, self.name)
 
     aio_unpause = async_twin(unpause)
 
@@ -310,6 +315,6 @@ class Definition(ABC, Generic[Input]):
         from podhatch.client import workflows
 
         self._id = None
-        await in_background(workflows.delete(self.target, self.name))
+        await ask(self.target, workflows.delete, self.name)
 
     aio_delete = async_twin(delete)

@@ -8,7 +8,7 @@ import typer
 from podhatch.api.cron import DEFAULT_TIME_ZONE, ConcurrencyPolicy, CronWorkflow
 from podhatch.cli.app import command, group
 from podhatch.cli.errors import usage_errors
-from podhatch.cli.lookup import name_of
+from podhatch.cli.lookup import find_name
 from podhatch.cli.options import (
     AllNamespaces,
     GlobalOptions,
@@ -106,7 +106,7 @@ def create(
             asked = crons.new_cron(
                 found, name or expression, expression, values, texts, priority, kept
             )
-        created = await crons.create(options.target, found, asked)
+        created = await crons.create(session, found, asked)
         print_line(f"cron {created.metadata.id} created")
 
     return start()
@@ -115,22 +115,24 @@ def create(
 @command(cron)
 async def delete(options: GlobalOptions, cron: Cron) -> None:
     """Delete a cron. Its runs are kept."""
-    name = await name_of(options.target, CRON_WORKFLOW, cron)
-    await crons.delete(options.target, name)
+    session, name = await find_name(options.target, CRON_WORKFLOW, cron)
+    await crons.delete(session, name)
     print_line(f"cron {name} deleted")
 
 
 @command(cron)
 async def suspend(options: GlobalOptions, cron: Cron) -> None:
     """Suspend a cron: it starts no more runs."""
-    name = await name_of(options.target, CRON_WORKFLOW, cron)
-    await crons.suspend(options.target, name, suspended=True)
-    print_line(f"cron {name} suspended")
+    await _suspend(options, cron, suspended=True)
 
 
 @command(cron)
 async def resume(options: GlobalOptions, cron: Cron) -> None:
     """Resume a suspended cron."""
-    name = await name_of(options.target, CRON_WORKFLOW, cron)
-    await crons.suspend(options.target, name, suspended=False)
-    print_line(f"cron {name} resumed")
+    await _suspend(options, cron, suspended=False)
+
+
+async def _suspend(options: GlobalOptions, cron: str, *, suspended: bool) -> None:
+    session, name = await find_name(options.target, CRON_WORKFLOW, cron)
+    await crons.suspend(session, name, suspended=suspended)
+    print_line(f"cron {name} {'suspended' if suspended else 'resumed'}")

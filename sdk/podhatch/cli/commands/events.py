@@ -22,8 +22,9 @@ from podhatch.cli.rendering.console import now, print_line
 from podhatch.cli.rendering.format import duration, shortened
 from podhatch.cli.rendering.table import Listing, limit_of, show_list
 from podhatch.cli.values import json_object, pairs, point_in_time
-from podhatch.client.events import EventFilters, new_event
+from podhatch.client.events import event_query, new_event
 from podhatch.client.events import push as push_event
+from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW_EVENT
 
 events = group("events", "Push and list events, which start runs and which runs wait for.")
@@ -84,7 +85,7 @@ def push(
         event = new_event(key, values, pairs("--metadata", metadata), priority, scope)
 
     async def start() -> None:
-        pushed = await push_event(options.target, event)
+        pushed = await push_event(await session_of(options.target), event)
         print_line(pushed.event_id)
 
     return start()
@@ -101,12 +102,12 @@ async def list_events(
 ) -> None:
     """List events and the runs they started, newest first."""
     begin = point_in_time("--since", since, now(), past=True) if since else None
-    filters = EventFilters(keys=key or None, since=begin)
+    query = event_query({"keys": key or None, "since": begin})
     await show_list(
         options,
         EVENTS,
         output,
         all_namespaces=all_namespaces,
-        keep=filters.keep,
+        keep=query.keep,
         limit=limit_of(limit, output),
     )

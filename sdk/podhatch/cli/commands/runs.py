@@ -120,7 +120,8 @@ def run(
         if own is not None:  # with the workflows of the same module, which its tasks may start
             await published(session, own.project.publication([own]))
         found, values = await workflow_and_input(session, name, given, parameter)
-        created = await execution.create_by_name(target, found, values, texts, priority)
+        request = execution.named_request(found, values, texts, priority)
+        created = await execution.create_named(session, request)
         run = await session.get_run(created.metadata.name)
         if watch:
             return await _watch(options, session, run)
@@ -240,7 +241,7 @@ async def cancel(options: GlobalOptions, runs: Runs) -> int:
     problems: list[ApiError | PodhatchError] = []
     for given in runs:
         try:
-            print_line(await _cancel(options, session, given))
+            print_line(await _cancel(session, given))
         except ClusterUnreachable:
             raise
         except (ApiError, PodhatchError) as error:  # cancel the other runs all the same
@@ -250,14 +251,14 @@ async def cancel(options: GlobalOptions, runs: Runs) -> int:
     return exit_code(problems[0]) if problems else ExitCode.SUCCEEDED
 
 
-async def _cancel(options: GlobalOptions, session: Session, given: str) -> str:
+async def _cancel(session: Session, given: str) -> str:
     """Cancel a run, and return the line to print."""
     found = await find_run(session.cluster, session.namespace, given, certain=True)
     run = WorkflowRun.model_validate(found)
     name = run.metadata.name
     if run.finished and run.status is not None:
         return f"run {name} has already ended: {run.status.phase}"
-    await control.cancel(options.target, name)
+    await control.cancel(session, name)
     return f"run {name} cancelled"
 
 
@@ -269,7 +270,7 @@ async def replay(
     session = await session_of(options.target)
     found = await find_run(session.cluster, session.namespace, run, certain=True)
     name = str(found["metadata"]["name"])
-    started = await control.replay(options.target, name, failed_only=failed_only)
+    started = await control.replay(session, name, failed_only=failed_only)
     if watch:
         return await _watch(options, session, started)
     print_line(f"run {name} replayed")

@@ -25,6 +25,7 @@ from podhatch.cli.rendering.format import duration, local_time
 from podhatch.cli.rendering.table import Listing, limit_of, show_list
 from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client import schedules
+from podhatch.client.runs.execution import named_request
 from podhatch.client.schedules import has_started
 from podhatch.client.sessions import session_of
 from podhatch.cluster import WORKFLOW_RUN
@@ -107,8 +108,8 @@ def create(
     async def start() -> None:
         session = await session_of(options.target)
         name, values = await workflow_and_input(session, workflow, given, parameter)
-        target = options.target
-        created = await schedules.create(target, name, values, texts, priority, start_at)
+        request = named_request(name, values, texts, priority, start_at)
+        created = await schedules.create(session, name, request)
         print_line(f"schedule {created.metadata.id} created")
 
     return start()
@@ -120,5 +121,5 @@ async def delete(options: GlobalOptions, run: Run) -> None:
     session = await session_of(options.target)
     found = await find_run(session.cluster, session.namespace, run)
     name = str(found["metadata"]["name"])
-    await schedules.delete(options.target, name)
+    await schedules.delete(session, name)
     print_line(f"schedule {name} deleted")

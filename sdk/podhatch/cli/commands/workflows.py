@@ -10,7 +10,7 @@ from podhatch.api.workflow import PausePolicy
 from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.app import command, group
 from podhatch.cli.errors import usage_errors
-from podhatch.cli.lookup import find_object, name_of, parents_of
+from podhatch.cli.lookup import find_name, find_object, parents_of
 from podhatch.cli.options import AllNamespaces, GlobalOptions, Output, Workflow
 from podhatch.cli.rendering.console import new_console, now, print_line, print_raw, symbols_for
 from podhatch.cli.rendering.format import duration, printable
@@ -150,22 +150,22 @@ async def pause(
     if queue_ttl is not None:
         with usage_errors():
             ttl = timedelta(seconds=whole_seconds("--queue-ttl", queue_ttl))
-    name = await name_of(options.target, WORKFLOW, workflow)
-    paused = await client.pause(options.target, name, ttl, cron_runs, scheduled_runs)
+    session, name = await find_name(options.target, WORKFLOW, workflow)
+    paused = await client.pause(session, name, ttl, cron_runs, scheduled_runs)
     print_line(f"workflow {name} paused: {_paused(paused.object)}")
 
 
 @command(workflows)
 async def resume(options: GlobalOptions, workflow: Workflow) -> None:
     """Resume a paused workflow: all its waiting runs start."""
-    name = await name_of(options.target, WORKFLOW, workflow)
-    await client.unpause(options.target, name)
+    session, name = await find_name(options.target, WORKFLOW, workflow)
+    await client.unpause(session, name)
     print_line(f"workflow {name} resumed")
 
 
 @command(workflows)
 async def delete(options: GlobalOptions, workflow: Workflow) -> None:
     """Delete a workflow. Active runs keep the revision they started with."""
-    name = await name_of(options.target, WORKFLOW, workflow)
-    await objects.delete(await session_of(options.target), WORKFLOW, name)
+    session, name = await find_name(options.target, WORKFLOW, workflow)
+    await objects.delete(session, WORKFLOW, name)
     print_line(f"workflow {name} deleted")

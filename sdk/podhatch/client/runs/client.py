@@ -5,12 +5,18 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
-from podhatch.client import logs
+from podhatch.api.run import WorkflowRun
+from podhatch.client import logs, objects
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Rows, Window
 from podhatch.client.runs import control, durable_log, execution, lookup
 from podhatch.client.runs.references import RunRef, WorkflowRunRef, referring
-from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails, WorkflowRunDetail
+from podhatch.client.runs.rows import (
+    V1TaskSummary,
+    V1WorkflowRunDetails,
+    WorkflowRunDetail,
+    run_status,
+)
 from podhatch.client.runs.selection import (
     BulkCancelReplayOpts,
     RunFilter,
@@ -65,7 +71,7 @@ class RunsClient(FeatureClient):
         Args:
             workflow_run_id: The run's id, the name of the WorkflowRun object.
         """
-        return await self._ask(lookup.get_status, str(workflow_run_id))
+        return run_status(await self._ask(objects.read, WorkflowRun, str(workflow_run_id)))
 
     aio_get_status = async_twin(get_status)
 
@@ -190,10 +196,9 @@ class RunsClient(FeatureClient):
             InvalidRun: A field is invalid; the text names it.
             RequestRefused: There is no such workflow.
         """
+        request = execution.named_request(workflow_name, input, additional_metadata, priority)
         with referring(self._target):
-            return await self._ask(
-                execution.create_in_full, workflow_name, input, additional_metadata, priority
-            )
+            return await self._ask(execution.create_in_full, request)
 
     aio_create = async_twin(create)
 

@@ -10,8 +10,6 @@ from podhatch.client.objects import gathered
 from podhatch.client.runs.lookup import find_names
 from podhatch.client.runs.selection import ENDED, RunFilter, RunStatus
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
 
 CHUNK_SIZE = 500
@@ -20,9 +18,8 @@ Chosen = Sequence[str] | RunFilter
 """Names of runs, or a filter."""
 
 
-async def cancel(target: Target, name: str) -> None:
+async def cancel(session: Session, name: str) -> None:
     """Request that the run is cancelled."""
-    session = await session_of(target)
     objects.check_name(WORKFLOW_RUN, name)
     body: JsonObject = {"spec": {"desiredState": "Cancelled"}}
     await objects.retry_on_conflict(
@@ -31,13 +28,12 @@ async def cancel(target: Target, name: str) -> None:
 
 
 async def replay(
-    target: Target, name: str, *, failed_only: bool = False, task: str | None = None
+    session: Session, name: str, *, failed_only: bool = False, task: str | None = None
 ) -> JsonObject:
     """Request that the run starts over, and return it with its status of before.
 
     With a task, only this one and those that depend on it start over.
     """
-    session = await session_of(target)
     objects.check_name(WORKFLOW_RUN, name)
 
     async def ask() -> JsonObject:
@@ -52,32 +48,24 @@ async def replay(
 
 
 async def cancel_many(
-    target: Target,
-    chosen: Chosen,
-    chunk_size: int = CHUNK_SIZE,
-    sleep_seconds: float = 0,
+    session: Session, chosen: Chosen, chunk_size: int = CHUNK_SIZE, sleep_seconds: float = 0
 ) -> list[str]:
     """Cancel runs; a filter matches only runs that have not ended. Return their names."""
     if isinstance(chosen, RunFilter):
         meant = RunStatus if chosen.statuses is None else chosen.statuses
         statuses = sorted(set(meant) - ENDED)
         under_way = replace(chosen, statuses=statuses)
-        chosen = await find_names(target, under_way) if statuses else []
-    await _in_chunks(lambda name: cancel(target, name), chosen, chunk_size, sleep_seconds)
-    return list(chosen)
+        chosen = await find_names(session, under_way) if statuses else []
+    return await _in_chunks(lambda name: cancel(session, name), chosen, chunk_size, sleep_seconds)
 
 
 async def replay_many(
-    target: Target,
-    chosen: Chosen,
-    chunk_size: int = CHUNK_SIZE,
-    sleep_seconds: float = 0,
+    session: Session, chosen: Chosen, chunk_size: int = CHUNK_SIZE, sleep_seconds: float = 0
 ) -> list[str]:
     """Replay runs, and return their names."""
     if isinstance(chosen, RunFilter):
-        chosen = await find_names(target, chosen)
-    await _in_chunks(lambda name: replay(target, name), chosen, chunk_size, sleep_seconds)
-    return list(chosen)
+        chosen = await find_names(session, chosen)
+    return await _in_chunks(lambda name: replay(session, name), chosen, chunk_size, sleep_seconds)
 
 
 async def _in_chunks(
@@ -85,12 +73,13 @@ async def _in_chunks(
     names: Sequence[str],
     chunk_size: int,
     sleep_seconds: float,
-) -> None:
-    """Change many runs, ten at a time, with a pause after each chunk."""
+) -> list[str]:
+    """Change many runs, ten at a time, with a pause after each chunk, and return their names."""
     for start in range(0, len(names), chunk_size):
         if start:
             await asyncio.sleep(sleep_seconds)
         await gathered(act(name) for name in names[start : start + chunk_size])
+    return list(names)
 
 
 async def _change(session: Session, name: str, body: JsonObject) -> JsonObject:

@@ -11,8 +11,6 @@ from podhatch.client.explain import explained
 from podhatch.client.runs import control
 from podhatch.client.runs.lookup import run_and_task
 from podhatch.client.session import Session
-from podhatch.client.sessions import session_of
-from podhatch.client.target import Target
 from podhatch.cluster import DURABLE_LOG, ClusterApi
 from podhatch.errors import RequestRefused
 
@@ -61,16 +59,15 @@ async def last_pages(
     return found
 
 
-async def reset(target: Target, task_id: str, node: int, branch: int | None = None) -> JsonObject:
+async def reset(session: Session, task_id: str, node: int, branch: int | None = None) -> JsonObject:
     """Remove the calls of a durable task from `node` on, let it start over, and return its run.
 
     Raises:
         RequestRefused: The task has no log, or the log no such call.
     """
-    session = await session_of(target)
     run, task = await run_and_task(session, task_id)
     await remove_calls(session, run, task, node, branch)
-    return await control.replay(target, run.metadata.name, task=task.name)
+    return await control.replay(session, run.metadata.name, task=task.name)
 
 
 async def remove_calls(
@@ -94,10 +91,10 @@ async def _fence(
     """Take the log away from a pod that may write it; return its pages and the next invocation."""
     names = await _names(session, run, task)
     while True:
-        last = await objects.read(session, DURABLE_LOG, DurableLog, names[-1])
+        last = await objects.read(session, DurableLog, names[-1])
         invocation = max(attempt, last.spec.invocation) + 1
         body: JsonObject = {"spec": {"invocation": invocation}}
-        await objects.patch(session, DURABLE_LOG, DurableLog, names[-1], body)
+        await objects.patch(session, DurableLog, names[-1], body)
         before, names = names, await _names(session, run, task)
         if names == before:
             return names, invocation
@@ -118,7 +115,7 @@ async def _pages_from(session: Session, names: list[str], node: int) -> list[Dur
     """Return the page that holds the call, and those after it."""
     pages: list[DurableLog] = []
     for name in reversed(names):
-        page = await objects.read(session, DURABLE_LOG, DurableLog, name)
+        page = await objects.read(session, DurableLog, name)
         pages.insert(0, page)
         if page.spec.calls and page.spec.calls[0].node <= node:
             break
@@ -140,4 +137,4 @@ async def _cut(session: Session, pages: list[DurableLog], node: int, invocation:
         "calls": [call.to_wire() for call in calls],
         "values": [value.to_wire() for value in values],
     }
-    await objects.patch(session, DURABLE_LOG, DurableLog, pages[0].metadata.name, {"spec": spec})
+    await objects.patch(session, DurableLog, pages[0].metadata.name, {"spec": spec})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import published
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError
+from podhatch.cluster import WORKFLOW_RUN, ApiError
 from podhatch.errors import (
     BulkTriggerIdempotencyCollisionError,
     FailedTaskRunExceptionGroup,
@@ -153,29 +154,26 @@ async def found(session: Session, name: str) -> JsonObject:
             ) from None
 
 
-async def create_by_name(
-    target: Target,
+def named_request(
     workflow_name: str,
     input: Payload,
     additional_metadata: Mapping[str, object] | None = None,
     priority: int | None = None,
     start_at: datetime | None = None,
-) -> WorkflowRun:
-    """Create a run of a workflow that the cluster holds.
+) -> RunRequest:
+    """Return a run to create with `create_named`.
 
     Raises:
         InvalidRun: A field is invalid; the text names it.
-        RequestRefused: There is no such workflow.
     """
     subject = f"workflow {workflow_name!r}"
-    name = object_name(workflow_name)
     try:
-        values = json_object(f"{subject}: input", input)
-        metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
         spec = WorkflowRunSpec(
-            workflow=name,
-            input=values,
-            additional_metadata=metadata,
+            workflow=object_name(workflow_name),
+            input=json_object(f"{subject}: input", input),
+            additional_metadata=metadata_texts(
+                f"{subject}: additional_metadata", additional_metadata
+            ),
             priority=priority,
             start_at=start_at,
         )
@@ -183,25 +181,26 @@ async def create_by_name(
         raise InvalidRun(f"{subject}: {describe(error)}") from None
     except ValueError as error:
         raise InvalidRun(str(error)) from None
-    session = await session_of(target)
-    workflow = await objects.read(session, WORKFLOW, Workflow, name)
-    metadata = {**workflow.spec.default_additional_metadata, **spec.additional_metadata}
-    request = RunRequest(name, values, metadata, spec.priority, start_at=spec.start_at)
-    request = claim.with_rule(request, workflow)
-    created = await create(session, request, {name: workflow.metadata.generation})
-    return WorkflowRun.model_validate(created)
+    metadata = spec.additional_metadata
+    return RunRequest(spec.workflow, spec.input, metadata, spec.priority, start_at=spec.start_at)
 
 
-async def create_in_full(
-    target: Target,
-    workflow_name: str,
-    input: Payload,
-    additional_metadata: Mapping[str, object] | None,
-    priority: int | None,
-) -> V1WorkflowRunDetails:
-    """Do what `create_by_name` does, and return the run in full."""
-    created = await create_by_name(target, workflow_name, input, additional_metadata, priority)
-    return await details_of(await session_of(target), created)
+async def create_named(session: Session, request: RunRequest) -> WorkflowRun:
+    """Create a run of a workflow that the cluster holds.
+
+    Raises:
+        RequestRefused: There is no such workflow.
+    """
+    workflow = await objects.read(session, Workflow, request.workflow)
+    metadata = {**workflow.spec.default_additional_metadata, **request.metadata}
+    request = claim.with_rule(replace(request, metadata=metadata), workflow)
+    generations = {request.workflow: workflow.metadata.generation}
+    return WorkflowRun.model_validate(await create(session, request, generations))
+
+
+async def create_in_full(session: Session, request: RunRequest) -> V1WorkflowRunDetails:
+    """Do what `create_named` does, and return the run in full."""
+    return await details_of(session, await create_named(session, request))
 
 
 async def execute_many(

@@ -38,14 +38,13 @@ from podhatch.client.runs.selection import (
     STATES,
     RunFilter,
     RunSearch,
-    RunStatus,
     phase_selector,
 )
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.workflows import true_name, true_names
-from podhatch.cluster import CONTROLLER_REVISION, JOB, TASK_RESULT, WORKFLOW, WORKFLOW_RUN, ApiError
+from podhatch.cluster import CONTROLLER_REVISION, JOB, TASK_RESULT, WORKFLOW, ApiError
 from podhatch.errors import RequestRefused
 from podhatch.values.metadata import metadata_texts
 
@@ -71,7 +70,7 @@ async def resolved(session: Session, identity: str) -> TaskReference:
     if slash:
         return TaskReference(run, task)
     try:
-        await objects.read(session, WORKFLOW_RUN, WorkflowRun, run)
+        await objects.read(session, WorkflowRun, run)
     except RequestRefused:
         found = await _of_job(session, identity)
         if found is None:
@@ -87,7 +86,7 @@ async def run_and_task(session: Session, identity: str) -> tuple[WorkflowRun, Ta
         RequestRefused: There is no such task, or it is one of many in a run.
     """
     reference = await resolved(session, identity)
-    run = await objects.read(session, WORKFLOW_RUN, WorkflowRun, reference.run)
+    run = await objects.read(session, WorkflowRun, reference.run)
     tasks = tasks_of(run)
     matching = [task for task in tasks if reference.task in (None, task.name)]
     if len(matching) != 1:
@@ -125,10 +124,9 @@ async def _output_text(session: Session, run: WorkflowRun, task: TaskStatus) -> 
 
 
 async def find(
-    target: Target, search: RunSearch, window: Window, *, only_tasks: bool, payloads: bool
+    session: Session, search: RunSearch, window: Window, *, only_tasks: bool, payloads: bool
 ) -> Rows[V1TaskSummary]:
     """Return rows of runs, or with `only_tasks` of their tasks."""
-    session = await session_of(target)
     identity = search.parent_task_external_id
     parent = None if identity is None else await resolved(session, identity)
     if only_tasks:
@@ -138,9 +136,8 @@ async def find(
     return Rows(await _rows(session, [(run, None) for run in runs], payloads=payloads), page)
 
 
-async def find_names(target: Target, filter: RunFilter) -> list[str]:
+async def find_names(session: Session, filter: RunFilter) -> list[str]:
     """Return the names of all runs that a filter matches."""
-    session = await session_of(target)
     query = run_query(RunSearch(**vars(filter)), None)
     return [run.metadata.name async for run in paging.find_all(session, query)]
 
@@ -173,7 +170,7 @@ def run_query(search: RunSearch, parent: TaskReference | None) -> Query[Workflow
             and (parent is None or _is_child(run, parent))
         )
 
-    return Query(WORKFLOW_RUN, WorkflowRun, selectors, keep)
+    return Query(WorkflowRun, selectors, keep)
 
 
 def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:
@@ -221,14 +218,14 @@ async def _rows(
     ]
 
 
-async def get(target: Target, name: str) -> V1WorkflowRunDetails:
+async def get(session: Session, name: str) -> V1WorkflowRunDetails:
     """Return the run in full."""
-    return await details_of(await session_of(target), await read(target, name))
+    return await details_of(session, await objects.read(session, WorkflowRun, name))
 
 
-async def get_details(target: Target, name: str) -> WorkflowRunDetail:
+async def get_details(session: Session, name: str) -> WorkflowRunDetail:
     """Return the run in short."""
-    session, run = await session_of(target), await read(target, name)
+    run = await objects.read(session, WorkflowRun, name)
     outputs = await outputs_so_far(session, run)
     status = run_status(run)
     return WorkflowRunDetail(
@@ -252,14 +249,8 @@ async def get_details(target: Target, name: str) -> WorkflowRunDetail:
     )
 
 
-async def get_status(target: Target, name: str) -> RunStatus:
-    """Return the status of the run."""
-    return run_status(await read(target, name))
-
-
-async def get_task(target: Target, identity: str) -> V1TaskSummary:
+async def get_task(session: Session, identity: str) -> V1TaskSummary:
     """Return one task."""
-    session = await session_of(target)
     run, task = await run_and_task(session, identity)
     workflow = await true_name(session, run.spec.workflow)
     durable = await durable_tasks(session, [run])
@@ -269,7 +260,7 @@ async def get_task(target: Target, identity: str) -> V1TaskSummary:
 
 async def read(target: Target, name: str) -> WorkflowRun:
     """Return the run as the cluster holds it."""
-    return await objects.read(await session_of(target), WORKFLOW_RUN, WorkflowRun, name)
+    return await objects.read(await session_of(target), WorkflowRun, name)
 
 
 async def details_of(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails:
