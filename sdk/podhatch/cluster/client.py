@@ -193,19 +193,8 @@ class Cluster(ClusterApi):
                 return
             query["continue"] = page["metadata"]["continue"]
 
-    async def apply(
-        self,
-        manifest: JsonObject,
-        *,
-        field_manager: str,
-        force: bool = True,
-        dry_run: bool = False,
-    ) -> JsonObject:
-        query = {
-            "fieldManager": field_manager,
-            "force": "true" if force else "false",
-            **_dry_run(dry_run),
-        }
+    async def apply(self, manifest: JsonObject, *, field_manager: str) -> JsonObject:
+        query = {"fieldManager": field_manager, "force": "true"}
         name = str(manifest["metadata"]["name"])
         url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
         content_type = "application/apply-patch+yaml"

@@ -135,7 +135,7 @@ def _from_kubeconfig(path: str | None, context: str | None) -> Connection:
                 return found
             why = f"its exec plugin: {complaints[0]}"
         except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
-            why = _first_line(error)
+            why = str(error).partition("\n")[0] or type(error).__name__
         except (AttributeError, LookupError, TypeError):  # the package accepts any file
             why = "it does not hold what a kubeconfig does"
     raise ClusterUnreachable(
@@ -195,7 +195,3 @@ def _ssl_context(loaded: Any) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -182,16 +182,9 @@ class InMemoryCluster(ClusterApi):
             for each in found
         ]
 
-    async def apply(
-        self,
-        manifest: JsonObject,
-        *,
-        field_manager: str,
-        force: bool = True,  # noqa: ARG002 - managers do not conflict here
-        dry_run: bool = False,
-    ) -> JsonObject:
+    async def apply(self, manifest: JsonObject, *, field_manager: str) -> JsonObject:
         """Merge the fields into the object; the manager's earlier other fields are removed."""
-        _, key = self._served("apply", manifest, dry_run=dry_run)
+        _, key = self._served("apply", manifest)
         stored = self._objects.get(key, {"metadata": {}})
         managed: dict[str, JsonObject] = {
             each["manager"]: each for each in stored["metadata"].get("managedFields", ())
@@ -206,7 +199,7 @@ class InMemoryCluster(ClusterApi):
         changed = _overlaid(_without(stored, before), manifest)
         changed["metadata"]["managedFields"] = [*managed.values()]
         self.admit(changed)
-        if dry_run or changed == stored:
+        if changed == stored:
             return _copied(changed)
         if key not in self._objects:
             return _copied(self._store("ADDED", changed, 1))

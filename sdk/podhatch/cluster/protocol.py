@@ -95,15 +95,8 @@ class ClusterApi(Protocol):
         """
         ...
 
-    async def apply(
-        self,
-        manifest: JsonObject,
-        *,
-        field_manager: str,
-        force: bool = True,
-        dry_run: bool = False,
-    ) -> JsonObject:
-        """Create or change the object by server-side apply."""
+    async def apply(self, manifest: JsonObject, *, field_manager: str) -> JsonObject:
+        """Create or change the object by server-side apply, and take over others' fields."""
         ...
 
     async def merge_patch(

@@ -46,7 +46,6 @@ async def test_each_verb_asks_as_kubernetes_wants() -> None:
         await cluster.create({**RUN, "metadata": {"name": "run"}}, dry_run=True)
         await cluster.get(JOB, "team", "job")
         await cluster.apply(RUN, field_manager="me")
-        await cluster.apply(RUN, field_manager="me", force=False, dry_run=True)
         await cluster.merge_patch(WORKFLOW_RUN, "team", "run", {"spec": None})
         await cluster.replace_status(RUN)
         await cluster.delete(CONFIG_MAP, "team", "map")
@@ -60,11 +59,6 @@ async def test_each_verb_asks_as_kubernetes_wants() -> None:
         ("POST", f"{RUNS.replace('team', 'home')}?dryRun=All", json_type),
         ("GET", "/apis/batch/v1/namespaces/team/jobs/job", ""),
         ("PATCH", f"{RUNS}/run?fieldManager=me&force=true", "application/apply-patch+yaml"),
-        (
-            "PATCH",
-            f"{RUNS}/run?fieldManager=me&force=false&dryRun=All",
-            "application/apply-patch+yaml",
-        ),
         ("PATCH", f"{RUNS}/run", "application/merge-patch+json"),
         ("PUT", f"{RUNS}/run/status", json_type),
         ("DELETE", "/api/v1/namespaces/team/configmaps/map", json_type),
