@@ -22,7 +22,6 @@ from podhatch.definitions.task import (
 from podhatch.definitions.workflow import (
     Standalone,
     Workflow,
-    durable_standalone,
     standalone,
     standalone_stub,
 )
@@ -289,7 +288,9 @@ class Hatchet:
 
         def decorate(fn: TaskFunction[Any, Any]) -> Standalone[Any, Any]:
             origin = origin_of_call(fn)
-            return standalone(fn, name, validator, options, self._project, origin, cron_input)
+            return standalone(
+                fn, name, validator, options, self._project, origin, cron_input, durable=False
+            )
 
         return decorate
 
@@ -352,8 +353,8 @@ class Hatchet:
 
         def decorate(fn: DurableTaskFunction[Any, Any]) -> Standalone[Any, Any]:
             origin = origin_of_call(fn)
-            return durable_standalone(
-                fn, name, validator, options, self._project, origin, cron_input
+            return standalone(
+                fn, name, validator, options, self._project, origin, cron_input, durable=True
             )
 
         return decorate

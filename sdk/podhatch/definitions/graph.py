@@ -8,6 +8,7 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Unpack, cast
 
@@ -257,10 +258,7 @@ class TaskGraph(ABC, Generic[Input]):
         check_parentheses("workflow.task", name)
 
         def decorate(fn: TaskFunction[Input, R]) -> Task[Input, R]:
-            def settings(subject: str) -> TaskSettings:
-                return task_settings(subject, options, self.settings.task_defaults)
-
-            return self._add(fn, name, parents, settings)
+            return self._add(fn, name, parents, partial(task_settings, options=options))
 
         return decorate
 
@@ -290,10 +288,7 @@ class TaskGraph(ABC, Generic[Input]):
         check_parentheses("workflow.durable_task", name)
 
         def decorate(fn: DurableTaskFunction[Input, R]) -> Task[Input, R]:
-            def settings(subject: str) -> TaskSettings:
-                return durable_settings(subject, options, self.settings.task_defaults)
-
-            return self._add(fn, name, parents, settings)
+            return self._add(fn, name, parents, partial(durable_settings, options=options))
 
         return decorate
 
@@ -361,7 +356,7 @@ class TaskGraph(ABC, Generic[Input]):
         fn: AnyTaskFunction[Input, R],
         name: str | None,
         parents: Sequence[Task[Input, object]],
-        settings_of: Callable[[str], TaskSettings],
+        settings_of: Callable[..., TaskSettings],
     ) -> Task[Input, R]:
         name = name_of(f"workflow {self.name!r}", fn, name).lower()
         subject = self._new_subject(fn, name)
@@ -369,7 +364,7 @@ class TaskGraph(ABC, Generic[Input]):
         for parent in parents:
             if not any(parent is task for task in self.tasks):
                 raise ValueError(f"{subject}: parents: {parent!r} is not a task of this workflow")
-        settings = settings_of(subject)
+        settings = settings_of(subject, defaults=self.settings.task_defaults)
         conditions = {
             name: getattr(settings, name) for name in ("wait_for", "skip_if", "cancel_if")
         }

@@ -70,9 +70,8 @@ class Mockable(ABC, Generic[Input, R_co]):
         task = self._mocked
         if task.is_async_function:
             raise TypeError(f"{task.subject}: it is async: call aio_mock_run")
-        call = _Call(task, dependencies or {})
-        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan, events)
-        return cast("R_co", call.run())
+        facts = (input, additional_metadata, parent_outputs, retry_count, lifespan, events)
+        return cast("R_co", _Call(task, dependencies or {}, *facts).run())
 
     async def aio_mock_run(
         self,
@@ -96,26 +95,17 @@ class Mockable(ABC, Generic[Input, R_co]):
         task = self._mocked
         if not task.is_async_function:
             raise TypeError(f"{task.subject}: it is not async: call mock_run")
-        call = _Call(task, dependencies or {})
-        call.prepare(input, additional_metadata, parent_outputs, retry_count, lifespan, events)
-        return cast("R_co", await call.aio_run())
+        facts = (input, additional_metadata, parent_outputs, retry_count, lifespan, events)
+        return cast("R_co", await _Call(task, dependencies or {}, *facts).aio_run())
 
 
 class _Call:
     """One call of a task's function."""
 
-    def __init__(self, task: "TaskHandle[Any]", dependencies: Mapping[str, Any]) -> None:
-        from podhatch.task.dependencies import parameters_of
-
-        self._task = task
-        self._given = dependencies
-        unknown = dependencies.keys() - parameters_of(task.fn).dependencies.keys()
-        if unknown:
-            names = ", ".join(sorted(unknown))
-            raise TypeError(f"{task.subject}: dependencies: no parameter with Depends: {names}")
-
-    def prepare(
+    def __init__(
         self,
+        task: "TaskHandle[Any]",
+        dependencies: Mapping[str, Any],
         input: object,
         metadata: Mapping[str, object] | None,
         parent_outputs: Mapping[str, Any] | None,
@@ -130,11 +120,17 @@ class _Call:
         from podhatch.runner.call import arguments_for
         from podhatch.runner.loader import LoadedTask
         from podhatch.task import Context
+        from podhatch.task.dependencies import parameters_of
         from podhatch.task.durable_context import DurableContext
         from podhatch.values.codec import dump_json
         from podhatch.values.input import dump_input
 
-        task, workflow = self._task, self._task.workflow
+        unknown = dependencies.keys() - parameters_of(task.fn).dependencies.keys()
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"{task.subject}: dependencies: no parameter with Depends: {names}")
+        self._task, self._given = task, dependencies
+        workflow = task.workflow
         raw = dump_input(workflow.name, workflow.input_validator, input)
         if events is not None and not task.is_durable:
             raise TypeError(f"{task.subject}: events: it is not durable, so it waits for no event")

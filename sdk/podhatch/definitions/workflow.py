@@ -13,25 +13,23 @@ from podhatch.definitions.mock import Mockable
 from podhatch.definitions.options.task_options import task_settings
 from podhatch.definitions.options.workflow_options import (
     DurableStandaloneOptions,
-    StandaloneOptions,
     WorkflowOptions,
     split,
 )
 from podhatch.definitions.runnable import Runnable
 from podhatch.definitions.task import (
-    DurableTaskFunction,
+    AnyTaskFunction,
     Input,
     R,
     R_co,
     Task,
-    TaskFunction,
     is_task_name,
     name_of,
 )
 from podhatch.task.handle import register_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from podhatch.api.model import JsonObject
     from podhatch.client.manifest import Manifest
@@ -172,35 +170,23 @@ class Standalone(
 
 
 def standalone(
-    fn: TaskFunction[Input, R_co],
-    name: str | None,
-    validator: type[Input] | None,
-    options: StandaloneOptions,
-    project: Project,
-    origin: Origin,
-    cron_input: "Input | JsonObject | None",
-) -> Standalone[Input, R_co]:
-    """Return the standalone task that a function becomes."""
-    name = name_of("a standalone task", fn, name)
-    own, task_options = split(options)
-    workflow = Workflow(name, validator, own, project, origin=origin, cron_input=cron_input)
-    return Standalone(workflow, workflow.task(_task_name(name), **task_options)(fn))
-
-
-def durable_standalone(
-    fn: DurableTaskFunction[Input, R_co],
+    fn: AnyTaskFunction[Input, R_co],
     name: str | None,
     validator: type[Input] | None,
     options: DurableStandaloneOptions,
     project: Project,
     origin: Origin,
     cron_input: "Input | JsonObject | None",
+    *,
+    durable: bool,
 ) -> Standalone[Input, R_co]:
-    """Return the standalone task that a durable function becomes."""
+    """Return the standalone task that a function becomes."""
     name = name_of("a standalone task", fn, name)
     own, task_options = split(options)
     workflow = Workflow(name, validator, own, project, origin=origin, cron_input=cron_input)
-    return Standalone(workflow, workflow.durable_task(_task_name(name), **task_options)(fn))
+    decorator: Callable[..., Callable[..., Task[Input, R_co]]]
+    decorator = workflow.durable_task if durable else workflow.task
+    return Standalone(workflow, decorator(_task_name(name), **task_options)(fn))
 
 
 def standalone_stub(

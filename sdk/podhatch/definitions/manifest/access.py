@@ -271,11 +271,9 @@ class _Search:
     def _look_at_instance(self, value: object, depth: int) -> None:
         cls = type(value)
         self._add(cls)
-        for base in cls.__mro__:
-            if _top(base.__module__) == "podhatch":
-                _refuse_unless_harmless(base.__module__)
         is_followed = self._is_followed(cls.__module__)
-        if not is_followed and _is_standard(cls.__module__) and cls.__module__ not in _HOLDERS:
+        is_standard = _top(cls.__module__) in sys.stdlib_module_names
+        if is_standard and not is_followed and cls.__module__ not in _HOLDERS:
             return
         deeper = depth if is_followed else depth + 1
         if deeper <= MAX_DEPTH:
@@ -384,27 +382,19 @@ def _is_installed(file: Path) -> bool:
     return standard or bool({"site-packages", "dist-packages"} & {*file.parts})
 
 
-def _is_standard(module: str) -> bool:
-    return _top(module) in sys.stdlib_module_names
-
-
 def _uses_podhatch(package: str) -> bool:
     """Tell whether an installed package has anything of podhatch in its modules, as loaded."""
     if package == "podhatch":
         return False
     key = (package, len(sys.modules))
     if key not in _scanned:
-        modules = [
-            module
+        _scanned[key] = any(
+            _is_podhatch(each)
             for name, module in sys.modules.copy().items()
             if name == package or name.startswith(f"{package}.")
-        ]
-        _scanned[key] = any(_is_podhatch(each) for module in modules for each in _values(module))
+            for each in [*getattr(module, "__dict__", {}).values()]
+        )
     return _scanned[key]
-
-
-def _values(module: object) -> list[object]:
-    return [*getattr(module, "__dict__", {}).values()]
 
 
 def _is_podhatch(value: object) -> bool:

@@ -6,7 +6,7 @@ the field within its task. Imports pydantic, so only runs and `to_yaml()` import
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -29,7 +29,7 @@ from podhatch.definitions.manifest.source import (
     source_config_map,
 )
 from podhatch.definitions.options.concurrency import ConcurrencyExpression
-from podhatch.definitions.options.idempotency import IdempotencyConfig, idempotency_rule
+from podhatch.definitions.options.idempotency import idempotency_rule
 from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod
 from podhatch.definitions.options.rate_limit import RateLimit
 from podhatch.definitions.options.workflow_options import DefaultFilter
@@ -66,17 +66,11 @@ def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
     image = workflow.settings.image or os.environ.get(IMAGE_VARIABLE) or None
     where = locate if ship else locate_here
     locations = {task.name: where(task.subject, task.fn) for task in workflow.all_tasks}
-    for task in workflow.tasks:
-        _check_expressions(task)
+    for place, expression, kind in _expressions(workflow):
+        if problem := expression_problem(expression, kind):
+            raise ValueError(f"{place}: {problem}")
     for task in workflow.all_tasks:
         _check_output(task.subject, task.output_validator)
-        for option in ("concurrency", "rate_limits"):
-            limits = getattr(task.settings, option)
-            _check_limits(f"{task.subject}: {option}", limits, "TaskLimit")
-    place = f"workflow {workflow.name!r}: concurrency"
-    _check_limits(place, workflow.settings.concurrency, "RunLimit")
-    _check_filters(f"workflow {workflow.name!r}", workflow.settings.default_filters)
-    _check_key(f"workflow {workflow.name!r}", workflow.settings.idempotency)
     source = None
     if ship and image is None and not all(task.settings.image for task in workflow.all_tasks):
         source = source_config_map(_root(workflow.name, [*locations.values()]))
@@ -210,45 +204,37 @@ def _root(workflow: str, locations: Sequence[Location]) -> Path:
     return root
 
 
-def _check_expressions(task: "Task[Any, Any]") -> None:
-    """Raise ValueError for a condition of the task whose expression does not compile."""
-    for option in ("wait_for", "skip_if", "cancel_if"):
-        for place, leaf in leaves(getattr(task.settings, option)):
-            asked = isinstance(leaf, (ParentCondition, UserEventCondition))
-            if asked and leaf.expression and (problem := expression_problem(leaf.expression)):
-                raise ValueError(f"{task.subject}: {option}{place}.expression: {problem}")
+def _expressions(workflow: "TaskGraph[Any]") -> "Iterator[tuple[str, str, Subject]]":
+    """Yield each CEL expression, with its place for errors before it and its kind after it."""
+    for task in workflow.tasks:
+        for option in ("wait_for", "skip_if", "cancel_if"):
+            for place, leaf in leaves(getattr(task.settings, option)):
+                if isinstance(leaf, (ParentCondition, UserEventCondition)) and leaf.expression:
+                    yield (
+                        f"{task.subject}: {option}{place}.expression",
+                        leaf.expression,
+                        "Condition",
+                    )
+    for task in workflow.all_tasks:
+        for option in ("concurrency", "rate_limits"):
+            limits = getattr(task.settings, option)
+            yield from _limit_expressions(f"{task.subject}: {option}", limits, "TaskLimit")
+    subject, settings = f"workflow {workflow.name!r}", workflow.settings
+    yield from _limit_expressions(f"{subject}: concurrency", settings.concurrency, "RunLimit")
+    for index, each in enumerate(settings.default_filters):
+        yield f"{subject}: default_filters[{index}].expression", each.expression, "Filter"
+    if (key := settings.idempotency) is not None:
+        yield f"{subject}: idempotency.key_expression", key.key_expression, "IdempotencyKey"
 
 
-def _check_filters(subject: str, filters: Sequence[DefaultFilter]) -> None:
-    """Raise ValueError for a filter whose expression does not compile."""
-    for index, each in enumerate(filters):
-        if problem := expression_problem(each.expression, "Filter"):
-            raise ValueError(f"{subject}: default_filters[{index}].expression: {problem}")
-
-
-def _check_limits(
+def _limit_expressions(
     place: str, limits: Sequence[ConcurrencyExpression | RateLimit], kind: "Subject"
-) -> None:
-    """Refuse a limit with an expression that does not compile.
-
-    Raises:
-        ValueError: One does not; `place` and the field are named.
-    """
+) -> "Iterator[tuple[str, str, Subject]]":
     for index, each in enumerate(limits):
         for field in ("expression", "max_runs", "dynamic_key", "units", "limit"):
             expression: object = getattr(each, field, None)
-            if isinstance(expression, str) and (problem := expression_problem(expression, kind)):
-                raise ValueError(f"{place}[{index}].{field}: {problem}")
-
-
-def _check_key(subject: str, config: IdempotencyConfig | None) -> None:
-    """Refuse a key expression that does not compile.
-
-    Raises:
-        ValueError: It does not; `subject` is named.
-    """
-    if config and (problem := expression_problem(config.key_expression, "IdempotencyKey")):
-        raise ValueError(f"{subject}: idempotency.key_expression: {problem}")
+            if isinstance(expression, str):
+                yield f"{place}[{index}].{field}", expression, kind
 
 
 def _check_output(subject: str, declared: object) -> None:
