@@ -13,6 +13,7 @@ from typing import get_args
 from podhatch.api.model import JsonObject
 from podhatch.api.run import Phase
 from podhatch.client.objects import gathered
+from podhatch.client.runs.selection import STATES, phase_selector
 from podhatch.cluster import WORKFLOW_RUN, ApiError, ClusterApi
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -89,12 +90,9 @@ class Selection:
     @property
     def field_selector(self) -> str:
         """The criteria that the API server evaluates."""
-        parts = [f"spec.workflow={self.workflow}"] if self.workflow else []
-        if self.phases:  # a field selector joins requirements with AND only, so exclude the others
-            others = [phase for phase in PHASES if phase not in self.phases]
-            unset = [] if "Pending" in self.phases else [""]
-            parts += [f"status.phase!={phase}" for phase in (*others, *unset)]
-        return ",".join(parts)
+        workflow = f"spec.workflow={self.workflow}" if self.workflow else ""
+        phases = phase_selector(STATES[phase] for phase in self.phases) if self.phases else ""
+        return ",".join(filter(None, (workflow, phases)))
 
     def is_young(self, created: str) -> bool:
         """Return whether the run was created late enough."""

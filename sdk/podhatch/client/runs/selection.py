@@ -63,11 +63,11 @@ def checked(kind: type[Status], statuses: Iterable[Status | str]) -> list[Status
 def phase_selector(statuses: Iterable[RunStatus]) -> str:
     """Return the field selector for runs with one of these statuses.
 
-    It excludes the other phases, so that a run without a phase counts as queued.
+    It excludes the other phases, since a field selector joins its requirements with AND only.
     """
-    wanted = set(statuses)
+    wanted, phases = set(statuses), {**PHASES, "": RunStatus.QUEUED}
     return ",".join(
-        f"status.phase!={phase}" for phase, status in PHASES.items() if status not in wanted
+        f"status.phase!={phase}" for phase, status in phases.items() if status not in wanted
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from podhatch import BulkCancelReplayOpts, Hatchet, RunFilter
+from podhatch import BulkCancelReplayOpts, Hatchet, RunFilter, RunStatus
 from podhatch.client import background_loop
 
 from tests.fakes.features import NAME, orders
@@ -137,6 +137,11 @@ def test_a_list_option_may_be_a_generator(hatchet: Hatchet) -> None:
     assert len(hatchet.event.list(keys=given("paid"), scopes=given("eu", "us")).rows) == 1
     assert len(hatchet.runs.list(workflow_ids=given(NAME), statuses=given("QUEUED")).rows) == 2
     assert hatchet.runs.bulk_cancel(BulkCancelReplayOpts(ids=given(*names))) == names
+
+
+def test_a_run_without_a_phase_is_queued_and_nothing_else(hatchet: Hatchet) -> None:
+    counts = {status: len(hatchet.runs.list(statuses=[status]).rows) for status in RunStatus}
+    assert counts == {status: 2 if status is RunStatus.QUEUED else 0 for status in RunStatus}
 
 
 @pytest.mark.parametrize(
