@@ -84,9 +84,7 @@ class CronWorkflowStatus(CheckedStatus):
     """lastTickAt is the time of the last tick."""
     last_run: Annotated[str | None, Field(max_length=63)] = None
     """lastRun is the name of the run of the last tick."""
-    next_run_times: Annotated[list[WholeSecond], Field(max_length=5)] = Field(
-        default_factory=list[WholeSecond]
-    )
+    next_run_times: list[WholeSecond] = Field(default_factory=list[WholeSecond], max_length=5)
     """nextRunTimes are the times of the next ticks."""
 
 

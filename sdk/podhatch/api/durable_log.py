@@ -43,14 +43,10 @@ class DurableCall(WireModel):
     """label that the task gave it."""
     at: GivenTime
     """at is when the task made the call."""
-    delivered: Annotated[list[int], Field(max_length=MAX_PAGE_ENTRIES * MAX_PAGES)] = Field(
-        default_factory=list[int]
-    )
+    delivered: list[int] = Field(default_factory=list[int], max_length=MAX_PAGE_ENTRIES * MAX_PAGES)
     """delivered lists the nodes whose results the task got between the call before and this one, in
     this order. A replay keeps to it."""
-    wait_for: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
-        default_factory=list[Condition]
-    )
+    wait_for: list[Condition] = Field(default_factory=list[Condition], max_length=MAX_CONDITIONS)
     """waitFor lists conditions that must all hold before the wait is over."""
     child: Annotated[str | None, Field(max_length=MAX_RUN_NAME)] = None
     """child is the run it waits for."""
@@ -95,9 +91,7 @@ class DurableLogSpec(WireModel):
     node."""
     closed: bool = False
     """closed says that the log continues on the next page."""
-    calls: Annotated[list[DurableCall], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
-        default_factory=list[DurableCall]
-    )
+    calls: list[DurableCall] = Field(default_factory=list[DurableCall], max_length=MAX_PAGE_ENTRIES)
     """calls in the order of their nodes."""
     values: Annotated[list[DurableValue], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
         default_factory=list[DurableValue]
@@ -139,9 +133,7 @@ class DurableWait(WireModel):
 class DurableLogStatus(CheckedStatus):
     """Which waits of the page are over."""
 
-    waits: Annotated[list[DurableWait], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
-        default_factory=list[DurableWait]
-    )
+    waits: list[DurableWait] = Field(default_factory=list[DurableWait], max_length=MAX_PAGE_ENTRIES)
     """waits that are over, or of which some condition holds."""
     waiting: Annotated[str | None, Field(max_length=1024)] = None
     """waiting describes what the task waits for."""

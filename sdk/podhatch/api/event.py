@@ -119,9 +119,7 @@ class WorkflowEventStatus(WireModel):
         default_factory=list[TriggeredRun]
     )
     """triggeredRuns lists the runs that the event started."""
-    collisions: Annotated[list[KeyCollision], Field(max_length=1000)] = Field(
-        default_factory=list[KeyCollision]
-    )
+    collisions: list[KeyCollision] = Field(default_factory=list[KeyCollision], max_length=1000)
     """collisions lists the runs that the event did not start, because other runs hold their
     idempotency keys."""
     answered: Annotated[list[AnsweredWorkflow], ListMap("workflow"), Field(max_length=1000)] = (

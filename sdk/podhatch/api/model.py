@@ -275,12 +275,13 @@ class StatusCondition(WireModel):
     """observedGeneration is the generation that the condition is based on."""
 
 
+StatusConditions = Annotated[list[StatusCondition], ListMap("type"), Field(max_length=16)]
+
+
 class CheckedStatus(WireModel):
     """The result of the operator's validation of an object."""
 
     observed_generation: Annotated[int | None, Field(ge=0)] = None
     """observedGeneration is the last generation that was validated."""
-    conditions: Annotated[list[StatusCondition], ListMap("type"), Field(max_length=16)] = Field(
-        default_factory=list[StatusCondition]
-    )
+    conditions: StatusConditions = Field(default_factory=list[StatusCondition])
     """conditions of the object. Valid is True if the object can be used."""

@@ -13,6 +13,8 @@ from podhatch.api.model import JsonObject, ListMap, PreserveUnknown, WireModel
 KubernetesObject = Annotated[JsonObject, PreserveUnknown()]
 """A part of a pod in the Kubernetes API; the API server validates it with the Job."""
 Text = Annotated[str, Field(max_length=4096)]
+LabelValue = Annotated[str, Field(max_length=63)]
+Quantities = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)]
 
 
 class NamedObject(WireModel):
@@ -25,13 +27,9 @@ class NamedObject(WireModel):
 class Resources(WireModel):
     """The compute resources of the container."""
 
-    requests: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)] = (
-        Field(default_factory=dict[str, str])
-    )
+    requests: Quantities = Field(default_factory=dict[str, str])
     """requests such as cpu: 500m and memory: 1Gi."""
-    limits: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)] = (
-        Field(default_factory=dict[str, str])
-    )
+    limits: Quantities = Field(default_factory=dict[str, str])
     """limits such as memory: 1Gi and nvidia.com/gpu: '1'."""
 
 
@@ -40,40 +38,26 @@ class PodSettings(WireModel):
 
     resources: Resources | None = None
     """resources of the container."""
-    node_selector: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=50)
-    ] = Field(default_factory=dict[str, str])
+    node_selector: dict[str, LabelValue] = Field(default_factory=dict[str, str], max_length=50)
     """nodeSelector holds labels that the node must have."""
-    tolerations: Annotated[list[KubernetesObject], Field(max_length=50)] = Field(
-        default_factory=list[JsonObject]
-    )
+    tolerations: list[KubernetesObject] = Field(default_factory=list[JsonObject], max_length=50)
     """tolerations of the pod, as in Kubernetes."""
     service_account_name: Annotated[str | None, Field(max_length=253)] = None
     """serviceAccountName of the pod, for tasks that access the cluster themselves. A python task
     then reports by its termination message, which is limited to about 4000 bytes."""
-    env: Annotated[list[KubernetesObject], Field(max_length=256)] = Field(
-        default_factory=list[JsonObject]
-    )
+    env: list[KubernetesObject] = Field(default_factory=list[JsonObject], max_length=256)
     """env lists variables as in Kubernetes, also from Secrets."""
-    env_from: Annotated[list[KubernetesObject], Field(max_length=50)] = Field(
-        default_factory=list[JsonObject]
-    )
+    env_from: list[KubernetesObject] = Field(default_factory=list[JsonObject], max_length=50)
     """envFrom lists ConfigMaps and Secrets to use as variables."""
-    volumes: Annotated[list[KubernetesObject], Field(max_length=50)] = Field(
-        default_factory=list[JsonObject]
-    )
+    volumes: list[KubernetesObject] = Field(default_factory=list[JsonObject], max_length=50)
     """volumes of the pod, as in Kubernetes."""
-    volume_mounts: Annotated[list[KubernetesObject], Field(max_length=50)] = Field(
-        default_factory=list[JsonObject]
-    )
+    volume_mounts: list[KubernetesObject] = Field(default_factory=list[JsonObject], max_length=50)
     """volumeMounts of the container, as in Kubernetes."""
     image_pull_secrets: Annotated[list[NamedObject], ListMap("name"), Field(max_length=20)] = Field(
         default_factory=list[NamedObject]
     )
     """imagePullSecrets lists Secrets in the namespace."""
-    job_labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=20)] = (
-        Field(default_factory=dict[str, str])
-    )
+    job_labels: dict[str, LabelValue] = Field(default_factory=dict[str, str], max_length=20)
     """jobLabels are added to the Jobs, such as kueue.x-k8s.io/queue-name."""
     suspend: bool = False
     """suspend creates the Jobs suspended, for a queue to start them."""

@@ -16,6 +16,7 @@ from podhatch.api.model import (
     PreserveUnknown,
     Rule,
     StatusCondition,
+    StatusConditions,
     Timestamp,
     WireModel,
 )
@@ -193,9 +194,7 @@ class WorkflowRunStatus(WireModel):
     """startDelaySeconds is the delay of the start after spec.startAt."""
     finished_at: Timestamp | None = None
     """finishedAt is when the last task ended."""
-    conditions: Annotated[list[StatusCondition], ListMap("type"), Field(max_length=16)] = Field(
-        default_factory=list[StatusCondition]
-    )
+    conditions: StatusConditions = Field(default_factory=list[StatusCondition])
     """conditions of the run: Accepted, Succeeded, Failed, Cancelled."""
     concurrency: Annotated[
         list[ConcurrencyClaim], Field(max_length=(MAX_TASKS + 1) * MAX_LIMITS)

@@ -33,6 +33,9 @@ CLUSTER_ACCESS: Final[tuple[ClusterAccess, ...]] = ("none", "report", "spawn")
 Priority = Annotated[int, Field(ge=1, le=3)]
 """1 is low, 2 medium, 3 high: a PriorityClass each."""
 TaskName = Annotated[str, Field(min_length=1, max_length=63, pattern=TASK_NAME_PATTERN)]
+PythonFunction = Annotated[str, Field(min_length=3, max_length=512, pattern=r"^[^:]+:[^:]+$")]
+Argument = Annotated[str, Field(max_length=65536)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 
 def cluster_access_of(value: object) -> object:
@@ -58,13 +61,9 @@ class Container(WireModel):
 
     image: Annotated[str, Field(min_length=1, max_length=1024)]
     """image to run."""
-    command: Annotated[list[Annotated[str, Field(max_length=65536)]], Field(max_length=256)] = (
-        Field(default_factory=list[str])
-    )
+    command: list[Argument] = Field(default_factory=list[str], max_length=256)
     """command replaces the image's entry point."""
-    args: Annotated[list[Annotated[str, Field(max_length=65536)]], Field(max_length=256)] = Field(
-        default_factory=list[str]
-    )
+    args: list[Argument] = Field(default_factory=list[str], max_length=256)
     """args replace the image's default arguments."""
     env: Annotated[list[EnvironmentVariable], ListMap("name"), Field(max_length=256)] = Field(
         default_factory=list[EnvironmentVariable]
@@ -92,9 +91,7 @@ class NodeLabel(WireModel):
 class DurableSettings(WireModel):
     """How a durable task waits."""
 
-    eviction_ttl_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = (
-        DEFAULT_EVICTION_TTL_SECONDS
-    )
+    eviction_ttl_seconds: Seconds = DEFAULT_EVICTION_TTL_SECONDS
     """evictionTtlSeconds is how long the task waits in its pod before it gives it up. A new pod
     continues it when the wait is over."""
 
@@ -121,22 +118,16 @@ class TaskBase(WireModel):
 
     name: TaskName
     """name of the task, unique in its workflow. It is also a label value."""
-    python: Annotated[str | None, Field(min_length=3, max_length=512, pattern=r"^[^:]+:[^:]+$")] = (
-        None
-    )
+    python: PythonFunction | None = None
     """python function: package.module:function or path/file.py:function."""
     container: Container | None = None
     """container runs any image and command as the task."""
     image: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
     """image of this python task. Defaults to the image of the workflow."""
-    schedule_timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = (
-        DEFAULT_SCHEDULE_TIMEOUT_SECONDS
-    )
+    schedule_timeout_seconds: Seconds = DEFAULT_SCHEDULE_TIMEOUT_SECONDS
     """scheduleTimeoutSeconds is how long the task may wait for its pod to start, including the
     image pull, before it is cancelled."""
-    execution_timeout_seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = (
-        DEFAULT_EXECUTION_TIMEOUT_SECONDS
-    )
+    execution_timeout_seconds: Seconds = DEFAULT_EXECUTION_TIMEOUT_SECONDS
     """executionTimeoutSeconds is how long an attempt may run before it fails."""
     max_extension_seconds: Annotated[float | None, Field(ge=0, le=MAX_SECONDS)] = None
     """maxExtensionSeconds is the total time by which an attempt of a python task may extend its own
@@ -187,21 +178,13 @@ class TaskSpec(TaskBase):
         default_factory=list[str]
     )
     """parents are the tasks that must succeed before this task starts."""
-    desired_worker_labels: Annotated[list[NodeLabel], Field(max_length=50)] = Field(
-        default_factory=list[NodeLabel]
-    )
+    desired_worker_labels: list[NodeLabel] = Field(default_factory=list[NodeLabel], max_length=50)
     """desiredWorkerLabels select the node by its labels."""
-    wait_for: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
-        default_factory=list[Condition]
-    )
+    wait_for: list[Condition] = Field(default_factory=list[Condition], max_length=MAX_CONDITIONS)
     """waitFor lists conditions that must all hold before the task starts."""
-    skip_if: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
-        default_factory=list[Condition]
-    )
+    skip_if: list[Condition] = Field(default_factory=list[Condition], max_length=MAX_CONDITIONS)
     """skipIf lists conditions; once all of them hold, the task is skipped."""
-    cancel_if: Annotated[list[Condition], Field(max_length=MAX_CONDITIONS)] = Field(
-        default_factory=list[Condition]
-    )
+    cancel_if: list[Condition] = Field(default_factory=list[Condition], max_length=MAX_CONDITIONS)
     """cancelIf lists conditions; once all of them hold, the task is cancelled. It takes precedence
     over waitFor and skipIf."""
 

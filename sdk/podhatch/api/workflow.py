@@ -24,7 +24,7 @@ from podhatch.api.model import (
 )
 from podhatch.api.names import MAX_LABEL_VALUE
 from podhatch.api.pod_settings import PodSettings
-from podhatch.api.task import MAX_TASKS, HookSpec, Priority, TaskBase, TaskSpec
+from podhatch.api.task import MAX_TASKS, HookSpec, Priority, PythonFunction, TaskBase, TaskSpec
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 Sticky = Literal["Soft", "Hard"]
@@ -83,9 +83,7 @@ class WorkflowSpec(WireModel):
         default_factory=list[str]
     )
     """onEvents lists keys of events that start a run; * matches any text."""
-    default_filters: Annotated[list[FilterRule], Field(max_length=64)] = Field(
-        default_factory=list[FilterRule]
-    )
+    default_filters: list[FilterRule] = Field(default_factory=list[FilterRule], max_length=64)
     """defaultFilters select the events that start a run. EventFilter objects can add more
     filters."""
     on_crons: Annotated[
@@ -103,9 +101,7 @@ class WorkflowSpec(WireModel):
     concurrency: Concurrency = Field(default_factory=list[ConcurrencyLimit])
     """concurrency lists limits of the runs of this workflow. A run starts once it has a slot of
     each, and holds them until it ends."""
-    lifespan: Annotated[
-        str | None, Field(min_length=3, max_length=512, pattern=r"^[^:]+:[^:]+$")
-    ] = None
+    lifespan: PythonFunction | None = None
     """lifespan is an async generator function, in the form of a python task. Each pod of a python
     task runs it up to its yield before the task, and the rest after it."""
     pod: PodSettings | None = None
