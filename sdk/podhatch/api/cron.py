@@ -24,7 +24,6 @@ from podhatch.api.task import Priority
 
 MAX_CRON_NAME = 52
 """The limit of Kubernetes for CronJobs."""
-CRON_FIELDS = 5
 DEFAULT_TIME_ZONE = "Etc/UTC"
 
 ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]

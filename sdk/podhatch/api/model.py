@@ -48,13 +48,13 @@ class Mark(ABC):
     """An addition to a field's schema, in the field's Annotated."""
 
     @abstractmethod
-    def extensions(self) -> JsonObject:
-        """Return the keys to add to the field's schema."""
+    def _extensions(self) -> JsonObject:
+        """Return the keys to add to the schema."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonObject:
-        return {**handler(schema), **self.extensions()}
+        return {**handler(schema), **self._extensions()}
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ class ListMap(Mark):
 
     key: str
 
-    def extensions(self) -> JsonObject:
-        """Return the list type and its key."""
+    def _extensions(self) -> JsonObject:
         return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
 
@@ -72,8 +71,7 @@ class ListMap(Mark):
 class ListSet(Mark):
     """The values of the list are unique."""
 
-    def extensions(self) -> JsonObject:
-        """Return the list type."""
+    def _extensions(self) -> JsonObject:
         return {"x-kubernetes-list-type": "set"}
 
 
@@ -81,8 +79,7 @@ class ListSet(Mark):
 class PreserveUnknown(Mark):
     """The field accepts any JSON object."""
 
-    def extensions(self) -> JsonObject:
-        """Return the key that keeps the API server from pruning."""
+    def _extensions(self) -> JsonObject:
         return {"x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -96,8 +93,7 @@ class IntOrString(Mark):
     minimum: int
     max_length: int
 
-    def extensions(self) -> JsonObject:
-        """Return the bounds, and the key that lets a node have two types."""
+    def _extensions(self) -> JsonObject:
         return {
             "minimum": self.minimum,
             "minLength": 1,
@@ -112,8 +108,7 @@ class AtMost(Mark):
 
     maximum: int
 
-    def extensions(self) -> JsonObject:
-        """Return the bound."""
+    def _extensions(self) -> JsonObject:
         return {"maximum": self.maximum}
 
 
@@ -124,8 +119,7 @@ class Readable(Mark):
     The API server's check of `date-time` accepts times that Python's datetime does not.
     """
 
-    def extensions(self) -> JsonObject:
-        """Return the pattern."""
+    def _extensions(self) -> JsonObject:
         zone = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
         date, clock = r"(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-5][0-9]"
         return {"pattern": rf"^{date}T{clock}(\.[0-9]{{1,9}})?{zone}$"}

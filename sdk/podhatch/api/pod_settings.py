@@ -12,7 +12,6 @@ from podhatch.api.model import JsonObject, ListMap, PreserveUnknown, WireModel
 
 KubernetesObject = Annotated[JsonObject, PreserveUnknown()]
 """A part of a pod in the Kubernetes API; the API server validates it with the Job."""
-Text = Annotated[str, Field(max_length=4096)]
 LabelValue = Annotated[str, Field(max_length=63)]
 Quantities = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)]
 
