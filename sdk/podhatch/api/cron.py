@@ -39,10 +39,7 @@ class CronWorkflowSpec(WireModel):
             "schedule has five fields (minute, hour, day of month, month, day of week) or is one "
             "of @hourly, @daily, @weekly, @monthly, @yearly: CronJobs do not support seconds",
         ),
-        Rule(
-            "!self.schedule.contains('TZ')",
-            "schedule cannot contain TZ: set timeZone instead",
-        ),
+        Rule("!self.schedule.contains('TZ')", "schedule cannot contain TZ: set timeZone instead"),
     ]
 
     workflow: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_VALUE)]
@@ -95,7 +92,7 @@ class CronWorkflow(ApiObject):
             f"size(self.metadata.name) <= {MAX_CRON_NAME}",
             f"metadata.name of a CronWorkflow has at most {MAX_CRON_NAME} characters: shorten it "
             "and set spec.name to the whole name",
-        ),
+        )
     ]
 
     kind: Literal["CronWorkflow"] = "CronWorkflow"

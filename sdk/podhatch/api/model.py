@@ -245,11 +245,7 @@ class ApiObject(WireModel):
 
     def to_wire(self) -> JsonObject:
         """Return the manifest, including apiVersion and kind."""
-        return {
-            "apiVersion": self.api_version,
-            "kind": type(self).__name__,
-            **super().to_wire(),
-        }
+        return {"apiVersion": self.api_version, "kind": type(self).__name__, **super().to_wire()}
 
 
 class StatusCondition(WireModel):

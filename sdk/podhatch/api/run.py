@@ -73,10 +73,7 @@ class ParentReference(WireModel):
     """The task that started this run, and the index or key of this run among its child runs."""
 
     rules: ClassVar[list[Rule]] = [
-        Rule(
-            "has(self.index) != has(self.key)",
-            "a child run needs either index or key",
-        ),
+        Rule("has(self.index) != has(self.key)", "a child run needs either index or key")
     ]
 
     run: Annotated[str, Field(min_length=1, max_length=MAX_RUN_NAME)]
@@ -217,7 +214,7 @@ class WorkflowRun(ApiObject):
         Rule(
             f"size(self.metadata.name) <= {MAX_RUN_NAME}",
             f"metadata.name of a WorkflowRun has at most {MAX_RUN_NAME} characters: shorten it",
-        ),
+        )
     ]
 
     kind: Literal["WorkflowRun"] = "WorkflowRun"

@@ -91,8 +91,7 @@ class CronWorkflows:
     next_run_times: list[datetime]
 
 
-def cron_of(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
-    """Return the row of the object."""
+def _row(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:
     spec, owners = stored.spec, stored.metadata.owner_references
     declared = any(owner.controller and owner.kind == "Workflow" for owner in owners)
     return CronWorkflows(
@@ -195,7 +194,7 @@ async def create(session: Session, workflow_name: str, asked: CronWorkflow) -> C
             f"(schedule {stored.spec.schedule!r}, time zone {stored.spec.time_zone!r}): delete it "
             "first, or choose another name"
         )
-    return cron_of(stored, workflow_name)
+    return _row(stored, workflow_name)
 
 
 async def _get(session: Session, name: str) -> CronWorkflows:
@@ -225,7 +224,7 @@ async def _find(
 ) -> Rows[CronWorkflows]:
     found, page = await paging.find(session, query, window)
     names = await true_names(session, (cron.spec.workflow for cron in found))
-    return Rows([cron_of(cron, names[cron.spec.workflow]) for cron in found], page)
+    return Rows([_row(cron, names[cron.spec.workflow]) for cron in found], page)
 
 
 async def suspend(session: Session, name: str, *, suspended: bool) -> CronWorkflows:
@@ -250,7 +249,7 @@ async def delete(session: Session, name: str) -> None:
 
 
 async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
-    return cron_of(stored, await true_name(session, stored.spec.workflow))
+    return _row(stored, await true_name(session, stored.spec.workflow))
 
 
 class CronClient(FeatureClient):
@@ -303,11 +302,7 @@ class CronClient(FeatureClient):
 
     @blocking
     async def list(
-        self,
-        *,
-        offset: int | None = None,
-        limit: int | None = None,
-        **filters: Unpack[CronFilters],
+        self, *, offset: int | None = None, limit: int | None = None, **filters: Unpack[CronFilters]
     ) -> Rows[CronWorkflows]:
         """Return crons.
 

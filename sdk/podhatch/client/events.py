@@ -100,8 +100,7 @@ def seen_at(stored: WorkflowEvent) -> datetime:
     return stored.spec.seen_at or metadata_of(stored).created_at
 
 
-def pushed_event(stored: WorkflowEvent) -> Event:
-    """Return what `push` returns."""
+def _pushed(stored: WorkflowEvent) -> Event:
     spec, moment = stored.spec, seen_at(stored)
     return Event(
         event_id=stored.metadata.name,
@@ -115,8 +114,7 @@ def pushed_event(stored: WorkflowEvent) -> Event:
     )
 
 
-def event_row(stored: WorkflowEvent) -> V1Event:
-    """Return the row of an event."""
+def _row(stored: WorkflowEvent) -> V1Event:
     spec, status = stored.spec, stored.status
     return V1Event(
         metadata=metadata_of(stored),
@@ -240,7 +238,7 @@ async def push(session: Session, event: WorkflowEvent) -> Event:
         source = EventSource(user=user, job=job)
         spec = event.spec.model_copy(update={"pushed_by": source})
         event = event.model_copy(update={"spec": spec})
-    return pushed_event(await objects.create(session, event))
+    return _pushed(await objects.create(session, event))
 
 
 async def _push_all(session: Session, events: Sequence[WorkflowEvent]) -> list[Event]:
@@ -326,7 +324,7 @@ class EventClient(FeatureClient):
         Raises:
             RequestRefused: There is no such event: events are deleted a day after they were pushed.
         """
-        return event_row(await self._ask(objects.read, WorkflowEvent, event_id))
+        return _row(await self._ask(objects.read, WorkflowEvent, event_id))
 
     aio_get = async_twin(get)
 
@@ -350,7 +348,7 @@ class EventClient(FeatureClient):
             ValueError: A list is not a list, or the metadata is not a mapping of JSON values.
         """
         window = Window.of(offset, limit)
-        return await self._ask(paging.rows, event_query(options), window, event_row)
+        return await self._ask(paging.rows, event_query(options), window, _row)
 
     aio_list = async_twin(list)
 

@@ -107,16 +107,14 @@ def has_started(run: WorkflowRun) -> bool:
     return run.status is not None and run.status.started_at is not None
 
 
-def schedule_status(run: WorkflowRun) -> ScheduledRunStatus:
-    """Return the status of a schedule."""
+def _status(run: WorkflowRun) -> ScheduledRunStatus:
     phase = run.status.phase if run.status else None
     if phase is not None and phase != "Pending":
         return ScheduledRunStatus(phase.upper())
     return ScheduledRunStatus.PENDING if has_started(run) else ScheduledRunStatus.SCHEDULED
 
 
-def schedule_row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
-    """Return the row of a schedule."""
+def _row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
     spec, status = run.spec, run.status or WorkflowRunStatus()
     assert spec.start_at, "it is a schedule"
     return ScheduledWorkflows(
@@ -130,7 +128,7 @@ def schedule_row(run: WorkflowRun, workflow_name: str) -> ScheduledWorkflows:
         additional_metadata=spec.additional_metadata,
         priority=spec.priority,
         workflow_run_id=run.metadata.name if has_started(run) else None,
-        workflow_run_status=schedule_status(run),
+        workflow_run_status=_status(run),
     )
 
 
@@ -163,7 +161,7 @@ def _query(options: ScheduleFilterOptions) -> Query[WorkflowRun]:
     def keep(run: WorkflowRun) -> bool:
         return (
             run.spec.start_at is not None
-            and (statuses is None or schedule_status(run) in statuses)
+            and (statuses is None or _status(run) in statuses)
             and wanted <= run.spec.additional_metadata.items()
         )
 
@@ -178,12 +176,12 @@ def _query(options: ScheduleFilterOptions) -> Query[WorkflowRun]:
 
 async def create(session: Session, workflow_name: str, request: RunRequest) -> ScheduledWorkflows:
     """Create a run that starts later."""
-    return schedule_row(await create_named(session, request), workflow_name)
+    return _row(await create_named(session, request), workflow_name)
 
 
 async def _get(session: Session, name: str) -> ScheduledWorkflows:
     run = await _read(session, name)
-    return schedule_row(run, await true_name(session, run.spec.workflow))
+    return _row(run, await true_name(session, run.spec.workflow))
 
 
 async def _find(
@@ -191,7 +189,7 @@ async def _find(
 ) -> Rows[ScheduledWorkflows]:
     found, page = await paging.find(session, query, window)
     names = await true_names(session, (run.spec.workflow for run in found))
-    return Rows([schedule_row(run, names[run.spec.workflow]) for run in found], page)
+    return Rows([_row(run, names[run.spec.workflow]) for run in found], page)
 
 
 async def _update(session: Session, name: str, trigger_at: datetime) -> ScheduledWorkflows:
@@ -207,7 +205,7 @@ async def _update(session: Session, name: str, trigger_at: datetime) -> Schedule
 
     moved = await objects.retry_on_conflict(session, WORKFLOW_RUN, name, move)
     run = WorkflowRun.model_validate(moved)
-    return schedule_row(run, await true_name(session, run.spec.workflow))
+    return _row(run, await true_name(session, run.spec.workflow))
 
 
 async def delete(session: Session, name: str) -> None:
@@ -263,7 +261,7 @@ async def _waiting(session: Session, name: str, what: str) -> WorkflowRun:
         hint = "" if run.finished else "; cancel it with runs.cancel"
         raise RequestRefused(
             f"schedule {name!r} in namespace {session.namespace!r} cannot be {what} any more: its "
-            f"run is {schedule_status(run)}{hint}"
+            f"run is {_status(run)}{hint}"
         )
     return run
 

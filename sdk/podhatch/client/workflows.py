@@ -151,10 +151,7 @@ async def delete(session: Session, name: str) -> None:
 async def _delete_all(session: Session, kind: Kind, workflow: str) -> None:
     with explained(kind.kind, session.namespace):
         found, _ = await session.cluster.list(
-            kind,
-            session.namespace,
-            field_selector=f"spec.workflow={workflow}",
-            metadata_only=True,
+            kind, session.namespace, field_selector=f"spec.workflow={workflow}", metadata_only=True
         )
         await gathered(_delete(session, kind, each["metadata"]["name"]) for each in found)
 
@@ -247,10 +244,7 @@ class WorkflowsClient(FeatureClient):
 
     @blocking
     async def list(
-        self,
-        workflow_name: str | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
+        self, workflow_name: str | None = None, limit: int | None = None, offset: int | None = None
     ) -> Rows[StoredWorkflow]:
         """Return workflows.
 

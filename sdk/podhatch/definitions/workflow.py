@@ -17,15 +17,7 @@ from podhatch.definitions.options.workflow_options import (
     split,
 )
 from podhatch.definitions.runnable import Runnable
-from podhatch.definitions.task import (
-    AnyTaskFunction,
-    Input,
-    R,
-    R_co,
-    Task,
-    is_task_name,
-    name_of,
-)
+from podhatch.definitions.task import AnyTaskFunction, Input, R, R_co, Task, is_task_name, name_of
 from podhatch.task.handle import register_task
 
 if TYPE_CHECKING:

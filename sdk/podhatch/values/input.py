@@ -11,14 +11,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.errors import InvalidRun
-from podhatch.values.codec import (
-    adapter,
-    describe,
-    dump,
-    dump_json,
-    is_any_object,
-    validate_input,
-)
+from podhatch.values.codec import adapter, describe, dump, dump_json, is_any_object, validate_input
 from podhatch.values.parsing import check_stored, load_json
 
 Payload: TypeAlias = Mapping[str, Any] | BaseModel

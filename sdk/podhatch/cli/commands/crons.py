@@ -31,8 +31,7 @@ from podhatch.cluster import CRON_WORKFLOW
 cron = group("cron", "Start workflows by a cron expression.")
 
 Cron = Annotated[
-    str,
-    typer.Argument(metavar="CRON", help="Name of a cron.", autocompletion=complete_cron),
+    str, typer.Argument(metavar="CRON", help="Name of a cron.", autocompletion=complete_cron)
 ]
 Expression = Annotated[
     str, typer.Argument(help="Minute, hour, day, month, weekday, such as '0 9 * * MON-FRI'.")
@@ -42,8 +41,7 @@ Name = Annotated[
 ]
 TimeZone = Annotated[str, typer.Option(help="Time zone of the expression, such as Europe/Paris.")]
 Policy = Annotated[
-    ConcurrencyPolicy,
-    typer.Option(help="What to do at a tick while an earlier run is active."),
+    ConcurrencyPolicy, typer.Option(help="What to do at a tick while an earlier run is active.")
 ]
 
 

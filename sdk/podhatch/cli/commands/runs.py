@@ -10,13 +10,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.run import Phase, WorkflowRun
 from podhatch.cli.app import app, command
-from podhatch.cli.errors import (
-    ExitCode,
-    UsageError,
-    did_you_mean,
-    error_message,
-    exit_code,
-)
+from podhatch.cli.errors import ExitCode, UsageError, did_you_mean, error_message, exit_code
 from podhatch.cli.lookup import find_run, given_name
 from podhatch.cli.options import (
     AllNamespaces,

@@ -34,10 +34,7 @@ schedule = group("schedule", "Start runs at a given time.")
 
 At = Annotated[
     str,
-    typer.Argument(
-        metavar="TIME",
-        help="A period from now such as 1h30m, or 2026-12-24T18:00.",
-    ),
+    typer.Argument(metavar="TIME", help="A period from now such as 1h30m, or 2026-12-24T18:00."),
 ]
 All = Annotated[bool, typer.Option("--all", "-a", help="Include schedules whose run has started.")]
 

@@ -19,14 +19,7 @@ from rich.text import Text
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
 from podhatch.cli.options import Format
-from podhatch.cli.rendering.format import (
-    ASCII,
-    UNICODE,
-    UNPRINTABLE,
-    Symbols,
-    escaped,
-    printable,
-)
+from podhatch.cli.rendering.format import ASCII, UNICODE, UNPRINTABLE, Symbols, escaped, printable
 
 PIPE_WIDTH = 200
 """Columns of output that is not a terminal, so that names are not cut."""

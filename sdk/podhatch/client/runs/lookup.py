@@ -33,13 +33,7 @@ from podhatch.client.runs.rows import (
     task_row,
     tasks_of,
 )
-from podhatch.client.runs.selection import (
-    ENDED,
-    STATES,
-    RunFilter,
-    RunSearch,
-    phase_selector,
-)
+from podhatch.client.runs.selection import ENDED, STATES, RunFilter, RunSearch, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target

@@ -248,10 +248,7 @@ def task_id(run: WorkflowRun, task: TaskStatus) -> str:
 
 
 def run_row(
-    run: WorkflowRun,
-    workflow_name: str,
-    outputs: Outputs | None,
-    durable: Collection[str] = (),
+    run: WorkflowRun, workflow_name: str, outputs: Outputs | None, durable: Collection[str] = ()
 ) -> V1TaskSummary:
     """Return the row of a run; without payloads if `outputs` is None.
 

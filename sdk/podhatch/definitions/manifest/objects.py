@@ -35,12 +35,7 @@ from podhatch.definitions.options.rate_limit import RateLimit
 from podhatch.definitions.options.workflow_options import DefaultFilter
 from podhatch.errors import InvalidRun
 from podhatch.evaluation.client import expression_problem
-from podhatch.task.conditions import (
-    ParentCondition,
-    UserEventCondition,
-    conditions_of,
-    leaves,
-)
+from podhatch.task.conditions import ParentCondition, UserEventCondition, conditions_of, leaves
 from podhatch.values.codec import describe
 from podhatch.values.input import dump_input, input_schema, json_object
 

@@ -9,11 +9,7 @@ from datetime import timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_args
 
 from podhatch.api.limits import MAX_BACKOFF_FACTOR, MAX_BACKOFF_SECONDS, MAX_RETRIES
-from podhatch.definitions.options.concurrency import (
-    Concurrency,
-    ConcurrencyExpression,
-    limits_of,
-)
+from podhatch.definitions.options.concurrency import Concurrency, ConcurrencyExpression, limits_of
 from podhatch.definitions.options.eviction import (
     DEFAULT_EVICTION_POLICY,
     EvictionPolicy,

@@ -8,11 +8,7 @@ from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args, get_orig
 
 from podhatch.api.cron_expression import checked_cron
 from podhatch.api.limits import MAX_STORED_SECONDS
-from podhatch.definitions.options.concurrency import (
-    Concurrency,
-    ConcurrencyExpression,
-    limits_of,
-)
+from podhatch.definitions.options.concurrency import Concurrency, ConcurrencyExpression, limits_of
 from podhatch.definitions.options.idempotency import IdempotencyConfig, check_idempotency
 from podhatch.definitions.options.pod import Pod
 from podhatch.definitions.options.run_options import Priority, check_priority, checked_metadata
