@@ -46,6 +46,8 @@ class Column:
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_VALID = '.status.conditions[?(@.type=="Valid")].status'
+_REASON = Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True)
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,10 @@ DEFINITIONS = (
         "workflows",
         "wf",
         (
-            Column(
-                "Valid",
-                '.status.conditions[?(@.type=="Valid")].status',
-                description="Whether runs of this workflow can start.",
-            ),
+            Column("Valid", _VALID, description="Whether runs of this workflow can start."),
             Column("Paused", ".spec.paused", "boolean"),
             Column("Version", ".spec.version", wide=True),
-            Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True),
+            _REASON,
             _AGE,
         ),
     ),
@@ -147,8 +145,8 @@ DEFINITIONS = (
             Column("Suspend", ".spec.suspend", "boolean"),
             Column("Last", ".status.lastTickAt", "date"),
             Column("Next", ".status.nextRunTimes[0]"),
-            Column("Valid", '.status.conditions[?(@.type=="Valid")].status'),
-            Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True),
+            Column("Valid", _VALID),
+            _REASON,
             _AGE,
         ),
         selectable=(".spec.workflow",),
@@ -188,12 +186,8 @@ DEFINITIONS = (
             Column("Workflow", ".spec.workflow"),
             Column("Scope", ".spec.scope"),
             Column("Expression", ".spec.expression"),
-            Column(
-                "Valid",
-                '.status.conditions[?(@.type=="Valid")].status',
-                description="Whether events can pass this filter.",
-            ),
-            Column("Reason", '.status.conditions[?(@.type=="Valid")].message', wide=True),
+            Column("Valid", _VALID, description="Whether events can pass this filter."),
+            _REASON,
             _AGE,
         ),
         selectable=(".spec.workflow", ".spec.scope"),

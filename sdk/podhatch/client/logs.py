@@ -52,11 +52,14 @@ class RunLine:
     text: str
 
 
-async def read(session: Session, run: JsonObject, task: str | None = None) -> list[RunLine]:
-    """Return the lines of the run's pods that still exist, or of those of one task, by time."""
+async def read(
+    session: Session, run: JsonObject, task: str | None = None
+) -> AsyncGenerator[RunLine, None]:
+    """Yield the lines of the run's pods that still exist, or of those of one task, by time."""
     reader = _Reader(session, run, task)
     await find_written_pods(session, run, reader.tasks)
-    return await reader.past()
+    for line in await reader.past():
+        yield line
 
 
 async def follow(

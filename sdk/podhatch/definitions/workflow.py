@@ -12,7 +12,7 @@ from podhatch.definitions.graph import Origin, Project, TaskGraph
 from podhatch.definitions.mock import Mockable
 from podhatch.definitions.options.task_options import task_settings
 from podhatch.definitions.options.workflow_options import (
-    DurableStandaloneOptions,
+    StandaloneOptions,
     WorkflowOptions,
     split,
 )
@@ -165,7 +165,7 @@ def standalone(
     fn: AnyTaskFunction[Input, R_co],
     name: str | None,
     validator: type[Input] | None,
-    options: DurableStandaloneOptions,
+    options: StandaloneOptions,
     project: Project,
     origin: Origin,
     cron_input: "Input | JsonObject | None",

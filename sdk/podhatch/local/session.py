@@ -37,17 +37,11 @@ class LocalSession(Session):
         self.engine = engine
         self.followers = LocalFollowers(engine)
 
-    async def create(self, manifest: JsonObject) -> JsonObject:
-        """Create the object."""
+    def _placed(self, manifest: JsonObject) -> JsonObject:
+        """Return the object to create; refuse what a cluster would, and what nobody would run."""
         self._check_access(manifest)
         self._check_code(manifest)
-        return await super().create(manifest)
-
-    async def create_once(self, manifest: JsonObject) -> JsonObject | None:
-        """Create the object, or return None if there is one of its name."""
-        self._check_access(manifest)
-        self._check_code(manifest)
-        return await super().create_once(manifest)
+        return super()._placed(manifest)
 
     def _check_access(self, manifest: JsonObject) -> None:
         """Refuse what the pod of the task that asks would not be allowed to do."""

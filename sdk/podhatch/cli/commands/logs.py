@@ -6,7 +6,6 @@ reaches the terminal.
 
 import re
 import zlib
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
 
@@ -26,7 +25,6 @@ from podhatch.cli.rendering.format import printable
 from podhatch.client.logs import RunLine
 from podhatch.client.logs import follow as follow_log
 from podhatch.client.logs import read as read_log
-from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 
 COLOURS = (
@@ -61,7 +59,7 @@ async def logs(
     _check_task(raw, task)
     console = new_console(no_color=options.no_color)
     count = 0
-    async with aclosing(_lines(session, raw, task, follow=follow)) as lines:
+    async with aclosing((follow_log if follow else read_log)(session, raw, task)) as lines:
         async for line in lines:
             count += 1
             if not console.prints_to_terminal:
@@ -74,18 +72,6 @@ async def logs(
             "no logs: the pods have written nothing, or are deleted; pods of cancelled tasks are "
             "deleted at once"
         )
-
-
-async def _lines(
-    session: Session, raw: JsonObject, task: str | None, *, follow: bool
-) -> AsyncGenerator[RunLine, None]:
-    if not follow:
-        for line in await read_log(session, raw, task):
-            yield line
-        return
-    async with aclosing(follow_log(session, raw, task)) as lines:
-        async for line in lines:
-            yield line
 
 
 def _check_task(raw: JsonObject, task: str | None) -> None:
