@@ -84,7 +84,7 @@ async def find_run(
         try:
             return await cluster.get(WORKFLOW_RUN, namespace, name)
         except ApiError as error:
-            if error.status != 404 or f'"{name}"' not in error.message:
+            if not error.is_missing(name):
                 raise
     refs = await newest_refs(cluster, namespace)
     question = did_you_mean(name, (ref.name for ref in refs[:MAX_COMPARED]))

@@ -43,7 +43,7 @@ def explained(kind: str, namespace: str, name: str = "") -> Generator[None]:
             raise RequestRefused(
                 f"{subject}: there is no such namespace; create it, or name another"
             ) from None
-        if name and f'"{name}"' in error.message:
+        if name and error.is_missing(name):
             raise RequestRefused(f"there is no {subject}") from None
         raise NotInstalled(
             f"{subject}: podhatch is not installed in this cluster, which does not know the kind; "

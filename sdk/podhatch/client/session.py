@@ -168,7 +168,7 @@ class Session:
             try:
                 return await self.cluster.get(WORKFLOW, self.namespace, manifest.name)
             except ApiError as error:
-                if error.status != 404 or f'"{manifest.name}"' not in error.message:
+                if not error.is_missing(manifest.name):
                     raise
                 return None
 

@@ -25,6 +25,10 @@ class ApiError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.status} {self.reason})"
 
+    def is_missing(self, name: str) -> bool:
+        """Whether there is no object of this name, while its kind and its namespace are known."""
+        return self.status == 404 and f'"{name}"' in self.message
+
     @classmethod
     def from_status(cls, code: int, status: JsonObject) -> "ApiError":
         """Make the error from a `Status` object; `code` counts where the object has none."""

@@ -146,7 +146,7 @@ async def found(session: Session, name: str) -> JsonObject:
         try:
             return await session.cluster.get(WORKFLOW_RUN, session.namespace, name)
         except ApiError as error:
-            if error.status != 404 or f'"{name}"' not in error.message:
+            if not error.is_missing(name):
                 raise
             raise RunDeleted(
                 f"there is no run {name!r} in namespace {session.namespace!r}: it was deleted or "
