@@ -176,9 +176,9 @@ def standalone(
     name = name_of("a standalone task", fn, name)
     own, task_options = split(options)
     workflow = Workflow(name, validator, own, project, origin=origin, cron_input=cron_input)
-    decorator: Callable[..., Callable[..., Task[Input, R_co]]]
-    decorator = workflow.durable_task if durable else workflow.task
-    return Standalone(workflow, decorator(_task_name(name), **task_options)(fn))
+    decorator: Callable[..., Any] = workflow.durable_task if durable else workflow.task
+    task: Task[Input, R_co] = decorator(_task_name(name), **task_options)(fn)
+    return Standalone(workflow, task)
 
 
 def standalone_stub(
