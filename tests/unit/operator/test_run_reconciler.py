@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import (
     EVENT,
@@ -10,6 +11,7 @@ from podhatch.cluster import (
 from podhatch.core.common.plan import pod_deadline
 from podhatch_operator.controllers.debouncer import (
     HOLD_SECONDS,
+    HOLD_SECONDS_A_TASK,
     MAX_HOLD_SECONDS,
     StatusDebouncer,
 )
@@ -71,6 +73,15 @@ async def test_the_more_runs_there_are_the_longer_a_status_may_wait() -> None:
     assert held.wait(RUN) == MAX_HOLD_SECONDS
     now = MAX_HOLD_SECONDS
     assert held.wait(RUN) == 0.0
+
+
+async def test_the_larger_a_status_is_the_longer_it_may_wait() -> None:
+    now = 0.0
+    held = StatusDebouncer(lambda: now)
+    assert held.wait(RUN, 1000) == HOLD_SECONDS + 1000 * HOLD_SECONDS_A_TASK
+    now = HOLD_SECONDS
+    assert held.wait(RUN, 1) == pytest.approx(HOLD_SECONDS_A_TASK)
+    assert held.wait(RUN, 1_000_000) == MAX_HOLD_SECONDS - HOLD_SECONDS
 
 
 async def test_a_lost_hold_loses_no_status(operator: Operator) -> None:
