@@ -21,8 +21,8 @@ from podhatch_operator.watch.watched import Watches
 
 logger = logging.getLogger(__name__)
 
-_ADDED = b'{"type":"ADDED"'
-"""How a line of a watch begins that adds an object."""
+_CHANGES = (b'{"type":"ADDED"', b'{"type":"MODIFIED"')
+"""How the lines of a watch begin that hold an object as it is now."""
 
 
 def registry_of_handlers(
@@ -83,11 +83,12 @@ class BoundedLines:
                 yield self._news(bounded_line(line)) + b"\n"
 
     def _news(self, line: bytes) -> bytes:
-        """Return the line; a bookmark of its version if it adds an object that is known.
+        """Return the line; a bookmark of its version if it holds an object that is known.
 
-        A watch that begins adds all there are, and kopf would keep each, with a task, for a second.
+        A watch that begins yields all objects, and each write of ours comes back. kopf would keep
+        each of them, with a task of its own, for a second.
         """
-        event = event_head(line) if line.startswith(_ADDED) else None
+        event = event_head(line) if line.startswith(_CHANGES) else None
         if event is None or not self._is_known(event["object"]):
             return line
         version: str = event["object"]["metadata"]["resourceVersion"]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import kopf
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from podhatch.api.model import UNREADABLE, JsonObject
@@ -81,6 +82,8 @@ class ApiServer:
     stored: list[JsonObject]
     lists: list[web.Request] = field(default_factory=list[web.Request])
     watches: list[web.Request] = field(default_factory=list[web.Request])
+    change: str = "ADDED"
+    """The type of the changes in the first watch."""
     first_ends: bool = False
     """Whether the first watch ends once it has yielded what is stored."""
 
@@ -95,7 +98,7 @@ class ApiServer:
         response = web.StreamResponse()
         await response.prepare(request)
         for raw in () if request.query["resourceVersion"] else self.stored:
-            line = json.dumps({"type": "ADDED", "object": raw}, separators=(",", ":"))
+            line = json.dumps({"type": self.change, "object": raw}, separators=(",", ":"))
             await response.write(line.encode() + b"\n")
         if not (self.first_ends and len(self.watches) == 1):
             await asyncio.sleep(60)
@@ -154,12 +157,13 @@ async def test_kopf_watches_from_the_beginning_and_parses_no_line_that_is_too_lo
     assert operator.cache.version(WORKFLOW_EVENT, (NAMESPACE, "fat")) == 8
 
 
-async def test_kopf_gets_no_object_that_is_known_and_goes_on_from_its_version() -> None:
+@pytest.mark.parametrize("change", ["ADDED", "MODIFIED"])
+async def test_kopf_gets_no_object_that_is_known_and_goes_on_from_its_version(change: str) -> None:
     operator = Operator()
     for raw in (event("changed", 6), event("known", 9)):
         operator.intake.changed(WORKFLOW_EVENT, raw)
     stored = [event("changed", 8), event("new", 7), event("known", 9)]
-    server = ApiServer(stored, first_ends=True)
+    server = ApiServer(stored, change=change, first_ends=True)
     async with asyncio.timeout(20), watching(server, operator):
         while len(server.watches) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
