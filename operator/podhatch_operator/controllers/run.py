@@ -266,18 +266,19 @@ class RunController(DebouncedController[Observed]):
         return refusals
 
     async def conclude(self, key: Key, observed: Observed, plan: Plan) -> None:
-        """Write the status, and keep nothing computed of a run that rests."""
-        if plan.status is None and _rests(observed.run):
+        """Write the status, and keep nothing computed of a run that rests and will."""
+        stored: JsonObject = observed.run.get("status", {})
+        if _rests(stored) and _rests(plan.status or stored):
             self._memos.pop(key, None)
         await super().conclude(key, observed, plan)
 
 
-def _rests(run: JsonObject) -> bool:
+def _rests(status: JsonObject) -> bool:
     """Return whether only tasks without pods are under way, maybe for weeks.
 
     There may be many such runs. What was computed of one is computed again when a wait is over.
     """
-    tasks: list[JsonObject] = run.get("status", {}).get("tasks", [])
+    tasks: list[JsonObject] = status.get("tasks", [])
     states = {each["state"] for each in tasks[: MANY_TASKS + 1]}
     return len(tasks) <= MANY_TASKS and "Waiting" in states and states.isdisjoint(_BUSY_STATES)
 

@@ -215,23 +215,30 @@ async def test_an_operator_that_starts_finds_what_has_happened_meanwhile(team: D
 async def test_nothing_computed_is_kept_of_a_run_whose_tasks_are_parked(
     team: Durable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[PlanMemo] = []
+    made: list[weakref.ref[PlanMemo]] = []
 
     def new_memo() -> PlanMemo:
-        made.append(PlanMemo())
-        return made[-1]
+        memo = PlanMemo()
+        made.append(weakref.ref(memo))
+        return memo
+
+    def kept() -> int:
+        gc.collect()
+        return sum(each() is not None for each in made)
 
     monkeypatch.setattr(run_controller, "PlanMemo", new_memo)
     await team.begin()
     await team.append(at_start(wait(1, sleep(60))))
-    references = [weakref.ref(each) for each in made]
-    made.clear()
-    gc.collect()
-    assert any(each() is not None for each in references)
+    assert kept() == 1
     await team.evict()
-    made.clear()
-    gc.collect()
-    assert [each() for each in references if each() is not None] == []
+    assert kept() == 0
+    log = team.log()
+    waiting = {**log["status"], "waiting": "sleeps much longer"}
+    team.operator.cluster.change(DURABLE_LOG.kind, log["metadata"]["name"], status=waiting)
+    team.operator.see(team.log())
+    await team.operator.work()
+    assert team.task()["message"] != "sleeps much longer"  # which is still to be written
+    assert kept() == 0
 
 
 async def test_parked_tasks_are_counted(team: Durable) -> None:
