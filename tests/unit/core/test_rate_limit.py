@@ -231,6 +231,13 @@ def test_nobody_overtakes_in_a_line_of_other_limits_either() -> None:
     assert granted(plan(used, large, other, others=(limit("db"),))) == []
 
 
+def test_nobody_overtakes_by_way_of_another_limit() -> None:
+    limits = Living(limit("a"), limit("api", used=1, windowStart=format_time(NOW)))
+    limits.put(waiting("large", {"api": 3}, NOW - timedelta(seconds=1)))
+    limits.put(waiting("other", {"a": 1, "api": 1}))
+    assert limits.granted("a") == []
+
+
 class Living:
     """An index with limits that are planned when they are woken."""
 
