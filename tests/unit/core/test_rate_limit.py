@@ -116,6 +116,16 @@ def test_a_grant_in_part_is_taken_back() -> None:
     assert planned.status["left"] == 3
 
 
+def test_of_two_grants_in_part_the_older_attempt_gets_the_rest() -> None:
+    grants = [{"run": f"run-{job}", "job": job, "units": 1} for job in ("young", "old")]
+    held = limit(used=2, windowStart=format_time(NOW), grants=grants)
+    young, old = (
+        waiting("young", {"api": 1, "db": 1}),
+        waiting("old", {"api": 1, "db": 1}, NOW - timedelta(seconds=1)),
+    )
+    assert granted(plan(limit("db", 1), young, old, others=(held,))) == ["old"]
+
+
 def test_units_of_what_has_started_stay_used_in_the_window() -> None:
     held = limit(
         used=2, windowStart=format_time(NOW), grants=[{"run": "run-a", "job": "a", "units": 2}]
