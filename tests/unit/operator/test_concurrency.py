@@ -323,6 +323,17 @@ async def test_a_task_waits_for_a_slot_of_its_own_limit(operator: Operator) -> N
     assert team.started()[-1] == ("two", "a")
 
 
+async def test_a_task_that_waits_for_its_next_attempt_holds_no_slot(operator: Operator) -> None:
+    team = Team(operator)
+    limited = {"concurrency": [{"maxRuns": 1}], "retries": 1, "backoffFactor": 100}
+    await team.deploy(tasks=[python("a") | limited])
+    await team.start("one", "two")
+    await team.end("one", outcome="Failed")
+    assert team.runs() == ["one", "two"]
+    assert [claim["held"] for claim in team.status("two")["concurrency"]] == [True]
+    assert "concurrency" not in team.status("one")
+
+
 async def test_the_key_of_a_task_may_be_a_parents_output(operator: Operator) -> None:
     team = Team(operator)
     limit = {"expression": "string(parents.a)", "maxRuns": 1}
