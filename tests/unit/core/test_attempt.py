@@ -135,6 +135,18 @@ def test_an_output_from_before_the_replay_is_ignored() -> None:
     assert after.delete == (Delete("Job", stray),)
 
 
+def test_a_job_that_arrives_after_a_replay_has_begun_takes_its_number() -> None:
+    """An operator that died since has asked for it, when nobody had asked for the replay."""
+    pending: JsonObject = {
+        "phase": "Running",
+        "replays": 1,
+        "tasks": [{"name": "a", "state": "Pending"}],
+    }
+    made = plan(FLOW, pending, spec={"replay": {"count": 1}}, jobs={A: job("a")})
+    assert jobs(made) == [attempt_name("a", 2)]
+    assert made.delete == (Delete("Job", A),)
+
+
 def test_an_attempt_number_with_a_leftover_result_is_not_reused() -> None:
     [of_another_task] = reported("b").values()
     assert jobs(plan(FLOW, results={A: of_another_task})) == [attempt_name("a", 2)]
