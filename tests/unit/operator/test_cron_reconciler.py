@@ -144,6 +144,15 @@ async def test_a_job_that_has_changed_or_is_gone_is_decided_again(operator: Oper
     assert operator.cache.get(JOB, (NAMESPACE, "n-1")) is None
 
 
+async def test_a_tick_that_another_operator_has_ended_stays_ended(operator: Operator) -> None:
+    await operator.user_creates(TICK)
+    ended: JsonObject = {"conditions": [{"type": "Complete", "status": "True"}]}
+    await operator.cluster.replace_status({**tick(operator), "status": ended})
+    with pytest.raises(RetryLater):
+        await operator.work()
+    assert tick(operator)["status"] == ended
+
+
 async def with_ended_run() -> Operator:
     """Return an operator that deletes runs at their end, and had planned one before its cron."""
     operator = Operator(defaults=Defaults("runner:test", run_ttl_seconds=0))
