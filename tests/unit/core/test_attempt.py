@@ -68,6 +68,8 @@ def test_an_attempt_waits_for_a_pod_that_only_its_job_counts(counter: str) -> No
     made = plan(FLOW, QUEUED, later=20, **children(its_job=seen))
     assert entries(made)["a"]["state"] == "Queued"
     assert made.requeue_at == NOW + timedelta(seconds=25)
+    soon = plan(FLOW, QUEUED, later=22, **children(its_job=seen))
+    assert soon.requeue_at == made.requeue_at  # a plan that remembers the first one says so too
     lost = entries(plan(FLOW, QUEUED, later=20, **children()))["a"]
     assert lost["reason"] == "ScheduleTimedOut"
 

@@ -441,7 +441,9 @@ def _not_started(
         soon = min(deadline, again) if again else deadline
         return Running(waiting, look_up=look_up, look_again_at=soon)
     if pod is None and job is not None and had_a_pod(job):
-        return Running(waiting, look_up=known, look_again_at=now + UNSEEN_POD_PAUSE)
+        pauses = (now - deadline) // UNSEEN_POD_PAUSE + 1
+        again = deadline + pauses * UNSEEN_POD_PAUSE
+        return Running(waiting, look_up=known, look_again_at=again)
     return Ended(schedule_timed_out(task, current, diagnosis.message, now), look_up=look_up)
 
 
