@@ -36,6 +36,9 @@ from tests.kube import (
 COUNT = 1000
 AT_ONCE = 16
 SETTLE_SECONDS = 20.0
+SETTLE_LIMIT_SECONDS = 300.0
+SETTLED_WRITES = 15
+"""Writes in SETTLE_SECONDS of an operator that has nothing to do: it renews its Lease every 2 s."""
 IDLE_SECONDS = 60.0
 CODE = """
 from datetime import timedelta
@@ -73,9 +76,22 @@ def operators(replicas: int) -> None:
     eventually(lambda: "pod/podhatch-" not in kubectl(*pods), 90, "the operators to end")
 
 
+def settle() -> None:
+    """Wait until the operator has written what it finds to write when it starts."""
+    limit = time.monotonic() + SETTLE_LIMIT_SECONDS
+    before = snapshot()
+    while time.monotonic() < limit:
+        time.sleep(SETTLE_SECONDS)
+        now = snapshot()
+        if now.since(before).writes <= SETTLED_WRITES:
+            return
+        before = now
+    raise TimeoutError(f"the operator still writes after {SETTLE_LIMIT_SECONDS:.0f} s")
+
+
 def idle_cost() -> Cost:
     """Return what a new operator costs once it has seen everything."""
-    time.sleep(SETTLE_SECONDS)
+    settle()
     before, began = snapshot(), time.monotonic()
     time.sleep(IDLE_SECONDS)
     after, seconds = snapshot(), time.monotonic() - began
