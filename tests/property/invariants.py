@@ -21,6 +21,7 @@
 14. The deadline of a Job is the sum of the time limits of its task, and of what it has extended.
 15. The revision of the workflow that a Job names is there.
 16. A run is not started before the time that the operator knew of.
+17. What holds of tasks that wait without a pod (`durable_invariants.py`).
 """
 
 import math
@@ -34,6 +35,13 @@ from podhatch.api.run import TERMINAL_PHASES
 from podhatch.api.task_status import MAX_DISRUPTIONS, TERMINAL_STATES
 from podhatch.core.common.observed import Observed
 
+from tests.property.durable_invariants import (
+    check_counts,
+    check_parked,
+    check_resume,
+    check_waits,
+    pods_given_up,
+)
 from tests.property.pods import Behaviour, preferred_node, required_node
 from tests.property.world import Made, World
 
@@ -51,7 +59,10 @@ def check_always(world: World) -> None:
     for before, after in pairwise(statuses[max(world.statuses_checked - 1, 0) :]):
         _check_only_forward(before, after)
     world.statuses_checked = len(statuses)
+    check_waits(world)
+    check_parked(world, statuses[-1] if statuses else {})
     for entry in _entries(statuses[-1]) if statuses else ():
+        check_counts(world, entry)
         assert entry.get("retries", 0) <= world.specs[entry["name"]].get("retries", 0)
         assert entry.get("disruptions", 0) <= MAX_DISRUPTIONS
         assert entry.get("retries", 0) <= _failures(world, entry["name"]), "a loss used a retry"
@@ -71,6 +82,7 @@ def check_made(world: World) -> None:
         _check_parents(world, made)
         _check_state(world, made)
         if world.time_is_steady:
+            check_resume(world, made)
             _check_conditions(world, made)
             _check_backoff(world, made)
         if world.sticky and made.seen:
@@ -80,7 +92,7 @@ def check_made(world: World) -> None:
 def _failures(world: World, task: str) -> int:
     """Return how many attempts of a task may have failed by a fault of its own."""
     outcomes = {**dict.fromkeys(world.pods.dark, "Unknown"), **world.pods.ended}
-    lost = ("Evicted", "Lost", "Deleted", "Succeeded")
+    lost = ("Evicted", "Lost", "Deleted", "Succeeded", "Parked", "Unheard")
     names = [name for name, outcome in outcomes.items() if outcome not in lost]
     return sum(world.made[name].task == task for name in names)
 
@@ -136,7 +148,8 @@ def _check_conditions(world: World, made: Made) -> None:
 
 
 def _check_backoff(world: World, made: Made) -> None:
-    before = [each.name for each in _attempts(world, made) if each is not made]
+    attempts = [each.name for each in _attempts(world, made) if each is not made]
+    before = [name for name in attempts if name not in world.never_noted]
     if not before or world.pods.ended.get(before[-1]) not in FAILURES:
         return
     factor = world.specs[made.task].get("backoffFactor")
@@ -222,8 +235,8 @@ def check_nothing_lost(
     behaviours: Mapping[str, Behaviour],
 ) -> None:
     """Check that every task ran that could, as often as it should, with its own end."""
-    status = world.status()
-    states = {entry["name"]: entry["state"] for entry in _entries(status)}
+    entries = {entry["name"]: entry for entry in _entries(world.status())}
+    states = {name: entry["state"] for name, entry in entries.items()}
     for task in tasks:
         parents = [states[name] for name in task.get("parents", [])]
         assert states[task["name"]] == expected_state(task, parents, behaviours[task["name"]])
@@ -241,7 +254,10 @@ def check_nothing_lost(
         outcomes = _outcomes(task, behaviours[task["name"]])
         wanted = len(outcomes) if states[task["name"]] in ("Succeeded", "Failed") else 0
         tried = [made for made in world.made.values() if made.task == task["name"]]
-        assert len(tried) == wanted, f"{task['name']} was tried {len(tried)} times, not {wanted}"
+        given_up = pods_given_up(world, task["name"])
+        assert entries[task["name"]].get("resumes", 0) == given_up, "a resume was not counted"
+        number = len(tried) - given_up
+        assert number == wanted, f"{task['name']} was tried {number} times, not {wanted}"
 
 
 def check_outputs(world: World, behaviours: Mapping[str, Behaviour]) -> None:

@@ -4,14 +4,16 @@ The test chooses every step. What really became of each pod is kept for the inva
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from podhatch.api import labels
+from podhatch.api import pod as wire
 from podhatch.api.model import JsonObject, format_time
 from podhatch.cluster import JOB, POD, TASK_RESULT
 
+from tests.property.durable_code import DurableCode, Program, variable
 from tests.property.living_cluster import NAMESPACE, LivingCluster
 
 RUN = "flow-1"
@@ -31,9 +33,11 @@ class Behaviour:
     reports: bool = True
     """By TaskResult; otherwise by its termination message alone."""
     output: str = '{"x":1}'
+    waits: Program = ()
+    """What the code of a durable task waits for before it ends."""
 
     def outcome_of(self, attempt: int) -> str:
-        """Return how this attempt ends."""
+        """Return how this attempt ends, of those that are no resumes."""
         return "Failed" if attempt <= self.fails_first else self.outcome
 
 
@@ -57,6 +61,9 @@ class Pods:
     """By how much attempts have extended their time limit."""
     forged: int = 0
 
+    def __post_init__(self) -> None:
+        self.code = DurableCode(self.cluster, self.now)
+
     def make_pod(self, job: str) -> None:
         """The Job controller makes the pod, of a Job that has not ended."""
         found = self.cluster.find(JOB.kind, job)
@@ -68,7 +75,8 @@ class Pods:
         self.cluster.change(JOB.kind, job, status={"active": 1})
 
     def start_pod(self, job: str) -> None:
-        """The kubelet starts the container."""
+        """The kubelet starts the container, of a pod that may have been made just now."""
+        self.make_pod(job)
         pod = self.cluster.find(POD.kind, job)
         if pod is not None and not pod.get("status") and job not in self.dark:
             self.begun[job] = self.now()
@@ -82,15 +90,46 @@ class Pods:
             self._report_result(job, spec | {"extendedSeconds": self.extended[job]})
 
     def end_pod(self, job: str) -> None:
-        """The task's code runs to its end and the runner reports."""
-        if not self.is_running(job):
+        """The task's code runs to its end, or its next wait, and the runner reports its end."""
+        if not self.is_running(job) or self._is_held_up(job):
             return
         report = self._report(job)
+        succeeded = report["outcome"] == "Succeeded"
         self.end(job, report["outcome"])
-        if self.behaviours[self._task(job)].reports:
-            extended = {"extendedSeconds": self.extended[job]} if job in self.extended else {}
-            self._report_result(job, report | extended)
-        self._terminate(job, 0 if report["outcome"] == "Succeeded" else 1, report)
+        self._leave(job, wire.EXIT_SUCCEEDED if succeeded else wire.EXIT_FAILED, report)
+
+    def _is_held_up(self, job: str) -> bool:
+        """Let the code of a durable task go on; return whether it waits, or has a successor."""
+        found = self.cluster.find(JOB.kind, job)
+        if found is None or not _is_durable(found):
+            return False
+        if self.code.take_over(found):
+            return self.code.waits(found, self.behaviours[self._task(job)].waits)
+        self.end(job, "TakenOver")
+        self._terminate(job, wire.EXIT_FAILED, None)
+        return True
+
+    def park_pod(self, job: str) -> None:
+        """The runner gives up the pod of code that only waits, as far as it has heard."""
+        if self._is_parked(job):
+            report = self._report(job, "Evicted") | {"waitsOver": self.code.seen[job]}
+            self.end(job, "Parked")
+            self._leave(job, wire.EXIT_EVICTED, report)
+
+    def park_unheard(self, job: str) -> None:
+        """The runner gives up the pod, and its report is lost."""
+        if self._is_parked(job):
+            self.end(job, "Unheard")
+            self._terminate(job, wire.EXIT_EVICTED, None)
+
+    def _is_parked(self, job: str) -> bool:
+        """Return whether the code of a pod only waits; else let it go on."""
+        found = self.cluster.find(JOB.kind, job)
+        if found is None or not _is_durable(found):
+            return False
+        if job not in self.code.seen:
+            self.end_pod(job)
+        return self.is_running(job) and job in self.code.seen
 
     def kill_pod(self, job: str) -> None:
         """Somebody kills the container before it reports."""
@@ -157,9 +196,13 @@ class Pods:
         stored = self.cluster.find(JOB.kind, job)
         return stored is not None and "conditions" not in stored.get("status", {})
 
+    def under_way(self, jobs: Iterable[str]) -> list[str]:
+        """Return those of the Jobs to whose pods something may happen."""
+        return [job for job in jobs if job not in self.ended and self.may_run(job)]
+
     def is_live(self, job: str) -> bool:
         """Return whether the attempt may run, as far as anybody can know."""
-        return job not in self.ended and job not in self.dark and self.may_run(job)
+        return job not in self.dark and bool(self.under_way([job]))
 
     def end(self, job: str, outcome: str) -> None:
         """Note that the attempt is over."""
@@ -231,27 +274,35 @@ class Pods:
             "run": RUN,
             "task": names[labels.TASK],
             "attempt": int(names[labels.ATTEMPT]),
-            "outcome": "Succeeded",
+            "outcome": ("Succeeded", "Evicted")[self.forged % 2],
             "output": FORGED,
         }
 
-    def _report(self, job: str) -> JsonObject:
+    def _report(self, job: str, outcome: str | None = None) -> JsonObject:
         found = self.cluster.find(JOB.kind, job)
         assert found is not None
-        attempt = int(found["metadata"]["labels"][labels.ATTEMPT])
         behaviour = self.behaviours[self._task(job)]
         report: JsonObject = {
             "run": RUN,
             "task": self._task(job),
-            "attempt": attempt,
-            "outcome": behaviour.outcome_of(attempt),
+            "attempt": int(found["metadata"]["labels"][labels.ATTEMPT]),
+            "outcome": outcome or behaviour.outcome_of(1 + retry_count(found)),
             "startedAt": format_time(self.begun[job]),
             "finishedAt": format_time(self.now()),
         }
+        if outcome:
+            return report
         if report["outcome"] == "Succeeded":
             return report | {"output": behaviour.output}
         retryable = {} if behaviour.retryable else {"retryable": False}
         return report | {"error": {"type": "E", "message": "m"}} | retryable
+
+    def _leave(self, job: str, exit_code: int, report: JsonObject) -> None:
+        """The runner reports, and ends the process."""
+        if self.behaviours[self._task(job)].reports:
+            extended = {"extendedSeconds": self.extended[job]} if job in self.extended else {}
+            self._report_result(job, report | extended)
+        self._terminate(job, exit_code, report)
 
     def _report_result(self, job: str, spec: JsonObject) -> None:
         found = self.cluster.find(JOB.kind, job)
@@ -287,6 +338,17 @@ class Pods:
         assert found is not None
         task: str = found["metadata"]["labels"][labels.TASK]
         return task
+
+
+def retry_count(job: JsonObject) -> int:
+    """Return how many attempts of its task were made before a Job, but for resumes."""
+    text = variable(job, wire.RETRY_COUNT)
+    assert text is not None
+    return int(text)
+
+
+def _is_durable(job: JsonObject) -> bool:
+    return variable(job, wire.DURABLE_LOG) is not None
 
 
 def required_node(job: JsonObject) -> str | None:

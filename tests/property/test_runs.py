@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import product
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from podhatch.api.task_status import MAX_DISRUPTIONS
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN
 
 from tests.fakes.objects import run, task, workflow
+from tests.property.durable_code import KEY, PROGRAMS
+from tests.property.durable_invariants import check_no_wait_is_missed, check_parked_at_rest
 from tests.property.invariants import (
     check_always,
     check_deadlines,
@@ -25,11 +28,14 @@ from tests.property.world import KINDS, World
 NAMES = ["a", "b", "c", "d", "e", "f"]
 Step = tuple[str, int]
 Tasks = list[JsonObject]
-MAX_ROUNDS = 60
-"""Six seconds each: longer than any task waits for anything."""
+ROUNDS = (*[6] * 100, *[30] * 150)
+"""Their seconds: longer than the tasks of a run wait, one after the other."""
+A_WHILE = 360
+"""Seconds in which nothing happens any more."""
 LONG = '"' + "y" * 3000 + '"'
 Hooks = dict[str, JsonObject]
 LIMITS = {"scheduleTimeoutSeconds": 300, "executionTimeoutSeconds": 60}
+DURABLE: JsonObject = {"clusterAccess": "spawn", "durable": {}}
 timeouts = st.fixed_dictionaries(
     {
         "scheduleTimeoutSeconds": st.sampled_from([300, 450.25]),
@@ -46,14 +52,18 @@ PEACEFUL = (
     "start_pod",
     "extend_time",
     "end_pod",
+    "park_pod",
     "pass_time",
     "push_event",
 )
 CRASHES = ("crash", "restart", "lose", "resync")
+DEATHS = (*CRASHES, "die", "die_late")
+"""At any write of any reconcile; the last write may arrive after the successor has begun."""
 ATTACKS = (
     "kill_pod",
     "evict_pod",
     "end_job",
+    "park_unheard",
     "delete_job",
     "lose_pod",
     "darken_node",
@@ -72,6 +82,7 @@ REFUSED = (
     "create ControllerRevision",
     "create RoleBinding",
     "update WorkflowRun",
+    "update DurableLog",
     "patch Job",
     "delete Job",
 )
@@ -94,12 +105,14 @@ def graphs(draw: st.DrawFn) -> Tasks:
 def fields(draw: st.DrawFn, parents: list[str]) -> JsonObject:
     """Retries, and sometimes limits or a condition; a task that skips always does."""
     chosen: JsonObject = {"retries": draw(st.integers(0, 2)), **LIMITS}
+    if draw(st.sampled_from([False, False, True])):
+        chosen |= DURABLE
     if draw(st.booleans()):
         chosen |= draw(timeouts)
     if draw(st.booleans()):
         chosen["backoffFactor"] = draw(st.sampled_from([1, 2, 1.5]))
     kind = draw(st.sampled_from(["none", "none", "sleep", "event", "either", "skip"]))
-    event = {"event": {"key": "go", "considerEventsSince": "RunStart"}}
+    event = {"event": {"key": KEY, "considerEventsSince": "RunStart"}}
     match kind:
         case "sleep":
             chosen["waitFor"] = [{"sleepSeconds": draw(st.integers(1, 9))}]
@@ -114,14 +127,20 @@ def fields(draw: st.DrawFn, parents: list[str]) -> JsonObject:
     return chosen
 
 
-behaviours = st.builds(
-    Behaviour,
-    outcome=st.sampled_from(["Succeeded", "Succeeded", "Succeeded", "Failed", "TimedOut"]),
-    fails_first=st.integers(0, 2),
-    retryable=st.sampled_from([True, True, True, False]),
-    reports=st.booleans(),
-    output=st.sampled_from(['{"x":1}', "null", LONG]),
+behaviours = st.sampled_from(
+    [
+        Behaviour(*each)
+        for each in product(
+            ["Succeeded", "Succeeded", "Succeeded", "Failed", "TimedOut"],
+            range(3),  # so many attempts fail first
+            [True, True, True, False],  # what is retryable
+            [True, False],  # what is reported
+            ['{"x":1}', "null", LONG],
+            PROGRAMS,
+        )
+    ]
 )
+"""Drawn at once, which is fast."""
 all_behaviours = st.fixed_dictionaries(dict.fromkeys([*NAMES, "mend", "tell"], behaviours))
 hooks = st.fixed_dictionaries(
     {},
@@ -181,6 +200,13 @@ async def take(world: World, step: Step) -> None:
             await world.work()
         case "crash":
             await world.reconcile(crash_after=number % 9)
+        case "die":
+            await world.work(crash_after=number % 9)
+        case "die_late":
+            await world.work(crash_after=number % 5)
+            if number % 2:
+                await world.work()
+            await world.last_write_arrives()
         case "restart":
             world.restart_operator()
         case "pass_time":
@@ -210,11 +236,13 @@ async def take(world: World, step: Step) -> None:
             world.want(desiredState="Running")
         case "replay" | "replay_failed":
             replay(world, failed_only=kind == "replay_failed")
-        case _ if world.started:
-            job = world.started[number % len(world.started)]
-            world.delete_job(job) if kind == "delete_job" else getattr(world.pods, kind)(job)
+        case "delete_job" | "squat" | "forge_pod" | "forge_result" | "forge_result_of_no_job":
+            if world.started:
+                job = world.started[number % len(world.started)]
+                world.delete_job(job) if kind == "delete_job" else getattr(world.pods, kind)(job)
         case _:
-            pass
+            if jobs := world.pods.under_way(world.started):
+                getattr(world.pods, kind)(jobs[number % len(jobs)])
 
 
 def replay(world: World, *, failed_only: bool) -> None:
@@ -228,27 +256,32 @@ async def finish(world: World) -> None:
     """Let everything go its way until the run ended, by what the operator's queue holds."""
     world.accept_all()
     await world.resync()
-    for _ in range(2):
-        world.deliver_all()
-        await world.work()
-        check_made(world)
+    for _ in range(6):  # pods begin, and those of durable tasks come to wait for long
+        await _hear_and_work(world)
+        for job in world.started:
+            world.pods.start_pod(job)
+            world.pods.park_pod(job)
+        world.pass_time(5)
+    for _ in range(3):
+        await _hear_and_work(world)
         world.pass_time(61)  # as long as what was refused waits
+    await _hear_and_work(world)
     check_deadlines(world)
-    for number in range(MAX_ROUNDS):
-        if number % 20 == 0:
+    check_parked_at_rest(world)
+    for number, seconds in enumerate(ROUNDS):
+        if number % 10 == 0:
             world.push_event()
-        world.deliver_all()
-        await world.work()
-        check_made(world)
-        if world.is_over() and number % 20 > 3:
+        await _hear_and_work(world)
+        check_no_wait_is_missed(world)
+        if world.is_over() and number % 10 > 3:
             break
         for job in world.started:
             world.pods.make_pod(job)
             world.pods.start_pod(job)
-            world.pods.end_pod(job)
+            world.pods.park_pod(job) if number % 4 == 3 else world.pods.end_pod(job)
             world.pods.settle_job(job)
-        world.pass_time(6)
-    world.pass_time(MAX_ROUNDS * 6)
+        world.pass_time(seconds)
+    world.pass_time(A_WHILE)
     world.deliver_all()
     await world.work()
 
@@ -279,14 +312,14 @@ def test_in_peace_every_task_tells_what_it_did(case: Case, script: list[Step]) -
 
 
 @worlds
-@given(cases, steps(*PEACEFUL, *CRASHES))
+@given(cases, steps(*PEACEFUL, *DEATHS))
 def test_an_operator_that_dies_loses_and_doubles_nothing(case: Case, script: list[Step]) -> None:
     world = asyncio.run(live(case, script))
     check_nothing_lost(world, case.tasks, case.hooks, case.behaviours)
 
 
 @worlds
-@given(cases, steps(*PEACEFUL, *CRASHES, *REFUSALS))
+@given(cases, steps(*PEACEFUL, *DEATHS, *REFUSALS))
 def test_what_is_refused_for_a_while_is_made_later(case: Case, script: list[Step]) -> None:
     world = asyncio.run(live(case, script))
     check_nothing_lost(world, case.tasks, case.hooks, case.behaviours)
@@ -301,7 +334,7 @@ def test_what_another_tenant_forges_changes_nothing(case: Case, script: list[Ste
 
 
 @worlds
-@given(cases, steps(*PEACEFUL, *CRASHES, *ATTACKS, *REQUESTS))
+@given(cases, steps(*PEACEFUL, *DEATHS, *ATTACKS, *REQUESTS))
 def test_whatever_happens_the_run_ends_and_its_status_is_true(
     case: Case, script: list[Step]
 ) -> None:
@@ -309,12 +342,12 @@ def test_whatever_happens_the_run_ends_and_its_status_is_true(
 
 
 @worlds
-@given(cases, steps(*PEACEFUL, *CRASHES, *ATTACKS))
+@given(cases, steps(*PEACEFUL, *DEATHS, *ATTACKS))
 def test_cancelled_is_terminal_at_once_and_stops_every_pod(case: Case, script: list[Step]) -> None:
-    asyncio.run(_cancelled(case, script))
+    asyncio.run(cancel_at_the_end(case, script))
 
 
-async def _cancelled(case: Case, script: list[Step]) -> None:
+async def cancel_at_the_end(case: Case, script: list[Step]) -> None:
     world = case.begin()
     for step in script:
         await take(world, step)

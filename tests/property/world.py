@@ -13,6 +13,7 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.cluster import (
     CONTROLLER_REVISION,
+    DURABLE_LOG,
     JOB,
     POD,
     TASK_RESULT,
@@ -29,11 +30,21 @@ from podhatch_operator.controllers.run import observe_run
 from podhatch_operator.keys import Key, run_key
 
 from tests.fakes.objects import DEFAULTS
+from tests.property.durable_code import KEY, page_name
 from tests.property.living_cluster import NAMESPACE
 from tests.property.operated_world import OperatedWorld
 from tests.property.pods import RUN, Behaviour, Pods
 
-KINDS = (WORKFLOW_RUN, WORKFLOW, CONTROLLER_REVISION, JOB, POD, TASK_RESULT, WORKFLOW_EVENT)
+KINDS = (
+    WORKFLOW_RUN,
+    WORKFLOW,
+    CONTROLLER_REVISION,
+    JOB,
+    POD,
+    TASK_RESULT,
+    WORKFLOW_EVENT,
+    DURABLE_LOG,
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,10 @@ class Made:
         return self.job["metadata"]["labels"][labels.TASK]
 
     @property
+    def number(self) -> int:
+        return int(self.job["metadata"]["labels"][labels.ATTEMPT])
+
+    @property
     def replay(self) -> int:
         return int(self.job["metadata"].get("annotations", {}).get(labels.REPLAY, "0"))
 
@@ -74,6 +89,10 @@ class World(OperatedWorld):
     unchecked: list[Made] = field(default_factory=list[Made])
     """Those that the invariants have not looked at."""
     statuses_checked: int = 0
+    deleted: set[str] = field(default_factory=set[str])
+    """Jobs that a user has deleted."""
+    never_noted: set[str] = field(default_factory=set[str])
+    """Those of them that no status has named."""
     pushed_at: list[datetime] = field(default_factory=list[datetime])
     time_is_steady: bool = True
     """False once the clock was set back."""
@@ -151,7 +170,11 @@ class World(OperatedWorld):
                     "name": f"event-{number}",
                     "creationTimestamp": format_time(self.now),
                 },
-                "spec": {"key": "go", "payload": {"n": number}},
+                "spec": {
+                    "key": KEY,
+                    "payload": {"n": number},
+                    "seenAt": format_time(self.now),
+                },
             }
         )
 
@@ -164,12 +187,26 @@ class World(OperatedWorld):
     def delete_job(self, job: str) -> None:
         """A user deletes the Job, and with it the pod.
 
-        Only once a status names it: nothing in the cluster remembers a Job that was deleted before
-        that, in its first second, and it is made again.
+        Only once a status names it, or its pod has reported: nothing else in the cluster remembers
+        a Job that was deleted in its first second, and it is made again.
         """
-        if job in {entry.get("job") for entry in self.status().get("tasks", [])}:
+        is_noted = job in {entry.get("job") for entry in self.status().get("tasks", [])}
+        if is_noted or self.cluster.find(TASK_RESULT.kind, job):
+            self.deleted.add(job)
+            if not is_noted:
+                self.never_noted.add(job)
             self.cluster.remove(JOB.kind, job)
             self._note(None, {})
+
+    async def last_write_arrives(self) -> None:
+        """The last write of an operator that has died reaches the API server."""
+        await super().last_write_arrives()
+        self._note(None, {})
+
+    def page(self, task: str) -> JsonObject | None:
+        """Return the log of a task."""
+        first = next((each.job for each in self.made.values() if each.task == task), None)
+        return self.cluster.find(DURABLE_LOG.kind, page_name(first)) if first else None
 
     def is_over(self) -> bool:
         """Return whether the run has ended, and nothing of it is left that could do something."""
