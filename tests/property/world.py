@@ -195,6 +195,8 @@ class World(OperatedWorld):
             self.deleted.add(job)
             if not is_noted:
                 self.never_noted.add(job)
+            if job in self.pods.code.seen:  # SIGTERM
+                self.pods.park_pod(job)
             self.cluster.remove(JOB.kind, job)
             self._note(None, {})
 
