@@ -122,6 +122,8 @@ async def let(world: PausedWorld, script: list[Step], ttls: tuple[int, ...]) -> 
         elif kind in ("replay", "replay_failed"):
             if world.status().get("phase") in TERMINAL_PHASES and not _replay_is_due(world):
                 world.queued_since = world.now.replace(microsecond=0)
+            elif world.queued_since > world.now:  # a replay does not wait for startAt
+                world.queued_since = CREATED
             replay(world, failed_only=kind == "replay_failed")
         else:
             await take(world, step)
