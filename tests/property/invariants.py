@@ -93,7 +93,8 @@ def _failures(world: World, task: str) -> int:
     """Return how many attempts of a task may have failed by a fault of its own."""
     outcomes = {**dict.fromkeys(world.pods.dark, "Unknown"), **world.pods.ended}
     lost = ("Evicted", "Lost", "Deleted", "Succeeded", "Parked", "Unheard")
-    names = [name for name, outcome in outcomes.items() if outcome not in lost]
+    names = {name for name, outcome in outcomes.items() if outcome not in lost}
+    names |= world.pods.timed_out  # and may have been lost or deleted later
     return sum(world.made[name].task == task for name in names)
 
 

@@ -55,6 +55,8 @@ class Pods:
     ended_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     dark: set[str] = field(default_factory=set[str])
     """Jobs whose pod is on a node that has lost its connection."""
+    timed_out: set[str] = field(default_factory=set[str])
+    """Those of them that have ended at their deadline."""
     nodes: dict[str, str] = field(default_factory=dict[str, str])
     """The node of each pod, by its Job."""
     extended: dict[str, float] = field(default_factory=dict[str, float])
@@ -178,6 +180,7 @@ class Pods:
         if job in self.ended or self.cluster.find(JOB.kind, job) is None:
             return
         if job in self.dark:
+            self.timed_out.add(job)
             self._end_job(job, "FailureTarget", "DeadlineExceeded")
             return
         self.end(job, "JobFailed")
