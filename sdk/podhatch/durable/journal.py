@@ -6,11 +6,9 @@ the code one at a time: the next one only after the code has done all it can wit
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from heapq import heappop, heappush
 from typing import Any, NoReturn, TypeVar, cast
 
 from podhatch.api.condition import Condition
@@ -19,58 +17,24 @@ from podhatch.api.durable_log import (
     MAX_STORED_VALUE_BYTES,
     DurableCall,
     DurableLogSpec,
-    DurableValue,
-    DurableWait,
 )
 from podhatch.api.limits import MEMO, RUN, WAIT_FOR, CallKind
 from podhatch.api.model import JsonObject
-from podhatch.core.durable.progress import WaitKey
 from podhatch.durable.history import DamagedLog, Deviation, History
+from podhatch.durable.open_call import OpenCall
+from podhatch.durable.recorder import Batch, InBackground, Recorder
+from podhatch.durable.results import Results
 from podhatch.durable.store import LogStore, TakenOver
+from podhatch.durable.turns import Turns
 from podhatch.durable.waits import Waits
 from podhatch.errors import IllegalTaskOutputError, InvalidRun, NonDeterminismError
 
 T = TypeVar("T")
 
-MAX_TURNS = 1000
-"""Turns of an event loop that never rests, after which it counts as resting."""
-FIXED_TURNS = 100
-"""Turns of an event loop that does not tell whether it rests."""
 STUCK_SECONDS = 60.0
 """How long the code may do other things before it makes a recorded call again."""
 
 _in_memo: ContextVar[bool] = ContextVar("podhatch_in_memo", default=False)
-
-
-@dataclass
-class _Call:
-    """A call of this invocation, until the code has its result."""
-
-    node: int
-    branch: int
-    kind: CallKind
-    entry: DurableCall | None
-    """To store; None if it is stored."""
-    since: float
-    """By the loop's clock."""
-    result: asyncio.Future[Any]
-    """What the code waits for."""
-    stored: asyncio.Future[None]
-    over: asyncio.Future[DurableWait]
-    outcome: "tuple[object, BaseException | None] | None" = None
-    """What is to be given: a value, or an error."""
-    is_busy: bool = False
-    """Whether something is done for it here, so that it does not only wait."""
-    work: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
-
-    @property
-    def key(self) -> WaitKey:
-        return self.node, self.branch
-
-    def close(self) -> None:
-        """Stop what is done for it."""
-        for each in (*self.work, self.stored, self.over):
-            each.cancel()
 
 
 class LogJournal:
@@ -92,7 +56,7 @@ class LogJournal:
         ttl: float | None,
         evict: Callable[[int], None],
         lose: Callable[[], None],
-        in_background: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]],
+        in_background: InBackground,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_parked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -132,18 +96,10 @@ class LogJournal:
         for page in store.pages.values():
             self._waits.read(page)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._open: dict[int, _Call] = {}
-        """Calls whose results the code waits for."""
-        self._forgone: set[int] = set()
-        """Calls whose results the code does not wait for any more."""
-        self._ready: list[tuple[datetime, int]] = []
-        """When the results were there that are to be given in any order, and their nodes."""
-        self._unsaved: list[_Call] = []
-        self._values: list[tuple[_Call, str]] = []
-        """Memos whose values are to be stored."""
+        self._results = Results(self._history)
+        self._recorder = Recorder(store, in_background)
         self._writing: asyncio.Task[None] | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._again = False
+        self._turns = Turns(self._step, self._look_at_rest, self._fail)
         self._timer: asyncio.TimerHandle | None = None
         self._following: asyncio.Future[Any] | None = None
         self._failure: BaseException | None = None
@@ -160,7 +116,7 @@ class LogJournal:
         """Wait until all conditions hold: see `Journal`."""
         wait_for = [Condition.model_validate(each) for each in conditions]
         call = self._begin(WAIT_FOR, key, label, wait_for=wait_for)
-        self._work_on(call, self._await_conditions(call))
+        call.work_on(self._await_conditions(call)).add_done_callback(self._check)
         return cast("dict[str, list[object]]", await self._result_of(call))
 
     async def memo(self, key: str, make: Callable[[], Awaitable[str]], label: str | None) -> str:
@@ -183,7 +139,7 @@ class LogJournal:
     ) -> T:
         """Wait for the end of a run: see `Journal`."""
         call = self._begin(RUN, key, label, child=name)
-        self._work_on(call, self._await_run(call, start, read))
+        call.work_on(self._await_run(call, start, read)).add_done_callback(self._check)
         return cast("T", await self._result_of(call))
 
     def close(self) -> None:
@@ -191,9 +147,9 @@ class LogJournal:
         self._has_ended = True
         self._set_parked(None)
         self._stop_timer()
-        for call in self._open.values():
-            call.close()
-        for each in (self._writing, self._pump, self._following):
+        self._results.close()
+        self._turns.close()
+        for each in (self._writing, self._following):
             if each is not None:
                 each.cancel()
 
@@ -207,7 +163,7 @@ class LogJournal:
         *,
         wait_for: Sequence[Condition] = (),
         child: str | None = None,
-    ) -> _Call:
+    ) -> OpenCall:
         """Make a call. What it is to be stored with is decided here, before anything waits."""
         loop = self._bind()
         if self._failure is not None:
@@ -235,43 +191,35 @@ class LogJournal:
                 child=child,
             )
         futures = loop.create_future(), loop.create_future(), loop.create_future()
-        call = _Call(node, branch, kind, entry, loop.time(), *futures)
-        self._open[node] = call
+        call = OpenCall(node, branch, kind, entry, loop.time(), *futures)
+        self._results.open[node] = call
         if entry is None:
-            self._is_stored(call)
+            call.count(self._waits.over.get(call.key))
         else:
-            self._unsaved.append(call)
+            self._recorder.add(call)
         if kind != MEMO and self._following is None:
             self._follow()
         self._wake()
         return call
 
-    async def _result_of(self, call: _Call) -> object:
+    async def _result_of(self, call: OpenCall) -> object:
         try:
             return await call.result
         finally:
-            if call.node in self._open:  # the code was cancelled
+            if call.node in self._results.open:  # the code was cancelled
                 self._forgo(call)
 
-    def _forgo(self, call: _Call) -> None:
+    def _forgo(self, call: OpenCall) -> None:
         """Forget a call that the code does not wait for any more."""
-        self._open.pop(call.node, None)
-        self._forgone.add(call.node)
-        call.close()
+        self._results.forgo(call)
         self._wake()
-
-    def _work_on(self, call: _Call, work: Coroutine[Any, Any, None]) -> None:
-        """Do what a call needs beside the code."""
-        task = asyncio.create_task(work)
-        call.work.add(task)
-        task.add_done_callback(self._check)
 
     def _check(self, task: "asyncio.Task[None]") -> None:
         """Have the code get an error that nobody expects, in place of waiting forever."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
-    async def _await_conditions(self, call: _Call) -> None:
+    async def _await_conditions(self, call: OpenCall) -> None:
         wait = await call.over
         if wait.error is not None:
             self._finish(call, self.now(), None, InvalidRun(wait.error))
@@ -284,7 +232,7 @@ class LogJournal:
 
     async def _await_run(
         self,
-        call: _Call,
+        call: OpenCall,
         start: Callable[[], Awaitable[None]],
         read: Callable[[], Awaitable[object]],
     ) -> None:
@@ -303,7 +251,7 @@ class LogJournal:
         else:
             self._finish(call, wait.over_at or self.now(), value)
 
-    async def _make(self, call: _Call, make: Callable[[], Awaitable[str]]) -> None:
+    async def _make(self, call: OpenCall, make: Callable[[], Awaitable[str]]) -> None:
         """Make a memo's value, and have it stored."""
         call.is_busy = True
         token = _in_memo.set(True)
@@ -320,112 +268,49 @@ class LogJournal:
             raise
         finally:
             _in_memo.reset(token)
-        self._values.append((call, value))
+        self._recorder.keep(call, value)
         self._wake()
 
     def _finish(
-        self, call: _Call, at: datetime, value: object, error: BaseException | None = None
+        self, call: OpenCall, at: datetime, value: object, error: BaseException | None = None
     ) -> None:
         """Have the code get the result of a call, in its turn."""
-        call.outcome = value, error
-        call.is_busy = False
-        heappush(self._ready, (at, call.node))
+        self._results.finish(call, at, value, error)
         self._wake()
-
-    def _is_stored(self, call: _Call) -> None:
-        """Let a call count."""
-        call.entry = None
-        if not call.stored.done():
-            call.stored.set_result(None)
-        if (wait := self._waits.over.get(call.key)) is not None and not call.over.done():
-            call.over.set_result(wait)
 
     # What is done between the steps of the code.
 
     def _wake(self) -> None:
         """Have all done that can be done, once the code rests."""
-        self._again = True
         if self._has_ended or self._loop is None:
             return
         self._stop_timer()
         self._set_parked(None)
-        if self._pump is None or self._pump.done():
-            self._pump = self._loop.create_task(self._do_all())
-            self._pump.add_done_callback(self._check)
+        self._turns.wake(self._loop)
 
-    async def _do_all(self) -> None:
-        while self._again:
-            self._again = False
-            await _rest()
-            if self._has_ended:
-                return
-            self._write_down()
-            if (call := self._next_call() or self._failed_memo()) is not None:
-                self._give(call)
-                self._again = True
-        self._look_at_rest()
+    def _step(self) -> bool:
+        """Store what is new, and give the code one result; return whether there was one."""
+        if self._has_ended:
+            return False
+        self._write_down()
+        call = self._results.next() or self._failed_memo()
+        if call is not None:
+            self._results.give(call)
+        return call is not None
 
-    def _next_call(self) -> _Call | None:
-        """Return the call whose result the code gets next."""
-        while (node := self._history.next_result()) is not None:
-            if node in self._forgone:
-                self._history.forgo(node)
-                continue
-            call = self._open.get(node)
-            is_due = call is not None and call.outcome and self._history.may_give(node)
-            return call if is_due else None
-        if not self._history.is_replayed:
-            return None
-        while self._ready:
-            _, node = heappop(self._ready)
-            if (call := self._open.get(node)) is not None:
-                return call
-        return None
-
-    def _failed_memo(self) -> _Call | None:
-        """Return a memo that failed when it was called first, and did not this time.
-
-        The code went on without its value then. It waits for it now, since it makes no other call.
-        """
-        calls = self._open.values()
-        if not self._history.expects_call or self._writing is not None or self._is_busy():
-            return None
-        memos = (call for call in calls if call.kind == MEMO and call.outcome)
-        return next((call for call in memos if not self._history.is_given_later(call.node)), None)
-
-    def _is_busy(self) -> bool:
-        """Return whether anything is done for a call here."""
-        return any(each.is_busy or each.entry is not None for each in self._open.values())
-
-    def _give(self, call: _Call) -> None:
-        assert call.outcome is not None
-        if call.result.done():  # the code was cancelled this very moment
-            self._forgo(call)
-            return
-        self._history.give(call.node)
-        del self._open[call.node]
-        value, error = call.outcome
-        if error is not None:
-            call.result.set_exception(error)
-        else:
-            call.result.set_result(value)
+    def _failed_memo(self) -> OpenCall | None:
+        """Return a memo without which the code does not go on: see `Results.failed_memo`."""
+        is_waiting = self._history.expects_call and self._writing is None
+        return self._results.failed_memo() if is_waiting and not self._results.is_busy else None
 
     def _write_down(self) -> None:
-        """Store what is new in one write; a memo alone waits for its value."""
-        counts = self._values or any(call.kind != MEMO for call in self._unsaved)
-        if self._writing is not None or not counts or self._loop is None:
-            return
-        calls, values = self._unsaved, self._values
-        self._unsaved, self._values = [], []
-        self._writing = self._loop.create_task(self._write(calls, values))
+        """Store what is new in one write."""
+        if self._loop is not None and self._writing is None and self._recorder.is_due:
+            self._writing = self._loop.create_task(self._write(self._recorder.take()))
 
-    async def _write(self, calls: list[_Call], values: list[tuple[_Call, str]]) -> None:
-        entries = [call.entry for call in calls if call.entry is not None]
-        memos = [
-            DurableValue(node=call.node, branch=call.branch, value=text) for call, text in values
-        ]
+    async def _write(self, batch: Batch) -> None:
         try:
-            await self._in_background(self._store.append(entries, memos))
+            await self._recorder.write(batch)
         except TakenOver:
             self._lost()
             return
@@ -434,18 +319,18 @@ class LogJournal:
             return
         finally:
             self._writing = None
-        for call in calls:
-            self._is_stored(call)
-        for call, text in values:
+        for call in batch.calls:
+            call.count(self._waits.over.get(call.key))
+        for call, text in batch.values:
             self._finish(call, self.now(), text)
         self._wake()
 
     def _look_at_rest(self) -> None:
         """Decide what follows from the code's doing nothing."""
-        loop, calls = self._loop, self._open.values()
-        if loop is None or not calls or self._writing is not None:
+        loop, calls = self._loop, self._results.open.values()
+        if loop is None or not calls or self._has_ended:
             return
-        if self._is_busy():
+        if self._writing is not None or self._results.is_busy:
             return
         if self._history.expects_call:
             self._timer = loop.call_later(STUCK_SECONDS, self._give_up)
@@ -496,9 +381,9 @@ class LogJournal:
     def _saw(self, page: JsonObject) -> None:
         found = self._waits.read(page)
         for wait in found:
-            call = self._open.get(wait.node)
+            call = self._results.open.get(wait.node)
             if call is not None and call.branch == wait.branch and call.entry is None:
-                self._is_stored(call)
+                call.count(wait)
         if found:
             self._wake()
 
@@ -510,11 +395,7 @@ class LogJournal:
     def _fail(self, error: BaseException) -> None:
         """Raise an error in all calls, and in those that follow."""
         self._failure = error
-        for call in [*self._open.values()]:
-            del self._open[call.node]
-            call.close()
-            if not call.result.done():
-                call.result.set_exception(error)
+        self._results.fail(error)
         self._wake()
 
     def _bind(self) -> asyncio.AbstractEventLoop:
@@ -539,15 +420,6 @@ class LogJournal:
             f"from an earlier invocation's: {message}; time, randomness and I/O belong into a memo"
         )
         return NonDeterminismError(self._task_run_id, self.invocation, text, node)
-
-
-async def _rest() -> None:
-    """Return once nothing else is to be done in the event loop but to wait."""
-    ready: object = getattr(asyncio.get_running_loop(), "_ready", None)
-    for _ in range(MAX_TURNS if ready is not None else FIXED_TURNS):
-        await asyncio.sleep(0)
-        if ready is not None and not ready:
-            return
 
 
 def _call_soon(

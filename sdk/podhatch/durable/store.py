@@ -5,9 +5,9 @@ names the version of the page that it changes, so that a pod of an earlier invoc
 not know of that, can write nothing any more. All of this runs in one event loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from podhatch.api.durable_log import (
     MAX_ENTRY_BYTES,
@@ -25,6 +25,8 @@ from podhatch.client.waiting import Outage
 from podhatch.cluster import DURABLE_LOG, ApiError, ClusterApi, ClusterUnreachable
 from podhatch.core.common.text import stored_size
 from podhatch.errors import InvalidRun
+
+T = TypeVar("T")
 
 
 class TakenOver(Exception):  # noqa: N818 - it names a state
@@ -185,12 +187,12 @@ class LogStore:
     async def _read(self, number: int) -> JsonObject:
         """Return a page as it is, which must be ours."""
         namespace, name = self.identity.namespace, self._name(number)
-        page = await self._request(lambda: self._cluster.get(DURABLE_LOG, namespace, name), "")
-        assert page is not None
+        page = await self._request(lambda: self._cluster.get(DURABLE_LOG, namespace, name))
+        assert page is not None, "no refusal is named"
         self._check_owner(page)
         return page
 
-    async def _request(self, send: Callable[[], Any], refusal: str) -> JsonObject | None:
+    async def _request(self, send: Callable[[], Awaitable[T]], refusal: str = "") -> T | None:
         """Return what the API server answers, through short outages; None if it refuses so."""
         outage = Outage()
         while True:
@@ -206,17 +208,12 @@ class LogStore:
                     await outage.wait_or_raise(error)
 
     async def _list(self) -> None:
-        outage = Outage()
-        while True:
-            try:
-                found, version = await self._cluster.list(
-                    DURABLE_LOG, self.identity.namespace, label_selector=self._selector
-                )
-                break
-            except (ApiError, ClusterUnreachable) as error:
-                with self._explained():
-                    await outage.wait_or_raise(error)
-        self._version = version
+        namespace, selector = self.identity.namespace, self._selector
+        answer = await self._request(
+            lambda: self._cluster.list(DURABLE_LOG, namespace, label_selector=selector)
+        )
+        assert answer is not None, "no refusal is named"
+        found, self._version = answer
         known, self.pages = self.pages, {}
         for page in found:
             self._saw(page)

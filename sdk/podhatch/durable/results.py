@@ -1,0 +1,98 @@
+"""The results of a durable task's calls: which one the code gets next, and which ones never.
+
+In a replay that is the recorded order; afterwards the order in which they arrive.
+"""
+
+from datetime import datetime
+from heapq import heappop, heappush
+
+from podhatch.api.limits import MEMO
+from podhatch.durable.history import History
+from podhatch.durable.open_call import OpenCall
+
+
+class Results:
+    """The calls that the code waits for, and the results that it has not got yet.
+
+    Attributes:
+        open: Calls whose results the code waits for, by their nodes.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.open: dict[int, OpenCall] = {}
+        self._history = history
+        self._forgone: set[int] = set()
+        """Calls whose results the code does not wait for any more."""
+        self._ready: list[tuple[datetime, int]] = []
+        """When the results were there that are to be given in any order, and their nodes."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is done for a call here."""
+        return any(each.is_busy or each.entry is not None for each in self.open.values())
+
+    def finish(
+        self, call: OpenCall, at: datetime, value: object, error: BaseException | None = None
+    ) -> None:
+        """Have the code get the result of a call, in its turn."""
+        call.outcome = value, error
+        call.is_busy = False
+        heappush(self._ready, (at, call.node))
+
+    def forgo(self, call: OpenCall) -> None:
+        """Forget a call that the code does not wait for any more."""
+        self.open.pop(call.node, None)
+        self._forgone.add(call.node)
+        call.close()
+
+    def next(self) -> OpenCall | None:
+        """Return the call whose result the code gets next."""
+        while (node := self._history.next_result()) is not None:
+            if node in self._forgone:
+                self._history.forgo(node)
+                continue
+            call = self.open.get(node)
+            is_due = call is not None and call.outcome and self._history.may_give(node)
+            return call if is_due else None
+        if not self._history.is_replayed:
+            return None
+        while self._ready:
+            _, node = heappop(self._ready)
+            if (call := self.open.get(node)) is not None:
+                return call
+        return None
+
+    def failed_memo(self) -> OpenCall | None:
+        """Return a memo that failed when it was called first, and did not this time.
+
+        The code went on without its value then. It waits for it now, if it makes no other call.
+        """
+        memos = (call for call in self.open.values() if call.kind == MEMO and call.outcome)
+        return next((call for call in memos if not self._history.is_given_later(call.node)), None)
+
+    def give(self, call: OpenCall) -> None:
+        """Give the code the result of a call."""
+        assert call.outcome is not None
+        if call.result.done():  # the code was cancelled this very moment
+            self.forgo(call)
+            return
+        self._history.give(call.node)
+        del self.open[call.node]
+        value, error = call.outcome
+        if error is not None:
+            call.result.set_exception(error)
+        else:
+            call.result.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise an error in all calls."""
+        for call in [*self.open.values()]:
+            del self.open[call.node]
+            call.close()
+            if not call.result.done():
+                call.result.set_exception(error)
+
+    def close(self) -> None:
+        """Stop what is done for the calls."""
+        for call in self.open.values():
+            call.close()
