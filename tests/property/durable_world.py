@@ -79,15 +79,56 @@ class AtOnce:
     steps: "tuple[Step, ...]"
 
 
-Step: TypeAlias = Sleep | Event | Either | Memo | Child | InTurn | AtOnce
+@dataclass(frozen=True)
+class Race:
+    """What ends first counts; the others are cancelled."""
+
+    steps: "tuple[Step, ...]"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A step that is cancelled once another one has ended."""
+
+    step: "Step"
+    other: "Step"
+
+
+Step: TypeAlias = Sleep | Event | Either | Memo | Child | InTurn | AtOnce | Race | Beside
 
 
 async def perform(step: Step, ctx: DurableContext, pod: "Pod") -> object:
     """Run a program, and return what it saw."""
+    if isinstance(step, (Race, Beside)):
+        return await _with_cancels(step, ctx, pod)
     if isinstance(step, InTurn):
         return [await perform(each, ctx, pod) for each in step.steps]
     if isinstance(step, AtOnce):
         return [*await asyncio.gather(*(perform(each, ctx, pod) for each in step.steps))]
+    found = await _call(step, ctx, pod)
+    pod.results += 1
+    return found
+
+
+async def _with_cancels(step: Race | Beside, ctx: DurableContext, pod: "Pod") -> object:
+    """Run steps of which some are cancelled, and return which ended, and how."""
+    steps = step.steps if isinstance(step, Race) else (step.step,)
+    tasks = [asyncio.create_task(perform(each, ctx, pod)) for each in steps]
+    try:
+        if isinstance(step, Race):
+            other: object = None
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            other = await perform(step.other, ctx, pod)
+        return [other, *((each.done() and each.result()) for each in tasks)]
+    finally:
+        for each in tasks:
+            each.cancel()
+
+
+async def _call(
+    step: Sleep | Event | Either | Memo | Child, ctx: DurableContext, pod: "Pod"
+) -> object:
     if isinstance(step, Sleep):
         slept = await ctx.aio_sleep_for(timedelta(seconds=step.seconds))
         return slept.duration.total_seconds()
@@ -164,6 +205,8 @@ class World:
         try:
             for _ in range(MAX_STEPS):
                 await self._at_rest(pod)
+                if not (pod.is_dead or pod.is_frozen):
+                    assert pod.results >= pod.wanted, "the task was resumed for nothing"
                 if pod.task.done():
                     await self._thaw()
                     return pod.task.result()
@@ -216,7 +259,9 @@ class World:
         while waits_over(self.pages) <= seen:
             if not self._operate():
                 self._advance()
-        return self._start(program)
+        successor = self._start(program)
+        successor.wanted = pod.results + 1
+        return successor
 
     def _operate(self) -> bool:
         """Do what the operator does now; return whether there was anything."""
@@ -275,6 +320,10 @@ class Pod:
 
     def __init__(self, world: World, program: Step, invocation: int) -> None:
         self.is_dead = self.is_frozen = self.is_lost = False
+        self.results = 0
+        """How many calls have returned to the code."""
+        self.wanted = 0
+        """How many of them there must be when it rests: more than its predecessor had."""
         self.thaw = asyncio.Event()
         self.journal: LogJournal | None = None
         self._world = world

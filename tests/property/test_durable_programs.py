@@ -11,12 +11,14 @@ from podhatch.errors import NonDeterminismError
 from tests.property.durable_world import (
     EVENT_KEYS,
     AtOnce,
+    Beside,
     Child,
     Either,
     Event,
     Fault,
     InTurn,
     Memo,
+    Race,
     Sleep,
     Step,
     World,
@@ -40,7 +42,13 @@ def _groups(inner: "st.SearchStrategy[Step]") -> "st.SearchStrategy[Step]":
     return st.builds(InTurn, steps) | st.builds(AtOnce, steps)
 
 
+def _cancelling(inner: "st.SearchStrategy[Step]") -> "st.SearchStrategy[Step]":
+    races = st.lists(inner, min_size=2, max_size=3).map(tuple)
+    return _groups(inner) | st.builds(Race, races) | st.builds(Beside, inner, inner)
+
+
 PROGRAMS = _groups(st.recursive(LEAVES, _groups, max_leaves=10))
+CANCELLING = _groups(st.recursive(LEAVES, _cancelling, max_leaves=10))
 WRITES = st.integers(1, 40)
 
 
@@ -51,6 +59,23 @@ WRITES = st.integers(1, 40)
     st.lists(st.booleans(), min_size=1, max_size=6),
 )
 def test_a_program_ends_the_same_however_often_its_pods_die(
+    program: Step, faults: Mapping[int, Fault], evictions: Sequence[bool]
+) -> None:
+    expected = asyncio.run(outcome(program))
+    assert expected.pods == 1
+    found = asyncio.run(outcome(program, faults, evictions))
+    assert found.result == expected.result
+    assert found.children == expected.children
+    assert found.calls == expected.calls
+
+
+@worlds
+@given(
+    CANCELLING,
+    st.dictionaries(WRITES, st.sampled_from(["before", "after", "freeze"]), max_size=8),
+    st.lists(st.booleans(), min_size=1, max_size=6),
+)
+def test_a_program_that_cancels_waits_ends_the_same_and_is_resumed_by_no_other_wait(
     program: Step, faults: Mapping[int, Fault], evictions: Sequence[bool]
 ) -> None:
     expected = asyncio.run(outcome(program))

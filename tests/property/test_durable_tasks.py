@@ -103,10 +103,17 @@ class DurableTask(RuleBasedStateMachine):
         self.log = {**self.log, "spec": spec}
 
     @precondition(lambda self: self.pod is not None and bool(open_calls(self.log)))
-    @rule(unseen=st.integers(0, 2))
-    def evict(self, unseen: int) -> None:
-        """The pod gives up; of the waits that are over it may not have seen the last."""
+    @rule(unseen=st.integers(0, 2), data=st.data())
+    def evict(self, unseen: int, data: st.DataObject) -> None:
+        """The pod gives up; of the waits that are over it may not have seen the last.
+
+        It has cancelled some of its waits, but not all.
+        """
         self.lies = 0
+        nodes = st.sampled_from([call["node"] for call in open_calls(self.log)])
+        most = len(open_calls(self.log)) - 1
+        cancelled = data.draw(st.lists(nodes, unique=True, max_size=most))
+        self.log = {**self.log, "spec": {**self.log["spec"], "cancelled": cancelled}}
         seen = max(waits_over([self.log]) - unseen, self.known)
         self._report("Evicted", waitsOver=seen)
 

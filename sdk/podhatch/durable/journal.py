@@ -78,6 +78,8 @@ class LogJournal:
         Raises:
             InvalidRun: The log is damaged.
         """
+        pages = [*pages]
+        cancelled = frozenset(pages[-1].cancelled if pages else [])
         try:
             self._history = History(pages)
         except DamagedLog as error:
@@ -96,8 +98,8 @@ class LogJournal:
         for page in store.pages.values():
             self._waits.read(page)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._results = Results(self._history)
-        self._recorder = Recorder(store, in_background)
+        self._results = Results(self._history, cancelled)
+        self._recorder = Recorder(store, in_background, cancelled)
         self._writing: asyncio.Task[None] | None = None
         self._turns = Turns(self._step, self._look_at_rest, self._fail)
         self._timer: asyncio.TimerHandle | None = None
@@ -126,7 +128,7 @@ class LogJournal:
         if stored is None:
             await self._make(call, make)
         else:
-            self._finish(call, self.now(), stored)
+            self._finish(call, call.at, stored)
         return str(await self._result_of(call))
 
     async def child(
@@ -177,21 +179,20 @@ class LogJournal:
             self._deviate(error.node, str(error))
         if recorded is not None and recorded.child != child:
             self._deviate(node, f"it waited for run {recorded.child}, and now does for {child}")
-        entry = None
-        if recorded is None:
-            entry = DurableCall(
-                node=node,
-                branch=branch,
-                kind=kind,
-                key=key,
-                label=label[:MAX_CALL_LABEL] if label else None,
-                at=self.now(),
-                delivered=self._history.take_given(),
-                wait_for=[*wait_for],
-                child=child,
-            )
+        made = recorded or DurableCall(
+            node=node,
+            branch=branch,
+            kind=kind,
+            key=key,
+            label=label[:MAX_CALL_LABEL] if label else None,
+            at=self.now(),
+            delivered=self._history.take_given(),
+            wait_for=[*wait_for],
+            child=child,
+        )
+        entry = made if recorded is None else None
         futures = loop.create_future(), loop.create_future(), loop.create_future()
-        call = OpenCall(node, branch, kind, entry, loop.time(), *futures)
+        call = OpenCall(node, branch, kind, entry, made.at, loop.time(), *futures)
         self._results.open[node] = call
         if entry is None:
             call.count(self._waits.over.get(call.key))
@@ -305,8 +306,13 @@ class LogJournal:
 
     def _write_down(self) -> None:
         """Store what is new in one write."""
-        if self._loop is not None and self._writing is None and self._recorder.is_due:
-            self._writing = self._loop.create_task(self._write(self._recorder.take()))
+        if self._loop is None or self._writing is not None:
+            return
+        stored = cancelled = self._recorder.cancelled
+        if self._history.is_replayed:
+            cancelled = self._results.cancelled(stored)
+        if self._recorder.is_due or (self._results.open and cancelled != stored):
+            self._writing = self._loop.create_task(self._write(self._recorder.take(cancelled)))
 
     async def _write(self, batch: Batch) -> None:
         try:
@@ -335,7 +341,7 @@ class LogJournal:
         if self._history.expects_call:
             self._timer = loop.call_later(STUCK_SECONDS, self._give_up)
             return
-        self._set_parked(self._waits.count)
+        self._set_parked(self._waits.count(self._recorder.cancelled))
         if self._ttl is not None:
             due = max(each.since for each in calls) + self._ttl
             self._timer = loop.call_at(due, self._leave)
@@ -381,6 +387,7 @@ class LogJournal:
     def _saw(self, page: JsonObject) -> None:
         found = self._waits.read(page)
         for wait in found:
+            self._results.is_over(wait.node)
             call = self._results.open.get(wait.node)
             if call is not None and call.branch == wait.branch and call.entry is None:
                 call.count(wait)

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from podhatch.api.durable_log import DurableCall, DurableWait
-from podhatch.api.limits import CallKind
+from podhatch.api.limits import RUN, CallKind
 from podhatch.core.durable.progress import WaitKey
 
 
@@ -16,7 +17,8 @@ class OpenCall:
 
     Attributes:
         entry: What is to be stored; None once it is.
-        since: When the call was made, by the loop's clock.
+        at: When the call was made first.
+        since: When this invocation made it, by the loop's clock.
         result: What the code waits for.
         stored: Done once the call counts.
         over: What the operator says of it.
@@ -29,6 +31,7 @@ class OpenCall:
     branch: int
     kind: CallKind
     entry: DurableCall | None
+    at: datetime
     since: float
     result: asyncio.Future[Any]
     stored: asyncio.Future[None]
@@ -55,6 +58,13 @@ class OpenCall:
             self.stored.set_result(None)
         if over is not None and not self.over.done():
             self.over.set_result(over)
+
+    def forgo(self) -> None:
+        """Wait for it no more. A child run is started all the same: so it is in each invocation."""
+        if self.kind == RUN:
+            self.over.cancel()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Stop what is done for it."""

@@ -1,4 +1,4 @@
-"""Records the calls of a durable task, and the values of its memos: one write at a time."""
+"""Records the calls of a durable task, what its memos return, and which calls are cancelled."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
@@ -18,33 +18,43 @@ class Batch(NamedTuple):
     calls: list[OpenCall]
     values: list[tuple[OpenCall, str]]
     """Memos, and their values."""
+    cancelled: frozenset[int]
+    """Nodes of calls that the code does not wait for any more."""
 
 
 class Recorder:
-    """What is to be stored, until it is."""
+    """What is to be stored, until it is.
 
-    def __init__(self, store: LogStore, in_background: InBackground) -> None:
+    Attributes:
+        cancelled: Nodes of cancelled calls, as they are stored.
+    """
+
+    def __init__(
+        self, store: LogStore, in_background: InBackground, cancelled: frozenset[int]
+    ) -> None:
+        self.cancelled = cancelled
         self._store = store
         self._in_background = in_background
-        self._waiting = Batch([], [])
+        self._calls: list[OpenCall] = []
+        self._values: list[tuple[OpenCall, str]] = []
 
     @property
     def is_due(self) -> bool:
         """Whether there is something to store; a memo alone waits for its value."""
-        calls, values = self._waiting
-        return bool(values) or any(call.kind != MEMO for call in calls)
+        return bool(self._values) or any(call.kind != MEMO for call in self._calls)
 
     def add(self, call: OpenCall) -> None:
         """Have a new call stored."""
-        self._waiting.calls.append(call)
+        self._calls.append(call)
 
     def keep(self, memo: OpenCall, value: str) -> None:
         """Have the value of a memo stored."""
-        self._waiting.values.append((memo, value))
+        self._values.append((memo, value))
 
-    def take(self) -> Batch:
+    def take(self, cancelled: frozenset[int]) -> Batch:
         """Return all that is to be stored, for `write`."""
-        batch, self._waiting = self._waiting, Batch([], [])
+        batch = Batch(self._calls, self._values, cancelled)
+        self._calls, self._values = [], []
         return batch
 
     async def write(self, batch: Batch) -> None:
@@ -54,4 +64,6 @@ class Recorder:
             DurableValue(node=memo.node, branch=memo.branch, value=text)
             for memo, text in batch.values
         ]
-        await self._in_background(self._store.append(calls, values))
+        cancelled = None if batch.cancelled == self.cancelled else sorted(batch.cancelled)
+        await self._in_background(self._store.append(calls, values, cancelled))
+        self.cancelled = batch.cancelled

@@ -6,6 +6,7 @@ In a replay that is the recorded order; afterwards the order in which they arriv
 from datetime import datetime
 from heapq import heappop, heappush
 
+from podhatch.api.durable_log import MAX_PAGE_ENTRIES
 from podhatch.api.limits import MEMO
 from podhatch.durable.history import History
 from podhatch.durable.open_call import OpenCall
@@ -18,13 +19,24 @@ class Results:
         open: Calls whose results the code waits for, by their nodes.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, cancelled: frozenset[int]) -> None:
+        """Begin an invocation.
+
+        Args:
+            history: What the code does in a replay.
+            cancelled: Calls that an earlier invocation cancelled. If their results are there by
+                now, the code gets them last: most likely it cancels these calls again before.
+        """
         self.open: dict[int, OpenCall] = {}
         self._history = history
-        self._forgone: set[int] = set()
+        self._cancelled_before = cancelled
+        self._forgone: dict[int, OpenCall] = {}
         """Calls whose results the code does not wait for any more."""
-        self._ready: list[tuple[datetime, int]] = []
-        """When the results were there that are to be given in any order, and their nodes."""
+        self._unended: set[int] = set()
+        """Those of them that are not over, memos aside."""
+        self._ready: list[tuple[bool, datetime, int]] = []
+        """The results that are to be given in any order: whether they come last, since when they
+        are there, and their nodes."""
 
     @property
     def is_busy(self) -> bool:
@@ -37,13 +49,28 @@ class Results:
         """Have the code get the result of a call, in its turn."""
         call.outcome = value, error
         call.is_busy = False
-        heappush(self._ready, (at, call.node))
+        heappush(self._ready, (call.node in self._cancelled_before, at, call.node))
 
     def forgo(self, call: OpenCall) -> None:
         """Forget a call that the code does not wait for any more."""
         self.open.pop(call.node, None)
-        self._forgone.add(call.node)
-        call.close()
+        self._forgone[call.node] = call
+        if call.kind != MEMO and not call.over.done():
+            self._unended.add(call.node)
+        call.forgo()
+
+    def is_over(self, node: int) -> None:
+        """Record that what a call waited for has happened."""
+        self._unended.discard(node)
+
+    def cancelled(self, stored: frozenset[int]) -> frozenset[int]:
+        """Return which calls the log should list as cancelled; `stored` if that is good enough.
+
+        It must list no call that the code waits for, and all others whose end could resume the
+        task; if there are too many, the latest of them.
+        """
+        unended = frozenset(sorted(self._unended)[-MAX_PAGE_ENTRIES:])
+        return stored if unended <= stored and stored.issubset(self._forgone) else unended
 
     def next(self) -> OpenCall | None:
         """Return the call whose result the code gets next."""
@@ -57,7 +84,10 @@ class Results:
         if not self._history.is_replayed:
             return None
         while self._ready:
-            _, node = heappop(self._ready)
+            comes_last, _, node = self._ready[0]
+            if comes_last and self.is_busy:
+                return None
+            heappop(self._ready)
             if (call := self.open.get(node)) is not None:
                 return call
         return None
@@ -94,5 +124,5 @@ class Results:
 
     def close(self) -> None:
         """Stop what is done for the calls."""
-        for call in self.open.values():
+        for call in (*self.open.values(), *self._forgone.values()):
             call.close()

@@ -76,8 +76,19 @@ class LogStore:
             DurableLogSpec.model_validate(page["spec"]) for _, page in sorted(self.pages.items())
         ]
 
-    async def append(self, calls: Sequence[DurableCall], values: Sequence[DurableValue]) -> None:
+    async def append(
+        self,
+        calls: Sequence[DurableCall],
+        values: Sequence[DurableValue],
+        cancelled: Sequence[int] | None = None,
+    ) -> None:
         """Add calls and values of memos at the end.
+
+        Args:
+            calls: New calls.
+            values: New values.
+            cancelled: The nodes of all calls that the task does not wait for any more; None if they
+                are the same as before.
 
         Raises:
             ClusterUnreachable: The API server has been unreachable for two minutes.
@@ -87,11 +98,13 @@ class LogStore:
         """
         calls_left = [each.to_wire() for each in calls]
         values_left = [each.to_wire() for each in values]
-        while calls_left or values_left:
+        while calls_left or values_left or cancelled is not None:
             page = self._last()
             spec: JsonObject = page["spec"] if page else {}
             taken = _fitting(spec, calls_left, values_left)
             del calls_left[: len(taken.calls)], values_left[: len(taken.values)]
+            if cancelled is not None:
+                taken, cancelled = taken._replace(cancelled=[*cancelled]), None
             is_full = bool(calls_left or values_left)
             if page is None or spec.get("closed"):
                 await self._create(taken, closed=is_full)
@@ -161,6 +174,8 @@ class LogStore:
             "calls": [*before.get("calls", []), *entries.calls],
             "values": [*before.get("values", []), *entries.values],
         }
+        if entries.cancelled is not None:
+            changes["cancelled"] = entries.cancelled
         if closed:
             changes["closed"] = True
         while (changed := await self._patch(page, changes)) is None:
@@ -273,6 +288,9 @@ class LogStore:
 
     def _manifest(self, number: int, entries: "_Entries", *, closed: bool) -> JsonObject:
         identity, last = self.identity, self._last()
+        cancelled = entries.cancelled
+        if cancelled is None and last is not None:
+            cancelled = last["spec"].get("cancelled")
         spec = DurableLogSpec(
             run=identity.run,
             task=identity.task,
@@ -280,6 +298,7 @@ class LogStore:
             invocation=identity.invocation,
             branch=last["spec"].get("branch", 1) if last else 1,
             closed=closed,
+            cancelled=cancelled or [],
         )
         owner = {
             "apiVersion": API_VERSION,
@@ -306,6 +325,8 @@ class LogStore:
 class _Entries(NamedTuple):
     calls: list[JsonObject]
     values: list[JsonObject]
+    cancelled: list[int] | None = None
+    """None if it does not change."""
 
 
 def _fitting(spec: JsonObject, calls: list[JsonObject], values: list[JsonObject]) -> _Entries:
@@ -338,9 +359,12 @@ def _fitting(spec: JsonObject, calls: list[JsonObject], values: list[JsonObject]
 def _is_written(page: JsonObject, changes: JsonObject) -> bool:
     """Return whether a page of ours holds as many entries as were to be written."""
     spec: JsonObject = page["spec"]
-    return all(
-        len(spec.get(name, [])) == len(changes.get(name, [])) for name in ("calls", "values")
-    ) and bool(spec.get("closed")) == bool(changes.get("closed"))
+    cancelled: list[int] = spec.get("cancelled", [])
+    return (
+        all(len(spec.get(name, [])) == len(changes.get(name, [])) for name in ("calls", "values"))
+        and bool(spec.get("closed")) == bool(changes.get("closed"))
+        and cancelled == changes.get("cancelled", cancelled)
+    )
 
 
 def _version(page: JsonObject) -> int:

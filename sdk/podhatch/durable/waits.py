@@ -2,7 +2,7 @@
 
 from podhatch.api.durable_log import DurableWait
 from podhatch.api.model import JsonObject
-from podhatch.core.durable.progress import WaitKey, stored_waits, waits_over
+from podhatch.core.durable.progress import WaitKey, over_calls, stored_waits
 
 
 class Waits:
@@ -14,12 +14,12 @@ class Waits:
 
     def __init__(self) -> None:
         self.over: dict[WaitKey, DurableWait] = {}
-        self._counts: dict[int, int] = {}
+        self._over_nodes: set[int] = set()
+        """Of calls, and not of waits of calls that were reset."""
 
     def read(self, page: JsonObject) -> list[DurableWait]:
         """Take over what a page says, and return the waits that are over since."""
-        number: int = page["spec"]["page"]
-        self._counts[number] = waits_over([page])
+        self._over_nodes |= {node for node, _ in over_calls(page)}
         found: list[DurableWait] = []
         for key, raw in stored_waits(page).items():
             if key not in self.over and ("overAt" in raw or "error" in raw):
@@ -27,7 +27,6 @@ class Waits:
                 found.append(self.over[key])
         return found
 
-    @property
-    def count(self) -> int:
-        """How many waits of the log are over."""
-        return sum(self._counts.values())
+    def count(self, cancelled: frozenset[int]) -> int:
+        """Return how many waits of the log are over, without those that were cancelled."""
+        return len(self._over_nodes) - len(self._over_nodes & cancelled)

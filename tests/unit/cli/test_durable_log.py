@@ -46,6 +46,7 @@ def page(
     number: int = 0,
     waits: list[JsonObject] | None = None,
     values: list[JsonObject] | None = None,
+    **spec: object,
 ) -> DurableLog:
     return DurableLog.model_validate(
         {
@@ -57,6 +58,7 @@ def page(
                 "invocation": 1,
                 "calls": list(calls),
                 "values": values or [],
+                **spec,
             },
             "status": {"waits": waits or []},
         }
@@ -102,6 +104,16 @@ def test_each_call_is_drawn_with_what_came_of_it():
         "6     WaitFor  Failed   2026-11-23 12:00:04  56s   'x >' is not CEL",
         "7     Memo     Running  2026-11-23 12:00:05        fetch",
     ]
+
+
+def test_a_wait_that_the_task_has_cancelled_takes_no_time():
+    calls = [call(node, "WaitFor", waitFor=[EVENT]) for node in (1, 2, 3)]
+    lines = drawn(
+        page(*calls[:2], cancelled=[1]),
+        page(calls[2], number=1, cancelled=[2, 3], waits=[over(3, 5)]),
+    )
+    assert [line.split()[2] for line in lines[2:]] == ["Waiting", "Cancelled", "Cancelled"]
+    assert lines[3].split()[5] == "event"
 
 
 def test_a_memo_may_be_stored_on_a_later_page():

@@ -318,6 +318,24 @@ def test_progress_counts_the_waits_of_all_pages_that_are_over() -> None:
     assert waits_over([]) == 0
 
 
+def test_calls_that_the_last_page_lists_as_cancelled_resume_no_task() -> None:
+    first = page(wait(1), wait(2), wait(3), waits=[over(1), over(2), over(3)], cancelled=[1])
+    last = page(wait(4), number=1, waits=[over(4)], cancelled=[2, 4])
+    assert waits_over([first]) == 2
+    assert waits_over([first, last]) == waits_over([last, first]) == 2
+
+
+def test_a_cancelled_wait_is_not_told_and_is_judged_all_the_same() -> None:
+    log = page(wait(1, sleep(60)), wait(2, awaits("go")), cancelled=[1])
+    plan = planned(log)
+    assert status(plan) == {"waiting": "waits for event go"}
+    assert plan.requeue_at == NOW + timedelta(seconds=60)
+    [found] = waits(planned(log, later=60))
+    assert (found["node"], "overAt" in found) == (1, True)
+    earlier = page(wait(1, sleep(60)), cancelled=[1], closed=True)
+    assert "sleeps until" in status(planned(earlier))["waiting"], "a later page may say otherwise"
+
+
 def test_progress_names_what_open_calls_wait_for() -> None:
     log = page(
         wait(1, awaits("a")),

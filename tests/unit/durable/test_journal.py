@@ -22,6 +22,7 @@ from podhatch.api.durable_log import (
 from podhatch.api.model import JsonObject, format_time
 from podhatch.cluster import ApiError, Kind
 from podhatch.cluster.in_memory import InMemoryCluster
+from podhatch.core.durable.progress import waits_over
 from podhatch.durable import journal as journals
 from podhatch.durable.journal import LogJournal
 from podhatch.durable.store import LogIdentity, LogStore
@@ -281,6 +282,141 @@ async def test_a_wait_that_the_code_gives_up_holds_up_no_other(task: Task) -> No
     at = format_time(datetime.now(UTC))
     task.cluster.end(2, met=[{"key": "paid", "at": at, "value": "{}"}])
     assert await task.invoke(code) == [True, False]
+
+
+def cancelled(task: Task) -> list[int]:
+    """Return the calls that the log lists as cancelled."""
+    pages = task.cluster.objects("DurableLog")
+    return pages[-1]["spec"].get("cancelled", [])
+
+
+async def beside(ctx: DurableContext, *, cancels: bool = True) -> object:
+    """Begin two waits, cancel the first one once a memo is made, and return the other's result."""
+    nap = asyncio.create_task(ctx.aio_sleep_for(MINUTE))
+    event = asyncio.create_task(ctx.aio_wait_for_event("paid"))
+    await asyncio.sleep(0)
+    await ctx.aio_now()
+    if cancels:
+        nap.cancel()
+        return await event
+    done, _ = await asyncio.wait([nap, event], return_when=asyncio.FIRST_COMPLETED)
+    return [each is nap for each in done]
+
+
+async def test_a_wait_that_the_code_cancels_is_closed_in_the_log(task: Task) -> None:
+    running = asyncio.create_task(task.invoke(beside))
+    await task.rest()
+    assert cancelled(task) == [1]
+    task.cluster.end(1)
+    await asyncio.sleep(0.05)
+    pages = task.cluster.objects("DurableLog")
+    assert task.journal.parked == waits_over(pages) == 0, "it resumes no task"
+    writes = task.cluster.writes
+    task.cluster.end(2, met=[{"key": "paid", "at": format_time(datetime.now(UTC))}])
+    assert await running == {}
+    assert task.cluster.writes == writes
+
+
+async def test_a_wait_that_is_cancelled_with_a_new_call_takes_no_write_of_its_own(
+    task: Task,
+) -> None:
+    async def code(ctx: DurableContext) -> None:
+        nap = asyncio.create_task(ctx.aio_sleep_for(MINUTE))
+        await asyncio.sleep(0)
+        await ctx.aio_now()
+        nap.cancel()
+        await ctx.aio_wait_for_event("paid")
+
+    running = asyncio.create_task(task.invoke(code))
+    await task.rest()
+    assert cancelled(task) == [1]
+    assert task.cluster.writes == 2
+    running.cancel()
+
+
+async def test_a_wait_that_was_cancelled_comes_last_in_a_replay(task: Task) -> None:
+    running = asyncio.create_task(task.invoke(beside))
+    await task.rest()
+    running.cancel()
+    await asyncio.wait([running])
+    task.cluster.end(1)
+    task.cluster.end(2, met=[{"key": "paid", "at": format_time(datetime.now(UTC))}])
+
+    async def either(ctx: DurableContext) -> object:
+        return await beside(ctx, cancels=False)
+
+    assert await task.invoke(either) == [False], "the sleep was over before the event"
+
+
+async def test_a_wait_that_is_not_cancelled_again_is_open_again(task: Task) -> None:
+    running = asyncio.create_task(task.invoke(beside))
+    await task.rest()
+    assert cancelled(task) == [1]
+    running.cancel()
+    await asyncio.wait([running])
+
+    async def either(ctx: DurableContext) -> object:
+        return await beside(ctx, cancels=False)
+
+    running = asyncio.create_task(task.invoke(either))
+    await task.rest()
+    assert cancelled(task) == []
+    task.cluster.end(1)
+    assert await running == [True]
+
+
+async def test_a_task_that_is_interrupted_cancels_nothing_in_its_log(task: Task) -> None:
+    async def code(ctx: DurableContext) -> None:
+        await asyncio.gather(ctx.aio_sleep_for(MINUTE), ctx.aio_sleep_for(2 * MINUTE))
+
+    running = asyncio.create_task(task.invoke(code))
+    await task.rest()
+    running.cancel()
+    await asyncio.sleep(0.05)
+    assert cancelled(task) == []
+
+
+async def test_a_child_is_started_although_the_code_cancels_its_wait(task: Task) -> None:
+    going_on, started = asyncio.Event(), list[str]()
+
+    async def start() -> None:
+        await going_on.wait()
+        started.append("child-1")
+
+    async def read() -> None: ...
+
+    async def code(ctx: DurableContext) -> None:
+        child = asyncio.create_task(ctx.journal.child("key", "child-1", start, read, None))
+        await ctx.aio_now()
+        child.cancel()
+        await ctx.aio_wait_for_event("paid")
+
+    running = asyncio.create_task(task.invoke(code))
+    await task.rest()
+    going_on.set()
+    await asyncio.sleep(0.05)
+    assert started == ["child-1"]
+    running.cancel()
+
+
+async def test_more_cancelled_waits_than_a_page_lists_are_the_latest(task: Task) -> None:
+    count = MAX_PAGE_ENTRIES + 2
+
+    async def code(ctx: DurableContext) -> None:
+        naps = [asyncio.create_task(ctx.aio_sleep_for(MINUTE)) for _ in range(count)]
+        await asyncio.sleep(0)
+        await ctx.aio_now()
+        for nap in naps:
+            nap.cancel()
+        await ctx.aio_wait_for_event("paid")
+
+    running = asyncio.create_task(task.invoke(code))
+    await task.rest()
+    assert cancelled(task) == [*range(3, count + 1)]
+    writes = task.cluster.writes
+    await asyncio.sleep(0.05)
+    assert task.cluster.writes == writes
+    running.cancel()
 
 
 async def test_another_call_in_a_later_invocation_is_refused(task: Task) -> None:

@@ -133,6 +133,39 @@ async def test_a_full_page_is_closed_before_the_next_one(cluster: Cluster) -> No
     assert [call.node for page in read for call in page.calls] == nodes(cluster)
 
 
+async def test_a_page_lists_what_is_cancelled_and_the_next_one_takes_it_over(
+    cluster: Cluster,
+) -> None:
+    log = await opened(cluster)
+    await log.append(calls(1, 3), [], [2])
+    await log.append(calls(4), [])
+    assert pages(cluster)[0]["cancelled"] == [2]
+    await log.append(calls(5, MAX_PAGE_ENTRIES), [])
+    assert [page["cancelled"] for page in pages(cluster)] == [[2], [2]]
+    await log.append([], [], [])
+    assert [page["cancelled"] for page in pages(cluster)] == [[2], []]
+    log.pages[1]["spec"]["closed"] = True
+    await log.append(calls(MAX_PAGE_ENTRIES + 5), [], [7])
+    assert [page["cancelled"] for page in pages(cluster)] == [[2], [], [7]]
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_change_of_what_is_cancelled_is_made_once_whatever_comes_between(
+    cluster: Cluster, lost: int
+) -> None:
+    log = await opened(cluster)
+    await log.append(calls(1, 3), [])
+    cluster.change("DurableLog", "log-0", status={"waiting": "sleeps"})
+    cluster.lost_answers = lost
+    await log.append([], [], [2, 3])
+    assert pages(cluster)[0]["cancelled"] == [2, 3]
+    assert nodes(cluster) == [1, 2, 3]
+    await opened(cluster, 2)
+    with pytest.raises(TakenOver):
+        await log.append([], [], [])
+    assert pages(cluster)[0]["cancelled"] == [2, 3]
+
+
 async def test_a_page_takes_no_more_bytes_than_it_may(cluster: Cluster) -> None:
     log = await opened(cluster)
     large = [DurableValue(node=node, value="x" * 60_000) for node in range(1, 8)]

@@ -24,7 +24,9 @@ MAX_CALLS = 50
 MAX_WHAT = 200
 _NAMED = 5
 """So many conditions of a wait are named."""
-_STATES = {"Over": "Succeeded", "Stored": "Succeeded", "Failed": "Failed"}
+_STATES = {"Over": "Succeeded", "Stored": "Succeeded"} | {
+    state: state for state in ("Failed", "Cancelled")
+}
 """Whose colour each state of a call has; that of Waiting by default."""
 
 Place = tuple[int, int]
@@ -38,6 +40,7 @@ def durable_log(
     calls = [call for page in pages for call in page.spec.calls]
     waits = {(wait.node, wait.branch): wait for page in pages for wait in _waits(page)}
     stored = {(value.node, value.branch) for page in pages for value in page.spec.values}
+    cancelled = pages[-1].spec.cancelled if pages else []
     shown = calls[-MAX_CALLS:]
     if not shown:
         return
@@ -49,13 +52,14 @@ def durable_log(
     for call in shown:
         place = call.node, call.branch
         wait = waits.get(place)
-        state = _state(call, wait, is_stored=place in stored)
+        is_cancelled = call.node in cancelled
+        state = _state(call, wait, is_stored=place in stored, is_cancelled=is_cancelled)
         table.add_row(
             str(call.node),
             call.kind,
             Text(state, STYLES[_STATES.get(state, "Waiting")]),
             local_time(call.at),
-            _took(call, wait, now),
+            "" if state == "Cancelled" else _took(call, wait, now),
             Text(shortened(_what(call, wait), MAX_WHAT, symbols.ellipsis)),
         )
     yield table
@@ -65,9 +69,13 @@ def _waits(page: DurableLog) -> list[DurableWait]:
     return page.status.waits if page.status else []
 
 
-def _state(call: DurableCall, wait: DurableWait | None, *, is_stored: bool) -> str:
+def _state(
+    call: DurableCall, wait: DurableWait | None, *, is_stored: bool, is_cancelled: bool
+) -> str:
     if call.kind == MEMO:
         return "Stored" if is_stored else "Running"
+    if is_cancelled:
+        return "Cancelled"
     if wait is not None and wait.error is not None:
         return "Failed"
     return "Over" if wait is not None and wait.over_at is not None else "Waiting"

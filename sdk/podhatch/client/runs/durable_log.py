@@ -134,6 +134,7 @@ async def _cut(session: Session, pages: list[DurableLog], node: int, invocation:
         "invocation": invocation,
         "branch": pages[-1].spec.branch + 1,
         "closed": False,
+        "cancelled": [each for each in pages[-1].spec.cancelled if each < node],
         "calls": [call.to_wire() for call in calls],
         "values": [value.to_wire() for value in values],
     }

@@ -33,6 +33,7 @@ from podhatch.core.durable.progress import (
     MAX_WAITING,
     WaitKey,
     calls_of,
+    cancelled_nodes,
     key_of,
     open_calls,
     parked_entry,
@@ -237,7 +238,10 @@ class _Planning:
                 waits += [stored[key]] if key in stored else []
             elif wait := judged[key].wait:
                 waits.append(_wire(wait))
-        still = [each for each in judged.values() if not each.is_over]
+        cancelled = set[int]() if raw["spec"].get("closed") else cancelled_nodes([raw])
+        still = [
+            each for (node, _), each in judged.items() if not each.is_over and node not in cancelled
+        ]
         texts = [_text(each) for each in still[:MAX_TOLD]]
         texts += [f"{len(still) - MAX_TOLD} more"] if len(still) > MAX_TOLD else []
         next_at = first(each.next_at for each in still)

@@ -20,8 +20,25 @@ LOST_AFTER = timedelta(minutes=1)
 
 
 def waits_over(pages: Iterable[JsonObject]) -> int:
-    """Return how many waits of a log are over. Waits of calls that were reset do not count."""
-    return sum(len(_over(page).intersection(map(key_of, calls_of(page)))) for page in pages)
+    """Return how many waits of a log are over, without those that the task has cancelled."""
+    pages = [*pages]
+    cancelled = cancelled_nodes(pages)
+    return sum(node not in cancelled for page in pages for node, _ in over_calls(page))
+
+
+def over_calls(page: JsonObject) -> set[WaitKey]:
+    """Return the calls of a page that are over. Waits of calls that were reset do not count."""
+    return _over(page).intersection(map(key_of, calls_of(page)))
+
+
+def cancelled_nodes(pages: Iterable[JsonObject]) -> set[int]:
+    """Return the nodes that the task does not wait for any more, as the last page says."""
+    specs = [_map(page.get("spec")) for page in pages]
+    last = max(specs, key=_number, default={})
+    nodes: object = last.get("cancelled")
+    if not isinstance(nodes, list):
+        return set()
+    return {node for node in cast("list[object]", nodes) if isinstance(node, int)}
 
 
 def calls_of(page: JsonObject) -> list[JsonObject]:
@@ -35,6 +52,13 @@ def open_calls(page: JsonObject) -> list[JsonObject]:
     return [
         call for call in calls_of(page) if call.get("kind") != MEMO and key_of(call) not in over
     ]
+
+
+def awaits_anything(pages: Iterable[JsonObject]) -> bool:
+    """Return whether a call of a log is open that the task has not cancelled."""
+    pages = [*pages]
+    cancelled = cancelled_nodes(pages)
+    return any(call["node"] not in cancelled for page in pages for call in open_calls(page))
 
 
 def stored_waits(page: JsonObject) -> dict[WaitKey, JsonObject]:
@@ -103,6 +127,12 @@ def _leaves(call: JsonObject) -> Iterator[JsonObject]:
 
 def _entries(part: object, name: str) -> list[JsonObject]:
     return [each for each in _maps(_map(part).get(name)) if isinstance(each.get("node"), int)]
+
+
+def _number(spec: JsonObject) -> int:
+    """Return the number of a page."""
+    number: object = spec.get("page")
+    return number if isinstance(number, int) else -1
 
 
 def _maps(values: Any) -> list[JsonObject]:

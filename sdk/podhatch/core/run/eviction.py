@@ -11,7 +11,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.observed import Observed
-from podhatch.core.durable.progress import LOST_AFTER, open_calls, waiting_text, waits_over
+from podhatch.core.durable.progress import LOST_AFTER, awaits_anything, waiting_text, waits_over
 from podhatch.core.pod.end import AttemptEnd
 from podhatch.core.run.job import AttemptSpec
 from podhatch.core.run.retry import resume_backoff
@@ -108,7 +108,7 @@ def still_parked(old: TaskStatus, pages: Sequence[JsonObject], now: datetime) ->
     if waits_over(pages) > seen:
         return None
     evicted_at = old.evicted_at or now
-    is_open = any(map(open_calls, pages))
+    is_open = awaits_anything(pages)
     lost_at = evicted_at + LOST_AFTER
     if not is_open and now >= lost_at:
         return None

@@ -89,13 +89,14 @@ def test_later_pages_go_and_values_of_earlier_calls_are_kept(
         page(call(1), call(2), closed=True, values=[value(1)]),
         page(call(3), call(4), closed=True, branch=3),
         page(call(5), branch=3, values=[value(2), value(4), value(5)]),
-        page(branch=3),
+        page(branch=3, cancelled=[1, 3, 4, 5]),
     )
     hatchet.runs.reset_durable_task("one", 4)
     first, second = specs(stage)
     assert (nodes(first), first["closed"]) == ([1, 2], True)
     assert (nodes(second), second.get("closed", False)) == ([3], False)
     assert second["values"] == [value(2)]
+    assert second["cancelled"] == [1, 3]
     assert (second["branch"], second["invocation"]) == (4, 5)
 
 
