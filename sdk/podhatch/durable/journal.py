@@ -6,6 +6,7 @@ the code one at a time: the next one only after the code has done all it can wit
 
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -60,7 +61,7 @@ class LogJournal:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_parked: Callable[[], None] = lambda: None,
     ) -> None:
-        """Begin an invocation.
+        """Begin an invocation, in the thread of the task's code.
 
         Args:
             store: The log, which is open.
@@ -98,6 +99,7 @@ class LogJournal:
         for page in store.pages.values():
             self._waits.read(page)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.get_ident()
         self._results = Results(self._history, cancelled)
         self._recorder = Recorder(store, in_background, cancelled)
         self._writing: asyncio.Task[None] | None = None
@@ -406,14 +408,14 @@ class LogJournal:
         self._wake()
 
     def _bind(self) -> asyncio.AbstractEventLoop:
-        """Return the loop of the task's code, which is that of the first call."""
+        """Return the loop of the task's code, which is that of the first call in its thread."""
         loop = asyncio.get_running_loop()
-        if self._loop is None:
+        if self._loop is None and threading.get_ident() == self._thread:
             self._loop = loop
         elif self._loop is not loop:
             raise InvalidRun(
                 "a durable task sleeps, waits, starts child runs and uses memos in one event loop: "
-                "do it in the task's own"
+                "do it in that of its own code, and in no other thread"
             )
         return loop
 

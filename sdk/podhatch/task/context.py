@@ -26,6 +26,10 @@ R = TypeVar("R")
 MAX_LINE = 10_000
 """Characters of a line of the log; what comes after them is cut, as Hatchet does."""
 _NO_TRIGGER: "TriggerReport" = {}
+_OF_DURABLE_TASKS = (
+    *("aio_sleep_for", "aio_sleep_until", "aio_wait_for", "aio_wait_for_event"),
+    *("aio_now", "aio_memo", "invocation_count", "wait_index"),
+)
 _writing = threading.Lock()
 
 
@@ -151,6 +155,15 @@ class Context:
         self._process = os.getpid()
         self._chunks = 0
         self._streaming = threading.Lock()
+
+    if not TYPE_CHECKING:  # a type checker is to find such names
+
+        def __getattr__(self, name: str) -> object:
+            if name in _OF_DURABLE_TASKS:
+                why = f"ctx.{name} is for durable tasks: define the task with durable_task()"
+            else:
+                why = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(why, name=name, obj=self)
 
     @property
     def workflow_input(self) -> "JsonObject":

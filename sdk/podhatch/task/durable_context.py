@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from podhatch.api.limits import MEMO, WAIT_FOR
+from podhatch.api.limits import MAX_SECONDS, MEMO, WAIT_FOR
 from podhatch.task.conditions import (
     Condition,
     OrGroup,
@@ -80,8 +80,9 @@ class DurableContext(Context):
             NonDeterminismError: An earlier invocation made another call here.
             ValueError: It is not a duration.
         """
-        await self._wait([SleepCondition(duration)], label)
-        return SleepResult(timedelta(seconds=seconds(duration)))
+        length = _seconds("aio_sleep_for: duration", duration)
+        await self._wait("aio_sleep_for", [SleepCondition(duration)], label)
+        return SleepResult(timedelta(seconds=length))
 
     async def aio_sleep_until(self, dt: datetime, label: str | None = None) -> SleepResult:
         """Sleep until a time; needs no pod meanwhile. A time that has passed ends it at once.
@@ -94,10 +95,17 @@ class DurableContext(Context):
             NonDeterminismError: An earlier invocation made another call here.
             ValueError: The time has no zone, or is too far ahead.
         """
+        if not isinstance(dt, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"aio_sleep_until: dt: expected a datetime, got {dt!r}")
         if dt.tzinfo is None:
-            raise ValueError(f"{dt} has no time zone")
+            raise ValueError(
+                f"aio_sleep_until: dt: {dt} has no time zone; pass one, such as tzinfo=UTC"
+            )
         left = max(dt - self.journal.now(), timedelta(seconds=MIN_SECONDS))
-        await self._wait([SleepCondition(left)], label, {"until": dt.timestamp()})
+        if left.total_seconds() > MAX_SECONDS:
+            raise ValueError(f"aio_sleep_until: dt: {dt} is more than 365 days ahead")
+        identity = {"until": dt.timestamp()}
+        await self._wait("aio_sleep_until", [SleepCondition(left)], label, identity)
         return SleepResult(left)
 
     async def aio_wait_for(
@@ -119,7 +127,13 @@ class DurableContext(Context):
             NonDeterminismError: An earlier invocation made another call here.
             ValueError: A condition is not valid, or its expression cannot be evaluated.
         """
-        return {CREATE: await self._wait(conditions, signal_key if label is None else label)}
+        if not isinstance(signal_key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(
+                f"aio_wait_for: signal_key: expected a string, got {signal_key!r}; conditions come "
+                "after the name of the wait"
+            )
+        label = signal_key if label is None else label
+        return {CREATE: await self._wait("aio_wait_for", conditions, label)}
 
     @overload
     async def aio_wait_for_event(
@@ -171,15 +185,18 @@ class DurableContext(Context):
             ValueError: An argument is not valid, or the expression cannot be evaluated.
         """
         if (scope is None) != (lookback_window is None):
-            raise ValueError("scope and lookback_window must be given together")
-        window = None if lookback_window is None else seconds(lookback_window)
+            raise ValueError("aio_wait_for_event: scope and lookback_window must be given together")
+        subject = "aio_wait_for_event: lookback_window"
+        window = None if lookback_window is None else _seconds(subject, lookback_window)
+        _check_type("aio_wait_for_event: payload_validator", payload_validator)
         since = None if window is None else self.journal.now() - timedelta(seconds=window)
         condition = UserEventCondition(key, expression, scope=scope, consider_events_since=since)
         identity = {"event": key, "expression": expression, "scope": scope, "lookback": window}
-        met = await self._wait([condition], label, identity)
+        met = await self._wait("aio_wait_for_event", [condition], label, identity)
         from podhatch.values.codec import load_value
 
-        return load_value(json.dumps(met[key][0]), payload_validator)
+        misfit = f"the payload of event {key} does not fit {_name(payload_validator)}"
+        return load_value(json.dumps(met[key][0]), payload_validator, misfit)
 
     async def aio_now(self) -> datetime:
         """Return the time at which this was first called: the same in each invocation.
@@ -226,7 +243,8 @@ class DurableContext(Context):
         Raises:
             IllegalTaskOutputError: The result is not JSON, or does not fit `result_validator`.
             NonDeterminismError: An earlier invocation made another call here.
-            TypeError: An argument is not JSON.
+            TypeError: `fn` is not a function, or an argument is not JSON.
+            ValueError: `result_validator` is not a type.
         """
         from podhatch.errors import IllegalTaskOutputError
         from podhatch.values.codec import dump_json, load_value
@@ -243,39 +261,75 @@ class DurableContext(Context):
                     "pydantic model or a dataclass"
                 ) from None
 
-        name = getattr(fn, "__qualname__", type(fn).__qualname__)
+        if not callable(fn):
+            raise TypeError(
+                f"aio_memo: fn: expected a function, got {fn!r}; pass the function, and its "
+                "arguments after result_validator"
+            )
+        _check_type("aio_memo: result_validator", result_validator)
+        name = _name(fn)
         try:
             arguments = dump_json([list(args), kwargs])
         except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"the arguments of memo {name} are not JSON: {error}") from None
         key = call_key(MEMO, [name, json.loads(arguments)])
         text = await self.journal.memo(key, make, name)
-        return load_value(text, result_validator)
+        misfit = f"the result of memo {name} does not fit {_name(result_validator)}"
+        return load_value(text, result_validator, misfit)
 
     _aio_memo = aio_memo
 
     async def _wait(
         self,
+        method: str,
         conditions: Sequence[Condition | OrGroup],
         label: str | None,
         identity: "JsonObject | None" = None,
     ) -> dict[str, list[Any]]:
-        """Wait for conditions.
+        """Wait for conditions; errors name the method.
 
         `identity` is what the call is known by, where conditions depend on the time; by default
         the conditions.
         """
-        _check(conditions)
+        if label is not None and not isinstance(label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{method}: label: expected a string, got {label!r}")
+        _check(method, conditions)
         self._waits += 1
         wire = conditions_of(conditions)
         what = identity or sorted(json.dumps(each, sort_keys=True) for each in wire)
         return await self.journal.wait_for(call_key(WAIT_FOR, what), wire, label)
 
 
-def _check(conditions: Sequence[Condition | OrGroup]) -> None:
-    subject = "a durable wait"
+def _seconds(subject: str, duration: Duration) -> float:
+    try:
+        return seconds(duration)
+    except ValueError as error:
+        raise ValueError(f"{subject}: {error}") from None
+
+
+def _check_type(subject: str, declared: object) -> None:
+    """Refuse what no value can be validated to, before anything waits."""
+    if declared is None:
+        return
+    from podhatch.values.codec import adapter
+
+    try:
+        adapter(declared)
+    except Exception:
+        raise ValueError(
+            f"{subject}: expected a type that pydantic knows, got {declared!r}"
+        ) from None
+
+
+def _name(what: object) -> str:
+    """Return the name of a function or type."""
+    name: str = getattr(what, "__qualname__", "") or getattr(type(what), "__qualname__", "")
+    return name
+
+
+def _check(subject: str, conditions: Sequence[Condition | OrGroup]) -> None:
     if not conditions:
-        raise ValueError(f"{subject} needs a condition")
+        raise ValueError(f"{subject}: conditions: expected at least one")
     for place, leaf in leaves(conditions):
         if isinstance(leaf, ParentCondition):
             raise ValueError(

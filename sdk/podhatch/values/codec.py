@@ -67,8 +67,17 @@ def dump_output(value: object) -> str | None:
         ) from None
 
 
-def load_value(text: str, declared: object) -> object:
+def load_value(
+    text: str,
+    declared: object,
+    misfit: str = "the output is not what the task declares to return",
+) -> object:
     """Return the value of JSON text, validated to the declared type unless that is None.
+
+    Args:
+        text: The JSON text.
+        declared: The type.
+        misfit: What an error says before it names the fields.
 
     Raises:
         IllegalTaskOutputError: The value does not fit the declared type.
@@ -84,9 +93,7 @@ def load_value(text: str, declared: object) -> object:
     try:
         return validated(text, declared)
     except ValidationError as error:
-        raise IllegalTaskOutputError(
-            f"the output is not what the task declares to return: {describe(error)}"
-        ) from None
+        raise IllegalTaskOutputError(f"{misfit}: {describe(error)}") from None
 
 
 def validate_input(raw: "JsonObject", validator: object) -> object:

@@ -76,6 +76,18 @@ def test_a_sleep_that_is_not_in_the_log_is_found():
     assert [each.partition("(")[0] for each in messages(sleeps)] == ["time.sleep", "asyncio.sleep"]
 
 
+async def hurries(input: Any, ctx: DurableContext) -> None:
+    async with asyncio.timeout(60):
+        await ctx.aio_sleep_for("1h")
+    await asyncio.wait_for(ctx.aio_wait_for_event("paid"), 60)
+
+
+def test_a_timeout_that_counts_in_one_pod_is_found():
+    found = messages(hurries)
+    assert [each.partition("(")[0] for each in found] == ["asyncio.timeout", "asyncio.wait_for"]
+    assert found[0].endswith("await ctx.aio_wait_for() with or_() and a SleepCondition")
+
+
 class Dice:
     def random(self) -> int:
         return 4

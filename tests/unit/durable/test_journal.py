@@ -560,6 +560,15 @@ async def test_calls_belong_to_one_event_loop(task: Task) -> None:
         await task.invoke(code)
 
 
+async def test_another_thread_is_refused_even_if_it_is_first(task: Task) -> None:
+    async def code(ctx: DurableContext) -> datetime:
+        with pytest.raises(InvalidRun, match="in no other thread"):
+            await asyncio.to_thread(lambda: asyncio.run(ctx.aio_now()))
+        return await ctx.aio_now()
+
+    assert isinstance(await task.invoke(code), datetime)
+
+
 async def test_a_log_of_thousands_of_calls_is_replayed_from_its_pages(task: Task) -> None:
     count = 5_000
     identity = LogIdentity("shop", "log", "orders-1", "uid-1", "approve", 1)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 from podhatch import (
+    Context,
     IllegalTaskOutputError,
     ParentCondition,
     SleepCondition,
@@ -102,9 +103,55 @@ async def test_a_sleep_until_a_time_is_the_same_call_later(
     assert key(journal) == first
 
 
-async def test_a_time_needs_its_zone(ctx: DurableContext) -> None:
-    with pytest.raises(ValueError, match="has no time zone"):
-        await ctx.aio_sleep_until(NOW.replace(tzinfo=None))
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (NOW.replace(tzinfo=None), "aio_sleep_until: dt: 2026-01-01 12:00:00 has no time zone"),
+        ("2026-01-02", "aio_sleep_until: dt: expected a datetime, got '2026-01-02'"),
+        (NOW + timedelta(days=366), "aio_sleep_until: dt: .* is more than 365 days ahead"),
+    ],
+)
+async def test_a_time_that_cannot_be_slept_until_is_refused(
+    ctx: DurableContext, journal: FakeJournal, wrong: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        await ctx.aio_sleep_until(wrong)
+    assert journal.calls == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (-1, "aio_sleep_for: duration: expected a timedelta or a duration such as .*, got -1"),
+        ("soon", "aio_sleep_for: duration: expected a timedelta .*, got 'soon'"),
+        (-MINUTE, "aio_sleep_for: duration: .* is out of range"),
+    ],
+)
+async def test_what_is_no_duration_is_refused(
+    ctx: DurableContext, journal: FakeJournal, wrong: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        await ctx.aio_sleep_for(wrong)
+    assert journal.calls == []
+
+
+async def test_names_of_waits_are_strings(ctx: DurableContext, journal: FakeJournal) -> None:
+    wrong: Any = SleepCondition(MINUTE)
+    with pytest.raises(ValueError, match="aio_wait_for: signal_key: expected a string, got Sleep"):
+        await ctx.aio_wait_for(wrong)
+    with pytest.raises(ValueError, match="aio_wait_for_event: label: expected a string, got Sleep"):
+        await ctx.aio_wait_for_event("paid", label=wrong)
+    assert journal.calls == []
+
+
+def test_other_tasks_are_told_that_only_durable_ones_wait() -> None:
+    context: Any = Context(
+        workflow_run_id="orders-1", task_run_id="job-1", workflow_name="w", task_name="pay"
+    )
+    with pytest.raises(AttributeError, match="define the task with durable_task"):
+        context.aio_sleep_for(MINUTE)
+    with pytest.raises(AttributeError, match="'Context' object has no attribute 'sleep'"):
+        context.sleep(MINUTE)
 
 
 async def test_a_group_is_written_as_one_condition(
@@ -131,7 +178,8 @@ async def test_the_order_of_conditions_does_not_tell_calls_apart(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ([], "needs a condition"),
+        ([], "aio_wait_for: conditions: expected at least one"),
+        (["paid"], r"aio_wait_for: conditions\[0\]: expected a condition, got 'paid'"),
         ([ParentCondition(None, "true")], "use ctx.task_output"),  # pyright: ignore[reportArgumentType]
         ([UserEventCondition("")], "event_key: it is empty"),
         ([SleepCondition(MINUTE)] * 2, "give one of them another readable_data_key"),
@@ -155,8 +203,21 @@ async def test_a_payload_that_does_not_fit_is_refused(
     ctx: DurableContext, journal: FakeJournal
 ) -> None:
     journal.answer = {"paid": [{"amount": "much"}]}
-    with pytest.raises(IllegalTaskOutputError):
+    message = "the payload of event paid does not fit Payment: amount: "
+    with pytest.raises(IllegalTaskOutputError, match=message):
         await ctx.aio_wait_for_event("paid", payload_validator=Payment)
+
+
+async def test_what_is_no_type_is_refused_before_anything_waits(
+    ctx: DurableContext, journal: FakeJournal
+) -> None:
+    wrong: Any = "5"
+    message = "payload_validator: expected a type that pydantic knows, got '5'"
+    with pytest.raises(ValueError, match=message):
+        await ctx.aio_wait_for_event("paid", payload_validator=wrong)
+    with pytest.raises(ValueError, match=r"result_validator: expected a type .*, got '5'"):
+        await ctx.aio_memo(int, wrong)
+    assert journal.calls == []
 
 
 async def test_looking_back_is_the_same_call_later(
@@ -210,3 +271,8 @@ async def test_what_a_memo_takes_and_returns_is_json(ctx: DurableContext) -> Non
         await ctx.aio_memo(id, int, object())
     with pytest.raises(IllegalTaskOutputError, match="the result of memo object is not JSON"):
         await ctx.aio_memo(object)
+    with pytest.raises(IllegalTaskOutputError, match="the result of memo str does not fit int"):
+        await ctx.aio_memo(str, int, "x")
+    wrong: Any = 5
+    with pytest.raises(TypeError, match="aio_memo: fn: expected a function, got 5"):
+        await ctx.aio_memo(wrong)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 _CLOCKS = (time.time, time.time_ns)
 _SLEEPS = (time.sleep, asyncio.sleep)
+_TIMEOUTS = (asyncio.timeout, asyncio.timeout_at, asyncio.wait_for)
 _RANDOM = (uuid.uuid1, uuid.uuid4, os.urandom)
 _DATES = frozenset({"now", "utcnow", "today"})
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -85,6 +86,11 @@ def _advice(called: object, call: ast.Call) -> str:
         is_zero = [ast.unparse(each) for each in call.args] == ["0"]
         advice = "it sleeps again each time, in its pod: await ctx.aio_sleep_for()"
         return "" if is_zero else advice
+    if any(called is each for each in _TIMEOUTS):
+        return (
+            "it counts the time in one pod: await ctx.aio_wait_for() with or_() and a "
+            "SleepCondition"
+        )
     owner = getattr(called, "__self__", None)
     is_date = isinstance(owner, type) and issubclass(owner, date)
     if any(called is each for each in _CLOCKS) or (
