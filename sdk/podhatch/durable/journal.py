@@ -389,7 +389,7 @@ class LogJournal:
     def _saw(self, page: JsonObject) -> None:
         found = self._waits.read(page)
         for wait in found:
-            self._results.is_over(wait.node)
+            self._results.record_end(wait.node)
             call = self._results.open.get(wait.node)
             if call is not None and call.branch == wait.branch and call.entry is None:
                 call.count(wait)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from podhatch.api.durable_log import DurableCall, DurableWait
-from podhatch.api.limits import RUN, CallKind
+from podhatch.api.limits import CallKind
 from podhatch.core.durable.progress import WaitKey
 
 
@@ -58,13 +58,6 @@ class OpenCall:
             self.stored.set_result(None)
         if over is not None and not self.over.done():
             self.over.set_result(over)
-
-    def forgo(self) -> None:
-        """Wait for it no more. A child run is started all the same: so it is in each invocation."""
-        if self.kind == RUN:
-            self.over.cancel()
-        else:
-            self.close()
 
     def close(self) -> None:
         """Stop what is done for it."""

@@ -3,11 +3,12 @@
 In a replay that is the recorded order; afterwards the order in which they arrive.
 """
 
+import asyncio
 from datetime import datetime
 from heapq import heappop, heappush
 
 from podhatch.api.durable_log import MAX_PAGE_ENTRIES
-from podhatch.api.limits import MEMO
+from podhatch.api.limits import MEMO, RUN
 from podhatch.durable.history import History
 from podhatch.durable.open_call import OpenCall
 
@@ -30,8 +31,10 @@ class Results:
         self.open: dict[int, OpenCall] = {}
         self._history = history
         self._cancelled_before = cancelled
-        self._forgone: dict[int, OpenCall] = {}
+        self._forgone: set[int] = set()
         """Calls whose results the code does not wait for any more."""
+        self._starting: set[asyncio.Task[None]] = set()
+        """What starts the child runs of such calls."""
         self._unended: set[int] = set()
         """Those of them that are not over, memos aside."""
         self._ready: list[tuple[bool, datetime, int]] = []
@@ -41,7 +44,8 @@ class Results:
     @property
     def is_busy(self) -> bool:
         """Whether anything is done for a call here."""
-        return any(each.is_busy or each.entry is not None for each in self.open.values())
+        calls = self.open.values()
+        return bool(self._starting) or any(each.is_busy or each.entry for each in calls)
 
     def finish(
         self, call: OpenCall, at: datetime, value: object, error: BaseException | None = None
@@ -52,14 +56,23 @@ class Results:
         heappush(self._ready, (call.node in self._cancelled_before, at, call.node))
 
     def forgo(self, call: OpenCall) -> None:
-        """Forget a call that the code does not wait for any more."""
+        """Forget a call that the code does not wait for any more.
+
+        A child run is started all the same, so that there are as many in each invocation.
+        """
         self.open.pop(call.node, None)
-        self._forgone[call.node] = call
+        self._forgone.add(call.node)
         if call.kind != MEMO and not call.over.done():
             self._unended.add(call.node)
-        call.forgo()
+        if call.kind != RUN:
+            call.close()
+            return
+        call.over.cancel()
+        for task in call.work:
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
 
-    def is_over(self, node: int) -> None:
+    def record_end(self, node: int) -> None:
         """Record that what a call waited for has happened."""
         self._unended.discard(node)
 
@@ -124,5 +137,7 @@ class Results:
 
     def close(self) -> None:
         """Stop what is done for the calls."""
-        for call in (*self.open.values(), *self._forgone.values()):
+        for call in self.open.values():
             call.close()
+        for task in self._starting:
+            task.cancel()

@@ -377,9 +377,10 @@ async def test_a_task_that_is_interrupted_cancels_nothing_in_its_log(task: Task)
 
 
 async def test_a_child_is_started_although_the_code_cancels_its_wait(task: Task) -> None:
-    going_on, started = asyncio.Event(), list[str]()
+    begun, going_on, started = asyncio.Event(), asyncio.Event(), list[str]()
 
     async def start() -> None:
+        begun.set()
         await going_on.wait()
         started.append("child-1")
 
@@ -387,15 +388,17 @@ async def test_a_child_is_started_although_the_code_cancels_its_wait(task: Task)
 
     async def code(ctx: DurableContext) -> None:
         child = asyncio.create_task(ctx.journal.child("key", "child-1", start, read, None))
-        await ctx.aio_now()
+        await begun.wait()
         child.cancel()
         await ctx.aio_wait_for_event("paid")
 
     running = asyncio.create_task(task.invoke(code))
-    await task.rest()
-    going_on.set()
+    await asyncio.wait_for(begun.wait(), SECONDS)
     await asyncio.sleep(0.05)
-    assert started == ["child-1"]
+    assert task.journal.parked is None, "it would be evicted before the child is there"
+    going_on.set()
+    await task.rest()
+    assert (started, cancelled(task)) == (["child-1"], [1])
     running.cancel()
 
 
