@@ -61,6 +61,8 @@ class DurableValue(WireModel):
     """branch of the memo."""
     value: Annotated[str, Field(max_length=MAX_STORED_VALUE_BYTES)] = "null"
     """value as JSON."""
+    at: GivenTime | None = None
+    """at is when the memo's function returned it."""
 
 
 class DurableLogSpec(WireModel):

@@ -8,7 +8,7 @@ between have been: so the code, which decides by what it gets, makes the same ca
 from collections import deque
 from collections.abc import Iterable
 
-from podhatch.api.durable_log import DurableCall, DurableLogSpec
+from podhatch.api.durable_log import DurableCall, DurableLogSpec, DurableValue
 from podhatch.api.limits import CallKind
 
 
@@ -33,7 +33,7 @@ class History:
 
     Attributes:
         calls: Recorded calls in the order of their nodes, which begin with 1.
-        values: Values of memos as JSON, by their nodes.
+        values: Values of memos, by their nodes.
         made: How many calls this invocation has made.
     """
 
@@ -44,19 +44,19 @@ class History:
             DamagedLog: A call is missing, or is there twice.
         """
         self.calls: list[DurableCall] = []
-        self.values: dict[int, str] = {}
+        self.values: dict[int, DurableValue] = {}
         self.made = 0
         self._branch = 1
         self._due: deque[tuple[int, int]] = deque()
         """Results that are to be given next: calls that must be made before, and the node."""
         self._given: list[int] = []
         """Nodes whose results were given since the last call that is recorded or was made."""
-        values: dict[tuple[int, int], str] = {}
+        values: dict[tuple[int, int], DurableValue] = {}
         for page in pages:
             self._branch = max(self._branch, page.branch)
             for call in page.calls:
                 self._append(call)
-            values.update({(each.node, each.branch): each.value for each in page.values})
+            values.update({(each.node, each.branch): each for each in page.values})
         for call in self.calls:
             if (value := values.get((call.node, call.branch))) is not None:
                 self.values[call.node] = value

@@ -130,7 +130,7 @@ class LogJournal:
         if stored is None:
             await self._make(call, make)
         else:
-            self._finish(call, call.at, stored)
+            self._finish(call, stored.at or call.at, stored.value)
         return str(await self._result_of(call))
 
     async def child(
@@ -271,7 +271,7 @@ class LogJournal:
             raise
         finally:
             _in_memo.reset(token)
-        self._recorder.keep(call, value)
+        self._recorder.keep(call, value, self.now())
         self._wake()
 
     def _finish(
@@ -329,8 +329,8 @@ class LogJournal:
             self._writing = None
         for call in batch.calls:
             call.count(self._waits.over.get(call.key))
-        for call, text in batch.values:
-            self._finish(call, self.now(), text)
+        for call, stored in batch.values:
+            self._finish(call, stored.at or call.at, stored.value)
         self._wake()
 
     def _look_at_rest(self) -> None:

@@ -1,6 +1,7 @@
 """Records the calls of a durable task, what its memos return, and which calls are cancelled."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from podhatch.api.durable_log import DurableValue
@@ -16,8 +17,8 @@ class Batch(NamedTuple):
     """What goes into one write."""
 
     calls: list[OpenCall]
-    values: list[tuple[OpenCall, str]]
-    """Memos, and their values."""
+    values: list[tuple[OpenCall, DurableValue]]
+    """Memos, and what they returned."""
     cancelled: frozenset[int]
     """Nodes of calls that the code does not wait for any more."""
 
@@ -36,7 +37,7 @@ class Recorder:
         self._store = store
         self._in_background = in_background
         self._calls: list[OpenCall] = []
-        self._values: list[tuple[OpenCall, str]] = []
+        self._values: list[tuple[OpenCall, DurableValue]] = []
 
     @property
     def is_due(self) -> bool:
@@ -47,9 +48,10 @@ class Recorder:
         """Have a new call stored."""
         self._calls.append(call)
 
-    def keep(self, memo: OpenCall, value: str) -> None:
+    def keep(self, memo: OpenCall, value: str, at: datetime) -> None:
         """Have the value of a memo stored."""
-        self._values.append((memo, value))
+        stored = DurableValue(node=memo.node, branch=memo.branch, value=value, at=at)
+        self._values.append((memo, stored))
 
     def take(self, cancelled: frozenset[int]) -> Batch:
         """Return all that is to be stored, for `write`."""
@@ -60,10 +62,7 @@ class Recorder:
     async def write(self, batch: Batch) -> None:
         """Store it: see `LogStore.append`."""
         calls = [call.entry for call in batch.calls if call.entry is not None]
-        values = [
-            DurableValue(node=memo.node, branch=memo.branch, value=text)
-            for memo, text in batch.values
-        ]
+        values = [value for _, value in batch.values]
         cancelled = None if batch.cancelled == self.cancelled else sorted(batch.cancelled)
         await self._in_background(self._store.append(calls, values, cancelled))
         self.cancelled = batch.cancelled

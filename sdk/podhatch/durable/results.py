@@ -1,6 +1,6 @@
 """The results of a durable task's calls: which one the code gets next, and which ones never.
 
-In a replay that is the recorded order; afterwards the order in which they arrive.
+In a replay that is the recorded order; afterwards the order of the times at which they were there.
 """
 
 import asyncio
@@ -37,9 +37,9 @@ class Results:
         """What starts the child runs of such calls."""
         self._unended: set[int] = set()
         """Those of them that are not over, memos aside."""
-        self._ready: list[tuple[bool, datetime, int]] = []
+        self._ready: list[tuple[bool, datetime, bool, int]] = []
         """The results that are to be given in any order: whether they come last, since when they
-        are there, and their nodes."""
+        are there, whether the operator had to tell of them, and their nodes."""
 
     @property
     def is_busy(self) -> bool:
@@ -53,7 +53,8 @@ class Results:
         """Have the code get the result of a call, in its turn."""
         call.outcome = value, error
         call.is_busy = False
-        heappush(self._ready, (call.node in self._cancelled_before, at, call.node))
+        comes_last = call.node in self._cancelled_before
+        heappush(self._ready, (comes_last, at, call.kind != MEMO, call.node))
 
     def forgo(self, call: OpenCall) -> None:
         """Forget a call that the code does not wait for any more.
@@ -97,7 +98,7 @@ class Results:
         if not self._history.is_replayed:
             return None
         while self._ready:
-            comes_last, _, node = self._ready[0]
+            comes_last, *_, node = self._ready[0]
             if comes_last and self.is_busy:
                 return None
             heappop(self._ready)
