@@ -96,8 +96,8 @@ class DurableLogSpec(WireModel):
     cancelled: Annotated[list[int], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
         default_factory=list[int]
     )
-    """cancelled lists the nodes of calls that the task does not wait for any more. Their ends do not
-    resume it. The list of the last page counts."""
+    """cancelled lists the nodes of calls that the task does not wait for any more. Their ends do
+    not resume it. The list of the last page counts."""
     calls: list[DurableCall] = Field(default_factory=list[DurableCall], max_length=MAX_PAGE_ENTRIES)
     """calls in the order of their nodes."""
     values: Annotated[list[DurableValue], Field(max_length=MAX_PAGE_ENTRIES)] = Field(
