@@ -464,7 +464,7 @@ class View:
             self._world.changed.set()
             await self._pod.thaw.wait()
         answer = await request()
-        if self._pod.is_frozen and kind == "DurableLog":
+        if kind == "DurableLog" and self._pod is not self._world.pods[-1]:
             self._world.stale_writes.append(str(request))
         if fault == "after":
             await self._die()
