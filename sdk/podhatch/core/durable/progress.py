@@ -34,7 +34,7 @@ def over_calls(page: JsonObject) -> set[WaitKey]:
 def cancelled_nodes(pages: Iterable[JsonObject]) -> set[int]:
     """Return the nodes that the task does not wait for any more, as the last page says."""
     specs = [_map(page.get("spec")) for page in pages]
-    last = max(specs, key=_number, default={})
+    last: JsonObject = max(specs, key=_number) if specs else {}
     nodes: object = last.get("cancelled")
     if not isinstance(nodes, list):
         return set()
