@@ -66,14 +66,14 @@ def test_new_keys_do_not_starve_one_that_was_served_before() -> None:
     index, shared = Index(), ("all", "", 1)
     index.claim("a-0", ("tenant", "a", 9), shared)
     index.claim("a-1", ("tenant", "a", 9), shared)
-    index.claim("b-2", ("tenant", "b", 9), shared)
-    index.claim("c-3", ("tenant", "c", 9), shared)
+    index.claim("a-2", ("tenant", "a", 9), shared)
+    index.claim("b-3", ("tenant", "b", 9), shared)
     order, holder = list[str](), "a-0"
     for number in range(4, 7):
         [holder] = index.end(holder)
         order.append(holder)
         index.claim(f"new-{number}", ("tenant", f"new {number}", 9), shared)
-    assert order == ["a-1", "b-2", "c-3"]
+    assert order == ["a-1", "b-3", "a-2"]
 
 
 NORTH, TENANT = ("region", "north", 1), ("tenant", "a", 1)
@@ -108,6 +108,16 @@ def test_who_needs_two_limits_is_not_overtaken_for_ever() -> None:
         "both-1",
     ]
     assert holders == ["both-1"]
+
+
+def test_the_next_who_needs_two_limits_begins_to_wait_anew() -> None:
+    index = _contended()
+    index.claim("both-14", TENANT, NORTH)
+    _end_until(index, "both-1")
+    assert len(index.end("both-1")) == 2
+    for number in range(6, 8):
+        assert index.end(f"north-{number}") == [f"north-{number + 1}"]
+        assert index.end(f"tenant-{number}") == [f"tenant-{number + 1}"]
 
 
 def test_a_slot_that_is_kept_says_for_whom() -> None:

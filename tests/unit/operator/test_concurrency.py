@@ -375,6 +375,18 @@ async def test_a_replay_asks_for_a_slot_again(operator: Operator) -> None:
     assert (entry["state"], entry["attempt"]) == ("Queued", 2)
 
 
+async def test_a_replay_waits_behind_those_that_were_waiting_before_it(operator: Operator) -> None:
+    team = Team(operator)
+    await team.deploy({"maxRuns": 1})
+    await team.start("run")
+    await team.end("run")
+    await team.start("other", "next")
+    await operator.user_patches({"replay": {"count": 1}})
+    await team.settle()
+    await team.end("other")
+    assert team.runs() == ["run", "other", "next"]
+
+
 async def test_a_run_without_limits_is_written_as_often_as_before(operator: Operator) -> None:
     team = Team(operator)
     await team.deploy()
