@@ -378,7 +378,8 @@ async def test_a_replay_asks_for_a_slot_again(operator: Operator) -> None:
 async def test_a_replay_waits_behind_those_that_were_waiting_before_it(operator: Operator) -> None:
     team = Team(operator)
     await team.deploy({"maxRuns": 1})
-    await team.start("run")
+    await team.create("run", {"workflow": "flow"}, sequence="1")
+    await team.settle()
     await team.end("run")
     await team.start("other", "next")
     await operator.user_patches({"replay": {"count": 1}})
