@@ -450,6 +450,7 @@ DURABLE_LOG = DurableLog(
         invocation=2,
         branch=3,
         closed=True,
+        cancelled=[2],
         calls=[
             DurableCall(
                 node=7,
@@ -463,7 +464,7 @@ DURABLE_LOG = DurableLog(
             ),
             DurableCall(node=8, branch=3, kind="Run", key="4567", at=MOMENT, child="child-1"),
         ],
-        values=[DurableValue(node=6, branch=2, value='{"paid":true}')],
+        values=[DurableValue(node=6, branch=2, value='{"paid":true}', at=MOMENT)],
     ),
     status=DurableLogStatus(
         observed_generation=3,
