@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from podhatch.api.labels import REPORT_ACCOUNT
+from podhatch.api.labels import REPORT_ACCOUNT, SPAWN_ACCOUNT
 from podhatch.api.model import JsonObject
 from podhatch.api.names import durable_log_name
 
 from tests.cluster.progress import wait_until
+from tests.helm import RELEASE
 from tests.integration.policies.objects import API, JOB, POD, Pods, owner, refusal, refused
 from tests.kube import OPERATOR
 from tests.kubectl import Kubectl, Refused
@@ -138,6 +139,81 @@ def test_only_pods_of_the_task_change_its_log(
     assert "writes as invocation 2" in patched(again, stored, namespace, CLOSED)
     taken = {"spec": {"invocation": 2}}
     assert patched(again, stored, namespace, taken) == ""
+
+
+OTHER_PODS = {
+    "another task of the run": ("orders-1-pack-qrqrqrqrqrqr-1-x7k2p", SPAWN_ACCOUNT),
+    "the task of another run": ("orders-2-ship-stststststst-1-x7k2p", SPAWN_ACCOUNT),
+    "a task of another workflow": ("billing-1-ship-vwvwvwvwvwvw-1-x7k2p", SPAWN_ACCOUNT),
+    "a task that may only report": ("billing-1-pack-xzxzxzxzxzxz-1-x7k2p", REPORT_ACCOUNT),
+    "a task with the default account": ("billing-1-wrap-242424242424-1-x7k2p", "default"),
+    "a task with an administrator's account": ("billing-1-send-565656565656-1-x7k2p", "bridge"),
+}
+
+
+@pytest.mark.parametrize("who", OTHER_PODS)
+def test_a_pod_of_another_task_writes_nothing_to_the_log(
+    pods: Pods, stored: str, namespace: str, who: str
+) -> None:
+    other = pods.enter_as(*OTHER_PODS[who])
+    refusals = [
+        refusal(other, page(namespace, f"{LOG}-1", page=1)),
+        patched(other, stored, namespace, CLOSED),
+        patched(other, stored, namespace, {"spec": {"invocation": 1, "calls": []}}),
+    ]
+    for words in refusals:
+        assert "may not write DurableLog" in words or "is forbidden" in words
+    assert patched(other, stored, namespace, OVER, "--subresource=status") != ""
+
+
+def test_a_pod_of_an_earlier_invocation_writes_nothing_to_a_log_that_was_taken_over(
+    kubectl: Kubectl, pods: Pods, owners: list[JsonObject], namespace: str
+) -> None:
+    job = "orders-1-wrap-787878787878-1"
+    name = f"{durable_log_name(job)}-0"
+    earlier = pods.enter_as(f"{job}-x7k2p")
+    later = pods.enter_as(f"{job.removesuffix('1')}2-x7k2p")
+    run_and_task = {"podhatch.dev/run": "orders-1", "podhatch.dev/task": "wrap"}
+    metadata = {"ownerReferences": owners, "labels": run_and_task}
+    earlier("create", "-f", "-", manifests=[page(namespace, name, metadata=metadata, task="wrap")])
+    body = json.dumps({"spec": {"invocation": 2}})
+    later("patch", "durablelog", name, "-n", namespace, "--type=merge", "-p", body)
+    assert "writes as invocation 1" in patched(earlier, name, namespace, CLOSED)
+    back = {"spec": {"invocation": 1, "closed": True}}
+    assert "invocation cannot decrease" in patched(earlier, name, namespace, back)
+    forged = {"spec": {"invocation": 3, "closed": True}}
+    assert "writes as invocation 1" in patched(earlier, name, namespace, forged)
+    spec = kubectl.json("get", "durablelog", name, "-n", namespace)["spec"]
+    assert spec["invocation"] == 2
+    assert not spec.get("closed")
+
+
+@pytest.mark.parametrize(
+    ("role", "may_reset"),
+    [
+        ("admin", True),
+        ("edit", True),
+        (f"{RELEASE}-author", True),
+        (f"{RELEASE}-submit", False),
+        (f"{RELEASE}-event-bridge", False),
+    ],
+)
+def test_people_reset_a_task_by_their_role_and_write_nothing_else(
+    kubectl: Kubectl, stored: str, namespace: str, role: str, may_reset: bool
+) -> None:
+    user = f"somebody-with-{role}"
+    words = ("create", "rolebinding", user, "-n", namespace, f"--clusterrole={role}")
+    kubectl(*words, f"--user={user}")
+    somebody = kubectl.impersonating(user)
+    reset: JsonObject = {"spec": {"calls": [], "branch": 2}}
+
+    def is_as_said() -> bool:
+        words = patched(somebody, stored, namespace, reset)
+        return words == "" if may_reset else "is forbidden" in words
+
+    wait_until(is_as_said, 10, "the role to count")
+    assert refusal(somebody, page(namespace, f"{LOG}-1", page=1)) != ""
+    assert patched(somebody, stored, namespace, OVER, "--subresource=status") != ""
 
 
 def test_the_operator_and_people_alone_say_which_waits_are_over(
