@@ -1,5 +1,6 @@
 """What end-to-end tests share: a namespace of their own, and a user's way to run scripts."""
 
+import json
 import subprocess
 import sys
 import uuid
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from podhatch.api.model import JsonObject
 
 from tests.kube import REPOSITORY, Namespace, kubectl, user_environment
 
@@ -51,6 +53,23 @@ def run_script(namespace: Namespace, tmp_path: Path) -> RunScript:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+DURABLE = Path(__file__).parent / "flows" / "durable.py"
+StartDurable = Callable[..., list[str]]
+
+
+@pytest.fixture
+def start_durable(run_script: RunScript) -> StartDurable:
+    """Start a run of a task of flows/durable.py for each input, and return their names."""
+
+    def start(task: str, *inputs: JsonObject) -> list[str]:
+        done = run_script(DURABLE, task, json.dumps(inputs or [{}]))
+        assert done.code == 0, done.err
+        names: list[str] = json.loads(done.out)
+        return names
+
+    return start
 
 
 Podhatch = Callable[..., Finished]

@@ -36,6 +36,8 @@ class Asked(BaseModel):
     parts: int = 3
     deaths: list[tuple[int, int, str]] = []
     """Attempt, number of its write to the cluster, and whether it dies before or after that."""
+    stops: list[int] = []
+    """After how many calls the first invocation stands still until it is killed, and so on."""
 
 
 class Number(BaseModel):
@@ -132,6 +134,16 @@ async def parent(input: Asked, ctx: DurableContext) -> dict[str, Any]:
     return {"squares": [*first, *both], **numbers(ctx)}
 
 
+@hatchet.durable_task(name="gives_up", input_validator=Asked, eviction_policy=SOON)
+async def gives_up(input: Asked, ctx: DurableContext) -> dict[str, Any]:
+    nap = asyncio.create_task(ctx.aio_sleep_for(timedelta(seconds=input.seconds)))
+    event = asyncio.create_task(ctx.aio_wait_for_event(input.key))
+    await asyncio.sleep(0)
+    await ctx.aio_now()
+    nap.cancel()
+    return {"payload": await event, **numbers(ctx)}
+
+
 @hatchet.durable_task(name="fickle", input_validator=Asked, eviction_policy=SOON)
 async def fickle(input: Asked, ctx: DurableContext) -> None:
     await ctx.aio_now()
@@ -208,6 +220,32 @@ async def program(input: Asked, ctx: DurableContext) -> dict[str, Any]:
         "later": again >= began,
         "writes": writes.count,
     }
+
+
+@hatchet.durable_task(
+    name="steps", input_validator=Asked, eviction_policy=STAYS, execution_timeout="10m"
+)
+async def steps(input: Asked, ctx: DurableContext) -> dict[str, Any]:
+    """Make six calls, and stand still between them where `stops` says."""
+
+    async def stop(calls: int) -> None:
+        asked = input.stops[ctx.invocation_count - 1 :][:1]
+        if asked == [calls]:
+            await asyncio.Event().wait()
+
+    await stop(0)
+    began = await ctx.aio_now()
+    await stop(1)
+    squares = [await square.aio_run(Number(n=2))]
+    await stop(2)
+    await ctx.aio_sleep_for(timedelta(seconds=0.5))
+    await stop(3)
+    squares += await asyncio.gather(square.aio_run(Number(n=3)), square.aio_run(Number(n=4)))
+    await stop(5)
+    text = await ctx.aio_memo(str, str, squares)
+    await stop(6)
+    later = (await ctx.aio_now()) > began
+    return {"squares": squares, "text": text, "later": later}
 
 
 def main() -> None:
