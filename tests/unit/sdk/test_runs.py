@@ -104,7 +104,9 @@ def test_a_run_holds_input_metadata_and_generation(stage: Stage, orders: Workflo
         "additionalMetadata": {"by": "keyword", "for": "Ada"},
     }
     assert run["metadata"]["namespace"] == "default"
-    assert run["metadata"]["annotations"] == {"podhatch.dev/workflow-generation": "1"}
+    annotations = run["metadata"]["annotations"]
+    assert annotations.pop("podhatch.dev/sequence").isdecimal()
+    assert annotations == {"podhatch.dev/workflow-generation": "1"}
     assert str(reference) == reference.workflow_run_id == run["metadata"]["name"]
     assert reference.workflow_run_id.startswith("orders-")
 
