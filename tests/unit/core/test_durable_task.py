@@ -218,6 +218,13 @@ def test_a_replay_goes_on_with_the_log_and_counts_no_resume() -> None:
     assert entries(made)["a"]["resumes"] == 2
 
 
+def test_a_replay_of_a_task_that_waits_without_a_pod_is_no_resume() -> None:
+    made = planned(parked(), OPEN, spec={"replay": {"count": 1}})
+    assert jobs(made) == [attempt_name("a", 2)]
+    assert variable(made, "PODHATCH_RETRY_COUNT") == "1"
+    assert "resumes" not in entries(made)["a"]
+
+
 def test_a_refused_resume_stays_one() -> None:
     made = planned(parked(), ONE_OVER)
     [name] = jobs(made)
