@@ -127,8 +127,9 @@ def _check_state(world: World, made: Made) -> None:
     if made.replay <= made.status.get("replays", 0):
         states = {entry["name"]: entry["state"] for entry in _entries(made.status)}
         assert states.get(made.task) not in TERMINAL_STATES, "a task that had ended was started"
-    live = [each.name for each in _attempts(world, made) if world.pods.is_live(each.name)]
-    assert live == [made.name], "a task has two live attempts"
+    live = {each.name for each in _attempts(world, made) if world.pods.is_live(each.name)}
+    # A successor of the operator that made it may have deleted it already.
+    assert live <= {made.name}, "a task has two live attempts"
 
 
 def _check_conditions(world: World, made: Made) -> None:

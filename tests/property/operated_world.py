@@ -86,6 +86,8 @@ class OperatedWorld:
     @contextmanager
     def _dying(self, crash_after: int | None) -> Generator[None]:
         """End the process after so many writes, and at the end at any rate; None: it lives."""
+        if crash_after is not None:
+            self.cluster.last_write = None  # of an earlier end: it was lost
         self.cluster.writes_left = crash_after
         with suppress(Killed):
             yield
