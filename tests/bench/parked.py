@@ -73,7 +73,8 @@ def operators(replicas: int) -> None:
         eventually(operator_pod, 60, "an operator to lead")
         return
     pods = ("-n", OPERATOR_NAMESPACE, "get", "pods", "-o", "name")
-    eventually(lambda: "pod/podhatch-" not in kubectl(*pods), 90, "the operators to end")
+    selector = ("-l", "app.kubernetes.io/component=operator")
+    eventually(lambda: not kubectl(*pods, *selector), 90, "the operators to end")
 
 
 def settle() -> None:
