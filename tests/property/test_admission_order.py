@@ -89,15 +89,21 @@ class Crowd:
         )
 
 
+def crowd_of(sizes: dict[str, int], lanes: list[Lane]) -> Crowd:
+    """Return limits of these sizes with two runs in each lane."""
+    crowd = Crowd(sizes)
+    for lane in lanes:
+        crowd.add(lane)
+        crowd.add(lane)
+    return crowd
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(sizes, lanes, st.randoms(use_true_random=False))
 def test_no_lane_is_starved_whoever_ends_first(
     sizes: dict[str, int], lanes: list[Lane], random: Random
 ) -> None:
-    crowd = Crowd(sizes)
-    for lane in lanes:
-        crowd.add(lane)
-        crowd.add(lane)
+    crowd = crowd_of(sizes, lanes)
     crowd.served.clear()
     order = random.sample(lanes, len(lanes))
     for _ in range(2 * (MAX_PASSES + len(lanes))):
@@ -111,10 +117,7 @@ def test_no_lane_is_starved_whoever_ends_first(
 def test_slots_are_kept_free_only_while_others_are_taken(
     sizes: dict[str, int], lanes: list[Lane], random: Random
 ) -> None:
-    crowd = Crowd(sizes)
-    for lane in lanes:
-        crowd.add(lane)
-        crowd.add(lane)
+    crowd = crowd_of(sizes, lanes)
     for _ in range(30):
         crowd.end(random.choice(crowd.holders))
         assert any(crowd.taken(limit) == size for limit, size in sizes.items())

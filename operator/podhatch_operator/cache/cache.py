@@ -47,7 +47,7 @@ CHILDREN = (JOB, POD, TASK_RESULT, DURABLE_LOG)
 _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKFLOW, RATE_LIMIT)
 """The status fields that tell users what is wrong with an object."""
 _HELD_UNREADABLE = (*_WITH_STATUS, DURABLE_LOG)
-"""Kinds of objects that are held although they cannot be read: somebody is to tell of it."""
+"""Kinds that the cache holds even if it cannot read an object: a status reports the problem."""
 
 
 class Cache:

@@ -38,8 +38,8 @@ class Results:
         self._unended: set[int] = set()
         """Those of them that are not over, memos aside."""
         self._ready: list[tuple[bool, datetime, bool, int]] = []
-        """The results that are to be given in any order: whether they come last, since when they
-        are there, whether the operator had to tell of them, and their nodes."""
+        """A heap of the results that no recorded order names: whether the result comes last, when
+        it became known, whether the operator reported it, and the node of its call."""
 
     @property
     def is_busy(self) -> bool:
