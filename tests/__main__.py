@@ -48,12 +48,14 @@ def unit() -> bool:
 
     The property tests are not measured: they would take twice as long.
     """
-    measured = pytest_in_parallel("tests/unit", "--cov", "--cov-report=")
-    core = run("coverage", "report", "--include=sdk/podhatch/core/*", "--fail-under=100")
-    whole = run("coverage", "report", "--fail-under=95")
-    # The longest first: whoever is done takes over from the end of the others' queues.
-    unmeasured = pytest_in_parallel("tests/property", "tests/typing")
-    return measured and core and whole and unmeasured
+    # Ends at the first that fails, so that what failed is the last that was printed.
+    return (
+        pytest_in_parallel("tests/unit", "--cov", "--cov-report=")
+        and run("coverage", "report", "--include=sdk/podhatch/core/*", "--fail-under=100")
+        and run("coverage", "report", "--fail-under=95")
+        # The longest first: whoever is done takes over from the end of the others' queues.
+        and pytest_in_parallel("tests/property", "tests/typing")
+    )
 
 
 def imports() -> bool:
