@@ -79,8 +79,8 @@ class ObservedRateLimit(ObservedObject):
     """A RateLimit, as a raw object without managedFields, and those who wait for its units."""
 
     rate_limit: JsonObject
-    queues: UnitQueues = field(default_factory=UnitQueues, compare=False)
-    """Of its namespace: who waits, and the other RateLimits."""
+    queues: UnitQueues = field(compare=False)
+    """Of its namespace: who waits, and all RateLimits, this one too."""
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,8 @@ def plan_rate_limit(observed: ObservedRateLimit, now: datetime) -> Plan:
     """Return the new status of a limit: what is left, and which attempts have got units."""
     stored = RateLimit.model_validate(observed.rate_limit)
     name, queues = stored.metadata.name, observed.queues
-    if queues.limit(name) is None:
-        queues.put_limit(name, stored)
     bucket = queues.decide(name, now)
-    assert bucket is not None
+    assert bucket is not None, f"the queues do not know the RateLimit {name}"
     status = _status(bucket, stored, queues)
     unused_at = None if queues.is_wanted(name) else _unused_at(stored, bucket)
     if unused_at and now >= unused_at:
