@@ -56,17 +56,19 @@ def with_replay(
     The tasks come with parents before children. The failure task, which is none of them, has the
     new failures to wait for.
     """
+    replay = run.spec.replay
+    assert replay is not None, "no replay is due"
     kept_tasks: set[str] = set()
     for task in tasks:
         entry = old.get(task.name)
-        if entry and _stays(entry, run.spec.replay) and kept_tasks.issuperset(task.parents):
+        if entry and _stays(entry, replay) and kept_tasks.issuperset(task.parents):
             kept_tasks.add(task.name)
     entries = {
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
     for task, number in sorted(attempts):  # their numbers are taken, noted or not
         entry = entries.get(task) or TaskStatus(name=task, state="Pending")
-        if attempts[task, number].replay == run.asked_replays or number <= entry.attempt:
+        if attempts[task, number].replay == replay.count or number <= entry.attempt:
             continue
         if task in kept_tasks and entry.state not in TERMINAL_STATES:
             entries[task] = _made(entry, attempts[task, number])
@@ -75,10 +77,8 @@ def with_replay(
     return entries
 
 
-def _stays(entry: TaskStatus, replay: Replay | None) -> bool:
+def _stays(entry: TaskStatus, replay: Replay) -> bool:
     """Whether a replay leaves a task as it is, unless one above it starts over."""
-    if replay is None:
-        return False
     if replay.task is not None:
         is_cancelled = entry.state == "Cancelled" and entry.reason in _CANCELLED_WITH_RUN
         return entry.name != replay.task and not is_cancelled
