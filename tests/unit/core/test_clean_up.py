@@ -100,6 +100,17 @@ def test_jobs_that_ended_are_kept_for_their_logs(condition: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "status"),
+    [("FailureTarget", "True"), ("SuccessCriteriaMet", "True"), ("Suspended", "False")],
+)
+def test_a_job_whose_pods_have_not_ended_is_deleted(condition: str, status: str) -> None:
+    active = job("a", conditions={condition: "X"})
+    active["status"]["conditions"][0]["status"] = status
+    noted = run_with(entry("Cancelled", "RunCancelled", finishedAt=ago(1)))
+    assert given_up(noted, attempts({NAME: active}), NOW).delete == (Delete("Job", NAME),)
+
+
+@pytest.mark.parametrize(
     "noted", [entry("Failed", "TimedOut", finishedAt=ago(5)), record("PodLost")]
 )
 def test_a_job_that_does_not_end_after_its_attempt_is_deleted(noted: JsonObject) -> None:

@@ -13,7 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.text import whole_number
-from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest
+from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest, true_condition
 
 MAX_NUMBER_DIGITS = 9
 """Of an attempt, or of a replay."""
@@ -69,10 +69,7 @@ class AttemptView:
         """Whether the Job has not ended and is not being deleted."""
         if self.job["metadata"].get("deletionTimestamp"):
             return False
-        for item in self.job.get("status", {}).get("conditions", ()):
-            if item["type"] in ("Failed", "Complete") and item["status"] == "True":
-                return False
-        return True
+        return not any(true_condition(self.job, each) for each in ("Failed", "Complete"))
 
     def _number_in(self, annotation: str) -> int:
         """Return the number in an annotation of the Job; 0 if there is none."""
