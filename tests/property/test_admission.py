@@ -7,7 +7,7 @@ from datetime import datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from podhatch.cluster import TASK_RESULT, WORKFLOW_RUN
-from podhatch.core.admission.index import HEAD_START
+from podhatch.core.admission.slots import HEAD_START
 
 from tests.property.admission_world import PRIORITIES, AdmissionWorld, Case, Group
 

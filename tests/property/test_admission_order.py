@@ -10,7 +10,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.concurrency import ConcurrencyClaim
-from podhatch.core.admission.index import MAX_PASSES, AdmissionIndex
+from podhatch.core.admission.index import AdmissionIndex
+from podhatch.core.admission.slots import MAX_PASSES
 
 NAMESPACE = "team"
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -121,3 +122,28 @@ def test_slots_are_kept_free_only_while_others_are_taken(
     for _ in range(30):
         crowd.end(random.choice(crowd.holders))
         assert any(crowd.taken(limit) == size for limit, size in sizes.items())
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(sizes, lanes, st.randoms(use_true_random=False))
+def test_a_limit_is_used_on_while_a_rarer_one_gives_no_slot(
+    sizes: dict[str, int], lanes: list[Lane], random: Random
+) -> None:
+    """Those that need north alone end ten times as often as others, and then only they end."""
+    crowd = crowd_of(sizes, [("north",), *(lane for lane in lanes if lane != ("north",))])
+    for _ in range(3 * MAX_PASSES):
+        others = [run for run in crowd.holders if crowd.runs[run] != ("north",)]
+        if others:
+            crowd.end(random.choice(others))
+        end_some(crowd, ("north",), 10)
+    for _ in range(MAX_PASSES):
+        end_some(crowd, ("north",), 1)
+        assert crowd.taken("north") == sizes["north"]
+
+
+def end_some(crowd: Crowd, lane: Lane, count: int) -> None:
+    """End runs of a lane, while one of them holds slots."""
+    for _ in range(count):
+        run = next((run for run in crowd.holders if crowd.runs[run] == lane), None)
+        if run is not None:
+            crowd.end(run)

@@ -105,6 +105,7 @@ def test_who_needs_two_limits_is_not_overtaken_for_ever() -> None:
     before, holders = _end_until(_contended(), "both-1")
     assert before == [
         *(f"{limit}-{number}" for number in range(2, 6) for limit in ("north", "tenant")),
+        "north-6",
         "both-1",
     ]
     assert holders == ["both-1"]
@@ -114,29 +115,48 @@ def test_the_next_who_needs_two_limits_begins_to_wait_anew() -> None:
     index = _contended()
     index.claim("both-14", TENANT, NORTH)
     _end_until(index, "both-1")
-    assert len(index.end("both-1")) == 2
+    assert sorted(index.end("both-1")) == ["north-7", "tenant-6"]
     for number in range(6, 8):
-        assert index.end(f"north-{number}") == [f"north-{number + 1}"]
         assert index.end(f"tenant-{number}") == [f"tenant-{number + 1}"]
+        assert index.end(f"north-{number + 1}") == [f"north-{number + 2}"]
+
+
+def _with_a_slot_kept() -> Index:
+    """Return limits of which one keeps its slot for the run that needs both."""
+    index, number = _contended(), 0
+    index.end("north-0")
+    while index.end(f"tenant-{number}"):
+        number = number + 2 if number == 0 else number + 1
+        index.end(f"north-{number}")
+    return index
 
 
 def test_a_slot_that_is_kept_says_for_whom() -> None:
-    index, number = _contended(), 0
-    while index.end(f"north-{number}"):
-        index.end(f"tenant-{number}")
-        number = number + 2 if number == 0 else number + 1
-    last = index.standing("north-13")
+    index = _with_a_slot_kept()
+    last = index.standing("tenant-13")
     assert (last.taken, last.max_runs, last.taken_by) == (1, 1, ("both-1",))
-    assert index.end("both-1") == [f"north-{number + 1}"]
+    assert index.end("both-1") == ["tenant-6"]
 
 
 def test_one_that_is_to_be_cancelled_if_it_had_to_wait_does_not_wait_for_a_kept_slot() -> None:
-    index, number = _contended(), 0
-    while index.end(f"north-{number}"):
-        index.end(f"tenant-{number}")
-        number = number + 2 if number == 0 else number + 1
-    index.claim("new-14", NORTH, strategy="CANCEL_NEWEST")
+    index = _with_a_slot_kept()
+    index.claim("new-14", TENANT, strategy="CANCEL_NEWEST")
     assert index.standing("new-14").superseded_by == "both-1"
+
+
+def test_no_slot_is_kept_while_another_limit_gives_none_for_long() -> None:
+    """The one of the region is used on; the one of the tenant, which is rare, is kept."""
+    index, north = _contended(), 0
+    index.end("north-0")
+    for tenant in (0, 2, 3, 4):
+        index.end(f"tenant-{tenant}")
+        index.end(f"north-{north + 2}")
+        index.end(f"north-{north + 3}")
+        north += 2
+    for number in range(north + 2, 13):
+        assert index.end(f"north-{number}") == [f"north-{number + 1}"]
+    assert index.end("tenant-5") == []
+    assert index.end("north-13") == ["both-1"]
 
 
 def test_a_priority_counts_like_an_hour_of_waiting() -> None:

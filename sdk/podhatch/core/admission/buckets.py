@@ -63,7 +63,9 @@ class Bucket:
         self.used = used
         self.window_start = (limit.status or _NO_STATUS).window_start
         """When the last window began, which may be over."""
-        self._duration, self._now = WINDOWS[limit.spec.duration], now
+        self.duration = WINDOWS[limit.spec.duration]
+        """How long a window lasts."""
+        self._now = now
         self.is_open = self.ends_at is not None and now < self.ends_at
         if not self.is_open:
             self.used = sum(grants.values())
@@ -78,7 +80,7 @@ class Bucket:
     @property
     def ends_at(self) -> datetime | None:
         """The end of the last window; None before the first."""
-        return self.window_start + self._duration if self.window_start else None
+        return self.window_start + self.duration if self.window_start else None
 
     @property
     def refills_at(self) -> datetime | None:

@@ -17,52 +17,38 @@ has one. A free slot is offered to the next in line, who is told; the offer is g
 taken, or the claim ends.
 
 A lane whose turn it is in one group, while another of its groups is full, lets those behind it go
-first, but not for ever: after `MAX_PASSES` times a free slot of each of its groups is kept for it.
-Nobody is starved: only lanes before it, which are not replaced once they are served, keep it from
-the slots that its groups free.
+first, but not for ever: after `MAX_PASSES` times slots are kept for it, first of the group that has
+offered the fewest, and once there is one, of the next. So a slot that is kept stands idle no longer
+than until groups that offer more have a slot for the lane, and nobody is starved: only lanes before
+it, which are not replaced once they are served, keep it from the slots that its groups free.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cached_property
-from itertools import islice
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, takewhile
 
 from pydantic import ValidationError
 
 from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.model import JsonObject
 from podhatch.api.run import has_ended
+from podhatch.core.admission.slots import (
+    MAX_PASSES,
+    Claimant,
+    GroupKey,
+    LaneKey,
+    Parked,
+    SlotGroup,
+    SlotLane,
+    SlotRequest,
+    take_out,
+)
 
-HEAD_START = timedelta(hours=1)
-"""By how much a claim counts as older than one with the next lower priority."""
-MAX_PASSES = 8
-"""How often a lane lets others go first because another of its groups has no slot for it."""
 Place = tuple[str, str]
 """Namespace and name of a run."""
 Wake = Callable[[str, str], None]
 """Has a run planned again, by namespace and name."""
-Order = tuple[datetime, int, str, str]
-"""Time, sequence, run and task."""
-
-
-class Claimant(NamedTuple):
-    """A run, or a task of it, that claims slots."""
-
-    namespace: str
-    run: str
-    task: str
-    """Empty for the run itself."""
-
-
-class GroupKey(NamedTuple):
-    """Names a group: those that share the slots of a limit."""
-
-    namespace: str
-    limit: str
-    key: str
 
 
 @dataclass(frozen=True)
@@ -86,134 +72,13 @@ class ClaimStanding:
     """How many wait in that group before it."""
 
 
-@dataclass(frozen=True)
-class _Request:
-    """All claims of one claimant, in the order of its limits."""
-
-    claimant: Claimant
-    claims: tuple[ConcurrencyClaim, ...]
-
-    @property
-    def is_held(self) -> bool:
-        return self.claims[0].held
-
-    @property
-    def resumes(self) -> bool:
-        """Whether it has held its slots before."""
-        return self.claims[0].resumes
-
-    @cached_property
-    def by_group(self) -> dict[GroupKey, ConcurrencyClaim]:
-        namespace = self.claimant.namespace
-        return {GroupKey(namespace, each.limit, each.key): each for each in reversed(self.claims)}
-
-    @cached_property
-    def groups(self) -> tuple[GroupKey, ...]:
-        """Its groups in the order of its claims."""
-        return tuple(reversed(self.by_group))
-
-    @cached_property
-    def age(self) -> Order:
-        """Sorts by the time since which it wants to run."""
-        first = self.claims[0]
-        return first.since, first.sequence, self.claimant.run, self.claimant.task
-
-    @cached_property
-    def turn(self) -> Order:
-        """Sorts by the order in which they get slots."""
-        since, sequence, run, task = self.age
-        return since - (self.claims[0].priority - 1) * HEAD_START, sequence, run, task
-
-    def wants(self, claims: Sequence[ConcurrencyClaim]) -> bool:
-        """Whether it wants this, be it granted or not."""
-        standing = {"held": self.is_held, "resumes": self.resumes}
-        return self.claims == tuple(each.model_copy(update=standing) for each in claims)
-
-
-Lane = tuple[GroupKey, ...]
-_InLine = tuple[Order, Claimant]
-_Parked = tuple[int, Order, Lane]
-
-
-@dataclass
-class _Lane:
-    """Those that wait for slots of the same groups and have no offer."""
-
-    groups: Lane
-    queue: list[_InLine] = field(default_factory=list[_InLine])
-    served: int = 0
-    """When it last got a slot, or else when it began to wait, as a number that grows."""
-    passes: int = 0
-    """How often it has let others go first since then."""
-    parked: tuple[GroupKey, _Parked] | None = None
-    is_kept_for: bool = False
-    """Whether its groups keep slots for it."""
-
-
-@dataclass
-class _Group:
-    """Those that share the slots of a limit."""
-
-    members: list[_InLine] = field(default_factory=list[_InLine])
-    """All of them, the oldest first."""
-    slots: dict[Claimant, int] = field(default_factory=dict[Claimant, int])
-    """The size of the group as each member has it."""
-    holders: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
-    resuming: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
-    """Those that hold no slot and have held one before."""
-    offered: dict[Claimant, None] = field(default_factory=dict[Claimant, None])
-    queue: list[_InLine] = field(default_factory=list[_InLine])
-    """Those that hold no slot and have no offer, in the order in which they get one."""
-    parked: list[_Parked] = field(default_factory=list[_Parked])
-    """Lanes that wait for a slot here, in the order of their turns."""
-    kept_for: list[_Parked] = field(default_factory=list[_Parked])
-    """Lanes for each of which a slot is kept, wherever they are parked, in the same order."""
-
-    @property
-    def max_runs(self) -> int:
-        """The slots, as the newest member has them: what was deployed last counts."""
-        return self.slots[self.members[-1][1]]
-
-    @property
-    def taken(self) -> int:
-        return len(self.holders) + len(self.offered)
-
-    def kept_before(self, entry: _Parked | None) -> list[_Parked]:
-        """Return the lanes before this one for which slots are kept."""
-        return self.kept_for[: bisect_left(self.kept_for, entry)] if entry else []
-
-    def has_room_for(self, entry: _Parked | None) -> bool:
-        """Return whether there is a slot for a lane; None stands for the first of all."""
-        return self.taken + len(self.kept_before(entry)) < self.max_runs
-
-    @property
-    def is_overfull(self) -> bool:
-        return len(self.holders) > self.max_runs
-
-    def newer_than(self, request: _Request) -> int:
-        """Return how many members are newer."""
-        return len(self.members) - 1 - bisect_left(self.members, (request.age, request.claimant))
-
-    def newcomers(self) -> Iterator[Claimant]:
-        """Yield the members that wait for their first slot, the newest first."""
-        return (each for _, each in reversed(self.members) if self._is_new(each))
-
-    def oldest_newcomer(self) -> Claimant | None:
-        """Return the oldest member that waits for its first slot and has no offer of one."""
-        waiting = (each for _, each in self.members if each not in self.offered)
-        return next(filter(self._is_new, waiting), None)
-
-    def _is_new(self, member: Claimant) -> bool:
-        return member not in self.holders and member not in self.resuming
-
-
 class AdmissionIndex:
     """The claims of all runs, by their groups."""
 
     def __init__(self) -> None:
-        self._requests: dict[Place, dict[str, _Request]] = {}
-        self._groups: dict[GroupKey, _Group] = {}
-        self._lanes: dict[Lane, _Lane] = {}
+        self._requests: dict[Place, dict[str, SlotRequest]] = {}
+        self._groups: dict[GroupKey, SlotGroup] = {}
+        self._lanes: dict[LaneKey, SlotLane] = {}
         self._served = 0
         """How often lanes were served."""
         self._touched: dict[GroupKey, None] = {}
@@ -273,7 +138,7 @@ class AdmissionIndex:
             self._count(old or {}, new)
         return asked
 
-    def _count(self, old: Mapping[str, _Request], new: Mapping[str, _Request]) -> None:
+    def _count(self, old: Mapping[str, SlotRequest], new: Mapping[str, SlotRequest]) -> None:
         for task, request in new.items():
             before = old.get(task)
             if request.is_held:
@@ -281,7 +146,7 @@ class AdmissionIndex:
             elif before is None or not request.wants(before.claims):
                 self.waits += not self._is_offered(request)
 
-    def _is_offered(self, request: _Request) -> bool:
+    def _is_offered(self, request: SlotRequest) -> bool:
         return all(request.claimant in self._groups[key].offered for key in request.groups)
 
     def standing(
@@ -315,17 +180,17 @@ class AdmissionIndex:
             ahead=ahead,
         )
 
-    def _entry_of(self, request: _Request) -> _Parked | None:
+    def _entry_of(self, request: SlotRequest) -> Parked | None:
         lane = self._lanes.get(request.groups)
         return lane.parked[1] if lane and lane.parked else None
 
-    def _takers(self, group: _Group, entry: _Parked | None) -> list[Claimant]:
+    def _takers(self, group: SlotGroup, entry: Parked | None) -> list[Claimant]:
         """Return who takes the slots of a group before a lane, or has them kept."""
         kept = (self._lanes[groups].queue[0][1] for _, _, groups in group.kept_before(entry))
         return [*group.holders, *group.offered, *kept]
 
     def _superseded_by(
-        self, request: _Request, entry: _Parked | None, *, is_admitted: bool
+        self, request: SlotRequest, entry: Parked | None, *, is_admitted: bool
     ) -> str | None:
         """Return because of whom a claimant is to be cancelled, by the strategies of its claims.
 
@@ -352,10 +217,10 @@ class AdmissionIndex:
                 return _name(other)
         return None
 
-    def _add(self, request: _Request) -> None:
+    def _add(self, request: SlotRequest) -> None:
         claimant = request.claimant
         for key, claim in request.by_group.items():
-            group = self._groups.setdefault(key, _Group())
+            group = self._groups.setdefault(key, SlotGroup())
             slots_before = group.max_runs if group.members else claim.max_runs
             insort(group.members, (request.age, claimant))
             group.slots[claimant] = claim.max_runs
@@ -371,7 +236,7 @@ class AdmissionIndex:
             self._queue(request, request.groups[0])
 
     def _wake_superseded(
-        self, group: _Group, claim: ConcurrencyClaim, claimant: Claimant, slots_before: int
+        self, group: SlotGroup, claim: ConcurrencyClaim, claimant: Claimant, slots_before: int
     ) -> None:
         """Wake those that a new claim may have cancelled: whoever came before has been woken."""
         found: Iterable[Claimant] = ()
@@ -383,7 +248,7 @@ class AdmissionIndex:
             found = islice(group.newcomers(), 2)
         self._woken.update((each, None) for each in found if each != claimant)
 
-    def _remove(self, request: _Request) -> None:
+    def _remove(self, request: SlotRequest) -> None:
         claimant = request.claimant
         in_lane = not request.is_held
         for key in request.groups:
@@ -407,13 +272,13 @@ class AdmissionIndex:
             if not self._groups[key].members:
                 del self._groups[key]
 
-    def _queue(self, request: _Request, at: GroupKey) -> None:
+    def _queue(self, request: SlotRequest, at: GroupKey) -> None:
         """Put a claimant in its lane, and the lane at this group if it is nowhere yet."""
-        lane = self._lanes.setdefault(request.groups, _Lane(request.groups, served=self._served))
+        lane = self._lanes.setdefault(request.groups, SlotLane(request.groups, served=self._served))
         insort(lane.queue, (request.turn, request.claimant))
         self._park(lane, lane.parked[0] if lane.parked else at)
 
-    def _park(self, lane: _Lane, at: GroupKey) -> None:
+    def _park(self, lane: SlotLane, at: GroupKey) -> None:
         """Have a lane wait at this group, in its place there; an empty lane is no more."""
         self._take_out_of_line(lane)
         if not lane.queue:
@@ -423,21 +288,26 @@ class AdmissionIndex:
         insort(self._groups[at].parked, entry)
         lane.parked = at, entry
         if lane.passes >= MAX_PASSES:
-            lane.is_kept_for = True
-            for each in lane.groups:
+            lane.kept_in = self._to_keep(entry)
+            for each in lane.kept_in:
                 insort(self._groups[each].kept_for, entry)
 
-    def _take_out_of_line(self, lane: _Lane) -> None:
+    def _to_keep(self, entry: Parked) -> LaneKey:
+        """Return the groups that keep a slot for a lane: all up to the first that has none now."""
+        rarest_first = sorted(entry[-1], key=lambda each: self._groups[each].offers)
+        free = takewhile(lambda each: self._groups[each].has_room_for(entry), rarest_first)
+        return tuple(rarest_first[: sum(1 for _ in free) + 1])
+
+    def _take_out_of_line(self, lane: SlotLane) -> None:
         if lane.parked is None:
             return
         at, entry = lane.parked
         take_out(self._groups[at].parked, entry)
         lane.parked = None
-        if lane.is_kept_for:
-            lane.is_kept_for = False
-            for each in lane.groups:
-                take_out(self._groups[each].kept_for, entry)
-                self._touched[each] = None
+        for each in lane.kept_in:
+            take_out(self._groups[each].kept_for, entry)
+            self._touched[each] = None
+        lane.kept_in = ()
 
     def _settle(self) -> None:
         """Offer the free slots of all groups in which something has changed."""
@@ -452,7 +322,7 @@ class AdmissionIndex:
         for claimant in woken:
             self._wake(claimant.namespace, claimant.run)
 
-    def _take_back(self, key: GroupKey, group: _Group) -> None:
+    def _take_back(self, key: GroupKey, group: SlotGroup) -> None:
         """Take back offers of slots that are not there any more, from the last in line."""
         while group.offered and group.taken > group.max_runs:
             last = max((self._request(each) for each in group.offered), key=lambda each: each.turn)
@@ -462,7 +332,7 @@ class AdmissionIndex:
                 self._touched[each] = None
             self._queue(last, key)
 
-    def _offer_free(self, key: GroupKey, group: _Group) -> None:
+    def _offer_free(self, key: GroupKey, group: SlotGroup) -> None:
         while group.parked and group.has_room_for(entry := group.parked[0]):
             lane = self._lanes[entry[-1]]
             blocking = next(
@@ -473,7 +343,7 @@ class AdmissionIndex:
             else:
                 self._pass(lane, blocking)
 
-    def _pass(self, lane: _Lane, blocking: GroupKey) -> None:
+    def _pass(self, lane: SlotLane, blocking: GroupKey) -> None:
         """Let those behind a lane go first, as it has no slot in another group."""
         _, first = lane.queue[0]
         if self._request(first).by_group[blocking].strategy == "CANCEL_NEWEST":
@@ -481,36 +351,28 @@ class AdmissionIndex:
         lane.passes += 1
         self._park(lane, blocking)
 
-    def _offer(self, lane: _Lane, key: GroupKey) -> None:
+    def _offer(self, lane: SlotLane, key: GroupKey) -> None:
         """Offer slots to the first of a lane, which goes on waiting at a group."""
         turn, claimant = lane.queue.pop(0)
         for each in lane.groups:
-            take_out(self._groups[each].queue, (turn, claimant))
-            self._groups[each].offered[claimant] = None
+            group = self._groups[each]
+            take_out(group.queue, (turn, claimant))
+            group.offered[claimant] = None
+            group.offers += 1
         self._served += 1
         lane.served, lane.passes = self._served, 0
         self._park(lane, key)
         self._woken[claimant] = None
 
-    def _request(self, claimant: Claimant) -> _Request:
+    def _request(self, claimant: Claimant) -> SlotRequest:
         return self._requests[claimant.namespace, claimant.run][claimant.task]
-
-
-T = TypeVar("T", bound=tuple[object, ...])
-
-
-def take_out(line: list[T], item: T) -> None:
-    """Remove an item from a sorted list."""
-    place = bisect_left(line, item)
-    assert line[place] == item
-    del line[place]
 
 
 def _name(claimant: Claimant) -> str:
     return f"{claimant.run}/{claimant.task}" if claimant.task else claimant.run
 
 
-def _by_task(place: Place, claims: Sequence[ConcurrencyClaim]) -> dict[str, _Request]:
+def _by_task(place: Place, claims: Sequence[ConcurrencyClaim]) -> dict[str, SlotRequest]:
     grouped: dict[str, list[ConcurrencyClaim]] = {}
     for claim in claims:
         if claim.parked:
@@ -518,7 +380,7 @@ def _by_task(place: Place, claims: Sequence[ConcurrencyClaim]) -> dict[str, _Req
         kept = claim if claim.ahead is None else claim.model_copy(update={"ahead": None})
         grouped.setdefault(claim.task or "", []).append(kept)
     return {
-        task: _Request(Claimant(*place, task), tuple(claims)) for task, claims in grouped.items()
+        task: SlotRequest(Claimant(*place, task), tuple(claims)) for task, claims in grouped.items()
     }
 
 

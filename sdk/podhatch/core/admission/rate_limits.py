@@ -13,7 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.rate_limit import RateLimit, RateLimitClaim
 from podhatch.api.run import is_over
 from podhatch.core.admission.buckets import Turn, UnitRequest
-from podhatch.core.admission.index import HEAD_START
+from podhatch.core.admission.slots import HEAD_START
 from podhatch.core.admission.units import UnitQueues
 
 _CLAIMS = TypeAdapter(list[RateLimitClaim])

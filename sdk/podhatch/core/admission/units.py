@@ -8,8 +8,10 @@ Attempts that need units of exactly the same limits form a lane, in which they w
 time since which they wait, with a head start for a higher priority. Each lane is parked at the
 first of its limits that has too few units for its head, or none left by those before it. It is only
 looked at again when something changes there. So a decision costs what it changes, however many
-wait. A head that has let others go first `MAX_PASSES` times, because another of its limits had too
-few units each time, has its units kept in all of them.
+wait. For a head that has let others go first `MAX_PASSES` times, because another of its limits had
+too few units each time, units are kept, first of the limit with the longest window, and once there
+are enough, of the next. So units that are kept stand idle no longer than until limits with shorter
+windows have enough for it.
 """
 
 from bisect import bisect_left, insort
@@ -28,7 +30,7 @@ from podhatch.core.admission.buckets import (
     Turn,
     UnitRequest,
 )
-from podhatch.core.admission.index import MAX_PASSES, take_out
+from podhatch.core.admission.slots import MAX_PASSES, take_out
 
 
 @dataclass
@@ -42,8 +44,8 @@ class _Lane:
     passes: int = 0
     """How often the head has let others go first since the last one got its units."""
     parked: tuple[str, Parked] | None = None
-    is_kept_for: bool = False
-    """Whether its limits keep units for its head."""
+    kept_in: LaneKey = ()
+    """The limits that keep units for its head."""
 
 
 class UnitQueues:
@@ -266,19 +268,14 @@ class UnitQueues:
             old, entry = lane.parked
             take_out(self._limits[old].parked, entry)
             lane.parked = None
-            if lane.is_kept_for:
-                lane.is_kept_for = False
-                for name in lane.limits:
-                    take_out(self._limits[name].kept_for, entry)
-                    self._touch(name)
+            for name in lane.kept_in:
+                take_out(self._limits[name].kept_for, entry)
+                self._touch(name)
+            lane.kept_in = ()
         if lane.queue:
             entry = lane.queue[0].turn, lane.limits
             lane.parked = at, entry
             insort(self._limits[at].parked, entry)
-            if lane.passes >= MAX_PASSES and self._limits[at].stored:  # then all its limits exist
-                lane.is_kept_for = True
-                for name in lane.limits:
-                    insort(self._limits[name].kept_for, entry)
 
     def _forget_empty(self, lane: _Lane) -> None:
         if not lane.queue and not lane.too_large:
@@ -398,11 +395,22 @@ class UnitQueues:
                 blocking = self._used_up(lane, name, buckets)
             else:
                 lane.passes += blocking != name
-        if blocking == name:
-            return True
-        self._move(lane, blocking or name)
+        if blocking != name:
+            self._move(lane, blocking or name)
+        if needs and blocking and lane.passes >= MAX_PASSES and not lane.kept_in:
+            self._keep(lane, needs, buckets)
         self._forget_empty(lane)
-        return False
+        return blocking == name
+
+    def _keep(self, lane: _Lane, needs: Iterable[tuple[Bucket, int]], buckets: Buckets) -> None:
+        """Keep units for the head of a lane in its limits, up to the first that has too few."""
+        assert lane.parked is not None
+        longest_first = sorted(needs, key=lambda each: each[0].duration, reverse=True)
+        for bucket, _ in longest_first:
+            lane.kept_in += (bucket.name,)
+            insort(self._limits[bucket.name].kept_for, lane.parked[1])
+            if self._is_short(lane, bucket.name, buckets):
+                break
 
     def _used_up(self, lane: _Lane, name: str, buckets: Buckets) -> str | None:
         """Return a limit, but this one, that has too few units now for the next of a lane."""
