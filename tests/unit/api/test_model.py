@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import jsonschema
 import pytest
-from podhatch.api.model import ApiObject, JsonObject, format_time
+from podhatch.api.model import ApiObject, JsonObject, ObjectMeta, OwnerReference, format_time
 from podhatch.api.schema import crd_schema
 from podhatch.api.task import TaskSpec
 from podhatch.api.workflow import Workflow, WorkflowSpec
@@ -72,6 +72,16 @@ def test_a_model_cannot_be_changed() -> None:
     task = TaskSpec(name="a", python="m:f")
     with pytest.raises(ValidationError, match="frozen"):
         task.name = "b"
+
+
+def test_models_are_equal_if_they_are_of_one_class_and_say_the_same() -> None:
+    reference = {"apiVersion": "v1", "kind": "Job", "name": "a", "uid": "u"}
+    owner = OwnerReference.model_validate(reference)
+    assert owner == OwnerReference.model_validate({**reference, "controller": False})
+    assert hash(owner) == hash(owner.model_copy())
+    assert owner != OwnerReference.model_validate({**reference, "controller": True})
+    assert owner != ObjectMeta(name="a", uid="u")
+    assert owner != reference
 
 
 def test_times_are_written_in_utc_with_microseconds() -> None:
