@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from podhatch.api.event import WorkflowEvent
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskStatus
@@ -282,7 +282,7 @@ class _Planning:
         plan = replace(plan, claims=(*others, *released))
         if status == old:
             return plan
-        events = transitions(old, status)
+        events, event_time = transitions(old, status), format_time(self.now)
         return replace(
             plan,
             status=self._wire(status),
@@ -291,7 +291,7 @@ class _Planning:
             or bool(released)
             or any(item.type == "Warning" for item in events)
             or (len(status.tasks) >= MANY_TASKS and not self.memo.entries),
-            events=tuple(event_manifest(run, item, self.now) for item in events),
+            events=tuple(event_manifest(run, item, event_time) for item in events),
         )
 
     def _wire(self, status: WorkflowRunStatus) -> JsonObject:

@@ -5,11 +5,10 @@ Their names are made of run, subject and reason, so that posting one twice is re
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from podhatch.api import labels
-from podhatch.api.model import JsonObject, format_time
+from podhatch.api.model import JsonObject
 from podhatch.api.names import short_hash
 from podhatch.api.run import ACCEPTED, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task_status import TERMINAL_STATES, TaskStatus
@@ -88,7 +87,7 @@ def _of_task(old: TaskStatus | None, new: TaskStatus) -> Iterator[Transition]:
         yield Transition("Warning", new.reason, note, new.name, new.attempt)
 
 
-def event_manifest(run: WorkflowRun, transition: Transition, now: datetime) -> JsonObject:
+def event_manifest(run: WorkflowRun, transition: Transition, event_time: str) -> JsonObject:
     """Return the Event for a transition of this run."""
     metadata = run.metadata
     subject = f"{metadata.uid}/{transition.reason}/{transition.task}/{transition.attempt}"
@@ -99,7 +98,7 @@ def event_manifest(run: WorkflowRun, transition: Transition, now: datetime) -> J
             "name": f"{metadata.name}.{short_hash(subject, 12)}",
             "namespace": metadata.namespace,
         },
-        "eventTime": format_time(now),
+        "eventTime": event_time,
         "type": transition.type,
         "reason": transition.reason,
         "note": cut(transition.note, MAX_NOTE),
