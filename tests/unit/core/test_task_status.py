@@ -44,7 +44,7 @@ def test_an_entry_keeps_nothing_but_its_counters(more: dict[str, object]) -> Non
 
 def test_a_first_attempt_after_a_wait_without_a_pod_is_a_resume() -> None:
     parked = TaskStatus(name="a", state="Waiting", attempt=1, waits_over=0)
-    resumed = with_attempt(parked, 2)
-    assert (resumed.attempt, resumed.resumes, resumed.waits_over) == (2, 1, None)
-    assert with_attempt(resumed, 2) is resumed
-    assert with_attempt(parked, 1).resumes == 1
+    resumed = with_attempt(parked, 2, job="j")
+    assert resumed == TaskStatus(name="a", state="Queued", attempt=2, resumes=1, job="j")
+    assert with_attempt(resumed, 2, job="j") is resumed
+    assert with_attempt(parked, 1, job="j").resumes == 1

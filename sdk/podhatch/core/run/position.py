@@ -187,8 +187,7 @@ def output_value(position: Position, observed: Observed) -> object:
 
 def start(task: TaskSpec, ready: Ready, job: str) -> Running:
     """Return where a task stands once its next attempt has been made as this Job."""
-    old = with_attempt(ready.status, ready.number)
-    status = kept(old, state="Queued", job=job, queued_at=ready.queued_at)
+    status = with_attempt(ready.status, ready.number, job=job, queued_at=ready.queued_at)
     return Running(status, look_again_at=schedule_deadline(task, ready.queued_at))
 
 
@@ -353,9 +352,9 @@ def _follow(
     pod = attempt.pod if attempt else None
     result = attempt.result if attempt else None
     created = read_time(job["metadata"]["creationTimestamp"]) if job else None
-    current = kept(
-        with_attempt(old, number),
-        state="Queued",
+    current = with_attempt(
+        old,
+        number,
         job=attempt.name if attempt else old.job,
         node=node_name(pod) or (old.node if old.job else None),
         queued_at=(old.queued_at if old.job else None) or created or now,

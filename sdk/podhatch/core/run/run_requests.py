@@ -8,7 +8,7 @@ from podhatch.api.run import Replay, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TERMINAL_STATES, EndReason, TaskStatus
 from podhatch.core.run.attempts import Attempts, AttemptView
-from podhatch.core.run.task_status import cancelled, kept, replayed, with_attempt
+from podhatch.core.run.task_status import cancelled, replayed, with_attempt
 
 RUN_CANCELLED: Final = "RunCancelled"
 CANCELLED_MESSAGE = "the run was cancelled"
@@ -87,4 +87,4 @@ def _stays(entry: TaskStatus, replay: Replay) -> bool:
 
 def _made(entry: TaskStatus, attempt: AttemptView) -> TaskStatus:
     """Return the entry of a task with an attempt that was made and not noted."""
-    return kept(with_attempt(entry, attempt.number), state="Queued", job=attempt.name)
+    return with_attempt(entry, attempt.number, job=attempt.name)

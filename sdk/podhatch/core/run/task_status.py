@@ -25,7 +25,7 @@ MAX_TASK_MESSAGE = 2000
 REPLAYED = "Replayed"
 
 
-_COUNTERS = frozenset({"name", "retries", "disruptions", "resumes", "attempts"})
+_COUNTERS = frozenset({"name", "retries", "disruptions", "attempts"})
 """Fields of an entry that each later one has, too."""
 
 
@@ -36,6 +36,7 @@ class EntryFields(TypedDict, total=False):
     reason: WaitReason | EndReason | None
     message: str | None
     attempt: int
+    resumes: int
     job: str | None
     node: str | None
     queued_at: datetime | None
@@ -54,6 +55,7 @@ def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
     given: EntryFields = {
         "state": old.state,
         "attempt": old.attempt,
+        "resumes": old.resumes,
         "waits_over": old.waits_over,
         "evicted_at": old.evicted_at,
         "idle_resumes": old.idle_resumes,
@@ -65,7 +67,6 @@ def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
         name=old.name,
         retries=old.retries,
         disruptions=old.disruptions,
-        resumes=old.resumes,
         attempts=old.attempts,
         **given,
     )
@@ -77,12 +78,25 @@ def _says_the_same(old: TaskStatus, given: EntryFields) -> bool:
     return others <= _COUNTERS and given.items() <= vars(old).items()
 
 
-def with_attempt(old: TaskStatus, number: int) -> TaskStatus:
+def with_attempt(
+    old: TaskStatus,
+    number: int,
+    *,
+    job: str | None,
+    queued_at: datetime | None = None,
+    node: str | None = None,
+) -> TaskStatus:
     """Return the entry with an attempt that is made. After a wait without a pod it is a resume."""
-    if old.attempt == number and old.waits_over is None:
-        return old
-    changes = {"attempt": number, "resumes": resumes_with_next(old), "waits_over": None}
-    return old.model_copy(update=changes)
+    return kept(
+        old,
+        state="Queued",
+        attempt=number,
+        resumes=resumes_with_next(old),
+        waits_over=None,
+        job=job,
+        node=node,
+        queued_at=queued_at,
+    )
 
 
 def resumes_with_next(old: TaskStatus) -> int:
