@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from datetime import datetime
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.cluster import TASK_RESULT, WORKFLOW_RUN
 from podhatch.core.admission.slots import HEAD_START
@@ -130,12 +130,7 @@ def check_busy(world: AdmissionWorld) -> None:
             assert all(full.intersection(world.groups(each)) for each in kept_for)
 
 
-worlds = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    derandomize=True,
-)
+worlds = settings(max_examples=60)
 
 
 async def _live_and_finish(case: Case, script: list[Step]) -> None:

@@ -99,7 +99,7 @@ def crowd_of(sizes: dict[str, int], lanes: list[Lane]) -> Crowd:
     return crowd
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(sizes, lanes, st.randoms(use_true_random=False))
 def test_no_lane_is_starved_whoever_ends_first(
     sizes: dict[str, int], lanes: list[Lane], random: Random
@@ -113,7 +113,7 @@ def test_no_lane_is_starved_whoever_ends_first(
     assert set(crowd.served) == set(lanes)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(sizes, lanes, st.randoms(use_true_random=False))
 def test_slots_are_kept_free_only_while_others_are_taken(
     sizes: dict[str, int], lanes: list[Lane], random: Random
@@ -124,7 +124,7 @@ def test_slots_are_kept_free_only_while_others_are_taken(
         assert any(crowd.taken(limit) == size for limit, size in sizes.items())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(sizes, lanes, st.randoms(use_true_random=False))
 def test_a_limit_is_used_on_while_a_rarer_one_gives_no_slot(
     sizes: dict[str, int], lanes: list[Lane], random: Random

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from itertools import product
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
 from podhatch.api.run import TERMINAL_PHASES
@@ -297,9 +297,7 @@ async def live(case: Case, script: list[Step]) -> World:
     return world
 
 
-thorough = settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+thorough = settings(max_examples=400)
 worlds = settings(thorough, max_examples=200)
 """A world holds the whole operator, and takes longer than a plan."""
 

@@ -232,7 +232,7 @@ CASES: list[tuple[Any, st.SearchStrategy[Any]]] = [
 
 @pytest.mark.parametrize(("declared", "values"), CASES, ids=lambda each: str(each)[:30])
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_models_arrive_as_they_left(
     declared: Any, values: st.SearchStrategy[Any], data: st.DataObject
 ) -> None:
@@ -248,7 +248,6 @@ def test_models_arrive_as_they_left(
 
 
 @given(value=st.builds(Numbers, st.lists(st.integers(), max_size=3)))
-@settings(deadline=None)
 def test_whole_numbers_of_any_size_are_outputs(value: Numbers) -> None:
     output = dump_output(value)
     assert output is not None
@@ -269,7 +268,7 @@ SENDERS: list[Callable[[dict[str, Any]], JsonObject]] = [
 
 @pytest.mark.parametrize("send", SENDERS)
 @given(value=JSON_VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_json_arrives_as_it_left_or_is_refused(
     send: Callable[[dict[str, Any]], JsonObject], value: object
 ) -> None:

@@ -24,10 +24,12 @@ from tests.unit.core.planning import stored
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def limit(name: str = "api", units: int = 3, **status: object) -> JsonObject:
+def limit(
+    name: str = "api", units: int = 3, duration: str = "MINUTE", **status: object
+) -> JsonObject:
     return {
         "metadata": {"name": name, "namespace": "default", "generation": 1},
-        "spec": {"key": name, "limit": units, "duration": "MINUTE"},
+        "spec": {"key": name, "limit": units, "duration": duration},
         "status": status,
     }
 
@@ -282,6 +284,12 @@ class Living:
         """An attempt starts: its run claims nothing any more."""
         self.put({**waiting(job, {}), "status": {"phase": "Running", "rateLimits": []}})
 
+    def drop(self, name: str) -> None:
+        """A limit is deleted."""
+        del self.limits[name]
+        self.index.forget_limit("default", name)
+        self.put()
+
     def look_at(self, name: str) -> None:
         """The window of a limit ends."""
         self.woken[name] = None
@@ -365,6 +373,32 @@ def test_who_needs_two_limits_is_not_overtaken_for_ever() -> None:
     assert "nobody" not in order[:MAX_PASSES]
 
 
+def test_no_units_are_kept_while_a_limit_with_a_longer_window_has_none() -> None:
+    """Those of a minute are used each minute; only those of the hour are kept, for a minute."""
+    limits = Living(limit("minute", 1), limit("hour", 1, "HOUR"))
+    half, grants = timedelta(seconds=30), {"hour": list[str](), "minute": list[str]()}
+    limits.put(waiting("m-000", {"minute": 1}, NOW - half))
+    limits.start("m-000")
+    limits.now += half
+    limits.put(waiting("h-000", {"hour": 1}, NOW - half))
+    limits.start("h-000")
+    limits.put(waiting("both", {"hour": 1, "minute": 1}, NOW + half))
+    for number in range(1, 700):
+        limits.put(waiting(f"m-{number:03}", {"minute": 1}, NOW + 2 * half))
+    for number in range(1, 12):
+        limits.put(waiting(f"h-{number:03}", {"hour": 1}, NOW + 2 * half))
+    while "both" not in grants["minute"]:
+        limits.now += half
+        for name in ("hour", "minute"):
+            limits.look_at(name)
+            grants[name] += limits.granted(name)
+            for job in limits.granted(name):
+                limits.start(job)
+    minutes = (limits.now - NOW) // timedelta(minutes=1)
+    assert len(grants["minute"]) >= minutes
+    assert len(grants["hour"]) == MAX_PASSES // 2
+
+
 def test_a_grant_in_part_is_taken_back_when_a_limit_is_gone() -> None:
     held = limit(
         used=1, windowStart=format_time(NOW), grants=[{"run": "run-a", "job": "a", "units": 1}]
@@ -386,6 +420,87 @@ def test_what_happens_in_a_namespace_without_limits_changes_nothing() -> None:
     index = RateLimitIndex()
     index.forget_limit("default", "api")
     assert (index.count(), index.waits) == (0, 0)
+
+
+def test_a_grant_that_the_next_operator_finds_is_completed() -> None:
+    """It sees all limits before the run; the grant of one was stored, that of the other not yet."""
+    grant = {"run": "run-a", "job": "a", "units": 1}
+    index = RateLimitIndex()
+    index.observe_limit(limit(used=1, windowStart=format_time(NOW), grants=[grant]))
+    index.observe_limit(limit("db", 1))
+    index.observe_run(waiting("b", {"db": 1}, NOW - timedelta(seconds=1)))
+    index.observe_run(waiting("a", {"api": 1, "db": 1}))
+    observed = ObservedRateLimit(limit("db", 1), index.of("default"))
+    assert granted(plan_rate_limit(observed, NOW)) == ["a"]
+
+
+def test_a_run_may_go_before_a_grant_that_its_next_operator_finds_is_completed() -> None:
+    index = RateLimitIndex()
+    grant = {"run": "run-a", "job": "a", "units": 1}
+    stored = limit(used=1, windowStart=format_time(NOW), grants=[grant])
+    index.observe_limit(stored)
+    index.observe_run(waiting("a", {"api": 1, "db": 1}))
+    index.forget_run("default", "run-a")
+    planned = plan_rate_limit(ObservedRateLimit(stored, index.of("default")), NOW)
+    assert granted(planned) == []
+
+
+def test_one_in_the_middle_of_a_line_that_ends_leaves_the_others_in_order() -> None:
+    limits = Living(limit(units=0))
+    for name in "abc":
+        limits.put(waiting(name, {"api": 1}))
+    limits.start("b")
+    limits.put(limit(units=1))
+    assert limits.granted("api") == ["a"]
+    limits.start("a")
+    limits.put(limit(units=2, used=1, windowStart=format_time(NOW)))
+    assert limits.granted("api") == ["c"]
+
+
+def test_a_limit_that_goes_takes_back_what_its_attempts_have_of_others() -> None:
+    limits = Living(limit("api"), limit("db", 1))
+    limits.put(waiting("a", {"api": 1, "db": 1}), waiting("b", {"api": 9, "db": 1}))
+    assert limits.granted("db") == ["a"]
+    limits.drop("api")
+    limits.put(waiting("c", {"db": 1}))
+    assert limits.granted("db") == ["c"]
+    limits.start("c")
+    limits.put(limit("api"), limit("db", 2, used=1, windowStart=format_time(NOW)))
+    assert limits.granted("api") == limits.granted("db") == ["a"]
+
+
+def test_a_limit_that_only_one_too_large_needs_may_go_and_come_back() -> None:
+    limits = Living(limit("api"))
+    limits.put(waiting("a", {"api": 9}))
+    limits.drop("api")
+    limits.put(limit("api", 9))
+    assert limits.granted("api") == ["a"]
+
+
+def test_a_lowered_limit_takes_nothing_back_that_is_written() -> None:
+    limits = Living(limit())
+    limits.put(waiting("a", {"api": 2}))
+    limits.put({**limits.limits["api"], "spec": limit("api", 1)["spec"]})
+    assert limits.granted("api") == ["a"]
+
+
+def test_a_limit_that_nobody_knows_may_go() -> None:
+    index = RateLimitIndex()
+    index.observe_limit(limit())
+    index.forget_limit("default", "db")
+    assert index.of("default").has_limit("api")
+
+
+def test_the_next_of_a_line_waits_where_there_is_too_little_for_it() -> None:
+    """It is not looked at when the first limit changes: the second is what it waits for."""
+    limits = Living(limit("api", 9), limit("db", 2))
+    limits.put(waiting("a", {"api": 1, "db": 1}), waiting("b", {"api": 1, "db": 2}))
+    limits.put(waiting("c", {"api": 1}))
+    assert limits.granted("api") == ["a", "c"]
+    limits.start("a")
+    limits.now += timedelta(minutes=1)
+    limits.look_at("db")
+    assert limits.granted("db") == ["b"]
 
 
 def test_a_task_says_that_its_limit_cannot_be_read() -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heapify, heappop, heapreplace
+from itertools import takewhile
 
 from podhatch.api.rate_limit import MAX_GRANTS, RateLimit
 from podhatch.core.admission.buckets import (
@@ -307,8 +308,8 @@ class UnitQueues:
             waiting, lane.too_large = lane.too_large, {}
             for request in waiting.values():
                 self._line_up(request)
-            if lane.parked:
-                self._touch(lane.parked[0])
+            assert lane.parked is not None
+            self._touch(lane.parked[0])
 
     def _note_grant(self, name: str, request: UnitRequest) -> None:
         """Wake the run of an attempt that is granted all its units; complete what is not ours."""
@@ -406,11 +407,11 @@ class UnitQueues:
         """Keep units for the head of a lane in its limits, up to the first that has too few."""
         assert lane.parked is not None
         longest_first = sorted(needs, key=lambda each: each[0].duration, reverse=True)
-        for bucket, _ in longest_first:
-            lane.kept_in += (bucket.name,)
-            insort(self._limits[bucket.name].kept_for, lane.parked[1])
-            if self._is_short(lane, bucket.name, buckets):
-                break
+        limits = tuple(bucket.name for bucket, _ in longest_first)
+        enough = takewhile(lambda each: not self._is_short(lane, each, buckets), limits)
+        lane.kept_in = limits[: sum(1 for _ in enough) + 1]
+        for name in lane.kept_in:
+            insort(self._limits[name].kept_for, lane.parked[1])
 
     def _used_up(self, lane: _Lane, name: str, buckets: Buckets) -> str | None:
         """Return a limit, but this one, that has too few units now for the next of a lane."""
