@@ -140,7 +140,7 @@ def task_pod(tmp_path: Path) -> Pod:
 
 @pytest.fixture
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure no coverage in pods: that imports more than the runner does."""
+    """Measure no coverage in pods: that imports more than the runner does, and ends later."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 

@@ -5,6 +5,10 @@ from podhatch.api import pod
 
 from tests.unit.runner.conftest import Pod
 
+# Coverage is saved at the end of a process; while a function loops, that takes seconds, and is
+# tried again by the thread that limits it.
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SYNC_LOOP = """
 def charge(input, ctx):
     print("started", flush=True)
@@ -77,7 +81,7 @@ def hasty_pod(task_pod: Pod) -> Pod:
 @pytest.mark.parametrize("code", NEVER_ENDING.values(), ids=NEVER_ENDING)
 def test_a_timeout_ends_what_never_returns(task_pod: Pod, code: str) -> None:
     ended = task_pod.run(code, PODHATCH_EXECUTION_TIMEOUT_SECONDS="0.5")
-    assert ended.exit_code == pod.EXIT_TIMED_OUT
+    assert ended.exit_code == pod.EXIT_TIMED_OUT, ended.stderr
     assert ended.message["outcome"] == "TimedOut"
     assert ended.error["type"] == "TimedOut"
     assert ended.error["message"] == "Task exceeded timeout of 0.5s"
@@ -166,7 +170,8 @@ def test_a_second_sigterm_changes_nothing(hasty_pod: Pod) -> None:
     running.await_line("started")
     running.terminate()
     running.terminate()
-    assert running.wait().exit_code == pod.EXIT_CANCELLED
+    ended = running.wait()
+    assert ended.exit_code == pod.EXIT_CANCELLED, ended.stderr
 
 
 def test_sigterm_while_loading_ends_at_once(task_pod: Pod) -> None:
