@@ -14,8 +14,8 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW, WORKFLOW_RUN, Kind
 from podhatch.core.cron.plan import plan_cron
-from podhatch.core.cron.tick import is_over
 from podhatch.core.cron.tick_run import SCHEDULED_AT
+from podhatch.core.pod.pods import has_job_ended
 from podhatch_operator.controllers.cron import observe_cron
 from podhatch_operator.keys import Key, cron_key, run_key
 
@@ -75,7 +75,7 @@ class CronWorld(OperatedWorld):
         cron_job = self.cluster.find(CRON_JOB.kind, NIGHTLY)
         if cron_job is None:
             return
-        active = [name for name, job in self.jobs().items() if not is_over(job)]
+        active = [name for name, job in self.jobs().items() if not has_job_ended(job)]
         if active and self.policy == "Forbid":
             return
         if self.policy == "Replace":
@@ -97,13 +97,13 @@ class CronWorld(OperatedWorld):
 
     def delete_job(self, name: str) -> None:
         """Somebody deletes a tick's Job."""
-        if not is_over(self.jobs()[name]):
+        if not has_job_ended(self.jobs()[name]):
             self.replaced.add(name)
         self.cluster.remove(JOB.kind, name)
 
     def forget_jobs(self) -> None:
         """The CronJob controller keeps no more than one Job that is over."""
-        over = [name for name, job in self.jobs().items() if is_over(job)]
+        over = [name for name, job in self.jobs().items() if has_job_ended(job)]
         for name in over[:-1]:
             self.cluster.remove(JOB.kind, name)
 

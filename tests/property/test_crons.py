@@ -8,8 +8,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from podhatch.api.run import TERMINAL_PHASES
-from podhatch.core.cron.tick import is_over
-from podhatch.core.pod.pods import true_condition
+from podhatch.core.pod.pods import has_job_ended, true_condition
 
 from tests.property.cron_world import CronWorld, ShortLivedRuns
 from tests.property.test_runs import Step, steps, worlds
@@ -80,7 +79,7 @@ def check_end(world: CronWorld) -> None:
         if name not in world.replaced:
             assert world.made[name] == 1, f"{name} has no run"
     for name, job in jobs.items():
-        assert is_over(job), f"{name} does not say what became of it"
+        assert has_job_ended(job), f"{name} does not say what became of it"
         if name not in world.forgotten:
             succeeded = runs[name]["status"]["phase"] == "Succeeded"
             assert bool(true_condition(job, "Complete")) == succeeded
@@ -132,7 +131,7 @@ async def _deleted(policy: str, script: list[Step], without_cron: bool) -> None:
     await world.settle()
     assert world.runs() == {}
     for name, job in world.jobs().items():
-        assert is_over(job), f"{name} does not say what became of it"
+        assert has_job_ended(job), f"{name} does not say what became of it"
         failed = true_condition(job, "Failed")
         if name not in world.forgotten:
             assert failed is None or failed["reason"] != "RunDeleted", name
@@ -150,7 +149,7 @@ async def _taken(policy: str, script: list[Step]) -> None:
     for name, job in world.jobs().items():
         failed = true_condition(job, "Failed")
         reason = failed["reason"] if failed else "Succeeded"
-        assert is_over(job), f"{name} holds up the next tick"
+        assert has_job_ended(job), f"{name} holds up the next tick"
         assert (reason == "TickNameTaken") == (name in world.taken)
     for name in {*world.ticked} - world.replaced:
         assert world.made[name] == (name not in world.taken)

@@ -14,8 +14,7 @@ from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import TERMINAL_PHASES
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN
 from podhatch.core.common.observed import Observed
-from podhatch.core.cron.tick import is_over
-from podhatch.core.pod.pods import true_condition
+from podhatch.core.pod.pods import has_job_ended, true_condition
 from podhatch_operator.keys import Key
 
 from tests.fakes.objects import NOW, run, task, workflow
@@ -264,6 +263,6 @@ async def _dropped(policy: str, script: list[Step]) -> None:
     for name in {*world.ticked} - world.replaced:
         assert world.made[name] == (name not in world.dropped), name
     for name, job in world.jobs().items():
-        assert is_over(job), f"{name} holds up the next tick"
+        assert has_job_ended(job), f"{name} holds up the next tick"
     if "drop" not in [kind for kind, _ in script]:
         assert not world.dropped

@@ -8,6 +8,7 @@ from podhatch.api.pod import MAX_INPUT_BYTES
 from podhatch.api.run import is_over
 from podhatch.cluster import DURABLE_LOG, JOB, POD, WORKFLOW_EVENT, WORKFLOW_RUN, Kind
 from podhatch.core.durable.progress import calls_of, key_of, open_calls
+from podhatch.core.pod.pods import has_job_ended
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -155,12 +156,7 @@ def without_managed_fields(raw: JsonObject) -> JsonObject:
 
 def is_active_job(kind: Kind, raw: JsonObject) -> bool:
     """Return whether this is a Job that may still have to be ended."""
-    if kind is not JOB or "deletionTimestamp" in raw["metadata"]:
-        return False
-    conditions: list[JsonObject] = raw.get("status", {}).get("conditions", [])
-    return not any(
-        item["type"] in ("Complete", "Failed") and item["status"] == "True" for item in conditions
-    )
+    return kind is JOB and "deletionTimestamp" not in raw["metadata"] and not has_job_ended(raw)
 
 
 def may_linger(kind: Kind, raw: JsonObject) -> bool:

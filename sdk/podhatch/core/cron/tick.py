@@ -12,7 +12,7 @@ from podhatch.api.cron import CronWorkflow, CronWorkflowSpec
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.cron.tick_run import SCHEDULED_AT, Cause, run_manifest
-from podhatch.core.pod.pods import true_condition
+from podhatch.core.pod.pods import has_job_ended, true_condition
 from podhatch.core.workflow.pause import DROPPED_WHILE_PAUSED
 
 NAME_TAKEN = "TickNameTaken"
@@ -37,17 +37,12 @@ def is_live(job: JsonObject) -> bool:
     return "deletionTimestamp" not in job["metadata"] and managed_by == labels.MANAGED_BY_OPERATOR
 
 
-def is_over(job: JsonObject) -> bool:
-    """Return whether the Job says how its run has ended."""
-    return bool(true_condition(job, "Complete") or true_condition(job, "Failed"))
-
-
 def awaits_end(job: JsonObject | None, run: WorkflowRun) -> bool:
     """Return whether a Job is the tick that started a run, and does not say yet how that ended.
 
     Without the run, the Job could only say that it was deleted.
     """
-    if job is None or not is_live(job) or is_over(job):
+    if job is None or not is_live(job) or has_job_ended(job):
         return False
     has_its_name = run.metadata.name == job["metadata"]["name"]
     return _is_of(run, job) and (has_its_name or run.spec.idempotency is not None)
@@ -64,7 +59,7 @@ def plan_tick(
         cause: None when the CronWorkflow is gone, or not seen yet.
         now: the time.
     """
-    if is_over(job):
+    if has_job_ended(job):
         return TickStep()
     if run is not None:
         return _followed(job, WorkflowRun.model_validate(run), now)

@@ -99,6 +99,11 @@ def true_condition(raw: JsonObject, type: str) -> JsonObject | None:
     )
 
 
+def has_job_ended(job: JsonObject) -> bool:
+    """Return whether the Job says how it has ended, which is once all its pods have."""
+    return bool(true_condition(job, "Complete") or true_condition(job, "Failed"))
+
+
 def read_time(text: str | None) -> datetime | None:
     """Return a time as Kubernetes writes it; None if there is none with which one can compute."""
     try:

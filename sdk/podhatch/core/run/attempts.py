@@ -13,7 +13,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.text import whole_number
-from podhatch.core.pod.pods import controller_uid, is_controlled_by, newest, true_condition
+from podhatch.core.pod.pods import controller_uid, has_job_ended, is_controlled_by, newest
 
 MAX_NUMBER_DIGITS = 9
 """Of an attempt, or of a replay."""
@@ -67,9 +67,7 @@ class AttemptView:
     @property
     def is_active(self) -> bool:
         """Whether the Job has not ended and is not being deleted."""
-        if self.job["metadata"].get("deletionTimestamp"):
-            return False
-        return not any(true_condition(self.job, each) for each in ("Failed", "Complete"))
+        return not (self.job["metadata"].get("deletionTimestamp") or has_job_ended(self.job))
 
     def _number_in(self, annotation: str) -> int:
         """Return the number in an annotation of the Job; 0 if there is none."""
