@@ -26,7 +26,7 @@ it, which are not replaced once they are served, keep it from the slots that its
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from itertools import islice
 
 from pydantic import ValidationError
 
@@ -43,6 +43,7 @@ from podhatch.core.admission.slots import (
     SlotLane,
     SlotRequest,
     take_out,
+    through_first,
 )
 
 Place = tuple[str, str]
@@ -295,8 +296,7 @@ class AdmissionIndex:
     def _to_keep(self, entry: Parked) -> LaneKey:
         """Return the groups that keep a slot for a lane: all up to the first that has none now."""
         rarest_first = sorted(entry[-1], key=lambda each: self._groups[each].offers)
-        free = takewhile(lambda each: self._groups[each].has_room_for(entry), rarest_first)
-        return tuple(rarest_first[: sum(1 for _ in free) + 1])
+        return through_first(lambda each: not self._groups[each].has_room_for(entry), rarest_first)
 
     def _take_out_of_line(self, lane: SlotLane) -> None:
         if lane.parked is None:

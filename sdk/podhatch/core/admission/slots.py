@@ -1,7 +1,7 @@
 """The slots of concurrency limits: who holds them, and who waits for them in which line."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -164,6 +164,7 @@ class SlotGroup:
 
 
 T = TypeVar("T", bound=tuple[object, ...])
+K = TypeVar("K")
 
 
 def take_out(line: list[T], item: T) -> None:
@@ -171,3 +172,16 @@ def take_out(line: list[T], item: T) -> None:
     place = bisect_left(line, item)
     assert line[place] == item
     del line[place]
+
+
+def through_first(is_short: Callable[[K], bool], rarest_first: Iterable[K]) -> tuple[K, ...]:
+    """Return the limits in which something is kept for a lane: all up to the first that is short.
+
+    One after the other, so that nothing is kept in one limit while a rarer one has nothing to give.
+    """
+    found: list[K] = []
+    for each in rarest_first:
+        found.append(each)
+        if is_short(each):
+            break
+    return tuple(found)

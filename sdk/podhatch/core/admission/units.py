@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import heapify, heappop, heapreplace
-from itertools import takewhile
 
 from podhatch.api.rate_limit import MAX_GRANTS, RateLimit
 from podhatch.core.admission.buckets import (
@@ -31,7 +30,7 @@ from podhatch.core.admission.buckets import (
     Turn,
     UnitRequest,
 )
-from podhatch.core.admission.slots import MAX_PASSES, take_out
+from podhatch.core.admission.slots import MAX_PASSES, take_out, through_first
 
 
 @dataclass
@@ -407,9 +406,8 @@ class UnitQueues:
         """Keep units for the head of a lane in its limits, up to the first that has too few."""
         assert lane.parked is not None
         longest_first = sorted(needs, key=lambda each: each[0].duration, reverse=True)
-        limits = tuple(bucket.name for bucket, _ in longest_first)
-        enough = takewhile(lambda each: not self._is_short(lane, each, buckets), limits)
-        lane.kept_in = limits[: sum(1 for _ in enough) + 1]
+        limits = (bucket.name for bucket, _ in longest_first)
+        lane.kept_in = through_first(lambda each: self._is_short(lane, each, buckets), limits)
         for name in lane.kept_in:
             insort(self._limits[name].kept_for, lane.parked[1])
 
