@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.core.admission.index import AdmissionIndex, ClaimStanding
+from podhatch.core.admission.slots import through_first
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -157,6 +158,11 @@ def test_no_slot_is_kept_while_another_limit_gives_none_for_long() -> None:
         assert index.end(f"north-{number}") == [f"north-{number + 1}"]
     assert index.end("tenant-5") == []
     assert index.end("north-13") == ["both-1"]
+
+
+@pytest.mark.parametrize(("short", "kept"), [("abc", "a"), ("bc", "ab"), ("", "abc")])
+def test_slots_are_kept_in_all_limits_up_to_the_first_without_one(short: str, kept: str) -> None:
+    assert through_first(lambda limit: limit in short, "abc") == tuple(kept)
 
 
 def test_a_priority_counts_like_an_hour_of_waiting() -> None:
