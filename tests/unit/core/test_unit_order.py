@@ -170,15 +170,32 @@ def test_no_units_are_kept_while_a_limit_with_a_longer_window_has_none() -> None
 
 
 def test_one_in_the_middle_of_a_line_that_ends_leaves_the_others_in_order() -> None:
+    limits = Living(limit(units=2, used=2, windowStart=format_time(NOW)))
+    for name in "abc":
+        limits.put(waiting(name, {"api": 1}))
+    limits.start("b")
+    assert limits.granted("api") == []
+    limits.now += timedelta(minutes=1)
+    limits.look_at("api")
+    assert limits.granted("api") == ["a", "c"]
+
+
+def test_one_that_is_too_large_may_end_and_leaves_the_others() -> None:
     limits = Living(limit(units=0))
     for name in "abc":
         limits.put(waiting(name, {"api": 1}))
     limits.start("b")
-    limits.put(limit(units=1))
-    assert limits.granted("api") == ["a"]
-    limits.start("a")
-    limits.put(limit(units=2, used=1, windowStart=format_time(NOW)))
-    assert limits.granted("api") == ["c"]
+    limits.put(limit(units=3))
+    assert limits.granted("api") == ["a", "c"]
+
+
+def test_a_run_that_is_seen_again_keeps_its_place() -> None:
+    limits = Living(limit(units=1, used=1, windowStart=format_time(NOW)))
+    first = waiting("b", {"api": 1})
+    limits.put(first, waiting("c", {"api": 1}), first)
+    limits.now += timedelta(minutes=1)
+    limits.look_at("api")
+    assert limits.granted("api") == ["b"]
 
 
 def test_a_limit_that_goes_takes_back_what_its_attempts_have_of_others() -> None:
