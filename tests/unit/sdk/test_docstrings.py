@@ -18,7 +18,7 @@ RAISES = re.compile(r"^\s+raise \w", re.MULTILINE)
 def public_classes() -> Iterator[type]:
     """Yield the classes of the public names, and those of the feature clients."""
     hatchet = Hatchet()
-    for name in podhatch.__all__:
+    for name in dir(podhatch):
         public: object = getattr(podhatch, name)
         if inspect.isclass(public) and public.__module__.startswith("podhatch."):
             yield public
@@ -30,7 +30,7 @@ def public_classes() -> Iterator[type]:
 def public_callables() -> dict[str, Callable[..., object]]:
     """Return the functions, methods and properties, by where they are defined."""
     found: dict[str, Callable[..., object]] = {}
-    for name in podhatch.__all__:
+    for name in dir(podhatch):
         public: object = getattr(podhatch, name)
         if inspect.isfunction(public):
             found[f"{public.__module__}.{public.__qualname__}"] = public
