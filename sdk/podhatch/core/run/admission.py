@@ -10,7 +10,7 @@ rates are to be asked in the same two places.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
@@ -21,10 +21,8 @@ from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskStatus
 from podhatch.core.admission.index import ClaimStanding, Place
 from podhatch.core.admission.limits import LimitError, Seat, claims_of
-from podhatch.core.common.observed import Observed
 from podhatch.core.common.refusal import RunRefusal
 from podhatch.core.common.text import whole_number
-from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.job import effective_metadata, effective_priority
 from podhatch.core.run.position import (
@@ -34,16 +32,15 @@ from podhatch.core.run.position import (
     Position,
     Ready,
     Running,
+    Standing,
     TaskContext,
     Waiting,
     lost_output,
     output_value,
-    schedule_deadline,
-    schedule_timed_out,
+    wait_in_queue,
 )
 from podhatch.core.run.status import SLOT_CLAIMS_BYTES, claims_size
-from podhatch.core.run.task_status import bounded, cancelled, failed, kept
-from podhatch.core.workflow.revision import Revision
+from podhatch.core.run.task_status import cancelled, failed, queued
 
 Claims = tuple[ConcurrencyClaim, ...]
 SEQUENCE_DIGITS = 18
@@ -65,33 +62,28 @@ class RunAdmission:
     """The slots are granted now: the run goes on once its status says so."""
 
 
-def admit_run(
-    run: WorkflowRun,
-    revision: Revision,
-    attempts: Attempts,
-    observed: Observed,
-    questions: Questions,
-    now: datetime,
-) -> RunAdmission:
+def admit_run(context: TaskContext) -> RunAdmission:
     """Return whether a run has the slots that it needs."""
+    run, admission = context.run, context.observed.admission
+    is_under_way = _is_under_way(run, context.attempts)
     stored = claims_in(run).get("", ())
-    if not stored and (not revision.spec.concurrency or _is_under_way(run, attempts)):
+    if not stored and (not context.revision.spec.concurrency or is_under_way):
         return RunAdmission()
     if stored and _has_started(stored):
-        other = observed.admission.standing(place_of(run), "")
+        other = admission.standing(place_of(run), "")
         if other and other.superseded_by:
             return RunAdmission(refusal=_superseded(stored, other))
-        if other and other.is_surplus and not _is_under_way(run, attempts):
+        if other and other.is_surplus and not is_under_way:
             refusal = RunRefusal(CONCURRENCY, GIVEN_BACK)
             return RunAdmission(given_back(stored), refusal)
         return RunAdmission(stored)
     try:
-        claims = _claims_of_run(run, revision, stored, questions, now)
+        claims = _claims_of_run(stored, context)
     except LimitError as error:
         return RunAdmission(refusal=RunRefusal(error.reason, str(error), end="Failed"))
     if not claims:  # the limits that it was waiting for were removed
         return RunAdmission()
-    standing = observed.admission.standing(place_of(run), "", claims)
+    standing = admission.standing(place_of(run), "", claims)
     if standing and standing.superseded_by:
         return RunAdmission(refusal=_superseded(claims, standing))
     if standing and standing.is_admitted:
@@ -101,37 +93,28 @@ def admit_run(
     return RunAdmission(claims, RunRefusal(CONCURRENCY, message))
 
 
-def admit_tasks(
-    revision: Revision,
-    positions: Mapping[str, Position],
-    moving: Sequence[str],
-    context: TaskContext,
-) -> tuple[Mapping[str, Position], Claims]:
+def admit_tasks(standing: Standing, context: TaskContext) -> tuple[Standing, Claims]:
     """Return where the tasks stand once limits are asked, and what they claim from now on.
 
-    Args:
-        revision: the workflow.
-        positions: where all tasks stand.
-        moving: the tasks of which some may claim slots: none does whose entry says all.
-        context: the run.
+    Only those that move may claim slots: no other does whose entry says all.
     """
+    revision, positions = context.revision, standing.positions
     if not revision.limited:
-        return positions, ()
+        return standing, ()
     stored = claims_in(context.run)
     admitted = dict(positions)
-    limited = [name for name in moving if name in revision.limited]
+    limited = [name for name in standing.moving if name in revision.limited]
     claims: dict[str, Claims] = dict.fromkeys(limited, ())
     room = SLOT_CLAIMS_BYTES
     for name in sorted(limited, key=lambda name: name not in stored):
         position = positions[name]
         if isinstance(position, Ready) and name not in stored and room <= 0:
-            admitted[name] = _wait(revision.by_name[name], position, NO_ROOM, context.now)
+            waiting = _queued(position, NO_ROOM)
+            admitted[name] = wait_in_queue(revision.by_name[name], waiting, context.now)
             continue
-        admitted[name], claims[name] = _admit_task(
-            revision, name, positions, stored.get(name, ()), context
-        )
+        admitted[name], claims[name] = _admit_task(name, positions, stored.get(name, ()), context)
         room -= claims_size(claims[name])
-    return admitted, tuple(chain.from_iterable(claims.values()))
+    return replace(standing, positions=admitted), tuple(chain.from_iterable(claims.values()))
 
 
 def without_ended(claims: Claims, moving: Sequence[Position]) -> Claims:
@@ -175,20 +158,17 @@ def _is_under_way(run: WorkflowRun, attempts: Attempts) -> bool:
     return any(each.replay == run.asked_replays for each in attempts.values())
 
 
-def _claims_of_run(
-    run: WorkflowRun, revision: Revision, stored: Claims, questions: Questions, now: datetime
-) -> Claims:
-    seat = _seat(run, revision, None, stored, now)
-    values = _values(run, revision)
-    owner = f"workflow/{revision.workflow}"
-    return tuple(claims_of("spec", revision.spec.concurrency, owner, seat, values, questions))
+def _claims_of_run(stored: Claims, context: TaskContext) -> Claims:
+    revision = context.revision
+    seat, values = _seat(None, stored, context), _values(context)
+    owner, limits = f"workflow/{revision.workflow}", revision.spec.concurrency
+    return tuple(claims_of("spec", limits, owner, seat, values, context.questions))
 
 
-def _seat(
-    run: WorkflowRun, revision: Revision, task: str | None, stored: Claims, now: datetime
-) -> Seat:
+def _seat(task: str | None, stored: Claims, context: TaskContext) -> Seat:
     """Return what puts a claim in order; it stays what it was when the claim was first stored."""
-    priority = effective_priority(run, revision.spec) or 1
+    run, now = context.run, context.now
+    priority = effective_priority(run, context.revision.spec) or 1
     if stored:
         return Seat(task, stored[0].since, stored[0].sequence, priority)
     since = run.metadata.creation_timestamp or now
@@ -209,22 +189,28 @@ def _sequence(run: WorkflowRun) -> int:
     return written or whole_number(run.metadata.resource_version) or 0
 
 
-def _values(run: WorkflowRun, revision: Revision) -> dict[str, object]:
+def _values(context: TaskContext) -> dict[str, object]:
+    run = context.run
     return {
         "input": run.spec.input,
-        "additional_metadata": effective_metadata(run, revision.spec),
+        "additional_metadata": effective_metadata(run, context.revision.spec),
         "workflow_run_id": run.metadata.name,
     }
 
 
 def granted(claims: Claims) -> Claims:
     """Return claims whose slots are granted."""
-    return tuple(each.model_copy(update={"held": True, "ahead": None}) for each in claims)
+    return with_changes(claims, held=True, ahead=None)
 
 
 def given_back(claims: Claims) -> Claims:
     """Return claims that wait again."""
-    return tuple(each.model_copy(update={"held": False}) for each in claims)
+    return with_changes(claims, held=False)
+
+
+def with_changes(claims: Claims, **changes: bool | None) -> Claims:
+    """Return claims that differ in these fields."""
+    return tuple(each.model_copy(update=changes) for each in claims)
 
 
 def counted(
@@ -253,9 +239,13 @@ def _message(claim: ConcurrencyClaim, standing: ClaimStanding) -> str:
     names = [*shown, f"{others} more"] if others > 0 else [*shown]
     listed = " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
     verb = "is" if standing.taken == 1 else "are"
-    behind = {0: "", 1: "; 1 is ahead"}.get(standing.ahead, f"; {standing.ahead} are ahead")
     slots = f"{standing.taken} of {standing.max_runs} slots of {_group_name(claim)}"
-    return f"{slots} {verb} taken by {listed}{behind}"
+    return f"{slots} {verb} taken by {listed}{behind(standing.ahead)}"
+
+
+def behind(ahead: int) -> str:
+    """Say how many come before somebody who waits."""
+    return {0: "", 1: "; 1 is ahead"}.get(ahead, f"; {ahead} are ahead")
 
 
 def _group_name(claim: ConcurrencyClaim) -> str:
@@ -283,13 +273,9 @@ def _superseded_message(claims: Claims, standing: ClaimStanding) -> str:
 
 
 def _admit_task(
-    revision: Revision,
-    name: str,
-    positions: Mapping[str, Position],
-    stored: Claims,
-    context: TaskContext,
+    name: str, positions: Mapping[str, Position], stored: Claims, context: TaskContext
 ) -> tuple[Position, Claims]:
-    task, position = revision.by_name[name], positions[name]
+    task, position = context.revision.by_name[name], positions[name]
     if not isinstance(position, Ready | Running):
         return position, ()
     admission, place = context.observed.admission, place_of(context.run)
@@ -302,7 +288,7 @@ def _admit_task(
             return Waiting(waiting, urgent=True), given_back(stored)
         return position, stored
     try:
-        claims = _claims_of_task(revision, task, positions, stored, context)
+        claims = _claims_of_task(task, positions, stored, context)
     except LimitError as error:
         return Ended(failed(position.status, error.reason, str(error), context.now)), ()
     standing = admission.standing(place, task.name, claims)
@@ -325,49 +311,31 @@ def _ask_for_task(
         return Waiting(_queued(ready, HAS_SLOTS), urgent=True), granted(claims)
     old_message = old.message if old.reason == CONCURRENCY else None
     claims, message = counted(claims, stored, standing, old_message)
-    position = _wait(task, ready, message, context.now)
+    position = wait_in_queue(task, _queued(ready, message), context.now)
     return position, claims if isinstance(position, Waiting) else ()
 
 
-def _wait(task: TaskSpec, ready: Ready, message: str, now: datetime) -> Waiting | Ended:
-    waiting = _queued(ready, message)
-    deadline = schedule_deadline(task, ready.queued_at)
-    if now >= deadline:
-        return Ended(schedule_timed_out(task, waiting, message, now))
-    return Waiting(waiting, look_again_at=deadline)
-
-
 def _queued(ready: Ready, message: str) -> TaskStatus:
-    return kept(
-        ready.status,
-        state="Queued",
-        reason=CONCURRENCY,
-        message=bounded(message),
-        queued_at=ready.queued_at,
-    )
+    return queued(ready.status, CONCURRENCY, message, ready.queued_at)
 
 
 def _claims_of_task(
-    revision: Revision,
-    task: TaskSpec,
-    positions: Mapping[str, Position],
-    stored: Claims,
-    context: TaskContext,
+    task: TaskSpec, positions: Mapping[str, Position], stored: Claims, context: TaskContext
 ) -> Claims:
     """Return what a task's limits ask of it.
 
     Raises:
         LimitError: an expression fails, or the output of a parent is gone.
     """
-    seat = _seat(context.run, revision, task.name, stored, context.now)
+    seat = _seat(task.name, stored, context)
     seat = seat._replace(resumes=positions[task.name].status.waits_over is not None)
-    values = task_values(revision, task, positions, context)
-    place, owner = f"spec.tasks[{task.name}]", f"task/{revision.workflow}/{task.name}"
+    values = task_values(task, positions, context)
+    place, owner = f"spec.tasks[{task.name}]", f"task/{context.revision.workflow}/{task.name}"
     return tuple(claims_of(place, task.concurrency, owner, seat, values, context.questions))
 
 
 def task_values(
-    revision: Revision, task: TaskSpec, positions: Mapping[str, Position], context: TaskContext
+    task: TaskSpec, positions: Mapping[str, Position], context: TaskContext
 ) -> dict[str, object]:
     """Return the variables of the expressions of a task's limits.
 
@@ -378,7 +346,7 @@ def task_values(
         outputs = {name: output_value(positions[name], context.observed) for name in task.parents}
     except KeyError as error:
         raise LimitError(lost_output(str(error.args[0])), PARENT_OUTPUT_LOST) from None
-    return {**_values(context.run, revision), "parents": outputs}
+    return {**_values(context), "parents": outputs}
 
 
 def _end_superseded(

@@ -7,7 +7,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task_status import AttemptRecord, TaskStatus
 from podhatch.core.common.observed import Defaults
-from podhatch.core.common.plan import Delete, Patch, Plan
+from podhatch.core.common.plan import Delete, Patch, Plan, first
 from podhatch.core.pod.end import end_of_pod
 from podhatch.core.pod.pods import container_state, outlives_task, read_time
 from podhatch.core.run.attempts import Attempts, AttemptView
@@ -47,6 +47,16 @@ def with_late_attempts(
             made = TaskStatus(name=task, state="Queued", attempt=number, job=attempt.name)
             noted[task] = cancelled(made, RUN_CANCELLED, "the run was over", now)
     return list(noted.values())
+
+
+def ended_attempts(
+    run: WorkflowRun, entries: Mapping[str, TaskStatus], attempts: Attempts, now: datetime
+) -> Plan:
+    """Return what stops pods of attempts that are over: lingering pods, and given up Jobs."""
+    lingering = lingering_pods(entries, attempts, now)
+    given_up = given_up_jobs(run, entries, attempts, now)
+    moments = (lingering.requeue_at, given_up.requeue_at)
+    return Plan((*lingering.writes, *given_up.writes), requeue_at=first(moments))
 
 
 def given_up_jobs(

@@ -1,7 +1,6 @@
 """How a durable task waits without a pod: from the end of its pod until it is resumed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.durable.progress import LOST_AFTER, awaits_anything, waiting_text, waits_over
 from podhatch.core.pod.end import AttemptEnd
 from podhatch.core.run.job import AttemptSpec
+from podhatch.core.run.position import Waiting
 from podhatch.core.run.retry import resume_backoff
 from podhatch.core.run.task_status import bounded, kept
 
@@ -21,14 +21,6 @@ EVICTED: Final = "Evicted"
 RESUME_BACKOFF: Final = "ResumeBackOff"
 LOG_UNREADABLE: Final = "LogUnreadable"
 NOTHING_AWAITED = "no wait in its log is open: it gets a new pod in a minute"
-
-
-@dataclass(frozen=True)
-class Parked:
-    """A task that goes on waiting without a pod."""
-
-    status: TaskStatus
-    look_again_at: datetime | None = None
 
 
 def log_pages(run: WorkflowRun, task: TaskSpec, observed: Observed) -> list[JsonObject]:
@@ -96,14 +88,14 @@ def park(
     )
 
 
-def still_parked(old: TaskStatus, pages: Sequence[JsonObject], now: datetime) -> Parked | None:
+def still_parked(old: TaskStatus, pages: Sequence[JsonObject], now: datetime) -> Waiting | None:
     """Return how a task goes on waiting; None if it is to be resumed.
 
     It is once more waits are over than its last pod has seen. A log without an open wait, as one
     whose pages were deleted, would keep it for ever, unless what the pod wrote is still to be seen.
     """
     if old.next_attempt_at and now < old.next_attempt_at:
-        return Parked(old, old.next_attempt_at)
+        return Waiting(old, look_again_at=old.next_attempt_at)
     seen = old.waits_over or 0
     if waits_over(pages) > seen:
         return None
@@ -120,4 +112,4 @@ def still_parked(old: TaskStatus, pages: Sequence[JsonObject], now: datetime) ->
         waits_over=seen,
         evicted_at=old.evicted_at if is_open else evicted_at,
     )
-    return Parked(status, None if is_open else lost_at)
+    return Waiting(status, look_again_at=None if is_open else lost_at)

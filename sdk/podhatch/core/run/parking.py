@@ -7,7 +7,8 @@ asks for its slots again as at its start, and what is ready waits until the stat
 them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 
 from podhatch.api.run import WorkflowRun
 from podhatch.core.admission.index import ClaimStanding
@@ -19,6 +20,7 @@ from podhatch.core.run.admission import (
     given_back,
     granted,
     place_of,
+    with_changes,
 )
 from podhatch.core.run.position import (
     CONCURRENCY,
@@ -26,11 +28,11 @@ from podhatch.core.run.position import (
     Position,
     Ready,
     Running,
+    Standing,
     TaskContext,
     Waiting,
 )
-from podhatch.core.run.task_status import bounded, kept
-from podhatch.core.workflow.revision import Revision
+from podhatch.core.run.task_status import queued
 
 
 def can_give_up_slots(positions: Iterable[Position]) -> bool:
@@ -47,64 +49,40 @@ def can_give_up_slots(positions: Iterable[Position]) -> bool:
 
 
 def park_or_resume(
-    revision: Revision,
-    claims: Claims,
-    positions: Mapping[str, Position],
-    moving: Sequence[str],
-    context: TaskContext,
-) -> tuple[Mapping[str, Position], Claims]:
+    standing: Standing, claims: Claims, context: TaskContext
+) -> tuple[Standing, Claims]:
     """Return where the tasks stand once their run's slots are asked for, and the run's claims.
 
     Args:
-        revision: the workflow.
+        standing: where all tasks stand.
         claims: the claims of the run itself, which has started.
-        positions: where all tasks stand.
-        moving: the tasks of which some may be ready.
         context: the run.
     """
-    if not claims or not revision.has_durable_tasks:
-        return positions, claims
-    if can_give_up_slots(positions.values()):
-        return positions, _parked(claims)
-    standing = context.observed.admission.standing(place_of(context.run), "")
+    if not claims or not context.revision.has_durable_tasks:
+        return standing, claims
+    positions = standing.positions.values()
+    if can_give_up_slots(positions):
+        return standing, with_changes(claims, held=False, parked=True, resumes=False, ahead=None)
+    claimed = context.observed.admission.standing(place_of(context.run), "")
     if not claims[0].held:
-        return _ask(claims, positions, moving, standing, context.run)
-    if any(isinstance(each, Running) for each in positions.values()):
-        return positions, _used(claims)
-    if claims[0].resumes and standing and standing.is_surplus:
-        return _held_back(positions, moving, GIVEN_BACK, urgent=True), given_back(claims)
-    return positions, claims
+        return _ask(claims, standing, claimed, context.run)
+    if any(isinstance(each, Running) for each in positions):  # they are not given back any more
+        return standing, with_changes(claims, resumes=False)
+    if claims[0].resumes and claimed and claimed.is_surplus:
+        return _held_back(standing, GIVEN_BACK, urgent=True), given_back(claims)
+    return standing, claims
 
 
 def _ask(
-    stored: Claims,
-    positions: Mapping[str, Position],
-    moving: Sequence[str],
-    standing: ClaimStanding | None,
-    run: WorkflowRun,
-) -> tuple[Mapping[str, Position], Claims]:
+    stored: Claims, standing: Standing, claimed: ClaimStanding | None, run: WorkflowRun
+) -> tuple[Standing, Claims]:
     """Let the tasks go on once the grant is stored; until then they wait, however long it takes."""
-    claims = _resuming(stored)
-    if standing and standing.is_admitted:
-        return _held_back(positions, moving, HAS_SLOTS, urgent=True), granted(claims)
+    claims = with_changes(stored, parked=False, resumes=True, ahead=None)
+    if claimed and claimed.is_admitted:
+        return _held_back(standing, HAS_SLOTS, urgent=True), granted(claims)
     told = _told(run)
-    claims, message = counted(claims, stored if told else (), standing, told)
-    return _held_back(positions, moving, message), claims
-
-
-def _parked(claims: Claims) -> Claims:
-    changes = {"held": False, "parked": True, "resumes": False, "ahead": None}
-    return tuple(each.model_copy(update=changes) for each in claims)
-
-
-def _resuming(claims: Claims) -> Claims:
-    changes = {"parked": False, "resumes": True, "ahead": None}
-    return tuple(each.model_copy(update=changes) for each in claims)
-
-
-def _used(claims: Claims) -> Claims:
-    """Return claims whose slots something runs with: they are not given back any more."""
-    return tuple(each.model_copy(update={"resumes": False}) for each in claims)
+    claims, message = counted(claims, stored if told else (), claimed, told)
+    return _held_back(standing, message), claims
 
 
 def _told(run: WorkflowRun) -> str | None:
@@ -114,16 +92,11 @@ def _told(run: WorkflowRun) -> str | None:
     return next((each.message for each in waiting), None)
 
 
-def _held_back(
-    positions: Mapping[str, Position], moving: Sequence[str], message: str, *, urgent: bool = False
-) -> Mapping[str, Position]:
+def _held_back(standing: Standing, message: str, *, urgent: bool = False) -> Standing:
     """Have all that is ready wait for the slots of the run."""
     held_back: dict[str, Position] = {
-        name: Waiting(
-            kept(ready.status, state="Queued", reason=CONCURRENCY, message=bounded(message)),
-            urgent=urgent,
-        )
-        for name in moving
-        if isinstance(ready := positions[name], Ready)
+        name: Waiting(queued(ready.status, CONCURRENCY, message), urgent=urgent)
+        for name in standing.moving
+        if isinstance(ready := standing.positions[name], Ready)
     }
-    return {**positions, **held_back}
+    return replace(standing, positions={**standing.positions, **held_back})

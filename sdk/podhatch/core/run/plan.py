@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from podhatch.api.event import WorkflowEvent
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
-from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TaskStatus
 from podhatch.core.common.idempotency import holds_key_until
 from podhatch.core.common.observed import Defaults, Observed
@@ -42,13 +40,13 @@ from podhatch.core.run.admission import (
 from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.clean_up import (
     after_the_end,
+    ended_attempts,
     evicted_attempts,
-    given_up_jobs,
-    lingering_pods,
     with_late_attempts,
 )
 from podhatch.core.run.eviction import log_pages
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
+from podhatch.core.run.judging import judge
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.parking import park_or_resume
 from podhatch.core.run.pause import before_replay, has_begun, is_under_way, pause_refusal
@@ -59,16 +57,16 @@ from podhatch.core.run.position import (
     Ready,
     Running,
     Settled,
+    Standing,
     TaskContext,
     Waiting,
-    judge_failure_task,
-    judge_task,
+    as_stored,
     lose_output,
     output_text,
     start,
 )
 from podhatch.core.run.rates import ask_rate_limits
-from podhatch.core.run.run_requests import is_cancelled, with_cancellation, with_replay
+from podhatch.core.run.run_requests import is_cancelled, with_cancellation
 from podhatch.core.run.status import (
     accepted_status,
     cancelled_status,
@@ -158,10 +156,11 @@ class _Planning:
         revision = self._revision(run, name)
         if isinstance(revision, RunRefusal):
             return self._rejected(run, revision)
-        admission = admit_run(run, revision, attempts, observed, self.questions, now)
+        context = TaskContext(run, revision, observed, attempts, self.defaults, now, self.questions)
+        admission = admit_run(context)
         if admission.refusal or admission.is_new:
             return self._not_admitted(run, admission, attempts)
-        return self._under_way(run, revision, attempts, admission.claims)
+        return self._under_way(context, admission.claims)
 
     def _revision(self, run: WorkflowRun, name: str | None) -> Revision | RunRefusal:
         """Return the workflow as this run has started with it, or starts with it now."""
@@ -180,8 +179,7 @@ class _Planning:
         if entries != run.status.tasks:  # stored before a Job goes, or its number is used again
             status = run.status.model_copy(update={"tasks": entries})
             return Plan(status=self._wire(status), urgent=True)
-        given_up = given_up_jobs(run, self.memo.entries, attempts, now)
-        lingering = lingering_pods(self.memo.entries, attempts, now)
+        stops = ended_attempts(run, self.memo.entries, attempts, now)
         name = run.status.revision
         revision = self.memo.find_revision(name, observed) if name else None
         later = after_the_end(
@@ -196,8 +194,8 @@ class _Planning:
             is_untold=awaits_end(observed.tick_job, run),
         )
         return Plan(
-            writes=(*lingering.writes, *(given_up.writes or later.writes)),
-            requeue_at=first(each.requeue_at for each in (given_up, lingering, later)),
+            (*stops.writes, *(() if stops.delete else later.writes)),
+            requeue_at=first([stops.requeue_at, later.requeue_at]),
         )
 
     def _cancelled(self, run: WorkflowRun, attempts: Attempts) -> Plan:
@@ -213,10 +211,8 @@ class _Planning:
         self, run: WorkflowRun, refusal: RunRefusal, attempts: Attempts, claims: Claims = ()
     ) -> Plan:
         """Return the plan of a run, or of its replay, that waits or has waited too long."""
-        given_up = given_up_jobs(run, self.memo.entries, attempts, self.now)
-        lingering = lingering_pods(self.memo.entries, attempts, self.now)
-        moments = (_look_again_at(run, refusal), given_up.requeue_at, lingering.requeue_at)
-        plan = Plan((*lingering.writes, *given_up.writes), requeue_at=first(moments))
+        plan = ended_attempts(run, self.memo.entries, attempts, self.now)
+        plan = replace(plan, requeue_at=first([_look_again_at(run, refusal), plan.requeue_at]))
         return self._conclude(run, postponed_status(run, refusal, claims, self.now), plan)
 
     def _not_admitted(self, run: WorkflowRun, admission: RunAdmission, attempts: Attempts) -> Plan:
@@ -233,28 +229,15 @@ class _Planning:
         status = cancelled_status(run, entries, self.now, CONCURRENCY, why.message)
         return self._conclude(run, status, Plan())
 
-    def _under_way(
-        self, run: WorkflowRun, revision: Revision, attempts: Attempts, run_claims: Claims
-    ) -> Plan:
-        context = TaskContext(
-            run,
-            self.observed,
-            attempts,
-            _events(revision, self.observed),
-            self.defaults,
-            self.now,
-            self.questions,
-        )
+    def _under_way(self, context: TaskContext, run_claims: Claims) -> Plan:
+        run, revision = context.run, context.revision
         stored = self.memo.entries
-        standing = judge(revision, context, self.memo)
-        positions, run_claims = park_or_resume(
-            revision, run_claims, standing.positions, standing.moving, context
-        )
-        positions, task_claims = admit_tasks(revision, positions, standing.moving, context)
-        asked = ask_rate_limits(revision, positions, standing.moving, context)
-        standing = replace(standing, positions=asked.positions)
-        node = place(revision, standing.positions)
-        built = build(revision, standing, stored, node, context)
+        standing = judge(context, self.memo)
+        standing, run_claims = park_or_resume(standing, run_claims, context)
+        standing, task_claims = admit_tasks(standing, context)
+        asked = ask_rate_limits(standing, context)
+        node = place(revision, asked.standing.positions)
+        built = build(asked.standing, stored, node, context)
         plan = summarise(built, stored, context)
         plan = replace(plan, writes=(*plan.writes, *asked.limits))
         workflow = self.observed.workflow
@@ -304,49 +287,6 @@ def _look_again_at(run: WorkflowRun, refusal: RunRefusal) -> datetime | None:
     return None if refusal.end else first([refusal.look_again_at, latest_start(run)])
 
 
-@dataclass(frozen=True)
-class Standing:
-    """Where all tasks stand."""
-
-    positions: Mapping[str, Position]
-    moving: Sequence[str]
-    """The tasks whose position says more than their stored entry, parents before children."""
-
-
-def judge(revision: Revision, context: TaskContext, memo: PlanMemo) -> Standing:
-    """Return where every task stands."""
-    run, stored = context.run, memo.entries
-    entries = _replayed(revision, stored, context) if run.replay_due else stored
-    basis = None if run.replay_due else (revision, run.asked_replays, context.defaults)
-    known, changed = memo.begin_judging(basis, context.now)
-    if not known:
-        changed = revision.places.keys()
-    order, children = revision.order, revision.children
-    due = bytearray(len(order))
-    for name in changed:
-        if (place := revision.places.get(name)) is not None:
-            due[place] = 1
-    place = due.find(1)
-    while place >= 0:  # in their order, so that parents come before their children
-        task = order[place]
-        name = task.name
-        judged = judge_task(task, entries.get(name) or _pending(task), known, context)
-        before = stored.get(name)
-        position = _as_stored(judged, before)
-        if memo.note(name, before, position):
-            for child in children[name]:
-                due[child] = 1
-        place = due.find(1, place + 1)
-    moving = sorted(memo.end_judging(context.now), key=revision.places.__getitem__)
-    task = revision.failure_task
-    if task is None:
-        return Standing(known, moving)
-    old = entries.get(task.name)
-    judged = judge_failure_task(task, old or _pending(task), known.values(), context)
-    position = _as_stored(judged, stored.get(task.name))
-    return Standing({**known, task.name: position}, [*moving, task.name])
-
-
 def place(revision: Revision, positions: Mapping[str, Position]) -> str | None:
     """Return the node on which new attempts are to run: in a sticky run, where it has begun."""
     if not revision.spec.sticky:
@@ -369,11 +309,7 @@ class Built:
 
 
 def build(
-    revision: Revision,
-    standing: Standing,
-    stored: Mapping[str, TaskStatus],
-    node: str | None,
-    context: TaskContext,
+    standing: Standing, stored: Mapping[str, TaskStatus], node: str | None, context: TaskContext
 ) -> Built:
     """Return the attempts of all tasks that are ready."""
     positions = standing.positions
@@ -382,22 +318,22 @@ def build(
     for name in standing.moving:
         position = positions[name]
         if isinstance(position, Ready):
-            task = revision.by_name[name]
-            started, made = _build_attempt(revision, task, position, positions, node, context)
-            position = _as_stored(started, stored.get(name))
+            started, made = _build_attempt(name, position, positions, node, context)
+            position = as_stored(started, stored.get(name))
             manifests += made
         moving.append(position)
     return Built(moving, manifests)
 
 
 def _build_attempt(
-    revision: Revision,
-    task: TaskSpec,
+    name: str,
     ready: Ready,
     positions: Mapping[str, Position],
     node: str | None,
     context: TaskContext,
 ) -> tuple[Settled, list[JsonObject]]:
+    revision = context.revision
+    task = revision.by_name[name]
     try:
         outputs = {name: output_text(positions[name], context.observed) for name in task.parents}
     except KeyError as error:
@@ -414,16 +350,14 @@ def _build_attempt(
 def summarise(built: Built, stored: Mapping[str, TaskStatus], context: TaskContext) -> Plan:
     """Return all that follows from where the tasks stand, but for the status."""
     running = [each for each in built.moving if isinstance(each, Running)]
-    given_up = given_up_jobs(context.run, stored, context.attempts, context.now)
-    lingering = lingering_pods(stored, context.attempts, context.now)
+    stops = ended_attempts(context.run, stored, context.attempts, context.now)
     moments = [each.look_again_at for each in built.moving]
     return Plan(
         writes=(
             *map(Create, built.manifests),
             *(each.extension for each in running if each.extension),
             *(each.end for each in running if each.end),
-            *lingering.writes,
-            *given_up.writes,
+            *stops.writes,
             *evicted_attempts(context.run, stored, context.attempts, context.observed.results),
         ),
         urgent=any(each.urgent for each in built.moving if isinstance(each, Waiting)),
@@ -432,7 +366,7 @@ def summarise(built: Built, stored: Mapping[str, TaskStatus], context: TaskConte
             for each in built.moving
             if isinstance(each, Running | Ended) and each.look_up
         ),
-        requeue_at=first([*moments, given_up.requeue_at, lingering.requeue_at]),
+        requeue_at=first([*moments, stops.requeue_at]),
     )
 
 
@@ -444,34 +378,6 @@ def _pinned_name(run: WorkflowRun, attempts: Attempts) -> str | None:
     if run.status and run.status.revision:
         return run.status.revision
     return min((each.revision for each in attempts.values() if each.revision), default=None)
-
-
-def _events(revision: Revision, observed: Observed) -> tuple[WorkflowEvent, ...]:
-    """Return the events that some task of the workflow waits for."""
-    keys = revision.event_keys
-    return tuple(
-        WorkflowEvent.model_validate(event)
-        for event in observed.events
-        if event["spec"]["key"] in keys
-    )
-
-
-def _replayed(
-    revision: Revision, stored: Mapping[str, TaskStatus], context: TaskContext
-) -> Mapping[str, TaskStatus]:
-    """Return the entries that the tasks go on from in a new replay."""
-    return with_replay(context.run, stored, revision.order, context.attempts, context.now)
-
-
-def _pending(task: TaskSpec) -> TaskStatus:
-    return TaskStatus(name=task.name, state="Pending")
-
-
-def _as_stored(position: P, stored: TaskStatus | None) -> P:
-    """Give a position whose entry is as it was the stored entry: it need not be written again."""
-    if position.status is stored or position.status != stored:
-        return position
-    return replace(position, status=stored)
 
 
 def _errors(positions: Mapping[str, Position]) -> dict[str, str]:

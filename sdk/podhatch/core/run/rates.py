@@ -4,9 +4,8 @@ An attempt claims its units in the run's status. It is made once every RateLimit
 in its own status that it has granted them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from podhatch.api.rate_limit import RateLimitClaim
@@ -17,7 +16,8 @@ from podhatch.core.admission.rate_limits import turn_of
 from podhatch.core.admission.units import UnitQueues
 from podhatch.core.common.plan import Apply
 from podhatch.core.rate_limit.claims import Need, needs_of
-from podhatch.core.run.admission import task_values
+from podhatch.core.run.acceptance import in_words
+from podhatch.core.run.admission import behind, task_values
 from podhatch.core.run.job import AttemptSpec, effective_priority
 from podhatch.core.run.position import (
     CONCURRENCY,
@@ -26,14 +26,13 @@ from podhatch.core.run.position import (
     Ended,
     Position,
     Ready,
+    Standing,
     TaskContext,
     Waiting,
-    schedule_deadline,
-    schedule_timed_out,
+    wait_in_queue,
 )
 from podhatch.core.run.status import UNIT_CLAIMS_BYTES, claims_size
-from podhatch.core.run.task_status import bounded, failed, kept
-from podhatch.core.workflow.revision import Revision
+from podhatch.core.run.task_status import failed, queued
 
 NO_ROOM = "too many tasks of this run want units"
 """Of one that claims nothing yet; short enough for a status without room."""
@@ -43,33 +42,22 @@ NO_ROOM = "too many tasks of this run want units"
 class Asked:
     """Where the tasks stand once rate limits are asked, and what is asked of them."""
 
-    positions: Mapping[str, Position]
+    standing: Standing
     claims: tuple[RateLimitClaim, ...] = ()
     limits: tuple[Apply, ...] = ()
     """RateLimits of dynamic keys that are to be made or changed."""
 
 
-def ask_rate_limits(
-    revision: Revision,
-    positions: Mapping[str, Position],
-    moving: Sequence[str],
-    context: TaskContext,
-) -> Asked:
-    """Return where the tasks stand once their rate limits are asked.
-
-    Args:
-        revision: the workflow.
-        positions: where all tasks stand.
-        moving: the tasks of which some may be ready.
-        context: the run.
-    """
+def ask_rate_limits(standing: Standing, context: TaskContext) -> Asked:
+    """Return where the tasks stand once the rate limits of those that are ready are asked."""
+    revision, positions = context.revision, standing.positions
     if not revision.rate_limited:
-        return Asked(positions)
+        return Asked(standing)
     asked = dict(positions)
     limits: list[Apply] = []
     limited = [
         name
-        for name in moving
+        for name in standing.moving
         if name in revision.rate_limited
         and positions[name].status.waits_over is None  # one that goes on has taken its units
     ]
@@ -80,22 +68,24 @@ def ask_rate_limits(
     for name in sorted(ready, key=lambda name: name not in stored):
         task, position = revision.by_name[name], ready[name]
         if name not in stored and room <= 0:
-            asked[name] = _wait(task, position, NO_ROOM, context)
+            waiting = queued(position.status, RATE_LIMIT, NO_ROOM, position.queued_at)
+            asked[name] = wait_in_queue(task, waiting, context.now)
             continue
         try:
-            values = task_values(revision, task, positions, context)
+            values = task_values(task, positions, context)
             place = f"spec.tasks[{task.name}]"
             needs = needs_of(place, task.rate_limits, values, context.questions)
         except LimitError as error:
             asked[name] = Ended(failed(position.status, error.reason, str(error), context.now))
             continue
-        wanted = _claims(revision, task, position, needs, context)
+        wanted = _claims(task, position, needs, context)
         asked[name] = _ask(task, position, needs, wanted, context)
         if isinstance(asked[name], Waiting):
             claims[name] = wanted
             limits += _limits(needs, context)
             room -= claims_size(claims[name])
-    return Asked(asked, tuple(chain.from_iterable(claims.values())), tuple(limits))
+    claimed = tuple(chain.from_iterable(claims.values()))
+    return Asked(replace(standing, positions=asked), claimed, tuple(limits))
 
 
 def _kept_claims(position: Position, context: TaskContext) -> list[RateLimitClaim]:
@@ -125,25 +115,9 @@ def _ask(
     ]
     if not lacking:
         return ready
-    message = _message(lacking, queues)
+    waiting = queued(ready.status, RATE_LIMIT, _message(lacking, queues), ready.queued_at)
     is_stored = any(each.job == claims[0].job for each in _stored(context.run))
-    return _wait(task, ready, message, context, urgent=not is_stored)
-
-
-def _wait(
-    task: TaskSpec, ready: Ready, message: str, context: TaskContext, *, urgent: bool = False
-) -> Position:
-    status = kept(
-        ready.status,
-        state="Queued",
-        reason=RATE_LIMIT,
-        message=bounded(message),
-        queued_at=ready.queued_at,
-    )
-    deadline = schedule_deadline(task, ready.queued_at)
-    if context.now >= deadline:
-        return Ended(schedule_timed_out(task, status, message, context.now))
-    return Waiting(status, urgent=urgent, look_again_at=deadline)
+    return wait_in_queue(task, waiting, context.now, urgent=not is_stored)
 
 
 def _stored(run: WorkflowRun) -> Sequence[RateLimitClaim]:
@@ -157,7 +131,7 @@ def _message(lacking: Sequence[tuple[Need, RateLimitClaim]], queues: UnitQueues)
         return "; ".join(problems)
     needed = " and ".join(f"{_units(need.units)} of {need.key!r}" for need, _ in lacking)
     ahead = max(queues.ahead(need.name, turn_of(claim)) for need, claim in lacking)
-    return f"needs {needed}: it waits for its turn{_behind(ahead)}"
+    return f"needs {needed}: it waits for its turn{behind(ahead)}"
 
 
 def _shortage(need: Need, claim: RateLimitClaim, queues: UnitQueues) -> str | None:
@@ -177,25 +151,17 @@ def _shortage(need: Need, claim: RateLimitClaim, queues: UnitQueues) -> str | No
     left = most if status is None or status.left is None else status.left
     if need.units <= left:
         return None
-    until = f" until {_words(status.refills_at)}" if status and status.refills_at else ""
-    behind = _behind(queues.ahead(need.name, turn_of(claim)))
-    return f"needs {_units(need.units)} of {need.key!r}: {left} of {most} are left{until}{behind}"
-
-
-def _behind(ahead: int) -> str:
-    return {0: "", 1: "; 1 is ahead"}.get(ahead, f"; {ahead} are ahead")
+    until = f" until {in_words(status.refills_at)}" if status and status.refills_at else ""
+    place = behind(queues.ahead(need.name, turn_of(claim)))
+    return f"needs {_units(need.units)} of {need.key!r}: {left} of {most} are left{until}{place}"
 
 
 def _units(number: int) -> str:
     return f"{number} unit" if number == 1 else f"{number} units"
 
 
-def _words(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _claims(
-    revision: Revision, task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskContext
+    task: TaskSpec, ready: Ready, needs: Sequence[Need], context: TaskContext
 ) -> list[RateLimitClaim]:
     run = context.run
     return [
@@ -205,7 +171,7 @@ def _claims(
             limit=need.name,
             units=need.units,
             since=ready.queued_at,
-            priority=effective_priority(run, revision.spec) or 1,
+            priority=effective_priority(run, context.revision.spec) or 1,
         )
         for need in needs
     ]

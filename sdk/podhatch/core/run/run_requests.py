@@ -8,7 +8,7 @@ from podhatch.api.run import Replay, WorkflowRun
 from podhatch.api.task import TaskSpec
 from podhatch.api.task_status import TERMINAL_STATES, EndReason, TaskStatus
 from podhatch.core.run.attempts import Attempts, AttemptView
-from podhatch.core.run.task_status import cancelled, replayed, with_attempt
+from podhatch.core.run.task_status import cancelled, pending, replayed, with_attempt
 
 RUN_CANCELLED: Final = "RunCancelled"
 CANCELLED_MESSAGE = "the run was cancelled"
@@ -35,7 +35,7 @@ def with_cancellation(
     """
     noted = {entry.name: entry for entry in entries}
     for task, number in sorted(attempts):
-        old = noted.get(task) or TaskStatus(name=task, state="Pending")
+        old = noted.get(task) or pending(task)
         if number > old.attempt and old.state not in TERMINAL_STATES:
             noted[task] = _made(old, attempts[task, number])
     return [
@@ -67,7 +67,7 @@ def with_replay(
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
     for task, number in sorted(attempts):  # their numbers are taken, noted or not
-        entry = entries.get(task) or TaskStatus(name=task, state="Pending")
+        entry = entries.get(task) or pending(task)
         if attempts[task, number].replay == replay.count or number <= entry.attempt:
             continue
         if task in kept_tasks and entry.state not in TERMINAL_STATES:

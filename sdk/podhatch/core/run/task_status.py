@@ -78,6 +78,19 @@ def _says_the_same(old: TaskStatus, given: EntryFields) -> bool:
     return others <= _COUNTERS and given.items() <= vars(old).items()
 
 
+def pending(task: str) -> TaskStatus:
+    """Return the first entry of a task."""
+    return TaskStatus(name=task, state="Pending")
+
+
+def queued(
+    old: TaskStatus, reason: WaitReason, message: str, queued_at: datetime | None = None
+) -> TaskStatus:
+    """Return the entry of a task whose next attempt is held back."""
+    message = bounded(message)
+    return kept(old, state="Queued", reason=reason, message=message, queued_at=queued_at)
+
+
 def with_attempt(
     old: TaskStatus,
     number: int,
