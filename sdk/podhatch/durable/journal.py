@@ -10,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from podhatch.api.condition import Condition
 from podhatch.api.durable_log import (
@@ -21,13 +21,10 @@ from podhatch.api.durable_log import (
 )
 from podhatch.api.limits import MEMO, RUN, WAIT_FOR, CallKind
 from podhatch.api.model import JsonObject
+from podhatch.durable.calls import Batch, InBackground, OpenCall, Recorder, Waits
 from podhatch.durable.history import DamagedLog, Deviation, History
-from podhatch.durable.open_call import OpenCall
-from podhatch.durable.recorder import Batch, InBackground, Recorder
-from podhatch.durable.results import Results
+from podhatch.durable.results import Results, Turns
 from podhatch.durable.store import LogStore, TakenOver
-from podhatch.durable.turns import Turns
-from podhatch.durable.waits import Waits
 from podhatch.errors import IllegalTaskOutputError, InvalidRun, NonDeterminismError
 
 T = TypeVar("T")
@@ -103,7 +100,7 @@ class LogJournal:
         self._results = Results(self._history, cancelled)
         self._recorder = Recorder(store, in_background, cancelled)
         self._writing: asyncio.Task[None] | None = None
-        self._turns = Turns(self._step, self._look_at_rest, self._fail)
+        self._turns = Turns(self._step, self._look_at_rest, self._check)
         self._timer: asyncio.TimerHandle | None = None
         self._following: asyncio.Future[Any] | None = None
         self._failure: BaseException | None = None
@@ -178,9 +175,11 @@ class LogJournal:
         try:
             node, recorded = self._history.make(kind, key)
         except Deviation as error:
-            self._deviate(error.node, str(error))
+            raise self._deviation(error.node, str(error)) from None
         if recorded is not None and recorded.child != child:
-            self._deviate(node, f"it waited for run {recorded.child}, and now does for {child}")
+            raise self._deviation(
+                node, f"it waited for run {recorded.child}, and now does for {child}"
+            )
         made = recorded or DurableCall(
             node=node,
             branch=branch,
@@ -418,9 +417,6 @@ class LogJournal:
                 "do it in that of its own code, and in no other thread"
             )
         return loop
-
-    def _deviate(self, node: int, message: str) -> NoReturn:
-        raise self._deviation(node, message)
 
     def _deviation(self, node: int, message: str) -> NonDeterminismError:
         identity = self._store.identity
