@@ -19,11 +19,9 @@ from podhatch.api.pod import Report
 from podhatch.local.options import Mocks
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.loader import LoadedTask, find_defined, load
+from podhatch.runner.report import termination_message
 
-REPORT_FILE = "PODHATCH_LOCAL_REPORT"
-"""Where a child process leaves its whole report: a termination message may be too short for it."""
 _MESSAGE = "termination-log"
-_REPORT = "report.json"
 _NO_CODE = "mock:mock"
 
 
@@ -52,11 +50,6 @@ class Work:
         """The termination message."""
         return self.folder / _MESSAGE
 
-    @property
-    def report_file(self) -> Path:
-        """The report of a child process."""
-        return self.folder / _REPORT
-
 
 @dataclass(frozen=True)
 class ExecutionEnd:
@@ -67,6 +60,13 @@ class ExecutionEnd:
     """The termination message."""
     report: Report | None = None
     """What a pod with access to the cluster writes into its TaskResult."""
+
+
+def reported_end(assignment: Assignment, report: Report, exit_code: int) -> ExecutionEnd:
+    """Return the end of an execution with a report, as that of a pod would look."""
+    recorded, room = assignment.result is not None, assignment.message_bytes
+    message = termination_message(report, room=room, recorded=recorded).decode()
+    return ExecutionEnd(exit_code, message, report if recorded else None)
 
 
 class Listener(Protocol):
@@ -159,7 +159,6 @@ def work_of(job: JsonObject, workflow: str, data: JsonObject | None, parent: Pat
     }
     own = {
         pod.OUTPUT: str(work.message_file),
-        REPORT_FILE: str(work.report_file),
         "HOSTNAME": pod_name(name),
     }
     return Work(name, work.task, {**work.environ, **files, **own}, folder)

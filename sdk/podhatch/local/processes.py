@@ -12,9 +12,7 @@ import threading
 from contextlib import suppress
 from datetime import datetime
 
-from podhatch.api import pod
 from podhatch.api.model import format_time
-from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
 from podhatch.local.execution import (
     Execution,
@@ -23,9 +21,11 @@ from podhatch.local.execution import (
     TaskExecutor,
     Work,
     mock_name,
+    reported_end,
 )
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
+from podhatch.runner.assignment import Assignment
 from podhatch.task import Host
 
 COMMAND = (sys.executable, "-m", "podhatch.local.child")
@@ -125,17 +125,13 @@ class ProcessExecution:
 
     def _ended(self, code: int) -> ExecutionEnd:
         """Return how the child ended, by the clock of the run: its own is the machine's."""
-        times = {"startedAt": self._started_at, "finishedAt": format_time(self._listener.now())}
-        report: Report | None = None
-        message = ""
-        with suppress(OSError, ValueError):
-            report = json.loads(self._work.report_file.read_text(encoding="utf-8")) | times
-        with suppress(OSError, ValueError):
-            text = self._work.message_file.read_text(encoding="utf-8")
-            message = json.dumps(json.loads(text) | times, ensure_ascii=False)
         code = code if code >= 0 else 128 - code
-        recorded = pod.RESULT in self._work.environ
-        return ExecutionEnd(code, message, report if recorded else None)
+        times = {"startedAt": self._started_at, "finishedAt": format_time(self._listener.now())}
+        try:
+            report = json.loads(self._work.message_file.read_text(encoding="utf-8")) | times
+        except (OSError, ValueError):
+            return ExecutionEnd(code)
+        return reported_end(Assignment.from_environment(self._work.environ), report, code)
 
 
 def _module_path() -> str:

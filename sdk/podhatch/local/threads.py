@@ -14,13 +14,13 @@ from podhatch.api.stream import MARK
 from podhatch.durable.journal import LogJournal
 from podhatch.durable.store import TakenOver
 from podhatch.local.execution import (
-    ExecutionEnd,
     Listener,
     TaskExecutor,
     Waits,
     Work,
     current_waits,
     find_code,
+    reported_end,
 )
 from podhatch.local.options import Mocks
 from podhatch.local.time_limit import TimeLimit
@@ -29,7 +29,6 @@ from podhatch.runner.attempt import EXIT_CODES, Attempt
 from podhatch.runner.call import Call, arguments_for
 from podhatch.runner.durable import open_journal
 from podhatch.runner.failure import current_stack
-from podhatch.runner.report import termination_message
 from podhatch.task import Host, entered
 from podhatch.task.durable_context import DurableContext
 
@@ -130,13 +129,8 @@ class ThreadExecution:
 
     def ended(self, report: Report) -> Report:
         """Tell the listener how the attempt ended, as a pod that ended so would look."""
-        recorded = self._assignment.result is not None
-        room = self._assignment.message_bytes
-        message = termination_message(report, room=room, recorded=recorded).decode()
         code = EXIT_CODES[report.get("outcome", "Failed")]
-        self._listener.finished(
-            self._job, ExecutionEnd(code, message, report if recorded else None)
-        )
+        self._listener.finished(self._job, reported_end(self._assignment, report, code))
         return report
 
     def _run(self) -> None:

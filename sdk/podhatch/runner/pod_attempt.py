@@ -4,7 +4,7 @@ import contextlib
 import gc
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.runner import report as reports
@@ -12,14 +12,17 @@ from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import Attempt
 from podhatch.runner.loader import load
 from podhatch.runner.process import Watch, leave, notify
-from podhatch.runner.report import NotDelivered, Reporter
+from podhatch.runner.report import NotDelivered
 from podhatch.task.context import Host
 from podhatch.task.current import enter_process
 
 if TYPE_CHECKING:
+    from logging import Handler, Logger
+
     from podhatch.api.pod import Outcome, Report
     from podhatch.durable.journal import LogJournal
     from podhatch.runner.call import Call
+    from podhatch.runner.task_result import TaskResultReporter
     from podhatch.task.context import Context
 
 CANCEL_SECONDS = 1.0
@@ -37,7 +40,7 @@ _COLLECTION_THRESHOLD = 50_000
 class PodAttempt:
     """Runs the user's function and reports its end. The watch may end it from its own thread."""
 
-    def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
+    def __init__(self, assignment: Assignment, reporter: "TaskResultReporter | None") -> None:
         self._assignment = assignment
         self._reporter = reporter
         self._watch = Watch(self._terminate)
@@ -74,8 +77,6 @@ class PodAttempt:
         enter_process(context)
         arguments = arguments_for(task, self._assignment.input, context)
         if task.logger is not None:
-            from podhatch.runner.captured_log import capture
-
             capture(task.logger, self._host.write)
         if self._reporter:
             self._reporter.prepare()
@@ -215,6 +216,35 @@ def _rare_collections() -> Generator[None]:
             gc.set_threshold(*before)
 
 
+def capture(logger: "Logger", write: Callable[[str], None]) -> None:
+    """Write the logger's records as `LEVEL name: message`, with exceptions, at its own level.
+
+    Records that a handler of the user's writes to stdout or stderr are in the task's log already,
+    and stay as that handler formats them.
+    """
+    from logging import Formatter, Handler, LogRecord
+
+    class LogHandler(Handler):
+        def emit(self, record: LogRecord) -> None:
+            try:
+                write(self.format(record))
+            except Exception:
+                self.handleError(record)
+
+    streams = [getattr(handler, "stream", None) for handler in _handlers(logger)]
+    if sys.stdout not in streams and sys.stderr not in streams:
+        handler = LogHandler()
+        handler.setFormatter(Formatter("%(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+
+
+def _handlers(logger: "Logger | None") -> "Iterator[Handler]":
+    """Yield the handlers that a logger's records come to."""
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
 class _PodHost(Host):
     """Hands what the task asks for to its attempt."""
 
@@ -247,14 +277,14 @@ class _PodHost(Host):
 class _PodDelivery:
     """Delivers by the reporter and by the termination message."""
 
-    def __init__(self, assignment: Assignment, reporter: Reporter | None) -> None:
+    def __init__(self, assignment: Assignment, reporter: "TaskResultReporter | None") -> None:
         self._assignment = assignment
         self._reporter = reporter
 
     def extended(self, report: "Report") -> None:
         """Send the report, where there is a way before the pod's end."""
         if self._reporter:
-            self._reporter.send_first(report)
+            self._reporter.send(report)
 
     def ended(self, report: "Report") -> "Report":
         """Write the message, send the report, and print the error to the pod's log."""

@@ -1,11 +1,10 @@
 """The report of an attempt: how it is built, and how it is cut to fit a termination message.
 
-Pure: `attempt` decides when there is one, and a `Reporter` delivers it.
+Pure: `attempt` decides when there is one, and a `Delivery` takes it away.
 """
 
 import json
 from collections.abc import Callable
-from typing import Protocol
 
 from podhatch.api.pod import (
     MAX_MESSAGE_BYTES,
@@ -25,26 +24,6 @@ _SHARED = f"the pod's containers share {MAX_POD_MESSAGE_BYTES} bytes"
 
 class NotDelivered(Exception):  # noqa: N818
     """The report did not leave the pod this way; the text says why in one sentence."""
-
-
-class Reporter(Protocol):
-    """A way for a report to leave the pod before the pod ends."""
-
-    def prepare(self) -> None:
-        """Get ready in the background, so that `send` is quick."""
-        ...
-
-    def send(self, report: Report) -> None:
-        """Deliver the report.
-
-        Raises:
-            NotDelivered: It could not be delivered in reasonable time.
-        """
-        ...
-
-    def send_first(self, report: Report) -> None:
-        """Deliver a report without an outcome, of an attempt that still runs. `send` follows."""
-        ...
 
 
 class TaskFailure(Exception):  # noqa: N818

@@ -48,7 +48,6 @@ class TaskResultReporter:
         self._connection: HTTPSConnection | None = None
         self._connected_at = 0.0
         self._exists = False
-        self._had_first = False
         self._imported = threading.Event()
         self._preparation = threading.Thread(
             target=self._prepare, name="podhatch-report", daemon=True
@@ -61,7 +60,11 @@ class TaskResultReporter:
         self._preparation.start()
 
     def send(self, report: Report) -> None:
-        """Create the TaskResult, or complete it; if there is one, it is this attempt's own."""
+        """Create the TaskResult, or bring it up to date; if there is one, it is this attempt's own.
+
+        Raises:
+            NotDelivered: It could not be delivered in reasonable time.
+        """
         if self._preparation.ident is not None:
             self._preparation.join(REQUEST_SECONDS)
         try:
@@ -71,16 +74,11 @@ class TaskResultReporter:
         except Exception as error:
             raise NotDelivered(f"{type(error).__name__}: {error}") from error
 
-    def send_first(self, report: Report) -> None:
-        """Create the TaskResult without an outcome, or bring it up to date."""
-        self._had_first = True
-        self.send(report)
-
     def _write(self, report: Report) -> None:
         if not self._exists:
             created = self._request("POST", "", _manifest(self._assignment, report))
             self._exists = True
-            if created or not self._had_first:
+            if created or "extendedSeconds" not in report:  # then this is the only report
                 return
         self._request("PATCH", f"/{self._assignment.result}", {"spec": report})
 

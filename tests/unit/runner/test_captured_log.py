@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from podhatch.runner.captured_log import capture
+from podhatch.runner.pod_attempt import capture
 
 from tests.unit.runner.conftest import Pod
 
