@@ -12,31 +12,73 @@ from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api import labels
-from podhatch.api.model import JsonObject
+from podhatch.api.limits import MAX_UNITS
+from podhatch.api.model import JsonObject, ObjectMeta
+from podhatch.api.rate_limit import RateLimit, RateLimitSpec
 from podhatch.api.run import is_over
 from podhatch.client import background_loop
 from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.admission.rate_limits import RateLimitIndex
+from podhatch.core.admission.units import UnitQueues
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
-from podhatch.core.common.observed import Defaults, Observed, ObservedEvent
-from podhatch.core.common.plan import Plan
+from podhatch.core.common.observed import Defaults, ObservedRateLimit
+from podhatch.core.common.plan import Plan, first
+from podhatch.core.durable.plan import plan_durable_log
 from podhatch.core.event.plan import plan_event
-from podhatch.core.run.acceptance import ancestors_of
+from podhatch.core.rate_limit.plan import plan_rate_limit
 from podhatch.core.run.plan import plan_admitted
 from podhatch.errors import RunDeleted
-from podhatch.evaluation.client import WITHIN_LIMITS
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import NAMESPACE, LocalCluster
-from podhatch.local.durable_logs import DurableLogs
-from podhatch.local.execution import TaskExecutor, current_waits, pod_name
-from podhatch.local.kubelet import Kubelet
+from podhatch.local.kubelet import Kubelet, TaskExecutor, current_waits
+from podhatch.local.observing import concerned_logs, observe_event, observe_log, observe_run
 from podhatch.local.options import Mocks
-from podhatch.local.rate_limits import grant_units
 
 PATIENCE_SECONDS = 10.0
 """Runs for which nothing happens any more for so long are worth a warning."""
 _DEFAULTS = Defaults(runner_image="local")
 _logger = logging.getLogger("podhatch")
+
+
+class _Queue:
+    """Names of the objects to look at, now and later, by their kinds: what others need comes first.
+
+    Rate limits are looked at together: their name is empty.
+    """
+
+    def __init__(self) -> None:
+        kinds = ("WorkflowEvent", "DurableLog", "RateLimit", "WorkflowRun")
+        self._now: dict[str, dict[str, None]] = {kind: {} for kind in kinds}
+        self._later: dict[tuple[str, str], datetime] = {}
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When to look at the next object."""
+        return first(self._later.values())
+
+    def add(self, kind: str, *names: str) -> None:
+        """Look at these now."""
+        self._now[kind].update(dict.fromkeys(names))
+
+    def add_at(self, kind: str, name: str, moment: datetime | None) -> None:
+        """Look at it again then; None for when something changes."""
+        if moment is not None:
+            self._later[kind, name] = moment
+
+    def advance(self, now: datetime) -> None:
+        """Look now at what was to be looked at later."""
+        for kind, name in [key for key, moment in self._later.items() if moment <= now]:
+            self.add(kind, name)
+
+    def pop(self) -> tuple[str, str] | None:
+        """Return what to look at; None for nothing."""
+        for kind, names in self._now.items():
+            if names:
+                name = next(iter(names))
+                del names[name]
+                self._later.pop((kind, name), None)
+                return kind, name
+        return None
 
 
 class Engine:
@@ -52,18 +94,8 @@ class Engine:
         self.clock = clock
         self.mocks = mocks
         self.cluster = LocalCluster(clock, self._noticed)
-        self._logs = DurableLogs(self.cluster)
-        self._kubelet = Kubelet(self.cluster, clock, executor, mocks, self._logs)
-        self._due: dict[str, datetime] = {}
-        """When to look at a run again, by its name."""
+        self._queue = _Queue()
         self._agenda: list[tuple[datetime, Callable[[], object]]] = []
-        self._dirty: dict[str, None] = {}
-        """Names of runs to look at."""
-        self._limits_changed = False
-        self._limits_due: datetime | None = None
-        """When to look at the rate limits again."""
-        self._events: list[str] = []
-        """Names of events that are new."""
         self._waiters: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._waiting = 0
         """How many wait for a run from outside of tasks."""
@@ -75,10 +107,10 @@ class Engine:
         self._admission.start(self._woken)
         self._rate_limits.start(self._limit_woken, self._woken)
         self._loop = background_loop.get().loop
+        self._kubelet = Kubelet(self.cluster, clock, executor, self._loop, self._wake)
 
     def start(self) -> None:
         """Begin to serve, in the background loop, in the context of the caller."""
-        self._kubelet.start(self._loop, self._wake)
         self.clock.on_move(self._kubelet.wake)
         self._serving = background_loop.get().submit(self._serve())
 
@@ -118,19 +150,14 @@ class Engine:
 
     def settle(self) -> None:
         """Look at all that has changed at once; in the engine's loop."""
-        while self._is_behind:
-            self._look()
-
-    @property
-    def _is_behind(self) -> bool:
-        """Whether something has changed that nobody has looked at."""
-        return bool(self._dirty or self._events or self._limits_changed or self._logs.is_behind)
+        while self._look():
+            pass
 
     @contextlib.contextmanager
     def _waited_for(self) -> Generator[None]:
         """Count the one that waits: a task of ours, or somebody who may be a task elsewhere."""
         waits = current_waits.get()
-        from_outside = waits is None or waits.listener is not self._kubelet
+        from_outside = waits is None or waits.kubelet is not self._kubelet
         self._waiting += from_outside
         try:
             with waits.one_more() if waits else contextlib.nullcontext():
@@ -139,30 +166,30 @@ class Engine:
             self._waiting -= from_outside
 
     def _woken(self, _: str, run: str) -> None:
-        self._dirty[run] = None
+        self._queue.add("WorkflowRun", run)
 
     def _limit_woken(self, *_: str) -> None:
-        self._limits_changed = True
+        self._queue.add("RateLimit", "")
 
     def _noticed(self, stored: JsonObject) -> None:
-        """An object has changed: look at the runs that it concerns."""
+        """An object has changed: look at all that it concerns."""
         kind, name = stored["kind"], stored["metadata"]["name"]
-        self._logs.noticed(stored)
+        self._queue.add("DurableLog", *concerned_logs(self.cluster, stored))
         if kind == "WorkflowRun":
-            self._dirty[name] = None
+            self._queue.add(kind, name)
             self._admission.observe(stored)
             self._rate_limits.observe_run(stored)
             self._tell(name)
         elif kind == "RateLimit":
-            self._limits_changed = True
+            self._queue.add(kind, "")
             self._rate_limits.observe_limit(stored)
         elif run := stored["metadata"].get("labels", {}).get(labels.RUN):
-            self._dirty[run] = None
+            self._queue.add("WorkflowRun", run)
         elif kind in ("Workflow", "WorkflowEvent"):
             if kind == "WorkflowEvent" and "status" not in stored:
-                self._events.append(name)
+                self._queue.add(kind, name)
             runs = self.cluster.stored("WorkflowRun")
-            self._dirty.update(dict.fromkeys(name for name in runs if not is_over(runs[name])))
+            self._queue.add("WorkflowRun", *(run for run in runs if not is_over(runs[run])))
         self._wake.set()
 
     def _tell(self, run: str) -> None:
@@ -177,8 +204,7 @@ class Engine:
             while True:
                 self._wake.clear()
                 self._keep_appointments()
-                if self._is_behind:
-                    self._look()
+                if self._look():
                     await asyncio.sleep(0)
                 else:
                     await self._pause()
@@ -189,11 +215,7 @@ class Engine:
 
     def _keep_appointments(self) -> None:
         now = self.clock.now()
-        for run in [run for run, moment in self._due.items() if moment <= now]:
-            del self._due[run]
-            self._dirty[run] = None
-        self._logs.keep_appointments(now)
-        self._limits_changed |= self._limits_due is not None and self._limits_due <= now
+        self._queue.advance(now)
         due = [each for each in self._agenda if each[0] <= now]
         self._agenda = [each for each in self._agenda if each[0] > now]
         for _, action in sorted(due, key=lambda each: each[0]):
@@ -204,14 +226,12 @@ class Engine:
         """Sleep until there is something to do; a fake clock jumps there if nobody is busy."""
         kubelet = self._kubelet
         appointments = (moment for moment, _ in self._agenda)
-        known_moments = [*self._due.values(), *appointments, *kubelet.deadlines]
-        others = filter(None, [self._limits_due, self._logs.next_at])
-        first = min([*known_moments, *others], default=None)
-        if first and self._waiting and not kubelet.is_busy and self.clock.jump_to(first):
+        then = first([self._queue.next_at, *appointments, *kubelet.deadlines])
+        if then and self._waiting and not kubelet.is_busy and self.clock.jump_to(then):
             return
-        waits = (kubelet.seconds_left, self.clock.seconds_until(first) if first else None)
+        waits = (kubelet.seconds_left, self.clock.seconds_until(then) if then else None)
         known = [max(0.0, wait) for wait in waits if wait is not None]
-        stuck = self._waiting > 0 and first is None and not kubelet.is_busy and not self._warned
+        stuck = self._waiting > 0 and then is None and not kubelet.is_busy and not self._warned
         try:
             async with asyncio.timeout(PATIENCE_SECONDS if stuck else min(known, default=None)):
                 await self._wake.wait()
@@ -230,31 +250,38 @@ class Engine:
                     for each in tasks
                     if each.get("reason") == "WaitingForConditions"
                 ]
-                told += self._logs.waiting(name)
+                told += [
+                    f"task {page['spec']['task']} {page['status']['waiting']}"
+                    for page in self.cluster.of_run("DurableLog", name).values()
+                    if "waiting" in page.get("status", {})
+                ]
                 _logger.warning(
                     "run %s waits, and nothing is left that would happen by itself: %s",
                     name,
                     "; ".join(told) or run.get("status", {}).get("message", ""),
                 )
 
-    def _look(self) -> None:
-        """Look at the new events, at rate limits and durable logs, then at one run."""
-        while self._events:
-            self._start_runs(self._events.pop(0))
-        self._logs.look(self.clock.now())
-        if self._limits_changed:
-            self._limits_changed = False
-            queues = self._rate_limits.of(NAMESPACE)
-            self._limits_due = grant_units(self.cluster, queues, self.clock.now())
-        if self._dirty:
-            run = next(iter(self._dirty))
-            del self._dirty[run]
-            self._reconcile(run)
+    def _look(self) -> bool:
+        """Look at one object that has changed; return False if there is none."""
+        match self._queue.pop():
+            case "WorkflowEvent", name:
+                self._start_runs(name)
+            case "DurableLog", name:
+                self._end_waits(name)
+            case "RateLimit", name:
+                queues = self._rate_limits.of(NAMESPACE)
+                again_at = grant_units(self.cluster, queues, self.clock.now())
+                self._queue.add_at("RateLimit", name, again_at)
+            case _, name:
+                self._reconcile(name)
+            case None:
+                return False
+        return True
 
     def _start_runs(self, name: str) -> None:
         event = self.cluster.find("WorkflowEvent", name)
         if event is not None:
-            observed = _observe_event(self.cluster, event)
+            observed = observe_event(self.cluster, event)
             plan = plan_event(observed, self.clock.now())
             if plan.list_keys:
                 keyed_runs = {key: self._keyed_runs(key) for key in plan.list_keys}
@@ -263,21 +290,28 @@ class Engine:
                 self.cluster.put(manifest)
             self.cluster.change("WorkflowEvent", name, status=plan.status or {})
 
+    def _end_waits(self, page: str) -> None:
+        log = self.cluster.find("DurableLog", page)
+        if log is not None:
+            plan = plan_durable_log(observe_log(self.cluster, log), self.clock.now())
+            if plan.status is not None:
+                self.cluster.change("DurableLog", page, status=plan.status)
+            self._queue.add_at("DurableLog", page, plan.requeue_at)
+
     def _keyed_runs(self, key: RunKey) -> KeyedRuns:
         runs = [run for run in self.cluster.stored("WorkflowRun").values() if key.is_of(run)]
         return KeyedRuns(runs, self.cluster.now())
 
     def _reconcile(self, name: str) -> None:
-        self._due.pop(name, None)
         run = self.cluster.find("WorkflowRun", name)
         if run is None:
             return
-        observed = _observe_run(self.cluster, run, self._admission, self._rate_limits)
+        observed = observe_run(self.cluster, run, self._admission, self._rate_limits)
         plan = plan_admitted(observed, _DEFAULTS, self.clock.now())
         self._carry_out(name, plan)
         stored = self.cluster.find("WorkflowRun", name)
-        if plan.requeue_at and stored and not is_over(stored):
-            self._due[name] = plan.requeue_at
+        if stored and not is_over(stored):
+            self._queue.add_at("WorkflowRun", name, plan.requeue_at)
 
     def _carry_out(self, name: str, plan: Plan) -> None:
         for manifest in plan.apply:
@@ -285,9 +319,7 @@ class Engine:
             if known is None:
                 self.cluster.put(manifest)
             else:
-                self.cluster.change(
-                    manifest["kind"], manifest["metadata"]["name"], spec=manifest["spec"]
-                )
+                self.cluster.change(known["kind"], known["metadata"]["name"], spec=manifest["spec"])
         for manifest in plan.create:
             stored = self.cluster.put(manifest)
             if stored["kind"] == "Job":
@@ -307,32 +339,29 @@ class Engine:
                 self._kubelet.stop(each.name)
 
 
-def _observe_run(
-    cluster: LocalCluster, run: JsonObject, admission: AdmissionIndex, rate_limits: RateLimitIndex
-) -> Observed:
-    """Return a run with all that belongs to it."""
-    name: str = run["metadata"]["name"]
-    jobs, pods = cluster.of_run("Job", name), cluster.of_run("Pod", name)
-    return Observed(
-        run,
-        cluster.find("Workflow", run["spec"]["workflow"]),
-        cluster.stored("ControllerRevision"),
-        jobs,
-        {job: [pods[pod_name(job)]] for job in jobs if pod_name(job) in pods},
-        cluster.of_run("TaskResult", name),
-        [*cluster.stored("WorkflowEvent").values()],
-        durable_logs=cluster.of_run("DurableLog", name),
-        ancestors=[*ancestors_of(run, lambda above: cluster.find("WorkflowRun", above))],
-        answers=WITHIN_LIMITS,
-        queues=rate_limits.of(NAMESPACE),
-        admission=admission,
-    )
+def grant_units(cluster: LocalCluster, queues: UnitQueues, now: datetime) -> datetime | None:
+    """Grant units to the tasks that wait, and return when to look again; None if nobody waits.
+
+    A limit that nobody has put there has units for all.
+    """
+    wanted = {limit for request in queues.requests.values() for limit in request.lane}
+    if not wanted:
+        return None
+    for name in wanted:
+        if cluster.find("RateLimit", name) is None:
+            cluster.put(_boundless(name).to_wire())
+    while True:
+        plans = {
+            name: plan_rate_limit(ObservedRateLimit(limit, queues), now)
+            for name, limit in cluster.stored("RateLimit").items()
+        }
+        changed = {name: plan.status for name, plan in plans.items() if plan.status is not None}
+        if not changed:
+            return first(plan.requeue_at for plan in plans.values())
+        for name, status in changed.items():
+            cluster.change("RateLimit", name, status=status)
 
 
-def _observe_event(cluster: LocalCluster, event: JsonObject) -> ObservedEvent:
-    """Return an event with the workflows that events start, and their filters."""
-    workflows = [each for each in cluster.stored("Workflow").values() if "onEvents" in each["spec"]]
-    filters: defaultdict[str, list[JsonObject]] = defaultdict(list)
-    for each in cluster.stored("EventFilter").values():
-        filters[each["spec"]["workflow"]].append(each)
-    return ObservedEvent(event, workflows, filters, answers=WITHIN_LIMITS)
+def _boundless(name: str) -> RateLimit:
+    spec = RateLimitSpec(key=name, limit=MAX_UNITS, duration="YEAR")
+    return RateLimit(metadata=ObjectMeta(name=name), spec=spec)

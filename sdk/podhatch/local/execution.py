@@ -1,25 +1,18 @@
-"""What carries out one attempt in the place of a pod: a thread, or a child process.
+"""One attempt in the place of a pod: what it gets, the code that it runs, and how it ends."""
 
-The engine starts and stops executions, and they report to it from threads of their own.
-"""
-
-# ruff: noqa: D102 - implementations have docstrings
-
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import Report
+from podhatch.errors import NonRetryableException
 from podhatch.local.options import Mocks
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.loader import LoadedTask, find_defined, load
-from podhatch.runner.report import termination_message
+from podhatch.runner.report import TaskFailure, termination_message
 
 _MESSAGE = "termination-log"
 _NO_CODE = "mock:mock"
@@ -69,73 +62,6 @@ def reported_end(assignment: Assignment, report: Report, exit_code: int) -> Exec
     return ExecutionEnd(exit_code, message, report if recorded else None)
 
 
-class Listener(Protocol):
-    """Receives the progress of executions, from any thread: see `Kubelet`.
-
-    `waits_over` is for the engine's thread alone.
-    """
-
-    def now(self) -> datetime: ...
-
-    def waits_over(self, run: str, task: str) -> int: ...
-
-    def began(self, job: str) -> None: ...
-
-    def wake(self) -> None: ...
-
-    def extended(self, job: str, report: Report) -> None: ...
-
-    def wrote(self, job: str, line: str) -> None: ...
-
-    def finished(self, job: str, end: ExecutionEnd) -> None: ...
-
-
-class Execution(Protocol):
-    """One attempt: see `ThreadExecution`."""
-
-    @property
-    def is_waiting(self) -> bool: ...
-
-    @property
-    def deadline(self) -> datetime | None: ...
-
-    @property
-    def seconds_left(self) -> float | None: ...
-
-    def start(self) -> None: ...
-
-    def look_at_clock(self, now: datetime) -> None: ...
-
-    def cancel(self) -> None: ...
-
-    def leave(self) -> None: ...
-
-
-TaskExecutor = Callable[[Work, Listener], Execution]
-"""Makes the execution of an attempt, which has not started."""
-
-
-class Waits:
-    """Counts the places at which an attempt waits for other runs."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.count = 0
-
-    @contextmanager
-    def one_more(self) -> Generator[None]:
-        """Within it, the attempt waits."""
-        self.count += 1
-        try:
-            yield
-        finally:
-            self.count -= 1
-
-
-current_waits: ContextVar[Waits | None] = ContextVar("podhatch_local_waits", default=None)
-"""Of the attempt that the asking code belongs to."""
-
-
 def pod_name(job: str) -> str:
     """Return the name of a Job's pod."""
     return f"{job}-local"
@@ -181,9 +107,19 @@ def _environ(job: JsonObject, workflow: str) -> dict[str, str]:
 
 
 def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
-    """Return what to run for a task; what stands in for it has no lifespan."""
+    """Return what to run for a task; what stands in for it has no lifespan.
+
+    Raises:
+        TaskFailure: There is no code.
+    """
     defined = find_defined(assignment)
     if (name := mock_name(work, mocks)) is None:
+        if not work.has_code:
+            raise _NoCode(
+                "ContainerTask",
+                f"task {work.task} runs a container, which needs a cluster: let a mock stand in "
+                f"for it, mocks={{{work.task!r}: ...}}",
+            )
         return defined or load(assignment)
     mock = mocks[name]
     stand_in: Callable[..., object] = mock if callable(mock) else lambda: mock
@@ -196,3 +132,7 @@ def mock_name(work: Work, mocks: Mocks) -> str | None:
     """Return under which name something stands in for a task: its own, or its stub's."""
     names = (work.task,) if work.has_code else (work.task, work.environ[pod.WORKFLOW])
     return next((name for name in names if name in mocks), None)
+
+
+class _NoCode(TaskFailure, NonRetryableException):
+    """The task is not written in Python, so that it cannot be run here."""

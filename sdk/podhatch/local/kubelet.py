@@ -3,29 +3,72 @@
 Executions report to it from threads of their own.
 """
 
+# ruff: noqa: D102 - implementations have docstrings
+
 import asyncio
 import contextlib
 import tempfile
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from podhatch.api import labels, pod
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.pod import ErrorReport, Report
 from podhatch.cluster import LogLine
+from podhatch.core.durable.progress import task_of, waits_over
 from podhatch.local.clock import Clock
 from podhatch.local.cluster import LocalCluster
-from podhatch.local.durable_logs import DurableLogs
-from podhatch.local.execution import (
-    Execution,
-    ExecutionEnd,
-    TaskExecutor,
-    Work,
-    mock_name,
-    pod_name,
-    work_of,
-)
-from podhatch.local.options import Mocks
+from podhatch.local.execution import ExecutionEnd, Work, pod_name, work_of
+from podhatch.runner.task_result import task_result
+
+
+class Execution(Protocol):
+    """One attempt, in a thread or in a child process: see `ThreadExecution`."""
+
+    @property
+    def is_waiting(self) -> bool: ...
+
+    @property
+    def deadline(self) -> datetime | None: ...
+
+    @property
+    def seconds_left(self) -> float | None: ...
+
+    def start(self) -> None: ...
+
+    def look_at_clock(self, now: datetime) -> None: ...
+
+    def cancel(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+TaskExecutor = Callable[[Work, "Kubelet"], Execution]
+"""Makes the execution of an attempt, which has not started."""
+
+
+class Waits:
+    """Counts the places at which an attempt waits for other runs."""
+
+    def __init__(self, kubelet: "Kubelet") -> None:
+        self.kubelet = kubelet
+        self.count = 0
+
+    @contextlib.contextmanager
+    def one_more(self) -> Generator[None]:
+        """Within it, the attempt waits."""
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+
+
+current_waits: ContextVar[Waits | None] = ContextVar("podhatch_local_waits", default=None)
+"""Of the attempt that the asking code belongs to."""
 
 
 class Kubelet:
@@ -36,24 +79,20 @@ class Kubelet:
         cluster: LocalCluster,
         clock: Clock,
         executor: TaskExecutor,
-        mocks: Mocks,
-        logs: DurableLogs,
+        loop: asyncio.AbstractEventLoop,
+        wake: asyncio.Event,
     ) -> None:
+        """Serve in this loop; `wake` is set when the time of an attempt changes."""
         self._cluster = cluster
-        self._logs = logs
         self._clock = clock
         self._executor = executor
-        self._mocks = mocks
+        self._loop = loop
+        self._wake = wake
         self._running: dict[str, Execution] = {}
         self._stopping: list[Execution] = []
         self._folder = tempfile.TemporaryDirectory(
             prefix="podhatch-local-", ignore_cleanup_errors=True
         )
-
-    def start(self, loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
-        """Begin to serve, in this loop; `wake` is set when the time of an attempt changes."""
-        self._loop = loop
-        self._wake = wake
 
     async def close(self) -> None:
         """Stop what still runs, and forget it."""
@@ -92,9 +131,6 @@ class Kubelet:
         self._cluster.put(_waiting_pod(job))
         data = self._cluster.find("ConfigMap", name)
         work = work_of(job, self._workflow_of(job), data, Path(self._folder.name))
-        if not work.has_code and mock_name(work, self._mocks) is None:
-            self._finish(name, _no_code(work))
-            return
         execution = self._executor(work, self)
         self._running[name] = execution
         execution.start()
@@ -122,8 +158,9 @@ class Kubelet:
             self._finish(job, _out_of_time(metadata["labels"]))
 
     def waits_over(self, run: str, task: str) -> int:
-        """Return how many waits of a durable task are over."""
-        return self._logs.waits_over(run, task)
+        """Return how many waits of a durable task are over. For the engine's thread alone."""
+        pages = self._cluster.of_run("DurableLog", run).values()
+        return waits_over(page for page in pages if task_of(page) == task)
 
     # Executions call these from their own threads.
 
@@ -155,14 +192,16 @@ class Kubelet:
 
     def _begin(self, job: str) -> None:
         if self._cluster.find("Pod", pod_name(job)) is not None:
-            self._cluster.change("Pod", pod_name(job), status=_running_pod(self._clock.now()))
+            running = {"running": {"startedAt": format_time(self._clock.now())}}
+            self._cluster.change("Pod", pod_name(job), status=_status("Running", running))
 
     def _report(self, job: str, report: Report) -> None:
         stored = self._cluster.find("Job", job)
         if stored is None:
             return
         if self._cluster.find("TaskResult", job) is None:
-            self._cluster.put(_task_result(stored, report))
+            [run] = stored["metadata"]["ownerReferences"]
+            self._cluster.put(task_result(job, self._cluster.namespace, run["uid"], report))
         else:
             self._cluster.change("TaskResult", job, spec=report)
 
@@ -203,11 +242,6 @@ def _waiting_pod(job: JsonObject) -> JsonObject:
     }
 
 
-def _running_pod(now: datetime) -> JsonObject:
-    """Return the status of a pod whose code runs."""
-    return _status("Running", {"running": {"startedAt": format_time(now)}})
-
-
 def _ended_pod(end: ExecutionEnd, now: datetime) -> JsonObject:
     """Return the status of a pod that has ended.
 
@@ -223,38 +257,6 @@ def _job_end(end: ExecutionEnd, now: datetime) -> JsonObject:
     kind = "Failed" if end.exit_code else "Complete"
     condition = {"type": kind, "status": "True", "lastTransitionTime": format_time(now)}
     return {"conditions": [condition]}
-
-
-def _task_result(job: JsonObject, report: Report) -> JsonObject:
-    """Return what a pod with access to the cluster reports."""
-    metadata: JsonObject = job["metadata"]
-    named = (labels.RUN, labels.TASK, labels.ATTEMPT)
-    return {
-        "apiVersion": labels.API_VERSION,
-        "kind": "TaskResult",
-        "metadata": {
-            "name": metadata["name"],
-            "labels": {name: metadata["labels"][name] for name in named},
-        },
-        "spec": report,
-    }
-
-
-def _no_code(work: Work) -> ExecutionEnd:
-    """Return the end of a container task, which cannot be run here."""
-    message = (
-        f"task {work.task} runs a container, which needs a cluster: let a mock stand in for it, "
-        f"mocks={{{work.task!r}: ...}}"
-    )
-    report = Report(
-        run=work.environ[pod.RUN],
-        task=work.task,
-        attempt=int(work.environ[pod.ATTEMPT]),
-        outcome="Failed",
-        retryable=False,
-        error=ErrorReport(type="ContainerTask", message=message),
-    )
-    return ExecutionEnd(pod.EXIT_FAILED, report=report)
 
 
 def _out_of_time(names: JsonObject) -> ExecutionEnd:

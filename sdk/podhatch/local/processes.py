@@ -14,15 +14,8 @@ from datetime import datetime
 
 from podhatch.api.model import format_time
 from podhatch.api.stream import MARK
-from podhatch.local.execution import (
-    Execution,
-    ExecutionEnd,
-    Listener,
-    TaskExecutor,
-    Work,
-    mock_name,
-    reported_end,
-)
+from podhatch.local.execution import ExecutionEnd, Work, mock_name, reported_end
+from podhatch.local.kubelet import Execution, Kubelet, TaskExecutor
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
 from podhatch.runner.assignment import Assignment
@@ -36,13 +29,16 @@ _console = Host()
 
 
 def in_processes(mocks: Mocks) -> TaskExecutor:
-    """Return what makes executions in child processes; mocks and durable tasks run in this one."""
+    """Return what makes executions in child processes.
+
+    Mocks and durable tasks run in this one, and so do those without code: they fail at once.
+    """
     slots = threading.Semaphore(2 * (os.cpu_count() or 1))
 
-    def new(work: Work, listener: Listener) -> Execution:
-        if work.is_durable or mock_name(work, mocks) is not None:
-            return ThreadExecution(work, listener, mocks)
-        return ProcessExecution(work, listener, slots)
+    def new(work: Work, kubelet: Kubelet) -> Execution:
+        if work.is_durable or not work.has_code or mock_name(work, mocks) is not None:
+            return ThreadExecution(work, kubelet, mocks)
+        return ProcessExecution(work, kubelet, slots)
 
     return new
 
@@ -54,9 +50,9 @@ class ProcessExecution:
     deadline: datetime | None = None
     seconds_left: float | None = None
 
-    def __init__(self, work: Work, listener: Listener, slots: threading.Semaphore) -> None:
+    def __init__(self, work: Work, kubelet: Kubelet, slots: threading.Semaphore) -> None:
         self._work = work
-        self._listener = listener
+        self._kubelet = kubelet
         self._slots = slots
         self._process: subprocess.Popen[str] | None = None
         self._cancelled = False
@@ -98,15 +94,15 @@ class ProcessExecution:
                 assert process.stdout is not None
                 for line in process.stdout:
                     self._write(line.rstrip("\n"))
-            self._listener.finished(self._work.job, self._ended(process.returncode))
+            self._kubelet.finished(self._work.job, self._ended(process.returncode))
 
     def _start(self) -> "subprocess.Popen[str] | None":
         """Return the child; None when nobody wants it any more."""
         with self._starting:
             if self._cancelled:
                 return None
-            self._started_at = format_time(self._listener.now())
-            self._listener.began(self._work.job)
+            self._started_at = format_time(self._kubelet.now())
+            self._kubelet.began(self._work.job)
             self._process = subprocess.Popen(
                 COMMAND,
                 env={**os.environ, "PYTHONPATH": _module_path(), **self._work.environ},
@@ -119,14 +115,14 @@ class ProcessExecution:
 
     def _write(self, line: str) -> None:
         """Keep a line of the log, and print it unless it is a chunk of a stream."""
-        self._listener.wrote(self._work.job, line)
+        self._kubelet.wrote(self._work.job, line)
         if MARK not in line:
             _console.write(line)
 
     def _ended(self, code: int) -> ExecutionEnd:
         """Return how the child ended, by the clock of the run: its own is the machine's."""
         code = code if code >= 0 else 128 - code
-        times = {"startedAt": self._started_at, "finishedAt": format_time(self._listener.now())}
+        times = {"startedAt": self._started_at, "finishedAt": format_time(self._kubelet.now())}
         try:
             report = json.loads(self._work.message_file.read_text(encoding="utf-8")) | times
         except (OSError, ValueError):

@@ -5,7 +5,7 @@ A thread cannot be killed: one whose time is over, or whose run was cancelled, i
 
 import contextvars
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from podhatch.api.model import format_time
@@ -13,17 +13,10 @@ from podhatch.api.pod import Report
 from podhatch.api.stream import MARK
 from podhatch.durable.journal import LogJournal
 from podhatch.durable.store import TakenOver
-from podhatch.local.execution import (
-    Listener,
-    TaskExecutor,
-    Waits,
-    Work,
-    current_waits,
-    find_code,
-    reported_end,
-)
+from podhatch.local.clock import Clock
+from podhatch.local.execution import Work, find_code, reported_end
+from podhatch.local.kubelet import Kubelet, TaskExecutor, Waits, current_waits
 from podhatch.local.options import Mocks
-from podhatch.local.time_limit import TimeLimit
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.attempt import EXIT_CODES, Attempt
 from podhatch.runner.call import Call, arguments_for
@@ -34,15 +27,61 @@ from podhatch.task.durable_context import DurableContext
 
 CANCEL_SECONDS = 1.0
 """From asking a task to stop to `cancel()` of an async one, as in a pod."""
+_machine = Clock()
+
+
+class TimeLimit:
+    """The time of one attempt, by the clock of the run, which may be a fake, and by the machine's.
+
+    It stands still from the moment at which the pod of a durable task would be given up, and begins
+    anew with the pod that would continue the task.
+    """
+
+    def __init__(self, eviction_ttl: float | None) -> None:
+        self._ttl = None if eviction_ttl is None else timedelta(seconds=eviction_ttl)
+        self._began: tuple[datetime, datetime] | None = None
+        """By both clocks."""
+        self._parked: tuple[datetime, datetime] | None = None
+        """Since when the task does nothing but wait, by both clocks."""
+
+    def begin(self, now: datetime) -> None:
+        """The function starts."""
+        self._began = now, _machine.now()
+
+    def parked(self, is_parked: bool, now: datetime) -> None:
+        """The task has begun, or ended, to do nothing but wait."""
+        if is_parked:
+            self._parked = now, _machine.now()
+        elif self._parked is not None:
+            if self._ttl is not None and now - self._parked[0] > self._ttl:
+                self.begin(now)
+            self._parked = None
+
+    def deadline(self, limit: float | None) -> datetime | None:
+        """Return when the time is over by the clock of the run; None for never."""
+        return self._over_at(limit, 0)
+
+    def seconds_left(self, limit: float | None) -> float | None:
+        """Return after how long it is over by the machine's clock; None for never."""
+        over_at = self._over_at(limit, 1)
+        return _machine.seconds_until(over_at) if over_at else None
+
+    def _over_at(self, limit: float | None, clock: int) -> datetime | None:
+        began, parked = self._began, self._parked
+        if limit is None or began is None:
+            return None
+        over_at = began[clock] + timedelta(seconds=limit)
+        is_given_up = parked and self._ttl is not None and over_at > parked[clock] + self._ttl
+        return None if is_given_up else over_at
 
 
 class ThreadExecution:
     """One attempt in a thread."""
 
-    def __init__(self, work: Work, listener: Listener, mocks: Mocks) -> None:
+    def __init__(self, work: Work, kubelet: Kubelet, mocks: Mocks) -> None:
         self._work = work
         self._job = work.job
-        self._listener = listener
+        self._kubelet = kubelet
         self._mocks = mocks
         self._assignment = Assignment.from_environment(work.environ)
         self.cancelled = False
@@ -50,7 +89,7 @@ class ThreadExecution:
             self._assignment, self, now=self._now, cancelled=lambda: self.cancelled
         )
         self._call: Call | None = None
-        self._waits = Waits(listener)
+        self._waits = Waits(kubelet)
         self._journal: LogJournal | None = None
         self._time = TimeLimit(self._assignment.eviction_ttl)
         context = contextvars.copy_context()
@@ -69,7 +108,7 @@ class ThreadExecution:
         parked = self._journal.parked if self._journal else None
         if parked is None:
             return False
-        return parked == self._listener.waits_over(self._assignment.run, self._work.task)
+        return parked == self._kubelet.waits_over(self._assignment.run, self._work.task)
 
     @property
     def deadline(self) -> datetime | None:
@@ -83,7 +122,7 @@ class ThreadExecution:
 
     def start(self) -> None:
         """Start the thread."""
-        self._listener.began(self._job)
+        self._kubelet.began(self._job)
         self._thread.start()
 
     def look_at_clock(self, now: datetime) -> None:
@@ -112,8 +151,8 @@ class ThreadExecution:
     def begin(self) -> None:
         """Start the task's clock."""
         self.attempt.begin()
-        self._time.begin(self._listener.now())
-        self._listener.wake()
+        self._time.begin(self._kubelet.now())
+        self._kubelet.wake()
 
     def end(self, value: object, error: BaseException | None) -> None:
         """Report how the function ended."""
@@ -121,16 +160,16 @@ class ThreadExecution:
 
     def write(self, line: str) -> None:
         """Keep a line of the log."""
-        self._listener.wrote(self._job, line)
+        self._kubelet.wrote(self._job, line)
 
     def extended(self, report: Report) -> None:
-        """Tell the listener that the attempt has more time."""
-        self._listener.extended(self._job, report)
+        """Tell the kubelet that the attempt has more time."""
+        self._kubelet.extended(self._job, report)
 
     def ended(self, report: Report) -> Report:
-        """Tell the listener how the attempt ended, as a pod that ended so would look."""
+        """Tell the kubelet how the attempt ended, as a pod that ended so would look."""
         code = EXIT_CODES[report.get("outcome", "Failed")]
-        self._listener.finished(self._job, reported_end(self._assignment, report, code))
+        self._kubelet.finished(self._job, reported_end(self._assignment, report, code))
         return report
 
     def _run(self) -> None:
@@ -155,15 +194,15 @@ class ThreadExecution:
             self._assignment._replace(eviction_ttl=None),
             evict=lambda _: None,
             lose=self._lose,
-            now=self._listener.now,
+            now=self._kubelet.now,
             on_parked=self._parked_changed,
         )
 
     def _parked_changed(self) -> None:
         """The code has begun or ended to do nothing but wait; in its own thread."""
         is_parked = self._journal is not None and self._journal.parked is not None
-        self._time.parked(is_parked, self._listener.now())
-        self._listener.wake()
+        self._time.parked(is_parked, self._kubelet.now())
+        self._kubelet.wake()
 
     def _lose(self) -> None:
         """Report nothing any more: a later attempt has taken over the log."""
@@ -172,7 +211,7 @@ class ThreadExecution:
         self._interrupt()
 
     def _now(self) -> str:
-        return format_time(self._listener.now())
+        return format_time(self._kubelet.now())
 
     def _interrupt(self) -> None:
         if self._call is not None:

@@ -76,7 +76,9 @@ class TaskResultReporter:
 
     def _write(self, report: Report) -> None:
         if not self._exists:
-            created = self._request("POST", "", _manifest(self._assignment, report))
+            to = self._assignment
+            manifest = task_result(to.result or "", to.namespace, to.run_uid, report)
+            created = self._request("POST", "", manifest)
             self._exists = True
             if created or "extendedSeconds" not in report:  # then this is the only report
                 return
@@ -151,20 +153,21 @@ def _persist(attempt: Callable[[], None]) -> None:
     return None
 
 
-def _manifest(assignment: Assignment, report: Report) -> "JsonObject":
+def task_result(name: str, namespace: str, run_uid: str, report: Report) -> "JsonObject":
+    """Return the TaskResult of a report."""
     owner = {
         "apiVersion": labels.API_VERSION,
         "kind": "WorkflowRun",
-        "name": assignment.run,
-        "uid": assignment.run_uid,
+        "name": report["run"],
+        "uid": run_uid,
     }
     metadata = {
-        "name": assignment.result,
-        "namespace": assignment.namespace,
+        "name": name,
+        "namespace": namespace,
         "labels": {
-            labels.RUN: assignment.run,
-            labels.TASK: assignment.task,
-            labels.ATTEMPT: str(assignment.attempt),
+            labels.RUN: report["run"],
+            labels.TASK: report["task"],
+            labels.ATTEMPT: str(report["attempt"]),
         },
         "ownerReferences": [owner],
     }

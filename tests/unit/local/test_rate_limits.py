@@ -9,7 +9,7 @@ from podhatch.api.rate_limit import RateLimit, RateLimitClaim, RateLimitSpec, Ra
 from podhatch.api.run import WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
 from podhatch.core.admission.rate_limits import RateLimitIndex
 from podhatch.local.cluster import NAMESPACE, LocalCluster
-from podhatch.local.rate_limits import grant_units
+from podhatch.local.engine import grant_units
 from podhatch.testing import FakeClock
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from podhatch.local.time_limit import TimeLimit
+from podhatch.local.threads import TimeLimit
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 TTL = 15.0
