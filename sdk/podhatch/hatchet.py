@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from podhatch.client.target import Target
@@ -115,6 +116,15 @@ class Stubs:
         )
 
 
+def _client(module: str, name: str) -> "cached_property[Any]":
+    def client(self: "Hatchet") -> object:
+        """Return the client, whose module is imported when it is first asked for."""
+        target = self._target  # pyright: ignore[reportPrivateUsage]
+        return getattr(import_module(f"podhatch.client.{module}"), name)(target)
+
+    return cached_property(client)
+
+
 class Hatchet:
     """Defines workflows and tasks. Touches no cluster until one of them is run.
 
@@ -122,6 +132,27 @@ class Hatchet:
         config: As it was passed.
         stubs: Makes handles on workflows that are defined elsewhere.
     """
+
+    cron: "cached_property[CronClient]" = _client("crons", "CronClient")
+    """Creates, lists, suspends and deletes crons."""
+    event: "cached_property[EventClient]" = _client("events", "EventClient")
+    """Pushes events, which start runs and which runs wait for, and lists them."""
+    filters: "cached_property[FiltersClient]" = _client("filters", "FiltersClient")
+    """Creates, lists, changes and deletes filters of events."""
+    rate_limits: "cached_property[RateLimitsClient]" = _client("rate_limits", "RateLimitsClient")
+    """Creates, changes and lists rate limits."""
+    logs: "cached_property[LogsClient]" = _client("logs", "LogsClient")
+    """Reads what tasks have printed."""
+    metrics: "cached_property[MetricsClient]" = _client("metrics", "MetricsClient")
+    """Counts tasks by where they stand."""
+    runs: "cached_property[RunsClient]" = _client("runs.client", "RunsClient")
+    """Looks at runs, lists, creates, cancels and replays them."""
+    scheduled: "cached_property[ScheduledClient]" = _client("schedules", "ScheduledClient")
+    """Creates, lists, moves and deletes runs that start later."""
+    workers: "cached_property[WorkersClient]" = _client("workers", "WorkersClient")
+    """Lists the nodes that may run tasks."""
+    workflows: "cached_property[WorkflowsClient]" = _client("workflows", "WorkflowsClient")
+    """Lists and deletes the workflows that the cluster holds."""
 
     def __init__(
         self,
@@ -156,6 +187,13 @@ class Hatchet:
         self._target = Target(namespace or self.config.namespace or None, kubeconfig, context)
         self._project = Project(self._target, self.config)
         self.stubs = Stubs(self._project)
+
+    @cached_property
+    def cel(self) -> "CELClient":
+        """Tries out expressions of filters."""
+        from podhatch.client.cel import CELClient
+
+        return CELClient()
 
     @property
     def definitions(self) -> list[Workflow[Any]]:
@@ -391,85 +429,6 @@ class Hatchet:
         return Worker(
             name, () if workflows is None else workflows, lifespan, self.config.healthcheck
         )
-
-    # The clients for the objects of the namespace, each imported when it is first asked for.
-
-    @cached_property
-    def cel(self) -> "CELClient":
-        """Tries out expressions of filters."""
-        from podhatch.client.cel import CELClient
-
-        return CELClient()
-
-    @cached_property
-    def cron(self) -> "CronClient":
-        """Creates, lists, suspends and deletes crons."""
-        from podhatch.client.crons import CronClient
-
-        return CronClient(self._target)
-
-    @cached_property
-    def event(self) -> "EventClient":
-        """Pushes events, which start runs and which runs wait for, and lists them."""
-        from podhatch.client.events import EventClient
-
-        return EventClient(self._target)
-
-    @cached_property
-    def filters(self) -> "FiltersClient":
-        """Creates, lists, changes and deletes filters of events."""
-        from podhatch.client.filters import FiltersClient
-
-        return FiltersClient(self._target)
-
-    @cached_property
-    def rate_limits(self) -> "RateLimitsClient":
-        """Creates, changes and lists rate limits."""
-        from podhatch.client.rate_limits import RateLimitsClient
-
-        return RateLimitsClient(self._target)
-
-    @cached_property
-    def logs(self) -> "LogsClient":
-        """Reads what tasks have printed."""
-        from podhatch.client.logs import LogsClient
-
-        return LogsClient(self._target)
-
-    @cached_property
-    def metrics(self) -> "MetricsClient":
-        """Counts tasks by where they stand."""
-        from podhatch.client.metrics import MetricsClient
-
-        return MetricsClient(self._target)
-
-    @cached_property
-    def runs(self) -> "RunsClient":
-        """Looks at runs, lists, creates, cancels and replays them."""
-        from podhatch.client.runs.client import RunsClient
-
-        return RunsClient(self._target)
-
-    @cached_property
-    def scheduled(self) -> "ScheduledClient":
-        """Creates, lists, moves and deletes runs that start later."""
-        from podhatch.client.schedules import ScheduledClient
-
-        return ScheduledClient(self._target)
-
-    @cached_property
-    def workers(self) -> "WorkersClient":
-        """Lists the nodes that may run tasks."""
-        from podhatch.client.workers import WorkersClient
-
-        return WorkersClient(self._target)
-
-    @cached_property
-    def workflows(self) -> "WorkflowsClient":
-        """Lists and deletes the workflows that the cluster holds."""
-        from podhatch.client.workflows import WorkflowsClient
-
-        return WorkflowsClient(self._target)
 
 
 def _one_of(
