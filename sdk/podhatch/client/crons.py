@@ -6,8 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict, Unpack
 
-from pydantic import ValidationError
-
 from podhatch.api.cron import (
     DEFAULT_TIME_ZONE,
     MAX_CRON_NAME,
@@ -18,16 +16,15 @@ from podhatch.api.cron import (
 from podhatch.api.cron_expression import checked_cron, is_time_zone
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
-from podhatch.client import objects, paging
+from podhatch.client import objects
 from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
 from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
-from podhatch.client.workflows import true_name, true_names
+from podhatch.client.workflows import named_row, named_rows
 from podhatch.cluster import CRON_WORKFLOW
 from podhatch.errors import RequestRefused
-from podhatch.values.codec import describe
 from podhatch.values.duration import Duration, whole_seconds
 from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
@@ -134,10 +131,14 @@ def new_cron(
     time_zone = options.get("time_zone", DEFAULT_TIME_ZONE)
     workflow = object_name(workflow_name)
     try:
+        schedule = checked_cron(expression)
+    except ValueError as error:
+        raise ValueError(f"{subject}: expression: {error}") from None
+    with objects.validating(subject):
         spec = CronWorkflowSpec(
             workflow=workflow,
             name=cron_name,
-            schedule=checked_cron(expression),
+            schedule=schedule,
             time_zone=time_zone,
             concurrency_policy=options.get("concurrency_policy", "Allow"),
             starting_deadline_seconds=deadline,
@@ -145,10 +146,6 @@ def new_cron(
             additional_metadata=metadata,
             priority=priority,
         )
-    except ValidationError as error:
-        raise ValueError(f"{subject}: {describe(error)}") from None
-    except ValueError as error:
-        raise ValueError(f"{subject}: expression: {error}") from None
     if not is_time_zone(time_zone):
         raise ValueError(
             f"{subject}: time_zone: expected an IANA name such as Europe/Paris, got {time_zone!r}"
@@ -198,7 +195,7 @@ async def create(session: Session, workflow_name: str, asked: CronWorkflow) -> C
 
 
 async def _get(session: Session, name: str) -> CronWorkflows:
-    return await _named(session, await objects.read(session, CronWorkflow, name))
+    return await named_row(session, await objects.read(session, CronWorkflow, name), _row)
 
 
 def _query(filters: CronFilters) -> Query[CronWorkflow]:
@@ -219,18 +216,10 @@ def _query(filters: CronFilters) -> Query[CronWorkflow]:
     return Query(CronWorkflow, selectors, keep if cron_name or metadata else None)
 
 
-async def _find(
-    session: Session, query: Query[CronWorkflow], window: Window
-) -> Rows[CronWorkflows]:
-    found, page = await paging.find(session, query, window)
-    names = await true_names(session, (cron.spec.workflow for cron in found))
-    return Rows([_row(cron, names[cron.spec.workflow]) for cron in found], page)
-
-
 async def suspend(session: Session, name: str, *, suspended: bool) -> CronWorkflows:
     """Suspend or resume the cron."""
     body: JsonObject = {"spec": {"suspend": suspended}}
-    return await _named(session, await objects.patch(session, CronWorkflow, name, body))
+    return await named_row(session, await objects.patch(session, CronWorkflow, name, body), _row)
 
 
 async def delete(session: Session, name: str) -> None:
@@ -246,10 +235,6 @@ async def delete(session: Session, name: str) -> None:
             "there, or suspend it"
         )
     await objects.delete(session, CRON_WORKFLOW, name)
-
-
-async def _named(session: Session, stored: CronWorkflow) -> CronWorkflows:
-    return _row(stored, await true_name(session, stored.spec.workflow))
 
 
 class CronClient(FeatureClient):
@@ -315,7 +300,7 @@ class CronClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: The metadata is not a mapping of JSON values.
         """
-        return await self._ask(_find, _query(filters), Window.of(offset, limit))
+        return await self._ask(named_rows, _query(filters), Window.of(offset, limit), _row)
 
     aio_list = async_twin(list)
 

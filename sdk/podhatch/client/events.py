@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 
-from pydantic import ValidationError
-
 from podhatch.api.event import EventSource, WorkflowEvent, WorkflowEventSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
@@ -24,7 +22,6 @@ from podhatch.client.parameters import bound_in_utc, chosen, nothing_passes
 from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
 from podhatch.task import current_context
-from podhatch.values.codec import describe
 from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
 from podhatch.values.parsing import refuse_unknown
@@ -215,7 +212,7 @@ def new_event(
     if task := current_context():
         source = {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
         pushed_by = EventSource(job=task.task_run_id) if task.run_uid else None
-    try:
+    with objects.validating(subject):
         spec = WorkflowEventSpec(
             key=key,
             payload=values,
@@ -225,8 +222,6 @@ def new_event(
             priority=priority,
             seen_at=datetime.now(UTC),
         )
-    except ValidationError as error:
-        raise ValueError(f"{subject}: {describe(error)}") from None
     name = objects.unique_name(object_name(key))
     return WorkflowEvent(metadata=ObjectMeta(name=name), spec=spec)
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from podhatch.api.event_filter import EventFilter, EventFilterSpec
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import object_name
@@ -16,7 +14,6 @@ from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
 from podhatch.cluster import EVENT_FILTER
 from podhatch.evaluation.client import expression_problem
-from podhatch.values.codec import describe
 from podhatch.values.input import Payload, json_object
 
 
@@ -59,10 +56,8 @@ def new_filter(workflow: str, expression: str, scope: str, payload: Payload) -> 
     values = json_object(f"{subject}: payload", payload)
     _check(subject, expression)
     name = object_name(workflow)
-    try:
+    with objects.validating(subject):
         spec = EventFilterSpec(workflow=name, expression=expression, scope=scope, payload=values)
-    except ValidationError as error:
-        raise ValueError(f"{subject}: {describe(error)}") from None
     return EventFilter(metadata=ObjectMeta(name=objects.unique_name(name)), spec=spec)
 
 

@@ -3,8 +3,11 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager
 from typing import TypeVar, cast
+
+from pydantic import ValidationError
 
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import ApiObject, JsonObject
@@ -13,6 +16,7 @@ from podhatch.client.explain import explained
 from podhatch.client.session import Session
 from podhatch.cluster import KINDS, ApiError, Kind
 from podhatch.errors import RequestRefused
+from podhatch.values.codec import describe
 
 Model = TypeVar("Model", bound=ApiObject)
 T = TypeVar("T")
@@ -32,6 +36,15 @@ def unique_name(base: str) -> str:
 def model_kind(model: type[ApiObject]) -> Kind:
     """Return the kind that a model is of: its name is that of the class."""
     return KINDS[API_VERSION, model.__name__]
+
+
+@contextmanager
+def validating(subject: str) -> Generator[None]:
+    """Raise ValueError for an invalid field of an object to create; the text names both."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ValueError(f"{subject}: {describe(error)}") from None
 
 
 async def create(session: Session, wanted: Model) -> Model:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from podhatch.api.limits import RateLimitWindow
 from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import rate_limit_name
@@ -14,7 +12,6 @@ from podhatch.client.feature import FeatureClient
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
-from podhatch.values.codec import describe
 from podhatch.values.duration import RateLimitDuration, window_of
 
 
@@ -83,10 +80,8 @@ class RateLimitsClient(FeatureClient):
         """
         subject = f"rate limit {key!r}"
         window = window_of(subject, duration)
-        try:
+        with objects.validating(subject):
             spec = RateLimitSpec(key=key, limit=limit, duration=window)
-        except ValidationError as error:
-            raise ValueError(f"{subject}: {describe(error)}") from None
         await self._ask(_put, spec)
 
     aio_put = async_twin(put)

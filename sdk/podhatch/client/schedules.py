@@ -20,7 +20,7 @@ from podhatch.client.runs.request import RunRequest
 from podhatch.client.runs.selection import PHASES, RunStatus, checked, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
-from podhatch.client.workflows import true_name, true_names
+from podhatch.client.workflows import named_row, named_rows
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import PodhatchError, RequestRefused
 from podhatch.values.input import Payload
@@ -180,16 +180,7 @@ async def create(session: Session, workflow_name: str, request: RunRequest) -> S
 
 
 async def _get(session: Session, name: str) -> ScheduledWorkflows:
-    run = await _read(session, name)
-    return _row(run, await true_name(session, run.spec.workflow))
-
-
-async def _find(
-    session: Session, query: Query[WorkflowRun], window: Window
-) -> Rows[ScheduledWorkflows]:
-    found, page = await paging.find(session, query, window)
-    names = await true_names(session, (run.spec.workflow for run in found))
-    return Rows([_row(run, names[run.spec.workflow]) for run in found], page)
+    return await named_row(session, await _read(session, name), _row)
 
 
 async def _update(session: Session, name: str, trigger_at: datetime) -> ScheduledWorkflows:
@@ -204,8 +195,7 @@ async def _update(session: Session, name: str, trigger_at: datetime) -> Schedule
         return await session.cluster.merge_patch(WORKFLOW_RUN, session.namespace, name, body)
 
     moved = await objects.retry_on_conflict(session, WORKFLOW_RUN, name, move)
-    run = WorkflowRun.model_validate(moved)
-    return _row(run, await true_name(session, run.spec.workflow))
+    return await named_row(session, WorkflowRun.model_validate(moved), _row)
 
 
 async def delete(session: Session, name: str) -> None:
@@ -348,7 +338,7 @@ class ScheduledClient(FeatureClient):
             TypeError: An option is unknown.
             ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
         """
-        return await self._ask(_find, _query(options), Window.of(offset, limit))
+        return await self._ask(named_rows, _query(options), Window.of(offset, limit), _row)
 
     aio_list = async_twin(list)
 

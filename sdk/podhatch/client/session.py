@@ -41,6 +41,8 @@ class Session:
         changed: Names of runs that this process has cancelled or replayed: what it knew of them
             before is out of date.
         refused: Content hashes of workflows that could not be published, and were warned of.
+        true_names: The names of workflows as their authors wrote them, by those of their objects.
+        durable_tasks: The durable tasks of each revision by its name: a revision does not change.
         reading: Held by those who fetch a long output: so many at a time.
         finding: Held by those who fetch a run that has ended, likewise.
     """
@@ -52,6 +54,8 @@ class Session:
         self.followers = Followers(cluster, namespace, self.client)
         self.changed: set[str] = set()
         self.refused: set[str] = set()
+        self.true_names: dict[str, str] = {}
+        self.durable_tasks: dict[str, frozenset[str]] = {}
         self.reading = asyncio.Semaphore(MAX_READING)
         self.finding = asyncio.Semaphore(MAX_READING)
         self._user: str | None = None

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
-from weakref import WeakKeyDictionary
+from typing import Literal, TypeVar, get_args
 
+from podhatch.api.cron import CronWorkflow
 from podhatch.api.labels import WORKFLOW as WORKFLOW_LABEL
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.names import object_name
+from podhatch.api.run import WorkflowRun
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.client import objects, paging
 from podhatch.client.explain import explained
@@ -31,6 +32,9 @@ from podhatch.cluster import (
 )
 from podhatch.errors import PodhatchError, RequestRefused
 from podhatch.values.duration import Duration, whole_seconds
+
+Row = TypeVar("Row")
+OfWorkflow = TypeVar("OfWorkflow", CronWorkflow, WorkflowRun)
 
 
 @dataclass(frozen=True)
@@ -186,12 +190,9 @@ def _version(workflow: str, revision: JsonObject) -> StoredWorkflowVersion:
     return StoredWorkflowVersion(metadata_of(identity), workflow, spec.version, spec)
 
 
-_known: "WeakKeyDictionary[Session, dict[str, str]]" = WeakKeyDictionary()
-
-
 async def true_names(session: Session, workflows: Iterable[str]) -> dict[str, str]:
     """Return the name of each workflow by the name of its object; the latter if it is deleted."""
-    known = _known.setdefault(session, {})
+    known = session.true_names
     wanted = sorted(set(workflows))
     unknown = [name for name in wanted if name not in known]
     found = await gathered(_true_name(session, name) for name in unknown)
@@ -210,6 +211,25 @@ async def _true_name(session: Session, name: str) -> str | None:
     except ApiError:  # deleted, or access is denied: use the object's name
         return None
     return Workflow.model_validate(stored).true_name
+
+
+async def named_row(
+    session: Session, stored: OfWorkflow, row: Callable[[OfWorkflow, str], Row]
+) -> Row:
+    """Return the row of an object, which is made with the name of its workflow too."""
+    return row(stored, await true_name(session, stored.spec.workflow))
+
+
+async def named_rows(
+    session: Session,
+    query: Query[OfWorkflow],
+    window: Window,
+    row: Callable[[OfWorkflow, str], Row],
+) -> Rows[Row]:
+    """Do what `named_row` does with the objects in a window of a list."""
+    found, page = await paging.find(session, query, window)
+    names = await true_names(session, (each.spec.workflow for each in found))
+    return Rows([row(each, names[each.spec.workflow]) for each in found], page)
 
 
 _logger = logging.getLogger("podhatch")

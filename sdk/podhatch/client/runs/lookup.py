@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 from podhatch.api import labels
 from podhatch.api.names import object_name
@@ -287,15 +286,11 @@ def _shape(run: WorkflowRun, spec: WorkflowSpec | None) -> list[WorkflowRunShape
     ]
 
 
-_durable: "WeakKeyDictionary[Session, dict[str, frozenset[str]]]" = WeakKeyDictionary()
-"""The durable tasks of each revision, by its name: a revision does not change."""
-
-
 async def durable_tasks(
     session: Session, runs: Collection[WorkflowRun]
 ) -> dict[str, frozenset[str]]:
     """Return the names of the durable tasks of each run; none if its revision cannot be read."""
-    known = _durable.setdefault(session, {})
+    known = session.durable_tasks
     revisions = {run.metadata.name: run.status.revision or "" for run in runs if run.status}
     of_revision = {revisions[run.metadata.name]: run for run in runs if run.status}
     unknown = [name for name in of_revision if name and name not in known]
