@@ -125,7 +125,7 @@ class Definition(ABC, Generic[Input]):
         with referring(self.target):
             run = await in_background(execution.start(*prepared))
         scheduled = ScheduledWorkflow(str(run["metadata"]["name"]), start_at)
-        return WorkflowVersion(prepared.request.workflow, (scheduled,))
+        return WorkflowVersion(prepared.request.spec.workflow, (scheduled,))
 
     aio_schedule = async_twin(schedule)
 

@@ -130,19 +130,23 @@ def _request(
     starting_deadline_seconds: int | None = None,
 ) -> "RunRequest":
     from podhatch.api.names import object_name
+    from podhatch.api.run import WorkflowRunSpec
     from podhatch.client.runs.request import RunRequest
 
     parent = _parent()
     inherited = parent.additional_metadata if parent else {}
     settings = _settings(workflow, options, flat, inherited)
-    return RunRequest(
+    spec = WorkflowRunSpec(
         workflow=object_name(workflow.name),
         input=input,
-        metadata=settings.metadata,
+        additional_metadata=settings.metadata,
         priority=settings.priority,
-        child=_child(parent, settings.child_key) if parent else None,
         start_at=start_at,
         starting_deadline_seconds=starting_deadline_seconds,
+    )
+    return RunRequest(
+        spec,
+        child=_child(parent, settings.child_key) if parent else None,
         idempotency=idempotency_rule(workflow.settings.idempotency),
         is_of_stub=workflow.is_stub,
     )

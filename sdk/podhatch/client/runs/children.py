@@ -108,8 +108,8 @@ async def _start(
         run = await aio_wait(_create(target, publication, request, pace))
         return json.dumps(run["metadata"]["name"])
 
-    key = call_key(MEMO, ["start", request.workflow, request.input])
-    name = await journal.memo(key, make, f"start {request.workflow}")
+    key = call_key(MEMO, ["start", request.spec.workflow, request.spec.input])
+    name = await journal.memo(key, make, f"start {request.spec.workflow}")
     return str(json.loads(name))
 
 
@@ -128,9 +128,9 @@ async def _execute(
     async def start() -> None:
         await aio_wait(_create(target, publication, request, pace))
 
-    key = call_key(RUN, [request.workflow, request.input])
+    key = call_key(RUN, [request.spec.workflow, request.spec.input])
     read = partial(_read, target, child.name)
-    return child.name, await journal.child(key, child.name, start, read, request.workflow)
+    return child.name, await journal.child(key, child.name, start, read, request.spec.workflow)
 
 
 async def _execute_many(

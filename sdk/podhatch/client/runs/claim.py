@@ -27,12 +27,12 @@ _logger = logging.getLogger("podhatch")
 
 async def with_rules(session: Session, requests: Sequence[RunRequest]) -> list[RunRequest]:
     """Return the requests with what gives their runs keys, also those of stubs."""
-    stubs = dict.fromkeys(each.workflow for each in requests if each.is_of_stub)
+    stubs = dict.fromkeys(each.spec.workflow for each in requests if each.is_of_stub)
     found = await asyncio.gather(*(_found(session, name) for name in stubs))
     workflows = dict(zip(stubs, found, strict=True))
     return [
         with_rule(each, workflow)
-        if each.is_of_stub and (workflow := workflows[each.workflow])
+        if each.is_of_stub and (workflow := workflows[each.spec.workflow])
         else each
         for each in requests
     ]
@@ -42,8 +42,8 @@ def with_rule(request: RunRequest, workflow: Workflow) -> RunRequest:
     """Return the request with what gives the runs of its workflow keys."""
     if workflow.spec.idempotency is None:
         return request
-    metadata = {**workflow.spec.default_additional_metadata, **request.metadata}
-    return replace(request, idempotency=workflow.spec.idempotency, metadata=metadata)
+    request = request.under(workflow.spec.default_additional_metadata)
+    return replace(request, idempotency=workflow.spec.idempotency)
 
 
 async def _found(session: Session, name: str) -> Workflow | None:

@@ -3,11 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
-
-from pydantic import ValidationError
 
 from podhatch.api.labels import API_VERSION, CLIENT, SEQUENCE, WORKFLOW_GENERATION
 from podhatch.api.model import JsonObject
@@ -37,7 +34,6 @@ from podhatch.errors import (
     RunDeleted,
     TaskRunError,
 )
-from podhatch.values.codec import describe
 from podhatch.values.input import Payload, json_object
 from podhatch.values.metadata import metadata_texts
 
@@ -78,7 +74,7 @@ async def create(session: Session, request: RunRequest, generations: dict[str, i
         NonDeterminismError: The child run that exists has another workflow or input.
         RequestRefused: The API server did not accept the run, or another run has its name.
     """
-    manifest = _manifest(request, session, generations.get(request.workflow))
+    manifest = _manifest(request, session, generations.get(request.spec.workflow))
     child = request.child
     if request.idempotency is not None:
         return await claim.create(session, manifest, request.idempotency, child)
@@ -114,23 +110,15 @@ async def outputs(target: Target, name: str, seen: JsonObject | None) -> Outputs
 
 def _manifest(request: RunRequest, session: Session, generation: int | None) -> JsonObject:
     child = request.child
-    spec = WorkflowRunSpec(
-        workflow=request.workflow,
-        input=request.input,
-        additional_metadata=request.metadata,
-        priority=request.priority,
-        start_at=request.start_at,
-        starting_deadline_seconds=request.starting_deadline_seconds,
-        parent=child.reference if child else None,
-    )
+    spec = request.spec.model_copy(update={"parent": child.reference if child else None})
     metadata: JsonObject = {
-        "name": child.name if child else objects.unique_name(request.workflow),
+        "name": child.name if child else objects.unique_name(spec.workflow),
         "labels": {CLIENT: session.client},
         "annotations": {SEQUENCE: str(session.next_sequence())},
     }
     if generation is not None:
         metadata["annotations"][WORKFLOW_GENERATION] = str(generation)
-    if child and request.start_at is None:  # a schedule outlives the run that created it
+    if child and spec.start_at is None:  # a schedule outlives the run that created it
         metadata["ownerReferences"] = [child.owner]
     return {
         "apiVersion": API_VERSION,
@@ -168,21 +156,19 @@ def named_request(
     """
     subject = f"workflow {workflow_name!r}"
     try:
-        spec = WorkflowRunSpec(
-            workflow=object_name(workflow_name),
-            input=json_object(f"{subject}: input", input),
-            additional_metadata=metadata_texts(
-                f"{subject}: additional_metadata", additional_metadata
-            ),
-            priority=priority,
-            start_at=start_at,
-        )
-    except ValidationError as error:
-        raise InvalidRun(f"{subject}: {describe(error)}") from None
+        values = json_object(f"{subject}: input", input)
+        metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
+        with objects.validating(subject):
+            spec = WorkflowRunSpec(
+                workflow=object_name(workflow_name),
+                input=values,
+                additional_metadata=metadata,
+                priority=priority,
+                start_at=start_at,
+            )
     except ValueError as error:
         raise InvalidRun(str(error)) from None
-    metadata = spec.additional_metadata
-    return RunRequest(spec.workflow, spec.input, metadata, spec.priority, start_at=spec.start_at)
+    return RunRequest(spec)
 
 
 async def create_named(session: Session, request: RunRequest) -> WorkflowRun:
@@ -191,10 +177,9 @@ async def create_named(session: Session, request: RunRequest) -> WorkflowRun:
     Raises:
         RequestRefused: There is no such workflow.
     """
-    workflow = await objects.read(session, Workflow, request.workflow)
-    metadata = {**workflow.spec.default_additional_metadata, **request.metadata}
-    request = claim.with_rule(replace(request, metadata=metadata), workflow)
-    generations = {request.workflow: workflow.metadata.generation}
+    workflow = await objects.read(session, Workflow, request.spec.workflow)
+    request = claim.with_rule(request.under(workflow.spec.default_additional_metadata), workflow)
+    generations = {request.spec.workflow: workflow.metadata.generation}
     return WorkflowRun.model_validate(await create(session, request, generations))
 
 

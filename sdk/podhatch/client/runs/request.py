@@ -4,14 +4,13 @@ A run that a task starts is its child: its name says which child of which task i
 created once. A later attempt of the task asks for the same children, and finds those that exist.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from podhatch.api.idempotency import Idempotency
 from podhatch.api.labels import API_VERSION
 from podhatch.api.model import JsonObject, OwnerReference
 from podhatch.api.names import new_run_name, short_hash
-from podhatch.api.run import ParentReference, WorkflowRun
+from podhatch.api.run import ParentReference, WorkflowRun, WorkflowRunSpec
 from podhatch.errors import NonDeterminismError, RequestRefused
 
 HASH_LENGTH = 12
@@ -121,27 +120,19 @@ def _place(run: WorkflowRun) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run, on what, and when.
+    """What to run, on what, and when."""
 
-    Attributes:
-        workflow: Name of the Workflow object.
-        input: Validated to what the workflow declares.
-        metadata: Texts that travel with the run.
-        priority: 1 to 3; None for the workflow's.
-        child: The task whose child the run is; None for none.
-        start_at: When it starts, with its time zone; None for at once.
-        starting_deadline_seconds: A run that cannot start within this time after `start_at` is
-            cancelled; None starts it however late.
-        idempotency: What gives the run its key; None for none.
-        is_of_stub: Whether the cluster alone knows whether the run has a key.
-    """
-
-    workflow: str
-    input: JsonObject
-    metadata: dict[str, str]
-    priority: int | None = None
+    spec: WorkflowRunSpec
+    """Its parent and its idempotency key are added when it is created."""
     child: Child | None = None
-    start_at: datetime | None = None
-    starting_deadline_seconds: int | None = None
+    """The task whose child the run is; None for none."""
     idempotency: Idempotency | None = None
+    """What gives the run its key; None for none."""
     is_of_stub: bool = False
+    """Whether the cluster alone knows whether the run has a key."""
+
+    def under(self, defaults: dict[str, str]) -> "RunRequest":
+        """Return the request with the metadata that its workflow gives all runs."""
+        metadata = {**defaults, **self.spec.additional_metadata}
+        spec = self.spec.model_copy(update={"additional_metadata": metadata})
+        return replace(self, spec=spec)
