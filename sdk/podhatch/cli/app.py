@@ -1,8 +1,8 @@
 """The typer app, and the decorator that makes a function one of its commands.
 
-A command takes the global options and its own arguments. It returns an exit code, or None for 0.
-What it awaits runs in the client's event loop; what it does before, such as loading the user's
-code, runs in the main thread. Errors become a message and an exit code.
+A command takes the target that the global options name, and its own arguments. It returns an exit
+code, or None for 0. What it awaits runs in the client's event loop; what it does before, such as
+loading the user's code, runs in the main thread. Errors become a message and an exit code.
 """
 
 import inspect
@@ -19,14 +19,7 @@ import typer
 
 from podhatch.cli.errors import ExitCode, error_message, exit_code
 from podhatch.cli.lookup import check_namespace
-from podhatch.cli.options import (
-    Context,
-    GlobalOptions,
-    Kubeconfig,
-    Namespace,
-    NoColor,
-    global_options,
-)
+from podhatch.cli.options import Context, Kubeconfig, Namespace, NoColor, global_target
 from podhatch.cli.rendering.console import print_error
 from podhatch.client import background_loop
 from podhatch.client.target import Target
@@ -34,7 +27,7 @@ from podhatch.cluster import ApiError
 from podhatch.errors import PodhatchError
 
 P = ParamSpec("P")
-Command = Callable[Concatenate[GlobalOptions, P], Awaitable[int | None] | int | None]
+Command = Callable[Concatenate[Target, P], Awaitable[int | None] | int | None]
 
 HELP = "Start and manage workflow runs. Also works as `kubectl podhatch`."
 CLEANUP_SECONDS = 5.0
@@ -83,11 +76,11 @@ def before_command(
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
-    no_color: NoColor = False,
+    no_color: NoColor = False,  # noqa: ARG001 - `__main__` reads it
     version: Version = False,  # noqa: ARG001 - its callback prints
 ) -> None:
     """Keep the global options that stand before the command's name."""
-    ctx.obj = GlobalOptions(Target(namespace, kubeconfig, context), no_color)
+    ctx.obj = Target(namespace, kubeconfig, context)
 
 
 _GLOBAL = [
@@ -116,13 +109,13 @@ def command(
         own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
 
         def run(**values: Any) -> None:
-            options = global_options(values["ctx"], values)
+            target = global_target(values["ctx"])
             for each in shared:
                 del values[each.name]
 
             def begin() -> Awaitable[int | None] | int | None:
-                check_namespace(options.target.namespace)
-                return work(options, **values)  # type: ignore[call-arg]
+                check_namespace(target.namespace)
+                return work(target, **values)  # type: ignore[call-arg]
 
             raise typer.Exit(run_to_exit(begin))
 

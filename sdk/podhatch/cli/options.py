@@ -4,10 +4,9 @@ Global options stand before the command's name or after it, as with kubectl; the
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -21,33 +20,16 @@ COMPLETION_SECONDS = 2.0
 """After this time the shell completes nothing, instead of seeming to hang."""
 
 
-@dataclass(frozen=True)
-class GlobalOptions:
-    """The cluster and the namespace to use, and whether to print colours."""
-
-    target: Target
-    no_color: bool = False
-
-    def defaulting_to(self, outer: "GlobalOptions") -> "GlobalOptions":
-        """Return these options, with those of `outer` where they are unset."""
-        return GlobalOptions(
-            Target(
-                self.target.namespace or outer.target.namespace,
-                self.target.kubeconfig or outer.target.kubeconfig,
-                self.target.context or outer.target.context,
-            ),
-            self.no_color or outer.no_color,
-        )
-
-
-def global_options(ctx: typer.Context, values: Mapping[str, Any]) -> GlobalOptions:
-    """Return the options of the command, then those before its name."""
-    own = GlobalOptions(
-        Target(values.get("namespace"), values.get("kubeconfig"), values.get("context")),
-        bool(values.get("no_color")),
-    )
+def global_target(ctx: typer.Context) -> Target:
+    """Return the cluster and namespace in the command's options, or in those before its name."""
+    own = Target(*(ctx.params.get(name) for name in Target._fields))
     outer = cast("object", ctx.find_root().obj)
-    return own.defaulting_to(outer) if isinstance(outer, GlobalOptions) else own
+    return with_defaults(own, outer) if isinstance(outer, Target) else own
+
+
+def with_defaults(target: Target, defaults: Target) -> Target:
+    """Return the target, with the defaults where it is unset."""
+    return Target(*(own or default for own, default in zip(target, defaults, strict=True)))
 
 
 def completion(kind: Kind, *extra: str) -> Callable[[typer.Context, str], list[str]]:
@@ -61,8 +43,9 @@ def completion(kind: Kind, *extra: str) -> Callable[[typer.Context, str], list[s
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            target = global_options(ctx, ctx.params).target
-            found = background_loop.wait(asyncio.wait_for(names(target), COMPLETION_SECONDS))
+            found = background_loop.wait(
+                asyncio.wait_for(names(global_target(ctx)), COMPLETION_SECONDS)
+            )
         except Exception:  # an error message would disturb the shell's prompt
             found = []
         return [name for name in (*extra, *found) if name.startswith(incomplete)]

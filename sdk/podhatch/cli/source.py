@@ -16,9 +16,10 @@ from typing import Any, cast
 
 import podhatch
 from podhatch.cli.errors import CommandError, did_you_mean
-from podhatch.cli.options import GlobalOptions
+from podhatch.cli.options import with_defaults
 from podhatch.cli.rendering.console import print_error
 from podhatch.client.manifest import Manifest
+from podhatch.client.target import Target
 from podhatch.definitions.graph import Project
 from podhatch.definitions.workflow import Standalone, Workflow
 from podhatch.hatchet import Hatchet
@@ -27,7 +28,7 @@ from podhatch.task.loading import RunReachedWhileLoading, while_loading
 _NOT_USER_CODE = (*podhatch.__path__, sysconfig.get_path("stdlib"))
 
 
-def find_workflow(what: str, options: GlobalOptions) -> Workflow[Any]:
+def find_workflow(what: str, target: Target) -> Workflow[Any]:
     """Return the workflow that `module:name` names, or the workflow of a standalone task."""
     found = load(what)
     if isinstance(found, Standalone):
@@ -35,26 +36,26 @@ def find_workflow(what: str, options: GlobalOptions) -> Workflow[Any]:
     if not isinstance(found, Workflow):
         raise CommandError(f"{what} is neither a workflow nor a task made by @hatchet.task()")
     workflow = cast("Workflow[Any]", found)
-    _set_target(workflow.project, options)
+    _set_target(workflow.project, target)
     return workflow
 
 
-def find_workflows(what: str, options: GlobalOptions) -> list[Workflow[Any]]:
+def find_workflows(what: str, target: Target) -> list[Workflow[Any]]:
     """Return the workflows of the Hatchet that `module:name` names, or the workflow it names."""
     found = load(what)
     if not isinstance(found, Hatchet):
-        return [find_workflow(what, options)]
+        return [find_workflow(what, target)]
     workflows = [each for each in found.definitions if each.all_tasks]
     if not workflows:
         raise CommandError(f"{what} defines no workflow with a task")
-    _set_target(workflows[0].project, options)
+    _set_target(workflows[0].project, target)
     return workflows
 
 
-def _set_target(project: Project, options: GlobalOptions) -> None:
+def _set_target(project: Project, target: Target) -> None:
     """Set cluster and namespace of the workflows; options win over the code."""
     for workflow in project.workflows.values():
-        workflow.target = options.defaulting_to(GlobalOptions(workflow.target)).target
+        workflow.target = with_defaults(target, workflow.target)
 
 
 def manifest(workflow: Workflow[Any]) -> Manifest:

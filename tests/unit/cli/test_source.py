@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from podhatch import Hatchet
 from podhatch.cli.errors import CommandError
-from podhatch.cli.options import GlobalOptions
 from podhatch.cli.source import find_workflow, find_workflows, load
 from podhatch.client.target import Target
 
@@ -39,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_module_is_found_in_this_folder_and_its_runs_do_not_happen(folder: Path):
     (folder / "flows_a.py").write_text(FLOWS.format(name="a"))
-    [workflow] = find_workflows("flows_a:hatchet", GlobalOptions(Target()))
+    [workflow] = find_workflows("flows_a:hatchet", Target())
     assert workflow.name == "a"
     assert workflow.target.namespace == "from-code"
     assert load("flows_a:inner.value") == 7
@@ -71,7 +70,7 @@ def test_what_a_module_prints_is_kept_out_of_the_output(
 def test_a_file_is_found_by_its_path(folder: Path):
     (folder / "deep").mkdir()
     (folder / "deep" / "flows_b.py").write_text(FLOWS.format(name="b"))
-    found = find_workflow("deep/flows_b.py:b", GlobalOptions(Target("elsewhere")))
+    found = find_workflow("deep/flows_b.py:b", Target("elsewhere"))
     assert found.target.namespace == "elsewhere"
     assert found.manifest().workflow["metadata"]["namespace"] == "elsewhere"
 
@@ -121,6 +120,6 @@ def test_what_is_not_there_is_a_sentence(folder: Path, place: str, sentence: str
 def test_what_defines_no_workflow_is_refused(folder: Path):
     (folder / "flows_e.py").write_text(FLOWS.format(name="e"))
     with pytest.raises(CommandError, match="flows_e:empty defines no workflow with a task"):
-        find_workflows("flows_e:empty", GlobalOptions(Target()))
+        find_workflows("flows_e:empty", Target())
     with pytest.raises(CommandError, match="flows_e:inner is neither a workflow nor a task"):
-        find_workflows("flows_e:inner", GlobalOptions(Target()))
+        find_workflows("flows_e:inner", Target())

@@ -11,7 +11,6 @@ from podhatch.cli.errors import usage_errors
 from podhatch.cli.lookup import find_name
 from podhatch.cli.options import (
     AllNamespaces,
-    GlobalOptions,
     Input,
     Metadata,
     Output,
@@ -26,6 +25,7 @@ from podhatch.cli.rendering.table import Listing, show_list
 from podhatch.cli.values import json_object, pairs, workflow_and_input
 from podhatch.client import crons
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import CRON_WORKFLOW
 
 cron = group("cron", "Start workflows by a cron expression.")
@@ -74,15 +74,15 @@ CRONS = Listing(
 
 @command(cron, "list")
 async def list_crons(
-    options: GlobalOptions, all_namespaces: AllNamespaces = False, output: Output = None
+    target: Target, all_namespaces: AllNamespaces = False, output: Output = None
 ) -> None:
     """List the crons and their next ticks."""
-    await show_list(options, CRONS, output, all_namespaces=all_namespaces)
+    await show_list(target, CRONS, output, all_namespaces=all_namespaces)
 
 
 @command(cron)
 def create(
-    options: GlobalOptions,
+    target: Target,
     workflow: Workflow,
     expression: Expression,
     name: Name = None,
@@ -97,7 +97,7 @@ def create(
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> None:
-        session = await session_of(options.target)
+        session = await session_of(target)
         found, values = await workflow_and_input(session, workflow, given, parameter)
         kept: crons.CronOptions = {"time_zone": time_zone, "concurrency_policy": policy}
         with usage_errors():
@@ -111,26 +111,26 @@ def create(
 
 
 @command(cron)
-async def delete(options: GlobalOptions, cron: Cron) -> None:
+async def delete(target: Target, cron: Cron) -> None:
     """Delete a cron. Its runs are kept."""
-    session, name = await find_name(options.target, CRON_WORKFLOW, cron)
+    session, name = await find_name(target, CRON_WORKFLOW, cron)
     await crons.delete(session, name)
     print_line(f"cron {name} deleted")
 
 
 @command(cron)
-async def suspend(options: GlobalOptions, cron: Cron) -> None:
+async def suspend(target: Target, cron: Cron) -> None:
     """Suspend a cron: it starts no more runs."""
-    await _suspend(options, cron, suspended=True)
+    await _suspend(target, cron, suspended=True)
 
 
 @command(cron)
-async def resume(options: GlobalOptions, cron: Cron) -> None:
+async def resume(target: Target, cron: Cron) -> None:
     """Resume a suspended cron."""
-    await _suspend(options, cron, suspended=False)
+    await _suspend(target, cron, suspended=False)
 
 
-async def _suspend(options: GlobalOptions, cron: str, *, suspended: bool) -> None:
-    session, name = await find_name(options.target, CRON_WORKFLOW, cron)
+async def _suspend(target: Target, cron: str, *, suspended: bool) -> None:
+    session, name = await find_name(target, CRON_WORKFLOW, cron)
     await crons.suspend(session, name, suspended=suspended)
     print_line(f"cron {name} {'suspended' if suspended else 'resumed'}")

@@ -9,7 +9,6 @@ import typer
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.cli.app import app, command
-from podhatch.cli.options import GlobalOptions
 from podhatch.cli.rendering.console import print_line, print_yaml
 from podhatch.cli.source import find_workflows, manifest
 from podhatch.client.manifest import Manifest
@@ -39,11 +38,11 @@ DryRun = Annotated[
 
 @command(app)
 def deploy(
-    options: GlobalOptions, what: What, image: Image = None, dry_run: DryRun = False
+    target: Target, what: What, image: Image = None, dry_run: DryRun = False
 ) -> Awaitable[None]:
     """Publish all workflows of a Hatchet, without starting a run."""
     _use_image(image)
-    workflows = find_workflows(what, options)
+    workflows = find_workflows(what, target)
     return _deploy(
         [(workflow.target, manifest(workflow)) for workflow in workflows], validate_only=dry_run
     )
@@ -70,13 +69,13 @@ def _change(stored: JsonObject | None, wanted: Manifest) -> str:
 
 
 @command(app)
-def render(options: GlobalOptions, what: What, image: Image = None) -> None:
+def render(target: Target, what: What, image: Image = None) -> None:
     """Print all workflows of a Hatchet as YAML, for `kubectl apply --server-side -f -`.
 
     Needs no cluster. Workflows of the same code share one ConfigMap with it.
     """
     _use_image(image)
-    manifests = [manifest(workflow) for workflow in find_workflows(what, options)]
+    manifests = [manifest(workflow) for workflow in find_workflows(what, target)]
     sources = {each.source["metadata"]["name"]: each.source for each in manifests if each.source}
     print_yaml([*sources.values(), *(each.workflow for each in manifests)])
 

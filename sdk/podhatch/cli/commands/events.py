@@ -11,7 +11,6 @@ from podhatch.cli.app import command, group
 from podhatch.cli.errors import usage_errors
 from podhatch.cli.options import (
     AllNamespaces,
-    GlobalOptions,
     Limit,
     Metadata,
     Output,
@@ -25,6 +24,7 @@ from podhatch.cli.values import json_object, pairs, point_in_time
 from podhatch.client.events import event_query, new_event
 from podhatch.client.events import push as push_event
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_EVENT
 
 events = group("events", "Push and list events, which start runs and which runs wait for.")
@@ -72,7 +72,7 @@ EVENTS = Listing(
 
 @command(events)
 def push(
-    options: GlobalOptions,
+    target: Target,
     key: Key,
     payload: Payload = None,
     scope: Scope = None,
@@ -85,7 +85,7 @@ def push(
         event = new_event(key, values, pairs("--metadata", metadata), priority, scope)
 
     async def start() -> None:
-        pushed = await push_event(await session_of(options.target), event)
+        pushed = await push_event(await session_of(target), event)
         print_line(pushed.event_id)
 
     return start()
@@ -93,7 +93,7 @@ def push(
 
 @command(events, "list")
 async def list_events(
-    options: GlobalOptions,
+    target: Target,
     key: OfKey = None,
     since: Since = None,
     limit: Limit = None,
@@ -104,7 +104,7 @@ async def list_events(
     begin = point_in_time("--since", since, now(), past=True) if since else None
     query = event_query({"keys": key or None, "since": begin})
     await show_list(
-        options,
+        target,
         EVENTS,
         output,
         all_namespaces=all_namespaces,

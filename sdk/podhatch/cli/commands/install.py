@@ -12,9 +12,9 @@ import typer
 import podhatch
 from podhatch.cli.app import app, command, own_version
 from podhatch.cli.errors import CommandError
-from podhatch.cli.options import GlobalOptions
 from podhatch.cli.rendering.console import print_line
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import Kind
 
 RELEASE = "podhatch"
@@ -42,13 +42,13 @@ ClientOnly = Annotated[
 
 @command(app, namespace=OperatorNamespace)
 async def install(
-    options: GlobalOptions, set: Set = None, values: Values = None, dry_run: DryRun = False
+    target: Target, set: Set = None, values: Values = None, dry_run: DryRun = False
 ) -> int | None:
     """Install or upgrade the operator with helm; by default in namespace podhatch-system.
 
     Includes the CustomResourceDefinitions: Workflow, WorkflowRun and so on.
     """
-    words = helm_command(options, set or [], values or [])
+    words = helm_command(target, set or [], values or [])
     if dry_run:
         print(shlex.join(words))
         return None
@@ -64,9 +64,8 @@ async def install(
     return None
 
 
-def helm_command(options: GlobalOptions, sets: list[str], files: list[str]) -> list[str]:
+def helm_command(target: Target, sets: list[str], files: list[str]) -> list[str]:
     """Return the words of the command."""
-    target = options.target
     context = ["--kube-context", target.context] if target.context else []
     kubeconfig = ["--kubeconfig", target.kubeconfig] if target.kubeconfig else []
     return [
@@ -89,15 +88,15 @@ def find_chart() -> Path:
 
 
 @command(app)
-async def version(options: GlobalOptions, client: ClientOnly = False) -> None:
+async def version(target: Target, client: ClientOnly = False) -> None:
     """Print the version of this command, and of the operator in the cluster."""
     print_line(own_version())
     if not client:
-        print_line(f"operator {await _operator(options)}")
+        print_line(f"operator {await _operator(target)}")
 
 
-async def _operator(options: GlobalOptions) -> str:
-    session = await session_of(options.target)
+async def _operator(target: Target) -> str:
+    session = await session_of(target)
     found, _ = await session.cluster.list(DEPLOYMENT, None, label_selector=SELECTOR)
     versions = [
         f"{each['metadata']['labels'].get('app.kubernetes.io/version', 'of unknown version')} in "

@@ -15,9 +15,9 @@ from podhatch.cli.errors import CommandError, ExitCode
 from podhatch.cli.lint.check import findings
 from podhatch.cli.lint.determinism import suspects
 from podhatch.cli.lint.document import Document, documents
-from podhatch.cli.options import GlobalOptions
 from podhatch.cli.rendering.console import print_error, print_line
 from podhatch.cli.source import find_workflows
+from podhatch.client.target import Target
 from podhatch.definitions.workflow import Workflow
 from podhatch.evaluation.client import is_installed
 
@@ -32,13 +32,13 @@ What = Annotated[
 
 
 @command(app)
-def lint(options: GlobalOptions, what: What) -> int:
+def lint(target: Target, what: What) -> int:
     """Check YAML files and workflows in code. The exit code is 1 if there is a problem.
 
     Needs no cluster. Checks fields, types, graphs, CEL expressions and cron expressions, and the
     code of durable tasks for time, randomness and sleeps outside the log.
     """
-    lines = [line for name in what for line in _problems(name, options)]
+    lines = [line for name in what for line in _problems(name, target)]
     for line in lines:
         print_line(line)
     if not is_installed():
@@ -46,14 +46,14 @@ def lint(options: GlobalOptions, what: What) -> int:
     return ExitCode.FAILED if lines else ExitCode.SUCCEEDED
 
 
-def _problems(name: str, options: GlobalOptions) -> Iterator[str]:
+def _problems(name: str, target: Target) -> Iterator[str]:
     """Yield a line for each problem in a file or a module."""
     if name == "-" or name.endswith(SUFFIXES):
         yield from _problems_of_file(name)
         return
     if Path(name).exists() and ":" not in name:
         raise CommandError(f"expected a {', '.join(SUFFIXES)} file or module:hatchet, got {name!r}")
-    for workflow in find_workflows(name, options):
+    for workflow in find_workflows(name, target):
         yield from _suspects(workflow)
         try:
             document = Document(workflow.manifest().workflow)

@@ -19,13 +19,14 @@ from podhatch.api.stream import decode_chunk
 from podhatch.cli.app import app, command
 from podhatch.cli.errors import CommandError, did_you_mean
 from podhatch.cli.lookup import find_run
-from podhatch.cli.options import GlobalOptions, Run
+from podhatch.cli.options import Run
 from podhatch.cli.rendering.console import new_console, print_error
 from podhatch.cli.rendering.format import printable
 from podhatch.client.logs import RunLine
 from podhatch.client.logs import follow as follow_log
 from podhatch.client.logs import read as read_log
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 
 COLOURS = (
     *("cyan", "green", "yellow", "magenta", "blue"),
@@ -43,7 +44,7 @@ Chunks = Annotated[bool, typer.Option("--chunks", help="Include the chunks that 
 
 @command(app)
 async def logs(
-    options: GlobalOptions,
+    target: Target,
     run: Run,
     follow: Follow = False,
     task: Task = None,
@@ -54,10 +55,10 @@ async def logs(
     Pods, and their logs with them, are deleted an hour after they end, unless the chart's value
     cleanUp.jobTTLSeconds sets another time.
     """
-    session = await session_of(options.target)
+    session = await session_of(target)
     raw = await find_run(session.cluster, session.namespace, run)
     _check_task(raw, task)
-    console = new_console(no_color=options.no_color)
+    console = new_console()
     count = 0
     async with aclosing((follow_log if follow else read_log)(session, raw, task)) as lines:
         async for line in lines:

@@ -14,7 +14,6 @@ from podhatch.cli.errors import ExitCode, UsageError, did_you_mean, error_messag
 from podhatch.cli.lookup import find_run, given_name
 from podhatch.cli.options import (
     AllNamespaces,
-    GlobalOptions,
     Input,
     Limit,
     Metadata,
@@ -88,7 +87,7 @@ FailedOnly = Annotated[
 
 @command(app)
 def run(
-    options: GlobalOptions,
+    target: Target,
     workflow: What,
     input: Input = None,
     parameter: Parameters = None,
@@ -104,13 +103,13 @@ def run(
     """
     if watch and output is not None:
         raise UsageError("--watch cannot be combined with -o: use --wait -o")
-    own = find_workflow(workflow, options) if ":" in workflow else None
+    own = find_workflow(workflow, target) if ":" in workflow else None
     name = manifest(own).name if own else workflow
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> int | None:
-        target = own.target if own else options.target
-        session = await session_of(target)
+        used = own.target if own else target
+        session = await session_of(used)
         if own is not None:  # with the workflows of the same module, which its tasks may start
             await published(session, own.project.publication([own]))
         found, values = await workflow_and_input(session, name, given, parameter)
@@ -118,13 +117,13 @@ def run(
         created = await execution.create_named(session, request)
         run = await session.get_run(created.metadata.name)
         if watch:
-            return await _watch(options, session, run)
+            return await _watch(session, run)
         if wait:
             run = await _ended(session, run)
         if output is not None:
             print_raw(run, output)
         elif wait:
-            await _print_outputs(target, run)
+            await _print_outputs(used, run)
         else:
             print_line(run["metadata"]["name"])
         return _exit_code_of(WorkflowRun.model_validate(run)) if wait else None
@@ -132,10 +131,9 @@ def run(
     return start()
 
 
-async def _watch(options: GlobalOptions, session: Session, run: JsonObject) -> ExitCode:
+async def _watch(session: Session, run: JsonObject) -> ExitCode:
     """Show a run until it ends."""
-    console = new_console(no_color=options.no_color)
-    return _exit_code_of(await watch_run(console, session.cluster, run))
+    return _exit_code_of(await watch_run(new_console(), session.cluster, run))
 
 
 async def _ended(session: Session, run: JsonObject) -> JsonObject:
@@ -168,7 +166,7 @@ def _exit_code_of(run: WorkflowRun) -> ExitCode:
 
 @command(app, "list")
 async def list_runs(
-    options: GlobalOptions,
+    target: Target,
     workflow: OfWorkflow = None,
     status: Status = None,
     since: Since = None,
@@ -184,13 +182,13 @@ async def list_runs(
         since=point_in_time("--since", since, now(), past=True) if since else None,
         metadata=pairs("--metadata", metadata),
     )
-    session = await session_of(options.target)
+    session = await session_of(target)
     namespace = None if all_namespaces else session.namespace
     found = await find_runs(session.cluster, namespace, selection, limit_of(limit, output))
     if output is not None:
         print_raw(found.runs, output)
     elif found.runs:
-        console = new_console(no_color=options.no_color)
+        console = new_console()
         rows = [WorkflowRun.model_validate(run) for run in found.runs]
         console.print(RunTable(rows, now(), symbols_for(console), with_namespace=all_namespaces))
         print_older(found.older, len(rows))
@@ -209,29 +207,29 @@ def _phase(text: str) -> Phase:
 
 
 @command(app)
-async def get(options: GlobalOptions, run: Run, output: Output = None) -> None:
+async def get(target: Target, run: Run, output: Output = None) -> None:
     """Show a run: its tasks with states, times and reasons, and its child runs."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     raw = await find_run(session.cluster, session.namespace, run)
     if output is not None:
         print_raw(raw, output)
         return
-    console = new_console(no_color=options.no_color)
+    console = new_console()
     await print_run(console, session.cluster, WorkflowRun.model_validate(raw))
 
 
 @command(app)
-async def watch(options: GlobalOptions, run: Run) -> int:
+async def watch(target: Target, run: Run) -> int:
     """Show a run until it ends. The exit code is 1 if it failed, 4 if it was cancelled."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     raw = await find_run(session.cluster, session.namespace, run)
-    return await _watch(options, session, raw)
+    return await _watch(session, raw)
 
 
 @command(app)
-async def cancel(options: GlobalOptions, runs: Runs) -> int:
+async def cancel(target: Target, runs: Runs) -> int:
     """Cancel runs. A run that has ended does not change."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     problems: list[ApiError | PodhatchError] = []
     for given in runs:
         try:
@@ -258,14 +256,14 @@ async def _cancel(session: Session, given: str) -> str:
 
 @command(app)
 async def replay(
-    options: GlobalOptions, run: Run, failed_only: FailedOnly = False, watch: Watch = False
+    target: Target, run: Run, failed_only: FailedOnly = False, watch: Watch = False
 ) -> int | None:
     """Start a run again, under the same name, with the same input and workflow revision."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     found = await find_run(session.cluster, session.namespace, run, certain=True)
     name = str(found["metadata"]["name"])
     started = await control.replay(session, name, failed_only=failed_only)
     if watch:
-        return await _watch(options, session, started)
+        return await _watch(session, started)
     print_line(f"run {name} replayed")
     return None

@@ -10,7 +10,6 @@ from podhatch.cli.app import command, group
 from podhatch.cli.lookup import find_run
 from podhatch.cli.options import (
     AllNamespaces,
-    GlobalOptions,
     Input,
     Limit,
     Metadata,
@@ -28,6 +27,7 @@ from podhatch.client import schedules
 from podhatch.client.runs.execution import named_request
 from podhatch.client.schedules import has_started
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
 
 schedule = group("schedule", "Start runs at a given time.")
@@ -70,7 +70,7 @@ SCHEDULES = Listing(
 
 @command(schedule, "list")
 async def list_schedules(
-    options: GlobalOptions,
+    target: Target,
     all: All = False,
     limit: Limit = None,
     all_namespaces: AllNamespaces = False,
@@ -78,7 +78,7 @@ async def list_schedules(
 ) -> None:
     """List the schedules whose runs have not started."""
     await show_list(
-        options,
+        target,
         SCHEDULES,
         output,
         all_namespaces=all_namespaces,
@@ -90,7 +90,7 @@ async def list_schedules(
 
 @command(schedule)
 def create(
-    options: GlobalOptions,
+    target: Target,
     workflow: Workflow,
     at: At,
     input: Input = None,
@@ -103,7 +103,7 @@ def create(
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 
     async def start() -> None:
-        session = await session_of(options.target)
+        session = await session_of(target)
         name, values = await workflow_and_input(session, workflow, given, parameter)
         request = named_request(name, values, texts, priority, start_at)
         created = await schedules.create(session, name, request)
@@ -113,9 +113,9 @@ def create(
 
 
 @command(schedule)
-async def delete(options: GlobalOptions, run: Run) -> None:
+async def delete(target: Target, run: Run) -> None:
     """Delete a schedule whose run has not started. To end a run, use `podhatch cancel`."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     found = await find_run(session.cluster, session.namespace, run)
     name = str(found["metadata"]["name"])
     await schedules.delete(session, name)

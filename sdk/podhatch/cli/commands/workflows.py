@@ -11,7 +11,7 @@ from podhatch.api.workflow import Workflow as WorkflowObject
 from podhatch.cli.app import command, group
 from podhatch.cli.errors import usage_errors
 from podhatch.cli.lookup import find_name, find_object, parents_of
-from podhatch.cli.options import AllNamespaces, GlobalOptions, Output, Workflow
+from podhatch.cli.options import AllNamespaces, Output, Workflow
 from podhatch.cli.rendering.console import new_console, now, print_line, print_raw, symbols_for
 from podhatch.cli.rendering.format import duration, printable
 from podhatch.cli.rendering.graph import arrange
@@ -19,6 +19,7 @@ from podhatch.cli.rendering.table import Listing, show_list
 from podhatch.client import objects
 from podhatch.client import workflows as client
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW
 from podhatch.values.duration import whole_seconds
 
@@ -73,21 +74,21 @@ WORKFLOWS = Listing(
 
 @command(workflows, "list")
 async def list_workflows(
-    options: GlobalOptions, all_namespaces: AllNamespaces = False, output: Output = None
+    target: Target, all_namespaces: AllNamespaces = False, output: Output = None
 ) -> None:
     """List the workflows and what starts them."""
-    await show_list(options, WORKFLOWS, output, all_namespaces=all_namespaces)
+    await show_list(target, WORKFLOWS, output, all_namespaces=all_namespaces)
 
 
 @command(workflows)
-async def get(options: GlobalOptions, workflow: Workflow, output: Output = None) -> None:
+async def get(target: Target, workflow: Workflow, output: Output = None) -> None:
     """Show a workflow and its tasks."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     raw = await find_object(session.cluster, WORKFLOW, session.namespace, workflow)
     if output is not None:
         print_raw(raw, output)
         return
-    console = new_console(no_color=options.no_color)
+    console = new_console()
     symbols = symbols_for(console)
     found = WorkflowObject.model_validate(raw)
     fields = {
@@ -139,7 +140,7 @@ ScheduledRuns = Annotated[
 
 @command(workflows)
 async def pause(
-    options: GlobalOptions,
+    target: Target,
     workflow: Workflow,
     queue_ttl: QueueTTL = None,
     cron_runs: CronRuns = None,
@@ -150,22 +151,22 @@ async def pause(
     if queue_ttl is not None:
         with usage_errors():
             ttl = timedelta(seconds=whole_seconds("--queue-ttl", queue_ttl))
-    session, name = await find_name(options.target, WORKFLOW, workflow)
+    session, name = await find_name(target, WORKFLOW, workflow)
     paused = await client.pause(session, name, ttl, cron_runs, scheduled_runs)
     print_line(f"workflow {name} paused: {_paused(paused.object)}")
 
 
 @command(workflows)
-async def resume(options: GlobalOptions, workflow: Workflow) -> None:
+async def resume(target: Target, workflow: Workflow) -> None:
     """Resume a paused workflow: all its waiting runs start."""
-    session, name = await find_name(options.target, WORKFLOW, workflow)
+    session, name = await find_name(target, WORKFLOW, workflow)
     await client.unpause(session, name)
     print_line(f"workflow {name} resumed")
 
 
 @command(workflows)
-async def delete(options: GlobalOptions, workflow: Workflow) -> None:
+async def delete(target: Target, workflow: Workflow) -> None:
     """Delete a workflow. Active runs keep the revision they started with."""
-    session, name = await find_name(options.target, WORKFLOW, workflow)
+    session, name = await find_name(target, WORKFLOW, workflow)
     await objects.delete(session, WORKFLOW, name)
     print_line(f"workflow {name} deleted")

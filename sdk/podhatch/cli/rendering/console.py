@@ -76,9 +76,9 @@ def _print(text: str, stream: TextIO) -> None:
     print(printable(text) if stream.isatty() else text, file=stream)
 
 
-def new_console(*, no_color: bool = False) -> SafeConsole:
+def new_console() -> SafeConsole:
     """Return the console for standard output."""
-    console = SafeConsole(no_color=no_color or None, highlight=False, emoji=False, markup=False)
+    console = SafeConsole(highlight=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console

@@ -11,7 +11,7 @@ from rich.text import Text
 from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.cli.errors import CommandError
-from podhatch.cli.options import DEFAULT_LIMIT, Format, GlobalOptions
+from podhatch.cli.options import DEFAULT_LIMIT, Format
 from podhatch.cli.rendering.console import new_console, print_error, print_raw
 from podhatch.cli.rendering.format import (
     STYLES,
@@ -25,6 +25,7 @@ from podhatch.cli.rendering.format import (
 )
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
+from podhatch.client.target import Target
 from podhatch.cluster import ApiError, Kind
 
 MAX_MESSAGE_WIDTH = 120
@@ -93,7 +94,7 @@ class Listing(Generic[Model]):
 
 
 async def show_list(
-    options: GlobalOptions,
+    target: Target,
     listing: Listing[Model],
     output: Format | None,
     *,
@@ -103,7 +104,7 @@ async def show_list(
     limit: int | None = None,
 ) -> None:
     """Print the objects of a kind, newest first."""
-    session = await session_of(options.target)
+    session = await session_of(target)
     namespace = None if all_namespaces else session.namespace
     found, _ = await session.cluster.list(listing.kind, namespace, field_selector=field_selector)
     found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
@@ -112,7 +113,7 @@ async def show_list(
     if output is not None:
         print_raw(found[:limit], output)
     elif shown := found[:limit]:
-        console = new_console(no_color=options.no_color)
+        console = new_console()
         console.print(listing.table(shown, with_namespace=all_namespaces))
         print_older(len(found) - len(shown), len(shown))
     else:
