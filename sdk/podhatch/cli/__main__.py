@@ -1,5 +1,6 @@
 """The entry point of `podhatch`: runs the app, or names the packages that are missing."""
 
+import codecs
 import os
 import sys
 from importlib.util import find_spec
@@ -14,14 +15,15 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    # Print characters that the output's encoding lacks as escapes, instead of raising an error.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     if "--no-color" in sys.argv:
         os.environ["NO_COLOR"] = "1"  # also for errors in the command line itself
     from podhatch.cli.commands import app
+    from podhatch.cli.rendering.format import in_ascii
 
+    codecs.register_error("podhatch", in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="podhatch")
     app(prog_name="podhatch")
 
 

@@ -3,7 +3,6 @@ from typing import cast
 from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.cli.lookup import find_children
-from podhatch.cli.rendering.format import UNICODE
 from podhatch.cli.rendering.tree import child_runs
 from podhatch.cluster import Cluster
 
@@ -47,7 +46,7 @@ def test_a_child_is_shown_with_its_task_and_key():
         WorkflowRun.model_validate(child("b", "send", index=9)),
         WorkflowRun.model_validate(child("a", "x", key="k")),
     ]
-    assert text_of(child_runs(runs, at(9), UNICODE)).splitlines() == [
+    assert text_of(child_runs(runs, at(9))).splitlines() == [
         "Child runs:",
         "TASK  CHILD  NAME  WORKFLOW  PHASE        PROGRESS  DURATION",
         "send  9      b     mail      ✔ Succeeded  1/1       2.0s",

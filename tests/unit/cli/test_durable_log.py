@@ -9,7 +9,6 @@ from podhatch.api.durable_log import DurableLog
 from podhatch.api.model import JsonObject, format_time
 from podhatch.cli.commands import app
 from podhatch.cli.rendering.durable_log import MAX_CALLS, durable_log
-from podhatch.cli.rendering.format import ASCII, UNICODE, Symbols
 from podhatch.cli.rendering.tree import run_tree
 from podhatch.client import background_loop
 from podhatch.cluster import DURABLE_LOG, ApiError, Kind
@@ -65,8 +64,8 @@ def page(
     )
 
 
-def drawn(*pages: DurableLog, now: datetime | None = None, symbols: Symbols = UNICODE) -> list[str]:
-    parts = durable_log("approve", pages, now or at(60), symbols)
+def drawn(*pages: DurableLog, now: datetime | None = None) -> list[str]:
+    parts = durable_log("approve", pages, now or at(60))
     return [line for part in parts for line in text_of(part, 140).splitlines() if line]
 
 
@@ -155,7 +154,6 @@ def test_what_a_pod_wrote_stays_on_its_line():
             call(2, "WaitFor", waitFor=[{"or": many}]),
             call(3, "Memo", label="x" * 253),
         ),
-        symbols=ASCII,
     )
     assert lines[2].endswith("red \\x1b[31m line")
     assert lines[3].endswith("event e0 or event e1 or event e2 or event e3 or event e4 or 4 more")

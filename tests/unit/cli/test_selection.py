@@ -4,7 +4,7 @@ from typing import cast
 import pytest
 from podhatch.api.model import JsonObject
 from podhatch.api.run import Phase
-from podhatch.cli.selection import PHASES, Found, Selection, find_runs
+from podhatch.cli.lookup import PHASES, Found, Selection, find_runs
 from podhatch.cluster import Cluster
 
 from tests.fakes.cluster import FakeCluster
@@ -36,24 +36,27 @@ async def found_in(
     found: Found = await find_runs(
         cast("Cluster", cluster), "default", selection or Selection(), limit
     )
-    return [run["metadata"]["name"] for run in found.runs], found.older
+    return [run["metadata"]["name"] for run in found.items], found.older
 
 
 @pytest.mark.parametrize("limit", [None, 50])
 @pytest.mark.parametrize(
     ("phases", "expected"),
     [
-        ((), {"Running", "Failed", "Pending", "none"}),
-        (("Failed",), {"Failed"}),
-        (("Pending",), {"Pending", "none"}),
-        (("Running", "Failed"), {"Running", "Failed"}),
-        (("Pending", "Failed"), {"Pending", "none", "Failed"}),
+        ((), {"running", "failed", "pending", "none"}),
+        (("Failed",), {"failed"}),
+        (("Pending",), {"pending", "none"}),
+        (("Running", "Failed"), {"running", "failed"}),
+        (("Pending", "Failed"), {"pending", "none", "failed"}),
     ],
 )
 async def test_phases_are_alternatives_and_a_run_without_one_is_pending(
     phases: tuple[Phase, ...], expected: set[str], limit: int | None
 ):
-    runs = [manifest(name, 1, status={"phase": name}) for name in ("Running", "Failed", "Pending")]
+    runs = [
+        manifest(phase.lower(), 1, status={"phase": phase})
+        for phase in ("Running", "Failed", "Pending")
+    ]
     names, _ = await found_in([*runs, manifest("none", 1)], Selection(phases=phases), limit)
     assert set(names) == expected
 
@@ -102,5 +105,5 @@ async def test_only_the_runs_that_are_shown_are_read():
         await cluster.create(manifest(f"run-{second}", second))
     cluster.requests.clear()
     found = await find_runs(cast("Cluster", cluster), "default", Selection(), 3)
-    assert [run["metadata"]["name"] for run in found.runs] == ["run-19", "run-18", "run-17"]
+    assert [run["metadata"]["name"] for run in found.items] == ["run-19", "run-18", "run-17"]
     assert cluster.requests["get WorkflowRun"] == 3

@@ -8,10 +8,10 @@ import typer
 
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
-from podhatch.api.run import Phase, WorkflowRun
+from podhatch.api.run import Phase, WorkflowRun, WorkflowRunStatus
 from podhatch.cli.app import app, command
 from podhatch.cli.errors import ExitCode, UsageError, did_you_mean, error_message, exit_code
-from podhatch.cli.lookup import find_run, given_name
+from podhatch.cli.lookup import PHASES, Selection, find_run, find_runs, given_name
 from podhatch.cli.options import (
     AllNamespaces,
     Input,
@@ -33,11 +33,10 @@ from podhatch.cli.rendering.console import (
     print_json,
     print_line,
     print_raw,
-    symbols_for,
 )
-from podhatch.cli.rendering.table import RunTable, limit_of, print_none, print_older
+from podhatch.cli.rendering.format import duration, on_one_line, phase_text
+from podhatch.cli.rendering.table import Listing, limit_of, print_list
 from podhatch.cli.rendering.watch import print_run, watch_run
-from podhatch.cli.selection import PHASES, Selection, find_runs
 from podhatch.cli.source import find_workflow, manifest
 from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client.runs import control, execution
@@ -46,7 +45,7 @@ from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.waiting import states
 from podhatch.client.workflows import published
-from podhatch.cluster import WORKFLOW, ApiError, ClusterUnreachable
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, ClusterUnreachable
 from podhatch.errors import PodhatchError
 
 What = Annotated[
@@ -164,6 +163,27 @@ def _exit_code_of(run: WorkflowRun) -> ExitCode:
     return ExitCode.CANCELLED if phase == "Cancelled" else ExitCode.FAILED
 
 
+def _took(run: WorkflowRun) -> str:
+    status = run.status or WorkflowRunStatus()
+    return duration(status.started_at, status.finished_at or now())
+
+
+RUNS = Listing(
+    WORKFLOW_RUN,
+    WorkflowRun,
+    "runs",
+    (
+        ("WORKFLOW", lambda run: run.spec.workflow),
+        ("PHASE", phase_text),
+        ("PROGRESS", lambda run: (run.status and run.status.progress) or ""),
+        ("AGE", lambda run: duration(run.metadata.creation_timestamp, now())),
+        ("DURATION", _took),
+        ("MESSAGE", lambda run: on_one_line(run.status.message or "" if run.status else "", 120)),
+    ),
+    wide=("WORKFLOW",),
+)
+
+
 @command(app, "list")
 async def list_runs(
     target: Target,
@@ -185,16 +205,8 @@ async def list_runs(
     session = await session_of(target)
     namespace = None if all_namespaces else session.namespace
     found = await find_runs(session.cluster, namespace, selection, limit_of(limit, output))
-    if output is not None:
-        print_raw(found.runs, output)
-    elif found.runs:
-        console = new_console()
-        rows = [WorkflowRun.model_validate(run) for run in found.runs]
-        console.print(RunTable(rows, now(), symbols_for(console), with_namespace=all_namespaces))
-        print_older(found.older, len(rows))
-    else:
-        such = "no matching runs" if selection != Selection() else "no runs"
-        await print_none(session, such, all_namespaces=all_namespaces)
+    which = "" if selection == Selection() else "matching "
+    await print_list(session, RUNS, found, output, all_namespaces=all_namespaces, which=which)
 
 
 def _phase(text: str) -> Phase:

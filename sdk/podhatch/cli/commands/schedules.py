@@ -7,7 +7,7 @@ import typer
 
 from podhatch.api.run import TERMINAL_PHASES, WorkflowRun
 from podhatch.cli.app import command, group
-from podhatch.cli.lookup import find_run
+from podhatch.cli.lookup import find_run, waits_for_start
 from podhatch.cli.options import (
     AllNamespaces,
     Input,
@@ -25,7 +25,6 @@ from podhatch.cli.rendering.table import Listing, limit_of, show_list
 from podhatch.cli.values import json_object, pairs, point_in_time, workflow_and_input
 from podhatch.client import schedules
 from podhatch.client.runs.execution import named_request
-from podhatch.client.schedules import has_started
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import WORKFLOW_RUN
@@ -43,13 +42,9 @@ def _is_scheduled(run: WorkflowRun) -> bool:
     return run.spec.start_at is not None
 
 
-def _waits(run: WorkflowRun) -> bool:
-    return _is_scheduled(run) and not has_started(run) and not run.finished
-
-
 def _in(run: WorkflowRun) -> str:
     start = run.spec.start_at
-    if not _waits(run) or start is None:
+    if start is None or not waits_for_start(run):
         return (run.status.phase if run.status else None) or "Pending"
     return f"in {duration(now(), start)}" if start > now() else "now"
 
@@ -84,7 +79,7 @@ async def list_schedules(
         all_namespaces=all_namespaces,
         field_selector="" if all else NOT_ENDED,
         limit=limit_of(limit, output),
-        keep=_is_scheduled if all else _waits,
+        keep=_is_scheduled if all else waits_for_start,
     )
 
 

@@ -12,7 +12,7 @@ from podhatch.cli.app import command, group
 from podhatch.cli.errors import usage_errors
 from podhatch.cli.lookup import find_name, find_object, parents_of
 from podhatch.cli.options import AllNamespaces, Output, Workflow
-from podhatch.cli.rendering.console import new_console, now, print_line, print_raw, symbols_for
+from podhatch.cli.rendering.console import new_console, now, print_line, print_raw
 from podhatch.cli.rendering.format import duration, printable
 from podhatch.cli.rendering.graph import arrange
 from podhatch.cli.rendering.table import Listing, show_list
@@ -89,7 +89,6 @@ async def get(target: Target, workflow: Workflow, output: Output = None) -> None
         print_raw(raw, output)
         return
     console = new_console()
-    symbols = symbols_for(console)
     found = WorkflowObject.model_validate(raw)
     fields = {
         "Name": found.metadata.name,
@@ -108,9 +107,8 @@ async def get(target: Target, workflow: Workflow, output: Output = None) -> None
     console.print()
     parents = parents_of(found.spec)
     for row in arrange(list(parents), parents):
-        guides = "".join(symbols.guides[guide] for guide in row.guides)
-        joins = f" {symbols.arrow} {', '.join(row.joins)}" if row.joins else ""
-        console.print(Text.assemble((guides, "dim"), row.name, (joins, "dim")))
+        joins = f" ← {', '.join(row.joins)}" if row.joins else ""
+        console.print(Text.assemble((row.indentation, "dim"), row.name, (joins, "dim")))
 
 
 QueueTTL = Annotated[

@@ -19,7 +19,7 @@ from rich.text import Text
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
 from podhatch.cli.options import Format
-from podhatch.cli.rendering.format import ASCII, UNICODE, UNPRINTABLE, Symbols, escaped, printable
+from podhatch.cli.rendering.format import UNPRINTABLE, WIDE, escaped, printable
 
 PIPE_WIDTH = 200
 """Columns of output that is not a terminal, so that names are not cut."""
@@ -84,9 +84,9 @@ def new_console() -> SafeConsole:
     return console
 
 
-def symbols_for(console: Console) -> Symbols:
-    """Return the symbols that the console's encoding has."""
-    return ASCII if console.options.ascii_only else UNICODE
+def is_wide(console: Console) -> bool:
+    """Return whether all columns of a table are shown."""
+    return console.width >= WIDE
 
 
 def now() -> datetime:

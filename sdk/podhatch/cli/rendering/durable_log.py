@@ -9,15 +9,7 @@ from rich.text import Text
 from podhatch.api.condition import LeafCondition
 from podhatch.api.durable_log import DurableCall, DurableLog, DurableWait
 from podhatch.api.limits import MEMO
-from podhatch.cli.rendering.format import (
-    STYLES,
-    Symbols,
-    duration,
-    local_time,
-    new_table,
-    printable,
-    shortened,
-)
+from podhatch.cli.rendering.format import STYLES, duration, local_time, new_table, shortened
 
 MAX_CALLS = 50
 """The last calls of a log, which are shown."""
@@ -33,9 +25,7 @@ Place = tuple[int, int]
 """Node and branch of a call."""
 
 
-def durable_log(
-    task: str, pages: Sequence[DurableLog], now: datetime, symbols: Symbols
-) -> Iterator[RenderableType]:
+def durable_log(task: str, pages: Sequence[DurableLog], now: datetime) -> Iterator[RenderableType]:
     """Yield a title and a table of the last calls, of which `pages` are the last pages."""
     calls = [call for page in pages for call in page.spec.calls]
     waits = {(wait.node, wait.branch): wait for page in pages for wait in _waits(page)}
@@ -46,23 +36,17 @@ def durable_log(
         return
     which = f", the last {len(shown)} of {shown[-1].node} calls" if shown[0].node > 1 else ""
     yield Text(f"\nLog of task {task}{which}:", "bold")
-    table = new_table(
-        *("NODE", "KIND", "STATE", "CALLED", "TOOK"), last="WHAT", overflow=symbols.overflow
-    )
+    rows: list[tuple[str | Text, ...]] = []
     for call in shown:
         place = call.node, call.branch
         wait = waits.get(place)
         is_cancelled = call.node in cancelled
         state = _state(call, wait, is_stored=place in stored, is_cancelled=is_cancelled)
-        table.add_row(
-            str(call.node),
-            call.kind,
-            Text(state, STYLES[_STATES.get(state, "Waiting")]),
-            local_time(call.at),
-            "" if state == "Cancelled" else _took(call, wait, now),
-            Text(shortened(_what(call, wait), MAX_WHAT, symbols.ellipsis)),
-        )
-    yield table
+        took = "" if state == "Cancelled" else _took(call, wait, now)
+        shown_state = Text(state, STYLES[_STATES.get(state, "Waiting")])
+        what = shortened(_what(call, wait), MAX_WHAT)
+        rows.append((str(call.node), call.kind, shown_state, local_time(call.at), took, what))
+    yield new_table(("NODE", "KIND", "STATE", "CALLED", "TOOK", "WHAT"), rows)
 
 
 def _waits(page: DurableLog) -> list[DurableWait]:
@@ -90,7 +74,7 @@ def _took(call: DurableCall, wait: DurableWait | None, now: datetime) -> str:
 
 def _what(call: DurableCall, wait: DurableWait | None) -> str:
     """Return the call's label, and what it waits for or what has ended the wait."""
-    return printable(": ".join(part for part in (call.label, _awaited(call, wait)) if part))
+    return ": ".join(part for part in (call.label, _awaited(call, wait)) if part)
 
 
 def _awaited(call: DurableCall, wait: DurableWait | None) -> str:

@@ -5,12 +5,13 @@ terminal.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rich.console import OverflowMethod
 from rich.table import Table
+from rich.text import Text
+
+from podhatch.api.run import WorkflowRun
 
 WIDE = 100
 """Terminals with at least this many columns show all columns of a table."""
@@ -28,47 +29,32 @@ STYLES = {
 """The colour of each phase of a run and each state of a task."""
 
 
-@dataclass(frozen=True)
-class Symbols:
-    """The symbols that a terminal's encoding has."""
-
-    icons: Mapping[str, str]
-    """By state or phase."""
-    guides: Mapping[str, str]
-    """What is drawn for `│`, `├`, `└` and a space."""
-    arrow: str
-    ellipsis: str
-    overflow: OverflowMethod
-    """How a line that is too long for its column ends."""
+ICONS = dict(zip(STYLES, "◷◌●◔✔↷✖○", strict=True))
+"""The symbol of each phase and state."""
+_ASCII = str.maketrans("◷◌●◔✔↷✖○│├└─←…", ".o>z+~x-||`-<~")
 
 
-UNICODE = Symbols(
-    icons=dict(zip(STYLES, "◷◌●◔✔↷✖○", strict=True)),
-    guides={"│": "│  ", "├": "├─ ", "└": "└─ ", " ": "   "},
-    arrow="←",
-    ellipsis="…",
-    overflow="ellipsis",
-)
-
-ASCII = Symbols(
-    icons=dict(zip(STYLES, ".o>z+~x-", strict=True)),
-    guides={"│": "|  ", "├": "|- ", "└": "`- ", " ": "   "},
-    arrow="<-",
-    ellipsis="...",
-    overflow="crop",
-)
+def in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Replace symbols that an encoding lacks by similar ones, and other characters by escapes."""
+    assert isinstance(error, UnicodeEncodeError), "only output has this handler of errors"
+    text = error.object[error.start : error.end].translate(_ASCII)
+    return text.encode("ascii", "backslashreplace").decode(), error.end
 
 
 def new_table(
-    *headings: str, last: str = "", overflow: OverflowMethod = "ellipsis", title: str | None = None
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    title: str | None = None,
+    last_wraps: bool = True,
 ) -> Table:
-    """Return an empty table without lines, as kubectl prints tables; only the column `last` wraps.
+    """Return a table without lines, as kubectl prints tables.
 
     Args:
-        headings: The other columns.
-        last: Heading of the last column; empty for none.
-        overflow: How a cell ends that is too long for one of the other columns.
+        headings: Of the columns.
+        rows: Their cells; control characters in strings are escaped.
         title: A line above the table.
+        last_wraps: Wrap the text of the last column; the others are cut.
     """
     table = Table(
         title=title,
@@ -80,10 +66,23 @@ def new_table(
         header_style="bold",
     )
     for heading in headings:
-        table.add_column(heading, no_wrap=True, overflow=overflow)
-    if last:
-        table.add_column(last, overflow="fold")
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    if last_wraps:
+        table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))
     return table
+
+
+def on_one_line(text: str, length: int) -> Text:
+    """Return a cell with the text on one line of at most `length` characters, cut to its column."""
+    return Text(shortened(text, length), no_wrap=True, overflow="ellipsis")
+
+
+def phase_text(run: WorkflowRun) -> Text:
+    """Return the phase of a run with its symbol, in its colour."""
+    phase = (run.status and run.status.phase) or "Pending"
+    return Text(f"{ICONS[phase]} {phase}", STYLES[phase])
 
 
 def duration(begin: datetime | None, end: datetime) -> str:
@@ -132,7 +131,7 @@ def escaped(character: str) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
-def shortened(text: str, length: int, ellipsis: str = "…") -> str:
+def shortened(text: str, length: int) -> str:
     """Return the text on one line of at most `length` characters."""
     line = " ".join(printable(text).split())
-    return line if len(line) <= length else line[: length - len(ellipsis)] + ellipsis
+    return line if len(line) <= length else line[: length - 1] + "…"

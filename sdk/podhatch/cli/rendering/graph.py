@@ -12,6 +12,7 @@ Parents = Mapping[str, Sequence[str]]
 """The parents of each task, by its name."""
 
 _ROOT = ""
+_DRAWN = {"│": "│  ", "├": "├─ ", "└": "└─ ", " ": "   "}
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Row:
     """One of `│`, `├`, `└` or a space for each level of indentation."""
     joins: tuple[str, ...] = ()
     """The parents, if there are several, because the position cannot show them."""
+
+    @property
+    def indentation(self) -> str:
+        """The guides as they are drawn, each with the same width."""
+        return "".join(_DRAWN[guide] for guide in self.guides)
 
 
 def arrange(names: Sequence[str], parents: Parents) -> list[Row]:

@@ -1,68 +1,25 @@
-"""Tables of runs and of other objects."""
+"""Lists of objects, as tables or for programs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Generic, TypeVar
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
 from rich.text import Text
 
-from podhatch.api.model import ApiObject, JsonObject
-from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.api.model import ApiObject
 from podhatch.cli.errors import CommandError
+from podhatch.cli.lookup import Found
 from podhatch.cli.options import DEFAULT_LIMIT, Format
-from podhatch.cli.rendering.console import new_console, print_error, print_raw
-from podhatch.cli.rendering.format import (
-    STYLES,
-    UNICODE,
-    WIDE,
-    Symbols,
-    duration,
-    new_table,
-    printable,
-    shortened,
-)
+from podhatch.cli.rendering.console import is_wide, new_console, print_error, print_raw
+from podhatch.cli.rendering.format import new_table
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.cluster import ApiError, Kind
 
-MAX_MESSAGE_WIDTH = 120
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces")
 Model = TypeVar("Model", bound=ApiObject)
-
-
-@dataclass(frozen=True)
-class RunTable:
-    """A line for each run; a narrow terminal shows no workflows."""
-
-    runs: Iterable[WorkflowRun]
-    now: datetime
-    symbols: Symbols = UNICODE
-    with_namespace: bool = False
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = options.max_width >= WIDE
-        where = ("NAMESPACE",) if self.with_namespace else ()
-        more = ("WORKFLOW",) if wide else ()
-        headings = (*where, "NAME", *more, "PHASE", "PROGRESS", "AGE", "DURATION")
-        table = new_table(*headings, last="MESSAGE", overflow=self.symbols.overflow)
-        for run in self.runs:
-            status = run.status or WorkflowRunStatus()
-            phase = status.phase or "Pending"
-            message = shortened(status.message or "", MAX_MESSAGE_WIDTH, self.symbols.ellipsis)
-            table.add_row(
-                *((run.metadata.namespace,) if self.with_namespace else ()),
-                run.metadata.name,
-                *((run.spec.workflow,) if wide else ()),
-                Text(f"{self.symbols.icons[phase]} {phase}", STYLES[phase]),
-                status.progress or "",
-                duration(run.metadata.creation_timestamp, self.now),
-                duration(status.started_at, status.finished_at or self.now),
-                Text(message, no_wrap=True, overflow=self.symbols.overflow),
-            )
-        yield table
 
 
 @dataclass(frozen=True)
@@ -74,23 +31,25 @@ class Listing(Generic[Model]):
         model: Its class.
         plural: The plural in messages.
         columns: Heading and text of each column after the name.
+        wide: Headings of the columns that a narrow terminal does not show.
     """
 
     kind: Kind
     model: type[Model]
     plural: str
-    columns: Sequence[tuple[str, Callable[[Model], str]]]
+    columns: Sequence[tuple[str, Callable[[Model], str | Text]]]
+    wide: Sequence[str] = ()
 
-    def table(self, items: Iterable[JsonObject], *, with_namespace: bool) -> RenderableType:
+    def table(
+        self, items: Iterable[Model], *, wide: bool = True, with_namespace: bool = False
+    ) -> Table:
         """Return the table of these objects."""
-        where = ("NAMESPACE",) if with_namespace else ()
-        *headings, last = (*where, "NAME", *(heading for heading, _ in self.columns))
-        table = new_table(*headings, last=last, overflow="fold")
-        for item in map(self.model.model_validate, items):
-            cells = (item.metadata.name, *(text(item) for _, text in self.columns))
-            shown = (item.metadata.namespace, *cells) if with_namespace else cells
-            table.add_row(*(Text(printable(cell)) for cell in shown))
-        return table
+        columns = [each for each in self.columns if wide or each[0] not in self.wide]
+        columns.insert(0, ("NAME", lambda item: item.metadata.name))
+        if with_namespace:
+            columns.insert(0, ("NAMESPACE", lambda item: item.metadata.namespace))
+        rows = ([text(item) for _, text in columns] for item in items)
+        return new_table([heading for heading, _ in columns], rows)
 
 
 async def show_list(
@@ -110,34 +69,47 @@ async def show_list(
     found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
     if keep is not None:
         found = [item for item in found if keep(listing.model.model_validate(item))]
+    shown = found[:limit]
+    newest = Found(shown, len(found) - len(shown))
+    await print_list(session, listing, newest, output, all_namespaces=all_namespaces)
+
+
+async def print_list(
+    session: Session,
+    listing: Listing[Model],
+    found: Found,
+    output: Format | None,
+    *,
+    all_namespaces: bool,
+    which: str = "",
+) -> None:
+    """Print objects; where there are none, say so, with the adjective `which`."""
     if output is not None:
-        print_raw(found[:limit], output)
-    elif shown := found[:limit]:
+        print_raw(found.items, output)
+    elif found.items:
         console = new_console()
-        console.print(listing.table(shown, with_namespace=all_namespaces))
-        print_older(len(found) - len(shown), len(shown))
+        rows = map(listing.model.model_validate, found.items)
+        wide = is_wide(console)
+        console.print(listing.table(rows, wide=wide, with_namespace=all_namespaces))
+        if found.older:
+            total = found.older + len(found.items)
+            print_error(f"{found.older} older not shown: `--limit {total}` shows all")
     else:
-        await print_none(session, f"no {listing.plural}", all_namespaces=all_namespaces)
+        if not all_namespaces:
+            await _check_exists(session)
+        where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
+        print_error(f"no {which}{listing.plural} in {where}")
+
+
+async def _check_exists(session: Session) -> None:
+    """Raise CommandError if the namespace does not exist."""
+    try:
+        await session.cluster.get(NAMESPACE, "", session.namespace)
+    except ApiError as error:
+        if error.status == 404:
+            raise CommandError(f"there is no namespace {session.namespace}") from None
 
 
 def limit_of(given: int | None, output: Format | None) -> int | None:
     """Return how many objects to print: for programs, all unless a limit is given."""
     return given if output is not None else given or DEFAULT_LIMIT
-
-
-def print_older(older: int, shown: int) -> None:
-    """Print how many older objects are not shown, if any, and how to show them."""
-    if older:
-        print_error(f"{older} older not shown: `--limit {older + shown}` shows all")
-
-
-async def print_none(session: Session, what: str, *, all_namespaces: bool) -> None:
-    """Print that a list is empty."""
-    where = "any namespace" if all_namespaces else f"namespace {session.namespace}"
-    if not all_namespaces:
-        try:
-            await session.cluster.get(NAMESPACE, "", session.namespace)
-        except ApiError as error:
-            if error.status == 404:
-                raise CommandError(f"there is no {where}") from None
-    print_error(f"{what} in {where}")

@@ -1,25 +1,23 @@
 """Renders a run: its fields, the tree of its tasks, earlier attempts, tracebacks and child runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from podhatch.api.run import ACCEPTED, WorkflowRun, WorkflowRunSpec, WorkflowRunStatus
 from podhatch.api.task_status import TaskStatus
 from podhatch.cli.rendering.format import (
+    ICONS,
     STYLES,
-    UNICODE,
-    WIDE,
-    Symbols,
     duration,
     local_time,
     new_table,
+    on_one_line,
+    phase_text,
     printable,
-    shortened,
 )
 from podhatch.cli.rendering.graph import Parents, Row, arrange
 from podhatch.client.runs.rows import earlier_attempts
@@ -32,13 +30,13 @@ UNSEEN_AFTER = timedelta(seconds=10)
 
 
 def run_tree(
-    run: WorkflowRun, parents: Parents, now: datetime, symbols: Symbols = UNICODE
+    run: WorkflowRun, parents: Parents, now: datetime, *, wide: bool = True
 ) -> RenderableType:
-    """Return the picture of a run at `now`."""
+    """Return the picture of a run at `now`; `wide` shows nodes and attempts of its tasks."""
     status = run.status or WorkflowRunStatus()
-    parts: list[RenderableType] = [_fields(run, status, now, symbols)]
+    parts: list[RenderableType] = [_fields(run, status, now)]
     if status.tasks:
-        parts += [Text(), _Tasks(status.tasks, parents, now, symbols)]
+        parts += [Text(), _tasks(status.tasks, parents, now, wide=wide)]
     if any(task.attempts for task in status.tasks):
         parts += [Text("\nEarlier attempts:", "bold"), _earlier_attempts(status.tasks)]
     if run.finished:
@@ -46,18 +44,16 @@ def run_tree(
     return Group(*parts)
 
 
-def _fields(
-    run: WorkflowRun, status: WorkflowRunStatus, now: datetime, symbols: Symbols
-) -> RenderableType:
-    phase = status.phase or "Pending"
+def _fields(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> Table:
+    metadata = (f"{key}={value}" for key, value in run.spec.additional_metadata.items())
     fields = {
         "Name": run.metadata.name,
         "Namespace": run.metadata.namespace,
         "Workflow": run.spec.workflow,
         "Started by": _origin(run.spec),
-        "Key": printable(run.spec.idempotency.key) if run.spec.idempotency else "",
-        "Metadata": _metadata(run.spec),
-        "Phase": f"{symbols.icons[phase]} {phase}",
+        "Key": run.spec.idempotency.key if run.spec.idempotency else "",
+        "Metadata": " ".join(metadata),
+        "Phase": phase_text(run),
         "Started": local_time(status.started_at),
         "Duration": duration(status.started_at, status.finished_at or now),
         "Progress": status.progress or "",
@@ -68,7 +64,7 @@ def _fields(
     table.add_column(overflow="fold")
     for name, value in fields.items():
         if value:
-            table.add_row(f"{name}:", Text(value, STYLES[phase] if name == "Phase" else ""))
+            table.add_row(f"{name}:", Text(printable(value)) if isinstance(value, str) else value)
     return table
 
 
@@ -77,15 +73,10 @@ def _origin(spec: WorkflowRunSpec) -> str:
     if spec.parent is not None:
         return f"task {spec.parent.task} of run {spec.parent.run}"
     if spec.trigger is not None and spec.trigger.event is not None:
-        return printable(f"event {spec.trigger.event.key} ({spec.trigger.event.id})")
+        return f"event {spec.trigger.event.key} ({spec.trigger.event.id})"
     if spec.trigger is not None and spec.trigger.cron is not None:
         return f"cron {spec.trigger.cron.cron}"
     return ""
-
-
-def _metadata(spec: WorkflowRunSpec) -> str:
-    pairs = (f"{key}={value}" for key, value in spec.additional_metadata.items())
-    return printable(" ".join(pairs))
 
 
 def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:
@@ -96,7 +87,7 @@ def _message(run: WorkflowRun, status: WorkflowRunStatus, now: datetime) -> str:
             "no operator has picked up this run: check that podhatch serves namespace "
             f"{run.metadata.namespace}"
         )
-    return "" if status.phase == "Running" else printable(why_pending(status))
+    return "" if status.phase == "Running" else why_pending(status)
 
 
 def why_pending(status: WorkflowRunStatus) -> str:
@@ -106,39 +97,31 @@ def why_pending(status: WorkflowRunStatus) -> str:
     return f"{about}{status.message}" if status.message else ""
 
 
-@dataclass(frozen=True)
-class _Tasks:
-    """The tree of tasks; a narrow terminal shows neither nodes nor attempts."""
-
-    tasks: list[TaskStatus]
-    parents: Parents
-    now: datetime
-    symbols: Symbols
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = options.max_width >= WIDE
-        headings = ("TASK", "STATE", "DURATION", *(("ATTEMPT", "NODE") if wide else ()))
-        table = new_table(*headings, last="OUTPUT OR MESSAGE", overflow=self.symbols.overflow)
-        by_name = {task.name: task for task in self.tasks}
-        for row in arrange(list(by_name), self.parents):
-            task = by_name[row.name]
-            table.add_row(
-                _label(row, task, self.symbols),
+def _tasks(tasks: list[TaskStatus], parents: Parents, now: datetime, *, wide: bool) -> Table:
+    """Return the tree of the tasks."""
+    by_name = {task.name: task for task in tasks}
+    rows: list[tuple[str | Text, ...]] = []
+    for row in arrange(list(by_name), parents):
+        task = by_name[row.name]
+        rows.append(
+            (
+                _label(row, task),
                 Text(task.state, STYLES[task.state]),
-                _time(task, self.now),
+                _time(task, now),
                 *((_attempt_number(task), task.node or "") if wide else ()),
-                _detail(task, self.now, self.symbols),
+                _detail(task, now),
             )
-        yield table
+        )
+    headings = ("TASK", "STATE", "DURATION", *(("ATTEMPT", "NODE") if wide else ()))
+    return new_table((*headings, "OUTPUT OR MESSAGE"), rows)
 
 
-def _label(row: Row, task: TaskStatus, symbols: Symbols) -> Text:
-    guides = "".join(symbols.guides[guide] for guide in row.guides)
-    label = Text.assemble((guides, "dim"), (symbols.icons[task.state], STYLES[task.state]))
+def _label(row: Row, task: TaskStatus) -> Text:
+    label = Text.assemble((row.indentation, "dim"), (ICONS[task.state], STYLES[task.state]))
     label.append(f" {task.name}")
     if row.joins:
         named = ", ".join(row.joins) if len(row.joins) <= MAX_JOINS else f"{len(row.joins)} tasks"
-        label.append(f" {symbols.arrow} {named}", "dim")
+        label.append(f" ← {named}", "dim")
     return label
 
 
@@ -156,35 +139,30 @@ def _attempt_number(task: TaskStatus) -> str:
     return f"{task.attempt_number}{words and f' ({words})'}" if task.attempt else ""
 
 
-def _detail(task: TaskStatus, now: datetime, symbols: Symbols) -> Text:
+def _detail(task: TaskStatus, now: datetime) -> str | Text:
     if task.output_ref:
         return Text(f"see tres/{task.output_ref}", "dim")
     if task.output is not None:
-        output = shortened(task.output, MAX_OUTPUT_WIDTH, symbols.ellipsis)
-        return Text(output, no_wrap=True, overflow=symbols.overflow)
+        return on_one_line(task.output, MAX_OUTPUT_WIDTH)
     if task.state in ("Pending", "Waiting", "Skipped"):
         style = "" if task.state == "Waiting" else "dim"
         return Text(printable(task.message or task.reason or ""), style)
-    words = printable(": ".join(part for part in (task.reason, task.message) if part))
+    words = ": ".join(part for part in (task.reason, task.message) if part)
     if task.next_attempt_at and task.next_attempt_at > now:
         words += f" (again in {duration(now, task.next_attempt_at)})"
-    return Text(words)
+    return words
 
 
 def _earlier_attempts(tasks: Sequence[TaskStatus]) -> Table:
     """Return a table of the attempts that ended and were followed by another."""
-    table = new_table(
-        "TASK", "ATTEMPT", "DURATION", "NODE", last="HOW IT ENDED", overflow="ellipsis"
-    )
+    rows: list[tuple[str, ...]] = []
     for task in tasks:
         for record in earlier_attempts(task):
             took = duration(record.started_at, record.finished_at) if record.finished_at else ""
             code = f"exit code {record.exit_code}" if record.exit_code else ""
             words = ": ".join(part for part in (record.reason, record.message or code) if part)
-            table.add_row(
-                task.name, str(record.attempt), took, record.node or "", Text(printable(words))
-            )
-    return table
+            rows.append((task.name, str(record.attempt), took, record.node or "", words))
+    return new_table(("TASK", "ATTEMPT", "DURATION", "NODE", "HOW IT ENDED"), rows)
 
 
 def _traceback(task: TaskStatus) -> list[RenderableType]:
@@ -194,21 +172,16 @@ def _traceback(task: TaskStatus) -> list[RenderableType]:
     return [title, Text(printable(task.error.traceback.rstrip()))]
 
 
-def child_runs(children: Sequence[WorkflowRun], now: datetime, symbols: Symbols) -> Table:
+def child_runs(children: Sequence[WorkflowRun], now: datetime) -> Table:
     """Return a table of child runs, in the given order."""
-    headings = ("TASK", "CHILD", "NAME", "WORKFLOW", "PHASE", "PROGRESS", "DURATION")
-    table = new_table(*headings, overflow=symbols.overflow, title="Child runs:")
+    rows: list[tuple[str | Text, ...]] = []
     for child in children:
         parent, status = child.spec.parent, child.status or WorkflowRunStatus()
         assert parent is not None, "a child run has a parent"
-        phase = status.phase or "Pending"
-        table.add_row(
-            parent.task,
-            parent.key or str(parent.index),
-            child.metadata.name,
-            child.spec.workflow,
-            Text(f"{symbols.icons[phase]} {phase}", STYLES[phase]),
-            status.progress or "",
-            duration(status.started_at, status.finished_at or now),
-        )
-    return table
+        which = parent.key or str(parent.index)
+        took = duration(status.started_at, status.finished_at or now)
+        name, workflow = child.metadata.name, child.spec.workflow
+        progress = status.progress or ""
+        rows.append((parent.task, which, name, workflow, phase_text(child), progress, took))
+    headings = ("TASK", "CHILD", "NAME", "WORKFLOW", "PHASE", "PROGRESS", "DURATION")
+    return new_table(headings, rows, title="Child runs:", last_wraps=False)

@@ -14,7 +14,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.task_status import TaskStatus
 from podhatch.cli.lookup import find_children, find_durable_logs, find_parents
-from podhatch.cli.rendering.console import now, symbols_for
+from podhatch.cli.rendering.console import is_wide, now
 from podhatch.cli.rendering.durable_log import durable_log
 from podhatch.cli.rendering.format import duration, printable, shortened
 from podhatch.cli.rendering.tree import MAX_OUTPUT_WIDTH, child_runs, run_tree, why_pending
@@ -27,14 +27,13 @@ REFRESHES_PER_SECOND = 5
 async def print_run(console: Console, cluster: ClusterApi, run: WorkflowRun) -> None:
     """Print the picture of a run, and its child runs."""
     parents = await find_parents(cluster, run)
-    symbols = symbols_for(console)
-    console.print(run_tree(run, parents, now(), symbols))
+    console.print(run_tree(run, parents, now(), wide=is_wide(console)))
     for task, pages in (await find_durable_logs(cluster, run)).items():
-        for part in durable_log(task, pages, now(), symbols):
+        for part in durable_log(task, pages, now()):
             console.print(part)
     if children := await find_children(cluster, run):
         console.print()
-        console.print(child_runs(children, now(), symbols))
+        console.print(child_runs(children, now()))
 
 
 async def watch_run(console: Console, cluster: ClusterApi, run: JsonObject) -> WorkflowRun:
@@ -51,10 +50,9 @@ async def _watch_live(
 ) -> WorkflowRun:
     run = await anext(runs)
     parents = await find_parents(cluster, run)
-    symbols = symbols_for(console)
 
     def picture() -> RenderableType:
-        return run_tree(run, parents, now(), symbols)
+        return run_tree(run, parents, now(), wide=is_wide(console))
 
     live = Live(console=console, get_renderable=picture, refresh_per_second=REFRESHES_PER_SECOND)
     with live:
@@ -107,7 +105,7 @@ def _task_line(task: TaskStatus, now: datetime) -> str:
     took = duration(task.started_at, task.finished_at) if task.finished_at else ""
     words = f"{task.reason or ''}: {task.message or ''}".strip(": ")
     text = task.output if task.output is not None else words
-    parts = (f"task {task.name}", task.state, took, shortened(text, MAX_OUTPUT_WIDTH, "..."))
+    parts = (f"task {task.name}", task.state, took, shortened(text, MAX_OUTPUT_WIDTH))
     return _line(now, *parts)
 
 
