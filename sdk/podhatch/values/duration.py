@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from podhatch.api.limits import MAX_SECONDS, RateLimitWindow
+from podhatch.values.parsing import unexpected
 
 Duration: TypeAlias = timedelta | str
 """A timedelta, or a sum of `ms`, `s`, `m`, `h`, `d` and `w` such as `1h30m`, `7d`, `500ms`."""
@@ -25,32 +26,30 @@ def parse_duration(text: str) -> float | None:
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
-def seconds(duration: Duration) -> float:
+def seconds(duration: Duration, subject: str = "") -> float:
     """Return the duration in seconds, exact to the millisecond.
 
     Raises:
-        ValueError: It is not a duration, or not between 1 ms and 365 days.
+        ValueError: It is not a duration, or not between 1 ms and 365 days; `subject` is named.
     """
+    place = f"{subject}: " if subject else ""
     if isinstance(duration, timedelta):
         total = duration.total_seconds()
     else:
         total = parse_duration(duration) if isinstance(duration, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if total is None:
         raise ValueError(
-            f"expected a timedelta or a duration such as '1h30m' or '7d', got {duration!r}"
+            f"{place}expected a timedelta or a duration such as '1h30m' or '7d', got {duration!r}"
         )
     total = round(total, 3)
     if not MIN_SECONDS <= total <= MAX_SECONDS:
-        raise ValueError(f"{duration!r} is out of range: from 1 ms to 365 days")
+        raise ValueError(f"{place}{duration!r} is out of range: from 1 ms to 365 days")
     return total
 
 
 def whole_seconds(subject: str, duration: Duration) -> int:
     """Return the duration in seconds, rounded up; `subject` names it in errors."""
-    try:
-        return math.ceil(seconds(duration))
-    except ValueError as error:
-        raise ValueError(f"{subject}: {error}") from None
+    return math.ceil(seconds(duration, subject))
 
 
 class RateLimitDuration(StrEnum):
@@ -66,14 +65,8 @@ class RateLimitDuration(StrEnum):
 
 
 def window_of(subject: str, duration: object) -> RateLimitWindow:
-    """Return the duration of a window as it stands in the objects.
-
-    Raises:
-        ValueError: There is no such duration; `subject` is named.
-    """
-    try:
-        return RateLimitDuration(duration).value
-    except ValueError:
+    """Return the duration of a window as it stands in the objects; `subject` is named in errors."""
+    if duration not in [*RateLimitDuration]:
         known = ", ".join(RateLimitDuration)
-        said = f"{subject}: duration: expected one of {known}, got {duration!r}"
-        raise ValueError(said) from None
+        raise unexpected(f"{subject}: duration", f"one of {known}", duration)
+    return RateLimitDuration(duration).value

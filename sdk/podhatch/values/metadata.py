@@ -6,7 +6,7 @@ Used wherever metadata is taken: by runs, crons, schedules, events and the lists
 import json
 from collections.abc import Mapping
 
-from podhatch.values.parsing import load_json
+from podhatch.values.parsing import load_json, unexpected
 
 
 def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[str, str]:
@@ -18,14 +18,11 @@ def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[
     if metadata is None:
         return {}
     if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{subject}: expected a mapping from names to values, got {metadata!r}")
-    return {_key(subject, key): _text(f"{subject}[{key!r}]", metadata[key]) for key in metadata}
-
-
-def _key(subject: str, key: object) -> str:
-    if isinstance(key, str):
-        return key
-    raise ValueError(f"{subject}: a name: expected a string, got {key!r}")
+        raise unexpected(subject, "a mapping from names to values", metadata)
+    for key in metadata:
+        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise unexpected(f"{subject}: a name", "a string", key)
+    return {key: _text(f"{subject}[{key!r}]", value) for key, value in metadata.items()}
 
 
 def _text(subject: str, value: object) -> str:

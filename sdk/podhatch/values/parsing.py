@@ -8,7 +8,7 @@ path. The API server drops all but one of an object's equal keys; these are refu
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeGuard, TypeVar, cast
 
 T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
@@ -51,10 +51,25 @@ def number_problems(value: object, path: Path = ()) -> Iterator[tuple[Path, str]
         yield path, f"{_shown(value)} does not fit 64 bits, so it would be rounded: pass a string"
 
 
+def unexpected(place: str, expected: str, value: object) -> ValueError:
+    """Return the error of a value that an option does not take."""
+    return ValueError(f"{place}: expected {expected}, got {value!r}")
+
+
+def is_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is a string that is not empty."""
+    return isinstance(value, str) and bool(value)
+
+
+def is_whole(value: object, low: int, high: int) -> TypeGuard[int]:
+    """Tell whether a value is a whole number in a range. A bool is an int, but no number here."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
 def listed(place: str, values: Iterable[T]) -> list[T]:
     """Return the values as a list; raise ValueError for a string, or a single value."""
     if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{place}: expected a list, got {values!r}")
+        raise unexpected(place, "a list", values)
     return list(values)
 
 

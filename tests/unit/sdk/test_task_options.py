@@ -60,7 +60,8 @@ class TestRetries:
     ) -> None:
         options: Any = {option: value}
         message = refusal(lambda: orders.task("ship", **options)(work))
-        assert message == f"workflow 'orders', task 'ship': {option}: {value!r} is not {range_}"
+        place = f"workflow 'orders', task 'ship': {option}"
+        assert message == f"{place}: expected {range_}, got {value!r}"
 
 
 class TestDefaults:
@@ -77,7 +78,9 @@ class TestDefaults:
     def test_a_default_is_checked_like_an_option(self, hatchet: Hatchet) -> None:
         orders = hatchet.workflow("orders", task_defaults=TaskDefaults(retries=200))
         message = refusal(lambda: orders.task("ship")(work))
-        assert message.startswith("workflow 'orders', task 'ship': retries: 200 is not")
+        assert message.startswith(
+            "workflow 'orders', task 'ship': retries: expected a whole number from 0 to 100"
+        )
 
     def test_a_standalone_has_no_defaults_for_tasks(self, hatchet: Hatchet) -> None:
         options: Any = {"task_defaults": TaskDefaults()}

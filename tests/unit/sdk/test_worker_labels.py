@@ -25,7 +25,7 @@ GREATER = WorkerLabelComparator.GREATER_THAN
     ],
 )
 def test_a_label_that_nodes_may_have_is_kept(label: DesiredWorkerLabel) -> None:
-    assert labels_of([label]) == (label,)
+    assert labels_of("labels", [label]) == (label,)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_a_label_that_nodes_may_have_is_kept(label: DesiredWorkerLabel) -> None:
 )
 def test_a_label_that_matches_no_node_is_refused(label: DesiredWorkerLabel, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        labels_of([label])
+        labels_of("labels", [label])
 
 
 def test_a_label_may_not_have_two_keys() -> None:
-    with pytest.raises(ValueError, match="label 'a': its own key says 'b'"):
-        labels_of({"a": DesiredWorkerLabel(key="b", value="x")})
+    with pytest.raises(ValueError, match=r"^labels: label 'a': its own key says 'b'"):
+        labels_of("labels", {"a": DesiredWorkerLabel(key="b", value="x")})

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from podhatch.api.limits import MAX_LIMIT_NAME, MAX_LIMITS, MAX_RUNS
+from podhatch.values.parsing import is_text, is_whole, unexpected
 
 
 class ConcurrencyLimitStrategy(StrEnum):
@@ -54,55 +55,33 @@ Concurrency = int | ConcurrencyExpression | Sequence[ConcurrencyExpression]
 
 
 def limits_of(subject: str, concurrency: Concurrency | None) -> tuple[ConcurrencyExpression, ...]:
-    """Return the limits, each checked; `subject` names workflow, task and option in errors.
-
-    Raises:
-        ValueError: One is not valid.
-    """
+    """Return the limits, each checked; `subject` names workflow, task and option in errors."""
     if concurrency is None:
         return ()
     if isinstance(concurrency, int):
-        limits = [ConcurrencyExpression.from_int(concurrency)]
-    elif isinstance(concurrency, ConcurrencyExpression):
-        limits = [concurrency]
-    elif isinstance(concurrency, str) or not isinstance(concurrency, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(
-            f"{subject}: expected a whole number, a ConcurrencyExpression, or a list of them, got "
-            f"{concurrency!r}"
-        )
-    else:
-        limits = concurrency
-    if len(limits) > MAX_LIMITS:
-        raise ValueError(f"{subject}: at most {MAX_LIMITS} limits are allowed, got {len(limits)}")
-    for index, limit in enumerate(limits):
-        _check(f"{subject}[{index}]" if isinstance(concurrency, Sequence) else subject, limit)
-    return tuple(limits)
+        concurrency = ConcurrencyExpression.from_int(concurrency)
+    if isinstance(concurrency, ConcurrencyExpression):
+        return (_checked(subject, concurrency),)
+    if isinstance(concurrency, str) or not isinstance(concurrency, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        expected = "a whole number, a ConcurrencyExpression, or a list of them"
+        raise unexpected(subject, expected, concurrency)
+    if len(concurrency) > MAX_LIMITS:
+        count = len(concurrency)
+        raise ValueError(f"{subject}: at most {MAX_LIMITS} limits are allowed, got {count}")
+    return tuple(_checked(f"{subject}[{index}]", each) for index, each in enumerate(concurrency))
 
 
-def _check(place: str, limit: object) -> None:
+def _checked(place: str, limit: object) -> ConcurrencyExpression:
     if not isinstance(limit, ConcurrencyExpression):
-        raise ValueError(f"{place}: expected a ConcurrencyExpression, got {limit!r}")
-    if limit.expression is not None and not _is_text(limit.expression):
-        raise ValueError(
-            f"{place}: expression: expected a CEL expression, got {limit.expression!r}"
-        )
-    slots = limit.max_runs
-    whole = isinstance(slots, int) and not isinstance(slots, bool) and 1 <= slots <= MAX_RUNS
-    if not whole and not _is_text(slots):
-        raise ValueError(
-            f"{place}: max_runs: expected a whole number from 1 to {MAX_RUNS}, or a CEL "
-            f"expression, got {slots!r}"
-        )
+        raise unexpected(place, "a ConcurrencyExpression", limit)
+    if limit.expression is not None and not is_text(limit.expression):
+        raise unexpected(f"{place}: expression", "a CEL expression", limit.expression)
+    if not is_whole(limit.max_runs, 1, MAX_RUNS) and not is_text(limit.max_runs):
+        expected = f"a whole number from 1 to {MAX_RUNS}, or a CEL expression"
+        raise unexpected(f"{place}: max_runs", expected, limit.max_runs)
     if limit.limit_strategy not in [*ConcurrencyLimitStrategy]:
-        raise ValueError(
-            f"{place}: limit_strategy: expected one of {', '.join(ConcurrencyLimitStrategy)}, got "
-            f"{limit.limit_strategy!r}"
-        )
-    if limit.name is not None and not (_is_text(limit.name) and len(limit.name) <= MAX_LIMIT_NAME):
-        raise ValueError(
-            f"{place}: name: expected 1 to {MAX_LIMIT_NAME} characters, got {limit.name!r}"
-        )
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
+        known = ", ".join(ConcurrencyLimitStrategy)
+        raise unexpected(f"{place}: limit_strategy", f"one of {known}", limit.limit_strategy)
+    if limit.name is not None and not (is_text(limit.name) and len(limit.name) <= MAX_LIMIT_NAME):
+        raise unexpected(f"{place}: name", f"1 to {MAX_LIMIT_NAME} characters", limit.name)
+    return limit

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from podhatch.api.limits import DEFAULT_EVICTION_TTL_SECONDS, MAX_SECONDS
 from podhatch.values.duration import Duration, seconds
+from podhatch.values.parsing import unexpected
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,13 @@ class EvictionPolicy:
 
 
 def eviction_ttl(subject: str, policy: object) -> float:
-    """Return for how many seconds a task of this policy waits in its pod; None stands for ever.
-
-    Raises:
-        ValueError: It is not a policy, or its time is not valid; `subject` is named.
-    """
+    """Return for how many seconds a task of this policy waits in its pod; None stands for ever."""
+    subject = f"{subject}: eviction_policy"
     if policy is None:
         return MAX_SECONDS
     if not isinstance(policy, EvictionPolicy):
-        raise ValueError(
-            f"{subject}: eviction_policy: expected an EvictionPolicy or None, got {policy!r}"
-        )
-    if policy.ttl is None:
-        return MAX_SECONDS
-    try:
-        return seconds(policy.ttl)
-    except ValueError as error:
-        raise ValueError(f"{subject}: eviction_policy.ttl: {error}") from None
+        raise unexpected(subject, "an EvictionPolicy or None", policy)
+    return MAX_SECONDS if policy.ttl is None else seconds(policy.ttl, f"{subject}.ttl")
 
 
 DEFAULT_EVICTION_POLICY = EvictionPolicy(timedelta(seconds=DEFAULT_EVICTION_TTL_SECONDS))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from podhatch.values.duration import Duration, whole_seconds
+from podhatch.values.parsing import is_text, unexpected
 
 if TYPE_CHECKING:
     from podhatch.api.idempotency import Idempotency
@@ -41,22 +42,14 @@ IdempotencyConfig = TTLBasedIdempotencyConfig | StatusBasedIdempotencyConfig
 
 
 def check_idempotency(subject: str, config: object) -> IdempotencyConfig | None:
-    """Return the config.
-
-    Raises:
-        ValueError: It is not one, or not valid; the message names the field.
-    """
+    """Return the config; raise ValueError if it is not valid."""
     if config is None:
         return None
-    subject = f"{subject}: idempotency"
     if not isinstance(config, IdempotencyConfig):
-        raise ValueError(
-            f"{subject}: expected a TTLBasedIdempotencyConfig or StatusBasedIdempotencyConfig, got "
-            f"{config!r}"
-        )
-    expression: object = config.key_expression
-    if not (isinstance(expression, str) and expression):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValueError(f"{subject}.key_expression: expected an expression, got {expression!r}")
+        expected = "a TTLBasedIdempotencyConfig or StatusBasedIdempotencyConfig"
+        raise unexpected(subject, expected, config)
+    if not is_text(config.key_expression):
+        raise unexpected(f"{subject}.key_expression", "an expression", config.key_expression)
     whole_seconds(*_time(subject, config))
     return config
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, TypeAlias
 
+from podhatch.values.parsing import listed, unexpected
+
 KubernetesObject: TypeAlias = Mapping[str, Any]
 """A part of a pod in Kubernetes' own words."""
 
@@ -95,31 +97,26 @@ _VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 _UNORDERED = (WorkerLabelComparator.EQUAL, WorkerLabelComparator.NOT_EQUAL)
 
 
-def labels_of(desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
-    """Return the labels, however they were written.
-
-    Raises:
-        ValueError: A label can match no node; the text names it.
-    """
+def labels_of(place: str, desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
+    """Return the labels, each checked, however they were written; `place` is named in errors."""
     if isinstance(desired, Mapping):
-        labels = [_keyed(key, value) for key, value in desired.items()]
+        labels = [_keyed(place, key, value) for key, value in desired.items()]
     else:
-        labels = list(desired)
+        labels = listed(place, desired)
     for label in labels:
         if not isinstance(label, DesiredWorkerLabel):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(
-                f"expected a list of DesiredWorkerLabel or a dict from key to value, got {label!r}"
-            )
+            expected = "a list of DesiredWorkerLabel or a dict from key to value"
+            raise unexpected(place, expected, label)
         if problem := _problem(label):
-            raise ValueError(f"label {label.key!r}: {problem}")
+            raise ValueError(f"{place}: label {label.key!r}: {problem}")
     return tuple(labels)
 
 
-def _keyed(key: str, value: DesiredWorkerLabel | str | int) -> DesiredWorkerLabel:
+def _keyed(place: str, key: str, value: DesiredWorkerLabel | str | int) -> DesiredWorkerLabel:
     if not isinstance(value, DesiredWorkerLabel):
         return DesiredWorkerLabel(key=key, value=value)
     if value.key not in ("", key):
-        raise ValueError(f"label {key!r}: its own key says {value.key!r}")
+        raise ValueError(f"{place}: label {key!r}: its own key says {value.key!r}")
     return replace(value, key=key)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from podhatch.api.limits import MAX_RATE_LIMITS, MAX_UNITS
 from podhatch.values.duration import RateLimitDuration, window_of
-from podhatch.values.parsing import listed
+from podhatch.values.parsing import is_text, is_whole, listed, unexpected
 
 
 @dataclass(frozen=True)
@@ -42,36 +42,26 @@ class RateLimit:
             )
         for name in ("static_key", "dynamic_key"):
             value: object = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value):
-                raise ValueError(f"RateLimit: {name}: expected a non-empty string, got {value!r}")
+            if value is not None and not is_text(value):
+                raise unexpected(f"RateLimit: {name}", "a non-empty string", value)
         _check_number("units", self.units)
         if self.limit is not None:
             _check_number("limit", self.limit)
         window_of("RateLimit", self.duration)
 
 
-def rate_limits_of(place: str, limits: Sequence[RateLimit] | None) -> tuple[RateLimit, ...]:
-    """Return the limits; `place` names task and option in errors.
-
-    Raises:
-        ValueError: They are no list of RateLimits.
-    """
-    if limits is None:
-        return ()
+def rate_limits_of(place: str, limits: Sequence[RateLimit]) -> tuple[RateLimit, ...]:
+    """Return the limits, each checked; `place` names task and option in errors."""
     found = tuple(listed(place, limits))
     for each in found:
         if not isinstance(each, RateLimit):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{place}: expected a RateLimit, got {each!r}")
+            raise unexpected(place, "a RateLimit", each)
     if len(found) > MAX_RATE_LIMITS:
-        raise ValueError(f"{place}: expected at most {MAX_RATE_LIMITS}, got {len(found)}")
+        raise unexpected(place, f"at most {MAX_RATE_LIMITS}", len(found))
     return found
 
 
 def _check_number(name: str, value: object) -> None:
-    if isinstance(value, str) and value:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_UNITS:
-        raise ValueError(
-            f"RateLimit: {name}: expected a whole number from 0 to {MAX_UNITS}, or an expression, "
-            f"got {value!r}"
-        )
+    if not is_text(value) and not is_whole(value, 0, MAX_UNITS):
+        expected = f"a whole number from 0 to {MAX_UNITS}, or an expression"
+        raise unexpected(f"RateLimit: {name}", expected, value)

@@ -11,7 +11,7 @@ from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
 from podhatch.definitions.options.pod import DesiredWorkerLabels
 from podhatch.errors import InvalidRun
 from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import refuse_unknown
+from podhatch.values.parsing import is_whole, refuse_unknown, unexpected
 
 
 class Priority(IntEnum):
@@ -26,8 +26,8 @@ def check_priority(subject: str, priority: object) -> int | None:
     """Return the priority as a number from 1 to 3, or raise ValueError; None stays None."""
     if priority is None:
         return None
-    if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= 3:
-        raise ValueError(f"{subject}: {priority!r} is not a priority from 1 (low) to 3 (high)")
+    if not is_whole(priority, 1, 3):
+        raise unexpected(subject, "a priority from 1 (low) to 3 (high)", priority)
     return int(priority)
 
 
@@ -130,27 +130,22 @@ def run_settings(
             f"{subject}: options: expected TriggerWorkflowOptions, got {options!r}: pass single "
             "options by keyword, as in run(..., priority=3)"
         )
-    try:
-        metadata = _metadata(
-            subject, defaults, options.additional_metadata, flat.get("additional_metadata")
-        )
-        priority = check_priority(
-            f"{subject}: priority", _first(flat.get("priority"), options.priority)
-        )
-    except ValueError as error:
-        raise InvalidRun(str(error)) from None
     other = options.key if isinstance(options, TriggerWorkflowOptions) else None
     key = _first(flat.get("child_key"), options.child_key, other)
-    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= MAX_CHILD_KEY):
-        raise InvalidRun(
-            f"{subject}: child_key: expected 1 to {MAX_CHILD_KEY} characters, got {key!r}"
-        )
+    asked = _first(flat.get("priority"), options.priority)
+    layers = (defaults, options.additional_metadata, flat.get("additional_metadata"))
+    try:
+        metadata = _metadata(f"{subject}: additional_metadata", *layers)
+        priority = check_priority(f"{subject}: priority", asked)
+        if key is not None and not (isinstance(key, str) and 1 <= len(key) <= MAX_CHILD_KEY):
+            raise unexpected(f"{subject}: child_key", f"1 to {MAX_CHILD_KEY} characters", key)
+    except ValueError as error:
+        raise InvalidRun(str(error)) from None
     return RunSettings(metadata, priority, key)
 
 
 def _metadata(subject: str, *layers: Mapping[str, object] | None) -> dict[str, str]:
     """Return the metadata of all layers, of which later ones win."""
-    subject = f"{subject}: additional_metadata"
     together: dict[str, str] = {}
     for layer in layers:
         together.update(metadata_texts(subject, layer))
@@ -163,11 +158,7 @@ def _first(*values: object) -> object:
 
 
 def checked_metadata(subject: str, metadata: Mapping[str, object]) -> dict[str, str]:
-    """Return metadata as a run carries it.
-
-    Raises:
-        ValueError: It is not a mapping of JSON values, or too large; the message says where.
-    """
+    """Return metadata as a run carries it; raise ValueError if it is not valid or too large."""
     texts = metadata_texts(subject, metadata)
     if len(texts) > MAX_METADATA_ENTRIES:
         raise ValueError(f"{subject}: {len(texts)} entries, {MAX_METADATA_ENTRIES} are allowed")

@@ -4,11 +4,16 @@ Definitions are loaded in every pod, so modules of options import the standard l
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_args
 
-from podhatch.api.limits import MAX_BACKOFF_FACTOR, MAX_BACKOFF_SECONDS, MAX_RETRIES
+from podhatch.api.limits import (
+    MAX_BACKOFF_FACTOR,
+    MAX_BACKOFF_SECONDS,
+    MAX_RETRIES,
+    MAX_STORED_SECONDS,
+)
 from podhatch.definitions.options.concurrency import Concurrency, ConcurrencyExpression, limits_of
 from podhatch.definitions.options.eviction import (
     DEFAULT_EVICTION_POLICY,
@@ -19,7 +24,7 @@ from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLa
 from podhatch.definitions.options.rate_limit import RateLimit, rate_limits_of
 from podhatch.task.conditions import Condition, Conditions, OrGroup
 from podhatch.values.duration import Duration, seconds
-from podhatch.values.parsing import listed, refuse_unknown
+from podhatch.values.parsing import listed, refuse_unknown, unexpected
 
 
 class RetryOptions(TypedDict, total=False):
@@ -59,27 +64,10 @@ class TaskDefaults:
     priority: int | None = None
 
 
-_RANGES: Mapping[str, tuple[type, int, int]] = {
-    "retries": (int, 0, MAX_RETRIES),
-    "backoff_factor": (float, 1, MAX_BACKOFF_FACTOR),
-    "backoff_max_seconds": (int, 1, MAX_BACKOFF_SECONDS),
-    "backoff_jitter": (float, 0, 1),
-}
-
-
-def _check_retries(subject: str, options: Mapping[str, object]) -> None:
-    """Raise ValueError for a number that is out of range."""
-    for name, (kind, low, high) in _RANGES.items():
-        value = options.get(name)
-        number = isinstance(value, (int, kind)) and not isinstance(value, bool)
-        if value is not None and not (number and low <= value <= high):  # pyright: ignore[reportOperatorIssue]
-            said = "a whole number" if kind is int else "a number"
-            raise ValueError(f"{subject}: {name}: {value!r} is not {said} from {low} to {high}")
-
-
 ClusterAccess = Literal["none", "report", "spawn"]
 QUEUE_LIMIT = timedelta(minutes=5)
 RUN_LIMIT = timedelta(minutes=1)
+MAX_INT32 = 2**31 - 1
 
 
 class HookOptions(RetryOptions, total=False):
@@ -177,37 +165,30 @@ class TaskSettings(NamedTuple):
 def task_settings(
     subject: str, options: GraphTaskOptions, defaults: TaskDefaults, known: type = GraphTaskOptions
 ) -> TaskSettings:
-    """Check a task's options, of which the decorator takes the `known`.
-
-    Raises:
-        TypeError: There is no such option.
-        ValueError: An option's value is not valid.
-    """
+    """Return a task's options, each checked, of which the decorator takes the `known`."""
     refuse_unknown(subject, options, known)
-    options = cast("GraphTaskOptions", {**_set_fields(defaults), **_given(options)})
+    options = cast("GraphTaskOptions", {**_given(vars(defaults)), **_given(options)})
     check_kinds(subject, options)
-    _check_retries(subject, options)
-    cost, user = options.get("slot_cost"), options.get("run_as_user")
-    if cost is not None and cost <= 0:
-        raise ValueError(f"{subject}: slot_cost: {cost} is not 1 or more")
-    if user is not None and not 0 <= user < 2**31:
-        raise ValueError(f"{subject}: run_as_user: {user} is not a user id")
+    schedule_timeout = options.get("schedule_timeout", QUEUE_LIMIT)
+    execution_timeout = options.get("execution_timeout", RUN_LIMIT)
     return TaskSettings(
-        schedule_timeout_seconds=_timeout(subject, "schedule_timeout", options, QUEUE_LIMIT),
-        execution_timeout_seconds=_timeout(subject, "execution_timeout", options, RUN_LIMIT),
+        schedule_timeout_seconds=seconds(schedule_timeout, f"{subject}: schedule_timeout"),
+        execution_timeout_seconds=seconds(execution_timeout, f"{subject}: execution_timeout"),
         retries=options.get("retries", 0),
         backoff_factor=options.get("backoff_factor"),
         backoff_max_seconds=options.get("backoff_max_seconds"),
         backoff_jitter=options.get("backoff_jitter"),
-        desired_worker_labels=_labels(subject, options.get("desired_worker_labels", ())),
+        desired_worker_labels=labels_of(
+            f"{subject}: desired_worker_labels", options.get("desired_worker_labels", ())
+        ),
         wait_for=tuple(listed(f"{subject}: wait_for", options.get("wait_for", ()))),
         skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
         cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
         concurrency=limits_of(f"{subject}: concurrency", options.get("concurrency")),
-        rate_limits=rate_limits_of(f"{subject}: rate_limits", options.get("rate_limits", ())),
+        rate_limits=rate_limits_of(f"{subject}: rate_limits", options.get("rate_limits") or ()),
         image=checked_image(subject, options.get("image")),
         cluster_access=_access(subject, options.get("cluster_access")),
-        run_as_user=user,
+        run_as_user=options.get("run_as_user"),
         pod=options.get("pod"),
     )
 
@@ -215,12 +196,7 @@ def task_settings(
 def durable_settings(
     subject: str, options: DurableTaskOptions, defaults: TaskDefaults
 ) -> TaskSettings:
-    """Check the options of a durable task.
-
-    Raises:
-        TypeError: There is no such option.
-        ValueError: An option's value is not valid.
-    """
+    """Return the options of a durable task, each checked."""
     settings = task_settings(subject, options, defaults, DurableTaskOptions)
     if settings.cluster_access not in (None, "spawn"):
         raise ValueError(
@@ -236,42 +212,13 @@ def _given(options: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _set_fields(defaults: TaskDefaults) -> dict[str, object]:
-    values = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
-    return _given({name: value for name, value in values.items() if name != "priority"})
-
-
 def _access(subject: str, access: ClusterAccess | bool | None) -> ClusterAccess | None:
     if isinstance(access, bool):
         return "spawn" if access else "none"
     if access not in (None, *get_args(ClusterAccess)):
         known = ", ".join(map(repr, get_args(ClusterAccess)))
-        raise ValueError(
-            f"{subject}: cluster_access: expected one of {known}, True or False, got {access!r}"
-        )
+        raise unexpected(f"{subject}: cluster_access", f"one of {known}, True or False", access)
     return access
-
-
-def _timeout(
-    subject: str,
-    name: Literal["schedule_timeout", "execution_timeout"],
-    options: HookOptions,
-    default: timedelta,
-) -> float:
-    try:
-        return seconds(options.get(name, default))
-    except ValueError as error:
-        raise ValueError(f"{subject}: {name}: {error}") from None
-
-
-def _labels(subject: str, desired: DesiredWorkerLabels) -> tuple[DesiredWorkerLabel, ...]:
-    place = f"{subject}: desired_worker_labels"
-    if not isinstance(desired, Mapping):
-        desired = listed(place, desired)
-    try:
-        return labels_of(desired)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
 
 
 def checked_image(subject: str, image: str | None) -> str | None:
@@ -281,32 +228,32 @@ def checked_image(subject: str, image: str | None) -> str | None:
     return image
 
 
-class _Kind(NamedTuple):
-    type: type
-    expected: str
-
-    def holds(self, value: object) -> bool:
-        # A bool is an int too, but nobody means a number by it.
-        return isinstance(value, self.type) and (self.type is bool or not isinstance(value, bool))
-
-
-_TEXT = _Kind(str, "a string")
-_NUMBER = _Kind(int, "a whole number")
-_KINDS: Mapping[str, _Kind] = {
-    "description": _TEXT,
-    "image": _TEXT,
-    "pod": _Kind(Pod, "a Pod"),
-    "run_as_user": _NUMBER,
-    "slot_cost": _NUMBER,
-    "task_defaults": _Kind(TaskDefaults, "TaskDefaults"),
-    "ttl_seconds_after_finished": _Kind(int, "a whole number of seconds"),
-    "version": _TEXT,
+_CLASSES: Mapping[str, tuple[type, str]] = {
+    "description": (str, "a string"),
+    "image": (str, "a string"),
+    "pod": (Pod, "a Pod"),
+    "task_defaults": (TaskDefaults, "TaskDefaults"),
+    "version": (str, "a string"),
+}
+_NUMBERS: Mapping[str, tuple[type, str, int, int]] = {
+    "backoff_factor": (float, "a number", 1, MAX_BACKOFF_FACTOR),
+    "backoff_jitter": (float, "a number", 0, 1),
+    "backoff_max_seconds": (int, "a whole number", 1, MAX_BACKOFF_SECONDS),
+    "retries": (int, "a whole number", 0, MAX_RETRIES),
+    "run_as_user": (int, "a whole number", 0, MAX_INT32),
+    "slot_cost": (int, "a whole number", 1, MAX_INT32),
+    "ttl_seconds_after_finished": (int, "a whole number of seconds", 0, MAX_STORED_SECONDS),
 }
 
 
 def check_kinds(subject: str, options: Mapping[str, object]) -> None:
-    """Raise ValueError for a value of another kind; None stands for the default."""
-    for name, kind in _KINDS.items():
+    """Raise ValueError for a value of another class, or out of range; None is the default."""
+    for name, (kind, expected) in _CLASSES.items():
         value = options.get(name)
-        if value is not None and not kind.holds(value):
-            raise ValueError(f"{subject}: {name}: expected {kind.expected}, got {value!r}")
+        if value is not None and not isinstance(value, kind):
+            raise unexpected(f"{subject}: {name}", expected, value)
+    for name, (kind, expected, low, high) in _NUMBERS.items():
+        value = options.get(name)
+        number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+        if value is not None and not (number and low <= value <= high):  # pyright: ignore[reportOperatorIssue]
+            raise unexpected(f"{subject}: {name}", f"{expected} from {low} to {high}", value)

@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any, Literal, NamedTuple, TypedDict, cast, get_args, get_origin
 
 from podhatch.api.cron_expression import checked_cron
-from podhatch.api.limits import MAX_STORED_SECONDS
 from podhatch.definitions.options.concurrency import Concurrency, ConcurrencyExpression, limits_of
 from podhatch.definitions.options.idempotency import IdempotencyConfig, check_idempotency
 from podhatch.definitions.options.pod import Pod
@@ -19,7 +18,7 @@ from podhatch.definitions.options.task_options import (
     check_kinds,
     checked_image,
 )
-from podhatch.values.parsing import listed, refuse_unknown
+from podhatch.values.parsing import is_text, listed, refuse_unknown, unexpected
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,7 @@ class WorkflowSettings(NamedTuple):
 
 
 def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSettings:
-    """Check a workflow's options; `subject` names the workflow in errors.
-
-    Raises:
-        TypeError: There is no such option.
-        ValueError: An option's value is not valid.
-    """
+    """Return a workflow's options, each checked; `subject` names the workflow in errors."""
     refuse_unknown(subject, options, WorkflowOptions)
     check_kinds(subject, options)
     return WorkflowSettings(
@@ -149,8 +143,8 @@ def workflow_settings(subject: str, options: WorkflowOptions) -> WorkflowSetting
         image_pull_policy=_pull_policy(subject, options.get("image_pull_policy")),
         pod=options.get("pod"),
         sticky=_sticky(subject, options.get("sticky")),
-        ttl_seconds_after_finished=_ttl(subject, options.get("ttl_seconds_after_finished")),
-        idempotency=check_idempotency(subject, options.get("idempotency")),
+        ttl_seconds_after_finished=options.get("ttl_seconds_after_finished"),
+        idempotency=check_idempotency(f"{subject}: idempotency", options.get("idempotency")),
         task_defaults=options.get("task_defaults") or TaskDefaults(),
     )
 
@@ -167,8 +161,8 @@ def split(options: StandaloneOptions) -> tuple[WorkflowOptions, TaskOptions]:
 def _events(subject: str, keys: Sequence[str]) -> tuple[str, ...]:
     keys = listed(f"{subject}: on_events", keys)
     for index, key in enumerate(keys):
-        if not isinstance(key, str) or not key:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{subject}: on_events[{index}]: expected an event key, got {key!r}")
+        if not is_text(key):
+            raise unexpected(f"{subject}: on_events[{index}]", "an event key", key)
     return tuple(dict.fromkeys(keys))
 
 
@@ -187,7 +181,7 @@ def _filters(subject: str, filters: Sequence[DefaultFilter]) -> tuple[DefaultFil
     for index, each in enumerate(filters):
         place = f"{subject}: default_filters[{index}]"
         if not isinstance(each, DefaultFilter):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{place}: expected a DefaultFilter, got {each!r}")
+            raise unexpected(place, "a DefaultFilter", each)
         for name in ("expression", "scope"):
             if not getattr(each, name):
                 raise ValueError(f"{place}.{name}: it is empty")
@@ -197,23 +191,14 @@ def _filters(subject: str, filters: Sequence[DefaultFilter]) -> tuple[DefaultFil
 def _pull_policy(subject: str, policy: PullPolicy | None) -> PullPolicy | None:
     if policy not in (None, *get_args(PullPolicy)):
         known = ", ".join(get_args(PullPolicy))
-        raise ValueError(f"{subject}: image_pull_policy: expected one of {known}, got {policy!r}")
+        raise unexpected(f"{subject}: image_pull_policy", f"one of {known}", policy)
     return policy
-
-
-def _ttl(subject: str, ttl: int | None) -> int | None:
-    if ttl is not None and not 0 <= ttl <= MAX_STORED_SECONDS:
-        raise ValueError(
-            f"{subject}: ttl_seconds_after_finished: {ttl} is not between 0 and "
-            f"{MAX_STORED_SECONDS}"
-        )
-    return ttl
 
 
 def _sticky(subject: str, sticky: object) -> StickyStrategy | None:
     if sticky is None or isinstance(sticky, StickyStrategy):
         return sticky
-    raise ValueError(f"{subject}: sticky: expected a StickyStrategy, got {sticky!r}")
+    raise unexpected(f"{subject}: sticky", "a StickyStrategy", sticky)
 
 
 def check_validator(subject: str, validator: object) -> None:
@@ -227,9 +212,6 @@ def check_validator(subject: str, validator: object) -> None:
             or hasattr(cast("object", declared), "model_validate")
         )
     )
-    if fits:
-        return
-    raise ValueError(
-        f"{subject}: input_validator: expected a pydantic model, dataclass, dict or TypedDict, got "
-        f"{validator!r}"
-    )
+    if not fits:
+        expected = "a pydantic model, dataclass, dict or TypedDict"
+        raise unexpected(f"{subject}: input_validator", expected, validator)
