@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from podhatch.api.limits import MAX_CONDITIONS
 from podhatch.task.handle import TaskHandle
 from podhatch.values.duration import Duration, seconds
+from podhatch.values.parsing import unexpected
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
@@ -129,30 +130,23 @@ def conditions_of(conditions: Conditions) -> "list[JsonObject]":
 
 
 def _leaf(condition: Condition) -> "JsonObject":
-    kind = _kind(condition)
+    kind: JsonObject
+    if isinstance(condition, SleepCondition):
+        kind = {"sleepSeconds": seconds(condition.duration)}
+    elif isinstance(condition, ParentCondition):
+        kind = {"parent": {"name": condition.parent.name, "expression": condition.expression}}
+    else:
+        since = condition.consider_events_since
+        event = {
+            "key": condition.event_key,
+            "expression": condition.expression,
+            "scope": condition.scope,
+            "fromPeople": condition.from_people or None,
+            "considerEventsSince": _text(since) if isinstance(since, datetime) else since,
+        }
+        kind = {"event": {name: value for name, value in event.items() if value is not None}}
     key = condition.readable_data_key
     return {"readableDataKey": key, **kind} if key is not None else kind
-
-
-def _kind(condition: Condition) -> "JsonObject":
-    if isinstance(condition, SleepCondition):
-        return {"sleepSeconds": seconds(condition.duration)}
-    if isinstance(condition, UserEventCondition):
-        return {"event": _event(condition)}
-    return {"parent": {"name": condition.parent.name, "expression": condition.expression}}
-
-
-def _event(condition: UserEventCondition) -> "JsonObject":
-    event: JsonObject = {"key": condition.event_key}
-    if condition.expression is not None:
-        event["expression"] = condition.expression
-    if condition.scope is not None:
-        event["scope"] = condition.scope
-    if condition.from_people:
-        event["fromPeople"] = True
-    if since := condition.consider_events_since:
-        event["considerEventsSince"] = _text(since) if isinstance(since, datetime) else since
-    return event
 
 
 def _text(moment: datetime) -> str:
@@ -171,8 +165,7 @@ def check_conditions(
     for option, conditions in lists.items():
         _check_sizes(f"{subject}: {option}", conditions)
         for place, leaf in leaves(conditions):
-            if problem := _problem(leaf, parents):
-                raise ValueError(f"{subject}: {option}{place}{problem}")
+            _check(f"{subject}: {option}{place}", leaf, parents)
             if leaf.data_key in keys:
                 raise ValueError(
                     f"{subject}: {option}{place}.readable_data_key: {keys[leaf.data_key]} is "
@@ -189,38 +182,31 @@ def _check_sizes(place: str, conditions: Conditions) -> None:
             raise ValueError(f"{place}[{index}]: a group has 1 to {MAX_CONDITIONS} conditions")
 
 
-def _problem(leaf: object, parents: Sequence[TaskHandle[Any]]) -> str:
-    """Return the problem of a condition, after the name of its field; empty if there is none."""
+def _check(place: str, leaf: object, parents: Sequence[TaskHandle[Any]]) -> None:
     if isinstance(leaf, SleepCondition):
-        return _sleep_problem(leaf)
-    if isinstance(leaf, UserEventCondition):
-        return _event_problem(leaf)
-    if isinstance(leaf, ParentCondition):
-        if not any(leaf.parent is parent for parent in parents):
-            return f".parent: {leaf.parent!r} is not among the task's parents; add it to parents="
-        return "" if leaf.expression else ".expression: it is empty"
-    return f": expected a condition, got {leaf!r}"
+        seconds(leaf.duration, f"{place}.duration")
+    elif isinstance(leaf, UserEventCondition):
+        _check_event(place, leaf)
+    elif not isinstance(leaf, ParentCondition):
+        raise unexpected(place, "a condition", leaf)
+    elif not any(leaf.parent is parent for parent in parents):
+        raise ValueError(
+            f"{place}.parent: {leaf.parent!r} is not among the task's parents; add it to parents="
+        )
+    elif not leaf.expression:
+        raise ValueError(f"{place}.expression: it is empty")
 
 
-def _sleep_problem(sleep: SleepCondition) -> str:
-    try:
-        seconds(sleep.duration)
-    except ValueError as error:
-        return f".duration: {error}"
-    return ""
-
-
-def _event_problem(event: UserEventCondition) -> str:
+def _check_event(place: str, event: UserEventCondition) -> None:
     if not event.event_key:
-        return ".event_key: it is empty"
+        raise ValueError(f"{place}.event_key: it is empty")
     if not isinstance(event.from_people, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return f".from_people: expected True or False, got {event.from_people!r}"
+        raise unexpected(f"{place}.from_people", "True or False", event.from_people)
     if event.expression == "":
-        return ".expression: it is empty; leave it out if any payload will do"
+        raise ValueError(f"{place}.expression: it is empty; leave it out if any payload will do")
     since = event.consider_events_since
-    if isinstance(since, datetime):
-        naive = since.tzinfo is None
-        return f".consider_events_since: {since} has no time zone" if naive else ""
-    if since not in (None, RUN_START):
-        return f".consider_events_since: {since!r} is neither a datetime nor RUN_START"
-    return ""
+    place = f"{place}.consider_events_since"
+    if not isinstance(since, datetime) and since not in (None, RUN_START):
+        raise ValueError(f"{place}: {since!r} is neither a datetime nor RUN_START")
+    if isinstance(since, datetime) and since.tzinfo is None:
+        raise ValueError(f"{place}: {since} has no time zone")

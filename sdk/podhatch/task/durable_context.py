@@ -25,6 +25,7 @@ from podhatch.task.conditions import (
 from podhatch.task.context import Context
 from podhatch.task.journal import Journal, call_key
 from podhatch.values.duration import MIN_SECONDS, Duration, seconds
+from podhatch.values.parsing import unexpected
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
@@ -80,7 +81,7 @@ class DurableContext(Context):
             NonDeterminismError: An earlier invocation made another call here.
             ValueError: It is not a duration.
         """
-        length = _seconds("aio_sleep_for: duration", duration)
+        length = seconds(duration, "aio_sleep_for: duration")
         await self._wait("aio_sleep_for", [SleepCondition(duration)], label)
         return SleepResult(timedelta(seconds=length))
 
@@ -96,7 +97,7 @@ class DurableContext(Context):
             ValueError: The time has no zone, or is too far ahead.
         """
         if not isinstance(dt, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"aio_sleep_until: dt: expected a datetime, got {dt!r}")
+            raise unexpected("aio_sleep_until: dt", "a datetime", dt)
         if dt.tzinfo is None:
             raise ValueError(
                 f"aio_sleep_until: dt: {dt} has no time zone; pass one, such as tzinfo=UTC"
@@ -187,7 +188,7 @@ class DurableContext(Context):
         if (scope is None) != (lookback_window is None):
             raise ValueError("aio_wait_for_event: scope and lookback_window must be given together")
         subject = "aio_wait_for_event: lookback_window"
-        window = None if lookback_window is None else _seconds(subject, lookback_window)
+        window = None if lookback_window is None else seconds(lookback_window, subject)
         _check_type("aio_wait_for_event: payload_validator", payload_validator)
         since = None if window is None else self.journal.now() - timedelta(seconds=window)
         condition = UserEventCondition(key, expression, scope=scope, consider_events_since=since)
@@ -246,20 +247,13 @@ class DurableContext(Context):
             TypeError: `fn` is not a function, or an argument is not JSON.
             ValueError: `result_validator` is not a type.
         """
-        from podhatch.errors import IllegalTaskOutputError
-        from podhatch.values.codec import dump_json, load_value
+        from podhatch.values.codec import dump_json, dump_result, load_value
 
         async def make() -> str:
             result = fn(*args, **kwargs)
             if inspect.isawaitable(result):
                 result = await result
-            try:
-                return dump_json(result)
-            except (TypeError, ValueError, RecursionError) as error:
-                raise IllegalTaskOutputError(
-                    f"the result of memo {name} is not JSON: {error}; return JSON values, a "
-                    "pydantic model or a dataclass"
-                ) from None
+            return dump_result(f"the result of memo {name}", result)
 
         if not callable(fn):
             raise TypeError(
@@ -292,19 +286,12 @@ class DurableContext(Context):
         the conditions.
         """
         if label is not None and not isinstance(label, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{method}: label: expected a string, got {label!r}")
+            raise unexpected(f"{method}: label", "a string", label)
         _check(method, conditions)
         self._waits += 1
         wire = conditions_of(conditions)
         what = identity or sorted(json.dumps(each, sort_keys=True) for each in wire)
         return await self.journal.wait_for(call_key(WAIT_FOR, what), wire, label)
-
-
-def _seconds(subject: str, duration: Duration) -> float:
-    try:
-        return seconds(duration)
-    except ValueError as error:
-        raise ValueError(f"{subject}: {error}") from None
 
 
 def _check_type(subject: str, declared: object) -> None:
@@ -316,9 +303,7 @@ def _check_type(subject: str, declared: object) -> None:
     try:
         adapter(declared)
     except Exception:
-        raise ValueError(
-            f"{subject}: expected a type that pydantic knows, got {declared!r}"
-        ) from None
+        raise unexpected(subject, "a type that pydantic knows", declared) from None
 
 
 def _name(what: object) -> str:

@@ -56,14 +56,20 @@ def dump_output(value: object) -> str | None:
     Raises:
         IllegalTaskOutputError: The output is not JSON.
     """
-    if value is None:
-        return None
+    return None if value is None else dump_result("the task's output", value)
+
+
+def dump_result(subject: str, value: object) -> str:
+    """Return what a function of the user returned as JSON text; `subject` is named in errors.
+
+    Raises:
+        IllegalTaskOutputError: It is not JSON.
+    """
     try:
         return dump_json(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise IllegalTaskOutputError(
-            f"the task's output is not JSON: {error}; return JSON values, a pydantic model or a "
-            "dataclass"
+            f"{subject} is not JSON: {error}; return JSON values, a pydantic model or a dataclass"
         ) from None
 
 

@@ -6,19 +6,17 @@ the field within its task. Imports pydantic, so only runs and `to_yaml()` import
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from podhatch.api.concurrency import ConcurrencyLimit
-from podhatch.api.event_filter import FilterRule
 from podhatch.api.labels import API_VERSION, CONTENT_HASH
 from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name, short_hash
 from podhatch.api.task import HookSpec, TaskSpec
-from podhatch.api.workflow import Source, WorkflowSpec
+from podhatch.api.workflow import WorkflowSpec
 from podhatch.client.manifest import Manifest
 from podhatch.definitions.manifest.access import needed_access
 from podhatch.definitions.manifest.source import (
@@ -32,7 +30,6 @@ from podhatch.definitions.options.concurrency import ConcurrencyExpression
 from podhatch.definitions.options.idempotency import idempotency_rule
 from podhatch.definitions.options.pod import DesiredWorkerLabel, Pod
 from podhatch.definitions.options.rate_limit import RateLimit
-from podhatch.definitions.options.workflow_options import DefaultFilter
 from podhatch.errors import InvalidRun
 from podhatch.evaluation.client import expression_problem
 from podhatch.task.conditions import ParentCondition, UserEventCondition, conditions_of, leaves
@@ -40,13 +37,12 @@ from podhatch.values.codec import describe
 from podhatch.values.input import dump_input, input_schema, json_object
 
 if TYPE_CHECKING:
-    from podhatch.api.pod_settings import PodSettings
     from podhatch.core.expressions.cel import Subject
     from podhatch.definitions.graph import TaskGraph
     from podhatch.definitions.task import Task
 
 
-Spec = TypeVar("Spec", TaskSpec, HookSpec)
+T = TypeVar("T")
 IMAGE_VARIABLE = "PODHATCH_IMAGE"
 
 
@@ -95,38 +91,27 @@ def _spec(
     source: JsonObject | None,
     locations: Mapping[str, Location],
 ) -> JsonObject:
-    settings = workflow.settings
-    return WorkflowSpec(
-        name=workflow.name if workflow.name != object_name(workflow.name) else None,
-        description=settings.description,
-        version=settings.version,
-        image=image,
-        image_pull_policy=settings.image_pull_policy,
-        source=Source(config_map=source["metadata"]["name"]) if source else None,
-        input_schema=input_schema(workflow.name, workflow.input_validator),
-        tasks=[_checked(TaskSpec, task, locations) for task in workflow.tasks],
-        on_failure_task=_hook(workflow.failure_task, locations),
-        on_success_task=_hook(workflow.success_task, locations),
-        pod=cast("PodSettings | None", pod_settings(settings.pod)),
-        on_events=list(settings.on_events),
-        on_crons=list(settings.on_crons),
-        cron_input=_cron_input(workflow),
-        default_filters=[
-            _filter_rule(f"workflow {workflow.name!r}: default_filters[{index}]", each)
-            for index, each in enumerate(settings.default_filters)
+    subject, settings = f"workflow {workflow.name!r}", workflow.settings
+    fields: JsonObject = {
+        **settings._asdict(),
+        "name": workflow.name if workflow.name != object_name(workflow.name) else None,
+        "image": image,
+        "source": {"config_map": source["metadata"]["name"]} if source else None,
+        "input_schema": input_schema(workflow.name, workflow.input_validator),
+        "tasks": [_checked(TaskSpec, task, locations) for task in workflow.tasks],
+        "on_failure_task": _checked(HookSpec, workflow.failure_task, locations),
+        "on_success_task": _checked(HookSpec, workflow.success_task, locations),
+        "pod": pod_settings(settings.pod),
+        "cron_input": _cron_input(workflow),
+        "default_filters": [
+            {**vars(each), "payload": json_object(f"{place}.payload", each.payload)}
+            for place, each in _placed(f"{subject}: default_filters", settings.default_filters)
         ],
-        default_additional_metadata=dict(settings.default_additional_metadata),
-        default_priority=settings.default_priority,
-        concurrency=[ConcurrencyLimit.model_validate(vars(each)) for each in settings.concurrency],
-        sticky=settings.sticky.value if settings.sticky else None,
-        ttl_seconds_after_finished=settings.ttl_seconds_after_finished,
-        idempotency=idempotency_rule(settings.idempotency),
-    ).to_wire()
-
-
-def _filter_rule(subject: str, each: DefaultFilter) -> FilterRule:
-    payload = json_object(f"{subject}.payload", each.payload)
-    return FilterRule(expression=each.expression, scope=each.scope, payload=payload)
+        "concurrency": [vars(each) for each in settings.concurrency],
+        "sticky": settings.sticky.value if settings.sticky else None,
+        "idempotency": idempotency_rule(settings.idempotency),
+    }
+    return WorkflowSpec.model_validate(fields).to_wire()
 
 
 def _cron_input(workflow: "TaskGraph[Any]") -> JsonObject | None:
@@ -139,13 +124,13 @@ def _cron_input(workflow: "TaskGraph[Any]") -> JsonObject | None:
         raise ValueError(f"workflow {workflow.name!r}: cron_input: {error}") from None
 
 
-def _hook(task: "Task[Any, object] | None", locations: Mapping[str, Location]) -> HookSpec | None:
-    return _checked(HookSpec, task, locations) if task else None
-
-
 def _checked(
-    model: type[Spec], task: "Task[Any, object]", locations: Mapping[str, Location]
-) -> Spec:
+    model: type[TaskSpec | HookSpec],
+    task: "Task[Any, object] | None",
+    locations: Mapping[str, Location],
+) -> TaskSpec | HookSpec | None:
+    if task is None:
+        return None
     try:
         return model.model_validate(_fields(task, locations[task.name]))
     except ValidationError as error:
@@ -205,19 +190,16 @@ def _expressions(workflow: "TaskGraph[Any]") -> "Iterator[tuple[str, str, Subjec
         for option in ("wait_for", "skip_if", "cancel_if"):
             for place, leaf in leaves(getattr(task.settings, option)):
                 if isinstance(leaf, (ParentCondition, UserEventCondition)) and leaf.expression:
-                    yield (
-                        f"{task.subject}: {option}{place}.expression",
-                        leaf.expression,
-                        "Condition",
-                    )
+                    where = f"{task.subject}: {option}{place}.expression"
+                    yield where, leaf.expression, "Condition"
     for task in workflow.all_tasks:
         for option in ("concurrency", "rate_limits"):
             limits = getattr(task.settings, option)
             yield from _limit_expressions(f"{task.subject}: {option}", limits, "TaskLimit")
     subject, settings = f"workflow {workflow.name!r}", workflow.settings
     yield from _limit_expressions(f"{subject}: concurrency", settings.concurrency, "RunLimit")
-    for index, each in enumerate(settings.default_filters):
-        yield f"{subject}: default_filters[{index}].expression", each.expression, "Filter"
+    for place, each in _placed(f"{subject}: default_filters", settings.default_filters):
+        yield f"{place}.expression", each.expression, "Filter"
     if (key := settings.idempotency) is not None:
         yield f"{subject}: idempotency.key_expression", key.key_expression, "IdempotencyKey"
 
@@ -225,11 +207,16 @@ def _expressions(workflow: "TaskGraph[Any]") -> "Iterator[tuple[str, str, Subjec
 def _limit_expressions(
     place: str, limits: Sequence[ConcurrencyExpression | RateLimit], kind: "Subject"
 ) -> "Iterator[tuple[str, str, Subject]]":
-    for index, each in enumerate(limits):
+    for where, each in _placed(place, limits):
         for field in ("expression", "max_runs", "dynamic_key", "units", "limit"):
             expression: object = getattr(each, field, None)
             if isinstance(expression, str):
-                yield f"{place}[{index}].{field}", expression, kind
+                yield f"{where}.{field}", expression, kind
+
+
+def _placed(place: str, values: Iterable[T]) -> Iterator[tuple[str, T]]:
+    """Yield each value with its place for errors."""
+    return ((f"{place}[{index}]", each) for index, each in enumerate(values))
 
 
 def _check_output(subject: str, declared: object) -> None:
