@@ -17,7 +17,7 @@ from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick_run import SCHEDULED_AT
 from podhatch.core.pod.pods import has_job_ended
 from podhatch_operator.controllers.cron import observe_cron
-from podhatch_operator.keys import Key, cron_key, run_key
+from podhatch_operator.keys import Key, run_key
 
 from tests.fakes.crons import NIGHTLY, cron
 from tests.fakes.objects import DEFAULTS, task, workflow
@@ -29,7 +29,7 @@ from tests.property.operated_world import OperatedWorld
 class CronWorld(OperatedWorld):
     """The cluster, one operator process, and the facts of what ticked and ran."""
 
-    key: ClassVar[Key] = cron_key(NAMESPACE, NIGHTLY)
+    key: ClassVar[Key] = Key("CronWorkflow", NAMESPACE, NIGHTLY)
     kinds: ClassVar[tuple[Kind, ...]] = (JOB, WORKFLOW_RUN, CRON_WORKFLOW, CRON_JOB, WORKFLOW)
     policy: str
     ticked: list[str] = field(default_factory=list[str])

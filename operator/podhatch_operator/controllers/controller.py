@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from podhatch.api.model import JsonObject
-from podhatch.cluster import CONTROLLER_REVISION, WORKFLOW_RUN, ClusterApi, Kind
+from podhatch.cluster import CONTROLLER_REVISION, RATE_LIMIT, WORKFLOW_RUN, ClusterApi, Kind
 from podhatch.core.common.idempotency import KeyedRuns, RunKey
 from podhatch.core.common.observed import Defaults, ObservedObject
 from podhatch.core.common.plan import Create, Plan
@@ -17,8 +17,8 @@ from podhatch.core.expressions.evaluation import Answers, Evaluation
 from podhatch.core.pod.pods import is_controlled_by
 
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.cache.store import place_of
-from podhatch_operator.keys import Key, rate_limit_key, run_key
+from podhatch_operator.cache.store import Place, place_of
+from podhatch_operator.keys import Key, run_key
 from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import RetryLater
@@ -68,7 +68,7 @@ class ReconcileContext:
         self.recorder = EventRecorder(self.cluster)
         self.cache.admission.start(self._wake_run)
         self.cache.rate_limits.start(
-            lambda namespace, limit: self.queue.add(rate_limit_key(namespace, limit)),
+            lambda namespace, limit: self.queue.add(Key(RATE_LIMIT.kind, namespace, limit)),
             self._wake_run,
         )
 
@@ -95,23 +95,23 @@ class ReconcileContext:
 class Controller(ABC, Generic[T]):
     """Reconciles the objects of one kind.
 
-    A subclass declares the kinds that it watches and maps each change to its own keys; it observes
-    the cache and asks the core for a plan.
+    A subclass declares the kinds that it watches, and which of its objects a change affects; it
+    observes the cache and asks the core for a plan.
     """
 
     kind: ClassVar[Kind]
     watched: ClassVar[Sequence[Watched]]
     """What is followed, its own kind first."""
     status_affects: ClassVar[bool] = False
-    """Whether a new status affects the same keys as any other change."""
+    """Whether a new status affects the same objects as any other change."""
 
     def __init__(self, context: ReconcileContext) -> None:
         self.context = context
 
     @classmethod
-    def keys(cls, cache: Cache) -> Iterable[Key]:
+    def places(cls, cache: Cache) -> Iterable[Place]:
         """Return all there is to reconcile at the start."""
-        return (Key(cls.kind.kind, *place) for place in cache.places(cls.kind))
+        return cache.places(cls.kind)
 
     @abstractmethod
     def observe(self, key: Key) -> T | None:

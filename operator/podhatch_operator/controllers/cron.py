@@ -28,28 +28,14 @@ from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import Place, place_of
 from podhatch_operator.cache.trimming import label, without_packed
 from podhatch_operator.controllers.controller import Controller
-from podhatch_operator.keys import Key, cron_key
-from podhatch_operator.watch.watched import OURS, Watched
+from podhatch_operator.keys import Key
+from podhatch_operator.watch.watched import OURS, Watched, itself
 from podhatch_operator.write.creation import label_again
 
 
-def _itself(_: Cache, raw: JsonObject) -> Iterable[Key]:
-    """A CronJob has the name of its CronWorkflow."""
-    return [cron_key(*place_of(raw))]
-
-
-def _of_tick(_: Cache, job: JsonObject) -> Iterable[Key]:
-    return [cron_key(job["metadata"]["namespace"], cron) for cron in _cron_of_tick(job)]
-
-
-def _of_run(_: Cache, run: JsonObject) -> Iterable[Key]:
-    return [cron_key(run["metadata"]["namespace"], cron) for cron in _cron_of_run(run)]
-
-
-def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
+def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[str]:
     namespace, name = place_of(workflow)
-    crons = cache.group(CRON_WORKFLOW, namespace, _started(name))
-    return [cron_key(namespace, cron) for cron in crons]
+    return cache.group(CRON_WORKFLOW, namespace, _started(name))
 
 
 def _cron_of_tick(job: JsonObject) -> list[str]:
@@ -118,22 +104,27 @@ class CronController(Controller[ObservedCron]):
 
     kind = CRON_WORKFLOW
     watched = (
-        Watched(CRON_WORKFLOW, _itself, index=lambda raw: (_started(raw["spec"]["workflow"]),)),
-        Watched(CRON_JOB, _itself, OURS),
-        Watched(JOB, _of_tick, OURS, index=lambda raw: map(_group, _cron_of_tick(raw))),
-        Watched(WORKFLOW_RUN, _of_run, index=_index_of_runs),
+        Watched(CRON_WORKFLOW, itself, index=lambda raw: (_started(raw["spec"]["workflow"]),)),
+        Watched(CRON_JOB, itself, OURS),  # a CronJob has the name of its CronWorkflow
+        Watched(
+            JOB,
+            lambda _, job: _cron_of_tick(job),
+            OURS,
+            index=lambda job: map(_group, _cron_of_tick(job)),
+        ),
+        Watched(WORKFLOW_RUN, lambda _, run: _cron_of_run(run), index=_index_of_runs),
         Watched(WORKFLOW, _of_workflow),
     )
 
     @classmethod
-    def keys(cls, cache: Cache) -> Iterable[Key]:
+    def places(cls, cache: Cache) -> Iterable[Place]:
         """Return all crons, also deleted ones with an active run."""
-        keys = {*super().keys(cache), *(cron_key(*place) for place in cache.places(CRON_JOB))}
+        places = {*super().places(cache), *cache.places(CRON_JOB)}
         for place in cache.places(WORKFLOW_RUN):
             run = cache.get(WORKFLOW_RUN, place)
             if run and not is_over(run):
-                keys.update(_of_run(cache, run))
-        return sorted(keys)
+                places.update((place[0], cron) for cron in _cron_of_run(run))
+        return sorted(places)
 
     def observe(self, key: Key) -> ObservedCron:
         """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""

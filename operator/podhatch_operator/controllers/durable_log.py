@@ -16,33 +16,23 @@ from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import newest_unpacked
 from podhatch_operator.controllers.debouncer import DebouncedController
-from podhatch_operator.keys import Key, durable_log_key
-from podhatch_operator.watch.watched import Watched, no_keys
+from podhatch_operator.keys import Key
+from podhatch_operator.watch.watched import Watched, itself, nothing
 
 
-def _itself(_: Cache, log: JsonObject) -> Iterable[Key]:
-    return [durable_log_key(*place_of(log))]
+def _awaiting_event(cache: Cache, event: JsonObject) -> Iterable[str]:
+    namespace, _ = place_of(event)
+    return cache.group(DURABLE_LOG, namespace, _event_group(event["spec"]["key"]))
 
 
-def _awaiting_event(cache: Cache, event: JsonObject) -> Iterable[Key]:
-    return _waiting(cache, event, _event_group(event["spec"]["key"]))
-
-
-def _of_run(cache: Cache, run: JsonObject) -> Iterable[Key]:
+def _of_run(cache: Cache, run: JsonObject) -> Iterable[str]:
     """Return the logs of a run under way; of one that is over, those that wait for it."""
+    return _awaiting_run(cache, run) if is_over(run) else cache.group(DURABLE_LOG, *place_of(run))
+
+
+def _awaiting_run(cache: Cache, run: JsonObject) -> Iterable[str]:
     namespace, name = place_of(run)
-    if is_over(run):
-        return _awaiting_run(cache, run)
-    return [durable_log_key(namespace, each) for each in cache.group(DURABLE_LOG, namespace, name)]
-
-
-def _awaiting_run(cache: Cache, run: JsonObject) -> Iterable[Key]:
-    return _waiting(cache, run, _run_group(run["metadata"]["name"]))
-
-
-def _waiting(cache: Cache, raw: JsonObject, group: str) -> Iterable[Key]:
-    namespace, _ = place_of(raw)
-    return [durable_log_key(namespace, each) for each in cache.group(DURABLE_LOG, namespace, group)]
+    return cache.group(DURABLE_LOG, namespace, _run_group(name))
 
 
 def _event_group(key: str) -> str:
@@ -90,9 +80,9 @@ class DurableLogController(DebouncedController[ObservedDurableLog]):
 
     kind = DURABLE_LOG
     watched = (
-        Watched(DURABLE_LOG, _itself, index=_awaited),
+        Watched(DURABLE_LOG, itself, index=_awaited),
         Watched(WORKFLOW_RUN, _of_run, affects_when_gone=_awaiting_run),
-        Watched(WORKFLOW_EVENT, _awaiting_event, affects_when_gone=no_keys),
+        Watched(WORKFLOW_EVENT, _awaiting_event, affects_when_gone=nothing),
     )
     status_affects = True  # it wakes the run
 

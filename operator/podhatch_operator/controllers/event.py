@@ -23,9 +23,9 @@ from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import unpacked
 from podhatch_operator.controllers.controller import Controller
-from podhatch_operator.keys import Key, event_key
+from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import RetryLater
-from podhatch_operator.watch.watched import Watched
+from podhatch_operator.watch.watched import Watched, itself
 
 STARTED_BY_EVENTS = "/events"
 """Group of the workflows with onEvents."""
@@ -33,21 +33,17 @@ UNHANDLED = ""
 """Group of the events that may still start runs; their other group, the key, is never empty."""
 
 
-def _itself(_: Cache, event: JsonObject) -> Iterable[Key]:
-    return [event_key(*place_of(event))]
-
-
-def _for_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
+def _for_workflow(cache: Cache, workflow: JsonObject) -> Iterable[str]:
     """Return the events that may still start runs of a workflow."""
     namespace, _ = place_of(workflow)
     return [
-        event_key(namespace, name)
+        name
         for name, event in cache.group(WORKFLOW_EVENT, namespace, UNHANDLED).items()
         if takes_key(workflow, event["spec"]["key"])
     ]
 
 
-def _for_filter(cache: Cache, event_filter: JsonObject) -> Iterable[Key]:
+def _for_filter(cache: Cache, event_filter: JsonObject) -> Iterable[str]:
     namespace, _ = place_of(event_filter)
     workflow = cache.get(WORKFLOW, (namespace, event_filter["spec"]["workflow"]))
     return _for_workflow(cache, workflow) if workflow else []
@@ -82,7 +78,7 @@ class EventController(Controller[ObservedEvent]):
 
     kind = WORKFLOW_EVENT
     watched = (
-        Watched(WORKFLOW_EVENT, _itself, index=_is_unhandled),
+        Watched(WORKFLOW_EVENT, itself, index=_is_unhandled),
         Watched(WORKFLOW, _for_workflow, index=_is_started_by_events),
         Watched(EVENT_FILTER, _for_filter),
     )

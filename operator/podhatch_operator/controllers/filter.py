@@ -12,17 +12,12 @@ from podhatch.core.event.filter import plan_filter
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.controllers.controller import Controller
-from podhatch_operator.keys import Key, filter_key
-from podhatch_operator.watch.watched import Watched
+from podhatch_operator.keys import Key
+from podhatch_operator.watch.watched import Watched, itself
 
 
-def _itself(_: Cache, event_filter: JsonObject) -> Iterable[Key]:
-    return [filter_key(*place_of(event_filter))]
-
-
-def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
-    namespace, name = place_of(workflow)
-    return [filter_key(namespace, each) for each in cache.group(EVENT_FILTER, namespace, name)]
+def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[str]:
+    return cache.group(EVENT_FILTER, *place_of(workflow))
 
 
 class FilterController(Controller[ObservedFilter]):
@@ -30,7 +25,7 @@ class FilterController(Controller[ObservedFilter]):
 
     kind = EVENT_FILTER
     watched = (
-        Watched(EVENT_FILTER, _itself, index=lambda raw: (raw["spec"]["workflow"],)),
+        Watched(EVENT_FILTER, itself, index=lambda raw: (raw["spec"]["workflow"],)),
         Watched(WORKFLOW, _of_workflow),
     )
 

@@ -1,6 +1,5 @@
 """RateLimits: what is left of them, and which attempts have got units."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from podhatch.api.model import JsonObject
@@ -9,15 +8,9 @@ from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Plan
 from podhatch.core.rate_limit.plan import plan_rate_limit
 
-from podhatch_operator.cache.cache import Cache
-from podhatch_operator.cache.store import place_of
 from podhatch_operator.controllers.controller import Controller
-from podhatch_operator.keys import Key, rate_limit_key
-from podhatch_operator.watch.watched import Watched
-
-
-def _itself(_: Cache, limit: JsonObject) -> Iterable[Key]:
-    return [rate_limit_key(*place_of(limit))]
+from podhatch_operator.keys import Key
+from podhatch_operator.watch.watched import Watched, itself
 
 
 class RateLimitController(Controller[ObservedRateLimit]):
@@ -28,7 +21,7 @@ class RateLimitController(Controller[ObservedRateLimit]):
     """
 
     kind = RATE_LIMIT
-    watched = (Watched(RATE_LIMIT, _itself),)
+    watched = (Watched(RATE_LIMIT, itself),)
 
     def observe(self, key: Key) -> ObservedRateLimit | None:
         """Return the limit, and who waits in its namespace."""

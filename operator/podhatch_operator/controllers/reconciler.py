@@ -37,7 +37,7 @@ WATCH_LIST = WatchList([each.watched for each in CONTROLLERS])
 
 def all_keys(cache: Cache) -> list[Key]:
     """Return everything there is to reconcile."""
-    return [key for each in CONTROLLERS for key in each.keys(cache)]
+    return [Key(each.kind.kind, *place) for each in CONTROLLERS for place in each.places(cache)]
 
 
 class Reconciler:

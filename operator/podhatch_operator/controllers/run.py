@@ -30,7 +30,7 @@ from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import MANY_TASKS, plan_admitted
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
-from podhatch_operator.cache.store import place_of
+from podhatch_operator.cache.store import Place, place_of
 from podhatch_operator.cache.trimming import (
     JOB_NAME,
     ended_job,
@@ -42,71 +42,61 @@ from podhatch_operator.controllers.controller import ReconcileContext
 from podhatch_operator.controllers.cron import started_by_tick
 from podhatch_operator.controllers.debouncer import DebouncedController
 from podhatch_operator.keys import Key, run_key
-from podhatch_operator.watch.watched import OURS, Watched, no_keys
+from podhatch_operator.watch.watched import OURS, Watched, itself, nothing
 from podhatch_operator.write.kubernetes_events import EventLookup
 
 _BUSY_STATES = ("Queued", "Running")
 
 
-def _itself(_: Cache, run: JsonObject) -> Iterable[Key]:
-    return [run_key(*place_of(run))]
+def _of_child(_: Cache, child: JsonObject) -> Iterable[str]:
+    return _run_of(child)
 
 
-def _of_child(_: Cache, child: JsonObject) -> Iterable[Key]:
-    return [run_key(child["metadata"]["namespace"], run) for run in _run_of(child)]
-
-
-def _of_job(cache: Cache, job: JsonObject) -> Iterable[Key]:
+def _of_job(cache: Cache, job: JsonObject) -> Iterable[str]:
     """Return the run of an attempt; of a tick, the runs it started, which wait for what it says."""
     if _run_of(job) or not label(job, labels.CRON):
-        return _of_child(cache, job)
+        return _run_of(job)
     namespace, name = place_of(job)
     keyed = cache.group(WORKFLOW_RUN, namespace, started_by_tick(job["metadata"]["uid"]))
     named = [name] if cache.knows(WORKFLOW_RUN, (namespace, name)) else []
-    return [run_key(namespace, run) for run in (*named, *keyed)]
+    return (*named, *keyed)
 
 
-def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[Key]:
-    return _under_way(cache, *place_of(workflow))
+def _of_workflow(cache: Cache, workflow: JsonObject) -> Iterable[str]:
+    return cache.group(WORKFLOW_RUN, *place_of(workflow))
 
 
-def _of_revision(cache: Cache, revision: JsonObject) -> Iterable[Key]:
+def _of_revision(cache: Cache, revision: JsonObject) -> Iterable[str]:
     namespace, _ = place_of(revision)
-    return _under_way(cache, namespace, label(revision, labels.WORKFLOW) or "")
+    return cache.group(WORKFLOW_RUN, namespace, label(revision, labels.WORKFLOW) or "")
 
 
-def _awaiting(cache: Cache, event: JsonObject) -> Iterable[Key]:
+def _awaiting(cache: Cache, event: JsonObject) -> Iterable[str]:
     namespace, _ = place_of(event)
     key: str = event["spec"]["key"]
-    found = {
-        run_key(namespace, name): None
+    return {
+        name: None
         for runs in cache.groups(WORKFLOW_RUN, namespace)
         for name, run in runs.items()
         if key in awaited_by(cache, namespace, run)
     }
-    return list(found)
 
 
-def _under_way(cache: Cache, namespace: str, workflow: str) -> Iterable[Key]:
-    return [run_key(namespace, run) for run in cache.group(WORKFLOW_RUN, namespace, workflow)]
-
-
-def _of_new_limit(cache: Cache, limit: JsonObject) -> Iterable[Key]:
+def _of_new_limit(cache: Cache, limit: JsonObject) -> Iterable[str]:
     """Wake those that wait for a limit that is new: their statuses say that it is not there."""
     return () if "status" in limit else _waiting_for(cache, limit)
 
 
-def _waiting_for(cache: Cache, limit: JsonObject) -> Iterable[Key]:
+def _waiting_for(cache: Cache, limit: JsonObject) -> Iterable[str]:
     namespace, name = place_of(limit)
-    runs = cache.rate_limits.of(namespace).runs_waiting(name)
-    return [run_key(namespace, run) for run in runs]
+    return cache.rate_limits.of(namespace).runs_waiting(name)
 
 
-def _of_log(cache: Cache, log: JsonObject) -> Iterable[Key]:
+def _of_log(cache: Cache, log: JsonObject) -> Iterable[str]:
     """Return the run of a log if its task has no pod, which would follow the log itself."""
     namespace, _ = place_of(log)
     return [
-        run_key(namespace, run)
+        run
         for run in _run_of(log)
         if parked_entry(cache.get(WORKFLOW_RUN, (namespace, run)) or {}, task_of(log))
     ]
@@ -166,14 +156,14 @@ class RunController(DebouncedController[Observed]):
 
     kind = WORKFLOW_RUN
     watched = (
-        Watched(WORKFLOW_RUN, _itself, index=_workflow_of_run),
+        Watched(WORKFLOW_RUN, itself, index=_workflow_of_run),
         Watched(WORKFLOW, _of_workflow),
         Watched(CONTROLLER_REVISION, _of_revision, OURS),
         Watched(
             WORKFLOW_EVENT,
             _awaiting,
             index=lambda raw: (raw["spec"]["key"],),
-            affects_when_gone=no_keys,
+            affects_when_gone=nothing,
         ),
         Watched(JOB, _of_job, OURS, index=_run_and_owner),
         Watched(POD, _of_child, OURS, index=_run_of),
@@ -189,13 +179,11 @@ class RunController(DebouncedController[Observed]):
         self._memos: dict[Key, PlanMemo] = {}
 
     @classmethod
-    def keys(cls, cache: Cache) -> Iterable[Key]:
+    def places(cls, cache: Cache) -> Iterable[Place]:
         """Return all runs, finished ones last."""
-
-        def is_last(key: Key) -> bool:
-            return has_ended(cache.get(WORKFLOW_RUN, (key.namespace, key.name)) or {})
-
-        return sorted(super().keys(cache), key=is_last)
+        return sorted(
+            super().places(cache), key=lambda place: has_ended(cache.get(WORKFLOW_RUN, place) or {})
+        )
 
     def observe(self, key: Key) -> Observed | None:
         """Return a run and what the cache holds about it."""

@@ -20,29 +20,16 @@ from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.workflow.plan import plan_workflow
 
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.cache.store import place_of
+from podhatch_operator.cache.store import Place
 from podhatch_operator.cache.trimming import label
 from podhatch_operator.controllers.controller import Controller, owned_by
-from podhatch_operator.keys import Key, workflow_key
-from podhatch_operator.watch.watched import OURS, Watched, no_keys
+from podhatch_operator.keys import Key
+from podhatch_operator.watch.watched import OURS, Watched, itself, nothing
 
 
-def _itself(_: Cache, workflow: JsonObject) -> Iterable[Key]:
-    return [workflow_key(*place_of(workflow))]
-
-
-def _of_run(_: Cache, run: JsonObject) -> Iterable[Key]:
+def _of_run(_: Cache, run: JsonObject) -> Iterable[str]:
     """The last run of a revision may have been this one."""
-    return [workflow_key(run["metadata"]["namespace"], run["spec"]["workflow"])]
-
-
-def _of_revision(_: Cache, revision: JsonObject) -> Iterable[Key]:
-    workflow = label(revision, labels.WORKFLOW)
-    return [workflow_key(revision["metadata"]["namespace"], workflow)] if workflow else []
-
-
-def _declaring(_: Cache, cron: JsonObject) -> Iterable[Key]:
-    return [workflow_key(cron["metadata"]["namespace"], name) for name in _owner_of_cron(cron)]
+    return (run["spec"]["workflow"],)
 
 
 def _owner_of_cron(cron: JsonObject) -> Iterable[str]:
@@ -61,20 +48,20 @@ class WorkflowController(Controller[ObservedWorkflow]):
 
     kind = WORKFLOW
     watched = (
-        Watched(WORKFLOW, _itself),
-        Watched(CONTROLLER_REVISION, no_keys, OURS, _workflow_of_revision),
-        Watched(CRON_WORKFLOW, _declaring, index=_owner_of_cron),
-        Watched(WORKFLOW_RUN, no_keys, affects_when_gone=_of_run),
+        Watched(WORKFLOW, itself),
+        Watched(CONTROLLER_REVISION, nothing, OURS, _workflow_of_revision),
+        Watched(CRON_WORKFLOW, lambda _, cron: _owner_of_cron(cron), index=_owner_of_cron),
+        Watched(WORKFLOW_RUN, nothing, affects_when_gone=_of_run),
     )
 
     @classmethod
-    def keys(cls, cache: Cache) -> Iterable[Key]:
+    def places(cls, cache: Cache) -> Iterable[Place]:
         """Return all workflows, also deleted ones that have revisions."""
-        keys = {*super().keys(cache)}
+        places = {*super().places(cache)}
         for place in cache.places(CONTROLLER_REVISION):
             if revision := cache.get(CONTROLLER_REVISION, place):
-                keys.update(_of_revision(cache, revision))
-        return sorted(keys)
+                places.update((place[0], name) for name in _workflow_of_revision(revision))
+        return sorted(places)
 
     def observe(self, key: Key) -> ObservedWorkflow:
         """Return the workflow, if it exists, with its crons and its revisions."""

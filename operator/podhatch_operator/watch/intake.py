@@ -70,5 +70,5 @@ class Intake:
             self._reconsider(kind, held)
 
     def _reconsider(self, kind: Kind, raw: JsonObject) -> None:
-        for key in self._watched.keys_when_gone(self._cache, kind, raw):
+        for key in self._watched.keys(self._cache, kind, raw, is_gone=True):
             self._queue.add(key)

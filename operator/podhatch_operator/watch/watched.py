@@ -1,4 +1,4 @@
-"""What the controllers watch: objects of some kinds, and the keys that a change affects."""
+"""What the controllers watch: objects of some kinds, and what a change affects."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import Kind
 
 from podhatch_operator.cache.cache import Cache, Index
+from podhatch_operator.cache.store import place_of
 from podhatch_operator.keys import Key
 
 OURS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_VALUE}"
-Affects = Callable[[Cache, JsonObject], Iterable[Key]]
-"""Returns the keys that an object affects."""
+Affects = Callable[[Cache, JsonObject], Iterable[str]]
+"""Returns the names of what an object affects: objects of the controller's kind beside it."""
 
 
 def no_groups(_: JsonObject) -> Iterable[str]:
@@ -20,8 +21,13 @@ def no_groups(_: JsonObject) -> Iterable[str]:
     return ()
 
 
-def no_keys(*_: object) -> Iterable[Key]:
-    """Return no keys: the kind is watched only for its index."""
+def itself(_: Cache, raw: JsonObject) -> Iterable[str]:
+    """Return the object's own name."""
+    return (raw["metadata"]["name"],)
+
+
+def nothing(*_: object) -> Iterable[str]:
+    """Return no names: the kind is watched only for its index."""
     return ()
 
 
@@ -43,10 +49,12 @@ class WatchList:
     """What all controllers watch together, by kind."""
 
     def __init__(self, controllers: Sequence[Sequence[Watched]]) -> None:
-        self._watched: dict[Kind, list[Watched]] = {each[0].kind: [] for each in controllers}
+        self._watched: dict[Kind, list[tuple[Kind, Watched]]]
+        """For each kind what watches it, and the kind of what is affected."""
+        self._watched = {each[0].kind: [] for each in controllers}
         for each in controllers:
             for watched in each:
-                self._watched.setdefault(watched.kind, []).append(watched)
+                self._watched.setdefault(watched.kind, []).append((each[0].kind, watched))
 
     @property
     def selectors(self) -> Mapping[Kind, str]:
@@ -55,27 +63,29 @@ class WatchList:
         The kinds that have controllers come first: so children of finished runs are never held
         whole.
         """
-        return {kind: watched[0].selector for kind, watched in self._watched.items()}
+        return {kind: watched[0][1].selector for kind, watched in self._watched.items()}
 
     @property
     def indexes(self) -> Mapping[Kind, Index]:
         """The index of each kind: all groups that some controller finds its objects by."""
-        return {kind: _union(watched) for kind, watched in self._watched.items()}
+        return {
+            kind: _union([each.index for _, each in watched if each.index is not no_groups])
+            for kind, watched in self._watched.items()
+        }
 
-    def keys(self, cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
-        """Return what has to be reconciled because this object was created or changed."""
-        return [key for each in self._watched[kind] for key in each.affects(cache, raw)]
-
-    def keys_when_gone(self, cache: Cache, kind: Kind, raw: JsonObject) -> list[Key]:
-        """Return what has to be reconciled because this object is gone."""
-        watched = self._watched[kind]
+    def keys(
+        self, cache: Cache, kind: Kind, raw: JsonObject, *, is_gone: bool = False
+    ) -> list[Key]:
+        """Return what has to be reconciled because this object has changed, or is gone."""
+        namespace, _ = place_of(raw)
         return [
-            key for each in watched for key in (each.affects_when_gone or each.affects)(cache, raw)
+            Key(owner.kind, namespace, name)
+            for owner, each in self._watched[kind]
+            for name in ((is_gone and each.affects_when_gone) or each.affects)(cache, raw)
         ]
 
 
-def _union(watched: Sequence[Watched]) -> Index:
-    indexes = [each.index for each in watched if each.index is not no_groups]
+def _union(indexes: Sequence[Index]) -> Index:
     if len(indexes) == 1:
         return indexes[0]
     return lambda raw: {group: None for index in indexes for group in index(raw)}

@@ -199,7 +199,7 @@ class Executor:
             if error.status != 404:
                 raise
             if self._cache.remove(kind, place_of(raw), version_of(raw)):
-                self._enqueue(self._watched.keys_when_gone(self._cache, kind, raw))
+                self._enqueue(self._watched.keys(self._cache, kind, raw, is_gone=True))
         else:
             if self._cache.apply(kind, stored):
                 self._enqueue(self._watched.keys(self._cache, kind, stored))

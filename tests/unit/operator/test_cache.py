@@ -23,7 +23,7 @@ from podhatch_operator.cache.store import REMEMBERED_SECONDS
 from podhatch_operator.cache.trimming import ended_job
 from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys
 from podhatch_operator.controllers.run import observe_run
-from podhatch_operator.keys import event_key, run_key, workflow_key
+from podhatch_operator.keys import Key, run_key
 
 from tests.unit.operator.objects import NAMESPACE, child, event, replayed, revision, run, workflow
 from tests.unit.operator.timers import FakeTimers
@@ -181,8 +181,8 @@ def test_a_pod_of_a_finished_run_is_held_while_a_container_may_keep_it() -> None
         (POD, child("Pod", "job-1.a"), {run_key(NAMESPACE, "run")}),
         (TASK_RESULT, child("TaskResult", "job-1"), {run_key(NAMESPACE, "run")}),
         (CONTROLLER_REVISION, revision("flow-1"), {run_key(NAMESPACE, "waits")}),
-        (WORKFLOW, workflow(), {workflow_key(NAMESPACE, "flow"), run_key(NAMESPACE, "waits")}),
-        (WORKFLOW_EVENT, event("paid"), {event_key(NAMESPACE, "paid")}),
+        (WORKFLOW, workflow(), {Key("Workflow", NAMESPACE, "flow"), run_key(NAMESPACE, "waits")}),
+        (WORKFLOW_EVENT, event("paid"), {Key("WorkflowEvent", NAMESPACE, "paid")}),
         (JOB, {"metadata": {"name": "x", "namespace": "y"}}, set[object]()),
     ],
 )
@@ -215,15 +215,17 @@ def test_an_event_is_shown_to_the_runs_that_wait_for_it_and_wakes_them() -> None
     paid = event("paid")
     assert WATCH_LIST.keys(cache, WORKFLOW_EVENT, paid) == [
         run_key(NAMESPACE, "run"),
-        event_key(NAMESPACE, "paid"),
+        Key("WorkflowEvent", NAMESPACE, "paid"),
     ]
     cache.apply(WORKFLOW_EVENT, paid)
     cache.apply(WORKFLOW_EVENT, event("refused"))
     assert [each["metadata"]["name"] for each in observe(cache).events] == ["paid"]
     for name in ("over", "elsewhere"):
         assert list(observe(cache, name).events) == []
-    assert event_key(NAMESPACE, "paid") in all_keys(cache)
-    assert WATCH_LIST.keys_when_gone(cache, WORKFLOW_EVENT, paid) == [event_key(NAMESPACE, "paid")]
+    assert Key("WorkflowEvent", NAMESPACE, "paid") in all_keys(cache)
+    assert WATCH_LIST.keys(cache, WORKFLOW_EVENT, paid, is_gone=True) == [
+        Key("WorkflowEvent", NAMESPACE, "paid")
+    ]
 
 
 def test_a_pinned_revision_says_what_its_run_waits_for() -> None:
@@ -273,7 +275,7 @@ def test_a_cancelled_run_is_over_whatever_replay_it_once_was_asked_for() -> None
     cancelled = replayed(4, phase="Cancelled")
     cancelled["spec"]["desiredState"] = "Cancelled"
     cache.apply(WORKFLOW_RUN, cancelled)
-    assert WATCH_LIST.keys(cache, WORKFLOW, workflow()) == [workflow_key(NAMESPACE, "flow")]
+    assert WATCH_LIST.keys(cache, WORKFLOW, workflow()) == [Key("Workflow", NAMESPACE, "flow")]
 
 
 def held(cache: Cache, later: float = 0) -> frozenset[str]:
@@ -328,7 +330,7 @@ def test_pins_follow_the_runs() -> None:
 def test_revisions_of_workflows_that_are_gone_are_looked_at() -> None:
     cache = new_cache()
     cache.apply(CONTROLLER_REVISION, revision("flow-1"))
-    assert all_keys(cache) == [workflow_key(NAMESPACE, "flow")]
+    assert all_keys(cache) == [Key("Workflow", NAMESPACE, "flow")]
 
 
 @given(st.permutations(range(1, 7)), st.integers(1, 6), st.data())

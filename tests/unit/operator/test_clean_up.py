@@ -10,14 +10,14 @@ from podhatch.api.names import source_name
 from podhatch.cluster import CONFIG_MAP, CONTROLLER_REVISION, WORKFLOW, WORKFLOW_RUN, ApiError
 from podhatch.core.common.observed import Defaults
 from podhatch.core.workflow.plan import CLEAN_UP_AGAIN
-from podhatch_operator.keys import event_key, workflow_key
+from podhatch_operator.keys import Key
 
 from tests.unit.operator.manifests import python, run, workflow
 from tests.unit.operator.objects import NAMESPACE
 from tests.unit.operator.operator import RUN, Operator
 
 JOB_TTL, RUN_TTL = 3600, 7 * 86400
-FLOW = workflow_key(NAMESPACE, "flow")
+FLOW = Key("Workflow", NAMESPACE, "flow")
 
 
 @pytest.fixture
@@ -103,12 +103,12 @@ async def test_an_event_is_deleted_after_its_time(operator: Operator) -> None:
     await operator.work()
     assert names(operator, "WorkflowEvent") == ["paid-1"]
     operator.timers.pass_time(2)
-    assert await operator.work() == [event_key(NAMESPACE, "paid-1")]
+    assert await operator.work() == [Key("WorkflowEvent", NAMESPACE, "paid-1")]
     assert names(operator, "WorkflowEvent") == []
 
 
 async def test_an_event_that_is_gone_is_nothing_to_do(operator: Operator) -> None:
-    await operator.reconciler.reconcile(event_key(NAMESPACE, "paid"))
+    await operator.reconciler.reconcile(Key("WorkflowEvent", NAMESPACE, "paid"))
     assert operator.cluster.order == []
 
 

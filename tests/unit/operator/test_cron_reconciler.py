@@ -9,13 +9,13 @@ from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW_RUN, ApiErro
 from podhatch.core.common.observed import Defaults
 from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.reconciler import WATCH_LIST
-from podhatch_operator.keys import cron_key, run_key, workflow_key
+from podhatch_operator.keys import Key, run_key
 from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.objects import NAMESPACE, revision
 from tests.unit.operator.operator import Operator
 
-CRON = cron_key(NAMESPACE, "nightly")
+CRON = Key("CronWorkflow", NAMESPACE, "nightly")
 RUN = run_key(NAMESPACE, "n-1")
 WORKFLOW: JsonObject = {
     "apiVersion": labels.API_VERSION,
@@ -364,7 +364,7 @@ async def test_refused_crons_are_told_by_their_workflow_and_tried_again() -> Non
     assert "'@hourly'" in condition["message"]
     assert operator.cluster.objects("ControllerRevision") == [], "no run holds it"
     operator.cluster.refusals.clear()
-    await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+    await operator.reconciler.reconcile(Key("Workflow", NAMESPACE, "flow"))
     (condition,) = only(operator, "Workflow")["status"]["conditions"]
     assert condition["status"] == "True"
     assert len(operator.cluster.objects("CronWorkflow")) == 2

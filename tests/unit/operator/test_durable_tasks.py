@@ -14,7 +14,7 @@ from podhatch.core.durable.progress import waits_over
 from podhatch.core.run.memo import PlanMemo
 from podhatch_operator.cache.trimming import as_held
 from podhatch_operator.controllers import run as run_controller
-from podhatch_operator.keys import durable_log_key, run_key
+from podhatch_operator.keys import Key, run_key
 from podhatch_operator.metrics import DurableTaskCollector
 
 from tests.fakes.durable import awaits, child_call, memo, over, page, sleep, wait
@@ -185,7 +185,7 @@ async def test_what_a_live_pod_waits_for_is_told_a_moment_later_and_wakes_no_run
     assert "status" not in team.log()
     team.operator.timers.pass_time(1)
     worked = await team.operator.work()
-    assert {*worked} == {durable_log_key(NAMESPACE, team.log_name)}
+    assert {*worked} == {Key("DurableLog", NAMESPACE, team.log_name)}
     assert team.log()["status"]["waiting"] == "sleeps until 2026-11-23 12:01:00 UTC"
 
 
@@ -344,8 +344,8 @@ async def test_a_log_without_its_run_is_left_alone(team: Durable) -> None:
     await team.append(at_start(wait(1, sleep(3600))))
     await team.operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
     team.operator.sees_deletions()
-    team.operator.queue.add(durable_log_key(NAMESPACE, team.log_name))
-    team.operator.queue.add(durable_log_key(NAMESPACE, "never-was"))
+    team.operator.queue.add(Key("DurableLog", NAMESPACE, team.log_name))
+    team.operator.queue.add(Key("DurableLog", NAMESPACE, "never-was"))
     team.operator.queue.add(run_key(NAMESPACE, "run"))
     team.operator.timers.pass_time(9)
     await team.operator.work()

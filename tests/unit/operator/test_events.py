@@ -9,7 +9,7 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import EVENT_FILTER, WORKFLOW, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
 from podhatch.core.event.start import Start
 from podhatch.core.workflow.revision import current_revision
-from podhatch_operator.keys import event_key, filter_key
+from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.manifests import python
@@ -17,7 +17,7 @@ from tests.unit.operator.objects import NAMESPACE
 from tests.unit.operator.operator import Operator
 from tests.unit.operator.operator_cluster import OperatorCluster
 
-PAID = event_key(NAMESPACE, "paid-1")
+PAID = Key("WorkflowEvent", NAMESPACE, "paid-1")
 
 
 class Killed(BaseException):
@@ -116,8 +116,8 @@ async def test_a_filter_says_whether_events_can_pass_it_as_soon_as_that_changes(
     await operator.work()
     assert validity(operator) == ("True", "Checked")
     writes = operator.cluster.order.count("update EventFilter")
-    await operator.reconciler.reconcile(filter_key(NAMESPACE, "one"))
-    await operator.reconciler.reconcile(filter_key(NAMESPACE, "gone"))
+    await operator.reconciler.reconcile(Key("EventFilter", NAMESPACE, "one"))
+    await operator.reconciler.reconcile(Key("EventFilter", NAMESPACE, "gone"))
     assert operator.cluster.order.count("update EventFilter") == writes == 2
 
 

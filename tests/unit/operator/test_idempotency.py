@@ -6,7 +6,7 @@ from podhatch.api.idempotency import Idempotency
 from podhatch.api.model import JsonObject
 from podhatch.cluster import CRON_WORKFLOW, JOB, WORKFLOW_EVENT, WORKFLOW_RUN, ApiError
 from podhatch.core.common.idempotency import RunKey, claim, next_name
-from podhatch_operator.keys import cron_key, event_key
+from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.manifests import python
@@ -139,7 +139,7 @@ class TestEvents:
                 await operator.work()
         assert [*runs(operator)] == [keyed_run()["metadata"]["name"]]
         assert "triggeredRuns" not in status(operator, "one")
-        await operator.reconciler.reconcile(event_key(NAMESPACE, "one"))
+        await operator.reconciler.reconcile(Key("WorkflowEvent", NAMESPACE, "one"))
         assert len(runs(operator)) == 2
         assert len(status(operator, "one")["triggeredRuns"]) == 1
 
@@ -246,7 +246,7 @@ class TestTicks:
             patched.setattr(operator.cluster, "list", and_then)
             with pytest.raises(RetryLater):
                 await operator.work()
-        await operator.reconciler.reconcile(cron_key(NAMESPACE, "nightly"))
+        await operator.reconciler.reconcile(Key("CronWorkflow", NAMESPACE, "nightly"))
         assert condition(operator, "n-1") == ("Complete", "IdempotencyCollision")
 
     async def test_a_cron_that_gives_no_key_says_why(self, operator: Operator) -> None:

@@ -17,7 +17,7 @@ from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.debouncer import HOLD_SECONDS
 from podhatch_operator.controllers.run import observe_run
-from podhatch_operator.keys import workflow_key
+from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import RetryLater
 
 from tests.unit.operator.manifests import python, run, started, workflow
@@ -185,7 +185,7 @@ async def test_a_status_that_a_crd_of_before_does_not_know_is_no_end_of_its_obje
     operator.cluster.refusals["update Workflow"] = ApiError(404, "NotFound", "no such resource")
     await operator.user_creates(workflow())
     with pytest.raises(RetryLater, match="the status of a Workflow cannot be written"):
-        await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+        await operator.reconciler.reconcile(Key("Workflow", NAMESPACE, "flow"))
     assert operator.cache.get(WORKFLOW, (NAMESPACE, "flow"))
 
 

@@ -16,7 +16,7 @@ from podhatch_operator.controllers.debouncer import (
     StatusDebouncer,
 )
 from podhatch_operator.controllers.run import observe_run
-from podhatch_operator.keys import run_key, workflow_key
+from podhatch_operator.keys import Key, run_key
 
 from tests.unit.operator.manifests import API, python, run, started, workflow
 from tests.unit.operator.objects import NAMESPACE
@@ -146,7 +146,7 @@ async def test_many_events_are_all_posted(operator: Operator) -> None:
 
 async def test_a_workflow_is_told_whether_it_can_run(operator: Operator) -> None:
     await operator.user_creates(workflow(python("a", "missing")))
-    assert await operator.work() == [workflow_key(NAMESPACE, "flow")] * 1
+    assert await operator.work() == [Key("Workflow", NAMESPACE, "flow")] * 1
     (stored,) = operator.cluster.objects("Workflow")
     (valid,) = stored["status"]["conditions"]
     assert (valid["type"], valid["status"]) == ("Valid", "False")
@@ -154,7 +154,7 @@ async def test_a_workflow_is_told_whether_it_can_run(operator: Operator) -> None
 
 
 async def test_a_workflow_that_is_not_there_is_nothing_to_do(operator: Operator) -> None:
-    await operator.reconciler.reconcile(workflow_key(NAMESPACE, "flow"))
+    await operator.reconciler.reconcile(Key("Workflow", NAMESPACE, "flow"))
     assert operator.cluster.order == []
 
 

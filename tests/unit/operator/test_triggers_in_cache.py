@@ -9,7 +9,7 @@ from podhatch_operator.controllers.controller import owned_by
 from podhatch_operator.controllers.cron import observe_cron
 from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys
 from podhatch_operator.controllers.run import observe_run
-from podhatch_operator.keys import Key, cron_key, run_key, workflow_key
+from podhatch_operator.keys import Key, run_key
 
 from tests.unit.operator.objects import (
     NAMESPACE,
@@ -22,7 +22,7 @@ from tests.unit.operator.objects import (
     workflow,
 )
 
-NIGHTLY = cron_key(NAMESPACE, "nightly")
+NIGHTLY = Key("CronWorkflow", NAMESPACE, "nightly")
 
 
 def cache_of(*objects: tuple[Kind, JsonObject]) -> Cache:
@@ -95,14 +95,14 @@ def test_an_attempt_with_the_label_of_a_tick_stays_an_attempt() -> None:
         (CRON_JOB, cron_job(), [NIGHTLY]),
         (JOB, tick("nightly-1"), [NIGHTLY]),
         (CRON_WORKFLOW, cron(), [NIGHTLY]),
-        (CRON_WORKFLOW, cron(workflow="flow"), [NIGHTLY, workflow_key(NAMESPACE, "flow")]),
+        (CRON_WORKFLOW, cron(workflow="flow"), [NIGHTLY, Key("Workflow", NAMESPACE, "flow")]),
         (WORKFLOW_RUN, run_of_tick("nightly-1"), [run_key(NAMESPACE, "nightly-1"), NIGHTLY]),
     ],
 )
 def test_what_belongs_to_a_cron_wakes_it(kind: Kind, raw: JsonObject, expected: list[Key]) -> None:
     cache = cache_of()
     assert set(WATCH_LIST.keys(cache, kind, raw)) == set(expected)
-    assert set(WATCH_LIST.keys_when_gone(cache, kind, raw)) >= set(expected)
+    assert set(WATCH_LIST.keys(cache, kind, raw, is_gone=True)) >= set(expected)
 
 
 def test_a_workflow_finds_the_crons_it_owns() -> None:
