@@ -19,9 +19,8 @@ class BadSetting(Exception):  # noqa: N818 - it names what is bad
 class Settings:
     """The operator's settings."""
 
-    runner_image: str
-    """Image of python tasks that name none."""
-    runner_pull_policy: str
+    defaults: Defaults
+    """For tasks that set nothing else."""
     namespaces: tuple[str, ...]
     """The namespaces to serve; empty means all."""
     workers: int
@@ -29,17 +28,6 @@ class Settings:
     """Of the kubelet's probes."""
     metrics_port: int
     log_level: str
-    run_ttl_seconds: int | None
-    """After which time finished runs are deleted; None keeps them."""
-    job_ttl_seconds: int | None
-    """After which time the Jobs of finished runs are deleted; None keeps them with the run."""
-    max_cluster_access: ClusterAccess
-    """The highest access to the cluster that a task's pod may have."""
-    priority_classes: bool
-    """Whether the chart created the PriorityClasses for the priorities of runs."""
-    max_extension_seconds: int
-    max_depth: int
-    """The maximum number of ancestors of a child run."""
     lease: str
     """Name of the Lease, in the operator's own namespace, that makes one operator the leader."""
     identity: str
@@ -56,14 +44,9 @@ class Settings:
         level = environment.get("PODHATCH_LOG_LEVEL", "info").upper()
         if level not in LOG_LEVELS:
             raise BadSetting(f"PODHATCH_LOG_LEVEL is {level!r}: use one of {', '.join(LOG_LEVELS)}")
-        return cls(
+        defaults = Defaults(
             runner_image=environment.get("PODHATCH_RUNNER_IMAGE", "podhatch/runner:latest"),
             runner_pull_policy=environment.get("PODHATCH_RUNNER_PULL_POLICY", "IfNotPresent"),
-            namespaces=tuple(name.strip() for name in watched if name.strip()),
-            workers=_positive(environment, "PODHATCH_WORKERS", 32),
-            port=_positive(environment, "PODHATCH_PORT", 8080),
-            metrics_port=_positive(environment, "PODHATCH_METRICS_PORT", 8081),
-            log_level=level,
             run_ttl_seconds=_seconds(environment, "PODHATCH_RUN_TTL_SECONDS"),
             job_ttl_seconds=_seconds(environment, "PODHATCH_JOB_TTL_SECONDS"),
             max_cluster_access=_access(environment, "PODHATCH_MAX_CLUSTER_ACCESS"),
@@ -72,22 +55,16 @@ class Settings:
                 environment, "PODHATCH_MAX_EXTENSION_SECONDS", Defaults.max_extension_seconds
             ),
             max_depth=_positive(environment, "PODHATCH_MAX_DEPTH", Defaults.max_depth),
+        )
+        return cls(
+            defaults=defaults,
+            namespaces=tuple(name.strip() for name in watched if name.strip()),
+            workers=_positive(environment, "PODHATCH_WORKERS", 32),
+            port=_positive(environment, "PODHATCH_PORT", 8080),
+            metrics_port=_positive(environment, "PODHATCH_METRICS_PORT", 8081),
+            log_level=level,
             lease=environment.get("PODHATCH_LEASE", "podhatch"),
             identity=environment.get("PODHATCH_IDENTITY") or socket.gethostname(),
-        )
-
-    @property
-    def defaults(self) -> Defaults:
-        """The defaults for tasks that set nothing else."""
-        return Defaults(
-            runner_image=self.runner_image,
-            runner_pull_policy=self.runner_pull_policy,
-            run_ttl_seconds=self.run_ttl_seconds,
-            job_ttl_seconds=self.job_ttl_seconds,
-            max_cluster_access=self.max_cluster_access,
-            priority_classes=self.priority_classes,
-            max_extension_seconds=self.max_extension_seconds,
-            max_depth=self.max_depth,
         )
 
 

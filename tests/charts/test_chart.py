@@ -12,6 +12,7 @@ from podhatch.api import labels
 from podhatch.api.crds import DEFINITIONS, REPOSITORY
 from podhatch.api.model import JsonObject
 from podhatch.cluster import Kind
+from podhatch.core.common.observed import Defaults
 from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.settings import Settings
 
@@ -238,19 +239,21 @@ def test_the_operator_understands_what_the_chart_sets() -> None:
     environment = {entry["name"]: entry.get("value", "the pod") for entry in container["env"]}
     assert container["env"][-1]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert Settings.read(environment) == Settings(
-        runner_image=f"podhatch/runner:{CHART_FILE['appVersion']}",
-        runner_pull_policy="Never",
+        defaults=Defaults(
+            runner_image=f"podhatch/runner:{CHART_FILE['appVersion']}",
+            runner_pull_policy="Never",
+            run_ttl_seconds=2_000_000,
+            job_ttl_seconds=None,
+            max_cluster_access="none",
+            priority_classes=False,
+            max_extension_seconds=1_000_000,
+            max_depth=5,
+        ),
         namespaces=("one", "two"),
         workers=3,
         port=container["ports"][0]["containerPort"],
         metrics_port=container["ports"][1]["containerPort"],
         log_level="DEBUG",
-        run_ttl_seconds=2_000_000,
-        job_ttl_seconds=None,
-        max_cluster_access="none",
-        priority_classes=False,
-        max_extension_seconds=1_000_000,
-        max_depth=5,
         lease=RELEASE,
         identity="the pod",
     )
@@ -289,7 +292,7 @@ def test_runs_are_kept_for_a_week_unless_told_otherwise(value: str, expected: in
     flags = ("--set", f"cleanUp.{value}") if value else ()
     container = deployment(*flags)["template"]["spec"]["containers"][0]
     environment = {entry["name"]: entry.get("value", "") for entry in container["env"]}
-    assert Settings.read(environment).run_ttl_seconds == expected
+    assert Settings.read(environment).defaults.run_ttl_seconds == expected
 
 
 @pytest.mark.parametrize(

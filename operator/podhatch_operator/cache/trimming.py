@@ -25,12 +25,8 @@ def ended_job(name: str) -> JsonObject:
     return {"metadata": {"name": name, "labels": {}}, "status": {"conditions": conditions}}
 
 
-def job_changed(old: JsonObject, new: JsonObject) -> bool:
-    """Return whether a Job's change matters: its counters of pods change several times a run."""
-    return _job_facts(old) != _job_facts(new)
-
-
-def _job_facts(job: JsonObject) -> tuple[object, ...]:
+def job_facts(job: JsonObject) -> tuple[object, ...]:
+    """Return what matters of a Job: its counters of pods change several times a run."""
     return (
         job.get("status", {}).get("conditions"),
         job.get("spec", {}).get("suspend"),
@@ -38,12 +34,8 @@ def _job_facts(job: JsonObject) -> tuple[object, ...]:
     )
 
 
-def pod_changed(old: JsonObject, new: JsonObject) -> bool:
-    """Return whether a pod's change matters: the Job controller removes its finalizer last."""
-    return _pod_facts(old) != _pod_facts(new)
-
-
-def _pod_facts(pod: JsonObject) -> tuple[object, ...]:
+def pod_facts(pod: JsonObject) -> tuple[object, ...]:
+    """Return what matters of a pod: the Job controller removes its finalizer last."""
     unread = ("finalizers", "managedFields", "resourceVersion")
     metadata = {name: part for name, part in pod["metadata"].items() if name not in unread}
     return metadata, pod.get("spec"), pod.get("status")

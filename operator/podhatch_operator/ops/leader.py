@@ -35,14 +35,6 @@ class Leadership:
     """Why it is not known who leads."""
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How the elector measures time and waits."""
-
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
 class Elector:
     """One candidate. `acquire`, then `hold` until it returns, or `release`."""
 
@@ -53,12 +45,14 @@ class Elector:
         namespace: str,
         name: str,
         identity: str,
-        pace: Pace | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._cluster = cluster
         self._place = (namespace, name)
         self._identity = identity
-        self._pace = pace or Pace()
+        self._clock = clock
+        self._sleep = sleep
         self._lease: JsonObject | None = None
         self._seen: tuple[str, float] = ("", 0.0)
         """The Lease's version, and when this process first saw it, by its own clock."""
@@ -68,17 +62,17 @@ class Elector:
     async def acquire(self) -> None:
         """Wait until the Lease is ours."""
         while not await self._try(LEASE_SECONDS):
-            await self._pace.sleep(LOOK_SECONDS)
+            await self._sleep(LOOK_SECONDS)
         self.leadership.leads = True
         logger.info("leads as %s", self._identity)
 
     async def hold(self) -> None:
         """Renew the Lease until it is lost."""
-        while (left := self._renewed_at + RENEW_DEADLINE_SECONDS - self._pace.clock()) > 0:
+        while (left := self._renewed_at + RENEW_DEADLINE_SECONDS - self._clock()) > 0:
             held = await self._try(left)
             if not held and not self.leadership.problem:
                 break  # another one holds it
-            await self._pace.sleep(min(RENEW_SECONDS if held else LOOK_SECONDS, left))
+            await self._sleep(min(RENEW_SECONDS if held else LOOK_SECONDS, left))
         self.leadership.leads = False
 
     async def release(self) -> None:
@@ -95,7 +89,7 @@ class Elector:
 
     async def _try(self, seconds: float) -> bool:
         """Take or renew the Lease. Return whether it is ours now."""
-        began = self._pace.clock()
+        began = self._clock()
         try:
             async with asyncio.timeout(seconds):
                 lease = await self._take()
@@ -129,7 +123,7 @@ class Elector:
     def _is_free(self, lease: JsonObject) -> bool:
         """Whether it has no holder, or the holder has not renewed it since this process saw it."""
         version: str = lease["metadata"]["resourceVersion"]
-        now = self._pace.clock()
+        now = self._clock()
         if version != self._seen[0]:
             self._seen = version, now
         spec = lease["spec"]

@@ -5,12 +5,12 @@ from podhatch.cluster import JOB, POD, TASK_RESULT, Kind, kind_of
 
 from podhatch_operator.cache.cache import CHILDREN, Cache
 from podhatch_operator.cache.store import Place, place_of, version_of
-from podhatch_operator.cache.trimming import job_changed, pod_changed
+from podhatch_operator.cache.trimming import job_facts, pod_facts
 from podhatch_operator.metrics import Hops
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.watched import WatchList
 
-_CHANGED = {JOB: job_changed, POD: pod_changed}
+_FACTS = {JOB: job_facts, POD: pod_facts}
 
 
 class Intake:
@@ -50,8 +50,8 @@ class Intake:
         planned again after the change that ended it. The core sees only the names of its Jobs.
         """
         if old is not None:
-            changed = _CHANGED.get(kind)
-            return changed is not None and not changed(old, raw)
+            facts = _FACTS.get(kind)
+            return facts is not None and facts(old) == facts(raw)
         if kind not in CHILDREN or self._cache.get(kind, place_of(raw)) is not None:
             return False
         return kind is not JOB or was_known

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from podhatch.api.condition import MAX_EXPRESSION, Expression
+from podhatch.api.condition import Expression
 from podhatch.api.limits import MAX_LIMIT_NAME, MAX_LIMITS, MAX_RUNS
-from podhatch.api.model import IntOrString, Timestamp, WireModel
+from podhatch.api.model import Timestamp, WireModel, number_or_expression
 
 LimitStrategy = Literal[
     "GROUP_ROUND_ROBIN",
@@ -30,7 +30,7 @@ class ConcurrencyLimit(WireModel):
     """expression in CEL whose result, a string, is the key of the group. Its variables are input,
     additional_metadata and workflow_run_id, and of a task also parents. By default all are one
     group."""
-    max_runs: Annotated[int | Expression, IntOrString(minimum=1, max_length=MAX_EXPRESSION)]
+    max_runs: Annotated[int | Expression, number_or_expression(minimum=1)]
     """maxRuns is the number of slots of each group: a whole number from 1, or an expression in CEL
     that gives one."""
     limit_strategy: LimitStrategy = "GROUP_ROUND_ROBIN"

@@ -7,11 +7,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from podhatch.api.limits import MAX_CONDITIONS, MAX_SECONDS
+from podhatch.api.limits import MAX_CONDITIONS, MAX_EXPRESSION, MAX_SECONDS
 from podhatch.api.model import Rule, WireModel
 from podhatch.api.names import MAX_LABEL_VALUE
 
-MAX_EXPRESSION = 1024
 RUN_START = "RunStart"
 """The value of considerEventsSince for all events since the run was created."""
 

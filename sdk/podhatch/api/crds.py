@@ -55,10 +55,15 @@ class ResourceDefinition:
     """A CRD without its schema."""
 
     model: type[ApiObject]
-    plural: str
     short_name: str
     columns: tuple[Column, ...]
+    """Before the last one, the age."""
     selectable: tuple[str, ...] = ()
+
+    @property
+    def plural(self) -> str:
+        """Name of the resource in URLs."""
+        return f"{self.model.__name__.lower()}s"
 
     def to_wire(self) -> JsonObject:
         """Return the CustomResourceDefinition."""
@@ -87,7 +92,7 @@ class ResourceDefinition:
             "name": VERSION,
             "served": True,
             "storage": True,
-            "additionalPrinterColumns": [column.to_wire() for column in self.columns],
+            "additionalPrinterColumns": [column.to_wire() for column in (*self.columns, _AGE)],
             "schema": {"openAPIV3Schema": crd_schema(self.model)},
         }
         if self.selectable:
@@ -100,19 +105,16 @@ class ResourceDefinition:
 DEFINITIONS = (
     ResourceDefinition(
         Workflow,
-        "workflows",
         "wf",
         (
             Column("Valid", _VALID, description="Whether runs of this workflow can start."),
             Column("Paused", ".spec.paused", "boolean"),
             Column("Version", ".spec.version", wide=True),
             _REASON,
-            _AGE,
         ),
     ),
     ResourceDefinition(
         WorkflowRun,
-        "workflowruns",
         "wfr",
         (
             Column("Workflow", ".spec.workflow"),
@@ -122,7 +124,6 @@ DEFINITIONS = (
             Column("Finished", ".status.finishedAt", "date", wide=True),
             Column("Message", ".status.message", wide=True),
             Column("Created", ".metadata.creationTimestamp", wide=True),
-            _AGE,
         ),
         selectable=(
             ".spec.workflow",
@@ -136,7 +137,6 @@ DEFINITIONS = (
     ),
     ResourceDefinition(
         CronWorkflow,
-        "cronworkflows",
         "cwf",
         (
             Column("Workflow", ".spec.workflow"),
@@ -147,25 +147,21 @@ DEFINITIONS = (
             Column("Next", ".status.nextRunTimes[0]"),
             Column("Valid", _VALID),
             _REASON,
-            _AGE,
         ),
         selectable=(".spec.workflow",),
     ),
     ResourceDefinition(
         TaskResult,
-        "taskresults",
         "tres",
         (
             Column("Run", ".spec.run"),
             Column("Task", ".spec.task"),
             Column("Attempt", ".spec.attempt", "integer"),
             Column("Outcome", ".spec.outcome"),
-            _AGE,
         ),
     ),
     ResourceDefinition(
         WorkflowEvent,
-        "workflowevents",
         "wfe",
         (
             Column("Key", ".spec.key"),
@@ -174,13 +170,11 @@ DEFINITIONS = (
             Column(
                 "Runs", ".status.triggeredRuns[*].run", description="Runs that the event started."
             ),
-            _AGE,
         ),
         selectable=(".spec.key", ".spec.scope"),
     ),
     ResourceDefinition(
         EventFilter,
-        "eventfilters",
         "evf",
         (
             Column("Workflow", ".spec.workflow"),
@@ -188,13 +182,11 @@ DEFINITIONS = (
             Column("Expression", ".spec.expression"),
             Column("Valid", _VALID, description="Whether events can pass this filter."),
             _REASON,
-            _AGE,
         ),
         selectable=(".spec.workflow", ".spec.scope"),
     ),
     ResourceDefinition(
         RateLimit,
-        "ratelimits",
         "rl",
         (
             Column("Key", ".spec.key"),
@@ -202,13 +194,11 @@ DEFINITIONS = (
             Column("Per", ".spec.duration"),
             Column("Left", ".status.left", "integer", "Units that can be taken."),
             Column("Refills", ".status.refillsAt", description="When all units are there again."),
-            _AGE,
         ),
         selectable=(".spec.key",),
     ),
     ResourceDefinition(
         DurableLog,
-        "durablelogs",
         "dlog",
         (
             Column("Run", ".spec.run"),
@@ -216,7 +206,6 @@ DEFINITIONS = (
             Column("Page", ".spec.page", "integer", wide=True),
             Column("Waiting", ".status.waiting", description="What the task waits for."),
             Column("Until", ".status.nextAt", description="When its next sleep is over."),
-            _AGE,
         ),
         selectable=(".spec.run",),
     ),

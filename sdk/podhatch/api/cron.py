@@ -10,11 +10,11 @@ from pydantic import Field
 
 from podhatch.api.limits import MAX_STORED_SECONDS
 from podhatch.api.model import (
+    PRESERVE_UNKNOWN,
     AdditionalMetadata,
     ApiObject,
     CheckedStatus,
     JsonObject,
-    PreserveUnknown,
     Rule,
     WholeSecond,
     WireModel,
@@ -59,7 +59,7 @@ class CronWorkflowSpec(WireModel):
     Forbid skips the tick, Replace cancels the earlier run."""
     starting_deadline_seconds: Annotated[int | None, Field(ge=0, le=MAX_STORED_SECONDS)] = None
     """startingDeadlineSeconds is the maximum delay of a tick; a later tick is skipped."""
-    input: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    input: Annotated[JsonObject, PRESERVE_UNKNOWN] = Field(default_factory=dict[str, object])
     """input of the runs."""
     additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
     """additionalMetadata of the runs."""

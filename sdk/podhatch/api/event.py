@@ -6,17 +6,17 @@ from pydantic import Field
 
 from podhatch.api.limits import MAX_IDEMPOTENCY_KEY
 from podhatch.api.model import (
+    LIST_SET,
+    PRESERVE_UNKNOWN,
     AdditionalMetadata,
     ApiObject,
-    AtMost,
     GivenTime,
     JsonObject,
-    ListMap,
-    ListSet,
-    PreserveUnknown,
     Rule,
+    SchemaKeys,
     Timestamp,
     WireModel,
+    list_map,
 )
 from podhatch.api.task import Priority
 
@@ -50,7 +50,7 @@ class WorkflowEventSpec(WireModel):
 
     key: Annotated[str, Field(min_length=1, max_length=253)]
     """key of the event."""
-    payload: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    payload: Annotated[JsonObject, PRESERVE_UNKNOWN] = Field(default_factory=dict[str, object])
     """payload of the event, a JSON object."""
     scope: Annotated[str | None, Field(max_length=253)] = None
     """scope of the event, which filters and conditions can match."""
@@ -62,7 +62,7 @@ class WorkflowEventSpec(WireModel):
     """pushedBy is who pushed the event, if known."""
     seen_at: GivenTime | None = None
     """seenAt is when it happened. Defaults to the time of creation."""
-    ttl_seconds: Annotated[int, AtMost(MAX_EVENT_TTL_SECONDS), Field(ge=1)] = (
+    ttl_seconds: Annotated[int, SchemaKeys({"maximum": MAX_EVENT_TTL_SECONDS}), Field(ge=1)] = (
         DEFAULT_EVENT_TTL_SECONDS
     )
     """ttlSeconds is the time from creation until the event is deleted; at most 30 days."""
@@ -101,11 +101,11 @@ class AnsweredWorkflow(WireModel):
     workflow: Annotated[str, Field(min_length=1, max_length=63)]
     """workflow that was matched."""
     filters: Annotated[
-        list[Annotated[str, Field(max_length=253)]], ListSet(), Field(max_length=1000)
+        list[Annotated[str, Field(max_length=253)]], LIST_SET, Field(max_length=1000)
     ] = Field(default_factory=list[str])
     """filters lists its EventFilters that were evaluated for the event."""
     pending: Annotated[
-        list[Annotated[str, Field(max_length=63)]], ListSet(), Field(max_length=1000)
+        list[Annotated[str, Field(max_length=63)]], LIST_SET, Field(max_length=1000)
     ] = Field(default_factory=list[str])
     """pending lists its runs that could not be created, or not be decided, yet."""
 
@@ -115,14 +115,14 @@ class WorkflowEventStatus(WireModel):
 
     handled_at: Timestamp | None = None
     """handledAt is when the last run of the event was created."""
-    triggered_runs: Annotated[list[TriggeredRun], ListMap("run"), Field(max_length=1000)] = Field(
+    triggered_runs: Annotated[list[TriggeredRun], list_map("run"), Field(max_length=1000)] = Field(
         default_factory=list[TriggeredRun]
     )
     """triggeredRuns lists the runs that the event started."""
     collisions: list[KeyCollision] = Field(default_factory=list[KeyCollision], max_length=1000)
     """collisions lists the runs that the event did not start, because other runs hold their
     idempotency keys."""
-    answered: Annotated[list[AnsweredWorkflow], ListMap("workflow"), Field(max_length=1000)] = (
+    answered: Annotated[list[AnsweredWorkflow], list_map("workflow"), Field(max_length=1000)] = (
         Field(default_factory=list[AnsweredWorkflow])
     )
     """answered lists the workflows that were matched, until the event is handled. Later changes of

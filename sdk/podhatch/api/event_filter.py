@@ -10,10 +10,10 @@ from pydantic import Field
 
 from podhatch.api.condition import Expression
 from podhatch.api.model import (
+    PRESERVE_UNKNOWN,
     ApiObject,
     CheckedStatus,
     JsonObject,
-    PreserveUnknown,
     Rule,
     WireModel,
 )
@@ -31,7 +31,7 @@ class FilterRule(WireModel):
     additional_metadata, event_id and event_key."""
     scope: Annotated[str, Field(min_length=1, max_length=253)]
     """scope of the events to filter."""
-    payload: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    payload: Annotated[JsonObject, PRESERVE_UNKNOWN] = Field(default_factory=dict[str, object])
     """payload that the expression and the tasks of the run can read."""
 
 

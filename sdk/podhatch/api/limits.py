@@ -19,6 +19,7 @@ MAX_BACKOFF_SECONDS = 86_400
 MAX_CONDITIONS = 16
 """In a list of conditions, and in a group of them."""
 MAX_CHILD_KEY = 253
+MAX_EXPRESSION = 1024
 MAX_IDEMPOTENCY_KEY = 256
 """Characters of a key that an expression gives."""
 MAX_LIMITS = 8

@@ -7,7 +7,6 @@ description in the CRD, which `kubectl explain` shows.
 import ast
 import inspect
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
 from podhatch.api.labels import API_VERSION
-from podhatch.api.limits import MAX_METADATA_ENTRIES, MAX_METADATA_VALUE
+from podhatch.api.limits import MAX_EXPRESSION, MAX_METADATA_ENTRIES, MAX_METADATA_VALUE
 
 JsonObject: TypeAlias = dict[str, Any]
 """An object as JSON, as the API server sends and receives it."""
@@ -44,85 +43,36 @@ class Rule:
     message: str
 
 
-class Mark(ABC):
-    """An addition to a field's schema, in the field's Annotated."""
+@dataclass(frozen=True, eq=False)
+class SchemaKeys:
+    """Keys to add to the schema of a field, in its Annotated."""
 
-    @abstractmethod
-    def _extensions(self) -> JsonObject:
-        """Return the keys to add to the schema."""
+    keys: JsonObject
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonObject:
-        return {**handler(schema), **self._extensions()}
+        return {**handler(schema), **self.keys}
 
 
-@dataclass(frozen=True)
-class ListMap(Mark):
+LIST_SET = SchemaKeys({"x-kubernetes-list-type": "set"})
+"""The values of the list are unique."""
+PRESERVE_UNKNOWN = SchemaKeys({"x-kubernetes-preserve-unknown-fields": True})
+"""The field accepts any JSON object."""
+
+
+def list_map(key: str) -> SchemaKeys:
     """The list is a map, with this field as its key."""
-
-    key: str
-
-    def _extensions(self) -> JsonObject:
-        return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+    return SchemaKeys({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]})
 
 
-@dataclass(frozen=True)
-class ListSet(Mark):
-    """The values of the list are unique."""
-
-    def _extensions(self) -> JsonObject:
-        return {"x-kubernetes-list-type": "set"}
-
-
-@dataclass(frozen=True)
-class PreserveUnknown(Mark):
-    """The field accepts any JSON object."""
-
-    def _extensions(self) -> JsonObject:
-        return {"x-kubernetes-preserve-unknown-fields": True}
-
-
-@dataclass(frozen=True)
-class IntOrString(Mark):
-    """The field is an integer from a minimum, or a string that is not empty, of a maximum length.
+def number_or_expression(*, minimum: int) -> SchemaKeys:
+    """The field is an integer from a minimum, or an expression.
 
     Where a stored number is out of range, the object can still be read.
     """
-
-    minimum: int
-    max_length: int
-
-    def _extensions(self) -> JsonObject:
-        return {
-            "minimum": self.minimum,
-            "minLength": 1,
-            "maxLength": self.max_length,
-            "x-kubernetes-int-or-string": True,
-        }
-
-
-@dataclass(frozen=True)
-class AtMost(Mark):
-    """The API server rejects a higher number; one that is already stored can still be read."""
-
-    maximum: int
-
-    def _extensions(self) -> JsonObject:
-        return {"maximum": self.maximum}
-
-
-@dataclass(frozen=True)
-class Readable(Mark):
-    """A time from 1970 to 2999, which every program of podhatch can parse and compute with.
-
-    The API server's check of `date-time` accepts times that Python's datetime does not.
-    """
-
-    def _extensions(self) -> JsonObject:
-        zone = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
-        date, clock = r"(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-5][0-9]"
-        return {"pattern": rf"^{date}T{clock}(\.[0-9]{{1,9}})?{zone}$"}
+    limits = {"minimum": minimum, "minLength": 1, "maxLength": MAX_EXPRESSION}
+    return SchemaKeys({**limits, "x-kubernetes-int-or-string": True})
 
 
 class WireModel(BaseModel):
@@ -214,8 +164,13 @@ WholeSecond = Annotated[
     datetime, AfterValidator(within_reach), PlainSerializer(_format_seconds, when_used="json")
 ]
 """A time for people, without fractions of a second; nothing is ordered by it."""
-GivenTime = Annotated[Timestamp, Readable()]
-"""A time that clients of the API server write."""
+_DATE, _CLOCK = r"(19[7-9][0-9]|2[0-9]{3})-[0-9]{2}-[0-9]{2}", r"[0-9]{2}:[0-9]{2}:[0-5][0-9]"
+_ZONE = r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])"
+GivenTime = Annotated[
+    Timestamp, SchemaKeys({"pattern": rf"^{_DATE}T{_CLOCK}(\.[0-9]{{1,9}})?{_ZONE}$"})
+]
+"""A time that clients of the API server write: from 1970 to 2999, since its check of `date-time`
+accepts times that Python's datetime does not."""
 
 
 class OwnerReference(WireModel):
@@ -271,7 +226,7 @@ class StatusCondition(WireModel):
     """observedGeneration is the generation that the condition is based on."""
 
 
-StatusConditions = Annotated[list[StatusCondition], ListMap("type"), Field(max_length=16)]
+StatusConditions = Annotated[list[StatusCondition], list_map("type"), Field(max_length=16)]
 
 
 class CheckedStatus(WireModel):

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from podhatch.api.model import JsonObject, ListMap, PreserveUnknown, WireModel
+from podhatch.api.model import PRESERVE_UNKNOWN, JsonObject, WireModel, list_map
 
-KubernetesObject = Annotated[JsonObject, PreserveUnknown()]
+KubernetesObject = Annotated[JsonObject, PRESERVE_UNKNOWN]
 """A part of a pod in the Kubernetes API; the API server validates it with the Job."""
 LabelValue = Annotated[str, Field(max_length=63)]
 Quantities = Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)]
@@ -52,14 +52,14 @@ class PodSettings(WireModel):
     """volumes of the pod, as in Kubernetes."""
     volume_mounts: list[KubernetesObject] = Field(default_factory=list[JsonObject], max_length=50)
     """volumeMounts of the container, as in Kubernetes."""
-    image_pull_secrets: Annotated[list[NamedObject], ListMap("name"), Field(max_length=20)] = Field(
-        default_factory=list[NamedObject]
+    image_pull_secrets: Annotated[list[NamedObject], list_map("name"), Field(max_length=20)] = (
+        Field(default_factory=list[NamedObject])
     )
     """imagePullSecrets lists Secrets in the namespace."""
     job_labels: dict[str, LabelValue] = Field(default_factory=dict[str, str], max_length=20)
     """jobLabels are added to the Jobs, such as kueue.x-k8s.io/queue-name."""
     suspend: bool = False
     """suspend creates the Jobs suspended, for a queue to start them."""
-    pod_template: Annotated[JsonObject | None, PreserveUnknown()] = None
+    pod_template: Annotated[JsonObject | None, PRESERVE_UNKNOWN] = None
     """podTemplate is merged over the pod's template (metadata, spec), for settings without a field
     here. Maps are merged by key, named lists by name."""

@@ -5,16 +5,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from podhatch.api.condition import MAX_EXPRESSION, Expression
+from podhatch.api.condition import Expression
 from podhatch.api.limits import MAX_UNITS, RateLimitWindow
 from podhatch.api.model import (
     ApiObject,
     CheckedStatus,
-    IntOrString,
-    ListMap,
     Rule,
     Timestamp,
     WireModel,
+    list_map,
+    number_or_expression,
 )
 from podhatch.api.names import HASHED_LIMIT_NAME, MAX_RUN_NAME
 
@@ -74,7 +74,7 @@ class RateLimitStatus(CheckedStatus):
     """windowStart is when the first unit was taken in the window."""
     refills_at: Timestamp | None = None
     """refillsAt is when the window ends, and all units are there again."""
-    grants: Annotated[list[RateLimitGrant], ListMap("job"), Field(max_length=MAX_GRANTS)] = Field(
+    grants: Annotated[list[RateLimitGrant], list_map("job"), Field(max_length=MAX_GRANTS)] = Field(
         default_factory=list[RateLimitGrant]
     )
     """grants to attempts that have not started yet."""
@@ -119,11 +119,9 @@ class TaskRateLimit(WireModel):
     """dynamicKey is an expression in CEL that gives the key, a string. Its variables are input,
     additional_metadata, workflow_run_id and parents. The RateLimit is created when it is needed
     first."""
-    units: Annotated[int | Expression, IntOrString(minimum=0, max_length=MAX_EXPRESSION)] = 1
+    units: Annotated[int | Expression, number_or_expression(minimum=0)] = 1
     """units that an attempt takes: a whole number, or CEL that gives one."""
-    limit: Annotated[int | Expression | None, IntOrString(minimum=0, max_length=MAX_EXPRESSION)] = (
-        None
-    )
+    limit: Annotated[int | Expression | None, number_or_expression(minimum=0)] = None
     """limit is the number of units of a window, with dynamicKey: a whole number, or CEL that gives
     one."""
     duration: RateLimitWindow = "MINUTE"

@@ -8,17 +8,17 @@ from podhatch.api.concurrency import ConcurrencyClaim
 from podhatch.api.idempotency import IdempotencyClaim
 from podhatch.api.limits import MAX_CHILD_KEY, MAX_LIMITS, MAX_RATE_LIMITS, MAX_STORED_SECONDS
 from podhatch.api.model import (
+    PRESERVE_UNKNOWN,
     AdditionalMetadata,
     ApiObject,
     GivenTime,
     JsonObject,
-    ListMap,
-    PreserveUnknown,
     Rule,
     StatusCondition,
     StatusConditions,
     Timestamp,
     WireModel,
+    list_map,
 )
 from podhatch.api.names import MAX_LABEL_VALUE, MAX_RUN_NAME
 from podhatch.api.rate_limit import RateLimitClaim
@@ -95,7 +95,7 @@ class TriggeringEvent(WireModel):
     """id is the name of the event object."""
     key: Annotated[str, Field(min_length=1, max_length=253)]
     """key of the event."""
-    filter_payload: Annotated[JsonObject | None, PreserveUnknown()] = None
+    filter_payload: Annotated[JsonObject | None, PRESERVE_UNKNOWN] = None
     """filterPayload is the payload of the filter that passed the event."""
 
 
@@ -144,7 +144,7 @@ class WorkflowRunSpec(WireModel):
     workflow: Annotated[str, Field(min_length=1, max_length=MAX_LABEL_VALUE)]
     """workflow is the name of a Workflow object in the same namespace. The run waits until it
     exists."""
-    input: Annotated[JsonObject, PreserveUnknown()] = Field(default_factory=dict[str, object])
+    input: Annotated[JsonObject, PRESERVE_UNKNOWN] = Field(default_factory=dict[str, object])
     """input of the run, a JSON object of at most 256 KiB."""
     additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
     """additionalMetadata of the run, which all tasks can read; at most 32 KiB."""
@@ -201,7 +201,7 @@ class WorkflowRunStatus(WireModel):
         Field(default_factory=list[RateLimitClaim])
     )
     """rateLimits lists the units of rate limits that tasks wait for."""
-    tasks: Annotated[list[TaskStatus], ListMap("name"), Field(max_length=MAX_TASKS)] = Field(
+    tasks: Annotated[list[TaskStatus], list_map("name"), Field(max_length=MAX_TASKS)] = Field(
         default_factory=list[TaskStatus]
     )
     """tasks of the run, in the workflow's order."""

@@ -88,7 +88,7 @@ class _Structural:
         if isinstance(values, dict):
             node["additionalProperties"] = self.convert(cast("JsonObject", values), f"{path}{{}}")
         elif values is True and not node.get("x-kubernetes-preserve-unknown-fields"):
-            raise UnsupportedTypeError(f"{path}: mark a field of any type as PreserveUnknown")
+            raise UnsupportedTypeError(f"{path}: mark a field of any type as PRESERVE_UNKNOWN")
 
 
 def _without_null(node: JsonObject, path: str) -> JsonObject:

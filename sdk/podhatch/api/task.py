@@ -15,7 +15,7 @@ from podhatch.api.limits import (
     MAX_RETRIES,
     MAX_SECONDS,
 )
-from podhatch.api.model import ListMap, ListSet, Rule, WireModel
+from podhatch.api.model import LIST_SET, Rule, WireModel, list_map
 from podhatch.api.names import TASK_NAME_PATTERN
 from podhatch.api.pod_settings import PodSettings
 from podhatch.api.rate_limit import TaskRateLimit
@@ -65,7 +65,7 @@ class Container(WireModel):
     """command replaces the image's entry point."""
     args: list[Argument] = Field(default_factory=list[str], max_length=256)
     """args replace the image's default arguments."""
-    env: Annotated[list[EnvironmentVariable], ListMap("name"), Field(max_length=256)] = Field(
+    env: Annotated[list[EnvironmentVariable], list_map("name"), Field(max_length=256)] = Field(
         default_factory=list[EnvironmentVariable]
     )
     """env adds variables to the container."""
@@ -174,7 +174,7 @@ class TaskSpec(TaskBase):
         ),
     ]
 
-    parents: Annotated[list[TaskName], ListSet(), Field(max_length=MAX_TASKS)] = Field(
+    parents: Annotated[list[TaskName], LIST_SET, Field(max_length=MAX_TASKS)] = Field(
         default_factory=list[str]
     )
     """parents are the tasks that must succeed before this task starts."""

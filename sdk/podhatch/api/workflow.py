@@ -12,15 +12,15 @@ from podhatch.api.event_filter import EventKeyPattern, FilterRule
 from podhatch.api.idempotency import Idempotency
 from podhatch.api.limits import DEFAULT_QUEUE_TTL_SECONDS, MAX_STORED_SECONDS
 from podhatch.api.model import (
+    LIST_SET,
+    PRESERVE_UNKNOWN,
     AdditionalMetadata,
     ApiObject,
     CheckedStatus,
     JsonObject,
-    ListMap,
-    ListSet,
-    PreserveUnknown,
     Rule,
     WireModel,
+    list_map,
 )
 from podhatch.api.names import MAX_LABEL_VALUE
 from podhatch.api.pod_settings import PodSettings
@@ -71,15 +71,15 @@ class WorkflowSpec(WireModel):
     """imagePullPolicy of all tasks. Defaults to that of Kubernetes."""
     source: Source | None = None
     """source tree of the python tasks, for development."""
-    input_schema: Annotated[JsonObject | None, PreserveUnknown()] = None
+    input_schema: Annotated[JsonObject | None, PRESERVE_UNKNOWN] = None
     """inputSchema is a JSON Schema. A run whose input does not match fails at once."""
-    tasks: Annotated[list[TaskSpec], ListMap("name"), Field(min_length=1, max_length=MAX_TASKS)]
+    tasks: Annotated[list[TaskSpec], list_map("name"), Field(min_length=1, max_length=MAX_TASKS)]
     """tasks of the workflow, in any order."""
     on_failure_task: HookSpec | None = None
     """onFailureTask runs once a task has failed and has no retries left."""
     on_success_task: HookSpec | None = None
     """onSuccessTask runs after all other tasks, if none failed."""
-    on_events: Annotated[list[EventKeyPattern], ListSet(), Field(max_length=64)] = Field(
+    on_events: Annotated[list[EventKeyPattern], LIST_SET, Field(max_length=64)] = Field(
         default_factory=list[str]
     )
     """onEvents lists keys of events that start a run; * matches any text."""
@@ -87,10 +87,10 @@ class WorkflowSpec(WireModel):
     """defaultFilters select the events that start a run. EventFilter objects can add more
     filters."""
     on_crons: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=256)]], ListSet(), Field(max_length=32)
+        list[Annotated[str, Field(min_length=1, max_length=256)]], LIST_SET, Field(max_length=32)
     ] = Field(default_factory=list[str])
     """onCrons lists cron expressions in UTC. A CronWorkflow is created for each."""
-    cron_input: Annotated[JsonObject | None, PreserveUnknown()] = None
+    cron_input: Annotated[JsonObject | None, PRESERVE_UNKNOWN] = None
     """cronInput is the input of the runs that onCrons start."""
     default_additional_metadata: AdditionalMetadata = Field(default_factory=dict[str, str])
     """defaultAdditionalMetadata of every run. The metadata of the run takes precedence."""

@@ -5,14 +5,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from podhatch.api.model import (
+    LIST_SET,
+    PRESERVE_UNKNOWN,
     ApiObject,
     JsonObject,
-    ListMap,
-    ListSet,
-    PreserveUnknown,
     Rule,
     Timestamp,
     WireModel,
+    list_map,
 )
 from podhatch.api.schema import UnsupportedTypeError, crd_schema
 from pydantic import Field
@@ -78,11 +78,11 @@ def field_schema(annotation: Any, **attributes: Any) -> JsonObject:
             {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": 3},
         ),
         (
-            Annotated[JsonObject, PreserveUnknown()],
+            Annotated[JsonObject, PRESERVE_UNKNOWN],
             {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
         ),
         (
-            Annotated[list[str], ListSet()],
+            Annotated[list[str], LIST_SET],
             {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
         ),
     ],
@@ -120,7 +120,7 @@ def test_a_fields_description_wins_over_that_of_its_model() -> None:
 
 
 def test_list_maps_name_their_key() -> None:
-    schema = field_schema(Annotated[list[Inner], ListMap("key")])
+    schema = field_schema(Annotated[list[Inner], list_map("key")])
     assert schema["x-kubernetes-list-type"] == "map"
     assert schema["x-kubernetes-list-map-keys"] == ["key"]
     assert schema["items"]["required"] == ["key"]
@@ -155,7 +155,7 @@ def test_defaults_that_equal_absence_are_dropped(annotation: Any, default: objec
         (int | str, "one type, got 2"),
         (tuple[int, str], "prefixItems"),
         (set[str], "uniqueItems"),
-        (dict[str, Any], "PreserveUnknown"),
+        (dict[str, Any], "PRESERVE_UNKNOWN"),
         (Any, "needs a type"),
         (Tree, "contains itself"),
         (Decimal, "one type"),

@@ -14,7 +14,6 @@ from podhatch_operator.ops.leader import (
     RENEW_DEADLINE_SECONDS,
     RENEW_SECONDS,
     Elector,
-    Pace,
 )
 
 from tests.unit.operator.operator_cluster import OperatorCluster
@@ -39,7 +38,8 @@ class Election:
             namespace="default",
             name="podhatch",
             identity=identity,
-            pace=Pace(lambda: self.now, self.sleep),
+            clock=lambda: self.now,
+            sleep=self.sleep,
         )
 
     async def sleep(self, seconds: float) -> None:

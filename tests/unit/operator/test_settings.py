@@ -26,7 +26,7 @@ def test_settings_come_from_the_environment() -> None:
     )
     assert settings.defaults.priority_classes
     assert settings.defaults.max_cluster_access == "report"
-    assert settings.runner_image == "mine:1"
+    assert settings.defaults.runner_image == "mine:1"
     assert settings.namespaces == ("a", "b")
     assert settings.workers == 4
     assert settings.log_level == "DEBUG"
