@@ -1,8 +1,7 @@
 """The errors of commands: a message for the user and an exit code for scripts."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from enum import IntEnum
 
 from podhatch.cluster import ApiError, ClusterUnreachable
@@ -64,9 +63,3 @@ def error_message(error: Exception) -> str:
             "podhatch is not installed in this cluster: install it first, with `podhatch install`"
         )
     return f"the API server refused the request: {error}"
-
-
-def did_you_mean(name: object, names: Iterable[str]) -> str:
-    """Return a question with the most similar name, to append to a message."""
-    nearest = get_close_matches(str(name), list(names), n=1, cutoff=0.6)
-    return f"; did you mean {nearest[0]}?" if nearest else ""

@@ -20,7 +20,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.run import Phase, WorkflowRun
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.cli.errors import CommandError, UsageError, did_you_mean
+from podhatch.cli.errors import CommandError, UsageError
 from podhatch.cli.rendering.durable_log import MAX_CALLS
 from podhatch.cli.rendering.graph import Parents
 from podhatch.client.objects import gathered, is_name
@@ -39,6 +39,7 @@ from podhatch.cluster import (
     ClusterApi,
     Kind,
 )
+from podhatch.values.parsing import did_you_mean
 
 SHORT_NAMES = {WORKFLOW: "wf", WORKFLOW_RUN: "wfr", CRON_WORKFLOW: "cwf"}
 """The short names that kubectl accepts, for the kinds that commands take."""

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, cast
 
 import podhatch
-from podhatch.cli.errors import CommandError, did_you_mean
+from podhatch.cli.errors import CommandError
 from podhatch.cli.options import with_defaults
 from podhatch.cli.rendering.console import print_error
 from podhatch.client.manifest import Manifest
@@ -24,6 +24,7 @@ from podhatch.definitions.graph import Project
 from podhatch.definitions.workflow import Standalone, Workflow
 from podhatch.hatchet import Hatchet
 from podhatch.task.loading import RunReachedWhileLoading, while_loading
+from podhatch.values.parsing import did_you_mean
 
 _NOT_USER_CODE = (*podhatch.__path__, sysconfig.get_path("stdlib"))
 

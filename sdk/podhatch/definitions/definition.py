@@ -59,6 +59,11 @@ class Definition(ABC, Generic[Input]):
         return self.input_validator
 
     @property
+    def is_durable(self) -> bool:
+        """Whether any of its tasks is durable."""
+        return any(task.is_durable for task in self.workflow.tasks)
+
+    @property
     def target(self) -> "Target":
         """The cluster and namespace it runs in."""
         return self.workflow.target

@@ -79,6 +79,8 @@ def prepare_runs(
     refuse_run()
     from podhatch.values.input import check_input
 
+    if not isinstance(items, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"workflow {workflow.name!r}: run_many: expected a list, got {items!r}")
     items = list(items)
     workflows = [
         _workflow_of(workflow, index, item, only_own=only_own) for index, item in enumerate(items)

@@ -131,6 +131,11 @@ class Standalone(
         return self._workflow
 
     @property
+    def tasks(self) -> list[Task[Input, Any]]:
+        """The one task, as a list."""
+        return self.workflow.tasks
+
+    @property
     def _mocked(self) -> Task[Input, R_co]:
         return self.task
 

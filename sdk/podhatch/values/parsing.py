@@ -75,8 +75,18 @@ def listed(place: str, values: Iterable[T]) -> list[T]:
 
 def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
     """Raise TypeError for an option that is not in a TypedDict: left out, it would mislead."""
-    for name in options.keys() - known.__annotations__.keys():
-        raise TypeError(f"{subject}: there is no option {name!r}")
+    for name in options:
+        if name not in known.__annotations__:
+            hint = did_you_mean(name, known.__annotations__)
+            raise TypeError(f"{subject}: there is no option {name!r}{hint}")
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """Return a question with the most similar name, to append to a message."""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(str(name), list(names), n=1, cutoff=0.6)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
 def path_text(path: Path) -> str:

@@ -333,6 +333,13 @@ class TestCode:
         published = {each["metadata"]["name"] for each in stage.cluster.objects("Workflow")}
         assert published == {"parent", "child"}
 
+    def test_a_file_without_the_name_of_a_workflow_is_not_run(self, stage: Stage) -> None:
+        code, _, [error] = podhatch("run", "flows.py")
+        assert (code, error) == (
+            ExitCode.ERROR,
+            "error: expected module:name or file.py:name, such as orders:hatchet, got 'flows.py'",
+        )
+
     @pytest.mark.parametrize(
         ("name", "message"),
         [

@@ -144,6 +144,19 @@ class TestFunctions:
         assert standalone.is_async_function is wait
         assert standalone.output_validator is int
 
+    def test_a_workflow_is_durable_if_one_of_its_tasks_is(self, hatchet: Hatchet) -> None:
+        orders = hatchet.workflow("orders")
+        charge = orders.task("charge")(work)
+        assert (orders.tasks, orders.is_durable) == ([charge], False)
+        orders.durable_task("approve")(work)
+        assert orders.is_durable
+
+    def test_a_standalone_task_has_its_task_and_is_durable_like_it(self, hatchet: Hatchet) -> None:
+        for index, decorator in enumerate((hatchet.task, hatchet.durable_task)):
+            standalone = decorator(name=f"work-{index}")(work)
+            assert standalone.tasks == [standalone.task]
+            assert standalone.is_durable is (index == 1)
+
     def test_a_function_needs_no_annotations(self, hatchet: Hatchet) -> None:
         def greet(input, ctx):  # pyright: ignore
             return "hello"
@@ -438,7 +451,8 @@ class TestRefused:
         )
         task = hatchet.workflow("orders").task(**options)
         assert refusal(TypeError, lambda: task(work)) == (
-            "workflow 'orders', task 'work': there is no option 'execution_timout'"
+            "workflow 'orders', task 'work': there is no option 'execution_timout'; did you mean "
+            "execution_timeout?"
         )
         assert "no option" in refusal(TypeError, lambda: hatchet.task(**options)(work))
 

@@ -267,6 +267,11 @@ class TestItems:
         with pytest.raises(TypeError, match=r"item 0 is Order\(id=7\): make it with create_bulk"):
             charge.run_many(orders)
 
+    def test_a_single_item_is_refused(self, stage: Stage, charge: Standalone[Order, int]) -> None:
+        item: Any = charge.create_bulk_run_item(Order(id=7))
+        with pytest.raises(TypeError, match="'charge': run_many: expected a list, got Workflow"):
+            charge.run_many(item)
+
     def test_an_item_of_an_unknown_workflow_is_refused(
         self, stage: Stage, orders: Workflow[Order]
     ) -> None:

@@ -17,7 +17,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.api.stream import decode_chunk
 from podhatch.cli.app import app, command
-from podhatch.cli.errors import CommandError, did_you_mean
+from podhatch.cli.errors import CommandError
 from podhatch.cli.lookup import find_run
 from podhatch.cli.options import Run
 from podhatch.cli.rendering.console import new_console, print_error
@@ -27,6 +27,7 @@ from podhatch.client.logs import follow as follow_log
 from podhatch.client.logs import read as read_log
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
+from podhatch.values.parsing import did_you_mean
 
 COLOURS = (
     *("cyan", "green", "yellow", "magenta", "blue"),

@@ -10,7 +10,7 @@ from podhatch.api.model import JsonObject
 from podhatch.api.names import object_name
 from podhatch.api.run import Phase, WorkflowRun, WorkflowRunStatus
 from podhatch.cli.app import app, command
-from podhatch.cli.errors import ExitCode, UsageError, did_you_mean, error_message, exit_code
+from podhatch.cli.errors import ExitCode, UsageError, error_message, exit_code
 from podhatch.cli.lookup import PHASES, Selection, find_run, find_runs, given_name
 from podhatch.cli.options import (
     AllNamespaces,
@@ -47,6 +47,7 @@ from podhatch.client.waiting import states
 from podhatch.client.workflows import published
 from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, ClusterUnreachable
 from podhatch.errors import PodhatchError
+from podhatch.values.parsing import did_you_mean
 
 What = Annotated[
     str,
@@ -102,7 +103,8 @@ def run(
     """
     if watch and output is not None:
         raise UsageError("--watch cannot be combined with -o: use --wait -o")
-    own = find_workflow(workflow, target) if ":" in workflow else None
+    is_place = ":" in workflow or workflow.endswith(".py")
+    own = find_workflow(workflow, target) if is_place else None
     name = manifest(own).name if own else workflow
     given, texts = json_object("--input", input), pairs("--metadata", metadata)
 

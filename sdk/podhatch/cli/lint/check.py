@@ -20,10 +20,9 @@ from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import API_VERSION, GROUP
 from podhatch.api.model import ApiObject, JsonObject, ObjectMeta, WireModel
 from podhatch.api.workflow import Workflow
-from podhatch.cli.errors import did_you_mean
 from podhatch.cli.lint.schema import Finding, Path, broken_rules, field_findings, split_field
 from podhatch.evaluation.client import expression_problem, is_installed
-from podhatch.values.parsing import number_problems
+from podhatch.values.parsing import did_you_mean, number_problems
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
 

@@ -7,8 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.api.model import JsonObject
-from podhatch.cli.errors import did_you_mean
-from podhatch.values.parsing import path_text
+from podhatch.values.parsing import did_you_mean, path_text
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
