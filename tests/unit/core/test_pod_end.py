@@ -65,6 +65,21 @@ def test_a_deadline_of_the_pods_own_counts_as_well(seconds: int, reason: str | N
     assert ended(its_pod).reason == reason
 
 
+@pytest.mark.parametrize("spec", [CONTAINER, PYTHON])
+def test_a_container_that_could_not_start_failed_at_once_and_has_no_start(spec: TaskSpec) -> None:
+    state = terminated(
+        128,
+        'exec: "pyton": executable file not found in $PATH',
+        reason="StartError",
+        startedAt="1970-01-01T00:00:00Z",
+    )
+    found = ended(pod(state), spec)
+    assert (found.reason, found.started_at, found.finished_at) == ("ExitCode", None, NOW)
+    assert found.message == (
+        'exit code 128 (StartError): exec: "pyton": executable file not found in $PATH'
+    )
+
+
 def test_a_container_without_times_is_judged_by_its_exit_code() -> None:
     assert ended(pod({"terminated": {"exitCode": 0}})).state == "Succeeded"
 

@@ -7,7 +7,7 @@ task's own; what the cluster did to the pod is not.
 import math
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import MAX_MESSAGE_BYTES, MAX_POD_MESSAGE_BYTES
@@ -84,11 +84,18 @@ def with_times(ended: AttemptEnd, terminated: JsonObject) -> AttemptEnd:
     return replace(
         ended,
         exit_code=terminated.get("exitCode"),
-        started_at=read_time(terminated.get("startedAt")),
+        started_at=_started_at(terminated),
         finished_at=read_time(terminated.get("finishedAt")),
     )
 
 
+def _started_at(terminated: JsonObject) -> datetime | None:
+    """Return when a container started; None of one that could not, whose start is said as 1970."""
+    started = read_time(terminated.get("startedAt"))
+    return started if started and started > _EPOCH else None
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 CLOCK_STEP = timedelta(seconds=1)
 """Times of containers are whole seconds, rounded down."""
 NO_ANSWER = timedelta(seconds=60)
@@ -235,7 +242,7 @@ def timed_out(task: TaskSpec, more: str = "") -> AttemptEnd:
 
 def _ran_too_long(task: TaskSpec, pod: JsonObject, terminated: JsonObject) -> bool:
     """Return whether the container ended after its limit, however it ended then."""
-    started, finished = (read_time(terminated.get(name)) for name in ("startedAt", "finishedAt"))
+    started, finished = _started_at(terminated), read_time(terminated.get("finishedAt"))
     if finished is None:
         return False
     seconds = timedelta(seconds=task.execution_timeout_seconds)
