@@ -25,12 +25,12 @@ DIAGNOSES: list[tuple[JsonObject | None, str, str]] = [
                     "type": "PodScheduled",
                     "status": "False",
                     "reason": "Unschedulable",
-                    "message": "0/1 nodes",
+                    "message": "0/1 nodes..",
                 }
             ],
         ),
         "Unschedulable",
-        "0/1 nodes",
+        "0/1 nodes. Compare the labels, resources and tolerations of the task",
     ),
     (
         pod(

@@ -167,13 +167,13 @@ def _scheduling_trouble(pod: JsonObject) -> Diagnosis | None:
     scheduled = next((item for item in conditions if item["type"] == "PodScheduled"), None)
     if scheduled is None or scheduled["status"] != "False":
         return None
-    detail = scheduled.get("message", "no node fits")
+    detail: str = scheduled.get("message", "no node fits")
     if scheduled.get("reason") == "SchedulingGated":
         return Diagnosis("SchedulingGated", f"the pod is held back: {detail}")
     return Diagnosis(
         "Unschedulable",
-        f"no node takes the pod: {detail}. "
-        "Compare the task's desiredWorkerLabels with kubectl get nodes --show-labels",
+        f"no node takes the pod: {detail.rstrip('.')}. Compare the labels, resources and "
+        "tolerations of the task with kubectl describe nodes",
     )
 
 
