@@ -70,7 +70,7 @@ def test_a_workflow_on_its_way_out_declares_nothing() -> None:
 def test_what_is_no_expression_is_told_by_the_workflow() -> None:
     raw = declared("* * * * * *", "@daily")
     (problem,) = cron_problems(WorkflowSpec.model_validate(raw["spec"]))
-    assert problem.startswith("onCrons: '* * * * * *' is not a cron expression")
+    assert problem.startswith("spec.onCrons: '* * * * * *' is not a cron expression")
     assert "got six" in problem
     status = check_workflow(raw, NOW).status
     assert status is not None
@@ -87,7 +87,7 @@ def test_a_cron_that_was_refused_is_told_by_the_workflow() -> None:
     (condition,) = status["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "CronRefused")
     assert condition["message"] == (
-        "onCrons: the CronWorkflow of '@daily' was refused, and is tried again: exceeded quota"
+        "spec.onCrons: the CronWorkflow of '@daily' was refused, and is tried again: exceeded quota"
     )
     told = {**raw, "status": status}
     assert check_workflow(told, NOW, refused).status is None

@@ -21,7 +21,7 @@ _DECLARED = ("workflow", "schedule", "input")
 def cron_problems(spec: WorkflowSpec) -> list[str]:
     """Say which of a workflow's expressions are none, a sentence with the field each."""
     return [
-        problem.replace("spec.schedule", "onCrons", 1)
+        problem.replace("spec.schedule", "spec.onCrons", 1)
         for expression in spec.on_crons
         if (problem := schedule_problem(expression, DEFAULT_TIME_ZONE))
     ]

@@ -115,7 +115,7 @@ def check_workflow(
 
 def _cron_problem(refused: Mapping[str, ApiRefusal]) -> Refusal | None:
     refusals = [
-        f"onCrons: the CronWorkflow of {schedule!r} was refused, and is tried again: "
+        f"spec.onCrons: the CronWorkflow of {schedule!r} was refused, and is tried again: "
         f"{refusal.message}"
         for schedule, refusal in refused.items()
     ]
