@@ -210,7 +210,6 @@ class Definition(ABC, Generic[Input]):
 
     @blocking
     async def _stored_id(self) -> str:
-        refuse_run()
         from podhatch.api.names import object_name
         from podhatch.api.workflow import Workflow
         from podhatch.client import objects
@@ -244,7 +243,6 @@ class Definition(ABC, Generic[Input]):
             TypeError: There is no such option, or a time is not a datetime.
             ValueError: There is no such status, or a list or mapping of an option is not one.
         """
-        refuse_run()
         from podhatch.client.paging import Window
         from podhatch.client.runs import lookup
         from podhatch.client.runs.selection import RunListing, RunSearch, recent
@@ -281,7 +279,6 @@ class Definition(ABC, Generic[Input]):
             RequestRefused: The cluster does not hold the workflow, or does not let you.
             ValueError: An option is not valid.
         """
-        refuse_run()
         from podhatch.client import workflows
 
         await ask(
@@ -302,7 +299,6 @@ class Definition(ABC, Generic[Input]):
         Raises:
             RequestRefused: The cluster does not hold the workflow, or does not let you.
         """
-        refuse_run()
         from podhatch.client import workflows
 
         await ask(self.target, workflows.unpause, self.name)
@@ -316,7 +312,6 @@ class Definition(ABC, Generic[Input]):
         Raises:
             RequestRefused: The cluster does not hold it, or does not let you.
         """
-        refuse_run()
         from podhatch.client import workflows
 
         self._id = None

@@ -51,11 +51,6 @@ def prepare_run(
     """Return one run of a workflow; inside a task it is a child run of that task.
 
     Options come as one object, and by keyword in `flat`.
-
-    Raises:
-        InvalidRun: The input or an option is not valid.
-        TypeError: There is no such option.
-        ValueError: The workflow cannot be published.
     """
     refuse_run()
     from podhatch.values.input import dump_input
@@ -71,10 +66,6 @@ def prepare_runs(
     """Return a run for each item, all of which are checked before the first run is created.
 
     `only_own` refuses items of other workflows, whose results would be of another type.
-
-    Raises:
-        InvalidRun: An item is not valid.
-        TypeError: One is not made by `create_bulk_run_item`.
     """
     refuse_run()
     from podhatch.values.input import check_input
@@ -105,13 +96,7 @@ def prepare_cron(
     own: ScheduleOptions,
     cron: "CronOptions",
 ) -> "tuple[CronWorkflow, Publication]":
-    """Return a cron of a workflow; `own` is metadata and priority of its runs.
-
-    Raises:
-        InvalidRun: The input or an option of the runs is not valid.
-        TypeError: There is no such option.
-        ValueError: The expression or an option of the cron is not valid.
-    """
+    """Return a cron of a workflow; `own` is metadata and priority of its runs."""
     refuse_run()
     from podhatch.client.crons import new_cron
     from podhatch.values.input import dump_input
@@ -134,8 +119,11 @@ def _request(
     from podhatch.api.names import object_name
     from podhatch.api.run import WorkflowRunSpec
     from podhatch.client.runs.request import RunRequest
+    from podhatch.task import current_context
 
-    parent = _parent()
+    parent = current_context()
+    if parent is not None and not parent.run_uid:  # it belongs to no run
+        parent = None
     inherited = parent.additional_metadata if parent else {}
     settings = _settings(workflow, options, flat, inherited)
     spec = WorkflowRunSpec(
@@ -162,14 +150,6 @@ def _settings(
 ) -> RunSettings:
     defaults = {**workflow.settings.default_additional_metadata, **inherited}
     return run_settings(workflow.name, defaults, options, flat)
-
-
-def _parent() -> "Context | None":
-    """Return the context of the task this code runs in, if the task belongs to a run."""
-    from podhatch.task import current_context
-
-    context = current_context()
-    return context if context is not None and context.run_uid else None
 
 
 def _child(parent: "Context", key: str | None) -> "Child":

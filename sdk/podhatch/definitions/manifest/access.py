@@ -14,7 +14,6 @@ import sys
 import sysconfig
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -26,7 +25,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from podhatch.definitions.task import Task
 from podhatch.task.dependencies import all_dependencies
@@ -60,12 +59,18 @@ _HOLDERS = ("collections", "contextlib", "enum", "functools", "types")
 _IN_CLASSES = ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _PLAIN = (str, bytes, int, float, complex, type(None))
-_scanned: dict[tuple[str, int], bool] = {}
-"""Whether an installed package uses podhatch, by its name and the number of modules loaded."""
+_PARTS: Mapping[type, tuple[str, ...]] = {
+    Task: ("fn",),
+    MethodType: ("__func__", "__self__"),
+    property: ("fget", "fset", "fdel"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    functools.partial: ("func", "args", "keywords"),
+}
+"""What objects of these classes stand for."""
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """An import statement inside a function."""
 
     level: int
@@ -75,8 +80,7 @@ class Import:
     """What is taken from it; empty for `import module`."""
 
 
-@dataclass(frozen=True)
-class CodeNames:
+class CodeNames(NamedTuple):
     """What code names."""
 
     variables: frozenset[str]
@@ -93,30 +97,21 @@ def names_of(code: CodeType) -> CodeNames:
     variables, certain, attributes = set[str](), set[str](), set[str]()
     imports: list[Import] = []
     for each in _with_inner(code):
-        constants: list[object] = []
+        constants: list[Any] = []
         for step in dis.get_instructions(each):
             if step.opname == "LOAD_GLOBAL":
                 certain.add(step.argval)
             elif step.opname in _IN_CLASSES:
                 variables.add(step.argval)
             elif step.opname == "IMPORT_NAME":
-                imports.append(_import(step.argval, constants))
+                level, names = constants[-2:]
+                imports.append(Import(level, step.argval, names or ()))
             elif step.opname in _ATTRIBUTES:
                 attributes.add(step.argval)
             if step.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
                 constants.append(step.argval)
     return CodeNames(
         frozenset(variables | certain), frozenset(certain), frozenset(attributes), tuple(imports)
-    )
-
-
-def _import(module: str, constants: list[object]) -> Import:
-    """Return the import whose dots and names were the last two constants."""
-    level, names = constants[-2:]
-    return Import(
-        level if isinstance(level, int) else 0,
-        module,
-        tuple(map(str, cast("tuple[object, ...]", names))) if isinstance(names, tuple) else (),
     )
 
 
@@ -177,8 +172,6 @@ class _Search:
     def _look_at(self, value: object, depth: int) -> None:
         if isinstance(value, ModuleType):
             self._look_at_module(value, None)
-        elif isinstance(value, Task):
-            self._add(cast("Task[Any, Any]", value).fn)
         elif isinstance(value, FunctionType):
             self._look_at_function(value)
         elif isinstance(value, type):
@@ -188,18 +181,11 @@ class _Search:
             self._add_all([*mapping.keys(), *mapping.values()], depth)
         elif isinstance(value, (list, tuple, set, frozenset, deque)):
             self._add_all([*cast("Iterable[object]", value)], depth)
-        elif isinstance(value, MethodType):
-            self._add_all([value.__func__, value.__self__])
         elif isinstance(value, BuiltinMethodType):  # as `REGISTRY.get` is
             owner = cast("object", value.__self__)
             self._add(None if isinstance(owner, ModuleType) else owner)
-        elif isinstance(value, property):
-            self._add_all([value.fget, value.fset, value.fdel])
-        elif isinstance(value, (staticmethod, classmethod)):
-            self._add(cast("Any", value).__func__)
-        elif isinstance(value, functools.partial):
-            partial = cast("functools.partial[Any]", value)
-            self._add_all([partial.func, *partial.args, *partial.keywords.values()])
+        elif kind := next((each for each in _PARTS if isinstance(value, each)), None):
+            self._add_all(getattr(value, part) for part in _PARTS[kind])
         else:
             self._look_at_instance(value, depth)
 
@@ -333,11 +319,7 @@ class _Search:
             self._look_at_import(each, _taken(names), package)
 
     def _is_followed(self, module: str) -> bool:
-        """Tell whether a module's code is read: the user's own is, an installed one's is not.
-
-        Raises:
-            _Found: It is installed, and its package uses podhatch.
-        """
+        """Tell whether a module's code is read: the user's own is, an installed one's is not."""
         if _top(module) == self._package:
             return True
         file = getattr(sys.modules.get(module), "__file__", None)
@@ -345,7 +327,7 @@ class _Search:
             return _top(module) not in sys.stdlib_module_names
         if not _is_installed(Path(file)):
             return True
-        if _uses_podhatch(_top(module)):
+        if _uses_podhatch(_top(module), len(sys.modules)):
             raise _Found
         return False
 
@@ -382,19 +364,18 @@ def _is_installed(file: Path) -> bool:
     return standard or bool({"site-packages", "dist-packages"} & {*file.parts})
 
 
-def _uses_podhatch(package: str) -> bool:
-    """Tell whether an installed package has anything of podhatch in its modules, as loaded."""
-    if package == "podhatch":
-        return False
-    key = (package, len(sys.modules))
-    if key not in _scanned:
-        _scanned[key] = any(
-            _is_podhatch(each)
-            for name, module in sys.modules.copy().items()
-            if name == package or name.startswith(f"{package}.")
-            for each in [*getattr(module, "__dict__", {}).values()]
-        )
-    return _scanned[key]
+@lru_cache(maxsize=4096)
+def _uses_podhatch(package: str, _modules: int) -> bool:
+    """Tell whether an installed package has anything of podhatch in its modules, as loaded.
+
+    The number of loaded modules is a part of the cache's key.
+    """
+    return package != "podhatch" and any(
+        _is_podhatch(each)
+        for name, module in sys.modules.copy().items()
+        if name == package or name.startswith(f"{package}.")
+        for each in [*getattr(module, "__dict__", {}).values()]
+    )
 
 
 def _is_podhatch(value: object) -> bool:

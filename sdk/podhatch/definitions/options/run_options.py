@@ -111,17 +111,9 @@ def run_settings(
     options: ScheduleTriggerWorkflowOptions,
     flat: ScheduleOptions,
 ) -> RunSettings:
-    """Return the checked options of a run, wherever they were passed.
+    """Return the checked options of a run, passed as one object or by keyword in `flat`.
 
-    Args:
-        workflow: Name for errors.
-        defaults: Metadata of every run of the workflow.
-        options: The options as one object.
-        flat: Those that were passed by keyword.
-
-    Raises:
-        InvalidRun: An option is not valid.
-        TypeError: There is no such option, or `options` is not an object of options.
+    `workflow` is its name for errors, `defaults` the metadata of each of its runs.
     """
     subject = f"workflow {workflow!r}"
     refuse_unknown(subject, flat, RunOptions)
