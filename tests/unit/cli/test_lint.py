@@ -41,7 +41,9 @@ def test_what_is_right_has_no_findings():
     ("line", "complaint"),
     [
         ("  retires: 2", "10 spec.tasks[0].retires: unknown field; did you mean retries?"),
-        ("  retries: two", "10 spec.tasks[0].retries: Input should be a valid integer"),
+        ("  retries: two", "10 spec.tasks[0].retries: expected a whole number, got 'two'"),
+        ("  backoffFactor: two", "10 spec.tasks[0].backoffFactor: expected a number, got 'two'"),
+        ("  parents: two", "10 spec.tasks[0].parents: expected a list, got 'two'"),
         ("  parents: [b]", "10 spec.tasks[a].parents: no task is named 'b'"),
         (
             "  pod: {podTemplate: {spec: {containers: [{image: x}]}}}",

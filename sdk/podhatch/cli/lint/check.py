@@ -74,10 +74,18 @@ def _type_findings(value: JsonObject, model: type[WireModel], path: Path = ()) -
             yield Finding((*path, *each["loc"]), _message(each))
 
 
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+}
+
+
 def _message(error: ErrorDetails) -> str:
-    if error["type"] == "string_type":
-        return f"expected a string, got {error['input']!r}"
-    return error["msg"]
+    expected = _EXPECTED.get(error["type"])
+    return f"expected {expected}, got {error['input']!r}" if expected else error["msg"]
 
 
 def _cron_findings(parsed: ApiObject) -> Iterator[Finding]:
