@@ -19,28 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CELSuccess:
-    """The expression is true or false.
-
-    Attributes:
-        output: The value of the expression.
-        status: "success".
-    """
+    """The expression is true or false."""
 
     output: bool
+    """The value of the expression."""
     status: str = "success"
+    """"success"."""
 
 
 @dataclass(frozen=True)
 class CELFailure:
-    """The expression is neither true nor false.
-
-    Attributes:
-        error: Why, in one line.
-        status: "failure".
-    """
+    """The expression is neither true nor false."""
 
     error: str
+    """Why, in one line."""
     status: str = "failure"
+    """"failure"."""
 
 
 @dataclass(frozen=True)

@@ -56,36 +56,32 @@ class CronWorkflowsMethod(StrEnum):
 
 @dataclass(frozen=True)
 class CronWorkflows:
-    """A cron, under the names of the Hatchet SDK.
-
-    Attributes:
-        metadata: Its id is the name of the CronWorkflow object.
-        name: The cron's name as its author wrote it.
-        workflow_id: Name of the Workflow object.
-        workflow_name: The workflow's name as its author wrote it.
-        cron: The expression.
-        input: Of each run.
-        additional_metadata: Of each run.
-        enabled: False while it is suspended.
-        method: Where it comes from.
-        priority: 1 to 3 of each run; None for the workflow's.
-        time_zone: Of the expression.
-        next_run_times: Of the next ticks; empty until the operator has seen the cron, and while
-            it is suspended.
-    """
+    """A cron, under the names of the Hatchet SDK."""
 
     metadata: Metadata
+    """Its id is the name of the CronWorkflow object."""
     name: str
+    """The cron's name as its author wrote it."""
     workflow_id: str
+    """Name of the Workflow object."""
     workflow_name: str
+    """The workflow's name as its author wrote it."""
     cron: str
+    """The expression."""
     input: JsonObject
+    """Of each run."""
     additional_metadata: dict[str, str]
+    """Of each run."""
     enabled: bool
+    """False while it is suspended."""
     method: CronWorkflowsMethod
+    """Where it comes from."""
     priority: int | None
+    """1 to 3 of each run; None for the workflow's."""
     time_zone: str
+    """Of the expression."""
     next_run_times: list[datetime]
+    """Of the next ticks; empty until the operator has seen the cron, and while it is suspended."""
 
 
 def _row(stored: CronWorkflow, workflow_name: str) -> CronWorkflows:

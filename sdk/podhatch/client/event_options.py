@@ -10,19 +10,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PushEventOptions:
-    """Options of an event.
-
-    Attributes:
-        additional_metadata: Goes into the metadata of the runs it starts.
-        priority: 1 (low) to 3 (high) of the runs it starts; None for their workflows'.
-        scope: Filters of this scope are asked, and waits that name it.
-        namespace: Ignored: the client's counts.
-    """
+    """Options of an event."""
 
     additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Goes into the metadata of the runs it starts."""
     priority: int | None = None
+    """1 (low) to 3 (high) of the runs it starts; None for their workflows'."""
     scope: str | None = None
+    """Filters of this scope are asked, and waits that name it."""
     namespace: str | None = None
+    """Ignored: the client's counts."""
 
 
 class BulkPushEventOptions(PushEventOptions):
@@ -31,18 +28,15 @@ class BulkPushEventOptions(PushEventOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class BulkPushEventWithMetadata:
-    """One of many events.
-
-    Attributes:
-        key: Its key.
-        payload: An object of at most 256 KiB as JSON.
-        additional_metadata: Goes into the metadata of the runs it starts.
-        priority: 1 (low) to 3 (high) of the runs it starts; None for their workflows'.
-        scope: Filters of this scope are asked, and waits that name it.
-    """
+    """One of many events."""
 
     key: str
+    """Its key."""
     payload: "Payload"
+    """An object of at most 256 KiB as JSON."""
     additional_metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Goes into the metadata of the runs it starts."""
     priority: int | None = None
+    """1 (low) to 3 (high) of the runs it starts; None for their workflows'."""
     scope: str | None = None
+    """Filters of this scope are asked, and waits that name it."""

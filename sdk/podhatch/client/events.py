@@ -29,67 +29,58 @@ from podhatch.values.parsing import refuse_unknown
 
 @dataclass(frozen=True)
 class Event:
-    """An event that was just pushed.
-
-    Attributes:
-        event_id: Name of the WorkflowEvent object.
-        key: Its key.
-        payload: Its payload as JSON text.
-        event_timestamp: When it happened, in UTC.
-        additional_metadata: As JSON text.
-        scope: Its scope; None for none.
-        seen_at: The same as `event_timestamp`.
-        namespace: Where it is.
-    """
+    """An event that was just pushed."""
 
     event_id: str
+    """Name of the WorkflowEvent object."""
     key: str
+    """Its key."""
     payload: str
+    """Its payload as JSON text."""
     event_timestamp: datetime
+    """When it happened, in UTC."""
     additional_metadata: str
+    """As JSON text."""
     scope: str | None
+    """Its scope; None for none."""
     seen_at: datetime
+    """The same as `event_timestamp`."""
     namespace: str
+    """Where it is."""
 
 
 @dataclass(frozen=True)
 class V1EventTriggeredRun:
-    """A run that an event started.
-
-    Attributes:
-        workflow_run_id: Name of the WorkflowRun object.
-        workflow_id: Name of the Workflow object.
-    """
+    """A run that an event started."""
 
     workflow_run_id: str
+    """Name of the WorkflowRun object."""
     workflow_id: str
+    """Name of the Workflow object."""
 
 
 @dataclass(frozen=True)
 class V1Event:
-    """An event, and what it has started.
-
-    Attributes:
-        metadata: Its id is the name of the WorkflowEvent object.
-        key: Its key.
-        payload: Its payload.
-        scope: Its scope; None for none.
-        additional_metadata: Metadata of the runs it starts.
-        seen_at: When it happened, in UTC.
-        triggered_runs: Runs it has started by now.
-        handled: Whether these are all: the operator needs a few seconds.
-        message: Which filter could not be evaluated, and why; None if all could.
-    """
+    """An event, and what it has started."""
 
     metadata: Metadata
+    """Its id is the name of the WorkflowEvent object."""
     key: str
+    """Its key."""
     payload: JsonObject
+    """Its payload."""
     scope: str | None
+    """Its scope; None for none."""
     additional_metadata: dict[str, str]
+    """Metadata of the runs it starts."""
     seen_at: datetime
+    """When it happened, in UTC."""
     triggered_runs: list[V1EventTriggeredRun]
+    """Runs it has started by now."""
     handled: bool
+    """Whether these are all: the operator needs a few seconds."""
     message: str | None
+    """Which filter could not be evaluated, and why; None if all could."""
 
 
 def seen_at(stored: WorkflowEvent) -> datetime:

@@ -19,22 +19,19 @@ from podhatch.values.input import Payload, json_object
 
 @dataclass(frozen=True)
 class V1Filter:
-    """A filter, under the names of the Hatchet SDK.
-
-    Attributes:
-        metadata: Its id is the name of the EventFilter object.
-        workflow_id: Name of the Workflow object.
-        expression: CEL over input (the event's payload), payload (this one), additional_metadata,
-            event_id and event_key.
-        scope: Of the events it applies to.
-        payload: For the expression, and for tasks as `ctx.filter_payload`.
-    """
+    """A filter, under the names of the Hatchet SDK."""
 
     metadata: Metadata
+    """Its id is the name of the EventFilter object."""
     workflow_id: str
+    """Name of the Workflow object."""
     expression: str
+    """CEL over input (the event's payload), payload (this one), additional_metadata, event_id and
+    event_key."""
     scope: str
+    """Of the events it applies to."""
     payload: JsonObject
+    """For the expression, and for tasks as `ctx.filter_payload`."""
 
 
 @dataclass(frozen=True)

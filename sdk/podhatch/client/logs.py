@@ -37,19 +37,16 @@ from podhatch.cluster import POD, WORKFLOW_RUN, ApiError, ClusterUnreachable
 
 @dataclass(frozen=True)
 class RunLine:
-    """One line of a run's log.
-
-    Attributes:
-        task: The task that wrote it.
-        attempt: Number of the attempt, from 1.
-        time: When it was written, in UTC.
-        text: The line without its end.
-    """
+    """One line of a run's log."""
 
     task: str
+    """The task that wrote it."""
     attempt: int
+    """Number of the attempt, from 1."""
     time: datetime
+    """When it was written, in UTC."""
     text: str
+    """The line without its end."""
 
 
 async def read(
@@ -213,21 +210,18 @@ class _Reader:
 
 @dataclass(frozen=True)
 class V1LogLine:
-    """One line that a task printed.
-
-    Attributes:
-        created_at: When, in UTC by the node's clock.
-        message: The line, without its end.
-        task_external_id: `<run>/<task>`.
-        task_display_name: Name of the task.
-        attempt: Number of the attempt, from 1.
-    """
+    """One line that a task printed."""
 
     created_at: datetime
+    """When, in UTC by the node's clock."""
     message: str
+    """The line, without its end."""
     task_external_id: str
+    """`<run>/<task>`."""
     task_display_name: str
+    """Name of the task."""
     attempt: int
+    """Number of the attempt, from 1."""
 
 
 @dataclass(frozen=True)

@@ -32,28 +32,22 @@ class TaskMetrics:
 
 @dataclass(frozen=True)
 class TaskStatusStat:
-    """Attempts of one task that are queued, or that run.
-
-    Attributes:
-        total: How many.
-        oldest: Since when the oldest one is, in UTC; None if there is none.
-    """
+    """Attempts of one task that are queued, or that run."""
 
     total: int
+    """How many."""
     oldest: datetime | None
+    """Since when the oldest one is, in UTC; None if there is none."""
 
 
 @dataclass(frozen=True)
 class TaskStat:
-    """Attempts of one task that are under way.
-
-    Attributes:
-        queued: Those that wait for a node, or for their next attempt.
-        running: Those that run.
-    """
+    """Attempts of one task that are under way."""
 
     queued: TaskStatusStat
+    """Those that wait for a node, or for their next attempt."""
     running: TaskStatusStat
+    """Those that run."""
 
 
 async def _task_metrics(session: Session, search: RunSearch) -> TaskMetrics:

@@ -20,46 +20,37 @@ Row = TypeVar("Row", covariant=True)
 
 @dataclass(frozen=True)
 class Metadata:
-    """Identity of an object.
-
-    Attributes:
-        id: Its name in the cluster, which every method takes.
-        created_at: When it was created, in UTC.
-        namespace: Where it is.
-    """
+    """Identity of an object."""
 
     id: str
+    """Its name in the cluster, which every method takes."""
     created_at: datetime
+    """When it was created, in UTC."""
     namespace: str
+    """Where it is."""
 
 
 @dataclass(frozen=True)
 class Pagination:
-    """The place of a page. The number of pages is not known before the last one.
-
-    Attributes:
-        current_page: Number of this page, from 1.
-        next_page: Number of the next one; None when this is the last.
-        num_pages: Pages known so far: this one, and the next if there is one.
-    """
+    """The place of a page. The number of pages is not known before the last one."""
 
     current_page: int
+    """Number of this page, from 1."""
     next_page: int | None
+    """Number of the next one; None when this is the last."""
     num_pages: int
+    """Pages known so far: this one, and the next if there is one."""
 
 
 @dataclass(frozen=True)
 class Rows(Generic[Row]):
-    """One page of a list.
-
-    Attributes:
-        rows: The rows, the newest first. Pages follow the order of names, in which the API server
-            lists.
-        pagination: The place of the page.
-    """
+    """One page of a list."""
 
     rows: list[Row]
+    """The rows, the newest first. Pages follow the order of names, in which the API server
+    lists."""
     pagination: Pagination
+    """The place of the page."""
 
 
 def metadata_of(stored: ApiObject) -> Metadata:
@@ -80,15 +71,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a list that is returned.
-
-    Attributes:
-        offset: Number of items to skip.
-        limit: Maximum number of items.
-    """
+    """The part of a list that is returned."""
 
     offset: int = 0
+    """Number of items to skip."""
     limit: int = DEFAULT_LIMIT
+    """Maximum number of items."""
 
     @classmethod
     def of(cls, offset: int | None, limit: int | None) -> "Window":
@@ -122,17 +110,14 @@ class Window:
 
 @dataclass(frozen=True)
 class Query(Generic[Model]):
-    """What to list.
-
-    Attributes:
-        model: The class of the objects.
-        selectors: Field selectors, asked one after the other; no object may match two of them.
-        keep: A filter that the API server cannot apply; None for none.
-    """
+    """What to list."""
 
     model: type[Model]
+    """The class of the objects."""
     selectors: Sequence[str] = ("",)
+    """Field selectors, asked one after the other; no object may match two of them."""
     keep: Callable[[Model], bool] | None = None
+    """A filter that the API server cannot apply; None for none."""
 
 
 async def find(

@@ -22,23 +22,20 @@ LATE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class AttemptPod:
-    """The pod of one attempt.
-
-    Attributes:
-        name: Its name.
-        task: The task's name.
-        attempt: Number of the attempt, from 1.
-        created_at: As the API server dates it, to the second.
-        started: Whether its container has started, so that there is a log.
-        ended: Whether it has ended, so that the log grows no more.
-    """
+    """The pod of one attempt."""
 
     name: str
+    """Its name."""
     task: str
+    """The task's name."""
     attempt: int
+    """Number of the attempt, from 1."""
     created_at: str
+    """As the API server dates it, to the second."""
     started: bool
+    """Whether its container has started, so that there is a log."""
     ended: bool
+    """Whether it has ended, so that the log grows no more."""
 
 
 def attempt_pod(pod: JsonObject) -> AttemptPod:

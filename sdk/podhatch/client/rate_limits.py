@@ -17,25 +17,22 @@ from podhatch.values.duration import RateLimitDuration, window_of
 
 @dataclass(frozen=True)
 class StoredRateLimit:
-    """A rate limit, as the cluster holds it: the operator writes what is left, by its clock.
-
-    Attributes:
-        metadata: Its id is the name of the RateLimit object.
-        key: The key by which tasks name it.
-        limit_value: Units of a window.
-        value: Units that are left.
-        window: Duration of a window: SECOND, MINUTE, HOUR, DAY, WEEK, MONTH or YEAR.
-        last_refill: When the window began; None if no unit has been taken in it.
-        next_refill: When it ends; None as above.
-    """
+    """A rate limit, as the cluster holds it: the operator writes what is left, by its clock."""
 
     metadata: Metadata
+    """Its id is the name of the RateLimit object."""
     key: str
+    """The key by which tasks name it."""
     limit_value: int
+    """Units of a window."""
     value: int
+    """Units that are left."""
     window: RateLimitWindow
+    """Duration of a window: SECOND, MINUTE, HOUR, DAY, WEEK, MONTH or YEAR."""
     last_refill: datetime | None
+    """When the window began; None if no unit has been taken in it."""
     next_refill: datetime | None
+    """When it ends; None as above."""
 
 
 async def _put(session: Session, spec: RateLimitSpec) -> None:

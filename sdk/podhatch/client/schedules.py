@@ -49,33 +49,30 @@ RUN_STATUSES = {each: PHASES.get(each.title(), RunStatus.QUEUED) for each in Sch
 
 @dataclass(frozen=True)
 class ScheduledWorkflows:
-    """A schedule.
-
-    Attributes:
-        metadata: Its id is the name of the WorkflowRun object, which exists from the start.
-        workflow_id: Name of the Workflow object.
-        workflow_name: The workflow's name as its author wrote it.
-        workflow_version_id: The revision of the workflow that the run uses; None until it starts.
-        trigger_at: When the run starts, in UTC.
-        start_delay_seconds: How much later it started; None until then.
-        input: Of the run.
-        additional_metadata: Of the run.
-        priority: 1 to 3 of the run; None for the workflow's.
-        workflow_run_id: The same as metadata.id; None until the run starts.
-        workflow_run_status: Its status.
-    """
+    """A schedule."""
 
     metadata: Metadata
+    """Its id is the name of the WorkflowRun object, which exists from the start."""
     workflow_id: str
+    """Name of the Workflow object."""
     workflow_name: str
+    """The workflow's name as its author wrote it."""
     workflow_version_id: str | None
+    """The revision of the workflow that the run uses; None until it starts."""
     trigger_at: datetime
+    """When the run starts, in UTC."""
     start_delay_seconds: float | None
+    """How much later it started; None until then."""
     input: JsonObject
+    """Of the run."""
     additional_metadata: dict[str, str]
+    """Of the run."""
     priority: int | None
+    """1 to 3 of the run; None for the workflow's."""
     workflow_run_id: str | None
+    """The same as metadata.id; None until the run starts."""
     workflow_run_status: ScheduledRunStatus
+    """Its status."""
 
 
 @dataclass(frozen=True)

@@ -36,24 +36,20 @@ class NodeLabel:
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A node.
-
-    Attributes:
-        metadata: Its id is the node's name; it has no namespace.
-        name: The node's name.
-        status: Whether it takes tasks.
-        labels: Its labels.
-        slots: How many pods it may hold, of tasks and others.
-        capacity: What pods may request there, such as cpu, memory and GPUs, as Kubernetes
-            quantities.
-    """
+    """A node."""
 
     metadata: Metadata
+    """Its id is the node's name; it has no namespace."""
     name: str
+    """The node's name."""
     status: WorkerState
+    """Whether it takes tasks."""
     labels: list[NodeLabel]
+    """Its labels."""
     slots: int
+    """How many pods it may hold, of tasks and others."""
     capacity: dict[str, str]
+    """What pods may request there, such as cpu, memory and GPUs, as Kubernetes quantities."""
 
 
 async def _find(session: Session, window: Window) -> Rows[WorkerRow]:

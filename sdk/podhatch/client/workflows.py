@@ -39,46 +39,40 @@ OfWorkflow = TypeVar("OfWorkflow", CronWorkflow, WorkflowRun)
 
 @dataclass(frozen=True)
 class StoredWorkflow:
-    """A workflow as the cluster holds it.
-
-    Attributes:
-        metadata: Its id is the name of the Workflow object.
-        name: The name as its author wrote it.
-        description: The author's description; None if there is none.
-        version: The label the author gave; None for none.
-        tasks: Names of the tasks.
-        valid: Whether its runs can start; None before the operator has checked it.
-        problem: Why they cannot; None if they can.
-        paused: Whether runs wait until it is unpaused.
-        object: The Workflow object.
-    """
+    """A workflow as the cluster holds it."""
 
     metadata: Metadata
+    """Its id is the name of the Workflow object."""
     name: str
+    """The name as its author wrote it."""
     description: str | None
+    """The author's description; None if there is none."""
     version: str | None
+    """The label the author gave; None for none."""
     tasks: list[str]
+    """Names of the tasks."""
     valid: bool | None
+    """Whether its runs can start; None before the operator has checked it."""
     problem: str | None
+    """Why they cannot; None if they can."""
     paused: bool
+    """Whether runs wait until it is unpaused."""
     object: Workflow
+    """The Workflow object."""
 
 
 @dataclass(frozen=True)
 class StoredWorkflowVersion:
-    """A version of a workflow, pinned when runs used it.
-
-    Attributes:
-        metadata: Its id is what rows of runs have as `workflow_version_id`.
-        workflow_id: Name of the Workflow object.
-        version: The label the author gave; None for none.
-        spec: The content.
-    """
+    """A version of a workflow, pinned when runs used it."""
 
     metadata: Metadata
+    """Its id is what rows of runs have as `workflow_version_id`."""
     workflow_id: str
+    """Name of the Workflow object."""
     version: str | None
+    """The label the author gave; None for none."""
     spec: WorkflowSpec
+    """The content."""
 
 
 async def _get_version(session: Session, name: str, version: str | None) -> StoredWorkflowVersion:

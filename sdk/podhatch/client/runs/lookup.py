@@ -44,17 +44,14 @@ from podhatch.values.metadata import metadata_texts
 
 @dataclass(frozen=True)
 class TaskReference:
-    """Tasks of one run.
-
-    Attributes:
-        run: Name of the run.
-        task: Name of the task; None for all of the run.
-        attempt: Number of its attempt, from 1; None for all.
-    """
+    """Tasks of one run."""
 
     run: str
+    """Name of the run."""
     task: str | None = None
+    """Name of the task; None for all of the run."""
     attempt: int | None = None
+    """Number of its attempt, from 1; None for all."""
 
 
 async def resolved(session: Session, identity: str) -> TaskReference:

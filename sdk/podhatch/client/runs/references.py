@@ -151,25 +151,19 @@ class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
 
 @dataclass(frozen=True)
 class ScheduledWorkflow:
-    """One scheduled run.
-
-    Attributes:
-        id: Name of the WorkflowRun object: the run's, and the schedule's.
-        trigger_at: When it starts, in UTC.
-    """
+    """One scheduled run."""
 
     id: str
+    """Name of the WorkflowRun object: the run's, and the schedule's."""
     trigger_at: datetime
+    """When it starts, in UTC."""
 
 
 @dataclass(frozen=True)
 class WorkflowVersion:
-    """What `schedule` returns, as the Hatchet SDK does.
-
-    Attributes:
-        id: Name of the Workflow object.
-        scheduled_workflows: The run, as the only one.
-    """
+    """What `schedule` returns, as the Hatchet SDK does."""
 
     id: str
+    """Name of the Workflow object."""
     scheduled_workflows: tuple[ScheduledWorkflow, ...]
+    """The run, as the only one."""

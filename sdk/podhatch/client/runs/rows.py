@@ -40,69 +40,66 @@ class V1WorkflowType(StrEnum):
 
 @dataclass(frozen=True)
 class V1TaskSummary:
-    """A run, or a task of one.
-
-    Attributes:
-        metadata: Its id is the run's name; of a task of many `<run>/<task>`.
-        display_name: The run's name; of a task of many the task's.
-        type: Whether it stands for one task.
-        status: Its status.
-        workflow_id: Name of the Workflow object.
-        workflow_name: The workflow's name as its author wrote it.
-        workflow_version_id: The revision of the workflow that it uses; None before it starts.
-        workflow_run_external_id: Name of the run.
-        task_external_id: The same as metadata.id.
-        parent_task_external_id: `<run>/<task>` of the task that started the run; None if none did.
-        step_id: Name of the task; None of a run of many.
-        action_id: `<workflow>:<task>`; None of a run of many.
-        worker_id: Node of the last attempt; None before there is one, and of a run of many.
-        attempt: Number of the last attempt, from 1; 0 before there is one. A durable task that
-            gets a new pod after a wait goes on with its attempt.
-        retry_count: Attempts before the last one.
-        created_at: When the run was created, in UTC.
-        started_at: When the code started; of a run of many when it was accepted.
-        finished_at: When it ended.
-        duration: Milliseconds from its start to its end; None before that.
-        input: Of the run; None without payloads.
-        output: What the task returned; of a run of many that succeeded what each of its tasks
-            returned, by name. None before that, and without payloads.
-        error_message: Why it did not succeed; None if it did.
-        additional_metadata: Of the run.
-        children: Of a run of many: its tasks.
-        priority: 1 to 3 of the run; None for the workflow's.
-        idempotency_key: Of the run; None if its workflow gives it none.
-        is_durable: Whether it is a durable task.
-        is_evicted: Whether it is a durable task that waits without a pod; its status is RUNNING.
-    """
+    """A run, or a task of one."""
 
     metadata: Metadata
+    """Its id is the run's name; of a task of many `<run>/<task>`."""
     display_name: str
+    """The run's name; of a task of many the task's."""
     type: V1WorkflowType
+    """Whether it stands for one task."""
     status: RunStatus
+    """Its status."""
     workflow_id: str
+    """Name of the Workflow object."""
     workflow_name: str
+    """The workflow's name as its author wrote it."""
     workflow_version_id: str | None
+    """The revision of the workflow that it uses; None before it starts."""
     workflow_run_external_id: str
+    """Name of the run."""
     task_external_id: str
+    """The same as metadata.id."""
     parent_task_external_id: str | None
+    """`<run>/<task>` of the task that started the run; None if none did."""
     step_id: str | None
+    """Name of the task; None of a run of many."""
     action_id: str | None
+    """`<workflow>:<task>`; None of a run of many."""
     worker_id: str | None
+    """Node of the last attempt; None before there is one, and of a run of many."""
     attempt: int
+    """Number of the last attempt, from 1; 0 before there is one. A durable task that gets a new pod
+    after a wait goes on with its attempt."""
     retry_count: int
+    """Attempts before the last one."""
     created_at: datetime
+    """When the run was created, in UTC."""
     started_at: datetime | None
+    """When the code started; of a run of many when it was accepted."""
     finished_at: datetime | None
+    """When it ended."""
     duration: int | None
+    """Milliseconds from its start to its end; None before that."""
     input: JsonObject | None
+    """Of the run; None without payloads."""
     output: Any
+    """What the task returned; of a run of many that succeeded what each of its tasks returned, by
+    name. None before that, and without payloads."""
     error_message: str | None
+    """Why it did not succeed; None if it did."""
     additional_metadata: dict[str, str]
+    """Of the run."""
     priority: int | None
+    """1 to 3 of the run; None for the workflow's."""
     idempotency_key: str | None
+    """Of the run; None if its workflow gives it none."""
     is_durable: bool = False
+    """Whether it is a durable task."""
     is_evicted: bool = False
+    """Whether it is a durable task that waits without a pod; its status is RUNNING."""
     children: "list[V1TaskSummary]" = field(default_factory=list["V1TaskSummary"])
+    """Of a run of many: its tasks."""
 
 
 class V1TaskEventType(StrEnum):
@@ -125,110 +122,95 @@ class V1TaskEventType(StrEnum):
 
 @dataclass(frozen=True)
 class V1TaskEvent:
-    """Something that happened to a task.
-
-    Attributes:
-        event_type: What.
-        task_id: The task's id.
-        task_display_name: The task's name.
-        timestamp: When, in UTC; None where it is not known.
-        attempt: In which attempt, from 1; 0 before there was one.
-        retry_count: Attempts before that.
-        message: The operator's message.
-        error_message: Why it failed; None if it did not.
-        worker_id: Node of the attempt; None where there is none.
-    """
+    """Something that happened to a task."""
 
     event_type: V1TaskEventType
+    """What."""
     task_id: str
+    """The task's id."""
     task_display_name: str
+    """The task's name."""
     timestamp: datetime | None
+    """When, in UTC; None where it is not known."""
     attempt: int
+    """In which attempt, from 1; 0 before there was one."""
     retry_count: int
+    """Attempts before that."""
     message: str
+    """The operator's message."""
     error_message: str | None = None
+    """Why it failed; None if it did not."""
     worker_id: str | None = None
+    """Node of the attempt; None where there is none."""
 
 
 @dataclass(frozen=True)
 class WorkflowRunShapeItem:
-    """A task, and what comes after it.
-
-    Attributes:
-        task_external_id: The task's id.
-        task_name: Its name.
-        step_id: The same.
-        children_step_ids: Names of the tasks of which it is a parent.
-        parents: Names of its parents.
-    """
+    """A task, and what comes after it."""
 
     task_external_id: str
+    """The task's id."""
     task_name: str
+    """Its name."""
     step_id: str
+    """The same."""
     children_step_ids: list[str]
+    """Names of the tasks of which it is a parent."""
     parents: list[str]
+    """Names of its parents."""
 
 
 @dataclass(frozen=True)
 class V1WorkflowRunDetails:
-    """A run with all of its tasks.
-
-    Attributes:
-        run: The run's row; of a run of one task it is that task's.
-        tasks: A row for each task, in the workflow's order.
-        task_events: What has happened to the tasks.
-        shape: The graph of the tasks.
-        object: The WorkflowRun object as the cluster holds it.
-    """
+    """A run with all of its tasks."""
 
     run: V1TaskSummary
+    """The run's row; of a run of one task it is that task's."""
     tasks: list[V1TaskSummary]
+    """A row for each task, in the workflow's order."""
     task_events: list[V1TaskEvent]
+    """What has happened to the tasks."""
     shape: list[WorkflowRunShapeItem]
+    """The graph of the tasks."""
     object: WorkflowRun
+    """The WorkflowRun object as the cluster holds it."""
 
 
 @dataclass(frozen=True)
 class TaskRunDetail:
-    """The state of a task.
-
-    Attributes:
-        external_id: Its id.
-        readable_id: Its name.
-        status: Its status.
-        output: What it returned; None before that.
-        error: Why it failed, with the traceback from its pod; None if it did not. (The
-            `error_message` of its row in `runs.get` says why it was cancelled.)
-        is_evicted: Whether it is a durable task that waits without a pod; its status is RUNNING.
-    """
+    """The state of a task."""
 
     external_id: str
+    """Its id."""
     readable_id: str
+    """Its name."""
     status: RunStatus
+    """Its status."""
     output: Any
+    """What it returned; None before that."""
     error: str | None
+    """Why it failed, with the traceback from its pod; None if it did not. (The `error_message` of
+    its row in `runs.get` says why it was cancelled.)"""
     is_evicted: bool = False
+    """Whether it is a durable task that waits without a pod; its status is RUNNING."""
 
 
 @dataclass(frozen=True)
 class WorkflowRunDetail:
-    """The state of a run, in short.
-
-    Attributes:
-        external_id: Name of the run.
-        status: Its status.
-        input: Its input.
-        additional_metadata: Its metadata.
-        done: Whether it has ended.
-        task_runs: The tasks by name; those whose parents have not ended are left out.
-    """
+    """The state of a run, in short."""
 
     external_id: str
+    """Name of the run."""
     status: RunStatus
+    """Its status."""
     input: JsonObject
+    """Its input."""
     additional_metadata: dict[str, str]
+    """Its metadata."""
     done: bool
+    """Whether it has ended."""
     task_runs: dict[str, TaskRunDetail]
+    """The tasks by name; those whose parents have not ended are left out."""
 
 
 def tasks_of(run: WorkflowRun) -> list[TaskStatus]:

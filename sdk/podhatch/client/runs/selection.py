@@ -112,23 +112,21 @@ def recent(since: datetime | None) -> datetime:
 class RunFilter:
     """Selects runs. None means any; an empty list matches no run.
 
-    Attributes:
-        since: Only runs created at this time or later.
-        until: Only runs created at this time or earlier.
-        statuses: Statuses of runs.
-        workflow_ids: Workflows, by name.
-        additional_metadata: Only runs with any of these pairs.
-
     Raises:
         TypeError: A time is not a datetime.
         ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
     """
 
     since: datetime
+    """Only runs created at this time or later."""
     until: datetime | None = None
+    """Only runs created at this time or earlier."""
     statuses: Sequence[RunStatus] | None = None
+    """Statuses of runs."""
     workflow_ids: Sequence[str] | None = None
+    """Workflows, by name."""
     additional_metadata: Mapping[str, object] | None = None
+    """Only runs with any of these pairs."""
 
     def __post_init__(self) -> None:
         """Put times into UTC, and check the rest."""
@@ -147,30 +145,24 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class RunSearch(RunFilter):
-    """Selects runs to list, by more than bulk changes take.
-
-    Attributes:
-        worker_id: Node on which the last attempt of one of its tasks ran.
-        parent_task_external_id: Id of the task that started them.
-        triggering_event_external_id: Id of the event that started them.
-    """
+    """Selects runs to list, by more than bulk changes take."""
 
     worker_id: str | None = None
+    """Node on which the last attempt of one of its tasks ran."""
     parent_task_external_id: str | None = None
+    """Id of the task that started them."""
     triggering_event_external_id: str | None = None
+    """Id of the event that started them."""
 
 
 @dataclass(frozen=True)
 class BulkCancelReplayOpts:
-    """Which runs to cancel or replay: by their ids or by a filter.
-
-    Attributes:
-        ids: Names of the runs.
-        filters: A filter of the runs.
-    """
+    """Which runs to cancel or replay: by their ids or by a filter."""
 
     ids: Sequence[str] | None = None
+    """Names of the runs."""
     filters: RunFilter | None = None
+    """A filter of the runs."""
 
     def __post_init__(self) -> None:
         """Check that exactly one is given.
