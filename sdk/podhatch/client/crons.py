@@ -112,12 +112,7 @@ def new_cron(
     priority: int | None,
     options: CronOptions,
 ) -> CronWorkflow:
-    """Return a cron to create; arguments are those of `hatchet.cron.create`.
-
-    Raises:
-        TypeError: An option is unknown.
-        ValueError: A field is invalid; the text names it.
-    """
+    """Return a cron to create; arguments are those of `hatchet.cron.create`."""
     subject = f"cron {cron_name!r}"
     refuse_unknown(subject, options, CronOptions)
     values = json_object(f"{subject}: input", input)
@@ -175,11 +170,7 @@ class CronFilters(TypedDict, total=False):
 
 
 async def create(session: Session, workflow_name: str, asked: CronWorkflow) -> CronWorkflows:
-    """Create the cron of a workflow. If the same cron exists already, it is returned.
-
-    Raises:
-        RequestRefused: Another cron has this name.
-    """
+    """Create the cron of a workflow. If the same cron exists already, it is returned."""
     stored = await objects.create_or_read(session, asked)
     if stored.spec.model_copy(update={"suspend": False}) != asked.spec:
         raise RequestRefused(
@@ -219,11 +210,7 @@ async def suspend(session: Session, name: str, *, suspended: bool) -> CronWorkfl
 
 
 async def delete(session: Session, name: str) -> None:
-    """Delete the cron; its runs stay.
-
-    Raises:
-        RequestRefused: There is none, or its workflow declares it and would create it again.
-    """
+    """Delete the cron; its runs stay."""
     cron = await _get(session, name)
     if cron.method is CronWorkflowsMethod.DEFAULT:
         raise RequestRefused(

@@ -145,12 +145,7 @@ class EventListOptions(TypedDict, total=False):
 
 
 def event_query(options: EventListOptions) -> Query[WorkflowEvent]:
-    """Return the query for events: the API server is asked for each key, or else each scope.
-
-    Raises:
-        TypeError: An option is unknown, or a time is not a datetime.
-        ValueError: A list is not a list, or the metadata is not a mapping of JSON values.
-    """
+    """Return the query for events: the API server is asked for each key, or else each scope."""
     refuse_unknown("hatchet.event.list", options, EventListOptions)
     since = bound_in_utc("since", options.get("since"))
     until = bound_in_utc("until", options.get("until"))
@@ -190,11 +185,7 @@ def new_event(
     priority: int | None = None,
     scope: str | None = None,
 ) -> WorkflowEvent:
-    """Return an event that happens now. If a task pushes it, its metadata names the task.
-
-    Raises:
-        ValueError: A field is invalid; the text names it.
-    """
+    """Return an event that happens now. If a task pushes it, its metadata names the task."""
     subject = f"event {key!r}"
     values = json_object(f"{subject}: payload", payload)
     metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)

@@ -44,11 +44,7 @@ class FilterUpdate:
 
 
 def new_filter(workflow: str, expression: str, scope: str, payload: Payload) -> EventFilter:
-    """Return a filter to create; the workflow need not exist yet.
-
-    Raises:
-        ValueError: A field is invalid; the text names it.
-    """
+    """Return a filter to create; the workflow need not exist yet."""
     subject = f"filter of workflow {workflow!r}"
     values = json_object(f"{subject}: payload", payload)
     _check(subject, expression)

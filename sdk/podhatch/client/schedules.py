@@ -143,12 +143,7 @@ class ScheduleFilterOptions(TypedDict, total=False):
 
 
 def _query(options: ScheduleFilterOptions) -> Query[WorkflowRun]:
-    """Return the query for schedules.
-
-    Raises:
-        TypeError: An option is unknown.
-        ValueError: A status is unknown, a list is not a list, or the metadata is not a mapping.
-    """
+    """Return the query for schedules."""
     refuse_unknown("hatchet.scheduled", options, ScheduleFilterOptions)
     workflow, parent = options.get("workflow_id"), options.get("parent_workflow_run_id")
     given, metadata = options.get("statuses"), options.get("additional_metadata")

@@ -103,11 +103,7 @@ async def pause(
     cron_runs: QueueBehavior | None = None,
     scheduled_runs: QueueBehavior | None = None,
 ) -> StoredWorkflow:
-    """Pause the workflow. What is None stays as the workflow's pausePolicy has it.
-
-    Raises:
-        ValueError: An argument is not valid.
-    """
+    """Pause the workflow. What is None stays as the workflow's pausePolicy has it."""
     policy: JsonObject = {}
     if queue_ttl is not None:
         policy["queueTtlSeconds"] = whole_seconds("queue_ttl", queue_ttl)

@@ -64,12 +64,6 @@ async def create(
 ) -> JsonObject:
     """Create a run with its key, and return it. An earlier attempt may have created it as a child.
 
-    Args:
-        session: Where.
-        manifest: The run. Its name is replaced.
-        rule: What gives it its key.
-        child: Which child of a task it is.
-
     Raises:
         IdempotencyCollisionError: Another run holds the key.
         InvalidRun: The expression gives no key.

@@ -60,11 +60,7 @@ async def last_pages(
 
 
 async def reset(session: Session, task_id: str, node: int, branch: int | None = None) -> JsonObject:
-    """Remove the calls of a durable task from `node` on, let it start over, and return its run.
-
-    Raises:
-        RequestRefused: The task has no log, or the log no such call.
-    """
+    """Remove the calls of a durable task from `node` on, let it start over, and return its run."""
     run, task = await run_and_task(session, task_id)
     await remove_calls(session, run, task, node, branch)
     return await control.replay(session, run.metadata.name, task=task.name)

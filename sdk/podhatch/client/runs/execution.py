@@ -66,14 +66,7 @@ async def execute(
 
 
 async def create(session: Session, request: RunRequest, generations: dict[str, int]) -> JsonObject:
-    """Create the run and return it. A child run may exist already, created by an earlier attempt.
-
-    Raises:
-        IdempotencyCollisionError: Another run holds its idempotency key.
-        InvalidRun: The workflow's expression gives no key for it.
-        NonDeterminismError: The child run that exists has another workflow or input.
-        RequestRefused: The API server did not accept the run, or another run has its name.
-    """
+    """Create the run and return it. A child run may exist already, created by an earlier attempt."""
     manifest = _manifest(request, session, generations.get(request.spec.workflow))
     child = request.child
     if request.idempotency is not None:
@@ -149,11 +142,7 @@ def named_request(
     priority: int | None = None,
     start_at: datetime | None = None,
 ) -> RunRequest:
-    """Return a run to create with `create_named`.
-
-    Raises:
-        InvalidRun: A field is invalid; the text names it.
-    """
+    """Return a run to create with `create_named`."""
     subject = f"workflow {workflow_name!r}"
     try:
         values = json_object(f"{subject}: input", input)
@@ -172,11 +161,7 @@ def named_request(
 
 
 async def create_named(session: Session, request: RunRequest) -> WorkflowRun:
-    """Create a run of a workflow that the cluster holds.
-
-    Raises:
-        RequestRefused: There is no such workflow.
-    """
+    """Create a run of a workflow that the cluster holds."""
     workflow = await objects.read(session, Workflow, request.spec.workflow)
     request = claim.with_rule(request.under(workflow.spec.default_additional_metadata), workflow)
     generations = {request.spec.workflow: workflow.metadata.generation}
@@ -227,9 +212,6 @@ async def start_many(
 
     With `return_exceptions` an error stands in place of a run that was refused. Otherwise the first
     error is raised, as one of `progress` always is; runs that are created by then go on.
-
-    Raises:
-        BulkTriggerIdempotencyCollisionError: Other runs hold the keys of some; the rest is created.
     """
     session = await session_of(target)
     generations = await published(session, publication)
