@@ -14,18 +14,13 @@ from podhatch.api.model import JsonObject
 from podhatch.client.background_loop import aio_wait
 from podhatch.client.manifest import Publication
 from podhatch.client.runs import execution
-from podhatch.client.runs.execution import Ended, Pace, Progress, all_of, refuse_collisions
+from podhatch.client.runs.execution import Ended, Pace, Progress, all_of, many
 from podhatch.client.runs.request import Child, RunRequest
 from podhatch.client.runs.rows import Outputs
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.twins import Recorded
-from podhatch.errors import (
-    FailedTaskRunExceptionGroup,
-    IdempotencyCollisionError,
-    RunCancelled,
-    TaskRunError,
-)
+from podhatch.errors import FailedTaskRunExceptionGroup, RunCancelled, TaskRunError
 from podhatch.task import current_context
 from podhatch.task.durable_context import DurableContext
 from podhatch.task.journal import Journal, call_key
@@ -65,7 +60,7 @@ def execute_many(
     progress: Progress | None,
     return_exceptions: bool,
     wait_for_result: bool,
-) -> Work[list[Ended | BaseException]]:
+) -> Work[Sequence[Ended | BaseException]]:
     """Create the runs and wait for their ends: see `execution.execute_many`."""
     options = {"return_exceptions": return_exceptions, "wait_for_result": wait_for_result}
     call = partial(
@@ -142,30 +137,20 @@ async def _execute_many(
     *,
     return_exceptions: bool,
     wait_for_result: bool,
-) -> list[Ended | BaseException]:
+) -> Sequence[Ended | BaseException]:
     async def run(request: RunRequest) -> Ended:
         return await _execute(journal, target, publication, request, pace)
 
     if wait_for_result and not any(map(_may_be_renamed, requests)):
         return await all_of(map(run, requests), return_exceptions=return_exceptions)
 
-    async def begin(request: RunRequest) -> str | BaseException:
-        try:
-            return await _start(journal, target, publication, request, pace)
-        except Exception as error:
-            if return_exceptions or isinstance(error, IdempotencyCollisionError):
-                return error
-            raise
+    async def begin(request: RunRequest) -> str:
+        return await _start(journal, target, publication, request, pace)
 
-    async def end_of(started: str | BaseException) -> Ended | BaseException:
-        if isinstance(started, BaseException):
-            return started
-        return started, await _outputs(journal, target, started) if wait_for_result else None
+    async def end_of(name: str) -> Outputs | None:
+        return await _outputs(journal, target, name) if wait_for_result else None
 
-    begun = await all_of(map(begin, requests), return_exceptions=False)
-    if not return_exceptions:
-        refuse_collisions([each for each in begun if isinstance(each, str)], begun)
-    return await all_of(map(end_of, begun), return_exceptions=return_exceptions)
+    return await many(requests, begin, end_of, return_exceptions=return_exceptions)
 
 
 async def _outputs(journal: Journal, target: Target, name: str) -> Outputs:

@@ -43,6 +43,7 @@ PER_SECOND = 100.0
 """How many runs are created a second, which leaves room for other users of the API server."""
 
 T = TypeVar("T")
+Run = TypeVar("Run", JsonObject, str)
 Ended = tuple[JsonObject | str, Outputs | None]
 """A run as it was created, or its name, and its outputs; None where nobody waits for them."""
 Progress = Callable[[int, int], None]
@@ -62,11 +63,11 @@ async def execute(
 ) -> tuple[JsonObject, Outputs]:
     """Publish the workflow, create the run, wait for its end, and return it with its outputs."""
     run = await start(target, publication, request)
-    return run, await outputs(target, str(run["metadata"]["name"]), run)
+    return run, await outputs(target, _name(run), run)
 
 
 async def create(session: Session, request: RunRequest, generations: dict[str, int]) -> JsonObject:
-    """Create the run and return it. A child run may exist already, created by an earlier attempt."""
+    """Create the run and return it. An earlier attempt may have created it, if it is a child."""
     manifest = _manifest(request, session, generations.get(request.spec.workflow))
     child = request.child
     if request.idempotency is not None:
@@ -181,66 +182,67 @@ async def execute_many(
     progress: Progress | None,
     return_exceptions: bool,
     wait_for_result: bool,
-) -> list[Ended | BaseException]:
-    """Create the runs and wait for their ends; return both in the order of the requests.
+) -> Sequence[Ended | BaseException]:
+    """Create the runs and wait for their ends; return both in the order of the requests: `many`.
 
-    With `return_exceptions` an error stands in the place of a run that was refused or did not
-    succeed; without, the first one is raised at once.
-    """
-    runs = await start_many(
-        target, publication, requests, progress=progress, return_exceptions=return_exceptions
-    )
-
-    async def end_of(run: JsonObject | BaseException) -> Ended | BaseException:
-        if isinstance(run, BaseException):
-            return run
-        name = str(run["metadata"]["name"])
-        return run, await outputs(target, name, run) if wait_for_result else None
-
-    return await all_of(map(end_of, runs), return_exceptions=return_exceptions)
-
-
-async def start_many(
-    target: Target,
-    publication: Publication,
-    requests: Sequence[RunRequest],
-    *,
-    progress: Progress | None,
-    return_exceptions: bool,
-) -> list[JsonObject | BaseException]:
-    """Create the runs, and return them in the order of the requests.
-
-    With `return_exceptions` an error stands in place of a run that was refused. Otherwise the first
-    error is raised, as one of `progress` always is; runs that are created by then go on.
+    An error of `progress` is always raised at once; runs that are created by then go on.
     """
     session = await session_of(target)
     generations = await published(session, publication)
-    requests = await with_rules(session, requests)
     pace = Pace(len(requests), progress)
 
-    async def make(request: RunRequest) -> JsonObject | BaseException:
+    async def begin(request: RunRequest) -> JsonObject:
+        async with pace.turn():
+            return await create(session, request, generations)
+
+    async def end_of(run: JsonObject) -> Outputs | None:
+        return await outputs(target, _name(run), run) if wait_for_result else None
+
+    asked = await with_rules(session, requests)
+    return await many(asked, begin, end_of, pace.tell, return_exceptions=return_exceptions)
+
+
+async def many(
+    requests: Sequence[RunRequest],
+    begin: Callable[[RunRequest], Awaitable[Run]],
+    end_of: Callable[[Run], Awaitable[Outputs | None]],
+    begun: Callable[[], Awaitable[None]] | None = None,
+    *,
+    return_exceptions: bool,
+) -> Sequence[tuple[Run, Outputs | None] | BaseException]:
+    """Begin all runs, wait for what `end_of` waits for, and return both in the order of requests.
+
+    With `return_exceptions` an error stands in the place of a run that was refused or did not
+    succeed; without, the first one is raised at once.
+
+    Raises:
+        BulkTriggerIdempotencyCollisionError: Other runs hold the keys of some; the rest is created.
+    """
+
+    async def first(request: RunRequest) -> Run | BaseException:
         try:
-            async with pace.turn():
-                run = await create(session, request, generations)
+            run = await begin(request)
         except Exception as error:
             if return_exceptions or isinstance(error, IdempotencyCollisionError):
                 return error
             raise
-        await pace.tell()
+        if begun is not None:
+            await begun()
         return run
 
-    made = await all_of(map(make, requests), return_exceptions=False)
-    if not return_exceptions:
-        names = [str(run["metadata"]["name"]) for run in made if isinstance(run, dict)]
-        refuse_collisions(names, made)
-    return made
+    async def then(run: Run | BaseException) -> tuple[Run, Outputs | None] | BaseException:
+        return run if isinstance(run, BaseException) else (run, await end_of(run))
 
-
-def refuse_collisions(created: list[str], made: Sequence[object]) -> None:
-    """Raise BulkTriggerIdempotencyCollisionError if other runs hold the keys of some."""
-    collisions = [each for each in made if isinstance(each, IdempotencyCollisionError)]
-    if collisions:
+    runs = await all_of(map(first, requests), return_exceptions=False)
+    collisions = [each for each in runs if isinstance(each, IdempotencyCollisionError)]
+    if collisions and not return_exceptions:
+        created = [_name(each) for each in runs if not isinstance(each, BaseException)]
         raise BulkTriggerIdempotencyCollisionError(created, collisions)
+    return await all_of(map(then, runs), return_exceptions=return_exceptions)
+
+
+def _name(run: JsonObject | str) -> str:
+    return run if isinstance(run, str) else str(run["metadata"]["name"])
 
 
 class Pace:
