@@ -184,24 +184,32 @@ def new_event(
     additional_metadata: Mapping[str, object] | None = None,
     priority: int | None = None,
     scope: str | None = None,
+    options: PushEventOptions | None = None,
 ) -> WorkflowEvent:
-    """Return an event that happens now. If a task pushes it, its metadata names the task."""
+    """Return an event that happens now; arguments are those of `hatchet.event.push`.
+
+    If a task pushes it, its metadata names the task.
+    """
     subject = f"event {key!r}"
-    values = json_object(f"{subject}: payload", payload)
-    metadata = metadata_texts(f"{subject}: additional_metadata", additional_metadata)
-    source: dict[str, str] = {}
+    given = options or PushEventOptions()
+    if not isinstance(given, PushEventOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{subject}: options: expected PushEventOptions, got {given!r}")
+    metadata: dict[str, str] = {}
     pushed_by = None
     if task := current_context():
-        source = {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
+        metadata = {SOURCE_RUN: task.workflow_run_id, SOURCE_TASK: task.task_run_id}
         pushed_by = EventSource(job=task.task_run_id) if task.run_uid else None
+    for each in (given.additional_metadata, additional_metadata):
+        metadata |= metadata_texts(f"{subject}: additional_metadata", each)
+    values = json_object(f"{subject}: payload", payload)
     with objects.validating(subject):
         spec = WorkflowEventSpec(
             key=key,
             payload=values,
-            scope=scope,
-            additional_metadata={**source, **metadata},
+            scope=given.scope if scope is None else scope,
+            additional_metadata=metadata,
             pushed_by=pushed_by,
-            priority=priority,
+            priority=given.priority if priority is None else priority,
             seen_at=datetime.now(UTC),
         )
     name = objects.unique_name(object_name(key))
@@ -258,7 +266,7 @@ class EventClient(FeatureClient):
             TypeError: `options` is something else.
             ValueError: A field is invalid; the text names it.
         """
-        event = _event(event_key, payload, options, additional_metadata, priority, scope)
+        event = new_event(event_key, payload, additional_metadata, priority, scope, options)
         return await self._ask(push, event)
 
     aio_push = async_twin(push)
@@ -282,8 +290,8 @@ class EventClient(FeatureClient):
             ValueError: An event is invalid; the text names it and the field.
         """
         made = [
-            _event(
-                each.key, each.payload, options, each.additional_metadata, each.priority, each.scope
+            new_event(
+                each.key, each.payload, each.additional_metadata, each.priority, each.scope, options
             )
             for each in events
         ]
@@ -328,25 +336,3 @@ class EventClient(FeatureClient):
         return await self._ask(paging.rows, event_query(options), window, _row)
 
     aio_list = async_twin(list)
-
-
-def _event(
-    key: str,
-    payload: Payload,
-    options: PushEventOptions | None,
-    additional_metadata: Mapping[str, object] | None,
-    priority: int | None,
-    scope: str | None,
-) -> WorkflowEvent:
-    given = options or PushEventOptions()
-    if not isinstance(given, PushEventOptions):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"event {key!r}: options: expected PushEventOptions, got {given!r}")
-    subject = f"event {key!r}: additional_metadata"
-    return new_event(
-        key,
-        payload,
-        metadata_texts(subject, given.additional_metadata)
-        | metadata_texts(subject, additional_metadata),
-        given.priority if priority is None else priority,
-        given.scope if scope is None else scope,
-    )

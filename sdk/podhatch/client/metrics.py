@@ -1,12 +1,11 @@
 """`hatchet.metrics`: counts of tasks by status. For numbers over time ask Prometheus."""
 
-from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from podhatch.api.task_status import TaskStatus
 from podhatch.client import paging
 from podhatch.client.feature import FeatureClient
 from podhatch.client.runs.lookup import resolved, run_query
@@ -61,31 +60,22 @@ async def _task_metrics(session: Session, search: RunSearch) -> TaskMetrics:
 
 
 async def _task_stats(session: Session) -> dict[str, TaskStat]:
-    queued: dict[tuple[str, str], list[datetime]] = {}
-    running: dict[tuple[str, str], list[datetime]] = {}
-    async with aclosing(_under_way(session)) as tasks:
-        async for workflow, task in tasks:
-            moments = {"Queued": queued, "Running": running}.get(task.state)
-            since = task.started_at if task.state == "Running" else task.queued_at
-            if moments is not None:
-                moments.setdefault((workflow, task.name), []).append(since or datetime.now(UTC))
-    keys = sorted(queued.keys() | running.keys())
-    names = await true_names(session, (workflow for workflow, _ in keys))
-    return {
-        f"{names[workflow]}:{task}": TaskStat(
-            _stat(queued.get((workflow, task), [])), _stat(running.get((workflow, task), []))
-        )
-        for workflow, task in keys
-    }
-
-
-async def _under_way(session: Session) -> AsyncGenerator[tuple[str, TaskStatus], None]:
-    """Yield the tasks of all runs that have not ended, each with its workflow's object."""
+    found: defaultdict[tuple[str, str], dict[str, list[datetime]]] = defaultdict(
+        lambda: {"Queued": [], "Running": []}
+    )
     query = run_query(RunSearch(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY), None)
     async with aclosing(paging.find_all(session, query)) as runs:
         async for run in runs:
             for task in tasks_of(run):
-                yield run.spec.workflow, task
+                if task.state in ("Queued", "Running"):
+                    since = task.started_at if task.state == "Running" else task.queued_at
+                    moments = found[run.spec.workflow, task.name][task.state]
+                    moments.append(since or datetime.now(UTC))
+    names = await true_names(session, (workflow for workflow, _ in found))
+    return {
+        f"{names[workflow]}:{task}": TaskStat(_stat(moments["Queued"]), _stat(moments["Running"]))
+        for (workflow, task), moments in sorted(found.items())
+    }
 
 
 def _stat(moments: list[datetime]) -> TaskStatusStat:

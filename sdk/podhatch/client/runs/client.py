@@ -198,7 +198,8 @@ class RunsClient(FeatureClient):
         """
         request = execution.named_request(workflow_name, input, additional_metadata, priority)
         with referring(self._target):
-            return await self._ask(execution.create_in_full, request)
+            created = await self._ask(execution.create_named, request)
+        return await self._ask(lookup.details_of, created)
 
     aio_create = async_twin(create)
 

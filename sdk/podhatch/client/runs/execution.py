@@ -17,9 +17,9 @@ from podhatch.client.explain import explained
 from podhatch.client.manifest import Publication
 from podhatch.client.runs import claim
 from podhatch.client.runs.claim import with_rules
-from podhatch.client.runs.lookup import details_of, outputs_so_far
+from podhatch.client.runs.lookup import outputs_so_far
 from podhatch.client.runs.request import RunRequest, check_same
-from podhatch.client.runs.rows import Outputs, V1WorkflowRunDetails
+from podhatch.client.runs.rows import Outputs
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -167,11 +167,6 @@ async def create_named(session: Session, request: RunRequest) -> WorkflowRun:
     request = claim.with_rule(request.under(workflow.spec.default_additional_metadata), workflow)
     generations = {request.spec.workflow: workflow.metadata.generation}
     return WorkflowRun.model_validate(await create(session, request, generations))
-
-
-async def create_in_full(session: Session, request: RunRequest) -> V1WorkflowRunDetails:
-    """Do what `create_named` does, and return the run in full."""
-    return await details_of(session, await create_named(session, request))
 
 
 async def execute_many(
