@@ -30,11 +30,11 @@ def short_hash(text: str, length: int = 8) -> str:
     """Return a hash of `text`: `length` lower-case letters and digits, without vowels."""
     size = len(_HASH_ALPHABET)
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()) % size**length
-    digits: list[str] = []
+    digits = ""
     for _ in range(length):
         number, digit = divmod(number, size)
-        digits.append(_HASH_ALPHABET[digit])
-    return "".join(digits)
+        digits += _HASH_ALPHABET[digit]
+    return digits
 
 
 def slug(text: str, length: int) -> str:

@@ -27,7 +27,7 @@ from podhatch.core.pod.pods import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AttemptEnd:
     """An attempt that is over."""
 

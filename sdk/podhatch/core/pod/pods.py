@@ -93,10 +93,11 @@ def message_bytes(pod_spec: JsonObject) -> int:
 
 def true_condition(raw: JsonObject, type: str) -> JsonObject | None:
     """Return the object's condition of this type if it is True."""
-    conditions: list[JsonObject] = raw.get("status", {}).get("conditions", [])
-    return next(
-        (item for item in conditions if item["type"] == type and item["status"] == "True"), None
-    )
+    conditions: list[JsonObject] = raw.get("status", {}).get("conditions", ())
+    for each in conditions:
+        if each["type"] == type and each["status"] == "True":
+            return each
+    return None
 
 
 def has_job_ended(job: JsonObject) -> bool:

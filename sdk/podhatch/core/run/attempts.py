@@ -21,7 +21,7 @@ AttemptKey = tuple[str, int]
 """The name of the task and the number of the attempt."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AttemptView:
     """What is observed of an attempt."""
 

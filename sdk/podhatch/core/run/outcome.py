@@ -90,16 +90,17 @@ def _plausible(report: TaskResultSpec, job: JsonObject | None, now: datetime) ->
     Sleep conditions count from these times, and a pod's clock may be wrong.
     """
     created = read_time(job["metadata"]["creationTimestamp"]) if job else None
-
-    def bounded(moment: datetime | None) -> datetime | None:
-        if moment is None or moment.tzinfo is None:
-            return None
-        return min(max(moment, created or moment), now)
-
-    started_at, finished_at = bounded(report.started_at), bounded(report.finished_at)
-    if (started_at, finished_at) == (report.started_at, report.finished_at):
+    started_at = _between(created, report.started_at, now)
+    finished_at = _between(created, report.finished_at, now)
+    if started_at is report.started_at and finished_at is report.finished_at:
         return report
     return report.model_copy(update={"started_at": started_at, "finished_at": finished_at})
+
+
+def _between(first: datetime | None, moment: datetime | None, last: datetime) -> datetime | None:
+    if moment is None or moment.tzinfo is None:
+        return None
+    return min(max(moment, first or moment), last)
 
 
 def _from_report(

@@ -30,7 +30,7 @@ RATE_LIMIT: Final = "RateLimit"
 PARENT_OUTPUT_LOST: Final = "ParentOutputLost"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """No attempt is made now: parents, conditions, backoff, a refusal or a limit are in the way."""
 
@@ -42,7 +42,7 @@ class Waiting:
     look_again_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The next attempt may be made. Nothing of it is in the status before it is."""
 
@@ -52,7 +52,7 @@ class Ready:
     look_again_at: ClassVar[None] = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Running:
     """An attempt has been made and has not ended, whether or not its container runs yet."""
 
@@ -66,7 +66,7 @@ class Running:
     look_again_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The task is over."""
 

@@ -27,6 +27,7 @@ REPLAYED = "Replayed"
 
 _COUNTERS = frozenset({"name", "retries", "disruptions", "attempts"})
 """Fields of an entry that each later one has, too."""
+_NEW = TaskStatus(name="new", state="Pending")
 
 
 class EntryFields(TypedDict, total=False):
@@ -63,13 +64,8 @@ def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
     }
     if _says_the_same(old, given):
         return old
-    return TaskStatus(
-        name=old.name,
-        retries=old.retries,
-        disruptions=old.disruptions,
-        attempts=old.attempts,
-        **given,
-    )
+    counters = {name: getattr(old, name) for name in _COUNTERS}
+    return _NEW.model_copy(update={**counters, **given})
 
 
 def _says_the_same(old: TaskStatus, given: EntryFields) -> bool:
