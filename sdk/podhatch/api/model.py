@@ -209,6 +209,13 @@ class ApiObject(WireModel):
         return {"apiVersion": self.api_version, "kind": type(self).__name__, **super().to_wire()}
 
 
+def controlled_by(owner: ApiObject) -> JsonObject:
+    """Return the owner reference of what an object controls."""
+    metadata = owner.metadata
+    of = {"apiVersion": owner.api_version, "kind": type(owner).__name__}
+    return {**of, "name": metadata.name, "uid": metadata.uid, "controller": True}
+
+
 class StatusCondition(WireModel):
     """One aspect of the state of an object, as metav1.Condition."""
 

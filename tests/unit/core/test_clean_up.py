@@ -10,7 +10,7 @@ from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Plan, pod_deadline
 from podhatch.core.event.plan import expired
 from podhatch.core.pod.pods import read_time
-from podhatch.core.run.attempts import Attempts, index_attempts
+from podhatch.core.run.attempts import Attempts
 from podhatch.core.run.clean_up import (
     AWAITED_TICK,
     BESIDE_GRACE,
@@ -20,6 +20,7 @@ from podhatch.core.run.clean_up import (
     lingering_pods,
     with_late_attempts,
 )
+from podhatch.core.run.memo import PlanMemo
 from podhatch.core.workflow.plan import unused_revisions
 from podhatch.core.workflow.revision import current_revision
 
@@ -50,7 +51,9 @@ def record(reason: str) -> JsonObject:
 
 
 def attempts(jobs: JsonObject, **children: Any) -> Attempts:
-    return index_attempts(WorkflowRun.model_validate(run()), Observed(run(), jobs=jobs, **children))
+    return PlanMemo().attempts(
+        WorkflowRun.model_validate(run()), Observed(run(), jobs=jobs, **children)
+    )
 
 
 def entries_of(run: WorkflowRun) -> dict[str, TaskStatus]:

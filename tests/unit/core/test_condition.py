@@ -12,16 +12,10 @@ from tests.fakes.objects import NOW
 def test_a_conditions_time_moves_with_its_status_only() -> None:
     later = NOW + timedelta(seconds=5)
 
-    first = with_condition([], type="T", status=True, reason="A", message="", now=NOW, generation=1)
-    other = with_condition(
-        first, type="U", status=True, reason="A", message="", now=NOW, generation=1
-    )
-    same = with_condition(
-        other, type="T", status=True, reason="B", message="", now=later, generation=2
-    )
-    moved = with_condition(
-        same, type="T", status=False, reason="C", message="", now=later, generation=2
-    )
+    first = with_condition([], "T", "A", "", NOW, 1)
+    other = with_condition(first, "U", "A", "", NOW, 1)
+    same = with_condition(other, "T", "B", "", later, 2)
+    moved = with_condition(same, "T", "C", "", later, 2, status=False)
     assert [item.type for item in moved] == ["T", "U"]
     kept, changed = find_condition(same, "T"), find_condition(moved, "T")
     assert kept is not None

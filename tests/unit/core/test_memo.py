@@ -8,7 +8,6 @@ from podhatch.api.model import JsonObject
 from podhatch.api.run import WorkflowRun
 from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
-from podhatch.core.run.attempts import index_attempts
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
 
@@ -158,7 +157,7 @@ def test_a_memo_changes_nothing_of_a_replay() -> None:
 def attempts_of(*jobs: JsonObject) -> list[str]:
     by_name = {each["metadata"]["name"]: each for each in jobs}
     raw = run()
-    index = index_attempts(WorkflowRun.model_validate(raw), Observed(raw, jobs=by_name))
+    index = PlanMemo().attempts(WorkflowRun.model_validate(raw), Observed(raw, jobs=by_name))
     return [view.name for view in index.values()]
 
 

@@ -10,13 +10,13 @@ MAX_MESSAGE = 4096
 
 def with_condition(
     conditions: Sequence[StatusCondition],
-    *,
     type: str,
-    status: bool,
     reason: str,
     message: str,
     now: datetime,
     generation: int,
+    *,
+    status: bool = True,
 ) -> list[StatusCondition]:
     """Return the conditions with this one set; its transition time moves only with its status."""
     value = "True" if status else "False"

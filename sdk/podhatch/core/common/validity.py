@@ -33,11 +33,11 @@ def checked_status(
         observed_generation=metadata.generation,
         conditions=with_condition(
             old.conditions if old else [],
-            type=VALID,
+            VALID,
+            problem.reason if problem else "Checked",
+            problem.message if problem else "",
+            now,
+            metadata.generation,
             status=problem is None,
-            reason=problem.reason if problem else "Checked",
-            message=problem.message if problem else "",
-            now=now,
-            generation=metadata.generation,
         ),
     )

@@ -8,7 +8,7 @@ from typing import cast
 from podhatch.api import labels
 from podhatch.api.cron import CronWorkflow
 from podhatch.api.cron_expression import checked_cron
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, controlled_by
 
 KEPT_SUCCEEDED = 3
 KEPT_FAILED = 1
@@ -26,15 +26,7 @@ def cron_job_manifest(cron: CronWorkflow) -> JsonObject:
             "name": metadata.name,
             "namespace": metadata.namespace,
             "labels": _labels(cron),
-            "ownerReferences": [
-                {
-                    "apiVersion": cron.api_version,
-                    "kind": cron.kind,
-                    "name": metadata.name,
-                    "uid": metadata.uid,
-                    "controller": True,
-                }
-            ],
+            "ownerReferences": [controlled_by(cron)],
         },
         "spec": _spec(cron),
     }

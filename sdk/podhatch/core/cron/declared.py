@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from podhatch.api import labels
 from podhatch.api.cron import DEFAULT_TIME_ZONE, MAX_CRON_NAME
 from podhatch.api.cron_expression import schedule_problem
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, controlled_by
 from podhatch.api.names import short_hash, slug
 from podhatch.api.workflow import Workflow, WorkflowSpec
 from podhatch.core.common.plan import Apply, Delete
@@ -73,13 +73,6 @@ def _is_in_line(existing: JsonObject, manifest: JsonObject) -> bool:
 
 def _manifest(workflow: Workflow, expression: str) -> JsonObject:
     metadata = workflow.metadata
-    owner = {
-        "apiVersion": workflow.api_version,
-        "kind": workflow.kind,
-        "name": metadata.name,
-        "uid": metadata.uid,
-        "controller": True,
-    }
     suffix = short_hash(f"{metadata.name}/{expression}")
     spec: JsonObject = {"workflow": metadata.name, "schedule": expression}
     if workflow.spec.cron_input:
@@ -94,7 +87,7 @@ def _manifest(workflow: Workflow, expression: str) -> JsonObject:
                 labels.MANAGED_BY: labels.MANAGED_BY_VALUE,
                 labels.WORKFLOW: metadata.name,
             },
-            "ownerReferences": [owner],
+            "ownerReferences": [controlled_by(workflow)],
         },
         "spec": spec,
     }

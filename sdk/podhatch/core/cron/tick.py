@@ -114,7 +114,8 @@ def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
         return TickStep(status={**job.get("status", {}), **_since(started), "active": 1})
     ended, phase = run.status.finished_at or now, run.status.phase
     if phase == "Succeeded":
-        return TickStep(status=_complete(job, started, f"WorkflowRun {name} succeeded", ended))
+        message = f"WorkflowRun {name} succeeded"
+        return TickStep(status=_complete(job, started, "RunSucceeded", message, ended))
     because = f": {run.status.message}" if run.status.message else ""
     message = f"WorkflowRun {name} is {phase}{because}"
     return TickStep(status=_failed(job, started, f"Run{phase}", message, ended))
@@ -162,10 +163,10 @@ def _cron_of(job: JsonObject) -> str:
     return name
 
 
-def _complete(job: JsonObject, started: datetime, message: str, ended: datetime) -> JsonObject:
-    status = _ended(
-        job, started, ("SuccessCriteriaMet", "Complete"), "RunSucceeded", message, ended
-    )
+def _complete(
+    job: JsonObject, started: datetime, reason: str, message: str, ended: datetime
+) -> JsonObject:
+    status = _ended(job, started, ("SuccessCriteriaMet", "Complete"), reason, message, ended)
     return {**status, "completionTime": _text(max(started, ended)), "succeeded": 1}
 
 
@@ -203,10 +204,7 @@ def _ended(
 def without_run(job: JsonObject, key: str, held_by: str, now: datetime) -> JsonObject:
     """Return the status of a tick whose run would have a key that another run holds."""
     message = f"no run was started: WorkflowRun {held_by} holds the idempotency key {key!r}"
-    status = _ended(
-        job, now, ("SuccessCriteriaMet", "Complete"), "IdempotencyCollision", message, now
-    )
-    return {**status, "completionTime": _text(now), "succeeded": 1}
+    return _complete(job, now, "IdempotencyCollision", message, now)
 
 
 def _since(started: datetime) -> JsonObject:

@@ -50,11 +50,7 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
         container["imagePullPolicy"] = revision.spec.image_pull_policy
     settings = merged_settings(revision.spec.pod, task.pod)
     account = account_of(task, settings, defaults)
-    spec = (
-        _pod_spec(task, settings, account)
-        | _placement(task)
-        | _source_volume(revision, task, container)
-    )
+    spec = _pod_spec(task, settings, account) | _source_volume(revision, task, container)
     template: JsonObject = {"spec": spec | {"containers": [container]}}
     if wanted := _wanted(settings):
         template = overlaid(template, {"spec": wanted})
@@ -109,13 +105,9 @@ def _pod_spec(task: TaskSpec, settings: PodSettings, account: str | None) -> Jso
     }
     if account:
         spec["serviceAccountName"] = account
+    if task.desired_worker_labels:
+        spec["affinity"] = node_affinity(task.desired_worker_labels)
     return spec
-
-
-def _placement(task: TaskSpec) -> JsonObject:
-    if not task.desired_worker_labels:
-        return {}
-    return {"affinity": node_affinity(task.desired_worker_labels)}
 
 
 def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) -> JsonObject:
@@ -143,9 +135,8 @@ def _python_container(revision: Revision, task: TaskSpec, defaults: Defaults) ->
 
 def _any_container(task: TaskSpec) -> JsonObject:
     assert task.container is not None
-    wanted = task.container.to_wire()
-    env: list[JsonObject] = wanted.pop("env", [])
-    return wanted | {"env": env}
+    container: JsonObject = {"env": []}
+    return container | task.container.to_wire()
 
 
 def _common_environment(revision: Revision) -> list[JsonObject]:

@@ -109,12 +109,6 @@ class Attempts(dict[AttemptKey, AttemptView]):
             self._active.pop(view.key, None)
 
 
-def index_attempts(run: WorkflowRun, observed: Observed) -> Attempts:
-    """Return the run's attempts by task and number."""
-    views = (view_attempt(run, name, observed) for name in observed.jobs)
-    return Attempts(view for view in views if view)
-
-
 def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView | None:
     """Return the attempt that the Job of this name is; None if it is none of this run's."""
     job = observed.jobs[name]

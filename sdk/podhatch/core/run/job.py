@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from podhatch.api import labels, pod
-from podhatch.api.model import JsonObject
+from podhatch.api.model import JsonObject, controlled_by
 from podhatch.api.names import durable_log_name, job_name, object_name
 from podhatch.api.pod import TriggerReport
 from podhatch.api.run import WorkflowRun
@@ -157,15 +157,7 @@ def _metadata(attempt: AttemptSpec, revision: Revision) -> JsonObject:
         "namespace": run.metadata.namespace,
         "labels": _labels(attempt, revision),
         **({"annotations": notes} if (notes := _annotations(attempt)) else {}),
-        "ownerReferences": [
-            {
-                "apiVersion": run.api_version,
-                "kind": run.kind,
-                "name": run.metadata.name,
-                "uid": run.metadata.uid,
-                "controller": True,
-            }
-        ],
+        "ownerReferences": [controlled_by(run)],
     }
 
 

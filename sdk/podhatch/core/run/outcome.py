@@ -106,23 +106,23 @@ def _between(first: datetime | None, moment: datetime | None, last: datetime) ->
 def _from_report(
     task: TaskSpec, report: TaskResultSpec, *, in_result: bool, job: JsonObject | None
 ) -> AttemptEnd:
+    end = _reported_end(task, report, in_result=in_result, job=job)
+    return replace(end, started_at=report.started_at, finished_at=report.finished_at)
+
+
+def _reported_end(
+    task: TaskSpec, report: TaskResultSpec, *, in_result: bool, job: JsonObject | None
+) -> AttemptEnd:
     if report.outcome == "Evicted":
-        return _eviction(task, report)
+        if task.durable is None:
+            message = "the task reported that it gave up its pod, and it is not durable"
+            return failure("TaskFailed", message)
+        return AttemptEnd("Waiting", waits_over=report.waits_over or 0)
     if report.outcome == "Succeeded":
         if report.output is not None and (problem := output_problem(report.output)):
             refused = f"the output that the task reported is not JSON: {problem}"
-            return replace(
-                failure(OUTPUT_NOT_JSON, refused),
-                started_at=report.started_at,
-                finished_at=report.finished_at,
-            )
-        return AttemptEnd(
-            "Succeeded",
-            output=report.output,
-            output_in_result=in_result,
-            started_at=report.started_at,
-            finished_at=report.finished_at,
-        )
+            return failure(OUTPUT_NOT_JSON, refused)
+        return AttemptEnd("Succeeded", output=report.output, output_in_result=in_result)
     error = report.error
     outcome = report.outcome or "Failed"
     if outcome == "Cancelled" and not report.retryable:  # a drained pod may be tried again
@@ -131,8 +131,6 @@ def _from_report(
             reason="CancelledItself",
             message=error.message if error else "the task cancelled itself",
             error_type=error.type if error else outcome,
-            started_at=report.started_at,
-            finished_at=report.finished_at,
             retryable=False,
         )
     stopped = outcome == "Cancelled" and not ran_into_backstop(job)
@@ -142,20 +140,10 @@ def _from_report(
         message=f"{error.type}: {error.message}" if error else outcome,
         error_type=error.type if error else outcome,
         traceback=error.traceback if error else None,
-        started_at=report.started_at,
-        finished_at=report.finished_at,
         disrupted=stopped,
         retryable=report.retryable,
         retry_after=report.retry_after_seconds,
     )
-
-
-def _eviction(task: TaskSpec, report: TaskResultSpec) -> AttemptEnd:
-    """Return the end of an attempt that gave up its pod, and after which the task waits."""
-    if task.durable is None:
-        message = "the task reported that it gave up its pod, and it is not durable"
-        return replace(failure("TaskFailed", message), started_at=report.started_at)
-    return AttemptEnd("Waiting", waits_over=report.waits_over or 0, finished_at=report.finished_at)
 
 
 def _from_container(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from podhatch.api import run as api
 from podhatch.api.concurrency import ConcurrencyClaim
+from podhatch.api.model import StatusCondition
 from podhatch.api.rate_limit import RateLimitClaim
 from podhatch.api.run import Phase, WorkflowRun, WorkflowRunStatus
 from podhatch.api.task_status import (
@@ -43,24 +44,12 @@ def accepted_status(
     phase = _run_phase(states)
     generation = run.metadata.generation
     conditions = with_condition(
-        [each for each in old.conditions if each.type not in api.TERMINAL_PHASES],
-        type=api.ACCEPTED,
-        status=True,
-        reason="Accepted",
-        message="",
-        now=now,
-        generation=generation,
+        _not_terminal(old.conditions), api.ACCEPTED, "Accepted", "", now, generation
     )
     message = _message(phase, tasks)
     if phase in api.TERMINAL_PHASES:
         conditions = with_condition(
-            conditions,
-            type=phase,
-            status=True,
-            reason=f"Tasks{phase}",
-            message=message or "",
-            now=now,
-            generation=generation,
+            conditions, phase, f"Tasks{phase}", message or "", now, generation
         )
     ended = sum(map(TERMINAL_STATES.__contains__, states))
     started_at = old.started_at or start_moment(run, _first_moment(tasks) or now)
@@ -101,13 +90,7 @@ def cancelled_status(
         "tasks": list(tasks),
         "progress": f"{len(tasks)}/{len(tasks)}" if tasks else None,
         "conditions": with_condition(
-            old.conditions,
-            type=api.CANCELLED,
-            status=True,
-            reason=reason,
-            message=message,
-            now=now,
-            generation=run.metadata.generation,
+            old.conditions, api.CANCELLED, reason, message, now, run.metadata.generation
         ),
     }
     return old.model_copy(update=changes)
@@ -119,17 +102,10 @@ def rejected_status(run: WorkflowRun, rejection: RunRefusal, now: datetime) -> W
     generation = run.metadata.generation
     # A replay waits since now, also if the run did not start before.
     conditions = [] if run.finished else old.conditions
-    ended = ((rejection.end, True),) if rejection.end else ()
-    for type_, status in ((api.ACCEPTED, False), *ended):
-        conditions = with_condition(
-            conditions,
-            type=type_,
-            status=status,
-            reason=rejection.reason,
-            message=rejection.message,
-            now=now,
-            generation=generation,
-        )
+    why = rejection.reason, rejection.message, now, generation
+    conditions = with_condition(conditions, api.ACCEPTED, *why, status=False)
+    if rejection.end:
+        conditions = with_condition(conditions, rejection.end, *why)
     return WorkflowRunStatus(
         observed_generation=generation,
         phase=rejection.end or "Pending",
@@ -167,11 +143,15 @@ def granted_status(run: WorkflowRun, claims: Sequence[ConcurrencyClaim]) -> Work
         "phase": "Pending",
         "message": None,
         "finished_at": None,
-        "conditions": [each for each in old.conditions if each.type not in api.TERMINAL_PHASES],
+        "conditions": _not_terminal(old.conditions),
         "concurrency": list(claims),
         "rate_limits": [],
     }
     return old.model_copy(update=changes)
+
+
+def _not_terminal(conditions: Iterable[StatusCondition]) -> list[StatusCondition]:
+    return [each for each in conditions if each.type not in api.TERMINAL_PHASES]
 
 
 def _run_phase(states: Collection[str]) -> Phase:
