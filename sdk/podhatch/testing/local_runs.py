@@ -1,12 +1,11 @@
 """What a test holds while runs are local: the clock, what stands in for tasks, and what has run."""
 
 import itertools
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from podhatch.local.clock import FakeClock
-from podhatch.local.options import LocalOptions
+from podhatch.local.options import LocalEvent
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject
@@ -45,7 +44,6 @@ class LocalRuns:
             scope: Conditions that name a scope take events of that scope only.
         """
         from podhatch.client.background_loop import wait
-        from podhatch.local.options import LocalEvent
         from podhatch.local.session import event_manifest
 
         event = LocalEvent(key, payload or {}, scope)
@@ -120,21 +118,3 @@ class LocalRuns:
     async def _stored(self) -> "list[JsonObject]":
         self._session.engine.settle()
         return [*self._session.engine.cluster.stored("WorkflowRun").values()]
-
-
-@contextmanager
-def entered() -> Generator[LocalRuns]:
-    """Make all runs of this process local.
-
-    Raises:
-        ExtraMissing: The extra is not installed.
-    """
-    from podhatch.local.options import require_extra
-
-    require_extra()
-    from podhatch.local.session import local_runs
-
-    clock = FakeClock()
-    mocks: dict[str, Any] = {}
-    with local_runs(LocalOptions(clock=clock, mocks=mocks), everywhere=True) as session:
-        yield LocalRuns(session, clock, mocks)

@@ -3,7 +3,6 @@
 Pods run the tasks; the worker is there for programs and charts that were written to start one.
 """
 
-from podhatch.worker.status import WorkerStatus
-from podhatch.worker.worker import Worker
+from podhatch.worker.worker import Worker, WorkerStatus
 
 __all__ = ["Worker", "WorkerStatus"]

@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from podhatch.config import HealthcheckConfig
-from podhatch.worker.status import WorkerStatus
 
 PORT = HealthcheckConfig.port
 VARIABLES = ("PODHATCH_HEALTH_PORT", "HATCHET_CLIENT_WORKER_HEALTHCHECK_PORT")
@@ -32,7 +31,7 @@ def configured(config: HealthcheckConfig) -> HealthcheckConfig:
 
 @contextmanager
 def answering(
-    config: HealthcheckConfig, status: Callable[[], WorkerStatus], registered: Callable[[], bool]
+    config: HealthcheckConfig, status: Callable[[], str], registered: Callable[[], bool]
 ) -> Generator[None]:
     """Answer 200 once the workflows are registered, and 503 before."""
     if not config.enabled:
@@ -44,7 +43,7 @@ def answering(
             if self.path.partition("?")[0] != "/health":
                 self.send_error(404)
                 return
-            body = json.dumps({"status": status().name}).encode()
+            body = json.dumps({"status": status()}).encode()
             self.send_response(200 if registered() else 503)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

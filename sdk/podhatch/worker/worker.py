@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
 from podhatch.config import HealthcheckConfig
@@ -17,7 +18,6 @@ from podhatch.definitions.workflow import Standalone, Workflow
 from podhatch.errors import LoopAlreadyRunningError, PodhatchError
 from podhatch.task.loading import refuse_run
 from podhatch.values.parsing import listed
-from podhatch.worker.status import WorkerStatus
 
 if TYPE_CHECKING:
     from podhatch.worker.registration import Registration
@@ -28,6 +28,18 @@ LOOK_SECONDS = 60.0
 """How often it looks whether its workflows are still there."""
 
 _logger = logging.getLogger("podhatch")
+
+
+class WorkerStatus(Enum):
+    """Where a worker stands, for the user's code and over HTTP: the values of the Hatchet SDK."""
+
+    INITIALIZED = 1
+    """Not started yet."""
+    STARTING = 2
+    """It publishes its workflows."""
+    HEALTHY = 3
+    UNHEALTHY = 4
+    """It could not ask the cluster lately, or has ended. Runs go on all the same."""
 
 
 class Worker:
@@ -110,7 +122,7 @@ class Worker:
         self._ended.clear()
         self.status = WorkerStatus.STARTING
         try:
-            with health.answering(healthcheck, lambda: self.status, lambda: self._registered):
+            with health.answering(healthcheck, lambda: self.status.name, lambda: self._registered):
                 background_loop.wait(registration.publish(made))
                 self.status, self._registered = WorkerStatus.HEALTHY, True
                 self._log_start(healthcheck)
