@@ -57,7 +57,7 @@ class LogStore:
     def __init__(self, cluster: ClusterApi, identity: LogIdentity) -> None:
         self.identity = identity
         self.pages: dict[int, JsonObject] = {}
-        self.on_page: Callable[[JsonObject], None] = _ignore
+        self.on_page: Callable[[JsonObject], None] = lambda _: None
         self._cluster = cluster
         self._version = ""
         """From which on `follow` watches."""
@@ -369,7 +369,3 @@ def _is_written(page: JsonObject, changes: JsonObject) -> bool:
 
 def _version(page: JsonObject) -> int:
     return int(page["metadata"]["resourceVersion"])
-
-
-def _ignore(page: JsonObject) -> None:
-    """Do nothing with a page."""

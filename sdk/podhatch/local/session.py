@@ -26,7 +26,7 @@ from podhatch.local.engine import Engine
 from podhatch.local.options import LocalEvent, LocalOptions
 from podhatch.local.processes import in_processes
 from podhatch.local.threads import in_threads
-from podhatch.runner.loader import is_known
+from podhatch.task.handle import is_known
 
 
 class LocalSession(Session):

@@ -76,7 +76,6 @@ class Assignment(NamedTuple):
         Raises:
             AssignmentError: A variable is missing or holds something else than it should.
         """
-        timeout = environ.get(pod.EXECUTION_TIMEOUT)
         try:
             return cls(
                 namespace=environ[pod.NAMESPACE],
@@ -94,10 +93,8 @@ class Assignment(NamedTuple):
                 location=environ[pod.PYTHON],
                 source=environ.get(pod.SOURCE) or None,
                 source_name=environ.get(pod.SOURCE_NAME, ""),
-                execution_timeout=float(timeout) if timeout else None,
-                max_extension=float(environ[pod.MAX_EXTENSION])
-                if environ.get(pod.MAX_EXTENSION)
-                else None,
+                execution_timeout=_read_seconds(environ, pod.EXECUTION_TIMEOUT),
+                max_extension=_read_seconds(environ, pod.MAX_EXTENSION),
                 result=environ.get(pod.RESULT) or None,
                 output_path=environ.get(pod.OUTPUT) or pod.OUTPUT_PATH,
                 message_bytes=int(environ.get(pod.MESSAGE_BYTES) or pod.MAX_MESSAGE_BYTES),
@@ -106,9 +103,7 @@ class Assignment(NamedTuple):
                 lifespan=environ.get(pod.LIFESPAN) or None,
                 pod=environ.get("HOSTNAME", ""),
                 durable_log=environ.get(pod.DURABLE_LOG) or None,
-                eviction_ttl=float(environ[pod.EVICTION_TTL])
-                if environ.get(pod.EVICTION_TTL)
-                else None,
+                eviction_ttl=_read_seconds(environ, pod.EVICTION_TTL),
             )
         except KeyError as missing:
             raise AssignmentError(f"{missing.args[0]} is not set") from None
@@ -162,6 +157,11 @@ class Assignment(NamedTuple):
         from podhatch.api.names import job_name
 
         return job_name(self.run, self.run_uid, self.task, self.attempt)
+
+
+def _read_seconds(environ: Mapping[str, str], variable: str) -> float | None:
+    text = environ.get(variable)
+    return float(text) if text else None
 
 
 def _read_object(

@@ -209,13 +209,12 @@ class Attempt:
             if self.settled:
                 return False
             self.settled = True
-            report = self._report
-            report["outcome"] = outcome
-            report["finishedAt"] = self._now()
-            if "retryable" in retry:
-                report["retryable"] = retry["retryable"]
-            if "retryAfterSeconds" in retry:
-                report["retryAfterSeconds"] = retry["retryAfterSeconds"]
+            report: Report = {
+                **self._report,
+                "outcome": outcome,
+                "finishedAt": self._now(),
+                **retry,
+            }
             if output is not None:
                 report["output"] = output
             if error is not None:

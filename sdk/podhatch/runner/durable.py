@@ -28,7 +28,7 @@ def open_journal(
         TakenOver: A later attempt has.
         PodhatchError: The log cannot be read.
     """
-    store, pages = background_loop.wait(_open(_identity(assignment)))
+    store, pages = background_loop.wait(_open(assignment))
     return LogJournal(
         store,
         pages,
@@ -42,14 +42,8 @@ def open_journal(
     )
 
 
-async def _open(identity: LogIdentity) -> tuple[LogStore, list[DurableLogSpec]]:
-    session = await session_of(Target())
-    store = LogStore(session.cluster, identity)
-    return store, await store.open()
-
-
-def _identity(assignment: Assignment) -> LogIdentity:
-    return LogIdentity(
+async def _open(assignment: Assignment) -> tuple[LogStore, list[DurableLogSpec]]:
+    identity = LogIdentity(
         namespace=assignment.namespace,
         name=assignment.durable_log or "",
         run=assignment.run,
@@ -57,3 +51,6 @@ def _identity(assignment: Assignment) -> LogIdentity:
         task=assignment.task,
         invocation=int(assignment.task_run_id.rpartition("-")[2]),
     )
+    session = await session_of(Target())
+    store = LogStore(session.cluster, identity)
+    return store, await store.open()

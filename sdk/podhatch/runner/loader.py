@@ -61,12 +61,6 @@ def find_defined(assignment: Assignment) -> LoadedTask | None:
     return _loaded(task) if task is not None else None
 
 
-def is_known(name: str) -> bool:
-    """Tell whether code that this process has loaded defined a task, or a stub, of this name."""
-    registry = sys.modules.get("podhatch.task.handle")
-    return registry is not None and registry.is_known(name)
-
-
 def _loaded(task: "TaskHandle[Any]") -> LoadedTask:
     workflow = task.workflow
     logger = None if workflow.config.disable_log_capture else workflow.config.logger

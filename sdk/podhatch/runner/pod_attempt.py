@@ -19,7 +19,7 @@ from podhatch.task.current import enter_process
 if TYPE_CHECKING:
     from logging import Handler, Logger
 
-    from podhatch.api.pod import Outcome, Report
+    from podhatch.api.pod import Report
     from podhatch.durable.journal import LogJournal
     from podhatch.runner.call import Call
     from podhatch.runner.task_result import TaskResultReporter
@@ -154,7 +154,7 @@ class PodAttempt:
     def _terminate(self) -> None:
         """SIGTERM: code that is only being loaded ends here, a function may end by itself."""
         if self._started_at is None:
-            self._stop("Cancelled", "Cancelled", "the task was cancelled before it started")
+            self._stop("the task was cancelled before it started")
         self._evict_if_parked()
         now = time.monotonic()
         self._watch.call_at(now + CANCEL_SECONDS, self._cancel_call)
@@ -175,12 +175,11 @@ class PodAttempt:
         return self._call is not None and self._call.interrupt()
 
     def _give_up(self) -> NoReturn:
-        message = f"the task did not end within {GRACE_SECONDS:g}s of being cancelled"
-        self._stop("Cancelled", "Cancelled", message)
+        self._stop(f"the task did not end within {GRACE_SECONDS:g}s of being cancelled")
 
-    def _stop(self, outcome: "Outcome", kind: str, message: str) -> NoReturn:
-        """End the attempt while the user's function runs."""
-        self._attempt.stop(outcome, kind, message, self._stack())
+    def _stop(self, message: str) -> NoReturn:
+        """End a cancelled attempt while the user's function runs."""
+        self._attempt.stop("Cancelled", "Cancelled", message, self._stack())
         self._exit()
 
     def _stack(self) -> str:
