@@ -7,7 +7,7 @@ the code one at a time: the next one only after the code has done all it can wit
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -18,10 +18,11 @@ from podhatch.api.durable_log import (
     MAX_STORED_VALUE_BYTES,
     DurableCall,
     DurableLogSpec,
+    DurableValue,
 )
 from podhatch.api.limits import MEMO, RUN, WAIT_FOR, CallKind
 from podhatch.api.model import JsonObject
-from podhatch.durable.calls import Batch, InBackground, OpenCall, Recorder, Waits
+from podhatch.durable.calls import Batch, OpenCall, Waits
 from podhatch.durable.history import DamagedLog, Deviation, History
 from podhatch.durable.results import Results, Turns
 from podhatch.durable.store import LogStore, TakenOver
@@ -54,7 +55,7 @@ class LogJournal:
         ttl: float | None,
         evict: Callable[[int], None],
         lose: Callable[[], None],
-        in_background: InBackground,
+        in_background: Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_parked: Callable[[], None] = lambda: None,
     ) -> None:
@@ -77,7 +78,8 @@ class LogJournal:
             InvalidRun: The log is damaged.
         """
         pages = [*pages]
-        cancelled = frozenset(pages[-1].cancelled if pages else [])
+        self._cancelled = frozenset(pages[-1].cancelled if pages else [])
+        """Nodes of the calls that the code does not wait for any more, as they are stored."""
         try:
             self._history = History(pages)
         except DamagedLog as error:
@@ -97,8 +99,8 @@ class LogJournal:
             self._waits.read(page)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
-        self._results = Results(self._history, cancelled)
-        self._recorder = Recorder(store, in_background, cancelled)
+        self._results = Results(self._history, self._cancelled)
+        self._new = Batch()
         self._writing: asyncio.Task[None] | None = None
         self._turns = Turns(self._step, self._look_at_rest, self._check)
         self._timer: asyncio.TimerHandle | None = None
@@ -198,7 +200,7 @@ class LogJournal:
         if entry is None:
             call.count(self._waits.over.get(call.key))
         else:
-            self._recorder.add(call)
+            self._new.calls.append(call)
         if kind != MEMO and self._following is None:
             self._follow()
         self._wake()
@@ -270,7 +272,8 @@ class LogJournal:
             raise
         finally:
             _in_memo.reset(token)
-        self._recorder.keep(call, value, self.now())
+        stored = DurableValue(node=call.node, branch=call.branch, value=value, at=self.now())
+        self._new.values.append((call, stored))
         self._wake()
 
     def _finish(
@@ -309,15 +312,19 @@ class LogJournal:
         """Store what is new in one write."""
         if self._loop is None or self._writing is not None:
             return
-        stored = cancelled = self._recorder.cancelled
+        cancelled = self._cancelled
         if self._history.is_replayed:
-            cancelled = self._results.cancelled(stored)
-        if self._recorder.is_due or (self._results.open and cancelled != stored):
-            self._writing = self._loop.create_task(self._write(self._recorder.take(cancelled)))
+            cancelled = self._results.cancelled(cancelled)
+        if self._new.is_due or (self._results.open and cancelled != self._cancelled):
+            batch, self._new = self._new, Batch()
+            self._writing = self._loop.create_task(self._write(batch, cancelled))
 
-    async def _write(self, batch: Batch) -> None:
+    async def _write(self, batch: Batch, cancelled: frozenset[int]) -> None:
+        calls = [call.entry for call in batch.calls if call.entry is not None]
+        values = [value for _, value in batch.values]
+        changed = None if cancelled == self._cancelled else sorted(cancelled)
         try:
-            await self._recorder.write(batch)
+            await self._in_background(self._store.append(calls, values, changed))
         except TakenOver:
             self._lost()
             return
@@ -326,6 +333,7 @@ class LogJournal:
             return
         finally:
             self._writing = None
+        self._cancelled = cancelled
         for call in batch.calls:
             call.count(self._waits.over.get(call.key))
         for call, stored in batch.values:
@@ -342,7 +350,7 @@ class LogJournal:
         if self._history.expects_call:
             self._timer = loop.call_later(STUCK_SECONDS, self._give_up)
             return
-        self._set_parked(self._waits.count(self._recorder.cancelled))
+        self._set_parked(self._waits.count(self._cancelled))
         if self._ttl is not None:
             due = max(each.since for each in calls) + self._ttl
             self._timer = loop.call_at(due, self._leave)
