@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from podhatch.api import labels, pod
+from podhatch.api import pod
 from podhatch.api.model import JsonObject
 from podhatch.api.pod import Report
 from podhatch.errors import NonRetryableException
@@ -14,34 +14,21 @@ from podhatch.runner.assignment import Assignment
 from podhatch.runner.loader import LoadedTask, find_defined, load
 from podhatch.runner.report import TaskFailure, termination_message
 
-_MESSAGE = "termination-log"
 _NO_CODE = "mock:mock"
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """One attempt of a task, as its pod would receive it."""
 
     job: str
-    task: str
+    assignment: Assignment
     environ: Mapping[str, str]
     """The container's variables; those that come from Secrets and ConfigMaps are not among them."""
-    folder: Path
 
     @property
     def has_code(self) -> bool:
         """Whether it is a python task: containers need a cluster."""
-        return self.environ[pod.PYTHON] != _NO_CODE
-
-    @property
-    def is_durable(self) -> bool:
-        """Whether it is a durable task."""
-        return pod.DURABLE_LOG in self.environ
-
-    @property
-    def message_file(self) -> Path:
-        """The termination message."""
-        return self.folder / _MESSAGE
+        return self.assignment.location != _NO_CODE
 
 
 @dataclass(frozen=True)
@@ -55,9 +42,9 @@ class ExecutionEnd:
     """What a pod with access to the cluster writes into its TaskResult."""
 
 
-def reported_end(assignment: Assignment, report: Report, exit_code: int) -> ExecutionEnd:
+def reported_end(work: Work, report: Report, exit_code: int) -> ExecutionEnd:
     """Return the end of an execution with a report, as that of a pod would look."""
-    recorded, room = assignment.result is not None, assignment.message_bytes
+    recorded, room = work.assignment.result is not None, work.assignment.message_bytes
     message = termination_message(report, room=room, recorded=recorded).decode()
     return ExecutionEnd(exit_code, message, report if recorded else None)
 
@@ -77,17 +64,12 @@ def work_of(job: JsonObject, workflow: str, data: JsonObject | None, parent: Pat
     folder.mkdir()
     for key, text in cast("dict[str, str]", data["data"] if data else {}).items():
         (folder / key).write_text(text, encoding="utf-8")
-    work = Work(name, job["metadata"]["labels"][labels.TASK], _environ(job, workflow), folder)
-    files = {
-        variable: value.replace(pod.DATA_DIRECTORY, str(folder), 1)
-        for variable, value in work.environ.items()
-        if variable in (pod.INPUT_FILE, pod.PARENTS_FILE)
-    }
-    own = {
-        pod.OUTPUT: str(work.message_file),
-        "HOSTNAME": pod_name(name),
-    }
-    return Work(name, work.task, {**work.environ, **files, **own}, folder)
+    environ = _environ(job, workflow)
+    for variable in (pod.INPUT_FILE, pod.PARENTS_FILE):
+        if variable in environ:
+            environ[variable] = environ[variable].replace(pod.DATA_DIRECTORY, str(folder), 1)
+    environ |= {pod.OUTPUT: str(folder / "termination-log"), "HOSTNAME": pod_name(name)}
+    return Work(name, Assignment.from_environment(environ), environ)
 
 
 def _environ(job: JsonObject, workflow: str) -> dict[str, str]:
@@ -106,21 +88,22 @@ def _environ(job: JsonObject, workflow: str) -> dict[str, str]:
     return {pod.WORKFLOW: workflow, pod.PYTHON: _NO_CODE, pod.RESULT: name, **environ}
 
 
-def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
+def find_code(work: Work, mocks: Mocks) -> LoadedTask:
     """Return what to run for a task; what stands in for it has no lifespan.
 
     Raises:
         TaskFailure: There is no code.
     """
-    defined = find_defined(assignment)
+    defined = find_defined(work.assignment)
     if (name := mock_name(work, mocks)) is None:
         if not work.has_code:
+            task = work.assignment.task
             raise _NoCode(
                 "ContainerTask",
-                f"task {work.task} runs a container, which needs a cluster: let a mock stand in "
-                f"for it, mocks={{{work.task!r}: ...}}",
+                f"task {task} runs a container, which needs a cluster: let a mock stand in for it, "
+                f"mocks={{{task!r}: ...}}",
             )
-        return defined or load(assignment)
+        return defined or load(work.assignment)
     mock = mocks[name]
     stand_in: Callable[..., object] = mock if callable(mock) else lambda: mock
     if defined is None:
@@ -130,7 +113,8 @@ def find_code(work: Work, assignment: Assignment, mocks: Mocks) -> LoadedTask:
 
 def mock_name(work: Work, mocks: Mocks) -> str | None:
     """Return under which name something stands in for a task: its own, or its stub's."""
-    names = (work.task,) if work.has_code else (work.task, work.environ[pod.WORKFLOW])
+    task, workflow = work.assignment.task, work.assignment.workflow
+    names = (task,) if work.has_code else (task, workflow)
     return next((name for name in names if name in mocks), None)
 
 

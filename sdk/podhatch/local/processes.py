@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from podhatch.api.model import format_time
 from podhatch.api.stream import MARK
@@ -18,7 +19,6 @@ from podhatch.local.execution import ExecutionEnd, Work, mock_name, reported_end
 from podhatch.local.kubelet import Execution, Kubelet, TaskExecutor
 from podhatch.local.options import Mocks
 from podhatch.local.threads import ThreadExecution
-from podhatch.runner.assignment import Assignment
 from podhatch.task import Host
 
 COMMAND = (sys.executable, "-m", "podhatch.local.child")
@@ -36,7 +36,7 @@ def in_processes(mocks: Mocks) -> TaskExecutor:
     slots = threading.Semaphore(2 * (os.cpu_count() or 1))
 
     def new(work: Work, kubelet: Kubelet) -> Execution:
-        if work.is_durable or not work.has_code or mock_name(work, mocks) is not None:
+        if work.assignment.durable_log or not work.has_code or mock_name(work, mocks) is not None:
             return ThreadExecution(work, kubelet, mocks)
         return ProcessExecution(work, kubelet, slots)
 
@@ -124,10 +124,11 @@ class ProcessExecution:
         code = code if code >= 0 else 128 - code
         times = {"startedAt": self._started_at, "finishedAt": format_time(self._kubelet.now())}
         try:
-            report = json.loads(self._work.message_file.read_text(encoding="utf-8")) | times
+            text = Path(self._work.assignment.output_path).read_text(encoding="utf-8")
+            report = json.loads(text) | times
         except (OSError, ValueError):
             return ExecutionEnd(code)
-        return reported_end(Assignment.from_environment(self._work.environ), report, code)
+        return reported_end(self._work, report, code)
 
 
 def _module_path() -> str:

@@ -17,12 +17,11 @@ from podhatch.local.clock import Clock
 from podhatch.local.execution import Work, find_code, reported_end
 from podhatch.local.kubelet import Kubelet, TaskExecutor, Waits, current_waits
 from podhatch.local.options import Mocks
-from podhatch.runner.assignment import Assignment
-from podhatch.runner.attempt import EXIT_CODES, Attempt
+from podhatch.runner.attempt import EXIT_CODES, Attempt, AttemptHost
 from podhatch.runner.call import Call, arguments_for
 from podhatch.runner.durable import open_journal
 from podhatch.runner.failure import current_stack
-from podhatch.task import Host, entered
+from podhatch.task import entered
 from podhatch.task.durable_context import DurableContext
 
 CANCEL_SECONDS = 1.0
@@ -83,7 +82,7 @@ class ThreadExecution:
         self._job = work.job
         self._kubelet = kubelet
         self._mocks = mocks
-        self._assignment = Assignment.from_environment(work.environ)
+        self._assignment = work.assignment
         self.cancelled = False
         self.attempt = Attempt(
             self._assignment, self, now=self._now, cancelled=lambda: self.cancelled
@@ -108,7 +107,7 @@ class ThreadExecution:
         parked = self._journal.parked if self._journal else None
         if parked is None:
             return False
-        return parked == self._kubelet.waits_over(self._assignment.run, self._work.task)
+        return parked == self._kubelet.waits_over(self._assignment.run, self._assignment.task)
 
     @property
     def deadline(self) -> datetime | None:
@@ -169,13 +168,13 @@ class ThreadExecution:
     def ended(self, report: Report) -> Report:
         """Tell the kubelet how the attempt ended, as a pod that ended so would look."""
         code = EXIT_CODES[report.get("outcome", "Failed")]
-        self._kubelet.finished(self._job, reported_end(self._assignment, report, code))
+        self._kubelet.finished(self._job, reported_end(self._work, report, code))
         return report
 
     def _run(self) -> None:
         current_waits.set(self._waits)
         try:
-            task = find_code(self._work, self._assignment, self._mocks)
+            task = find_code(self._work, self._mocks)
             context = self._assignment.context(_ThreadHost(self))
             if isinstance(context, DurableContext):
                 self._journal = context.journal = self._open_journal()
@@ -223,22 +222,12 @@ def in_threads(mocks: Mocks) -> TaskExecutor:
     return partial(ThreadExecution, mocks=mocks)
 
 
-class _ThreadHost(Host):
-    """Hands what the task asks for to its execution."""
+class _ThreadHost(AttemptHost):
+    """Keeps the task's log."""
 
     def __init__(self, execution: ThreadExecution) -> None:
-        super().__init__()
+        super().__init__(execution.attempt, execution.cancel)
         self._execution = execution
-
-    def is_cancelled(self) -> bool:
-        return self._execution.cancelled
-
-    def cancel(self) -> None:
-        self._execution.attempt.cancelled_itself = True
-        self._execution.cancel()
-
-    def extend_timeout(self, seconds: float) -> None:
-        self._execution.attempt.extend(seconds)
 
     def write(self, line: str) -> None:
         """Keep the line, and print it unless it is a chunk of a stream."""

@@ -110,12 +110,6 @@ class Assignment(NamedTuple):
         except (OSError, ValueError) as error:
             raise AssignmentError(f"a variable is malformed: {error}") from None
 
-    def more_time(self, extended: float, asked: float) -> float:
-        """Return how many of the seconds asked for an attempt gets that got others before."""
-        if self.max_extension is None:
-            return asked
-        return min(asked, self.max_extension - extended)
-
     def context(self, host: "Host") -> "Context":
         """Return the context of the attempt, whose requests go to `host`.
 

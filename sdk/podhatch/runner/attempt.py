@@ -14,6 +14,7 @@ from podhatch.runner import report as reports
 from podhatch.runner.assignment import Assignment
 from podhatch.runner.process import leave_fork, notify
 from podhatch.runner.report import NotDelivered, TaskFailure, error_report
+from podhatch.task.context import Host
 
 if TYPE_CHECKING:
     from podhatch.api.pod import ErrorReport, Outcome, Report
@@ -62,6 +63,7 @@ class Attempt:
     """Settles the outcome of one attempt. Safe to call from several threads.
 
     Attributes:
+        is_cancelled: Returns whether the task was asked to stop.
         settled: Whether the outcome is decided, and delivered or being delivered.
         extended: By how many seconds the task has moved its time limit.
         cancelled_itself: Whether the task asked to be cancelled.
@@ -79,9 +81,13 @@ class Attempt:
         self._assignment = assignment
         self._delivery = delivery
         self._now = now
-        self._cancelled = cancelled
+        self.is_cancelled = cancelled
         self._process = os.getpid()
-        self._report = reports.new_report(assignment)
+        self._report: Report = {
+            "run": assignment.run,
+            "task": assignment.task,
+            "attempt": assignment.attempt,
+        }
         self._lock = threading.Lock()
         self._is_renounced = False
         self.settled = False
@@ -125,7 +131,8 @@ class Attempt:
         with self._lock:
             if self.settled:
                 return
-            granted = self._assignment.more_time(self.extended, seconds)
+            limit = self._assignment.max_extension
+            granted = seconds if limit is None else min(seconds, limit - self.extended)
             self.extended += granted
             if granted:
                 self._report["extendedSeconds"] = self.extended
@@ -133,8 +140,7 @@ class Attempt:
                     self._delivery.extended(self._report.copy())
                 except NotDelivered as error:
                     notify(f"the operator was not told of the longer timeout: {error}")
-        if granted < seconds:
-            limit = self._assignment.max_extension
+        if limit is not None and granted < seconds:
             notify(
                 f"the timeout was extended by {granted:g}s and not by {seconds:g}s: "
                 f"{limit:g}s in all are allowed (maxExtensionSeconds of the task, or of the chart)"
@@ -162,7 +168,7 @@ class Attempt:
             self.settle("Cancelled", error=report, retry=_NO_RETRY)
             return
         report = describe(error)
-        if self._cancelled() and not isinstance(error, TaskFailure):
+        if self.is_cancelled() and not isinstance(error, TaskFailure):
             # asyncio.CancelledError has no message
             report["message"] = report["message"] or "the task was cancelled while it ran"
             self.settle("Cancelled", error=report)
@@ -177,7 +183,7 @@ class Attempt:
 
     def time_out(self, trace: str) -> bool:
         """Report that the time is over; False when the end was reported before."""
-        outcome = "Cancelled" if self._cancelled() else "TimedOut"
+        outcome = "Cancelled" if self.is_cancelled() else "TimedOut"
         message = f"Task exceeded timeout of {self.time_limit or 0.0:g}s"
         return self.stop(outcome, "TimedOut", message, trace)
 
@@ -227,6 +233,38 @@ class Attempt:
             self._report = reports.failed(report, excess) if excess else report
             self._report = self._delivery.ended(self._report)
             return True
+
+
+class AttemptHost(Host):
+    """Hands what the task asks for to its attempt: see `Host`."""
+
+    def __init__(self, attempt: Attempt, cancel: Callable[[], None]) -> None:
+        super().__init__()
+        self._attempt = attempt
+        self._cancel = cancel
+
+    def is_cancelled(self) -> bool:
+        """Whether the pod was asked to stop, or the local run was cancelled."""
+        return self._attempt.is_cancelled()
+
+    def cancel(self) -> None:
+        """End the task as cancelled by itself."""
+        self._refuse_fork("the task was cancelled")
+        self._attempt.cancelled_itself = True
+        self._cancel()
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Move the time limit, as far as the attempt may."""
+        self._refuse_fork("the timeout was extended")
+        self._attempt.extend(seconds)
+
+    def _refuse_fork(self, what: str) -> None:
+        """Refuse what only the task's own process can do: it has the watch and the lock."""
+        if self._attempt.is_fork:
+            raise RuntimeError(
+                f"{what} in a process that the task forked: do it in the task's own process or its "
+                "threads"
+            )
 
 
 def _dump(value: object) -> str | None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from podhatch.runner import report as reports
 from podhatch.runner.assignment import Assignment
-from podhatch.runner.attempt import Attempt
+from podhatch.runner.attempt import Attempt, AttemptHost
 from podhatch.runner.loader import load
 from podhatch.runner.process import Watch, leave, notify
 from podhatch.runner.report import NotDelivered
-from podhatch.task.context import Host
 from podhatch.task.current import enter_process
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class PodAttempt:
             now=_now,
             cancelled=lambda: self._watch.terminated,
         )
-        self._host = _PodHost(self._attempt, self._watch)
+        self._host = AttemptHost(self._attempt, self._watch.terminate)
         self._started_at: float | None = None
         self._call: Call | None = None
         self._journal: LogJournal | None = None
@@ -242,35 +241,6 @@ def _handlers(logger: "Logger | None") -> "Iterator[Handler]":
     while logger is not None:
         yield from logger.handlers
         logger = logger.parent if logger.propagate else None
-
-
-class _PodHost(Host):
-    """Hands what the task asks for to its attempt."""
-
-    def __init__(self, attempt: Attempt, watch: Watch) -> None:
-        super().__init__()
-        self._attempt = attempt
-        self._watch = watch
-
-    def is_cancelled(self) -> bool:
-        return self._watch.terminated
-
-    def cancel(self) -> None:
-        self._refuse_fork("the task was cancelled")
-        self._attempt.cancelled_itself = True
-        self._watch.terminate()
-
-    def extend_timeout(self, seconds: float) -> None:
-        self._refuse_fork("the timeout was extended")
-        self._attempt.extend(seconds)
-
-    def _refuse_fork(self, what: str) -> None:
-        """Refuse what only the task's own process can do: it has the watch and the lock."""
-        if self._attempt.is_fork:
-            raise RuntimeError(
-                f"{what} in a process that the task forked: do it in the task's own process or its "
-                "threads"
-            )
 
 
 class _PodDelivery:

@@ -13,7 +13,6 @@ from podhatch.api.pod import (
     ErrorReport,
     Report,
 )
-from podhatch.runner.assignment import Assignment
 
 MAX_TYPE = 256
 MAX_MESSAGE = 2048
@@ -143,11 +142,6 @@ def _longest(length: int, fits: Callable[[int], bool]) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return low
-
-
-def new_report(assignment: Assignment) -> Report:
-    """Return the report of an attempt that has not started."""
-    return Report(run=assignment.run, task=assignment.task, attempt=assignment.attempt)
 
 
 def _unicode(text: str) -> str:
