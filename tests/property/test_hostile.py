@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from podhatch.api.model import JsonObject
 from podhatch.api.run import has_ended
-from podhatch.cli.lint.schema import broken_rules
+from podhatch.cli.lint.check import broken_rules
 from podhatch.cluster import kind_of
 from podhatch.cluster.bounded import bounded_object
 from podhatch.core.common.observed import ObservedDurableLog

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import NoneType
 from typing import cast
 
 from podhatch.api.model import JsonObject
@@ -115,7 +116,17 @@ def _json_or_text(text: str, allowed: frozenset[str]) -> object:
     return text if "string" in allowed and not types_of(value) & allowed else value
 
 
-ANY = frozenset({"null", "boolean", "integer", "number", "string", "array", "object"})
+_TYPES: dict[type[object], str] = {
+    NoneType: "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+"""The JSON type of each type of Python."""
+ANY = frozenset(_TYPES.values())
 
 
 def field_types(schema: JsonObject, field: str) -> frozenset[str]:
@@ -126,22 +137,10 @@ def field_types(schema: JsonObject, field: str) -> frozenset[str]:
 
 
 def types_of(value: object) -> frozenset[str]:
-    """Return the JSON types of a value."""
-    match value:
-        case None:
-            return frozenset({"null"})
-        case bool():
-            return frozenset({"boolean"})
-        case int():
-            return frozenset({"integer", "number"})
-        case float():
-            return frozenset({"integer", "number"} if value.is_integer() else {"number"})
-        case str():
-            return frozenset({"string"})
-        case list():
-            return frozenset({"array"})
-        case _:
-            return frozenset({"object"})
+    """Return the JSON types of a value; a whole number is of two."""
+    name = _TYPES[type(value)]
+    is_whole = name == "integer" or (isinstance(value, float) and value.is_integer())
+    return frozenset({"integer", "number"} if is_whole else {name})
 
 
 def _types(part: object, root: JsonObject, seen: frozenset[str]) -> frozenset[str]:

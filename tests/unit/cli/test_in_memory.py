@@ -285,12 +285,14 @@ class TestLogs:
         pods = Pods(stage.cluster, [{"name": "write", "state": "Succeeded", "attempt": 2}])
         pods.run("Succeeded")
         for attempt in (1, 2):
-            lines = line(attempt, f"try {attempt}"), chunk(attempt, 0, b"abc")
+            lines = line(attempt, f"\x1b[2Jtry {attempt}"), chunk(attempt, 0, b"abc")
             pods.start("write", attempt, *lines)
 
     @pytest.mark.parametrize("options", [[], ["--follow"], ["--task", "write"]])
     def test_each_line_has_its_task_and_attempt(self, stage: Stage, options: list[str]) -> None:
-        assert prints("logs", "chat-1", *options) == ["write | try 1", "write#2 | try 2"]
+        assert prints("logs", "chat-1", *options) == [
+            *("write | \x1b[2Jtry 1", "write#2 | \x1b[2Jtry 2"),
+        ]
 
     def test_streamed_chunks_are_printed_on_demand(self, stage: Stage) -> None:
         assert prints("logs", "chat-1", "--chunks")[1] == "write | (3 bytes)"

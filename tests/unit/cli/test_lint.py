@@ -5,9 +5,8 @@ import pytest
 import yaml
 from podhatch.cli.commands import app
 from podhatch.cli.errors import ExitCode
-from podhatch.cli.lint.check import findings
+from podhatch.cli.lint.check import Finding, findings, split_field
 from podhatch.cli.lint.document import documents
-from podhatch.cli.lint.schema import Finding, split_field
 from typer.testing import CliRunner
 
 WORKFLOW = """

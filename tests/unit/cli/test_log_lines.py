@@ -1,5 +1,5 @@
 from podhatch.api.stream import encode_chunk
-from podhatch.cli.commands.logs import COLOURS, colour_of, coloured_line
+from podhatch.cli.commands.logs import COLOURS, colour_of, coloured_line, text_of
 from podhatch.client.logs import RunLine
 
 from tests.unit.cli.runs import at
@@ -10,8 +10,9 @@ def line(text: str, attempt: int = 1) -> RunLine:
 
 
 def plain(text: str, attempt: int = 1, *, chunks: bool = False) -> str | None:
-    found = coloured_line(line(text, attempt), chunks=chunks)
-    return found.plain if found is not None else None
+    given = line(text, attempt)
+    found = text_of(given, chunks=chunks)
+    return None if found is None else coloured_line(given, found).plain
 
 
 def test_a_line_names_its_task_and_from_the_second_on_its_attempt():

@@ -34,7 +34,7 @@ COLOURS = (
     *("bright_red", "bright_cyan", "bright_green"),
 )
 
-_COLOUR_SEQUENCE = re.compile("\x1b\\[[0-9;]{0,64}m")
+_COLOUR_SEQUENCE = re.compile("(\x1b\\[[0-9;]{0,64}m)")
 
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Continue until the run ends, retries included.")
@@ -64,11 +64,12 @@ async def logs(
     async with aclosing((follow_log if follow else read_log)(session, raw, task)) as lines:
         async for line in lines:
             count += 1
-            if not console.prints_to_terminal:
-                if (written := plain_line(line, chunks=chunks)) is not None:
-                    print(written, flush=True)
-            elif (text := coloured_line(line, chunks=chunks)) is not None:
-                console.print(text, soft_wrap=True)
+            if (text := text_of(line, chunks=chunks)) is None:
+                continue
+            if console.prints_to_terminal:
+                console.print(coloured_line(line, text), soft_wrap=True)
+            else:
+                print(f"{_label(line)} | {text}", flush=True)
     if not count:
         print_error(
             "no logs: the pods have written nothing, or are deleted; pods of cancelled tasks are "
@@ -84,42 +85,8 @@ def _check_task(raw: JsonObject, task: str | None) -> None:
         raise CommandError(f"run {name} has no task {task}{did_you_mean(task, names)}")
 
 
-def coloured_line(line: RunLine, *, chunks: bool) -> Text | None:
-    """Return the line with its task, and its attempt after the first; None to leave it out.
-
-    Args:
-        line: The line.
-        chunks: Include what the task streams.
-    """
-    text = _text(line, chunks=chunks)
-    if text is None:
-        return None
-    return Text.assemble((_label(line), colour_of(line.task)), (" | ", "dim"), _coloured(text))
-
-
-def plain_line(line: RunLine, *, chunks: bool) -> str | None:
-    """Return the same line for a file or a pipe, where the text stays unchanged."""
-    text = _text(line, chunks=chunks)
-    return None if text is None else f"{_label(line)} | {text}"
-
-
-def colour_of(task: str) -> str:
-    """Return the colour of a task, the same in every call."""
-    return COLOURS[zlib.crc32(task.encode()) % len(COLOURS)]
-
-
-def _coloured(text: str) -> Text:
-    """Return a pod's text in the colours that the pod set, with all other controls escaped."""
-    parts: list[str] = []
-    end = 0
-    for match in _COLOUR_SEQUENCE.finditer(text):
-        parts += printable(text[end : match.start()]), match[0]
-        end = match.end()
-    return AnsiDecoder().decode_line("".join((*parts, printable(text[end:]))))
-
-
-def _text(line: RunLine, *, chunks: bool) -> str | None:
-    """Return the line's text; None for a streamed chunk unless `chunks`."""
+def text_of(line: RunLine, *, chunks: bool) -> str | None:
+    """Return what a pod wrote; None for a streamed chunk unless `chunks`."""
     if (chunk := decode_chunk(line.text)) is None:
         return line.text
     if not chunks:
@@ -128,5 +95,24 @@ def _text(line: RunLine, *, chunks: bool) -> str | None:
     return data if isinstance(data, str) else f"({len(data)} bytes)"
 
 
+def coloured_line(line: RunLine, text: str) -> Text:
+    """Return the text with its task, in the colours that the pod set; all other controls escaped.
+
+    Args:
+        line: The line.
+        text: What to show of it.
+    """
+    parts = _COLOUR_SEQUENCE.split(text)
+    shown = (each if _COLOUR_SEQUENCE.fullmatch(each) else printable(each) for each in parts)
+    coloured = AnsiDecoder().decode_line("".join(shown))
+    return Text.assemble((_label(line), colour_of(line.task)), (" | ", "dim"), coloured)
+
+
+def colour_of(task: str) -> str:
+    """Return the colour of a task, the same in every call."""
+    return COLOURS[zlib.crc32(task.encode()) % len(COLOURS)]
+
+
 def _label(line: RunLine) -> str:
+    """Return the task, and its attempt after the first."""
     return f"{line.task}#{line.attempt}" if line.attempt > 1 else line.task

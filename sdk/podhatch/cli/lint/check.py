@@ -7,8 +7,9 @@ operator's own checks run where the packages of `podhatch[local]` are installed.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -20,13 +21,36 @@ from podhatch.api.event_filter import EventFilter
 from podhatch.api.labels import API_VERSION, GROUP
 from podhatch.api.model import ApiObject, JsonObject, ObjectMeta, WireModel
 from podhatch.api.workflow import Workflow
-from podhatch.cli.lint.schema import Finding, Path, broken_rules, field_findings, split_field
 from podhatch.evaluation.client import expression_problem, is_installed
-from podhatch.values.parsing import did_you_mean, number_problems
+from podhatch.values.parsing import Path, did_you_mean, number_problems, path_text
+
+if TYPE_CHECKING:
+    from cel_expr_python import cel
 
 MODELS: dict[str, type[ApiObject]] = {each.model.__name__: each.model for each in DEFINITIONS}
 
 _PROBLEM = re.compile(r"(spec[\w.\[\]-]*): (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem in one field of an object."""
+
+    path: Path
+    message: str
+    written: str = ""
+    """The path as the operator's check writes it; empty for the usual form."""
+
+    @property
+    def field(self) -> str:
+        """The path as users write it: `spec.tasks[0].parents`."""
+        return self.written or path_text(self.path).removesuffix(": ")
+
+
+def split_field(field: str) -> Path:
+    """Return the path of a field as the operator writes it: `spec.tasks[charge].parents`."""
+    parts: list[tuple[str, str]] = re.findall(r"\[([^\]]*)\]|([^.\[\]]+)", field)
+    return tuple(int(inner) if inner.isdecimal() else inner or name for inner, name in parts)
 
 
 def findings(value: JsonObject) -> list[Finding]:
@@ -41,7 +65,7 @@ def findings(value: JsonObject) -> list[Finding]:
     schema = schema_of(kind)
     found = [
         *_metadata_findings(value.get("metadata")),
-        *field_findings(value, schema),
+        *_field_findings(value, schema),
         *(Finding(path, problem) for path, problem in number_problems(value)),
     ]
     known = {each.path for each in found}
@@ -89,10 +113,10 @@ def _message(error: ErrorDetails) -> str:
 
 
 def _cron_findings(parsed: ApiObject) -> Iterator[Finding]:
-    if isinstance(parsed, CronWorkflow):
-        spec = parsed.spec
-        if problem := schedule_problem(spec.schedule, spec.time_zone):
-            yield _finding(problem)
+    if isinstance(parsed, CronWorkflow) and (
+        problem := schedule_problem(parsed.spec.schedule, parsed.spec.time_zone)
+    ):
+        yield _finding(problem)
 
 
 def _operator_findings(parsed: ApiObject) -> Iterator[Finding]:
@@ -127,3 +151,84 @@ def _metadata_findings(metadata: object) -> Iterator[Finding]:
     names = ("name", "namespace", "labels", "annotations")
     written = {name: given[name] for name in names if given.get(name) is not None}
     yield from _type_findings(written, ObjectMeta, ("metadata",))
+
+
+def _field_findings(value: JsonObject, schema: JsonObject) -> Iterator[Finding]:
+    """Yield unknown fields, repeated entries and malformed times, in a value and its parts."""
+    for part in _parts(value, schema, ()):
+        yield from _unknown(*part)
+        yield from _repeated(*part)
+        yield from _malformed_time(*part)
+
+
+def broken_rules(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
+    """Yield the CEL rules that a value, or a part of it, breaks, except those on changes."""
+    for part, inner, where in _parts(value, schema, path):
+        for each in inner.get("x-kubernetes-validations", []):
+            if "oldSelf" not in each["rule"] and not _holds(each["rule"], part):
+                yield Finding(where, each["message"])
+
+
+def _parts(value: Any, schema: JsonObject, path: Path) -> Iterator[tuple[Any, JsonObject, Path]]:
+    """Yield a value and each part that its schema describes, with its schema and its path."""
+    yield value, schema, path
+    if isinstance(value, list):
+        for index, entry in enumerate(cast("list[Any]", value)):
+            yield from _parts(entry, schema.get("items", {}), (*path, index))
+    elif isinstance(value, dict):
+        known = schema.get("properties", {})
+        for name, held in cast("JsonObject", value).items():
+            if name in known:
+                yield from _parts(held, known[name], (*path, name))
+
+
+def _unknown(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
+    """Yield the fields that the API server would drop."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") or "properties" not in schema:
+        return
+    if isinstance(value, dict):
+        for name in cast("JsonObject", value):
+            if name not in schema["properties"]:
+                hint = did_you_mean(name, schema["properties"])
+                yield Finding((*path, name), f"unknown field{hint}")
+
+
+def _repeated(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
+    """Yield the duplicates in a list whose entries, or their keys, must be unique."""
+    kind = schema.get("x-kubernetes-list-type")
+    if kind not in ("map", "set") or not isinstance(value, list):
+        return
+    [key] = schema.get("x-kubernetes-list-map-keys", [None])
+    seen: list[Any] = []
+    for index, entry in enumerate(cast("list[Any]", value)):
+        where, shown = (*path, index), entry
+        if key is not None and isinstance(entry, dict):
+            where, shown = (*where, key), cast("JsonObject", entry).get(key)
+        if shown is not None and shown in seen:
+            yield Finding(where, f"duplicate value {shown!r}")
+        seen.append(shown)
+
+
+def _malformed_time(value: Any, schema: JsonObject, path: Path) -> Iterator[Finding]:
+    pattern = schema.get("pattern") if schema.get("format") == "date-time" else None
+    if pattern and isinstance(value, str) and not re.search(pattern, value):
+        yield Finding(
+            path,
+            "expected a time from 1970 to 2999 with its zone, such as 2026-12-24T18:00:00+01:00, "
+            f"got {value!r}",
+        )
+
+
+def _holds(rule: str, value: object) -> bool:
+    """Return whether a value keeps a rule; the API server decides what cannot be evaluated here."""
+    from cel_expr_python import cel
+
+    answer = _environment().compile(rule).eval(data={"self": value})
+    return answer.type() != cel.Type.BOOL or bool(answer.value())
+
+
+@lru_cache
+def _environment() -> "cel.Env":
+    from cel_expr_python import cel
+
+    return cel.NewEnv(variables={"self": cel.Type.DYN})

@@ -8,8 +8,7 @@ from typing import Any, cast
 import yaml
 
 from podhatch.api.model import JsonObject
-from podhatch.cli.lint.schema import Path
-from podhatch.values.parsing import NOT_FINITE, number_problems, path_text
+from podhatch.values.parsing import NOT_FINITE, Path, number_problems, path_text
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,20 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads times as strings, as kubectl does."""
+    """Loads times as strings, and refuses a duplicate key, as kubectl does."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return the next mapping, or raise an error if a key is in it twice."""
+        node = super().compose_mapping_node(anchor)
+        keys = set[str]()
+        for key, _ in cast("list[tuple[Any, yaml.Node]]", node.value):
+            if isinstance(key, yaml.ScalarNode):
+                text = str(key.value)
+                if text in keys:
+                    problem = f"duplicate key {text}"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                keys.add(text)
+        return node
 
 
 _Loader.add_constructor(
@@ -53,7 +65,6 @@ def documents(text: str) -> Iterator[Document]:
     loader: Any = _Loader(text)  # its stubs do not know these methods
     while loader.check_node():
         node = loader.get_node()
-        _check_keys(node)
         try:
             value = json.loads(json.dumps(loader.construct_document(node)))
             for path, problem in number_problems(value):
@@ -62,34 +73,6 @@ def documents(text: str) -> Iterator[Document]:
         except (TypeError, ValueError) as error:
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
         yield from _objects(value, node)
-
-
-def _check_keys(root: yaml.Node) -> None:
-    """Raise an error for a duplicate key, as kubectl does."""
-    for pairs in _mappings(root):
-        keys = set[str]()
-        for key in (key for key, _ in pairs if isinstance(key, yaml.ScalarNode)):
-            text = str(cast("Any", key).value)
-            if text in keys:
-                problem = f"duplicate key {text}"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            keys.add(text)
-
-
-def _mappings(root: yaml.Node) -> Iterator[list[tuple[yaml.Node, yaml.Node]]]:
-    """Yield each mapping once, although aliases may form a cycle."""
-    waiting, seen = [root], set[int]()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        children: Any = node.value
-        if isinstance(node, yaml.SequenceNode):
-            waiting += children
-        elif isinstance(node, yaml.MappingNode):
-            waiting += [held for _, held in children]
-            yield children
 
 
 def _objects(value: Any, node: yaml.Node) -> Iterator[Document]:
