@@ -59,7 +59,6 @@ def _last(item: CronWorkflow) -> str:
 
 
 CRONS = Listing(
-    CRON_WORKFLOW,
     CronWorkflow,
     "crons",
     (

@@ -25,7 +25,6 @@ from podhatch.client.events import event_query, new_event
 from podhatch.client.events import push as push_event
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
-from podhatch.cluster import WORKFLOW_EVENT
 
 events = group("events", "Push and list events, which start runs and which runs wait for.")
 
@@ -57,7 +56,6 @@ def _runs(event: WorkflowEvent) -> str:
 
 
 EVENTS = Listing(
-    WORKFLOW_EVENT,
     WorkflowEvent,
     "events",
     (

@@ -45,7 +45,7 @@ from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.client.waiting import states
 from podhatch.client.workflows import published
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, ClusterUnreachable
+from podhatch.cluster import WORKFLOW, ApiError, ClusterUnreachable
 from podhatch.errors import PodhatchError
 from podhatch.values.parsing import did_you_mean
 
@@ -171,7 +171,6 @@ def _took(run: WorkflowRun) -> str:
 
 
 RUNS = Listing(
-    WORKFLOW_RUN,
     WorkflowRun,
     "runs",
     (
@@ -244,17 +243,16 @@ async def watch(target: Target, run: Run) -> int:
 async def cancel(target: Target, runs: Runs) -> int:
     """Cancel runs. A run that has ended does not change."""
     session = await session_of(target)
-    problems: list[ApiError | PodhatchError] = []
+    code = ExitCode.SUCCEEDED
     for given in runs:
         try:
             print_line(await _cancel(session, given))
         except ClusterUnreachable:
             raise
         except (ApiError, PodhatchError) as error:  # cancel the other runs all the same
-            problems.append(error)
-    for problem in problems:
-        print_error(f"error: {error_message(problem)}")
-    return exit_code(problems[0]) if problems else ExitCode.SUCCEEDED
+            print_error(f"error: {error_message(error)}")
+            code = code or exit_code(error)
+    return code
 
 
 async def _cancel(session: Session, given: str) -> str:

@@ -27,7 +27,6 @@ from podhatch.client import schedules
 from podhatch.client.runs.execution import named_request
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
-from podhatch.cluster import WORKFLOW_RUN
 
 schedule = group("schedule", "Start runs at a given time.")
 
@@ -52,7 +51,6 @@ def _in(run: WorkflowRun) -> str:
 NOT_ENDED = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
 
 SCHEDULES = Listing(
-    WORKFLOW_RUN,
     WorkflowRun,
     "schedules",
     (

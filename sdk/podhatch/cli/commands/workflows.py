@@ -58,7 +58,6 @@ def _paused(found: WorkflowObject) -> str:
 
 
 WORKFLOWS = Listing(
-    WORKFLOW,
     WorkflowObject,
     "workflows",
     (

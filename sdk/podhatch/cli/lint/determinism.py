@@ -17,12 +17,24 @@ from textwrap import dedent
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
-_CLOCKS = (time.time, time.time_ns)
-_SLEEPS = (time.sleep, asyncio.sleep)
-_TIMEOUTS = (asyncio.timeout, asyncio.timeout_at, asyncio.wait_for)
-_RANDOM = (uuid.uuid1, uuid.uuid4, os.urandom)
 _DATES = frozenset({"now", "utcnow", "today"})
 _INNER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+_SLEEPS = "it sleeps again each time, in its pod: await ctx.aio_sleep_for()"
+_TIMES_OUT = (
+    "it counts the time in one pod: await ctx.aio_wait_for() with or_() and a SleepCondition"
+)
+_TELLS_TIME = "it gives another time when the task is invoked again: await ctx.aio_now()"
+_IS_RANDOM = (
+    "it gives another value when the task is invoked again: call it in ctx.aio_memo(function)"
+)
+_ADVICE: dict[int, str] = {
+    **dict.fromkeys(map(id, (time.sleep, asyncio.sleep)), _SLEEPS),
+    **dict.fromkeys(map(id, (asyncio.timeout, asyncio.timeout_at, asyncio.wait_for)), _TIMES_OUT),
+    **dict.fromkeys(map(id, (time.time, time.time_ns)), _TELLS_TIME),
+    **dict.fromkeys(map(id, (uuid.uuid1, uuid.uuid4, os.urandom)), _IS_RANDOM),
+}
+"""By the identity of functions: what users call may compare itself to others in any way."""
 
 
 class Suspect(NamedTuple):
@@ -82,27 +94,11 @@ def _named(node: ast.expr, fn: FunctionType) -> object:
 
 def _advice(called: object, call: ast.Call) -> str:
     """Return what to call instead; empty if the call is fine."""
-    if any(called is each for each in _SLEEPS):
+    if advice := _ADVICE.get(id(called), ""):
         is_zero = [ast.unparse(each) for each in call.args] == ["0"]
-        advice = "it sleeps again each time, in its pod: await ctx.aio_sleep_for()"
-        return "" if is_zero else advice
-    if any(called is each for each in _TIMEOUTS):
-        return (
-            "it counts the time in one pod: await ctx.aio_wait_for() with or_() and a "
-            "SleepCondition"
-        )
+        return "" if advice == _SLEEPS and is_zero else advice
     owner = getattr(called, "__self__", None)
-    is_date = isinstance(owner, type) and issubclass(owner, date)
-    if any(called is each for each in _CLOCKS) or (
-        is_date and getattr(called, "__name__", None) in _DATES
-    ):
-        return "it gives another time when the task is invoked again: await ctx.aio_now()"
-    module = getattr(called, "__module__", None)
-    if any(called is each for each in _RANDOM) or isinstance(owner, random.Random):
-        return _RANDOM_ADVICE
-    return _RANDOM_ADVICE if inspect.isroutine(called) and module == "secrets" else ""
-
-
-_RANDOM_ADVICE = (
-    "it gives another value when the task is invoked again: call it in ctx.aio_memo(function)"
-)
+    if isinstance(owner, type) and issubclass(owner, date):
+        return _TELLS_TIME if getattr(called, "__name__", None) in _DATES else ""
+    of_secrets = inspect.isroutine(called) and getattr(called, "__module__", None) == "secrets"
+    return _IS_RANDOM if of_secrets or isinstance(owner, random.Random) else ""

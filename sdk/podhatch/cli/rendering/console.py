@@ -14,12 +14,11 @@ from typing import TextIO
 import yaml
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.text import Text
 
 from podhatch.api.labels import GROUP
 from podhatch.api.model import JsonObject
 from podhatch.cli.options import Format
-from podhatch.cli.rendering.format import UNPRINTABLE, WIDE, escaped, printable
+from podhatch.cli.rendering.format import UNPRINTABLE, WIDE, printable
 
 PIPE_WIDTH = 200
 """Columns of output that is not a terminal, so that names are not cut."""
@@ -41,25 +40,10 @@ class SafeConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render a text with its control characters escaped."""
-        if self.prints_to_terminal and isinstance(renderable, str):
-            renderable = printable(renderable)
-        elif self.prints_to_terminal and isinstance(renderable, Text):
-            renderable = _printable_text(renderable)
-        return super().render(renderable, options)
-
-
-def _printable_text(text: Text) -> Text:
-    """Return the text with control characters escaped, each in its own style."""
-    places = [match.start() for match in UNPRINTABLE.finditer(text.plain)]
-    if not places:
-        return text
-    shown = text.blank_copy()
-    for part in text.divide([cut for place in places for cut in (place, place + 1)]):
-        if UNPRINTABLE.match(part.plain):
-            part = Text(escaped(part.plain), part.spans[0].style if part.spans else "")
-        shown.append_text(part)
-    return shown
+        """Yield the segments, with their control characters escaped."""
+        for segment in super().render(renderable, options):
+            escapes = self.prints_to_terminal and not segment.control
+            yield Segment(printable(segment.text), segment.style) if escapes else segment
 
 
 def print_line(text: str) -> None:

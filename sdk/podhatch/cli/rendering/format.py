@@ -122,12 +122,10 @@ UNPRINTABLE = re.compile(
 
 def printable(text: str) -> str:
     """Return the text with each character that controls a terminal written as its escape."""
-    return UNPRINTABLE.sub(lambda match: escaped(match[0]), text)
+    return UNPRINTABLE.sub(lambda match: _escape(ord(match[0])), text)
 
 
-def escaped(character: str) -> str:
-    r"""Return the character's number, such as \x1b."""
-    number = ord(character)
+def _escape(number: int) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 

@@ -13,6 +13,7 @@ from podhatch.cli.lookup import Found
 from podhatch.cli.options import DEFAULT_LIMIT, Format
 from podhatch.cli.rendering.console import is_wide, new_console, print_error, print_raw
 from podhatch.cli.rendering.format import new_table
+from podhatch.client.objects import model_kind
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
@@ -27,14 +28,12 @@ class Listing(Generic[Model]):
     """How the objects of a kind are listed.
 
     Attributes:
-        kind: The kind.
-        model: Its class.
+        model: The class of the kind.
         plural: The plural in messages.
         columns: Heading and text of each column after the name.
         wide: Headings of the columns that a narrow terminal does not show.
     """
 
-    kind: Kind
     model: type[Model]
     plural: str
     columns: Sequence[tuple[str, Callable[[Model], str | Text]]]
@@ -65,7 +64,8 @@ async def show_list(
     """Print the objects of a kind, newest first."""
     session = await session_of(target)
     namespace = None if all_namespaces else session.namespace
-    found, _ = await session.cluster.list(listing.kind, namespace, field_selector=field_selector)
+    kind = model_kind(listing.model)
+    found, _ = await session.cluster.list(kind, namespace, field_selector=field_selector)
     found.sort(key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
     if keep is not None:
         found = [item for item in found if keep(listing.model.model_validate(item))]
