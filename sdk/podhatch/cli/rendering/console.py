@@ -40,10 +40,13 @@ class SafeConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Yield the segments, with their control characters escaped."""
-        for segment in super().render(renderable, options):
-            escapes = self.prints_to_terminal and not segment.control
-            yield Segment(printable(segment.text), segment.style) if escapes else segment
+        """Return the segments, with their control characters escaped."""
+        segments = super().render(renderable, options)
+        if not self.prints_to_terminal:
+            return segments
+        return (
+            each if each.control else Segment(printable(each.text), each.style) for each in segments
+        )
 
 
 def print_line(text: str) -> None:
