@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from podhatch.definitions.options.concurrency import (
         ConcurrencyLimitStrategy as ConcurrencyLimitStrategy,
     )
-    from podhatch.definitions.options.eviction import EvictionPolicy as EvictionPolicy
     from podhatch.definitions.options.idempotency import (
         StatusBasedIdempotencyConfig as StatusBasedIdempotencyConfig,
     )
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from podhatch.definitions.options.run_options import (
         WorkflowRunTriggerConfig as WorkflowRunTriggerConfig,
     )
+    from podhatch.definitions.options.task_options import EvictionPolicy as EvictionPolicy
     from podhatch.definitions.options.task_options import TaskDefaults as TaskDefaults
     from podhatch.definitions.options.workflow_options import DefaultFilter as DefaultFilter
     from podhatch.definitions.options.workflow_options import StickyStrategy as StickyStrategy
@@ -122,7 +122,6 @@ else:  # a type checker would take any name for granted
         "podhatch.definitions.options.concurrency": (
             "ConcurrencyExpression ConcurrencyLimitStrategy"
         ),
-        "podhatch.definitions.options.eviction": "EvictionPolicy",
         "podhatch.definitions.options.idempotency": (
             "StatusBasedIdempotencyConfig TTLBasedIdempotencyConfig"
         ),
@@ -132,7 +131,7 @@ else:  # a type checker would take any name for granted
             "Priority ScheduleTriggerWorkflowOptions TriggerWorkflowOptions "
             "WorkflowRunTriggerConfig"
         ),
-        "podhatch.definitions.options.task_options": "TaskDefaults",
+        "podhatch.definitions.options.task_options": "EvictionPolicy TaskDefaults",
         "podhatch.definitions.options.workflow_options": "DefaultFilter StickyStrategy",
         "podhatch.definitions.task": "Task",
         "podhatch.definitions.workflow": "Standalone Workflow",

@@ -111,11 +111,7 @@ class Project:
         """Workflows that cannot be published, and how many tasks they had when that was logged."""
 
     def add(self, workflow: "TaskGraph[Any]", origin: Origin) -> None:
-        """Add a workflow, in the place of what the same code has defined before.
-
-        Raises:
-            ValueError: Other code has defined one of its name.
-        """
+        """Add a workflow, in the place of what the same code has defined before."""
         before = self._origins.get(workflow.name)
         if before is not None and not origin.is_again(before):
             raise ValueError(

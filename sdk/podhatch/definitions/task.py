@@ -22,7 +22,7 @@ from typing import (
 )
 
 from podhatch.api.names import TASK_NAME_PATTERN
-from podhatch.definitions.mock import Mockable
+from podhatch.definitions.mock import Input, Mockable, R_co
 from podhatch.definitions.options.task_options import TaskSettings
 from podhatch.task.dependencies import check_dependencies, parameters_of
 
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from podhatch.task.durable_context import DurableContext
     from podhatch.task.handle import WorkflowHandle
 
-Input = TypeVar("Input")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 TaskFunction: TypeAlias = (
     Callable[Concatenate[Input, "Context", ...], Awaitable[R]]
@@ -145,12 +143,7 @@ def declared_return(subject: str, fn: Callable[..., object]) -> Any:
 
 
 def check_function(subject: str, fn: Callable[..., object]) -> None:
-    """Refuse what cannot be called with input, context and dependencies.
-
-    Raises:
-        InvalidDependencyError: Nothing fills a parameter, or dependencies form a circle.
-        ValueError: It is not a function, or takes other arguments.
-    """
+    """Raise ValueError for what cannot be called with input, context and dependencies."""
     if not inspect.isfunction(inspect.unwrap(fn)):
         raise ValueError(f"{subject}: {fn!r} is not a function")
     check_dependencies(subject, fn)

@@ -77,7 +77,8 @@ def parameters_of(fn: Function) -> Parameters:
                 f"{_name(fn)}: Depends is the default of its parameter {parameter.name}: annotate "
                 "it with Annotated[..., Depends(...)]"
             )
-        dependency = _dependency(fn, parameter)
+        hint, unreadable = _annotation(fn, parameter)
+        dependency = _dependency(hint)
         if dependency is not None:
             dependencies[parameter.name] = dependency
         elif parameter.kind in _POSITIONAL and given < 2:
@@ -85,7 +86,7 @@ def parameters_of(fn: Function) -> Parameters:
         elif parameter.default is parameter.empty and parameter.kind not in _VARIADIC:
             raise InvalidDependencyError(
                 f"{_name(fn)}: nothing fills its parameter {parameter.name}: annotate it with "
-                f"Annotated[..., Depends(...)]{_unreadable(fn, parameter)}"
+                f"Annotated[..., Depends(...)]{unreadable}"
             )
     return Parameters(given, dependencies)
 
@@ -168,14 +169,19 @@ def _all(fn: Function, path: tuple[Function, ...]) -> Iterator[Function]:
         yield from _all(dependency, (*path, dependency))
 
 
-def _dependency(fn: Function, parameter: inspect.Parameter) -> Function | None:
-    """Return the function in a parameter's `Depends`, through aliases of types."""
-    hint: Any = parameter.annotation
-    if isinstance(hint, str):
-        try:
-            hint = _evaluated(fn, hint)
-        except Exception:  # annotations may be any text, and mean something to readers only
-            return None
+def _annotation(fn: Function, parameter: inspect.Parameter) -> tuple[Any, str]:
+    """Return what a parameter is annotated with, and why that cannot be read, if so."""
+    written = parameter.annotation
+    if not isinstance(written, str):
+        return written, ""
+    try:  # `from __future__ import annotations` made a text of it
+        return eval(written, getattr(inspect.unwrap(fn), "__globals__", {})), ""
+    except Exception as error:  # it may be any text, and mean something to readers only
+        return None, f" ({written!r} cannot be read: {error})"
+
+
+def _dependency(hint: Any) -> Function | None:
+    """Return the function in the `Depends` of an annotation, through aliases of types."""
     while True:
         for mark in getattr(hint, "__metadata__", ()):
             if isinstance(mark, Depends):
@@ -186,21 +192,6 @@ def _dependency(fn: Function, parameter: inspect.Parameter) -> Function | None:
             hint = (get_origin(hint) or hint).__value__
         else:
             return None
-
-
-def _unreadable(fn: Function, parameter: inspect.Parameter) -> str:
-    """Say why a parameter's annotation has no meaning, if so."""
-    if isinstance(parameter.annotation, str):
-        try:
-            _evaluated(fn, parameter.annotation)
-        except Exception as error:
-            return f" ({parameter.annotation!r} cannot be read: {error})"
-    return ""
-
-
-def _evaluated(fn: Function, annotation: str) -> object:
-    """Return what an annotation means that `from __future__ import annotations` made a text."""
-    return eval(annotation, getattr(inspect.unwrap(fn), "__globals__", {}))
 
 
 def _name(fn: Function) -> str:

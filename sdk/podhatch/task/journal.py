@@ -21,7 +21,7 @@ class Journal(Protocol):
     """Numbers the calls of one invocation, and gives those that were made before their results.
 
     A call gets its number when the coroutine starts, before it waits for anything. `key` says what
-    is called: it must be the same in each invocation.
+    is called: it must be the same in each invocation. `label` is a text for people.
 
     Calls raise NonDeterminismError if an earlier invocation made another call with this number.
     """
@@ -41,20 +41,11 @@ class Journal(Protocol):
     async def wait_for(
         self, key: str, conditions: "Sequence[JsonObject]", label: str | None
     ) -> dict[str, list[object]]:
-        """Wait until all conditions hold.
+        """Wait until all conditions hold, and return their values by their names.
 
-        Args:
-            key: What is called.
-            conditions: As they stand in the objects: see `podhatch.api.condition`. When an earlier
-                invocation has made the call, its conditions count.
-            label: Text for people.
-
-        Returns:
-            The values of the conditions that hold, by their names: an event's payload, and an
-            empty object for a sleep.
-
-        Raises:
-            ValueError: An expression cannot be evaluated.
+        That is an event's payload, and an empty object for a sleep. Conditions are given as in
+        `podhatch.api.condition`; when an earlier invocation has made the call, its conditions
+        count. Raises ValueError if an expression cannot be evaluated.
         """
         ...
 
@@ -70,15 +61,10 @@ class Journal(Protocol):
         read: Callable[[], Awaitable[T]],
         label: str | None,
     ) -> T:
-        """Wait for the end of a run, and return what `read` returns or raises.
+        """Wait for the end of the run of this name, and return what `read` returns or raises.
 
-        Args:
-            key: What is called.
-            name: Name of the run.
-            start: Creates the run, or finds it there; awaited once the call is stored, unless the
-                run is known to be over.
-            read: Awaited once the run is over.
-            label: Text for people.
+        `start` creates the run, or finds it there. It is awaited once the call is stored, unless
+        the run is known to be over.
         """
         ...
 

@@ -51,11 +51,7 @@ def dump_json(value: object) -> str:
 
 
 def dump_output(value: object) -> str | None:
-    """Return a task's output as JSON text, or None when the task returned None.
-
-    Raises:
-        IllegalTaskOutputError: The output is not JSON.
-    """
+    """Return a task's output as JSON text, or None when the task returned None."""
     return None if value is None else dump_result("the task's output", value)
 
 
@@ -80,13 +76,8 @@ def load_value(
 ) -> object:
     """Return the value of JSON text, validated to the declared type unless that is None.
 
-    Args:
-        text: The JSON text.
-        declared: The type.
-        misfit: What an error says before it names the fields.
-
     Raises:
-        IllegalTaskOutputError: The value does not fit the declared type.
+        IllegalTaskOutputError: It does not fit: `misfit`, and the fields.
     """
     if declared is None:
         return json.loads(text)

@@ -10,11 +10,7 @@ from podhatch.values.parsing import load_json, unexpected
 
 
 def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[str, str]:
-    """Return metadata as it travels: a text as it is, any other value as its JSON text.
-
-    Raises:
-        ValueError: It is not a mapping from names to JSON values; the message says where.
-    """
+    """Return metadata as it travels: a text as it is, any other value as its JSON text."""
     if metadata is None:
         return {}
     if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]

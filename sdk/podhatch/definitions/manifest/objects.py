@@ -47,11 +47,7 @@ IMAGE_VARIABLE = "PODHATCH_IMAGE"
 
 
 def manifest_of(workflow: "TaskGraph[Any]", *, ship: bool = True) -> Manifest:
-    """Return the objects that make a workflow; without its source where nothing is shipped.
-
-    Raises:
-        ValueError: As `Workflow.manifest` does.
-    """
+    """Return the objects that make a workflow; without its source where nothing is shipped."""
     if not workflow.tasks:
         raise ValueError(f"workflow {workflow.name!r} has no task: add one with @workflow.task()")
     image = workflow.settings.image or os.environ.get(IMAGE_VARIABLE) or None

@@ -14,10 +14,9 @@ import sys
 import sysconfig
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from podhatch.api.labels import MANAGED_BY, MANAGED_BY_VALUE
 from podhatch.api.model import JsonObject
@@ -29,7 +28,7 @@ MAX_SOURCE_BYTES = 1024 * 1024
 MAX_TREE_BYTES = 64 * MAX_SOURCE_BYTES
 """A larger tree is not even read: it would not fit when compressed."""
 
-_ROOTS_OF_TIME = (1980, 1, 1, 0, 0, 0)
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def source_config_map(root: Path) -> JsonObject:
@@ -74,7 +73,7 @@ def _zip(entries: tuple["_Entry", ...]) -> tuple[bytes, dict[str, int]]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, mode, content in entries:
-            entry = zipfile.ZipInfo(name, _ROOTS_OF_TIME)
+            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = mode << 16
             archive.writestr(entry, content)
@@ -145,8 +144,7 @@ def _too_large(root: Path, sizes: dict[Path, int], when: str) -> ValueError:
     )
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """Where a function is."""
 
     python: str

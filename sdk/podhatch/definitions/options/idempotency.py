@@ -50,7 +50,8 @@ def check_idempotency(subject: str, config: object) -> IdempotencyConfig | None:
         raise unexpected(subject, expected, config)
     if not is_text(config.key_expression):
         raise unexpected(f"{subject}.key_expression", "an expression", config.key_expression)
-    whole_seconds(*_time(subject, config))
+    name, time = _time(config)
+    whole_seconds(f"{subject}.{name}", time)
     return config
 
 
@@ -60,13 +61,12 @@ def idempotency_rule(config: IdempotencyConfig | None) -> "Idempotency | None":
         return None
     from podhatch.api.idempotency import Idempotency
 
-    seconds = whole_seconds(*_time("idempotency", config))
-    if isinstance(config, TTLBasedIdempotencyConfig):
-        return Idempotency(key_expression=config.key_expression, ttl_seconds=seconds)
-    return Idempotency(key_expression=config.key_expression, fallback_ttl_seconds=seconds)
+    name, time = _time(config)
+    time_field = {f"{name}_seconds": whole_seconds(name, time)}
+    return Idempotency.model_validate({"key_expression": config.key_expression, **time_field})
 
 
-def _time(subject: str, config: IdempotencyConfig) -> tuple[str, Duration]:
+def _time(config: IdempotencyConfig) -> tuple[str, Duration]:
     if isinstance(config, TTLBasedIdempotencyConfig):
-        return f"{subject}.ttl", config.ttl
-    return f"{subject}.fallback_ttl", config.fallback_ttl
+        return "ttl", config.ttl
+    return "fallback_ttl", config.fallback_ttl

@@ -50,9 +50,9 @@ class RateLimit:
         window_of("RateLimit", self.duration)
 
 
-def rate_limits_of(place: str, limits: Sequence[RateLimit]) -> tuple[RateLimit, ...]:
+def rate_limits_of(place: str, limits: Sequence[RateLimit] | None) -> tuple[RateLimit, ...]:
     """Return the limits, each checked; `place` names task and option in errors."""
-    found = tuple(listed(place, limits))
+    found = tuple(listed(place, () if limits is None else limits))
     for each in found:
         if not isinstance(each, RateLimit):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise unexpected(place, "a RateLimit", each)

@@ -9,36 +9,19 @@ from datetime import timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_args
 
 from podhatch.api.limits import (
+    DEFAULT_EVICTION_TTL_SECONDS,
     MAX_BACKOFF_FACTOR,
     MAX_BACKOFF_SECONDS,
     MAX_RETRIES,
+    MAX_SECONDS,
     MAX_STORED_SECONDS,
 )
 from podhatch.definitions.options.concurrency import Concurrency, ConcurrencyExpression, limits_of
-from podhatch.definitions.options.eviction import (
-    DEFAULT_EVICTION_POLICY,
-    EvictionPolicy,
-    eviction_ttl,
-)
 from podhatch.definitions.options.pod import DesiredWorkerLabel, DesiredWorkerLabels, Pod, labels_of
 from podhatch.definitions.options.rate_limit import RateLimit, rate_limits_of
 from podhatch.task.conditions import Condition, Conditions, OrGroup
 from podhatch.values.duration import Duration, seconds
 from podhatch.values.parsing import listed, refuse_unknown, unexpected
-
-
-class RetryOptions(TypedDict, total=False):
-    """What every decorator of a task takes about trying again."""
-
-    retries: int
-    """How often it is tried again after a failure of its own, 0 to 100; 0 by default. Pods that
-    were evicted or lost are made again without counting."""
-    backoff_factor: float | None
-    """Retry n starts `factor ** n` seconds after the failure, 1 to 1000; by default at once."""
-    backoff_max_seconds: int | None
-    """The longest wait between two attempts, 1 to 86400 (a day), which is the default."""
-    backoff_jitter: float | None
-    """Takes up to this part, 0 to 1, off each wait, differently each time; nothing by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +50,22 @@ class TaskDefaults:
 ClusterAccess = Literal["none", "report", "spawn"]
 QUEUE_LIMIT = timedelta(minutes=5)
 RUN_LIMIT = timedelta(minutes=1)
+DEFAULT_EVICTION_TTL = timedelta(seconds=DEFAULT_EVICTION_TTL_SECONDS)
 MAX_INT32 = 2**31 - 1
 
 
-class HookOptions(RetryOptions, total=False):
+class HookOptions(TypedDict, total=False):
     """What a failure or success task takes beside its name, and every other task too."""
 
+    retries: int
+    """How often it is tried again after a failure of its own, 0 to 100; 0 by default. Pods that
+    were evicted or lost are made again without counting."""
+    backoff_factor: float | None
+    """Retry n starts `factor ** n` seconds after the failure, 1 to 1000; by default at once."""
+    backoff_max_seconds: int | None
+    """The longest wait between two attempts, 1 to 86400 (a day), which is the default."""
+    backoff_jitter: float | None
+    """Takes up to this part, 0 to 1, off each wait, differently each time; nothing by default."""
     schedule_timeout: Duration
     """How long it may wait for its pod to start, pulling the image included; 5 minutes by default.
     Then it is cancelled."""
@@ -121,6 +114,24 @@ class GraphTaskOptions(TaskOptions, total=False):
     """The task is skipped once all of these hold."""
     cancel_if: Conditions
     """The task, and with it the run, is cancelled once all of these hold."""
+
+
+@dataclass(frozen=True)
+class EvictionPolicy:
+    """How long a durable task waits in its pod; then the pod ends until the wait is over.
+
+    The time of waits that are shorter is not affected. A longer one costs the start of a pod.
+
+    Attributes:
+        ttl: For how long; None keeps the pod, however long the wait is.
+        allow_capacity_eviction: Has no meaning here: a task that waits in its pod takes no place
+            of another task, as each task has a pod of its own.
+        priority: Has no meaning for the same reason.
+    """
+
+    ttl: Duration | None
+    allow_capacity_eviction: bool = True
+    priority: int = 0
 
 
 class DurableOptions(TypedDict, total=False):
@@ -185,7 +196,7 @@ def task_settings(
         skip_if=tuple(listed(f"{subject}: skip_if", options.get("skip_if", ()))),
         cancel_if=tuple(listed(f"{subject}: cancel_if", options.get("cancel_if", ()))),
         concurrency=limits_of(f"{subject}: concurrency", options.get("concurrency")),
-        rate_limits=rate_limits_of(f"{subject}: rate_limits", options.get("rate_limits") or ()),
+        rate_limits=rate_limits_of(f"{subject}: rate_limits", options.get("rate_limits")),
         image=checked_image(subject, options.get("image")),
         cluster_access=_access(subject, options.get("cluster_access")),
         run_as_user=options.get("run_as_user"),
@@ -203,7 +214,12 @@ def durable_settings(
             f"{subject}: cluster_access: a durable task writes a log, which needs 'spawn': leave "
             f"cluster_access out, got {settings.cluster_access!r}"
         )
-    ttl = eviction_ttl(subject, options.get("eviction_policy", DEFAULT_EVICTION_POLICY))
+    place = f"{subject}: eviction_policy"
+    policy = options.get("eviction_policy", EvictionPolicy(DEFAULT_EVICTION_TTL))
+    if policy is not None and not isinstance(policy, EvictionPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise unexpected(place, "an EvictionPolicy or None", policy)
+    time = policy.ttl if policy is not None else None
+    ttl = MAX_SECONDS if time is None else seconds(time, f"{place}.ttl")
     return settings._replace(cluster_access="spawn", durable={"eviction_ttl_seconds": ttl})
 
 
