@@ -29,7 +29,7 @@ from podhatch.core.expressions.input_check import fit_problems
 from podhatch.errors import IllegalTaskOutputError, InvalidRun
 from podhatch.values.codec import dump_output, load_value, validate_input
 from podhatch.values.input import check_input, dump_input, input_schema, json_object
-from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import metadata_texts
 from pydantic import (
     AfterValidator,
     BaseModel,

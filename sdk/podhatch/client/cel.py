@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from podhatch.client.twins import async_twin, blocking, in_background
 from podhatch.errors import PodhatchError
-from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import metadata_texts
 
 if TYPE_CHECKING:
     from podhatch.core.expressions.cel import FilterVariables

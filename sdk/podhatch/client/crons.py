@@ -27,8 +27,7 @@ from podhatch.cluster import CRON_WORKFLOW
 from podhatch.errors import RequestRefused
 from podhatch.values.duration import Duration, whole_seconds
 from podhatch.values.input import Payload, json_object
-from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import refuse_unknown
+from podhatch.values.parsing import metadata_texts, refuse_unknown
 
 
 class CronOptions(TypedDict, total=False):

@@ -23,8 +23,7 @@ from podhatch.client.session import Session
 from podhatch.client.twins import async_twin, blocking
 from podhatch.task import current_context
 from podhatch.values.input import Payload, json_object
-from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import refuse_unknown
+from podhatch.values.parsing import metadata_texts, refuse_unknown
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from podhatch.client.workflows import named_row, named_rows
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch.errors import PodhatchError, RequestRefused
 from podhatch.values.input import Payload
-from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import listed, refuse_unknown
+from podhatch.values.parsing import listed, metadata_texts, refuse_unknown
 
 
 class ScheduledRunStatus(StrEnum):

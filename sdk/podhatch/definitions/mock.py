@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import metadata_texts
 
 if TYPE_CHECKING:
     from podhatch.api.model import JsonObject

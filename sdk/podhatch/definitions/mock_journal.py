@@ -55,11 +55,7 @@ class MockJournal:
         conditions: Sequence[JsonObject],
         label: str | None,  # noqa: ARG002
     ) -> dict[str, list[object]]:
-        """Return what is met, when all sleeps that come before it are over.
-
-        Raises:
-            LookupError: It would wait forever for an event.
-        """
+        """Return what is met, when all sleeps that come before it are over."""
         groups = [Condition.model_validate(each).group for each in conditions]
         events = self._events_of(
             {leaf.event.key for group in groups for leaf in group if leaf.event}

@@ -1,4 +1,4 @@
-"""Checks values that users pass: JSON as the API server stores it, lists, and keywords.
+"""Checks values that users pass: JSON as the API server stores it, metadata, lists, keywords.
 
 The API server reads the numbers of inputs and payloads into 64-bit integers, or else into floats,
 which rounds whole numbers outside that range. So they are refused before they are sent, with their
@@ -73,6 +73,18 @@ def listed(place: str, values: Iterable[T]) -> list[T]:
     return list(values)
 
 
+def metadata_texts(subject: str, metadata: Mapping[str, object] | None) -> dict[str, str]:
+    """Return metadata of a run or event as it travels: a text as it is, else its JSON text."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise unexpected(subject, "a mapping from names to values", metadata)
+    for key in metadata:
+        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise unexpected(f"{subject}: a name", "a string", key)
+    return {key: _json_text(f"{subject}[{key!r}]", value) for key, value in metadata.items()}
+
+
 def refuse_unknown(subject: str, options: Mapping[str, object], known: type) -> None:
     """Raise TypeError for an option that is not in a TypedDict: left out, it would mislead."""
     for name in options:
@@ -108,3 +120,14 @@ def _with_unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise ValueError(f"an object holds the key {key[:100]!r} twice")
         found[key] = value
     return found
+
+
+def _json_text(subject: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        text = json.dumps(value, allow_nan=False)
+        load_json(text)
+        return text
+    except (TypeError, ValueError):
+        raise ValueError(f"{subject}: {value!r} is neither a text nor JSON") from None

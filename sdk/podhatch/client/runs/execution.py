@@ -35,7 +35,7 @@ from podhatch.errors import (
     TaskRunError,
 )
 from podhatch.values.input import Payload, json_object
-from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import metadata_texts
 
 PARALLEL = 16
 """How many requests create runs at a time."""

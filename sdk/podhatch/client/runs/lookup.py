@@ -39,7 +39,7 @@ from podhatch.client.target import Target
 from podhatch.client.workflows import true_name, true_names
 from podhatch.cluster import CONTROLLER_REVISION, JOB, TASK_RESULT, WORKFLOW, ApiError
 from podhatch.errors import RequestRefused
-from podhatch.values.metadata import metadata_texts
+from podhatch.values.parsing import metadata_texts
 
 
 @dataclass(frozen=True)

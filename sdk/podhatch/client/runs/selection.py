@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import TypedDict, TypeVar
 
 from podhatch.client.parameters import bound_in_utc, chosen, in_utc, nothing_passes
-from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import listed
+from podhatch.values.parsing import listed, metadata_texts
 
 Status = TypeVar("Status", bound=StrEnum)
 

@@ -148,7 +148,7 @@ class _Search:
             self._add_all(roots)
             while self._open:
                 self._look_at(*self._open.popleft())
-        except Exception:  # besides _Found: a user's object may raise anything when it is looked at
+        except Exception:  # besides _Found: what cannot be read, and what a user's object raises
             return True
         return False
 
@@ -200,10 +200,7 @@ class _Search:
         self._add_all([*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()])
         self._add_all(vars(function).values())
         for cell in function.__closure__ or ():
-            try:
-                self._add(cell.cell_contents)
-            except ValueError:  # nothing is in it yet
-                raise _Found from None
+            self._add(cell.cell_contents)  # raises if nothing is in it yet
         if self._is_followed(module):
             self._look_at_code(names_of(function.__code__), around)
 
@@ -270,12 +267,7 @@ class _Search:
         self, each: Import, attributes: frozenset[str] | None, package: str
     ) -> None:
         """Look at what an import inside a function brings in, loaded or not."""
-        name = each.module
-        if each.level:
-            try:
-                name = importlib.util.resolve_name("." * each.level + each.module, package)
-            except ImportError:
-                raise _Found from None
+        name = importlib.util.resolve_name("." * each.level + each.module, package)
         if not each.names:
             parts = name.split(".")
             for length in range(1, len(parts) + 1):
@@ -307,10 +299,7 @@ class _Search:
         file = _source_file(name)
         if file is None or (_is_installed(file) and _top(name) != self._package):
             return
-        try:
-            code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-        except (OSError, SyntaxError, ValueError):
-            raise _Found from None
+        code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         names = names_of(code)
         for each in names.imports:

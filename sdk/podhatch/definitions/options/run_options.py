@@ -10,8 +10,7 @@ from podhatch.api.limits import MAX_CHILD_KEY, MAX_METADATA_ENTRIES, MAX_METADAT
 from podhatch.api.pod import MAX_ENVIRONMENT_BYTES
 from podhatch.definitions.options.pod import DesiredWorkerLabels
 from podhatch.errors import InvalidRun
-from podhatch.values.metadata import metadata_texts
-from podhatch.values.parsing import is_whole, refuse_unknown, unexpected
+from podhatch.values.parsing import is_whole, metadata_texts, refuse_unknown, unexpected
 
 
 class Priority(IntEnum):
