@@ -104,7 +104,6 @@ def is_suspended(cron_job: JsonObject) -> bool:
 
 
 def _holds(actual: object, wanted: object) -> bool:
-    """Return whether all that is wanted is there."""
     if isinstance(wanted, dict):
         there = cast("JsonObject", actual) if isinstance(actual, dict) else {}
         return all(

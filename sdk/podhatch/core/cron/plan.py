@@ -188,7 +188,8 @@ def _problem(cause: Cause, observed: ObservedCron) -> _CronRefusal | None:
     if refusal := _refused_run(observed):
         message = f"the run of a tick was refused, and is tried again: {refusal.message}"
         return _CronRefusal("RunRefused", message)
-    if taken := _taken_name(observed.ticks):
+    last = max(observed.ticks.values(), key=scheduled_at, default=None)
+    if taken := taken_name(last) if last else None:
         return _CronRefusal(NAME_TAKEN, f"the last tick: {taken}")
     if observed.workflow is None:
         message = (
@@ -207,12 +208,6 @@ def _refused_run(observed: ObservedCron) -> ApiRefusal | None:
         if name in observed.ticks or name not in observed.runs
     )
     return next((each for each in found if each.code != 409), None)
-
-
-def _taken_name(ticks: Mapping[str, JsonObject]) -> str | None:
-    """Return why the last tick made no run, if somebody else has a run of its name."""
-    last = max(ticks.values(), key=scheduled_at, default=None)
-    return taken_name(last) if last else None
 
 
 def _status(

@@ -72,7 +72,6 @@ def _change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
 
 
 def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
-    """Return the zone's offset at a moment in UTC."""
     offset = moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
     assert offset is not None
     return offset

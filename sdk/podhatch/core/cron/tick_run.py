@@ -60,15 +60,11 @@ def scheduled_at(job: JsonObject) -> datetime:
     """Return the time of a tick; of one that somebody made or edited by hand, when it was made."""
     metadata = job["metadata"]
     annotations: dict[str, str] = metadata.get("annotations", {})
-    moment = _readable(annotations.get(SCHEDULED_AT)) or read_time(metadata["creationTimestamp"])
+    moment = read_time(annotations.get(SCHEDULED_AT))
+    if moment is None or moment.tzinfo is None:
+        moment = read_time(metadata["creationTimestamp"])
     assert moment is not None, "every object in the cluster has a creationTimestamp"
     return moment.astimezone(UTC)
-
-
-def _readable(text: str | None) -> datetime | None:
-    """Return the time an annotation tells; None if it tells none, for anybody may edit it."""
-    moment = read_time(text)
-    return moment.astimezone(UTC) if moment and moment.tzinfo else None
 
 
 def run_manifest(job: JsonObject, cause: Cause) -> JsonObject:

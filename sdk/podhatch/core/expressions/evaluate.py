@@ -92,7 +92,6 @@ def _key_answer(value: object) -> Answer:
 
 
 def _value_answer(kind: object, value: object) -> Answer:
-    """Return the value of an expression that gives a string or a number."""
     if kind == cel.Type.STRING:
         text = str(value)
         if len(text) > MAX_KEY:

@@ -29,24 +29,22 @@ def _inside(item: object) -> Iterable[object]:
 
 def size_problem(size: int, subject: str = "spec.input") -> str | None:
     """Return a problem if a value of this size, in bytes as JSON, is too large, else None."""
-    if size <= MAX_INPUT_BYTES:
+    remedy = "store the data elsewhere and pass its address"
+    return _too_large(subject, size, MAX_INPUT_BYTES, remedy)
+
+
+def _too_large(subject: str, size: int, most: int, remedy: str) -> str | None:
+    if size <= most:
         return None
-    return (
-        f"{subject}: {size} bytes as JSON, and at most {MAX_INPUT_BYTES} are allowed: "
-        "store the data elsewhere and pass its address"
-    )
+    return f"{subject}: {size} bytes as JSON, and at most {most} are allowed: {remedy}"
 
 
 def payload_problem(run: WorkflowRun) -> str | None:
     """Return a problem if a filter's payload is too large for a variable of the pods, else None."""
     event = run.spec.trigger.event if run.spec.trigger else None
     size = len(json_text(event.filter_payload or {}).encode()) if event else 0
-    if size <= MAX_ENVIRONMENT_BYTES:
-        return None
-    return (
-        f"spec.trigger.event.filterPayload: {size} bytes as JSON, and at most "
-        f"{MAX_ENVIRONMENT_BYTES} are allowed: make the payload of the filter smaller"
-    )
+    remedy = "make the payload of the filter smaller"
+    return _too_large("spec.trigger.event.filterPayload", size, MAX_ENVIRONMENT_BYTES, remedy)
 
 
 def metadata_problem(metadata: dict[str, str]) -> str | None:

@@ -139,7 +139,6 @@ class _References:
 
 
 def _of_parts(schema: JsonObject) -> Iterator[Any]:
-    """Yield the schemas of the value's parts."""
     yield from schema.get("properties", {}).values()
     yield from schema.get("prefixItems", ())
     for name in ("items", "contains", "additionalProperties", "propertyNames"):

@@ -18,8 +18,8 @@ from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.observed import Defaults
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.run.job import AttemptInput, AttemptSpec, attempt_manifests
-from podhatch.core.workflow.hooks import as_task
-from podhatch.core.workflow.revision import Revision, current_revision
+from podhatch.core.workflow.hooks import as_task, hooks_of
+from podhatch.core.workflow.revision import current_revision
 
 MAX_PROBLEMS = 5
 MAX_DRY_RUNS = 20
@@ -134,10 +134,8 @@ def _settings(spec: WorkflowSpec) -> Iterator[tuple[str, PodSettings]]:
 def _tasks(spec: WorkflowSpec) -> Iterator[tuple[str, TaskSpec]]:
     for task in spec.tasks:
         yield f"spec.tasks[{task.name}]", task
-    hooks = (("onFailureTask", spec.on_failure_task), ("onSuccessTask", spec.on_success_task))
-    for name, hook in hooks:
-        if hook:
-            yield f"spec.{name}", as_task(hook)
+    for name, hook in hooks_of(spec):
+        yield f"spec.{name}", as_task(hook)
 
 
 def _problems(value: Any, shape: _Shape, place: str) -> Iterator[str]:
@@ -206,10 +204,12 @@ def dry_run_jobs(workflow: JsonObject, defaults: Defaults) -> dict[str, JsonObje
     different: dict[str, tuple[str, TaskSpec]] = {}
     for place, task in _tasks(revision.spec):
         different.setdefault(_pod_of(task), (place, task))
-    return {
-        place: _dry_run_job(run, task, revision, defaults)
-        for place, task in islice(different.values(), MAX_DRY_RUNS)
-    }
+    jobs: dict[str, JsonObject] = {}
+    for place, task in islice(different.values(), MAX_DRY_RUNS):
+        attempt = AttemptSpec(run, task, 1)
+        jobs[place] = attempt_manifests(attempt, revision, defaults, AttemptInput())[-1]
+        del jobs[place]["metadata"]["ownerReferences"]
+    return jobs
 
 
 def _pod_of(task: TaskSpec) -> str:
@@ -217,18 +217,11 @@ def _pod_of(task: TaskSpec) -> str:
     return json.dumps(task.model_dump(mode="json", include=parts), sort_keys=True)
 
 
-def _dry_run_job(
-    run: WorkflowRun, task: TaskSpec, revision: Revision, defaults: Defaults
-) -> JsonObject:
-    job = attempt_manifests(AttemptSpec(run, task, 1), revision, defaults, AttemptInput())[-1]
-    metadata: JsonObject = job["metadata"]
-    return {**job, "metadata": {k: v for k, v in metadata.items() if k != "ownerReferences"}}
-
-
 def refusal_problems(refusals: Mapping[str, ApiRefusal]) -> list[str]:
     """Say which of a workflow's pods Kubernetes found invalid in a dry run, by the task's field."""
     return [
-        f"{place}: Kubernetes refuses its pod: {_without_name(refusal.message)[:MAX_REFUSAL]}"
+        f"{place}: Kubernetes refuses its pod: "
+        f"{refusal.message.split(' is invalid: ', 1)[-1][:MAX_REFUSAL]}"
         for place, refusal in refusals.items()
     ]
 
@@ -237,7 +230,3 @@ def is_invalid(refusal: ApiRefusal) -> bool:
     """Whether a dry run failed by the workflow's fault, and not by a quota, policy or webhook."""
     unreadable = refusal.code == 400 and "cannot be handled as a" in refusal.message
     return unreadable or (refusal.code == 422 and " is invalid: " in refusal.message)
-
-
-def _without_name(message: str) -> str:
-    return message.split(" is invalid: ", 1)[-1]

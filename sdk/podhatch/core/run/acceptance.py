@@ -170,7 +170,6 @@ def depth_of(run: WorkflowRun, observed: Observed) -> int | None:
 
 
 def _depth_refusal(run: WorkflowRun, observed: Observed, defaults: Defaults) -> RunRefusal | None:
-    """Say that too many runs are above a run."""
     depth = depth_of(run, observed)
     if depth is None or depth <= defaults.max_depth:
         return None
@@ -195,7 +194,6 @@ LONGEST_WAIT = timedelta(hours=1)
 
 
 def _schedule_refusal(run: WorkflowRun, now: datetime) -> RunRefusal | None:
-    """Say that a run may not start yet, or not any more."""
     start = run.spec.start_at
     if start is None or run.spec.replay:
         return None

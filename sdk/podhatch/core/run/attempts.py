@@ -70,7 +70,6 @@ class AttemptView:
         return not (self.job["metadata"].get("deletionTimestamp") or has_job_ended(self.job))
 
     def _number_in(self, annotation: str) -> int:
-        """Return the number in an annotation of the Job; 0 if there is none."""
         annotations: dict[str, str] = self.job["metadata"].get("annotations") or {}
         return whole_number(annotations.get(annotation), MAX_NUMBER_DIGITS) or 0
 
@@ -126,7 +125,6 @@ def view_attempt(run: WorkflowRun, name: str, observed: Observed) -> AttemptView
 
 
 def _is_of(result: JsonObject, run: WorkflowRun, task: str, number: int) -> bool:
-    """Return whether a report says that it is of this attempt."""
     spec: JsonObject = result["spec"]
     said = spec.get("run"), spec.get("task"), spec.get("attempt")
     return said == (run.metadata.name, task, number)

@@ -61,31 +61,29 @@ def park(
     seen = end.waits_over or 0
     known = min(waits_at_start, waits_over(pages))  # a reset, or the task, may have taken some away
     evicted_at = end.finished_at or now
+    waiting = kept(
+        current,
+        state="Waiting",
+        reason=EVICTED,
+        message=bounded(waiting_text(pages)),
+        waits_over=seen,
+        evicted_at=evicted_at,
+        idle_resumes=0,
+    )
     if seen >= known:
-        return kept(
-            current,
-            state="Waiting",
-            reason=EVICTED,
-            message=bounded(waiting_text(pages)),
-            waits_over=seen,
-            evicted_at=evicted_at,
-            idle_resumes=0,
-        )
+        return waiting
     idle = current.idle_resumes + 1
     message = (
         f"its pod reported {seen} waits as over, and {known} were when it was made: it is resumed "
         f"after a backoff, number {idle}"
     )
-    return kept(
-        current,
-        state="Waiting",
-        reason=RESUME_BACKOFF,
-        message=message,
-        waits_over=seen,
-        evicted_at=evicted_at,
-        idle_resumes=idle,
-        next_attempt_at=evicted_at + resume_backoff(idle),
-    )
+    changes = {
+        "reason": RESUME_BACKOFF,
+        "message": message,
+        "idle_resumes": idle,
+        "next_attempt_at": evicted_at + resume_backoff(idle),
+    }
+    return waiting.model_copy(update=changes)
 
 
 def still_parked(old: TaskStatus, pages: Sequence[JsonObject], now: datetime) -> Waiting | None:

@@ -21,8 +21,6 @@ from podhatch.core.workflow.revision import Revision, current_revision, pinned_r
 
 
 class _Entry(NamedTuple):
-    """A task's entry in the stored status."""
-
     raw: JsonObject
     status: TaskStatus
     size: int
@@ -83,7 +81,6 @@ class PlanMemo:
         return run
 
     def _known(self, raw: JsonObject) -> _Entry | None:
-        """Return an entry of the status, if it is as it was."""
         known = self._entries.get(raw["name"])
         return known if known and (known.raw is raw or known.raw == raw) else None
 
@@ -108,9 +105,13 @@ class PlanMemo:
 
     def attempts(self, run: WorkflowRun, observed: Observed) -> Attempts:
         """Return the run's attempts by task and number."""
-        changed = _changed_names(self._seen, observed)
-        self._changed.update(_tasks_with_other_logs(self._seen, observed))
-        self._seen = observed
+        old, self._seen = self._seen, observed
+        changed = _differing(old.jobs, observed.jobs)
+        changed |= _differing(old.pods, observed.pods)
+        changed |= _differing(old.results, observed.results)
+        pages = {**old.durable_logs, **observed.durable_logs}
+        other_pages = _differing(old.durable_logs, observed.durable_logs)
+        self._changed.update(task_of(pages[name]) for name in other_pages)
         for name in changed:
             if before := self._views.pop(name, None):
                 self._attempts.discard(before)
@@ -131,12 +132,8 @@ class PlanMemo:
             basis: what all tasks are judged by; None if that is not the same in any other plan.
             now: the time.
         """
-        if (
-            self._judged_at is None
-            or basis is None
-            or basis != self._basis
-            or now < self._judged_at
-        ):
+        is_same = basis is not None and basis == self._basis
+        if not is_same or self._judged_at is None or now < self._judged_at:
             self._positions.clear()
             self._moving.clear()
             self._unsettled.clear()
@@ -174,22 +171,6 @@ class PlanMemo:
             else entry.to_wire()
             for entry in entries
         ]
-
-
-def _changed_names(old: Observed, new: Observed) -> set[str]:
-    """Return the names of Jobs that are not as they were: they, their pods or their reports."""
-    return (
-        _differing(old.jobs, new.jobs)
-        | _differing(old.pods, new.pods)
-        | _differing(old.results, new.results)
-    )
-
-
-def _tasks_with_other_logs(old: Observed, new: Observed) -> set[str]:
-    """Return the names of tasks whose logs are not as they were."""
-    pages = {**old.durable_logs, **new.durable_logs}
-    names = _differing(old.durable_logs, new.durable_logs)
-    return {task_of(pages[name]) for name in names}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> set[str]:

@@ -86,7 +86,6 @@ def _ask(
 
 
 def _told(run: WorkflowRun) -> str | None:
-    """Return what the status says of the tasks that wait for the slots of their run."""
     entries = run.status.tasks if run.status else ()
     waiting = (each for each in entries if each.state == "Queued" and each.reason == CONCURRENCY)
     return next((each.message for each in waiting), None)

@@ -125,8 +125,6 @@ def plan_admitted(
 
 @dataclass(frozen=True)
 class _Planning:
-    """One plan of a run."""
-
     observed: Observed
     defaults: Defaults
     now: datetime

@@ -48,27 +48,19 @@ def next_attempt(
             return None
         count = status.disruptions + 1
         wait = _growing_wait(count - 1) if count > 1 else 0.0
-        message = f"the attempt was lost ({ended.message}) and is made again, number {count} of "
-        return Retry(
-            since + timedelta(seconds=wait),
-            "Disrupted",
-            f"{message}{MAX_DISRUPTIONS}",
-            status.retries,
-            count,
-        )
+        number = f"number {count} of {MAX_DISRUPTIONS}"
+        message = f"the attempt was lost ({ended.message}) and is made again, {number}"
+        at = since + timedelta(seconds=wait)
+        return Retry(at, "Disrupted", message, status.retries, count)
     if not ended.retryable or status.retries >= task.retries:
         return None
     count = status.retries + 1
     wait = _backoff(task, count, seed)
     if ended.retry_after is not None:
         wait = min(ended.retry_after, MAX_BACKOFF_SECONDS)
-    return Retry(
-        since + timedelta(seconds=wait),
-        "Retrying",
-        f"retry {count} of {task.retries} after: {ended.message}",
-        count,
-        status.disruptions,
-    )
+    message = f"retry {count} of {task.retries} after: {ended.message}"
+    at = since + timedelta(seconds=wait)
+    return Retry(at, "Retrying", message, count, status.disruptions)
 
 
 def resume_backoff(idle_resumes: int) -> timedelta:
@@ -86,9 +78,5 @@ def _backoff(task: TaskSpec, retry: int, seed: str) -> float:
         return 0.0
     longest = float(task.backoff_max_seconds or MAX_BACKOFF_SECONDS)
     wait = min(longest, task.backoff_factor**retry)
-    return wait * (1 - (task.backoff_jitter or 0.0) * _chance(seed))
-
-
-def _chance(seed: str) -> float:
-    """Return a number from 0 to 1 that looks like chance, and is the same for the same seed."""
-    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4]) / 2**32
+    chance = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4]) / 2**32
+    return wait * (1 - (task.backoff_jitter or 0.0) * chance)

@@ -285,14 +285,12 @@ def entry_size(entry: TaskStatus) -> int:
 
 def claims_size(claims: Iterable[ConcurrencyClaim | RateLimitClaim]) -> int:
     """Return the bytes of claims as JSON, nearly."""
-    return sum(map(_claim_size, claims))
-
-
-def _claim_size(claim: ConcurrencyClaim | RateLimitClaim) -> int:
-    last = claim.key if isinstance(claim, ConcurrencyClaim) else claim.job
-    return CLAIM_BYTES + sum(map(_text_size, (claim.task, claim.limit, last)))
+    size = 0
+    for claim in claims:
+        last = claim.key if isinstance(claim, ConcurrencyClaim) else claim.job
+        size += CLAIM_BYTES + sum(map(_text_size, (claim.task, claim.limit, last)))
+    return size
 
 
 def _text_size(text: str | None) -> int:
-    """Return the bytes of a text as JSON."""
     return text_size(text) if text else 0

@@ -9,6 +9,7 @@ from podhatch.api.workflow import WorkflowSpec
 from podhatch.core.common.waits import is_moment
 from podhatch.core.expressions.cel import expression_problem
 from podhatch.core.expressions.evaluation import Questions
+from podhatch.core.workflow.hooks import hooks_of
 
 ORDER_COMPARATORS = frozenset({"GreaterThan", "GreaterThanOrEqual", "LessThan", "LessThanOrEqual"})
 
@@ -104,13 +105,10 @@ def _leaf_problems(task: TaskSpec, leaf: LeafCondition, questions: Questions) ->
 def _hook_problems(spec: WorkflowSpec) -> list[str]:
     names = [task.name for task in spec.tasks]
     problems: list[str] = []
-    for field, hook in (
-        ("onFailureTask", spec.on_failure_task),
-        ("onSuccessTask", spec.on_success_task),
-    ):
-        if hook is not None and hook.name in names:
+    for field, hook in hooks_of(spec):
+        if hook.name in names:
             problems.append(f"spec.{field}.name: {hook.name!r} is the name of another task")
-        names += [hook.name] if hook else []
+        names.append(hook.name)
     return problems
 
 

@@ -19,6 +19,12 @@ def graph_of(spec: WorkflowSpec) -> list[TaskSpec]:
     return [*spec.tasks, as_task(spec.on_success_task, leaves)]
 
 
+def hooks_of(spec: WorkflowSpec) -> list[tuple[str, HookSpec]]:
+    """Return the hooks that a workflow has, each with its field."""
+    fields = (("onFailureTask", spec.on_failure_task), ("onSuccessTask", spec.on_success_task))
+    return [(name, hook) for name, hook in fields if hook]
+
+
 def as_task(hook: HookSpec, parents: Iterable[str] = ()) -> TaskSpec:
     """Return a hook as a task with these parents."""
     return TaskSpec.model_validate({**hook.model_dump(), "parents": [*parents]})

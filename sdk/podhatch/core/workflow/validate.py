@@ -21,6 +21,7 @@ from podhatch.core.expressions.input_check import schema_problem
 from podhatch.core.pod.check import is_invalid, pod_problems, refusal_problems
 from podhatch.core.rate_limit.claims import rate_limit_problems
 from podhatch.core.workflow.dag import shape_problems
+from podhatch.core.workflow.hooks import hooks_of
 
 POD_INVALID = "PodInvalid"
 _NO_REFUSALS: Mapping[str, ApiRefusal] = MappingProxyType({})
@@ -55,7 +56,7 @@ def _key_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
 
 def _access_problems(spec: WorkflowSpec, maximum: ClusterAccess) -> list[str]:
     """Say which tasks ask for more access to the cluster than the chart allows."""
-    tasks = [*spec.tasks, *(hook for hook in (spec.on_failure_task, spec.on_success_task) if hook)]
+    tasks = [*spec.tasks, *(hook for _, hook in hooks_of(spec))]
     allowed = CLUSTER_ACCESS.index(maximum)
     return [
         f"task {task.name}: clusterAccess: {task.cluster_access} is more than {maximum}, the most "
