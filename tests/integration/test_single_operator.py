@@ -22,7 +22,7 @@ from podhatch.cluster import (
     Kind,
 )
 from podhatch_operator.__main__ import Operator
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 
 from tests.helm import RELEASE, render
 from tests.integration.operator import process, run, running, succeeded, workflow
@@ -127,7 +127,7 @@ async def test_a_replay_fetches_children_that_the_cache_dropped(
         jobs, _ = await cluster.list(JOB, cluster.namespace)
         attempts = [job["metadata"]["labels"][labels.ATTEMPT] for job in jobs]
         assert attempts.count("2") == 2
-        observed = observe_run(operator.cache, cluster.namespace, "run")
+        observed = RunController.observe(operator.cache, cluster.namespace, "run")
         assert observed is not None
         assert set(observed.jobs) == {job["metadata"]["name"] for job in jobs}
         assert refused_requests(operator) == 0

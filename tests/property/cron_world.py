@@ -16,7 +16,7 @@ from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW, WORKFLOW_RU
 from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick_run import SCHEDULED_AT
 from podhatch.core.pod.pods import has_job_ended
-from podhatch_operator.controllers.cron import observe_cron
+from podhatch_operator.controllers.cron import CronController
 from podhatch_operator.keys import Key, run_key
 
 from tests.fakes.crons import NIGHTLY, cron
@@ -48,7 +48,7 @@ class CronWorld(OperatedWorld):
 
     async def reconcile(self, crash_after: int | None = None) -> None:
         """Reconcile the cron, whose plan depends on nothing but what is observed."""
-        observed = observe_cron(self.operator.cache, NAMESPACE, NIGHTLY)
+        observed = CronController.observe(self.operator.cache, NAMESPACE, NIGHTLY)
         plan = plan_cron(observed, self.now)
         assert plan == plan_cron(observed, self.now), "the plan is not a function"
         await super().reconcile(crash_after)

@@ -4,7 +4,7 @@ The test chooses every step; the world keeps what really happened, for the invar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -26,7 +26,7 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.run.plan import plan_run
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.keys import Key, run_key
 
 from tests.fakes.objects import DEFAULTS
@@ -128,7 +128,8 @@ class World(OperatedWorld):
     def observe(self) -> Observed | None:
         """Return what the operator shows the core."""
         context = self.operator.context
-        return observe_run(context.cache, NAMESPACE, RUN, context.evaluator.answers)
+        observed = RunController.observe(context.cache, NAMESPACE, RUN)
+        return observed and replace(observed, answers=context.evaluator.answers)
 
     def plan(self, observed: Observed) -> Plan:
         """Plan, and once more without what earlier plans found out: it changes nothing."""

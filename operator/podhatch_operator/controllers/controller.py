@@ -113,9 +113,15 @@ class Controller(ABC, Generic[T]):
         """Return all there is to reconcile at the start."""
         return cache.places(cls.kind)
 
+    @staticmethod
     @abstractmethod
-    def observe(self, key: Key) -> T | None:
+    def observe(cache: Cache, namespace: str, name: str) -> T | None:
         """Return all that the cache holds about the object at this moment; None: nothing."""
+
+    def observe_all(self, key: Key) -> T | None:
+        """Return what the cache holds about the object, and what is known beside it."""
+        observed = self.observe(self.context.cache, key.namespace, key.name)
+        return observed and replace(observed, answers=self.context.evaluator.answers)
 
     @abstractmethod
     def plan(self, observed: T, now: datetime) -> Plan:
@@ -161,7 +167,7 @@ class Controller(ABC, Generic[T]):
             ApiError, ClusterUnreachable: a request failed.
         """
         context, now = self.context, self.context.now()
-        observed = self.observe(key)
+        observed = self.observe_all(key)
         if observed is None:
             self.forget(key)
             context.queue.cancel_appointment(key)

@@ -14,14 +14,11 @@ from podhatch.cluster import (
     JOB,
     WORKFLOW,
     WORKFLOW_RUN,
-    ApiError,
-    Kind,
 )
 from podhatch.core.common.observed import ObservedCron
 from podhatch.core.common.plan import Plan
 from podhatch.core.cron.plan import plan_cron
 from podhatch.core.cron.tick import is_live
-from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import is_controlled_by
 
 from podhatch_operator.cache.cache import Cache
@@ -73,32 +70,6 @@ def _index_of_runs(run: JsonObject) -> Iterable[str]:
         yield from map(_group, crons)
 
 
-def observe_cron(
-    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
-) -> ObservedCron:
-    """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""
-    ticks = dict(cache.group(JOB, namespace, _group(name)))
-    runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
-    for job in ticks.values():
-        tick = started_by_tick(job["metadata"]["uid"])
-        runs.update(cache.group(WORKFLOW_RUN, namespace, tick))
-    under_way = cache.group(WORKFLOW_RUN, namespace, _group(name))
-    cron = cache.get(CRON_WORKFLOW, (namespace, name))
-    cron_job = cache.get(CRON_JOB, (namespace, name))
-    return ObservedCron(
-        cron=cron,
-        cron_job=cron_job if cron and cron_job and is_controlled_by(cron_job, cron) else None,
-        ticks=ticks,
-        runs={
-            name: without_packed(WORKFLOW_RUN, run)
-            for name, run in {**under_way, **runs}.items()
-            if run is not None
-        },
-        workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,
-        answers=answers,
-    )
-
-
 class CronController(Controller[ObservedCron]):
     """Reconciles crons and their ticks, also those of deleted crons."""
 
@@ -126,10 +97,28 @@ class CronController(Controller[ObservedCron]):
                 places.update((place[0], cron) for cron in _cron_of_run(run))
         return sorted(places)
 
-    def observe(self, key: Key) -> ObservedCron:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> ObservedCron:
         """Return what the cache holds of a cron, also if the CronWorkflow was deleted."""
-        answers = self.context.evaluator.answers
-        return observe_cron(self.context.cache, key.namespace, key.name, answers)
+        ticks = dict(cache.group(JOB, namespace, _group(name)))
+        runs = {tick: cache.get(WORKFLOW_RUN, (namespace, tick)) for tick in ticks}
+        for job in ticks.values():
+            tick = started_by_tick(job["metadata"]["uid"])
+            runs.update(cache.group(WORKFLOW_RUN, namespace, tick))
+        under_way = cache.group(WORKFLOW_RUN, namespace, _group(name))
+        cron = cache.get(CRON_WORKFLOW, (namespace, name))
+        cron_job = cache.get(CRON_JOB, (namespace, name))
+        return ObservedCron(
+            cron=cron,
+            cron_job=cron_job if cron and cron_job and is_controlled_by(cron_job, cron) else None,
+            ticks=ticks,
+            runs={
+                name: without_packed(WORKFLOW_RUN, run)
+                for name, run in {**under_way, **runs}.items()
+                if run is not None
+            },
+            workflow=cache.get(WORKFLOW, (namespace, cron["spec"]["workflow"])) if cron else None,
+        )
 
     def plan(self, observed: ObservedCron, now: datetime) -> Plan:
         """Return what the cron and its ticks need."""
@@ -150,9 +139,10 @@ class CronController(Controller[ObservedCron]):
         """
         if not plan.confirm:
             return observed, plan
-        jobs = [(name, await self._found(JOB, (key.namespace, name))) for name in plan.confirm]
+        cluster = self.context.cluster
+        jobs = {name: await cluster.get_or_none(JOB, key.namespace, name) for name in plan.confirm}
         confirmed: list[str] = []
-        for name, job in jobs:
+        for name, job in jobs.items():
             seen = observed.ticks.get(name)
             if seen is not None and is_live(seen):
                 confirmed += [name] if _is_same(job, seen) and is_live(job) else []
@@ -160,11 +150,12 @@ class CronController(Controller[ObservedCron]):
                 await self._take_back(key, job)
             elif await self._is_there(key, observed):
                 confirmed.append(name)
-        observed = replace(self.observe(key), confirmed=confirmed)
+        seen = self.observe(self.context.cache, key.namespace, key.name)
+        observed = replace(seen, answers=observed.answers, confirmed=confirmed)
         return await self.learn_keyed_runs(key, observed, self.plan(observed, now), now)
 
     async def _is_there(self, key: Key, observed: ObservedCron) -> bool:
-        cron = await self._found(CRON_WORKFLOW, (key.namespace, key.name))
+        cron = await self.context.cluster.get_or_none(CRON_WORKFLOW, key.namespace, key.name)
         return _is_same(cron, observed.cron) and "deletionTimestamp" not in cron["metadata"]
 
     async def _take_back(self, key: Key, job: JsonObject) -> None:
@@ -175,14 +166,6 @@ class CronController(Controller[ObservedCron]):
         job = await label_again(self.context.cluster, job, names)
         if self.context.cache.apply(JOB, job):
             self.context.queue.add(key)
-
-    async def _found(self, kind: Kind, place: Place) -> JsonObject | None:
-        try:
-            return await self.context.cluster.get(kind, *place)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return None
 
 
 def _is_same(one: JsonObject | None, other: JsonObject | None) -> TypeGuard[JsonObject]:

@@ -10,13 +10,11 @@ from podhatch.core.common.observed import ObservedDurableLog
 from podhatch.core.common.plan import Plan
 from podhatch.core.durable.plan import plan_durable_log
 from podhatch.core.durable.progress import awaited_events, awaited_runs
-from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.cache.trimming import newest_unpacked
 from podhatch_operator.controllers.debouncer import DebouncedController
-from podhatch_operator.keys import Key
 from podhatch_operator.watch.watched import Watched, itself, nothing
 
 
@@ -50,28 +48,6 @@ def _awaited(log: JsonObject) -> Iterable[str]:
     yield from map(_run_group, awaited_runs(log))
 
 
-def observe_durable_log(
-    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
-) -> ObservedDurableLog | None:
-    """Return a page of a log, and what the cache holds of what it waits for."""
-    log = cache.get(DURABLE_LOG, (namespace, name))
-    if log is None:
-        return None
-    events = [
-        event
-        for key in sorted(awaited_events(log))
-        for event in cache.group(WORKFLOW_EVENT, namespace, key).values()
-    ]
-    children = {run: cache.get(WORKFLOW_RUN, (namespace, run)) for run in awaited_runs(log)}
-    return ObservedDurableLog(
-        log,
-        run=cache.get(WORKFLOW_RUN, (namespace, log["spec"]["run"])),
-        events=newest_unpacked(events),
-        children={run: raw for run, raw in children.items() if raw is not None},
-        answers=answers,
-    )
-
-
 class DurableLogController(DebouncedController[ObservedDurableLog]):
     """Says which waits are over.
 
@@ -86,10 +62,24 @@ class DurableLogController(DebouncedController[ObservedDurableLog]):
     )
     status_affects = True  # it wakes the run
 
-    def observe(self, key: Key) -> ObservedDurableLog | None:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> ObservedDurableLog | None:
         """Return a page of a log, and what the cache holds of what it waits for."""
-        answers = self.context.evaluator.answers
-        return observe_durable_log(self.context.cache, key.namespace, key.name, answers)
+        log = cache.get(DURABLE_LOG, (namespace, name))
+        if log is None:
+            return None
+        events = [
+            event
+            for key in sorted(awaited_events(log))
+            for event in cache.group(WORKFLOW_EVENT, namespace, key).values()
+        ]
+        children = {run: cache.get(WORKFLOW_RUN, (namespace, run)) for run in awaited_runs(log)}
+        return ObservedDurableLog(
+            log,
+            run=cache.get(WORKFLOW_RUN, (namespace, log["spec"]["run"])),
+            events=newest_unpacked(events),
+            children={run: raw for run, raw in children.items() if raw is not None},
+        )
 
     def plan(self, observed: ObservedDurableLog, now: datetime) -> Plan:
         """Return the status of the page."""

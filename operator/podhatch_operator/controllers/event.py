@@ -17,7 +17,6 @@ from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.event.key import takes_key
 from podhatch.core.event.plan import expired, passing, plan_event
-from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
@@ -57,22 +56,6 @@ def _is_started_by_events(workflow: JsonObject) -> Iterable[str]:
     return (STARTED_BY_EVENTS,) if workflow["spec"].get("onEvents") else ()
 
 
-def observe_event(
-    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
-) -> ObservedEvent | None:
-    """Return an event and what it may start."""
-    event = cache.get(WORKFLOW_EVENT, (namespace, name))
-    if event is None:
-        return None
-    workflows = cache.group(WORKFLOW, namespace, STARTED_BY_EVENTS)
-    filters = {
-        workflow: tuple(cache.group(EVENT_FILTER, namespace, workflow).values())
-        for workflow in workflows
-    }
-    event = unpacked(WORKFLOW_EVENT, event)
-    return ObservedEvent(event, tuple(workflows.values()), filters, answers=answers)
-
-
 class EventController(Controller[ObservedEvent]):
     """Reconciles events."""
 
@@ -83,10 +66,19 @@ class EventController(Controller[ObservedEvent]):
         Watched(EVENT_FILTER, _for_filter),
     )
 
-    def observe(self, key: Key) -> ObservedEvent | None:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> ObservedEvent | None:
         """Return an event and what it may start."""
-        answers = self.context.evaluator.answers
-        return observe_event(self.context.cache, key.namespace, key.name, answers)
+        event = cache.get(WORKFLOW_EVENT, (namespace, name))
+        if event is None:
+            return None
+        workflows = cache.group(WORKFLOW, namespace, STARTED_BY_EVENTS)
+        filters = {
+            workflow: tuple(cache.group(EVENT_FILTER, namespace, workflow).values())
+            for workflow in workflows
+        }
+        event = unpacked(WORKFLOW_EVENT, event)
+        return ObservedEvent(event, tuple(workflows.values()), filters)
 
     def plan(self, observed: ObservedEvent, now: datetime) -> Plan:
         """Return the runs to create, and the event's status."""
@@ -109,7 +101,7 @@ class EventController(Controller[ObservedEvent]):
             for workflow in asked:
                 await self._learn_filters(key.namespace, workflow)
             confirmed |= asked
-            seen = self.observe(key)
+            seen = self.observe_all(key)
             if seen is None:
                 raise RetryLater(f"the event {key.name} was deleted")
             observed = replace(seen, keyed_runs=observed.keyed_runs)

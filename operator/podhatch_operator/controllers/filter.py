@@ -12,7 +12,6 @@ from podhatch.core.event.filter import plan_filter
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
 from podhatch_operator.controllers.controller import Controller
-from podhatch_operator.keys import Key
 from podhatch_operator.watch.watched import Watched, itself
 
 
@@ -29,14 +28,14 @@ class FilterController(Controller[ObservedFilter]):
         Watched(WORKFLOW, _of_workflow),
     )
 
-    def observe(self, key: Key) -> ObservedFilter | None:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> ObservedFilter | None:
         """Return the filter and its workflow."""
-        cache = self.context.cache
-        event_filter = cache.get(EVENT_FILTER, (key.namespace, key.name))
+        event_filter = cache.get(EVENT_FILTER, (namespace, name))
         if event_filter is None:
             return None
-        workflow = cache.get(WORKFLOW, (key.namespace, event_filter["spec"]["workflow"]))
-        return ObservedFilter(event_filter, workflow, answers=self.context.evaluator.answers)
+        workflow = cache.get(WORKFLOW, (namespace, event_filter["spec"]["workflow"]))
+        return ObservedFilter(event_filter, workflow)
 
     def plan(self, observed: ObservedFilter, now: datetime) -> Plan:
         """Return the filter's status."""

@@ -8,8 +8,8 @@ from podhatch.core.common.observed import ObservedRateLimit
 from podhatch.core.common.plan import Plan
 from podhatch.core.rate_limit.plan import plan_rate_limit
 
+from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.controller import Controller
-from podhatch_operator.keys import Key
 from podhatch_operator.watch.watched import Watched, itself
 
 
@@ -23,11 +23,11 @@ class RateLimitController(Controller[ObservedRateLimit]):
     kind = RATE_LIMIT
     watched = (Watched(RATE_LIMIT, itself),)
 
-    def observe(self, key: Key) -> ObservedRateLimit | None:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> ObservedRateLimit | None:
         """Return the limit, and who waits in its namespace."""
-        cache = self.context.cache
-        limit = cache.get(RATE_LIMIT, (key.namespace, key.name))
-        return ObservedRateLimit(limit, cache.rate_limits.of(key.namespace)) if limit else None
+        limit = cache.get(RATE_LIMIT, (namespace, name))
+        return ObservedRateLimit(limit, cache.rate_limits.of(namespace)) if limit else None
 
     def plan(self, observed: ObservedRateLimit, now: datetime) -> Plan:
         """Return the limit's status."""

@@ -23,7 +23,6 @@ from podhatch.core.common.observed import Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.durable.progress import parked_entry, task_of
-from podhatch.core.expressions.evaluation import NO_ANSWERS, Answers
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.run.acceptance import ancestors_of
 from podhatch.core.run.memo import PlanMemo
@@ -117,40 +116,6 @@ def _workflow_of_run(run: JsonObject) -> Iterable[str]:
     return () if is_over(run) else (run["spec"]["workflow"],)
 
 
-def observe_run(
-    cache: Cache, namespace: str, name: str, answers: Answers = NO_ANSWERS
-) -> Observed | None:
-    """Return a run and what the cache holds about it."""
-    run = cache.get(WORKFLOW_RUN, (namespace, name))
-    if run is None:
-        return None
-    run = unpacked(WORKFLOW_RUN, run)
-    workflow: str = run["spec"]["workflow"]
-    parent: JsonObject | None = run["spec"].get("parent")
-    tick: JsonObject | None = run["spec"].get("trigger", {}).get("cron")
-    events = [
-        event
-        for each in awaited_by(cache, namespace, run)
-        for event in cache.group(WORKFLOW_EVENT, namespace, each).values()
-    ]
-    return Observed(
-        run=run,
-        workflow=cache.get(WORKFLOW, (namespace, workflow)),
-        revisions=dict(cache.revisions(namespace, workflow)),
-        jobs=_jobs(cache, run),
-        events=newest_unpacked(events),
-        pods=_by_job(cache.group(POD, namespace, name).values()),
-        results=dict(cache.group(TASK_RESULT, namespace, name)),
-        durable_logs=dict(cache.group(DURABLE_LOG, namespace, name)),
-        parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
-        tick_job=cache.get(JOB, (namespace, tick["job"])) if tick else None,
-        ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
-        answers=answers,
-        queues=cache.rate_limits.of(namespace),
-        admission=cache.admission,
-    )
-
-
 class RunController(DebouncedController[Observed]):
     """Reconciles runs."""
 
@@ -185,10 +150,40 @@ class RunController(DebouncedController[Observed]):
             super().places(cache), key=lambda place: has_ended(cache.get(WORKFLOW_RUN, place) or {})
         )
 
-    def observe(self, key: Key) -> Observed | None:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> Observed | None:
         """Return a run and what the cache holds about it."""
-        answers = self.context.evaluator.answers
-        observed = observe_run(self.context.cache, key.namespace, key.name, answers)
+        run = cache.get(WORKFLOW_RUN, (namespace, name))
+        if run is None:
+            return None
+        run = unpacked(WORKFLOW_RUN, run)
+        workflow: str = run["spec"]["workflow"]
+        parent: JsonObject | None = run["spec"].get("parent")
+        tick: JsonObject | None = run["spec"].get("trigger", {}).get("cron")
+        events = [
+            event
+            for each in awaited_by(cache, namespace, run)
+            for event in cache.group(WORKFLOW_EVENT, namespace, each).values()
+        ]
+        return Observed(
+            run=run,
+            workflow=cache.get(WORKFLOW, (namespace, workflow)),
+            revisions=dict(cache.revisions(namespace, workflow)),
+            jobs=_jobs(cache, run),
+            events=newest_unpacked(events),
+            pods=_by_job(cache.group(POD, namespace, name).values()),
+            results=dict(cache.group(TASK_RESULT, namespace, name)),
+            durable_logs=dict(cache.group(DURABLE_LOG, namespace, name)),
+            parent_job=cache.get(JOB, (namespace, parent["job"])) if parent else None,
+            tick_job=cache.get(JOB, (namespace, tick["job"])) if tick else None,
+            ancestors=[*ancestors_of(run, lambda name: cache.get(WORKFLOW_RUN, (namespace, name)))],
+            queues=cache.rate_limits.of(namespace),
+            admission=cache.admission,
+        )
+
+    def observe_all(self, key: Key) -> Observed | None:
+        """Return a run and what is known about it, also of pods that do not start."""
+        observed = super().observe_all(key)
         return observed and replace(observed, notes=self._events.found())
 
     def plan(self, observed: Observed, now: datetime) -> Plan:

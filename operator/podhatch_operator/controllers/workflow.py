@@ -63,19 +63,23 @@ class WorkflowController(Controller[ObservedWorkflow]):
                 places.update((place[0], name) for name in _workflow_of_revision(revision))
         return sorted(places)
 
-    def observe(self, key: Key) -> ObservedWorkflow:
+    @staticmethod
+    def observe(cache: Cache, namespace: str, name: str) -> ObservedWorkflow:
         """Return the workflow, if it exists, with its crons and its revisions."""
-        cache, namespace, name = self.context.cache, key.namespace, key.name
         workflow = cache.get(WORKFLOW, (namespace, name))
         crons = cache.group(CRON_WORKFLOW, namespace, name)
         return ObservedWorkflow(
             workflow,
             crons=owned_by(workflow, crons) if workflow else {},
             revisions=dict(cache.revisions(namespace, name)),
-            pinned=cache.pins.held(namespace, name, self.context.now()),
             other_sources=lambda: cache.sources(namespace, without=name),
-            answers=self.context.evaluator.answers,
         )
+
+    def observe_all(self, key: Key) -> ObservedWorkflow | None:
+        """Return the workflow with the revisions that runs hold now."""
+        observed = super().observe_all(key)
+        pinned = self.context.cache.pins.held(key.namespace, key.name, self.context.now())
+        return observed and replace(observed, pinned=pinned)
 
     def plan(self, observed: ObservedWorkflow, now: datetime) -> Plan:
         """Return the workflow's status, and what to create and to delete."""

@@ -108,7 +108,7 @@ class Elector:
         """Return the Lease as ours, or None while another holds it."""
         lease = self._lease
         if lease is None:
-            lease = await self._get()
+            lease = await self._cluster.get_or_none(LEASE, *self._place)
         if lease is None:
             return await self._cluster.create(self._new())
         spec = lease["spec"]
@@ -129,14 +129,6 @@ class Elector:
         spec = lease["spec"]
         lasts: float = spec.get("leaseDurationSeconds") or LEASE_SECONDS
         return not spec.get("holderIdentity") or now - self._seen[1] >= lasts
-
-    async def _get(self) -> JsonObject | None:
-        try:
-            return await self._cluster.get(LEASE, *self._place)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
 
     async def _patch(self, lease: JsonObject, spec: dict[str, Any]) -> JsonObject:
         version = lease["metadata"]["resourceVersion"]

@@ -147,14 +147,11 @@ class Resync:
         for place, version in differences.behind:
             if self._cache.version(kind, place) >= version:
                 continue
-            try:
-                raw = await self._cluster.get(kind, *place, bounded=True)
-            except ApiError as error:
-                if error.status != 404:
-                    raise
+            raw = await self._cluster.get_or_none(kind, *place, bounded=True)
+            if raw is None:
                 self._intake.gone(kind, place, version)
-                continue
-            missed += self._take(self._intake.changed, kind, raw)
+            else:
+                missed += self._take(self._intake.changed, kind, raw)
         return missed
 
     def _take(self, take: Callable[[Kind, JsonObject], bool], kind: Kind, raw: JsonObject) -> bool:

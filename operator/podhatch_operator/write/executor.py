@@ -107,11 +107,7 @@ class Executor:
         Raises:
             RetryLater: It is there, and its status is not: the CRD is older than this operator.
         """
-        try:
-            await self._cluster.get(kind, *place_of(raw))
-        except ApiError as error:
-            if error.status != 404:
-                raise
+        if await self._cluster.get_or_none(kind, *place_of(raw)) is None:
             self._cache.remove(kind, place_of(raw), version_of(raw))
             return False
         raise RetryLater(f"the status of a {kind.kind} cannot be written: {refusal.message}")

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from podhatch.api.model import JsonObject
+from podhatch.cluster.errors import ApiError
 from podhatch.cluster.kinds import Kind
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -181,6 +182,17 @@ class ClusterApi(Protocol):
             since: Lines before this time, to the second, are left out.
         """
         ...
+
+    async def get_or_none(
+        self, kind: Kind, namespace: str, name: str, *, bounded: bool = False
+    ) -> JsonObject | None:
+        """Return the object as `get` does, or None if it does not exist."""
+        try:
+            return await self.get(kind, namespace, name, bounded=bounded)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
 
     async def list(
         self,

@@ -22,7 +22,7 @@ from podhatch_operator.cache.pins import UNDECIDED
 from podhatch_operator.cache.store import REMEMBERED_SECONDS
 from podhatch_operator.cache.trimming import ended_job
 from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.keys import Key, run_key
 
 from tests.unit.operator.objects import NAMESPACE, child, event, replayed, revision, run, workflow
@@ -36,7 +36,7 @@ def new_cache() -> Cache:
 
 
 def observe(cache: Cache, name: str = "run") -> Observed:
-    observed = observe_run(cache, NAMESPACE, name)
+    observed = RunController.observe(cache, NAMESPACE, name)
     assert observed is not None
     return observed
 
@@ -125,7 +125,7 @@ def test_what_is_deleted_is_not_observed() -> None:
     cache.remove(JOB, (NAMESPACE, "job-1"), 3)
     assert observe(cache).jobs == {}
     cache.remove(WORKFLOW_RUN, PLACE, 4)
-    assert observe_run(cache, NAMESPACE, "run") is None
+    assert RunController.observe(cache, NAMESPACE, "run") is None
 
 
 @pytest.mark.parametrize("run_first", [True, False])

@@ -1,10 +1,12 @@
 """Concurrency limits in the operator: who starts, who waits and what it says, and who is next."""
 
+from dataclasses import replace
+
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
 from podhatch.cluster import TASK_RESULT, WORKFLOW, WORKFLOW_RUN
 from podhatch.core.run.plan import plan_admitted
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 
 from tests.fakes.objects import DEFAULTS
 from tests.unit.operator.manifests import API, python
@@ -182,8 +184,9 @@ async def test_a_run_that_is_deleted_while_it_is_planned_keeps_no_slot(operator:
     team = Team(operator)
     await team.deploy({"maxRuns": 1})
     await team.start("one", "two")
-    seen = observe_run(operator.cache, NAMESPACE, "one", operator.context.evaluator.answers)
-    assert seen is not None
+    observed = RunController.observe(operator.cache, NAMESPACE, "one")
+    assert observed is not None
+    seen = replace(observed, answers=operator.context.evaluator.answers)
     operator.cluster.remove(WORKFLOW_RUN.kind, "one")
     deleted = {**seen.run["metadata"], "resourceVersion": "9999"}
     operator.intake.deleted(WORKFLOW_RUN, {**seen.run, "metadata": deleted})

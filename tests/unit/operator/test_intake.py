@@ -10,7 +10,7 @@ from podhatch.cluster import JOB, POD, TASK_RESULT, WORKFLOW_RUN, Kind
 from podhatch.core.common.observed import Observed
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.reconciler import WATCH_LIST
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.metrics import Hops, Metrics
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.watch.intake import Intake
@@ -79,7 +79,7 @@ class Feed:
 
 def seen(cache: Cache) -> Observed | None:
     """Return what the core is shown, but for the counters of Jobs and all versions."""
-    observed = observe_run(cache, NAMESPACE, "run")
+    observed = RunController.observe(cache, NAMESPACE, "run")
     if observed is None:
         return None
     facts = {name: job.get("status", {}).get("conditions") for name, job in observed.jobs.items()}

@@ -4,7 +4,7 @@ import kopf
 import pytest
 from podhatch.cluster import WORKFLOW_RUN
 from podhatch_operator.controllers.reconciler import WATCH_LIST
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.watch.handlers import taking_in
 from podhatch_operator.watch.kopf_settings import EndlessBackoffs, kopf_settings
 
@@ -39,7 +39,7 @@ async def test_an_event_reaches_the_cache_and_the_queue() -> None:
     assert len(operator.queue) == 0
     await handler(event={"type": "DELETED", "object": run(2)})
     assert RUN in {await operator.queue.get() for _ in range(len(operator.queue))}
-    assert observe_run(operator.cache, NAMESPACE, "run") is None
+    assert RunController.observe(operator.cache, NAMESPACE, "run") is None
 
 
 async def test_a_handler_cannot_raise(caplog: pytest.LogCaptureFixture) -> None:

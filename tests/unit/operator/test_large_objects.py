@@ -13,9 +13,9 @@ from podhatch.cluster.bounded import bounded_object
 from podhatch.core.common.observed import Defaults
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.trimming import MAX_UNPACKED_BYTES, Packed, newest_unpacked, unpacked
-from podhatch_operator.controllers.event import observe_event
+from podhatch_operator.controllers.event import EventController
 from podhatch_operator.controllers.reconciler import WATCH_LIST
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.keys import Key
 from podhatch_operator.watch.handlers import BoundedLines
 from podhatch_operator.watch.resync import Resync
@@ -138,7 +138,7 @@ def test_large_payloads_are_held_as_bytes_and_shown_as_they_are() -> None:
     held = cache.get(WORKFLOW_EVENT, (NAMESPACE, "one"))
     assert held is not None
     assert isinstance(held["spec"]["payload"], Packed)
-    observed = observe_event(cache, NAMESPACE, "one")
+    observed = EventController.observe(cache, NAMESPACE, "one")
     assert observed is not None
     assert observed.event["spec"]["payload"] == payload
 
@@ -148,7 +148,7 @@ def test_the_input_of_a_run_is_held_until_it_is_over() -> None:
     value = tiny_objects(100_000)
     raw = {**run(), "spec": {"workflow": "flow", "input": value}}
     cache.apply(WORKFLOW_RUN, raw)
-    observed = observe_run(cache, NAMESPACE, "run")
+    observed = RunController.observe(cache, NAMESPACE, "run")
     assert observed is not None
     assert observed.run["spec"]["input"] == value
     over = {**run(2, phase="Succeeded"), "spec": raw["spec"]}
@@ -158,7 +158,7 @@ def test_the_input_of_a_run_is_held_until_it_is_over() -> None:
     assert "input" not in held["spec"]
     again = {**over["spec"], "replay": {"count": 1}}
     cache.apply(WORKFLOW_RUN, {**over, "metadata": metadata("run", 3), "spec": again})
-    observed = observe_run(cache, NAMESPACE, "run")
+    observed = RunController.observe(cache, NAMESPACE, "run")
     assert observed is not None
     assert observed.run["spec"]["input"] == value
 

@@ -16,7 +16,7 @@ from podhatch.core.common.plan import job_deadline, pod_deadline
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.workflow.revision import current_revision
 from podhatch_operator.controllers.debouncer import HOLD_SECONDS
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.keys import Key
 from podhatch_operator.queue.workers import RetryLater
 
@@ -30,7 +30,7 @@ async def test_a_job_that_is_already_there_is_taken_for_done(operator: Operator)
     unaware = operator.unaware_of_jobs()
     await unaware.work()
     assert len(operator.jobs()) == 1
-    observed = observe_run(unaware.cache, NAMESPACE, "run")
+    observed = RunController.observe(unaware.cache, NAMESPACE, "run")
     assert observed is not None
     assert list(observed.jobs) == operator.jobs()
 
@@ -48,7 +48,7 @@ async def test_an_object_of_ours_that_lost_its_labels_is_labelled_again(
     await operator.reconciler.reconcile(RUN)
     (stored,) = operator.cluster.objects(kind.kind)
     assert stored["metadata"]["labels"] == names
-    observed = observe_run(operator.cache, NAMESPACE, "run")
+    observed = RunController.observe(operator.cache, NAMESPACE, "run")
     assert observed is not None
     assert name in (observed.jobs if kind is JOB else observed.revisions)
 
@@ -175,7 +175,7 @@ async def test_a_run_that_is_gone_is_dropped(operator: Operator) -> None:
     await operator.pod_reports(job)
     await operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
     await operator.work()
-    assert observe_run(operator.cache, NAMESPACE, "run") is None
+    assert RunController.observe(operator.cache, NAMESPACE, "run") is None
     assert "create Event" not in operator.cluster.order
 
 

@@ -6,7 +6,7 @@ import pytest
 from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, kind_of
 from podhatch_operator.controllers.reconciler import WATCH_LIST
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.ops.health import Health
 from podhatch_operator.ops.leader import Leadership
 from podhatch_operator.watch.resync import PATIENCE_SECONDS, Resync
@@ -72,7 +72,7 @@ async def test_the_first_listing_fills_the_cache() -> None:
     await scene.unheard({"kind": "Job", "apiVersion": "batch/v1", "metadata": _foreign("job")})
     await scene.resync.list_all()
     assert scene.resync.listed
-    assert observe_run(scene.operator.cache, NAMESPACE, "run") is not None
+    assert RunController.observe(scene.operator.cache, NAMESPACE, "run") is not None
     assert scene.operator.cache.count(JOB) == 0
 
 
@@ -168,7 +168,7 @@ async def test_a_deletion_nobody_told_of_is_made_good(scene: Scene) -> None:
     await scene.operator.queue.get()
     await scene.operator.cluster.delete(WORKFLOW_RUN, NAMESPACE, "run")
     await scene.resync.compare()
-    assert observe_run(scene.operator.cache, NAMESPACE, "run") is None
+    assert RunController.observe(scene.operator.cache, NAMESPACE, "run") is None
     assert scene.missed() == 0
 
 
@@ -187,7 +187,7 @@ async def test_what_ends_while_we_look_is_no_miss(scene: Scene) -> None:
         sleep=sleep,
     )
     await resync.compare()
-    assert observe_run(scene.operator.cache, NAMESPACE, "run") is None
+    assert RunController.observe(scene.operator.cache, NAMESPACE, "run") is None
     assert scene.missed() == 0
 
 

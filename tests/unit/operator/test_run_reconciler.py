@@ -15,7 +15,7 @@ from podhatch_operator.controllers.debouncer import (
     MAX_HOLD_SECONDS,
     StatusDebouncer,
 )
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.keys import Key, run_key
 
 from tests.unit.operator.manifests import API, python, run, started, workflow
@@ -200,12 +200,12 @@ async def test_a_replay_goes_on_with_what_the_cache_had_let_go(operator: Operato
         await operator.pod_reports(operator.jobs()[-1], '"x"', outcome)
         await operator.work()
     assert operator.status()["phase"] == "Failed"
-    observed = observe_run(operator.cache, NAMESPACE, "run")
+    observed = RunController.observe(operator.cache, NAMESPACE, "run")
     assert observed is not None
     assert observed.results == {}
     await operator.user_patches({"replay": {"count": 1, "failedOnly": True}})
     await operator.work()
-    observed = observe_run(operator.cache, NAMESPACE, "run")
+    observed = RunController.observe(operator.cache, NAMESPACE, "run")
     assert observed is not None
     assert len(observed.results) == 2
     tasks = [job["metadata"]["labels"]["podhatch.dev/task"] for job in observed.jobs.values()]

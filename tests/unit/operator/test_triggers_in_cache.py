@@ -6,9 +6,9 @@ from podhatch.cluster import CRON_JOB, CRON_WORKFLOW, JOB, WORKFLOW, WORKFLOW_RU
 from podhatch.core.common.observed import ObservedCron
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.controllers.controller import owned_by
-from podhatch_operator.controllers.cron import observe_cron
+from podhatch_operator.controllers.cron import CronController
 from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys
-from podhatch_operator.controllers.run import observe_run
+from podhatch_operator.controllers.run import RunController
 from podhatch_operator.keys import Key, run_key
 
 from tests.unit.operator.objects import (
@@ -44,7 +44,7 @@ def test_a_cron_is_observed_with_its_ticks_and_their_runs() -> None:
         (WORKFLOW_RUN, run_of_tick("nightly-old", phase="Succeeded")),
         (WORKFLOW_RUN, run(name="by-hand")),
     )
-    observed = observe_cron(cache, NAMESPACE, "nightly")
+    observed = CronController.observe(cache, NAMESPACE, "nightly")
     assert observed.cron is not None
     assert observed.cron_job is not None
     assert sorted(observed.ticks) == ["nightly-1", "nightly-2", "nightly-3"]
@@ -54,18 +54,18 @@ def test_a_cron_is_observed_with_its_ticks_and_their_runs() -> None:
 
 def test_a_cronjob_of_another_cron_of_that_name_is_not_the_crons() -> None:
     cache = cache_of((CRON_JOB, cron_job(owner="uid-of-an-earlier-one")))
-    assert observe_cron(cache, NAMESPACE, "nightly").cron_job is None
+    assert CronController.observe(cache, NAMESPACE, "nightly").cron_job is None
     cache.apply(CRON_WORKFLOW, cron())
-    assert observe_cron(cache, NAMESPACE, "nightly").cron_job is None
+    assert CronController.observe(cache, NAMESPACE, "nightly").cron_job is None
 
 
 def test_a_run_is_followed_although_cron_and_tick_are_gone() -> None:
     cache = cache_of((WORKFLOW_RUN, run_of_tick("nightly-1")))
-    observed = observe_cron(cache, NAMESPACE, "nightly")
+    observed = CronController.observe(cache, NAMESPACE, "nightly")
     assert (observed.cron, observed.ticks, list(observed.runs)) == (None, {}, ["nightly-1"])
     assert NIGHTLY in all_keys(cache)
     cache.apply(WORKFLOW_RUN, run_of_tick("nightly-1", 2, phase="Succeeded"))
-    assert observe_cron(cache, NAMESPACE, "nightly") == ObservedCron()
+    assert CronController.observe(cache, NAMESPACE, "nightly") == ObservedCron()
     assert all_keys(cache) == [run_key(NAMESPACE, "nightly-1")]
 
 
@@ -75,10 +75,10 @@ def test_a_tick_is_no_attempt_of_the_run_that_has_its_crons_name() -> None:
         (JOB, tick("nightly-1")),
         (JOB, child("Job", "attempt", of="nightly")),
     )
-    observed = observe_run(cache, NAMESPACE, "nightly")
+    observed = RunController.observe(cache, NAMESPACE, "nightly")
     assert observed is not None
     assert list(observed.jobs) == ["attempt"]
-    assert list(observe_cron(cache, NAMESPACE, "nightly").ticks) == ["nightly-1"]
+    assert list(CronController.observe(cache, NAMESPACE, "nightly").ticks) == ["nightly-1"]
 
 
 def test_an_attempt_with_the_label_of_a_tick_stays_an_attempt() -> None:
@@ -86,7 +86,7 @@ def test_an_attempt_with_the_label_of_a_tick_stays_an_attempt() -> None:
     disguised["metadata"]["labels"] |= tick("x")["metadata"]["labels"]
     cache = cache_of((WORKFLOW_RUN, run()), (JOB, disguised))
     assert WATCH_LIST.keys(cache, JOB, disguised) == [run_key(NAMESPACE, "run")]
-    assert observe_cron(cache, NAMESPACE, "nightly").ticks == {}
+    assert CronController.observe(cache, NAMESPACE, "nightly").ticks == {}
 
 
 @pytest.mark.parametrize(
