@@ -20,10 +20,9 @@ from podhatch_operator.controllers.controller import ReconcileContext
 from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler, all_keys
 from podhatch_operator.evaluation.evaluator import Evaluator
 from podhatch_operator.metrics import AdmissionCollector, Hops, Metrics
-from podhatch_operator.ops.health import Health, measure_lag
 from podhatch_operator.ops.leader import Elector
 from podhatch_operator.ops.logs import set_up_logs
-from podhatch_operator.ops.server import Server
+from podhatch_operator.ops.server import Health, Server, measure_lag
 from podhatch_operator.queue.work_queue import Queue
 from podhatch_operator.queue.workers import Workers
 from podhatch_operator.settings import BadSetting, Settings

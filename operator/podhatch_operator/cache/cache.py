@@ -6,6 +6,7 @@ they show to a plan function is all of one moment.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 from podhatch.api import labels
 from podhatch.api.model import UNREADABLE, JsonObject
@@ -26,11 +27,11 @@ from podhatch.cluster import (
 )
 from podhatch.core.admission.index import AdmissionIndex
 from podhatch.core.admission.rate_limits import RateLimitIndex
+from podhatch.core.common.observed import UNDECIDED
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.workflow.pause import waits_for_unpause
 from podhatch.core.workflow.revision import event_keys, pinned_spec, shipped_sources
 
-from podhatch_operator.cache.pins import Pins
 from podhatch_operator.cache.store import DeletedVersions, Place, Store, place_of, version_of
 from podhatch_operator.cache.trimming import (
     as_held,
@@ -48,6 +49,10 @@ _WITH_STATUS = (WORKFLOW, WORKFLOW_RUN, WORKFLOW_EVENT, EVENT_FILTER, CRON_WORKF
 """The status fields that tell users what is wrong with an object."""
 _HELD_UNREADABLE = (*_WITH_STATUS, DURABLE_LOG)
 """Kinds that the cache holds even if it cannot read an object: a status reports the problem."""
+
+START_MARGIN = timedelta(minutes=1)
+"""A scheduled run may be starting from this long before its time on."""
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 class Cache:
@@ -220,3 +225,56 @@ class Cache:
         else:
             owner = controller_uid(raw) if kind is JOB else None
             store.put_version(place_of(raw), version_of(raw), owner)
+
+
+class Pins:
+    """For each workflow which runs hold which of its revisions, and from when on.
+
+    A scheduled run holds none before its time: it takes the one that is there then.
+    """
+
+    def __init__(self) -> None:
+        self._of_run: dict[Place, tuple[Place, str]] = {}
+        self._runs: dict[Place, dict[str, dict[Place, datetime]]] = {}
+        """For each workflow and revision the runs that hold it."""
+
+    def put(self, place: Place, run: JsonObject) -> None:
+        """The run is as it is now."""
+        self.drop(place)
+        revision: str | None = run.get("status", {}).get("revision")
+        if revision is None and is_over(run):
+            return
+        workflow = (place[0], run["spec"]["workflow"])
+        start: str | None = None if revision else run["spec"].get("startAt")
+        self._of_run[place] = workflow, revision or UNDECIDED
+        runs = self._runs.setdefault(workflow, {}).setdefault(revision or UNDECIDED, {})
+        runs[place] = _begin(start) if start else _ALWAYS
+
+    def drop(self, place: Place) -> None:
+        """The run is gone."""
+        if place not in self._of_run:
+            return
+        workflow, revision = self._of_run.pop(place)
+        revisions = self._runs[workflow]
+        del revisions[revision][place]
+        if not revisions[revision]:
+            del revisions[revision]
+        if not revisions:
+            del self._runs[workflow]
+
+    def held(self, namespace: str, workflow: str, now: datetime) -> frozenset[str]:
+        """Return the revisions that runs of the workflow hold now, UNDECIDED among them."""
+        revisions = self._runs.get((namespace, workflow), {})
+        return frozenset(
+            name
+            for name, runs in revisions.items()
+            if name != UNDECIDED or any(begin <= now for begin in runs.values())
+        )
+
+
+def _begin(start: str) -> datetime:
+    """Return from when on a scheduled run may hold a revision; a time we cannot read is any."""
+    try:
+        return datetime.fromisoformat(start).astimezone(UTC) - START_MARGIN
+    except (OverflowError, ValueError):
+        return _ALWAYS

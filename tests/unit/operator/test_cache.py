@@ -16,9 +16,8 @@ from podhatch.cluster import (
     WORKFLOW_RUN,
     Kind,
 )
-from podhatch.core.common.observed import Observed
+from podhatch.core.common.observed import UNDECIDED, Observed
 from podhatch_operator.cache.cache import Cache
-from podhatch_operator.cache.pins import UNDECIDED
 from podhatch_operator.cache.store import REMEMBERED_SECONDS
 from podhatch_operator.cache.trimming import ended_job
 from podhatch_operator.controllers.reconciler import WATCH_LIST, all_keys

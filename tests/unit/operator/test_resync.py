@@ -7,8 +7,8 @@ from podhatch.api.model import JsonObject
 from podhatch.cluster import JOB, WORKFLOW_RUN, ApiError, Cluster, kind_of
 from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.controllers.run import RunController
-from podhatch_operator.ops.health import Health
 from podhatch_operator.ops.leader import Leadership
+from podhatch_operator.ops.server import Health
 from podhatch_operator.watch.resync import PATIENCE_SECONDS, Resync
 from podhatch_operator.watch.watched import Watches
 

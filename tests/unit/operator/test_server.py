@@ -9,9 +9,8 @@ import pytest
 from podhatch.cluster import Cluster
 from podhatch_operator.controllers.reconciler import WATCH_LIST
 from podhatch_operator.metrics import Metrics
-from podhatch_operator.ops.health import Health, measure_lag
 from podhatch_operator.ops.leader import Leadership
-from podhatch_operator.ops.server import Server
+from podhatch_operator.ops.server import Health, Server, measure_lag
 from podhatch_operator.watch.resync import Resync
 from podhatch_operator.watch.watched import Watches
 

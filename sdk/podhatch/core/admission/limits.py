@@ -33,34 +33,36 @@ class Seat(NamedTuple):
 
 def limit_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
     """Say which limits of a workflow and of its tasks cannot be used, with the field."""
+    owners: list[tuple[str, Sequence[ConcurrencyLimit], Subject]] = [
+        ("spec", spec.concurrency, "RunLimit"),
+        *((place, task.concurrency, "TaskLimit") for place, task in spec.all_tasks),
+    ]
     return [
-        *_problems("spec", spec.concurrency, "RunLimit", questions),
-        *(
-            problem
-            for place, task in spec.all_tasks
-            for problem in _problems(place, task.concurrency, "TaskLimit", questions)
-        ),
+        problem
+        for place, limits, subject in owners
+        for index, limit in enumerate(limits)
+        for field, value in (("expression", limit.expression), ("maxRuns", limit.max_runs))
+        for problem in value_problems(
+            f"{place}.concurrency[{index}].{field}", value, (1, MAX_RUNS), subject, questions
+        )
     ]
 
 
-def _problems(
-    place: str, limits: Sequence[ConcurrencyLimit], subject: Subject, questions: Questions
+def value_problems(
+    field: str,
+    value: int | str | None,
+    bounds: tuple[int, int],
+    subject: Subject,
+    questions: Questions,
 ) -> list[str]:
-    problems: list[str] = []
-    for index, limit in enumerate(limits):
-        field = f"{place}.concurrency[{index}]"
-        if limit.expression is not None:
-            problem = expression_problem(limit.expression, questions, subject)
-            problems += [f"{field}.expression: {problem}"] if problem else []
-        if isinstance(limit.max_runs, str):
-            problem = expression_problem(limit.max_runs, questions, subject)
-            problems += [f"{field}.maxRuns: {problem}"] if problem else []
-        elif not 1 <= limit.max_runs <= MAX_RUNS:
-            problems.append(
-                f"{field}.maxRuns: expected a whole number from 1 to {MAX_RUNS}, got "
-                f"{limit.max_runs}"
-            )
-    return problems
+    """Say why a field of a limit, a number or an expression, cannot be used."""
+    if isinstance(value, str):
+        problem = expression_problem(value, questions, subject)
+        return [f"{field}: {problem}"] if problem else []
+    least, most = bounds
+    if value is None or least <= value <= most:
+        return []
+    return [f"{field}: expected a whole number from {least} to {most}, got {value}"]
 
 
 def claims_of(

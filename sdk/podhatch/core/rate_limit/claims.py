@@ -9,9 +9,9 @@ from podhatch.api.model import JsonObject, ObjectMeta
 from podhatch.api.names import rate_limit_name
 from podhatch.api.rate_limit import RateLimit, RateLimitSpec, TaskRateLimit
 from podhatch.api.workflow import WorkflowSpec
-from podhatch.core.admission.limits import LimitError
+from podhatch.core.admission.limits import LimitError, value_problems
 from podhatch.core.admission.units import UnitQueues
-from podhatch.core.expressions.cel import ExpressionError, Variables, expression_problem
+from podhatch.core.expressions.cel import ExpressionError, Variables
 from podhatch.core.expressions.evaluation import Questions
 
 
@@ -108,21 +108,12 @@ def rate_limit_problems(spec: WorkflowSpec, questions: Questions) -> list[str]:
         problem
         for place, task in spec.all_tasks
         for index, limit in enumerate(task.rate_limits)
-        for problem in _problems(f"{place}.rateLimits[{index}]", limit, questions)
+        for field, value in (
+            ("dynamicKey", limit.dynamic_key),
+            ("units", limit.units),
+            ("limit", limit.limit),
+        )
+        for problem in value_problems(
+            f"{place}.rateLimits[{index}].{field}", value, (0, MAX_UNITS), "TaskLimit", questions
+        )
     ]
-
-
-def _problems(place: str, limit: TaskRateLimit, questions: Questions) -> list[str]:
-    problems: list[str] = []
-    if limit.dynamic_key is not None:
-        problem = expression_problem(limit.dynamic_key, questions, "TaskLimit")
-        problems += [f"{place}.dynamicKey: {problem}"] if problem else []
-    for field, value in (("units", limit.units), ("limit", limit.limit)):
-        if isinstance(value, str):
-            problem = expression_problem(value, questions, "TaskLimit")
-            problems += [f"{place}.{field}: {problem}"] if problem else []
-        elif value is not None and not 0 <= value <= MAX_UNITS:
-            problems.append(
-                f"{place}.{field}: expected a whole number from 0 to {MAX_UNITS}, got {value}"
-            )
-    return problems
