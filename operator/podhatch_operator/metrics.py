@@ -195,9 +195,9 @@ class Hops:
         self._histogram = histogram
         self._arrived: dict[Key, float] = {}
 
-    def result_arrived(self, run: Key, when: float | None = None) -> None:
-        """A TaskResult of this run was seen for the first time: now, or then."""
-        self._arrived.setdefault(run, time.monotonic() if when is None else when)
+    def result_arrived(self, run: Key) -> None:
+        """A TaskResult of this run was seen for the first time."""
+        self._arrived.setdefault(run, time.monotonic())
 
     def take(self, run: Key) -> float | None:
         """Return when the result came that this reconcile answers, if one did."""

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from podhatch.api import labels
 from podhatch.api.model import JsonObject
@@ -23,6 +22,8 @@ from podhatch.core.common.idempotency import cause_of
 from podhatch.core.common.refusal import ApiRefusal
 from podhatch.core.pod.pods import controller_uid
 from podhatch.core.workflow.revision import is_intact
+
+from podhatch_operator.cache.store import Place
 
 REFUSED = (400, 403, 413, 422)
 """A retry would be refused again: the refusal is reported to the user instead."""
@@ -124,57 +125,42 @@ class RunnerAccounts:
     def __init__(self, cluster: ClusterApi, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._ensured_at: dict[_Account, float] = {}
-        self._locks: dict[_Account, asyncio.Lock] = {}
+        self._ensured_at: dict[Place, float] = {}
+        self._locks: dict[Place, asyncio.Lock] = {}
 
     async def ensure_for(self, manifest: JsonObject) -> ApiRefusal | None:
         """Create account and binding if the manifest is a Job whose pod uses them."""
         if manifest["kind"] != JOB.kind:
             return None
         name = manifest["spec"]["template"]["spec"].get("serviceAccountName")
-        account = _Account(manifest["metadata"]["namespace"], name)
+        account = manifest["metadata"]["namespace"], name
         if name not in ACCOUNTS or self._is_remembered(account):
             return None
         async with self._locks.setdefault(account, asyncio.Lock()):
             return None if self._is_remembered(account) else await self._create(account)
 
-    async def _create(self, account: "_Account") -> ApiRefusal | None:
-        for part in (account.service_account(), account.role_binding()):
+    async def _create(self, account: Place) -> ApiRefusal | None:
+        for part in _account_and_binding(*account):
             created = await create_or_adopt(self._cluster, part)
             if isinstance(created, ApiRefusal):
                 return created
         self._ensured_at[account] = self._clock()
         return None
 
-    def _is_remembered(self, account: "_Account") -> bool:
+    def _is_remembered(self, account: Place) -> bool:
         ensured_at = self._ensured_at.get(account)
         return ensured_at is not None and self._clock() - ensured_at < REMEMBERED_SECONDS
 
 
-@dataclass(frozen=True)
-class _Account:
-    """One of our accounts in one namespace; role and binding have its name."""
-
-    namespace: str
-    name: str
-
-    def service_account(self) -> JsonObject:
-        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": self._metadata()}
-
-    def role_binding(self) -> JsonObject:
-        group = "rbac.authorization.k8s.io"
-        subject = {"kind": "ServiceAccount", "name": self.name, "namespace": self.namespace}
-        return {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": self._metadata(),
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": self.name},
-            "subjects": [subject],
-        }
-
-    def _metadata(self) -> JsonObject:
-        return {
-            "name": self.name,
-            "namespace": self.namespace,
-            "labels": {labels.MANAGED_BY: labels.MANAGED_BY_VALUE},
-        }
+def _account_and_binding(namespace: str, name: str) -> tuple[JsonObject, JsonObject]:
+    """Return one of our accounts in a namespace, and its binding to the role of the same name."""
+    group = "rbac.authorization.k8s.io"
+    managed = {labels.MANAGED_BY: labels.MANAGED_BY_VALUE}
+    metadata = {"name": name, "namespace": namespace, "labels": managed}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    }

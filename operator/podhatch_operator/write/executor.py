@@ -70,6 +70,8 @@ class Executor:
             try:
                 await self._carry_out(namespace, write)
             except ApiError as error:
+                if error.status == 409:
+                    raise RetryLater(str(error)) from None
                 if isinstance(write, Delete | ReplaceStatus):
                     raise
                 refusals[_name(write)] = refusal_of(error)
@@ -173,11 +175,9 @@ class Executor:
         try:
             changed = await self._cluster.merge_patch(kind, namespace, patch.name, patch.body)
         except ApiError as error:
-            if error.status == 409:
-                raise RetryLater(str(error)) from None
             if error.status == 404:
                 return
-            if not patch.is_optional:
+            if error.status == 409 or not patch.is_optional:
                 raise
             refusal_of(error)
             logger.warning("%s %s cannot be changed: %s", patch.kind, patch.name, error)
@@ -190,8 +190,6 @@ class Executor:
         try:
             stored = await self._cluster.replace_status(raw)
         except ApiError as error:
-            if error.status == 409:
-                raise RetryLater(str(error)) from None
             if error.status != 404:
                 raise
             if self._cache.remove(kind, place_of(raw), version_of(raw)):

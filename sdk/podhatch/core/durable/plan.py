@@ -55,8 +55,11 @@ def plan_durable_log(observed: ObservedDurableLog, now: datetime) -> Plan:
         return Plan()
     if raw["metadata"].get("deletionTimestamp"):
         return Plan()
-    questions = Questions(observed.answers)
-    return _Planning(observed, run, questions, now).plan()
+    events = [WorkflowEvent.model_validate(each) for each in observed.events]
+    stored = stored_waits(raw)
+    return _Planning(
+        observed, run, Questions(observed.answers), now, events, stored, _Room(stored)
+    ).plan()
 
 
 def _is_of(log: JsonObject, run: JsonObject) -> bool:
@@ -98,54 +101,44 @@ class _Planning:
     run: JsonObject
     questions: Questions
     now: datetime
+    events: Sequence[WorkflowEvent]
+    stored: Mapping[WaitKey, JsonObject]
+    """What the status says of the calls."""
+    room: "_Room"
 
     def plan(self) -> Plan:
         raw = self.observed.log
-        stored = stored_waits(raw)
         waiting = {key_of(call): call for call in open_calls(raw)}
-        judged = self._judge(waiting, stored)
+        judged = {key: self._judge(call) for key, call in waiting.items()}
         if self.questions.missing:
             return Plan(evaluate=self.questions.missing)
         look_again_at = first(
             moment for each in judged.values() for moment in (each.next_at, each.look_again_at)
         )
         old: JsonObject = raw.get("status") or {}
-        status = self._status(stored, judged)
+        status = self._status(judged)
         if status == old:
             return Plan(requeue_at=look_again_at)
         is_news = status.get("waits") != old.get("waits")
         return Plan(status=status, urgent=is_news, requeue_at=look_again_at)
 
-    def _judge(
-        self, waiting: Mapping[WaitKey, JsonObject], stored: Mapping[WaitKey, JsonObject]
-    ) -> dict[WaitKey, _Judged]:
-        events = [WorkflowEvent.model_validate(each) for each in self.observed.events]
-        room = _Room(stored)
-        judged: dict[WaitKey, _Judged] = {}
-        for key, raw in waiting.items():
-            old = _parsed_wait(stored.get(key), key)
-            try:
-                call = DurableCall.model_validate(raw)
-            except ValidationError as error:
-                judged[key] = _failed(None, old, f"the call cannot be read: {_summary(error)}")
-                continue
-            try:
-                judged[key] = self._judge_call(call, old, events, room)
-            except _WaitError as error:
-                judged[key] = _failed(call, old, str(error))
-        return judged
+    def _judge(self, raw: JsonObject) -> _Judged:
+        key = key_of(raw)
+        old = _parsed_wait(self.stored.get(key), key)
+        try:
+            call = DurableCall.model_validate(raw)
+        except ValidationError as error:
+            return _failed(None, old, f"the call cannot be read: {_summary(error)}")
+        try:
+            return self._judge_call(call, old)
+        except _WaitError as error:
+            return _failed(call, old, str(error))
 
-    def _judge_call(
-        self,
-        call: DurableCall,
-        old: DurableWait,
-        events: Sequence[WorkflowEvent],
-        room: "_Room",
-    ) -> _Judged:
+    def _judge_call(self, call: DurableCall, old: DurableWait) -> _Judged:
         since = old.since or self._bounded(call.at)
         if call.kind == RUN:
             return self._judge_child(call, old, since)
-        met = self._met(call, old, since, events, room)
+        met = self._met(call, old, since)
         holds_from = {key: each.at if each else None for key, each in met.items()}
         over_at = complete_at(call.wait_for, holds_from, since)
         if over_at is not None and over_at <= self.now:
@@ -184,12 +177,7 @@ class _Planning:
         return _Judged(call, old.model_copy(update={"over_at": ended}))
 
     def _met(
-        self,
-        call: DurableCall,
-        old: DurableWait,
-        since: datetime,
-        events: Sequence[WorkflowEvent],
-        room: "_Room",
+        self, call: DurableCall, old: DurableWait, since: datetime
     ) -> dict[str, MetCondition | None]:
         """Return from when on each condition of a wait holds, by its key; it may lie ahead."""
         known = {each.key: each for each in old.met}
@@ -198,16 +186,10 @@ class _Planning:
             key = leaf.data_key
             if key in met:
                 raise _WaitError(f"two conditions are called {key!r}: name them")
-            met[key] = known.get(key) or self._holds(leaf, since, events, room)
+            met[key] = known.get(key) or self._holds(leaf, since)
         return met
 
-    def _holds(
-        self,
-        leaf: LeafCondition,
-        since: datetime,
-        events: Sequence[WorkflowEvent],
-        room: "_Room",
-    ) -> MetCondition | None:
+    def _holds(self, leaf: LeafCondition, since: datetime) -> MetCondition | None:
         if leaf.sleep_seconds is not None:
             at = since + timedelta(seconds=leaf.sleep_seconds)
             return MetCondition(key=leaf.data_key, at=at)
@@ -217,25 +199,23 @@ class _Planning:
             raise _WaitError(f"considerEventsSince: {asked!r} is not a time")
         created = read_time(self.run["metadata"].get("creationTimestamp")) or since
         try:
-            match = first_match(leaf.event, events, since, created, self.questions)
+            match = first_match(leaf.event, self.events, since, created, self.questions)
         except ExpressionError as error:
             raise _WaitError(str(error)) from None
         if match is None:
             return None
         value = json_text(match.event.spec.payload)
-        if problem := room.problem(value):
+        if problem := self.room.problem(value):
             raise _WaitError(f"event {match.event.metadata.name}: {problem}")
         return MetCondition(key=leaf.data_key, at=match.moment, value=value)
 
-    def _status(
-        self, stored: Mapping[WaitKey, JsonObject], judged: Mapping[WaitKey, _Judged]
-    ) -> JsonObject:
+    def _status(self, judged: Mapping[WaitKey, _Judged]) -> JsonObject:
         """Return the status as JSON: waits in the order of their calls."""
         raw = self.observed.log
         waits: list[JsonObject] = []
         for key in dict.fromkeys(map(key_of, calls_of(raw))):
             if key not in judged:
-                waits += [stored[key]] if key in stored else []
+                waits += [self.stored[key]] if key in self.stored else []
             elif wait := judged[key].wait:
                 waits.append(_wire(wait))
         cancelled = set[int]() if raw["spec"].get("closed") else cancelled_nodes([raw])
