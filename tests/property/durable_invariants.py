@@ -1,7 +1,7 @@
 """What must hold of durable tasks that wait without a pod.
 
 1. While its status says so, a task has no pod, and it gets one once more waits are over than its
-   last pod has seen, and not before. The status says how many that were.
+   last pod has seen, and not before. The status says how many that were, and the pod's node.
 2. Of a wait that is not over, the log does not say so.
 3. A resume is counted as such, and is no retry and no disruption.
 4. Where all is quiet, no wait that is over is missed, the status says what the others are for, and
@@ -24,6 +24,8 @@ def check_parked(world: World, status: JsonObject) -> None:
     """Check the tasks of which a status says that they wait without a pod."""
     for entry in _parked(status):
         assert "job" not in entry
+        nodes = {world.pods.nodes.get(each.name) for each in _of(world, entry["name"])}
+        assert entry.get("node") in {None, *nodes}, "no pod of it was on this node"
         for made in _attempts(world, status, entry):
             if made.number > entry["attempt"]:
                 continue

@@ -17,7 +17,8 @@
 11. No attempt's Job is active when its run is over and all is quiet.
 12. The same observed state gives the same plan (asserted where the world plans).
 13. New attempts of a sticky run are bound to the node of the task that began first, of those that
-    have not failed.
+    have not failed; or to the node that the status says, while some task has begun there. A task
+    that waits without a pod holds the run to its node as well.
 14. The deadline of a Job is the sum of the time limits of its task, and of what it has extended.
 15. The revision of the workflow that a Job names is there.
 16. A run is not started before the time that the operator knew of.
@@ -173,12 +174,31 @@ def _check_node(world: World, made: Made, seen: Observed) -> None:
         and world.pods.ended.get(name, "Succeeded") == "Succeeded"
         and name not in world.pods.dark
     ]
+    status: JsonObject = seen.run.get("status", {})
+    noted = _entries(status) if status.get("replays", 0) == made.replay else []
+    if world.time_is_steady:
+        jobs = [each for name, each in world.made.items() if name in seen.jobs]
+        known += [
+            datetime.fromisoformat(entry["evictedAt"])
+            for entry in noted
+            if entry["state"] == "Waiting" and "node" in entry
+            if not any(
+                each.task == entry["name"] and each.number > entry["attempt"] for each in jobs
+            )
+        ]
     if known:
         first = min(known)
         allowed = [
             world.pods.nodes[name] for name, begun in world.pods.begun.items() if begun <= first
         ]
+        if any(_holds(entry, status.get("node")) for entry in noted):
+            allowed.append(status["node"])
         assert node in allowed, "an attempt of a sticky run is on another node than the first"
+
+
+def _holds(entry: JsonObject, node: str | None) -> bool:
+    """Return whether an entry says that the last attempt of its task began on the node."""
+    return entry.get("node", "") == node and not {"startedAt", "evictedAt"}.isdisjoint(entry)
 
 
 def _has_begun(pod: JsonObject) -> bool:
@@ -315,6 +335,9 @@ def _check_only_forward(before: JsonObject, after: JsonObject) -> None:
         if entry["state"] == "Running" and later[entry["name"]].get("job") == entry["job"]:
             reason = later[entry["name"]].get("reason")
             assert reason != "ScheduleTimedOut", "an attempt that ran was said not to have started"
+        if entry["state"] == later[entry["name"]]["state"] == "Waiting" and "node" in entry:
+            is_same = later[entry["name"]]["attempt"] == entry["attempt"]
+            assert not is_same or later[entry["name"]].get("node") == entry["node"]
         if entry["state"] in TERMINAL_STATES:
             assert later[entry["name"]] == entry, "a task that had ended was changed"
 

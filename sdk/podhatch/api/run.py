@@ -181,6 +181,8 @@ class WorkflowRunStatus(WireModel):
     """progress is the number of ended tasks / all tasks."""
     revision: Annotated[str | None, Field(max_length=253)] = None
     """revision is the ControllerRevision of the workflow that this run uses."""
+    node: Annotated[str | None, Field(max_length=253)] = None
+    """node of a sticky run: where its first task began."""
     replays: Annotated[int, Field(ge=0)] = 0
     """replays is the last replay.count of the spec that was carried out."""
     depth: Annotated[int | None, Field(ge=1)] = None

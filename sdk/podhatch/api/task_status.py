@@ -162,7 +162,8 @@ class TaskStatus(WireModel):
     job: Annotated[str | None, Field(max_length=63)] = None
     """job of the last attempt."""
     node: Annotated[str | None, Field(max_length=253)] = None
-    """node that the last attempt ran on."""
+    """node that the last attempt ran on. A durable task keeps it while it waits without a pod, and
+    until its next pod has a node."""
     queued_at: Timestamp | None = None
     """queuedAt is when the attempt's Job was created."""
     started_at: Timestamp | None = None

@@ -278,6 +278,7 @@ RUN = WorkflowRun(
         message="task ship failed",
         progress="2/2",
         revision="full-5d9c7",
+        node="node-1",
         replays=1,
         depth=2,
         started_at=MOMENT,

@@ -420,6 +420,126 @@ def test_the_reset_of_a_task_that_runs_stops_its_pod_and_counts_nothing() -> Non
     assert after.delete == (Delete("Job", name),)
 
 
+# Sticky runs.
+
+STICKY = workflow(task("a", retries=1, **DURABLE), task("b"), sticky="Hard")
+
+
+def node_of(made: Plan, name: str) -> str | None:
+    """Return the node that a new Job requires."""
+    [its_job] = [each for each in made.create if each["metadata"]["name"] == name]
+    affinity = its_job["spec"]["template"]["spec"].get("affinity")
+    if affinity is None:
+        return None
+    [term] = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    return term["matchFields"][0]["values"][0]
+
+
+def sticky_status(*noted: JsonObject, **fields: object) -> JsonObject:
+    return {**status(**fields), "tasks": list(noted)}
+
+
+def begun(name: str, node: str, since: float, **fields: object) -> JsonObject:
+    noted = {"name": name, "state": "Running", "attempt": 1, "job": attempt_name(name)}
+    return {**noted, "node": node, "startedAt": ago(since)} | fields
+
+
+LATER = {"name": "b", "state": "Queued", "attempt": 1, "retries": 1, "nextAttemptAt": ago(0)}
+"""Of a task that is ready for another attempt."""
+
+
+def test_a_sticky_run_whose_only_task_waits_without_a_pod_resumes_on_its_node() -> None:
+    at_first = sticky_status(begun("a", "n1", 5), {"name": "b", "state": "Skipped"})
+    made = planned(at_first, OPEN, flow=STICKY, results=evicted())
+    assert (stored(made)["node"], entries(made)["a"]["node"]) == ("n1", "n1")
+    other = {**OPEN, "status": {**OPEN["status"], "waiting": "sleeps until night"}}
+    still = planned(made.status, other, flow=STICKY)
+    assert (still.create, entries(still)["a"]["node"]) == ((), "n1")
+    resumed = planned(made.status, ONE_OVER, flow=STICKY)
+    assert node_of(resumed, attempt_name("a", 2)) == "n1"
+    assert (stored(resumed)["node"], entries(resumed)["a"]["node"]) == ("n1", "n1")
+
+
+def test_an_eviction_that_is_the_first_news_of_a_pod_tells_the_node_of_a_sticky_run() -> None:
+    name = attempt_name("a")
+    queued = entry("Queued", job=attempt_name("a"))
+    its_pod = pod(terminated(75), node="n1")
+    children = {"jobs": {name: job("a")}, "pods": {name: [its_pod]}, "results": evicted()}
+    made = planned(
+        sticky_status(queued), OPEN, flow=workflow(task("a", **DURABLE), sticky="Hard"), **children
+    )
+    assert stored(made)["node"] == "n1"
+
+
+def test_a_refused_resume_of_a_sticky_run_keeps_its_node() -> None:
+    waiting = begun("a", "n1", 5, state="Waiting", waitsOver=0, evictedAt=ago(3))
+    old = sticky_status(waiting | {"job": None, "startedAt": None}, LATER, node="n1")
+    name = attempt_name("a", 2)
+    refusals = {name: ApiRefusal(403, "exceeded quota")}
+    made = planned(old, ONE_OVER, flow=STICKY, refusals=refusals)
+    assert node_of(made, attempt_name("b", 2)) == "n1"
+    assert node_of(planned(made.status, ONE_OVER, flow=STICKY), name) == "n1"
+
+
+def test_a_sticky_run_keeps_its_node_while_a_resumed_task_has_no_node() -> None:
+    queued = entry("Queued", attempt=2, job=attempt_name("a", 2), resumes=1, node="n1")
+    old = sticky_status({**queued, "queuedAt": ago(1), "evictedAt": ago(3)}, LATER, node="n1")
+    made = planned(old, ONE_OVER, flow=STICKY, jobs={attempt_name("a", 2): job("a", number=2)})
+    assert node_of(made, attempt_name("b", 2)) == "n1"
+    found = planned(
+        sticky_status(entry(node="n1", evictedAt=ago(3)), LATER, node="n1"),
+        ONE_OVER,
+        flow=STICKY,
+        jobs={attempt_name("a", 2): job("a", number=2)},
+    )
+    assert entries(found)["a"]["node"] == "n1"
+    assert node_of(found, attempt_name("b", 2)) == "n1"
+
+
+def test_a_sticky_run_keeps_its_node_after_a_wait_whatever_begins_meanwhile() -> None:
+    flow = workflow(task("a", **DURABLE), task("b"), task("c", "b"), sticky="Hard")
+    last = {"name": "c", "state": "Pending"}
+    at_first = sticky_status(begun("a", "n1", 5), begun("b", "n2", 4), last)
+    both = {attempt_name(name): job(name) for name in ("a", "b")}
+    running = planned(at_first, OPEN, flow=flow, jobs=both)
+    assert stored(running)["node"] == "n1"
+    children: dict[str, Any] = {"jobs": {attempt_name("b"): job("b")}}
+    waiting = planned(running.status, OPEN, flow=flow, results=evicted(), **children)
+    resumed = planned(waiting.status, ONE_OVER, flow=flow, **children)
+    assert node_of(resumed, attempt_name("a", 2)) == "n1"
+    again = begun("a", "n1", 1, attempt=2, job=attempt_name("a", 2), resumes=1)
+    old = sticky_status(again, begun("b", "n2", 4), last, node="n1")
+    children["jobs"] |= {attempt_name("a", 2): job("a", number=2)}
+    made = planned(old, ONE_OVER, flow=flow, results=reported("b"), **children)
+    assert node_of(made, attempt_name("c")) == "n1"
+
+
+def test_a_sticky_run_follows_a_resumed_task_to_another_node() -> None:
+    again = begun("a", "n3", 1, attempt=2, job=attempt_name("a", 2), resumes=1)
+    children = {"jobs": {attempt_name("a", 2): job("a", number=2)}}
+    made = planned(sticky_status(again, LATER, node="n1"), flow=STICKY, **children)
+    assert (node_of(made, attempt_name("b", 2)), stored(made)["node"]) == ("n3", "n3")
+
+
+def test_a_failed_attempt_after_a_wait_does_not_hold_a_sticky_run_to_its_node() -> None:
+    name = attempt_name("a", 2)
+    again = begun("a", "n1", 1, attempt=2, job=name, resumes=1, evictedAt=ago(3))
+    skipped = {"name": "b", "state": "Skipped"}
+    old = sticky_status(again, skipped, node="n1")
+    made = planned(old, ONE_OVER, flow=STICKY, results=failed("a", 2))
+    assert "node" not in entries(made)["a"]
+    assert "node" not in stored(made)
+    retry = planned(made.status, ONE_OVER, flow=STICKY, results=failed("a", 2))
+    assert node_of(retry, attempt_name("a", 3)) is None
+
+
+def test_a_run_that_is_not_sticky_has_no_node() -> None:
+    made = planned(status(begun("a", "n1", 5)), OPEN, results=evicted())
+    assert "node" not in stored(made)
+
+
 def test_the_time_of_the_eviction_stays_until_the_task_is_tried_again() -> None:
     made = planned(parked(), ONE_OVER)
     assert entries(made)["a"]["evictedAt"] == "2026-11-23T11:59:55.000000Z"

@@ -264,7 +264,7 @@ class _Made:
             old,
             self.number,
             job=attempt.name if attempt else old.job,
-            node=node_name(pod) or (old.node if old.job else None),
+            node=node_name(pod),
             queued_at=(old.queued_at if old.job else None) or created or now,
         )
         has_run = old.job is not None and (old.state == "Running" or old.started_at is not None)

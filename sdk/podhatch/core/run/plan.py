@@ -234,7 +234,8 @@ class _Planning:
         standing, run_claims = park_or_resume(standing, run_claims, context)
         standing, task_claims = admit_tasks(standing, context)
         asked = ask_rate_limits(standing, context)
-        node = place(revision, asked.standing.positions)
+        old_node = run.status.node if run.status else None
+        node = place(revision, old_node, asked.standing.positions)
         built = build(asked.standing, stored, node, context)
         plan = summarise(built, stored, context)
         plan = replace(plan, writes=(*plan.writes, *asked.limits))
@@ -250,7 +251,7 @@ class _Planning:
         }
         entries = [new.get(name) or stored[name] for name in revision.names]
         claims = (*run_claims, *without_ended(task_claims, built.moving))
-        status = accepted_status(run, revision.name, entries, claims, asked.claims, self.now)
+        status = accepted_status(run, revision.name, entries, claims, asked.claims, node, self.now)
         return self._conclude(run, status, plan)
 
     def _conclude(self, run: WorkflowRun, status: WorkflowRunStatus, plan: Plan) -> Plan:
@@ -285,16 +286,24 @@ def _look_again_at(run: WorkflowRun, refusal: RunRefusal) -> datetime | None:
     return None if refusal.end else first([refusal.look_again_at, latest_start(run)])
 
 
-def place(revision: Revision, positions: Mapping[str, Position]) -> str | None:
-    """Return the node on which new attempts are to run: in a sticky run, where it has begun."""
+def place(revision: Revision, stored: str | None, positions: Mapping[str, Position]) -> str | None:
+    """Return the node on which new attempts are to run: in a sticky run, where it has begun.
+
+    The stored node stays while the last attempt of some task has begun there, also of one that
+    waits without a pod.
+    """
     if not revision.spec.sticky:
         return None
-    begun = [
-        (status.started_at is None, status.started_at, status.node)
-        for status in (position.status for position in positions.values())
-        if status.node and status.job
-    ]
-    return min(begun)[-1] if begun else None
+    begun: list[tuple[datetime, str]] = []
+    assigned: list[str] = []
+    for status in (position.status for position in positions.values()):
+        if status.node and (since := status.started_at or status.evicted_at):
+            begun.append((since, status.node))
+        elif status.node:
+            assigned.append(status.node)
+    if any(node == stored for _, node in begun):
+        return stored
+    return min(begun)[1] if begun else min(assigned, default=None)
 
 
 @dataclass(frozen=True)

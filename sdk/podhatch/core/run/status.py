@@ -36,6 +36,7 @@ def accepted_status(
     tasks: Sequence[TaskStatus],
     claims: Sequence[ConcurrencyClaim],
     units: Sequence[RateLimitClaim],
+    node: str | None,
     now: datetime,
 ) -> WorkflowRunStatus:
     """Return the status of a run that is under way or over; then it claims nothing any more."""
@@ -59,6 +60,7 @@ def accepted_status(
         message=message,
         progress=f"{ended}/{len(tasks)}",
         revision=revision,
+        node=node,
         replays=run.asked_replays,
         started_at=started_at,
         start_delay_seconds=start_delay(run, started_at),
@@ -128,6 +130,7 @@ def postponed_status(
     changes = {
         "progress": f"{count}/{count}" if count and refusal.end else None,
         "revision": old.revision,
+        "node": old.node,
         "started_at": old.started_at,
         "start_delay_seconds": old.start_delay_seconds,
         "tasks": old.tasks,

@@ -51,11 +51,12 @@ class EntryFields(TypedDict, total=False):
 def kept(old: TaskStatus, **fields: Unpack[EntryFields]) -> TaskStatus:
     """Return a new entry of the task with its counters and records; the old one if it is the same.
 
-    One that waited without a pod stays one that is to be resumed.
+    One that waited without a pod stays one that is to be resumed, and keeps its node.
     """
     given: EntryFields = {
         "state": old.state,
         "attempt": old.attempt,
+        "node": old.node,
         "resumes": old.resumes,
         "waits_over": old.waits_over,
         "evicted_at": old.evicted_at,
@@ -103,7 +104,7 @@ def with_attempt(
         resumes=resumes_with_next(old),
         waits_over=None,
         job=job,
-        node=node,
+        node=node or old.node,
         queued_at=queued_at,
     )
 
@@ -152,6 +153,7 @@ def to_be_tried_again(
         "retries": again.retries,
         "disruptions": again.disruptions,
         "next_attempt_at": again.at,
+        "node": None,
         "evicted_at": None,
         "attempts": [*current.attempts, record][-MAX_ATTEMPT_RECORDS:],
     }
