@@ -117,9 +117,7 @@ class Engine:
     async def close(self) -> None:
         """Stop what still runs, and forget it."""
         self._serving.cancel()
-        self._failure = RunDeleted("the local run has ended, and all that it started with it")
-        for run in [*self._waiters]:
-            self._tell(run)
+        self._fail(RunDeleted("the local run has ended, and all that it started with it"))
         await self._kubelet.close()
 
     def call_at(self, moment: datetime, action: Callable[[], object]) -> None:
@@ -159,11 +157,14 @@ class Engine:
         waits = current_waits.get()
         from_outside = waits is None or waits.kubelet is not self._kubelet
         self._waiting += from_outside
+        if waits is not None:
+            waits.count += 1
         try:
-            with waits.one_more() if waits else contextlib.nullcontext():
-                yield
+            yield
         finally:
             self._waiting -= from_outside
+            if waits is not None:
+                waits.count -= 1
 
     def _woken(self, _: str, run: str) -> None:
         self._queue.add("WorkflowRun", run)
@@ -199,6 +200,12 @@ class Engine:
                 if not future.done():
                     future.set_result(None)
 
+    def _fail(self, error: Exception) -> None:
+        """Raise an error in all who wait."""
+        self._failure = error
+        for run in [*self._waiters]:
+            self._tell(run)
+
     async def _serve(self) -> None:
         try:
             while True:
@@ -209,9 +216,7 @@ class Engine:
                 else:
                     await self._pause()
         except Exception as error:
-            self._failure = error
-            for run in [*self._waiters]:
-                self._tell(run)
+            self._fail(error)
 
     def _keep_appointments(self) -> None:
         now = self.clock.now()

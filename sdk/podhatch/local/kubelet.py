@@ -8,8 +8,9 @@ Executions report to it from threads of their own.
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -50,21 +51,12 @@ TaskExecutor = Callable[[Work, "Kubelet"], Execution]
 """Makes the execution of an attempt, which has not started."""
 
 
+@dataclass
 class Waits:
-    """Counts the places at which an attempt waits for other runs."""
+    """At how many places an attempt waits for other runs."""
 
-    def __init__(self, kubelet: "Kubelet") -> None:
-        self.kubelet = kubelet
-        self.count = 0
-
-    @contextlib.contextmanager
-    def one_more(self) -> Generator[None]:
-        """Within it, the attempt waits."""
-        self.count += 1
-        try:
-            yield
-        finally:
-            self.count -= 1
+    kubelet: "Kubelet"
+    count: int = 0
 
 
 current_waits: ContextVar[Waits | None] = ContextVar("podhatch_local_waits", default=None)
