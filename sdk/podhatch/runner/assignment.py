@@ -115,7 +115,11 @@ class Assignment(NamedTuple):
 
         A durable task's has no journal yet.
         """
-        return self._context_class()(
+        if self.durable_log:
+            from podhatch.task.durable_context import DurableContext as ContextOfTask
+        else:
+            from podhatch.task.context import Context as ContextOfTask
+        return ContextOfTask(
             workflow_run_id=self.run,
             task_run_id=self.task_run_id,
             workflow_name=self.workflow,
@@ -133,15 +137,6 @@ class Assignment(NamedTuple):
             errors=self.errors,
             host=host,
         )
-
-    def _context_class(self) -> "type[Context]":
-        if self.durable_log:
-            from podhatch.task.durable_context import DurableContext
-
-            return DurableContext
-        from podhatch.task.context import Context
-
-        return Context
 
     @property
     def task_run_id(self) -> str:

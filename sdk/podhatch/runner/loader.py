@@ -149,8 +149,9 @@ def _walk(module: ModuleType, qualified_name: str) -> object:
 def _task_at(assignment: Assignment, module: ModuleType, qualified_name: str) -> LoadedTask:
     """Return the task or the plain function of a name."""
     found = _walk(module, qualified_name)
-    task = _task_of(found)
-    if task is not None:
+    definitions = sys.modules.get("podhatch.definitions.task")
+    task: Any = getattr(found, "task", found)  # a standalone task has one
+    if definitions and isinstance(task, definitions.Task):
         return _loaded(task)
     return LoadedTask(_function(assignment, found, module, qualified_name), None)
 
@@ -167,13 +168,6 @@ def _function(
         f"the module {module.__name__} ({getattr(module, '__file__', None)}) has no function "
         f"{qualified_name}. Correct the name, or define the function at the module's top level",
     )
-
-
-def _task_of(found: object) -> "TaskHandle[Any] | None":
-    """Return the task that an object is, or holds as its only one."""
-    definitions = sys.modules.get("podhatch.definitions.task")
-    task: Any = getattr(found, "task", found)
-    return task if definitions and isinstance(task, definitions.Task) else None
 
 
 def _failure(assignment: Assignment, kind: str, reason: str, trace: str = "") -> Exception:

@@ -45,7 +45,7 @@ class PodAttempt:
         self._watch = Watch(self._terminate)
         self._attempt = Attempt(
             assignment,
-            _PodDelivery(assignment, reporter),
+            self,
             now=_now,
             cancelled=lambda: self._watch.terminated,
         )
@@ -128,6 +128,43 @@ class PodAttempt:
         if self._call and self._call.cleans_up:
             self._watch.call_at(time.monotonic() + CLEAN_UP_SECONDS, self._abandon_clean_up)
         self._attempt.end(value, error)
+
+    def extended(self, report: "Report") -> None:
+        """Send the report, where there is a way before the pod's end."""
+        if self._reporter:
+            self._reporter.send(report)
+
+    def ended(self, report: "Report") -> "Report":
+        """Write the message, send the report, and print the error to the pod's log."""
+        delivered = self._deliver(report)
+        error = delivered.get("error")
+        with contextlib.suppress(Exception):  # the user may have closed stderr
+            if error:
+                sys.stderr.write(error.get("traceback", ""))
+                notify(f"{delivered.get('outcome')}: {error['type']}: {error['message']}")
+        return delivered
+
+    def _deliver(self, report: "Report") -> "Report":
+        # The message is written first too: it is there should the pod be killed while sending.
+        self._write_message(report, recorded=self._reporter is not None)
+        if self._reporter is None:
+            return report
+        try:
+            self._reporter.send(report)
+        except NotDelivered as error:
+            notify(f"the TaskResult could not be written: {error}")
+            lost = reports.lost_output(report, str(error), self._assignment.message_bytes)
+            report = reports.failed(report, lost) if lost else report
+            self._write_message(report, recorded=False)
+        return report
+
+    def _write_message(self, report: "Report", *, recorded: bool) -> None:
+        room = self._assignment.message_bytes
+        try:
+            with open(self._assignment.output_path, "wb") as file:
+                file.write(reports.termination_message(report, room=room, recorded=recorded))
+        except OSError as error:
+            notify(f"the termination message could not be written: {error}")
 
     def _exit(self) -> NoReturn:
         self._attempt.leave_if_forked(None)
@@ -241,51 +278,6 @@ def _handlers(logger: "Logger | None") -> "Iterator[Handler]":
     while logger is not None:
         yield from logger.handlers
         logger = logger.parent if logger.propagate else None
-
-
-class _PodDelivery:
-    """Delivers by the reporter and by the termination message."""
-
-    def __init__(self, assignment: Assignment, reporter: "TaskResultReporter | None") -> None:
-        self._assignment = assignment
-        self._reporter = reporter
-
-    def extended(self, report: "Report") -> None:
-        """Send the report, where there is a way before the pod's end."""
-        if self._reporter:
-            self._reporter.send(report)
-
-    def ended(self, report: "Report") -> "Report":
-        """Write the message, send the report, and print the error to the pod's log."""
-        delivered = self._deliver(report)
-        error = delivered.get("error")
-        with contextlib.suppress(Exception):  # the user may have closed stderr
-            if error:
-                sys.stderr.write(error.get("traceback", ""))
-                notify(f"{delivered.get('outcome')}: {error['type']}: {error['message']}")
-        return delivered
-
-    def _deliver(self, report: "Report") -> "Report":
-        # The message is written first too: it is there should the pod be killed while sending.
-        self._write_message(report, recorded=self._reporter is not None)
-        if self._reporter is None:
-            return report
-        try:
-            self._reporter.send(report)
-        except NotDelivered as error:
-            notify(f"the TaskResult could not be written: {error}")
-            lost = reports.lost_output(report, str(error), self._assignment.message_bytes)
-            report = reports.failed(report, lost) if lost else report
-            self._write_message(report, recorded=False)
-        return report
-
-    def _write_message(self, report: "Report", *, recorded: bool) -> None:
-        room = self._assignment.message_bytes
-        try:
-            with open(self._assignment.output_path, "wb") as file:
-                file.write(reports.termination_message(report, room=room, recorded=recorded))
-        except OSError as error:
-            notify(f"the termination message could not be written: {error}")
 
 
 def _now() -> str:

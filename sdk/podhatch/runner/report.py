@@ -109,39 +109,32 @@ def termination_message(report: Report, *, room: int, recorded: bool) -> bytes:
 
 def _cut_error(report: Report, error: ErrorReport, room: int) -> ErrorReport:
     """Keep what fits of the traceback's end, else of the message's start, else of the type."""
-
-    def fits(candidate: ErrorReport) -> bool:
-        return len(encode({**report, "error": candidate})) <= room
-
-    def without_trace(length: int) -> ErrorReport:
-        return ErrorReport(type=error["type"], message=error["message"][:length])
-
-    def type_only(length: int) -> ErrorReport:
-        return ErrorReport(type=error["type"][:length], message="")
+    kind, message, trace = error["type"], error["message"], error.get("traceback", "")
 
     def with_trace(length: int) -> ErrorReport:
-        return ErrorReport(
-            type=error["type"], message=error["message"], traceback=trace[len(trace) - length :]
-        )
+        return ErrorReport(type=kind, message=message, traceback=trace[len(trace) - length :])
 
-    trace = error.get("traceback", "")
-    kept = _longest(len(trace), lambda length: fits(with_trace(length)))
-    if kept:
-        return with_trace(kept)
-    if not fits(without_trace(0)):
-        return type_only(_longest(len(error["type"]), lambda length: fits(type_only(length))))
-    return without_trace(
-        _longest(len(error["message"]), lambda length: fits(without_trace(length)))
+    def without_trace(length: int) -> ErrorReport:
+        return ErrorReport(type=kind, message=message[:length])
+
+    def type_only(length: int) -> ErrorReport:
+        return ErrorReport(type=kind[:length], message="")
+
+    def longest(length: int, cut: Callable[[int], ErrorReport]) -> ErrorReport | None:
+        """Return the longest cut that fits; None if not even one character does."""
+        low, high = 0, length
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = len(encode({**report, "error": cut(middle)})) <= room
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return cut(low) if low else None
+
+    return (
+        longest(len(trace), with_trace)
+        or longest(len(message), without_trace)
+        or longest(len(kind), type_only)
+        or type_only(0)
     )
-
-
-def _longest(length: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest number up to `length` that fits, where less fits when more does."""
-    low, high = 0, length
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
 
 
 def _unicode(text: str) -> str:
