@@ -206,6 +206,13 @@ def test_a_failing_expression_behind_an_open_one_fails_the_task_too() -> None:
     assert judge(event("go", 5), waitFor=[NO, asks]).decision == "Fail"
 
 
+def test_an_expression_that_fails_on_a_later_event_does_not_undo_an_earlier_match() -> None:
+    asks: JsonObject = {"event": {"key": "go", "expression": "input.n == 7"}}
+    good, bad = event("go", 5, payload={"n": 7}), event("go", 3)
+    assert judge(bad, good, waitFor=[asks]).decision == "Run"
+    assert judge(bad, event("go", 1, payload={"n": 7}), waitFor=[asks]).decision == "Fail"
+
+
 def test_a_stored_output_that_is_not_json_counts_as_none() -> None:
     flow = workflow(
         task("a"),

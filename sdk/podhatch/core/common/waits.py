@@ -32,7 +32,7 @@ def first_match(
     run_created: datetime,
     questions: Questions,
 ) -> Match | None:
-    """Return the first event that satisfies a condition.
+    """Return the first event that satisfies a condition; those after it are not looked at.
 
     Args:
         wanted: the condition.
@@ -42,16 +42,19 @@ def first_match(
         questions: the questions of the plan.
 
     Raises:
-        ExpressionError: the condition's expression has no value.
+        ExpressionError: the condition's expression has no value for an event before that.
     """
     counted = _counts_from(wanted, since, run_created)
     found = [
         Match(moment, event)
         for event in events
-        if (moment := _matches(event, wanted, counted, questions)) is not None
+        if (moment := _moment(event, wanted, counted)) is not None
     ]
-    first = min(found, key=lambda each: (each.moment, each.event.metadata.name), default=None)
-    return first and Match(max(first.moment, since), first.event)
+    for match in sorted(found, key=lambda each: (each.moment, each.event.metadata.name)):
+        payload = {"input": match.event.spec.payload}
+        if wanted.expression is None or Variables(payload, questions).satisfy(wanted.expression):
+            return Match(max(match.moment, since), match.event)
+    return None
 
 
 def complete_at(
@@ -117,19 +120,12 @@ def _counts_from(wanted: EventCondition, since: datetime, run_created: datetime)
     return datetime.fromisoformat(wanted.consider_events_since)
 
 
-def _matches(
-    event: WorkflowEvent, wanted: EventCondition, since: datetime, questions: Questions
-) -> datetime | None:
-    """Return when the event happened, if it is one that is waited for."""
+def _moment(event: WorkflowEvent, wanted: EventCondition, since: datetime) -> datetime | None:
+    """Return when the event happened; None if its key, scope, source or time do not fit."""
     spec, created = event.spec, event.metadata.creation_timestamp
     if spec.key != wanted.key or (wanted.scope is not None and spec.scope != wanted.scope):
         return None
     if wanted.from_people and not (spec.pushed_by and spec.pushed_by.is_person):
         return None
     moment = spec.seen_at or (created + CLOCK_GRAIN if created else since)
-    if moment < since:
-        return None
-    if wanted.expression is None:
-        return moment
-    variables = Variables({"input": spec.payload}, questions)
-    return moment if variables.satisfy(wanted.expression) else None
+    return moment if moment >= since else None
