@@ -25,6 +25,7 @@ from podhatch.cli.rendering.format import printable
 from podhatch.client.logs import RunLine
 from podhatch.client.logs import follow as follow_log
 from podhatch.client.logs import read as read_log
+from podhatch.client.runs.rows import tasks_of
 from podhatch.client.sessions import session_of
 from podhatch.client.target import Target
 from podhatch.values.parsing import did_you_mean
@@ -78,8 +79,7 @@ async def logs(
 
 
 def _check_task(raw: JsonObject, task: str | None) -> None:
-    status = WorkflowRun.model_validate(raw).status
-    names = [each.name for each in status.tasks] if status else []
+    names = [each.name for each in tasks_of(WorkflowRun.model_validate(raw))]
     if task is not None and names and task not in names:
         name = raw["metadata"]["name"]
         raise CommandError(f"run {name} has no task {task}{did_you_mean(task, names)}")

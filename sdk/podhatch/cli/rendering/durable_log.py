@@ -16,10 +16,6 @@ MAX_CALLS = 50
 MAX_WHAT = 200
 _NAMED = 5
 """So many conditions of a wait are named."""
-_STATES = {"Over": "Succeeded", "Stored": "Succeeded"} | {
-    state: state for state in ("Failed", "Cancelled")
-}
-"""Whose colour each state of a call has; that of Waiting by default."""
 
 Place = tuple[int, int]
 """Node and branch of a call."""
@@ -39,13 +35,22 @@ def durable_log(task: str, pages: Sequence[DurableLog], now: datetime) -> Iterat
     rows: list[tuple[str | Text, ...]] = []
     for call in shown:
         place = call.node, call.branch
-        wait = waits.get(place)
+        wait = waits.get(place, DurableWait(node=call.node, branch=call.branch))
         is_cancelled = call.node in cancelled
         state = _state(call, wait, is_stored=place in stored, is_cancelled=is_cancelled)
-        took = "" if state == "Cancelled" else _took(call, wait, now)
-        shown_state = Text(state, STYLES[_STATES.get(state, "Waiting")])
-        what = shortened(_what(call, wait), MAX_WHAT)
-        rows.append((str(call.node), call.kind, shown_state, local_time(call.at), took, what))
+        waited = call.kind != MEMO and not is_cancelled
+        took = duration(call.at, wait.over_at or now) if waited else ""
+        what = ": ".join(part for part in (call.label, _awaited(call, wait)) if part)
+        rows.append(
+            (
+                str(call.node),
+                call.kind,
+                Text(state, STYLES.get(state, STYLES["Succeeded"])),
+                local_time(call.at),
+                took,
+                shortened(what, MAX_WHAT),
+            )
+        )
     yield new_table(("NODE", "KIND", "STATE", "CALLED", "TOOK", "WHAT"), rows)
 
 
@@ -53,36 +58,23 @@ def _waits(page: DurableLog) -> list[DurableWait]:
     return page.status.waits if page.status else []
 
 
-def _state(
-    call: DurableCall, wait: DurableWait | None, *, is_stored: bool, is_cancelled: bool
-) -> str:
+def _state(call: DurableCall, wait: DurableWait, *, is_stored: bool, is_cancelled: bool) -> str:
     if call.kind == MEMO:
         return "Stored" if is_stored else "Running"
     if is_cancelled:
         return "Cancelled"
-    if wait is not None and wait.error is not None:
+    if wait.error is not None:
         return "Failed"
-    return "Over" if wait is not None and wait.over_at is not None else "Waiting"
+    return "Waiting" if wait.over_at is None else "Over"
 
 
-def _took(call: DurableCall, wait: DurableWait | None, now: datetime) -> str:
-    """Return how long a wait took, or has taken so far."""
-    if call.kind == MEMO:
-        return ""
-    return duration(call.at, wait.over_at if wait is not None and wait.over_at else now)
-
-
-def _what(call: DurableCall, wait: DurableWait | None) -> str:
-    """Return the call's label, and what it waits for or what has ended the wait."""
-    return ": ".join(part for part in (call.label, _awaited(call, wait)) if part)
-
-
-def _awaited(call: DurableCall, wait: DurableWait | None) -> str:
-    if wait is not None and wait.error is not None:
+def _awaited(call: DurableCall, wait: DurableWait) -> str:
+    """Return what the call waits for, or what has ended the wait."""
+    if wait.error is not None:
         return wait.error
     if call.child is not None:
         return f"run {call.child}"
-    if wait is not None and wait.over_at is not None:
+    if wait.over_at is not None:
         return _joined([each.key for each in wait.met], ", ")
     groups = [
         _joined([_condition(call, leaf) for leaf in each.group], " or ") for each in call.wait_for

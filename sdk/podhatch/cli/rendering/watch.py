@@ -18,6 +18,7 @@ from podhatch.cli.rendering.console import is_wide, now
 from podhatch.cli.rendering.durable_log import durable_log
 from podhatch.cli.rendering.format import duration, printable, shortened
 from podhatch.cli.rendering.tree import MAX_OUTPUT_WIDTH, child_runs, run_tree, why_pending
+from podhatch.client.runs.rows import tasks_of
 from podhatch.client.waiting import states
 from podhatch.cluster import ClusterApi
 
@@ -76,17 +77,13 @@ async def _watch_lines(console: Console, runs: AsyncIterator[WorkflowRun]) -> Wo
 
 def changes(old: WorkflowRun | None, new: WorkflowRun, now: datetime) -> list[str]:
     """Return a line for each task, and one for the run, whose state or reason changed."""
-    before = {task.name: _task_key(task) for task in _tasks(old)}
+    before = {task.name: _task_key(task) for task in (tasks_of(old) if old else ())}
     lines = [
-        _task_line(task, now) for task in _tasks(new) if before.get(task.name) != _task_key(task)
+        _task_line(task, now) for task in tasks_of(new) if before.get(task.name) != _task_key(task)
     ]
     if old is None or _run_key(old) != _run_key(new):
         lines.append(_run_line(new, now))
     return lines
-
-
-def _tasks(run: WorkflowRun | None) -> list[TaskStatus]:
-    return run.status.tasks if run and run.status else []
 
 
 def _task_key(task: TaskStatus) -> tuple[object, ...]:
