@@ -77,8 +77,11 @@ def _stages(names: Sequence[str], graph: Parents) -> dict[str, list[list[str]]]:
     chain: dict[str, tuple[str, ...]] = {_ROOT: ()}
     level: dict[str, int] = {}
     for name in order:
-        chain[name] = _common([(*chain[parent], parent) for parent in graph[name]])
-        level[name] = _level(name, graph, chain, level)
+        paths = [(*chain[parent], parent) for parent in graph[name]]
+        chain[name] = _common(paths)
+        depth = len(chain[name])
+        before = [level[path[depth]] for path in paths if len(path) > depth]
+        level[name] = max(before, default=-1) + 1
     stages: dict[str, list[list[str]]] = {_ROOT: [], **{name: [] for name in names}}
     for name in sorted(names, key=lambda name: level[name]):
         within = stages[chain[name][-1] if chain[name] else _ROOT]
@@ -96,12 +99,3 @@ def _common(chains: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
             break
         shared.append(names[0])
     return tuple(shared)
-
-
-def _level(
-    name: str, graph: Parents, chain: Mapping[str, tuple[str, ...]], level: Mapping[str, int]
-) -> int:
-    """Return the stage of a task within its dominator: after all tasks that lead to it."""
-    depth = len(chain[name])
-    before = ((*chain[parent], parent) for parent in graph[name])
-    return max((level[path[depth]] + 1 for path in before if len(path) > depth), default=0)
