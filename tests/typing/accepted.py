@@ -43,8 +43,7 @@ from podhatch.api.run import WorkflowRun
 from podhatch.client.crons import CronWorkflows
 from podhatch.client.events import Event
 from podhatch.client.filters import V1Filter
-from podhatch.client.runs.lookup import V1WorkflowRunDetails
-from podhatch.client.runs.rows import V1TaskSummary
+from podhatch.client.runs.rows import V1TaskSummary, V1WorkflowRunDetails
 from podhatch.testing import FakeClock, LocalEvent
 from pydantic import BaseModel
 

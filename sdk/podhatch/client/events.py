@@ -16,7 +16,6 @@ from podhatch.client.event_options import (
     PushEventOptions,
 )
 from podhatch.client.feature import FeatureClient
-from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import bound_in_utc, chosen, nothing_passes
 from podhatch.client.session import Session
@@ -226,7 +225,7 @@ async def push(session: Session, event: WorkflowEvent) -> Event:
 
 
 async def _push_all(session: Session, events: Sequence[WorkflowEvent]) -> list[Event]:
-    return await gathered(push(session, event) for event in events)
+    return await objects.gathered(push(session, event) for event in events)
 
 
 def _escaped(value: str) -> str:

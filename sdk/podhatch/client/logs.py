@@ -15,7 +15,6 @@ from podhatch.api.model import JsonObject
 from podhatch.api.stream import MARK, decode_chunk
 from podhatch.client import background_loop, objects
 from podhatch.client.feature import FeatureClient
-from podhatch.client.objects import gathered
 from podhatch.client.parameters import bound_in_utc
 from podhatch.client.pods import (
     PAUSE_SECONDS,
@@ -112,7 +111,7 @@ class _Reader:
         pods, self._version = await find_pods(self._session, self.tasks)
         mine = [pod for pod in pods if self._claims(pod)]
         self._open = [pod for pod in mine if not pod.ended]
-        logs = await gathered(self._whole(pod) for pod in mine)
+        logs = await objects.gathered(self._whole(pod) for pod in mine)
         return list(merge(*logs, key=lambda line: line.time))
 
     async def read_on(self) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from podhatch.client import paging
 from podhatch.client.feature import FeatureClient
-from podhatch.client.runs.lookup import resolved, run_query
+from podhatch.client.runs.lookup import run_query
 from podhatch.client.runs.rows import tasks_of
 from podhatch.client.runs.selection import STATES, RunSearch, RunStatus, recent
 from podhatch.client.session import Session
@@ -50,8 +50,7 @@ class TaskStat:
 
 
 async def _task_metrics(session: Session, search: RunSearch) -> TaskMetrics:
-    parent = search.parent_task_external_id
-    query = run_query(search, None if parent is None else await resolved(session, parent))
+    query = await run_query(session, search)
     counted: Counter[RunStatus] = Counter()
     async with aclosing(paging.find_all(session, query)) as runs:
         async for run in runs:
@@ -63,7 +62,8 @@ async def _task_stats(session: Session) -> dict[str, TaskStat]:
     found: defaultdict[tuple[str, str], dict[str, list[datetime]]] = defaultdict(
         lambda: {"Queued": [], "Running": []}
     )
-    query = run_query(RunSearch(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY), None)
+    search = RunSearch(datetime.fromtimestamp(0, UTC), statuses=UNDER_WAY)
+    query = await run_query(session, search)
     async with aclosing(paging.find_all(session, query)) as runs:
         async for run in runs:
             for task in tasks_of(run):

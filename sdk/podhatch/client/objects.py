@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Generator, Iterable
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
@@ -14,7 +14,7 @@ from podhatch.api.model import ApiObject, JsonObject
 from podhatch.api.names import new_run_name, short_hash
 from podhatch.client.explain import explained
 from podhatch.client.session import Session
-from podhatch.cluster import KINDS, ApiError, Kind
+from podhatch.cluster import KINDS, Kind
 from podhatch.errors import RequestRefused
 from podhatch.values.codec import describe
 
@@ -22,8 +22,6 @@ Model = TypeVar("Model", bound=ApiObject)
 T = TypeVar("T")
 
 AT_ONCE = 10
-CONFLICTS = 10
-"""How often a change is tried while others change the object."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -82,24 +80,6 @@ async def delete(session: Session, kind: Kind, name: str) -> None:
     check_name(kind, name)
     with explained(kind.kind, session.namespace, name):
         await session.cluster.delete(kind, session.namespace, name)
-
-
-async def retry_on_conflict(
-    session: Session, kind: Kind, name: str, change: Callable[[], Awaitable[T]]
-) -> T:
-    """Return what `change` returns; it is called again while it ends in a conflict.
-
-    It reads the object, decides, and writes with the resourceVersion it has read.
-    """
-    tries = 0
-    while True:
-        tries += 1
-        with explained(kind.kind, session.namespace, name):
-            try:
-                return await change()
-            except ApiError as error:
-                if error.reason != "Conflict" or tries == CONFLICTS:
-                    raise
 
 
 def patch_to(old: JsonObject, new: JsonObject) -> JsonObject:

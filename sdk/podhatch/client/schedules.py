@@ -185,7 +185,7 @@ async def _update(session: Session, name: str, trigger_at: datetime) -> Schedule
         }
         return await session.cluster.merge_patch(WORKFLOW_RUN, session.namespace, name, body)
 
-    moved = await objects.retry_on_conflict(session, WORKFLOW_RUN, name, move)
+    moved = await session.retry_on_conflict(WORKFLOW_RUN, name, move)
     return await named_row(session, WorkflowRun.model_validate(moved), _row)
 
 
@@ -199,7 +199,7 @@ async def delete(session: Session, name: str) -> None:
             WORKFLOW_RUN, session.namespace, name, resource_version=version
         )
 
-    await objects.retry_on_conflict(session, WORKFLOW_RUN, name, remove)
+    await session.retry_on_conflict(WORKFLOW_RUN, name, remove)
 
 
 async def _delete_all(

@@ -8,7 +8,9 @@ import os
 import secrets
 import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from typing import TypeVar
 
 from podhatch.api.labels import CONTENT_HASH
 from podhatch.api.model import JsonObject, ObjectMeta
@@ -18,46 +20,44 @@ from podhatch.api.workflow import PAUSE_FIELDS
 from podhatch.client.explain import explained
 from podhatch.client.manifest import Manifest
 from podhatch.client.waiting import Followers
-from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, ClusterApi
+from podhatch.cluster import WORKFLOW, WORKFLOW_RUN, ApiError, ClusterApi, Kind
+
+T = TypeVar("T")
 
 FIELD_MANAGER = "podhatch-sdk"
 WORKER_FIELD_MANAGER = "podhatch-worker"
 """Owns spec.lifespan alone: a program that runs the workflow knows no worker, and leaves it."""
 CONFLICTS = 10
-"""How often a workflow is written while others write it too."""
+"""How often an object is written while others write it too."""
 MAX_READING = 16
 CLIENT_LENGTH = 12
 
 
 class Session:
-    """A connection to one cluster and namespace.
-
-    Attributes:
-        cluster: The connection.
-        namespace: Where workflows and runs belong.
-        client: Value of the label that all runs of this session have; in a task's pod it is the
-            same in every attempt.
-        followers: Those who wait for the end of runs.
-        changed: Names of runs that this process has cancelled or replayed: what it knew of them
-            before is out of date.
-        refused: Content hashes of workflows that could not be published, and were warned of.
-        true_names: The names of workflows as their authors wrote them, by those of their objects.
-        durable_tasks: The durable tasks of each revision by its name: a revision does not change.
-        reading: Held by those who fetch a long output: so many at a time.
-        finding: Held by those who fetch a run that has ended, likewise.
-    """
+    """A connection to one cluster and namespace."""
 
     def __init__(self, cluster: ClusterApi, namespace: str) -> None:
         self.cluster = cluster
         self.namespace = namespace
+        """Where workflows and runs belong."""
         self.client = _client()
+        """Value of the label that all runs of this session have; in a task's pod it is the same in
+        every attempt."""
         self.followers = Followers(cluster, namespace, self.client)
+        """Those who wait for the end of runs."""
         self.changed: set[str] = set()
+        """Names of runs that this process has cancelled or replayed: what it knew of them before is
+        out of date."""
         self.refused: set[str] = set()
+        """Content hashes of workflows that could not be published, and were warned of."""
         self.true_names: dict[str, str] = {}
+        """The names of workflows as their authors wrote them, by those of their objects."""
         self.durable_tasks: dict[str, frozenset[str]] = {}
+        """The durable tasks of each revision by its name: a revision does not change."""
         self.reading = asyncio.Semaphore(MAX_READING)
+        """Held by those who fetch a long output: so many at a time."""
         self.finding = asyncio.Semaphore(MAX_READING)
+        """Held by those who fetch a run that has ended, likewise."""
         self._user: str | None = None
         self._published: dict[str, tuple[str, int]] = {}
         """Content hash and generation of the workflows applied or found, by name."""
@@ -134,15 +134,30 @@ class Session:
         What others wrote of its spec is gone then, but for a pause and the lifespan of a worker:
         two programs' halves make no workflow.
         """
-        for tries in range(1, CONFLICTS + 1):
-            with self._explained(manifest.workflow):
+        known = [stored]
+
+        async def put() -> JsonObject:
+            before = known.pop() if known else await self.stored(manifest)
+            return await self._put(manifest.workflow, before, dry_run=dry_run)
+
+        return await self.retry_on_conflict(WORKFLOW, manifest.name, put)
+
+    async def retry_on_conflict(
+        self, kind: Kind, name: str, change: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Return what `change` returns; it is called again while others write the object too.
+
+        It reads the object, decides, and writes with the resourceVersion it has read.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            with explained(kind.kind, self.namespace, name):
                 try:
-                    return await self._put(manifest.workflow, stored, dry_run=dry_run)
-                except ApiError as error:  # somebody else writes it at this moment
+                    return await change()
+                except ApiError as error:
                     if error.reason not in ("AlreadyExists", "Conflict") or tries == CONFLICTS:
                         raise
-            stored = await self.stored(manifest)
-        raise AssertionError("the last try returns or raises")
 
     async def _put(
         self, workflow: JsonObject, stored: JsonObject | None, *, dry_run: bool

@@ -16,7 +16,6 @@ from podhatch.client import objects, paging
 from podhatch.client.explain import explained
 from podhatch.client.feature import FeatureClient
 from podhatch.client.manifest import Manifest, Publication
-from podhatch.client.objects import gathered
 from podhatch.client.paging import Metadata, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import DEFAULT_QUEUE_TTL
 from podhatch.client.session import Session
@@ -147,7 +146,7 @@ async def _delete_all(session: Session, kind: Kind, workflow: str) -> None:
         found, _ = await session.cluster.list(
             kind, session.namespace, field_selector=f"spec.workflow={workflow}", metadata_only=True
         )
-        await gathered(_delete(session, kind, each["metadata"]["name"]) for each in found)
+        await objects.gathered(_delete(session, kind, each["metadata"]["name"]) for each in found)
 
 
 async def _delete(session: Session, kind: Kind, name: str) -> None:
@@ -185,7 +184,7 @@ async def true_names(session: Session, workflows: Iterable[str]) -> dict[str, st
     known = session.true_names
     wanted = sorted(set(workflows))
     unknown = [name for name in wanted if name not in known]
-    found = await gathered(_true_name(session, name) for name in unknown)
+    found = await objects.gathered(_true_name(session, name) for name in unknown)
     known.update({name: true for name, true in zip(unknown, found, strict=True) if true})
     return {name: known.get(name, name) for name in wanted}
 

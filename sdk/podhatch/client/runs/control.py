@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from podhatch.api.model import JsonObject
 from podhatch.client import objects
-from podhatch.client.objects import gathered
 from podhatch.client.runs.lookup import find_names
 from podhatch.client.runs.selection import ENDED, RunFilter, RunStatus
 from podhatch.client.session import Session
@@ -22,9 +21,7 @@ async def cancel(session: Session, name: str) -> None:
     """Request that the run is cancelled."""
     objects.check_name(WORKFLOW_RUN, name)
     body: JsonObject = {"spec": {"desiredState": "Cancelled"}}
-    await objects.retry_on_conflict(
-        session, WORKFLOW_RUN, name, lambda: _change(session, name, body)
-    )
+    await session.retry_on_conflict(WORKFLOW_RUN, name, lambda: _change(session, name, body))
 
 
 async def replay(
@@ -44,7 +41,7 @@ async def replay(
         version = {"resourceVersion": run["metadata"]["resourceVersion"]}
         return await _change(session, name, {"metadata": version, "spec": spec})
 
-    return await objects.retry_on_conflict(session, WORKFLOW_RUN, name, ask)
+    return await session.retry_on_conflict(WORKFLOW_RUN, name, ask)
 
 
 async def cancel_many(
@@ -78,7 +75,7 @@ async def _in_chunks(
     for start in range(0, len(names), chunk_size):
         if start:
             await asyncio.sleep(sleep_seconds)
-        await gathered(act(name) for name in names[start : start + chunk_size])
+        await objects.gathered(act(name) for name in names[start : start + chunk_size])
     return list(names)
 
 

@@ -12,26 +12,10 @@ from podhatch.api.task_status import TaskStatus
 from podhatch.api.workflow import WorkflowSpec
 from podhatch.client import objects, paging
 from podhatch.client.explain import explained
-from podhatch.client.objects import gathered
 from podhatch.client.paging import Pagination, Query, Rows, Window, metadata_of
 from podhatch.client.parameters import nothing_passes
-from podhatch.client.runs.rows import (
-    Outputs,
-    TaskRunDetail,
-    V1TaskSummary,
-    V1WorkflowRunDetails,
-    WorkflowRunDetail,
-    WorkflowRunShapeItem,
-    error_text,
-    is_evicted,
-    run_row,
-    run_status,
-    task_events,
-    task_id,
-    task_output,
-    task_row,
-    tasks_of,
-)
+from podhatch.client.runs import rows
+from podhatch.client.runs.rows import Outputs, V1TaskSummary, tasks_of
 from podhatch.client.runs.selection import ENDED, STATES, RunFilter, RunSearch, phase_selector
 from podhatch.client.session import Session
 from podhatch.client.sessions import session_of
@@ -99,7 +83,7 @@ async def _of_job(session: Session, name: str) -> TaskReference | None:
 async def outputs_so_far(session: Session, run: WorkflowRun) -> Outputs:
     """Return the outputs of the tasks that have succeeded by now."""
     done = [task for task in tasks_of(run) if task.state == "Succeeded"]
-    texts = await gathered(_output_text(session, run, task) for task in done)
+    texts = await objects.gathered(_output_text(session, run, task) for task in done)
     return {task.name: text for task, text in zip(done, texts, strict=True)}
 
 
@@ -117,23 +101,24 @@ async def find(
     session: Session, search: RunSearch, window: Window, *, only_tasks: bool, payloads: bool
 ) -> Rows[V1TaskSummary]:
     """Return rows of runs, or with `only_tasks` of their tasks."""
-    identity = search.parent_task_external_id
-    parent = None if identity is None else await resolved(session, identity)
     if only_tasks:
-        found, page = await _find_tasks(session, search, parent, window)
-        return Rows(await _rows(session, found, payloads=payloads), page)
-    runs, page = await paging.find(session, run_query(search, parent), window)
-    return Rows(await _rows(session, [(run, None) for run in runs], payloads=payloads), page)
+        found, page = await _find_tasks(session, search, window)
+    else:
+        runs, page = await paging.find(session, await run_query(session, search), window)
+        found = [(run, None) for run in runs]
+    return Rows(await _rows(session, found, payloads=payloads), page)
 
 
 async def find_names(session: Session, filter: RunFilter) -> list[str]:
     """Return the names of all runs that a filter matches."""
-    query = run_query(RunSearch(**vars(filter)), None)
+    query = await run_query(session, RunSearch(**vars(filter)))
     return [run.metadata.name async for run in paging.find_all(session, query)]
 
 
-def run_query(search: RunSearch, parent: TaskReference | None) -> Query[WorkflowRun]:
+async def run_query(session: Session, search: RunSearch) -> Query[WorkflowRun]:
     """Return how to list the runs: workflow, phase, parent and event ask the API server."""
+    identity = search.parent_task_external_id
+    parent = None if identity is None else await resolved(session, identity)
     event = search.triggering_event_external_id
     common = (
         phase_selector(search.statuses) if search.statuses is not None else "",
@@ -170,11 +155,11 @@ def _is_child(run: WorkflowRun, parent: TaskReference) -> bool:
 
 
 async def _find_tasks(
-    session: Session, search: RunSearch, parent: TaskReference | None, window: Window
+    session: Session, search: RunSearch, window: Window
 ) -> tuple[list[tuple[WorkflowRun, TaskStatus | None]], Pagination]:
     """Return the tasks in a window; the statuses of the filter are those of tasks."""
     statuses = search.statuses
-    query = run_query(replace(search, statuses=None), parent)
+    query = await run_query(session, replace(search, statuses=None))
 
     async def tasks() -> AsyncGenerator[tuple[WorkflowRun, TaskStatus | None], None]:
         async with aclosing(paging.find_all(session, query, window.reach)) as runs:
@@ -195,7 +180,9 @@ async def _rows(
     names = await true_names(session, (run.spec.workflow for run, _ in found))
     runs = {run.metadata.name: run for run, _ in found}
     durable = await durable_tasks(session, runs.values())
-    texts = await gathered(outputs_so_far(session, run) for run in runs.values() if payloads)
+    texts = await objects.gathered(
+        outputs_so_far(session, run) for run in runs.values() if payloads
+    )
     outputs = dict(zip(runs, texts, strict=False)) if payloads else {}
 
     def of_run(run: WorkflowRun) -> tuple[str, Outputs | None, frozenset[str]]:
@@ -203,35 +190,35 @@ async def _rows(
         return names[run.spec.workflow], outputs.get(name), durable[name]
 
     return [
-        task_row(run, task, *of_run(run)) if task else run_row(run, *of_run(run))
+        rows.task_row(run, task, *of_run(run)) if task else rows.run_row(run, *of_run(run))
         for run, task in found
     ]
 
 
-async def get(session: Session, name: str) -> V1WorkflowRunDetails:
+async def get(session: Session, name: str) -> rows.V1WorkflowRunDetails:
     """Return the run in full."""
     return await details_of(session, await objects.read(session, WorkflowRun, name))
 
 
-async def get_details(session: Session, name: str) -> WorkflowRunDetail:
+async def get_details(session: Session, name: str) -> rows.WorkflowRunDetail:
     """Return the run in short."""
     run = await objects.read(session, WorkflowRun, name)
     outputs = await outputs_so_far(session, run)
-    status = run_status(run)
-    return WorkflowRunDetail(
+    status = rows.run_status(run)
+    return rows.WorkflowRunDetail(
         external_id=run.metadata.name,
         status=status,
         input=run.spec.input,
         additional_metadata=run.spec.additional_metadata,
         done=status in ENDED,
         task_runs={
-            task.name: TaskRunDetail(
-                external_id=task_id(run, task),
+            task.name: rows.TaskRunDetail(
+                external_id=rows.task_id(run, task),
                 readable_id=task.name,
                 status=STATES[task.state],
-                output=task_output(task, outputs),
-                error=error_text(task) if task.state == "Failed" else None,
-                is_evicted=is_evicted(task),
+                output=rows.task_output(task, outputs),
+                error=rows.error_text(task) if task.state == "Failed" else None,
+                is_evicted=rows.is_evicted(task),
             )
             for task in tasks_of(run)
             if task.state != "Pending"
@@ -241,11 +228,8 @@ async def get_details(session: Session, name: str) -> WorkflowRunDetail:
 
 async def get_task(session: Session, identity: str) -> V1TaskSummary:
     """Return one task."""
-    run, task = await run_and_task(session, identity)
-    workflow = await true_name(session, run.spec.workflow)
-    durable = await durable_tasks(session, [run])
-    outputs = await outputs_so_far(session, run)
-    return task_row(run, task, workflow, outputs, durable[run.metadata.name])
+    [row] = await _rows(session, [await run_and_task(session, identity)], payloads=True)
+    return row
 
 
 async def read(target: Target, name: str) -> WorkflowRun:
@@ -253,27 +237,27 @@ async def read(target: Target, name: str) -> WorkflowRun:
     return await objects.read(await session_of(target), WorkflowRun, name)
 
 
-async def details_of(session: Session, run: WorkflowRun) -> V1WorkflowRunDetails:
+async def details_of(session: Session, run: WorkflowRun) -> rows.V1WorkflowRunDetails:
     """Return what `get` returns of the run."""
     outputs = await outputs_so_far(session, run)
     workflow = await true_name(session, run.spec.workflow)
     spec = await _spec(session, run)
     durable = _durable_of(spec)
-    return V1WorkflowRunDetails(
-        run=run_row(run, workflow, outputs, durable),
-        tasks=[task_row(run, task, workflow, outputs, durable) for task in tasks_of(run)],
-        task_events=task_events(run),
+    return rows.V1WorkflowRunDetails(
+        run=rows.run_row(run, workflow, outputs, durable),
+        tasks=[rows.task_row(run, task, workflow, outputs, durable) for task in tasks_of(run)],
+        task_events=rows.task_events(run),
         shape=_shape(run, spec),
         object=run,
     )
 
 
-def _shape(run: WorkflowRun, spec: WorkflowSpec | None) -> list[WorkflowRunShapeItem]:
+def _shape(run: WorkflowRun, spec: WorkflowSpec | None) -> list[rows.WorkflowRunShapeItem]:
     """Return the graph of the tasks; without edges if the pinned workflow cannot be read."""
     parents = {task.name: task.parents for task in spec.tasks} if spec else {}
     return [
-        WorkflowRunShapeItem(
-            task_external_id=task_id(run, task),
+        rows.WorkflowRunShapeItem(
+            task_external_id=rows.task_id(run, task),
             task_name=task.name,
             step_id=task.name,
             children_step_ids=[name for name, above in parents.items() if task.name in above],
@@ -291,7 +275,7 @@ async def durable_tasks(
     revisions = {run.metadata.name: run.status.revision or "" for run in runs if run.status}
     of_revision = {revisions[run.metadata.name]: run for run in runs if run.status}
     unknown = [name for name in of_revision if name and name not in known]
-    specs = await gathered(_spec(session, of_revision[name]) for name in unknown)
+    specs = await objects.gathered(_spec(session, of_revision[name]) for name in unknown)
     found = zip(unknown, specs, strict=True)
     known.update({name: _durable_of(spec) for name, spec in found if spec is not None})
     names = (run.metadata.name for run in runs)

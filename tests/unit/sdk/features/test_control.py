@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from podhatch import EmptyModel, Hatchet, RequestRefused, RunCancelled, Workflow, WorkflowRunRef
 from podhatch.api.model import JsonObject
-from podhatch.client import background_loop, objects
+from podhatch.client import background_loop
+from podhatch.client.session import CONFLICTS
 from podhatch.cluster import WORKFLOW_RUN, Kind
 
 from tests.unit.sdk.conftest import Stage
@@ -163,7 +164,7 @@ class TestReplay:
         monkeypatch.setattr(stage.cluster, "merge_patch", late)
         with pytest.raises(RequestRefused, match="has been modified"):
             hatchet.runs.replay(reference)
-        assert stage.cluster.requests["patch WorkflowRun"] == objects.CONFLICTS
+        assert stage.cluster.requests["patch WorkflowRun"] == CONFLICTS
 
 
 def test_skipped_tasks_are_no_part_of_the_result(
