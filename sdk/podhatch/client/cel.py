@@ -6,15 +6,14 @@ Needs the libraries of `podhatch[local]`.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from podhatch.client.twins import async_twin, blocking, in_background
+from podhatch.core.expressions.cel import ExpressionError, FilterVariables, Variables
+from podhatch.core.expressions.evaluation import Questions
 from podhatch.errors import PodhatchError
+from podhatch.evaluation.client import WITHIN_LIMITS, is_installed
+from podhatch.values.input import Payload, json_object
 from podhatch.values.parsing import metadata_texts
-
-if TYPE_CHECKING:
-    from podhatch.core.expressions.cel import FilterVariables
-    from podhatch.values.input import Payload
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ class CELClient:
     async def debug(
         self,
         expression: str,
-        input: "Payload",
+        input: Payload,
         additional_metadata: Mapping[str, object] | None = None,
-        filter_payload: "Payload | None" = None,
+        filter_payload: Payload | None = None,
         event_id: str = "",
         event_key: str = "",
     ) -> CELEvaluationResult:
@@ -71,9 +70,6 @@ class CELClient:
             PodhatchError: The library that evaluates CEL is not installed.
             ValueError: A payload is not a JSON object.
         """
-        from podhatch.core.expressions.cel import FilterVariables
-        from podhatch.values.input import json_object
-
         variables = FilterVariables(
             input=json_object("input", input),
             additional_metadata=metadata_texts("additional_metadata", additional_metadata),
@@ -87,11 +83,7 @@ class CELClient:
     aio_debug = async_twin(debug)
 
 
-def _evaluated(expression: str, variables: "FilterVariables") -> CELSuccess | CELFailure:
-    from podhatch.core.expressions.cel import ExpressionError, Variables
-    from podhatch.core.expressions.evaluation import Questions
-    from podhatch.evaluation.client import WITHIN_LIMITS, is_installed
-
+def _evaluated(expression: str, variables: FilterVariables) -> CELSuccess | CELFailure:
     if not is_installed():
         raise PodhatchError(
             "hatchet.cel needs the library that evaluates CEL: pip install 'podhatch[local]'"

@@ -244,10 +244,10 @@ class Follower:
         waiter = Waiter(run, self._warning)
         missed = self._join(waiter)
         try:
-            if missed:
-                with explained("WorkflowRun", *key_of(run)):
+            with explained("WorkflowRun", *key_of(run)):
+                if missed:
                     waiter.saw(await _read_again(self._cluster, run))
-            return await waiter.end
+                return await waiter.end
         finally:
             await self._leave(waiter)
 
@@ -349,19 +349,11 @@ class Follower:
         if self._task is task:
             self._task = None
         for waiter in [each for waiters in self._waiters.values() for each in waiters]:
-            waiter.fail(_explained(error, waiter.run))
+            waiter.fail(error)
 
 
 def _version(run: JsonObject) -> int:
     return int(run["metadata"]["resourceVersion"])
-
-
-def _explained(error: BaseException, run: JsonObject) -> BaseException:
-    try:
-        with explained("WorkflowRun", *key_of(run)):
-            raise error
-    except BaseException as explained_error:
-        return explained_error
 
 
 def _deleted(namespace: str, name: str) -> RunDeleted:
