@@ -261,7 +261,8 @@ class Context:
         from podhatch.values.codec import load_value
 
         parent = cast("TaskHandle[R]", getattr(task, "task", task))
-        return load_value(json.dumps(self._output_of(parent.name)), parent.output_validator)
+        misfit = f"the output is not what task {parent.name} declares to return"
+        return load_value(json.dumps(self._output_of(parent.name)), parent.output_validator, misfit)
 
     async def aio_task_output(self, task: "TaskHandle[R] | StandaloneHandle[R]") -> R:
         """Do what `task_output` does; the older SDK's name."""

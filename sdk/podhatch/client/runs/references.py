@@ -145,7 +145,8 @@ class TaskRunRef(RunRef[R_co], Generic[Input, R_co]):
         text = texts.get(self._task.name)
         if len(texts) == 1 and self._task.name not in texts:  # a stub knows no task's name
             [text] = texts.values()
-        value = load_value("null" if text is None else text, self._task.output_validator)
+        misfit = f"run {self}: the output is not what task {self._task.name} declares to return"
+        value = load_value("null" if text is None else text, self._task.output_validator, misfit)
         return cast("R_co", value)
 
 
