@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from podhatch.api.model import UNREADABLE, JsonObject, format_time
-from podhatch.api.run import ACCEPTED, FAILED, TERMINAL_PHASES, WorkflowRunStatus
-from podhatch.core.common.observed import Defaults
+from podhatch.api.run import ACCEPTED, FAILED, TERMINAL_PHASES, WorkflowRun
+from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Plan
 from podhatch.core.common.validity import VALID
 from podhatch.core.event.plan import expired
@@ -43,9 +43,9 @@ def plan_unreadable(raw: JsonObject, defaults: Defaults, now: datetime) -> Plan:
 
 
 def _end_of_run(raw: JsonObject, defaults: Defaults, now: datetime) -> Plan:
-    status = WorkflowRunStatus.model_validate(raw["status"])
-    run_only = replace(defaults, job_ttl_seconds=None)
-    return after_the_end(raw["metadata"]["name"], status, (), None, run_only, now)
+    known = {"metadata": {"name": raw["metadata"]["name"]}, "status": raw["status"]}
+    run = WorkflowRun.model_validate({**known, "spec": {"workflow": "unknown"}})
+    return after_the_end(run, Observed(raw), None, defaults, now)
 
 
 def _status(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from podhatch.api.model import JsonObject
-from podhatch.api.run import TaskStatus, WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import TaskStatus, WorkflowRun
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Plan, pod_deadline
 from podhatch.core.event.plan import expired
@@ -22,8 +22,9 @@ from podhatch.core.run.clean_up import (
 )
 from podhatch.core.run.memo import PlanMemo
 from podhatch.core.workflow.plan import unused_revisions
-from podhatch.core.workflow.revision import current_revision
+from podhatch.core.workflow.revision import Revision, current_revision
 
+from tests.fakes.crons import NIGHTLY, tick
 from tests.fakes.objects import (
     NOW,
     ago,
@@ -194,7 +195,15 @@ def test_a_pod_that_ends_by_itself_or_is_not_ours_is_left_alone() -> None:
     assert beside_ended(over, kept) == Plan()
 
 
-RUN, JOBS = (Delete("WorkflowRun", "r"),), (Delete("Job", "j"),)
+RUN, JOBS = (Delete("WorkflowRun", "flow-1"),), (Delete("Job", "j"),)
+
+
+def cleaned_up(
+    observed: Observed, defaults: Defaults, now: datetime, revision: Revision | None = None
+) -> Plan:
+    return after_the_end(
+        WorkflowRun.model_validate(observed.run), observed, revision, defaults, now
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,28 +232,29 @@ def test_a_finished_run_is_cleaned_up_after_its_time(
     expected: Plan,
 ) -> None:
     finished_at = {} if ended is None else {"finishedAt": ago(ended)}
-    status = WorkflowRunStatus.model_validate({"phase": "Succeeded", **finished_at})
     spec = {} if own is None else {"ttlSecondsAfterFinished": own}
     revision = current_revision(workflow(task("a"), **spec))
     defaults = Defaults("runner", run_ttl_seconds=run_ttl, job_ttl_seconds=job_ttl)
-    assert after_the_end("r", status, jobs, revision, defaults, NOW) == expected
+    observed = Observed(
+        run({"phase": "Succeeded", **finished_at}), jobs={name: {} for name in jobs}
+    )
+    assert cleaned_up(observed, defaults, NOW, revision) == expected
 
 
 def test_a_run_without_a_revision_has_the_default() -> None:
-    status = WorkflowRunStatus.model_validate({"phase": "Failed", "finishedAt": ago(9)})
-    defaults = Defaults("runner", run_ttl_seconds=9)
-    assert after_the_end("r", status, [], None, defaults, NOW) == Plan(RUN)
+    observed = Observed(run({"phase": "Failed", "finishedAt": ago(9)}))
+    assert cleaned_up(observed, Defaults("runner", run_ttl_seconds=9), NOW) == Plan(RUN)
 
 
 def test_a_run_is_kept_for_a_time_while_the_job_of_its_tick_does_not_say_how_it_ended() -> None:
-    status = WorkflowRunStatus.model_validate({"phase": "Failed", "finishedAt": ago(9)})
+    cause = {"cron": NIGHTLY, "job": "flow-1", "jobUid": "uid-of-flow-1", "scheduledAt": ago(9)}
+    ended = run({"phase": "Failed", "finishedAt": ago(9)}, trigger={"cron": cause})
+    observed = Observed(ended, tick_job=tick("flow-1"))
     defaults = Defaults("runner", run_ttl_seconds=0)
     until = NOW - timedelta(seconds=9) + AWAITED_TICK
-    kept = after_the_end("r", status, [], None, defaults, NOW, is_untold=True)
-    assert kept == Plan(requeue_at=until)
-    assert after_the_end("r", status, [], None, defaults, until, is_untold=True) == Plan(RUN)
-    for_ever = after_the_end("r", status, [], None, Defaults("runner"), NOW, is_untold=True)
-    assert for_ever == Plan()
+    assert cleaned_up(observed, defaults, NOW) == Plan(requeue_at=until)
+    assert cleaned_up(observed, defaults, until) == Plan(RUN)
+    assert cleaned_up(observed, Defaults("runner"), NOW) == Plan()
 
 
 def pinned(flow: JsonObject) -> dict[str, JsonObject]:

@@ -111,12 +111,6 @@ class Plan:
         return tuple(each.manifest for each in self.writes if isinstance(each, Apply))
 
     @property
-    def statuses(self) -> dict[str, JsonObject]:
-        """The new statuses of other objects, by name."""
-        written = (each.object for each in self.writes if isinstance(each, ReplaceStatus))
-        return {each["metadata"]["name"]: each["status"] for each in written}
-
-    @property
     def patch(self) -> tuple[Patch, ...]:
         """The objects to change."""
         return tuple(each for each in self.writes if isinstance(each, Patch))

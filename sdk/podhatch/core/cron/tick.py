@@ -111,7 +111,8 @@ def _followed(job: JsonObject, run: WorkflowRun, now: datetime) -> TickStep:
     if run.status is None or not run.finished:
         if "startTime" in job.get("status", {}):
             return TickStep()
-        return TickStep(status={**job.get("status", {}), **_since(started), "active": 1})
+        since = {"startTime": _text(started)}
+        return TickStep(status={**job.get("status", {}), **since, "active": 1})
     ended, phase = run.status.finished_at or now, run.status.phase
     if phase == "Succeeded":
         message = f"WorkflowRun {name} succeeded"
@@ -198,17 +199,13 @@ def _ended(
         }
         for each in types
     ]
-    return {**_since(started), **old, "conditions": conditions}
+    return {"startTime": _text(started), **old, "conditions": conditions}
 
 
 def without_run(job: JsonObject, key: str, held_by: str, now: datetime) -> JsonObject:
     """Return the status of a tick whose run would have a key that another run holds."""
     message = f"no run was started: WorkflowRun {held_by} holds the idempotency key {key!r}"
     return _complete(job, now, "IdempotencyCollision", message, now)
-
-
-def _since(started: datetime) -> JsonObject:
-    return {"startTime": _text(started)}
 
 
 def _text(moment: datetime) -> str:

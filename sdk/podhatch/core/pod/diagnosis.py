@@ -135,12 +135,8 @@ def _newest_note(
 
 def _time_of_note(note: JsonObject) -> str:
     series: JsonObject = note.get("series") or {}
-    times = (
-        series.get("lastObservedTime"),
-        note.get("deprecatedLastTimestamp"),
-        note.get("eventTime"),
-    )
-    return next((each for each in times if each), "")
+    last = series.get("lastObservedTime") or note.get("deprecatedLastTimestamp")
+    return last or note.get("eventTime") or ""
 
 
 def _container_trouble(pod: JsonObject) -> Diagnosis | None:

@@ -38,7 +38,13 @@ def pod_template(revision: Revision, task: TaskSpec, defaults: Defaults) -> Json
     container = _python_container(revision, task, defaults) if task.python else _any_container(task)
     container |= {
         "name": CONTAINER_NAME,
-        "env": [*_common_environment(revision), *container["env"]],
+        "env": [
+            literal_variable(pod.OUTPUT, pod.OUTPUT_PATH),
+            literal_variable(pod.REVISION, revision.name),
+            # /tmp is the one folder that a user id unknown to the image may write.
+            literal_variable("HOME", "/tmp"),
+            *container["env"],
+        ],
         "terminationMessagePath": pod.OUTPUT_PATH,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -137,15 +143,6 @@ def _any_container(task: TaskSpec) -> JsonObject:
     assert task.container is not None
     container: JsonObject = {"env": []}
     return container | task.container.to_wire()
-
-
-def _common_environment(revision: Revision) -> list[JsonObject]:
-    return [
-        literal_variable(pod.OUTPUT, pod.OUTPUT_PATH),
-        literal_variable(pod.REVISION, revision.name),
-        # /tmp is the one folder that a user id unknown to the image may write.
-        literal_variable("HOME", "/tmp"),
-    ]
 
 
 def _source_volume(revision: Revision, task: TaskSpec, container: JsonObject) -> JsonObject:

@@ -1,15 +1,18 @@
 """What is to be deleted: Jobs that were given up, and what is left of runs that ended long ago."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from podhatch.api.model import JsonObject
-from podhatch.api.run import WorkflowRun, WorkflowRunStatus
+from podhatch.api.run import WorkflowRun
 from podhatch.api.task_status import AttemptRecord, TaskStatus
-from podhatch.core.common.observed import Defaults
+from podhatch.core.common.idempotency import holds_key_until
+from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Delete, Patch, Plan, first
+from podhatch.core.cron.tick import awaits_end
 from podhatch.core.pod.end import end_of_pod
 from podhatch.core.pod.pods import container_state, outlives_task, read_time
+from podhatch.core.run.acceptance import has_live_parent
 from podhatch.core.run.attempts import Attempts, AttemptView
 from podhatch.core.run.job import attempt_name
 from podhatch.core.run.position import CONCURRENCY
@@ -149,38 +152,35 @@ def lingering_pods(entries: Mapping[str, TaskStatus], attempts: Attempts, now: d
 
 
 def after_the_end(
-    run_name: str,
-    status: WorkflowRunStatus,
-    jobs: Collection[str],
+    run: WorkflowRun,
+    observed: Observed,
     revision: Revision | None,
     defaults: Defaults,
     now: datetime,
-    *,
-    holds_key_until: datetime | None = None,
-    is_awaited: bool = False,
-    is_untold: bool = False,
 ) -> Plan:
     """Return what of a finished run has lived long enough: first its Jobs, then all of it.
 
     A run is kept as long as it holds an idempotency key, its parent goes on, or the Job of the tick
     that started it does not say how it ended.
     """
-    if status.finished_at is None:
+    ended_at = run.status.finished_at if run.status else None
+    if ended_at is None:
         return Plan()
     own = revision.spec.ttl_seconds_after_finished if revision else None
     run_ttl = defaults.run_ttl_seconds if own is None else own
-    run_end = None if run_ttl is None else status.finished_at + timedelta(seconds=run_ttl)
-    if run_end and holds_key_until:
-        run_end = max(run_end, holds_key_until)
-    if is_awaited and run_end:  # a durable task may read its outputs again
-        run_end = max(run_end, now + AWAITED_PAUSE)
-    if is_untold and run_end:
-        run_end = max(run_end, status.finished_at + AWAITED_TICK)
-    if run_end and now >= run_end:
-        return Plan((Delete("WorkflowRun", run_name),))
+    run_end = None
+    if run_ttl is not None:
+        run_end = max(ended_at + timedelta(seconds=run_ttl), holds_key_until(run) or ended_at)
+        if has_live_parent(run, observed):  # a durable task may read its outputs again
+            run_end = max(run_end, now + AWAITED_PAUSE)
+        if awaits_end(observed.tick_job, run):
+            run_end = max(run_end, ended_at + AWAITED_TICK)
+        if now >= run_end:
+            return Plan((Delete("WorkflowRun", run.metadata.name),))
+    jobs = observed.jobs
     if defaults.job_ttl_seconds is None or not jobs:
         return Plan(requeue_at=run_end)
-    jobs_end = status.finished_at + timedelta(seconds=defaults.job_ttl_seconds)
+    jobs_end = ended_at + timedelta(seconds=defaults.job_ttl_seconds)
     if now >= jobs_end:
         return Plan(tuple(Delete("Job", name) for name in jobs), requeue_at=run_end)
     return Plan(requeue_at=min(jobs_end, run_end) if run_end else jobs_end)

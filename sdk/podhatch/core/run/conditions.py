@@ -62,10 +62,10 @@ def evaluate_conditions(task: TaskSpec, situation: ConditionInput) -> ConditionR
     def ends_at(conditions: Sequence[Condition]) -> datetime | None:
         return complete_at(conditions, holds_from, situation.since)
 
-    ends: list[tuple[Decision, datetime | None]] = [
-        ("Cancel", ends_at(task.cancel_if) if task.cancel_if else None),
-        ("Skip", ends_at(task.skip_if) if task.skip_if else None),
-        ("Run", ends_at(task.wait_for)),
+    lists: list[tuple[Decision, str, Sequence[Condition]]] = [
+        ("Cancel", "cancelIf", task.cancel_if),
+        ("Skip", "skipIf", task.skip_if),
+        ("Run", "", task.wait_for),
     ]
     met = [
         leaf.data_key
@@ -74,12 +74,15 @@ def evaluate_conditions(task: TaskSpec, situation: ConditionInput) -> ConditionR
     ]
     due = [
         (moment, rank)
-        for rank, (_, moment) in enumerate(ends)
-        if moment is not None and moment <= situation.now
+        for rank, (decision, _, conditions) in enumerate(lists)
+        if (conditions or decision == "Run")
+        and (moment := ends_at(conditions)) is not None
+        and moment <= situation.now
     ]
     if due:
-        decision, _ = ends[min(due)[1]]
-        return ConditionResult(decision, _why(decision, task), met)
+        decision, name, conditions = lists[min(due)[1]]
+        why = "" if decision == "Run" else f"{name} holds: {describe(conditions)}"
+        return ConditionResult(decision, why, met)
 
     def is_open(condition: Condition) -> bool:
         moment = ends_at([condition])
@@ -109,13 +112,3 @@ def _holds_from(leaf: LeafCondition, situation: ConditionInput) -> datetime | No
         situation.questions,
     )
     return match.moment if match else None
-
-
-def _why(decision: Decision, task: TaskSpec) -> str:
-    if decision == "Run":
-        return ""
-    field_name, conditions = {
-        "Skip": ("skipIf", task.skip_if),
-        "Cancel": ("cancelIf", task.cancel_if),
-    }[decision]
-    return f"{field_name} holds: {describe(conditions)}"

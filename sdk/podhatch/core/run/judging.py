@@ -162,19 +162,19 @@ class _NotMade:
     def enter(self, parents: Mapping[str, Position]) -> Position:
         """The task has not been tried: do its parents and conditions let it?"""
         task, old = self.task, self.old
-        statuses = {name: position.status for name, position in parents.items()}
-        open_ = [name for name, each in statuses.items() if each.state not in TERMINAL_STATES]
+        statuses = [position.status for position in parents.values()]
+        open_ = [each.name for each in statuses if each.state not in TERMINAL_STATES]
         if open_:
             message = f"waits for {', '.join(open_)}"
             return Waiting(self._pending("WaitingForParents", message, old.met))
-        ends = [status.finished_at for status in statuses.values() if status.finished_at]
+        ends = [status.finished_at for status in statuses if status.finished_at]
         created = self.context.run.metadata.creation_timestamp
         since = max(ends, default=created or self.context.now)
-        lost = next((e for e in statuses.values() if e.state in ("Failed", "Cancelled")), None)
+        lost = next((e for e in statuses if e.state in ("Failed", "Cancelled")), None)
         if lost is not None:
             reason = "ParentFailed" if lost.state == "Failed" else "ParentCancelled"
             return Ended(cancelled(old, reason, f"task {lost.name} did not succeed", since))
-        if statuses and all(status.state == "Skipped" for status in statuses.values()):
+        if statuses and all(status.state == "Skipped" for status in statuses):
             return Ended(skipped(old, "ParentsSkipped", "all its parents were skipped", since))
         if task.wait_for or task.skip_if or task.cancel_if:
             return self._evaluate(parents, since)

@@ -151,7 +151,8 @@ def _from_container(
 ) -> AttemptEnd | ReportAwaited:
     message: str = terminated.get("message", "")
     report = _read_report(message) if task.python else None
-    if report is not None and not (report.outcome == "Succeeded" and _truncated(message)):
+    is_truncated = report is not None and json.loads(message).get("truncated")
+    if report is not None and not (report.outcome == "Succeeded" and is_truncated):
         return _from_report(task, _plausible(report, job, now), in_result=False, job=job)
     until = _grace_end(terminated.get("finishedAt"), now)
     if task.python and task.cluster_access != "none" and now < until:
@@ -184,10 +185,6 @@ def _read_report(message: str) -> TaskResultSpec | None:
     except ValidationError:
         return None
     return report if report.outcome else None
-
-
-def _truncated(message: str) -> bool:
-    return bool(json.loads(message).get("truncated"))
 
 
 def _python_exit(terminated: JsonObject, room: int) -> AttemptEnd:

@@ -14,17 +14,14 @@ from typing import TypeVar
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
 from podhatch.api.task_status import TaskStatus
-from podhatch.core.common.idempotency import holds_key_until
 from podhatch.core.common.observed import Defaults, Observed
 from podhatch.core.common.plan import Create, Plan, first
 from podhatch.core.common.refusal import RunRefusal
-from podhatch.core.cron.tick import awaits_end
 from podhatch.core.durable.progress import waits_over
 from podhatch.core.expressions.evaluation import Questions
 from podhatch.core.run.acceptance import (
     depth_of,
     first_revision,
-    has_live_parent,
     latest_start,
     start_refusal,
     workflow_awaited_until,
@@ -180,17 +177,7 @@ class _Planning:
         stops = ended_attempts(run, self.memo.entries, attempts, now)
         name = run.status.revision
         revision = self.memo.find_revision(name, observed) if name else None
-        later = after_the_end(
-            run.metadata.name,
-            run.status,
-            observed.jobs.keys(),
-            revision,
-            self.defaults,
-            now,
-            holds_key_until=holds_key_until(run),
-            is_awaited=has_live_parent(run, observed),
-            is_untold=awaits_end(observed.tick_job, run),
-        )
+        later = after_the_end(run, observed, revision, self.defaults, now)
         return Plan(
             (*stops.writes, *(() if stops.delete else later.writes)),
             requeue_at=first([stops.requeue_at, later.requeue_at]),

@@ -82,7 +82,9 @@ def ask_rate_limits(standing: Standing, context: TaskContext) -> Asked:
         asked[name] = _ask(task, position, needs, wanted, context)
         if isinstance(asked[name], Waiting):
             claims[name] = wanted
-            limits += _limits(needs, context)
+            namespace = context.run.metadata.namespace
+            made = (need.manifest(namespace, context.observed.queues) for need in needs)
+            limits += [Apply(each) for each in made if each]
             room -= claims_size(claims[name])
     claimed = tuple(chain.from_iterable(claims.values()))
     return Asked(replace(standing, positions=asked), claimed, tuple(limits))
@@ -175,9 +177,3 @@ def _claims(
         )
         for need in needs
     ]
-
-
-def _limits(needs: Sequence[Need], context: TaskContext) -> list[Apply]:
-    namespace = context.run.metadata.namespace
-    wanted = (need.manifest(namespace, context.observed.queues) for need in needs)
-    return [Apply(each) for each in wanted if each]
