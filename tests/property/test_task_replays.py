@@ -47,6 +47,13 @@ def test_it_and_all_below_it_start_over_and_the_others_stay(
     )
     asked = WorkflowRun.model_validate(run(replay={"count": 1, "task": target}))
     entries = with_replay(asked, old, tasks, made, NOW)
+    failure_stays = any(each.state == "Failed" for each in old.values() if each.name not in below)
+    ended = TaskStatus(name="mend", state="Succeeded", attempt=1, job="mend-1")
+    with_failure_task = with_replay(asked, {**old, "mend": ended}, tasks, made, NOW)
+    mend = with_failure_task.pop("mend")
+    assert (mend is ended) == failure_stays
+    assert mend.state == ("Succeeded" if failure_stays else "Pending")
+    assert with_failure_task == entries
     for name, entry in entries.items():
         if name in below:
             assert (entry.state, entry.job) == ("Pending", None)

@@ -163,6 +163,49 @@ def test_a_replay_of_a_task_revives_what_was_cancelled_with_the_run() -> None:
     assert jobs(made) == [attempt_name("a", 2), attempt_name("b", 2)]
 
 
+TWO_FAILED = workflow(task("a"), task("b"), onFailureTask=HOOK)
+
+
+def test_the_failure_task_does_not_run_again_for_a_failure_that_a_replay_keeps() -> None:
+    done = plan(TWO_FAILED, results=failed("a") | failed("b") | reported("mend", output="1"))
+    made = plan(TWO_FAILED, done.status, spec=replay_of("a"))
+    assert jobs(made) == [attempt_name("a", 2)]
+    assert entries(made)["mend"] == entries(done)["mend"]
+    again = plan(TWO_FAILED, made.status, spec=replay_of("a"), results=failed("a", 2))
+    assert (stored(again)["phase"], again.create) == ("Failed", ())
+    assert entries(again)["mend"] == entries(done)["mend"]
+
+
+def test_a_failure_task_that_runs_for_a_failure_that_a_replay_keeps_goes_on() -> None:
+    children: dict[str, Any] = {
+        "jobs": {attempt_name("mend"): job("mend")},
+        "results": failed("a") | failed("b"),
+    }
+    begun = plan(TWO_FAILED, **children)
+    made = plan(TWO_FAILED, begun.status, spec=replay_of("a"), **children)
+    assert entries(made)["mend"] == entries(begun)["mend"]
+    after = plan(TWO_FAILED, made.status, spec=replay_of("a"), **children)
+    assert Delete("Job", attempt_name("mend")) not in after.delete
+
+
+def test_the_failure_task_waits_for_new_failures_if_a_replay_keeps_none() -> None:
+    done = plan(TWO_FAILED, results=failed("a") | reported("b") | reported("mend"))
+    made = plan(TWO_FAILED, done.status, spec=replay_of("a"))
+    assert states(made)["mend"] == "Pending"
+    again = plan(TWO_FAILED, made.status, spec=replay_of("a"), results=failed("a", 2))
+    assert jobs(again) == [attempt_name("mend", 2)]
+
+
+def test_a_failure_task_that_is_named_or_was_cancelled_with_its_run_runs_again() -> None:
+    ends = failed("a") | failed("b")
+    done = plan(TWO_FAILED, results=ends | reported("mend"))
+    assert jobs(plan(TWO_FAILED, done.status, spec=replay_of("mend"))) == [attempt_name("mend", 2)]
+    begun = plan(TWO_FAILED, results=ends)
+    cancelled = plan(TWO_FAILED, begun.status, spec=CANCEL)
+    made = plan(TWO_FAILED, cancelled.status, spec=replay_of("a"))
+    assert jobs(made) == [attempt_name("a", 2), attempt_name("mend", 2)]
+
+
 def test_a_replay_is_carried_out_once() -> None:
     done = {**status_of_replayed(), "replays": 1}
     assert plan(REPLAYED, done, spec=replay()) == Plan()

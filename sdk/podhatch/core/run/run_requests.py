@@ -1,6 +1,6 @@
 """What the user asks of a run that exists: to cancel it, or to replay it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -47,14 +47,14 @@ def with_cancellation(
 def with_replay(
     run: WorkflowRun,
     old: Mapping[str, TaskStatus],
-    tasks: Iterable[TaskSpec],
+    tasks: Sequence[TaskSpec],
     attempts: Attempts,
     now: datetime,
 ) -> dict[str, TaskStatus]:
     """Return the entries after a replay: all tasks start over, or some of them and what is below.
 
-    The tasks come with parents before children. The failure task, which is none of them, has the
-    new failures to wait for.
+    The tasks come with parents before children. The failure task, which is none of them, has new
+    failures to wait for, unless it has been started for one that stays.
     """
     replay = run.spec.replay
     assert replay is not None, "no replay is due"
@@ -63,6 +63,9 @@ def with_replay(
         entry = old.get(task.name)
         if entry and _stays(entry, replay) and kept_tasks.issuperset(task.parents):
             kept_tasks.add(task.name)
+    if any(old[name].state == "Failed" for name in kept_tasks):
+        failure_task = old.keys() - {task.name for task in tasks}
+        kept_tasks.update(name for name in failure_task if _stays(old[name], replay))
     entries = {
         name: entry if name in kept_tasks else replayed(entry, now) for name, entry in old.items()
     }
