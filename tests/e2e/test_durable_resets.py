@@ -1,8 +1,11 @@
 """A reset of a durable task: what starts over, what stays, and what becomes of a pod that runs."""
 
+import re
+import shlex
 from pathlib import Path
 
 from podhatch.api import labels
+from podhatch.api.crds import REPOSITORY
 from podhatch.api.model import JsonObject
 
 from tests.e2e.conftest import RunScript
@@ -61,3 +64,16 @@ def test_a_reset_starts_the_task_and_what_depends_on_it_over(
     assert '"n":2' in again["after"]["output"].replace(" ", "")
     assert again["after"]["attempt"] == 2
     assert again["beside"] == beside
+
+    asked = namespace.get("wfr", run)["spec"]["replay"]["count"] + 1
+    namespace.kubectl(*documented_replay(run, asked))
+    eventually(lambda: entries()["beside"]["attempt"] == 2, 30, "all tasks to start over")
+    everything = tasks(namespace.wait(run, "Succeeded", 90))
+    assert [everything[name]["attempt"] for name in ("ask", "after")] == [4, 3]
+
+
+def documented_replay(run: str, count: int) -> list[str]:
+    """Return what the documentation says for a replay of all tasks after any other request."""
+    page = (REPOSITORY / "docs" / "concepts.md").read_text()
+    [command] = re.findall(r"^    kubectl (patch wfr NAME .*/replay.*{\"count\":2}.*)$", page, re.M)
+    return shlex.split(command.replace("NAME", run).replace('"count":2', f'"count":{count}'))

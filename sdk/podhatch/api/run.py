@@ -165,7 +165,8 @@ class WorkflowRunSpec(WireModel):
     desired_state: DesiredState = "Running"
     """desiredState of the run. Set it to Cancelled to cancel the run."""
     replay: Replay | None = None
-    """replay requests to run tasks again; increase its count."""
+    """replay requests to run tasks again; increase its count, and replace all its fields: a merge
+    patch keeps those that it does not name."""
 
 
 class WorkflowRunStatus(WireModel):

@@ -1,7 +1,9 @@
 """What the pages say of commands, reasons, sizes and each other is so."""
 
 import inspect
+import json
 import re
+import shlex
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +12,7 @@ import yaml
 from podhatch import DurableContext
 from podhatch.api import durable_log, limits, names, pod, task_status, workflow
 from podhatch.api.crds import REPOSITORY
+from podhatch.api.run import Replay
 from podhatch.cli.commands import app
 from podhatch.definitions.manifest import source
 from podhatch.definitions.options import task_options, workflow_options
@@ -57,6 +60,22 @@ def section_reasons(page: str, heading: str) -> set[str]:
 
 
 CONCEPTS = (REPOSITORY / "docs" / "concepts.md").read_text()
+
+
+def test_each_documented_replay_by_kubectl_replaces_the_request_of_before():
+    commands = re.findall(r"^    kubectl (patch wfr .*replay.*)$", CONCEPTS, re.MULTILINE)
+    assert [replay_of(shlex.split(command)) for command in commands] == [
+        Replay(count=1, failed_only=True),
+        Replay(count=2),
+    ]
+
+
+def replay_of(arguments: list[str]) -> Replay:
+    """Return the request of a JSON patch, whose `add` replaces what is there."""
+    assert arguments[:5] == ["patch", "wfr", "NAME", "--type=json", "-p"]
+    [operation] = json.loads(arguments[5])
+    assert (operation["op"], operation["path"]) == ("add", "/spec/replay")
+    return Replay.model_validate(operation["value"])
 
 
 @pytest.mark.parametrize(
