@@ -61,9 +61,9 @@ class Operator:
         for watched in WATCH_LIST.selectors:
             count = self.metrics.objects.labels(watched.kind)
             count.set_function(lambda kind=watched: self.cache.count(kind))
-        self.queue = Queue(asyncio.get_running_loop(), self.metrics.queue)
+        self.queue = Queue(asyncio.get_running_loop(), self.metrics)
         self.hops = Hops(self.metrics.hop)
-        self.evaluator = Evaluator(self.queue.add, self.metrics.evaluations)
+        self.evaluator = Evaluator(self.queue.add, self.metrics)
         self.intake = Intake(WATCH_LIST, self.cache, self.queue, self.hops)
         self.resync = Resync(
             cluster,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from podhatch.api.model import JsonObject
 from podhatch.core.admission.index import AdmissionIndex
@@ -26,29 +25,6 @@ from podhatch_operator.keys import Key
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(frozen=True)
-class QueueMetrics:
-    """Of the work queue."""
-
-    depth: Gauge
-    adds: Counter
-    retries: Counter
-    queue_duration: Histogram
-    work_duration: Histogram
-
-
-@dataclass(frozen=True)
-class EvaluationMetrics:
-    """Of the expressions and schemas that users wrote."""
-
-    seconds: Histogram
-    total: Counter
-
-    def count(self, *, is_stopped: bool) -> None:
-        """Count an answer."""
-        self.total.labels("stopped" if is_stopped else "answered").inc()
-
-
 class Metrics:
     """All metrics of the operator, in a registry of its own."""
 
@@ -56,16 +32,14 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self.queue = QueueMetrics(
-            depth=self._gauge("workqueue_depth", "Keys that wait for a worker."),
-            adds=self._counter("workqueue_adds", "Keys added."),
-            retries=self._counter("workqueue_retries", "Keys added again after a failure."),
-            queue_duration=self._histogram(
-                "workqueue_queue_duration_seconds", "How long a key waits for a worker."
-            ),
-            work_duration=self._histogram(
-                "workqueue_work_duration_seconds", "How long a worker has a key."
-            ),
+        self.queue_depth = self._gauge("workqueue_depth", "Keys that wait for a worker.")
+        self.queue_adds = self._counter("workqueue_adds", "Keys added.")
+        self.queue_retries = self._counter("workqueue_retries", "Keys added again after a failure.")
+        self.queue_duration = self._histogram(
+            "workqueue_queue_duration_seconds", "How long a key waits for a worker."
+        )
+        self.work_duration = self._histogram(
+            "workqueue_work_duration_seconds", "How long a worker has a key."
         )
         self.reconciles = self._counter("reconcile", "Reconciles.", "kind", "result")
         self.requests = self._counter("k8s_request", "Requests.", "verb", "code")
@@ -83,12 +57,11 @@ class Metrics:
         self.hop = self._histogram(
             "hop_seconds", "From the arrival of a TaskResult to the next Job created."
         )
-
-        self.evaluations = EvaluationMetrics(
-            seconds=self._histogram(
-                "evaluation_seconds", "How long a worker has a batch of evaluations."
-            ),
-            total=self._counter("evaluations", "Evaluations of users' expressions.", "result"),
+        self.evaluation_seconds = self._histogram(
+            "evaluation_seconds", "How long a worker has a batch of evaluations."
+        )
+        self.evaluations = self._counter(
+            "evaluations", "Evaluations of users' expressions.", "result"
         )
 
     def count_request(self, verb: str, code: int, seconds: float) -> None:
@@ -114,39 +87,27 @@ class AdmissionCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return who holds slots or waits now, and the grants and waits since the start."""
+        admission, rate_limits = self._admission, self._rate_limits
         slots = GaugeMetricFamily(
             "podhatch_concurrency_claims",
             "Slots of concurrency limits that are held, and that are waited for.",
             labels=["state"],
         )
-        slots.add_metric(["held"], self._admission.count(held=True))
-        slots.add_metric(["waiting"], self._admission.count(held=False))
+        slots.add_metric(["held"], admission.count(held=True))
+        slots.add_metric(["waiting"], admission.count(held=False))
         yield slots
-        yield CounterMetricFamily(
-            "podhatch_concurrency_grants",
-            "How often a run or a task was granted its slots.",
-            self._admission.grants,
-        )
-        yield CounterMetricFamily(
-            "podhatch_concurrency_waits",
-            "How often a run or a task found no free slot.",
-            self._admission.waits,
-        )
         yield GaugeMetricFamily(
             "podhatch_rate_limit_waiting",
             "Attempts that wait for units of rate limits.",
-            self._rate_limits.count(),
+            rate_limits.count(),
         )
-        yield CounterMetricFamily(
-            "podhatch_rate_limit_grants",
-            "How often a rate limit granted units to an attempt.",
-            self._rate_limits.grants,
-        )
-        yield CounterMetricFamily(
-            "podhatch_rate_limit_waits",
-            "How often an attempt found too few units.",
-            self._rate_limits.waits,
-        )
+        for name, text, value in (
+            ("concurrency_grants", "a run or a task was granted its slots", admission.grants),
+            ("concurrency_waits", "a run or a task found no free slot", admission.waits),
+            ("rate_limit_grants", "a rate limit granted units to an attempt", rate_limits.grants),
+            ("rate_limit_waits", "an attempt found too few units", rate_limits.waits),
+        ):
+            yield CounterMetricFamily(f"podhatch_{name}", f"How often {text}.", value)
 
 
 class DurableTaskCollector(Collector):

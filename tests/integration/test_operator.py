@@ -105,7 +105,7 @@ async def test_the_resync_sees_what_no_watch_told(cluster: Cluster) -> None:
         patience.append(seconds)
 
     metrics, cache = Metrics(), Cache(WATCH_LIST.indexes)
-    queue = Queue(asyncio.get_running_loop(), metrics.queue)
+    queue = Queue(asyncio.get_running_loop(), metrics)
     intake = Intake(WATCH_LIST, cache, queue, Hops(metrics.hop))
     resync = Resync(
         cluster, WATCH_LIST.selectors, cache, intake, metrics, [cluster.namespace], sleep

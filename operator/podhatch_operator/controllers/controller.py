@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -27,14 +27,6 @@ from podhatch_operator.write.executor import Executor
 from podhatch_operator.write.kubernetes_events import EventRecorder
 
 T = TypeVar("T", bound=ObservedObject)
-
-
-@dataclass(frozen=True)
-class Clocks:
-    """The time, as others write it and as we measure it."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    monotonic: Callable[[], float] = time.monotonic
 
 
 class Evaluating(Protocol):
@@ -61,7 +53,8 @@ class ReconcileContext:
     evaluator: Evaluating
     watched: WatchList
     hops: Hops
-    clocks: Clocks = field(default_factory=Clocks)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self.executor = Executor(self.cluster, self.watched, self.cache, self.queue)
@@ -74,10 +67,6 @@ class ReconcileContext:
 
     def _wake_run(self, namespace: str, run: str) -> None:
         self.queue.add(run_key(namespace, run))
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return self.clocks.now()
 
     def enqueue_affected(self, kind: Kind, raw: JsonObject) -> None:
         """Have all reconciled that the new status of an object concerns."""

@@ -45,7 +45,7 @@ class DebouncedController(Controller[T]):
 
     def __init__(self, context: ReconcileContext) -> None:
         super().__init__(context)
-        self._debouncer = StatusDebouncer(context.clocks.monotonic)
+        self._debouncer = StatusDebouncer(context.monotonic)
 
     def forget(self, key: Key) -> None:
         """The object is gone."""

@@ -140,7 +140,7 @@ class RunController(DebouncedController[Observed]):
 
     def __init__(self, context: ReconcileContext) -> None:
         super().__init__(context)
-        self._events = EventLookup(context.cluster, context.clocks.monotonic)
+        self._events = EventLookup(context.cluster, context.monotonic)
         self._memos: dict[Key, PlanMemo] = {}
 
     @classmethod

@@ -16,7 +16,7 @@ from podhatch.evaluation.protocol import MAX_LOST, NO_REPLY
 
 from podhatch_operator.evaluation.process import EvaluationServer, EvaluationWorker, ServerLost
 from podhatch_operator.keys import Key
-from podhatch_operator.metrics import EvaluationMetrics
+from podhatch_operator.metrics import Metrics
 
 WORKERS = 2
 MAX_KEPT_BYTES = 16 * 1024 * 1024
@@ -88,7 +88,7 @@ class _Line:
 class Evaluator:
     """Runs the evaluations of all namespaces."""
 
-    def __init__(self, come_back: Callable[[Key], None], metrics: EvaluationMetrics) -> None:
+    def __init__(self, come_back: Callable[[Key], None], metrics: Metrics) -> None:
         self.answers = KeptAnswers()
         self._come_back = come_back
         self._metrics = metrics
@@ -155,7 +155,7 @@ class Evaluator:
         return namespace, line, batch
 
     async def _evaluate(self, worker: EvaluationWorker, line: _Line, batch: list[_Wanted]) -> None:
-        with self._metrics.seconds.time():
+        with self._metrics.evaluation_seconds.time():
             try:
                 answers = await worker.evaluate([wanted.evaluation for wanted in batch])
             except ServerLost:
@@ -168,7 +168,8 @@ class Evaluator:
 
     def _conclude(self, line: _Line, wanted: _Wanted, answer: Answer) -> None:
         evaluation = wanted.evaluation
-        self._metrics.count(is_stopped=answer.too_expensive)
+        result = "stopped" if answer.too_expensive else "answered"
+        self._metrics.evaluations.labels(result).inc()
         self.answers.keep(evaluation, answer)
         del line.waiting[evaluation.key]
         line.size -= evaluation.size

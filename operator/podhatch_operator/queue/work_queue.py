@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from podhatch_operator.keys import Key
-from podhatch_operator.metrics import QueueMetrics
+from podhatch_operator.metrics import Metrics
 
 FIRST_RETRY_SECONDS = 0.05
 LAST_RETRY_SECONDS = 60.0
@@ -32,7 +32,7 @@ class Timers(Protocol):
 class Queue:
     """Keys that wait, keys that workers have, and keys that come back at a time."""
 
-    def __init__(self, timers: Timers, metrics: QueueMetrics) -> None:
+    def __init__(self, timers: Timers, metrics: Metrics) -> None:
         self._timers = timers
         self._metrics = metrics
         self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
@@ -53,7 +53,7 @@ class Queue:
         if self._closed or key in self._dirty:
             return
         self._dirty[key] = self._timers.time()
-        self._metrics.adds.inc()
+        self._metrics.queue_adds.inc()
         if key not in self._processing:
             self._push(key)
 
@@ -73,7 +73,7 @@ class Queue:
         """Add the key later, twice as late at each failure in a row, but within these seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        self._metrics.retries.inc()
+        self._metrics.queue_retries.inc()
         limit = min(FIRST_RETRY_SECONDS * 2 ** min(failures, 30), LAST_RETRY_SECONDS)
         delay = limit * random.uniform(0.5, 1.0)
         self.add_after(key, delay if within is None else min(delay, within))
@@ -93,7 +93,7 @@ class Queue:
             self._ready.put_nowait(None)  # for the next worker
             return None
         now = self._timers.time()
-        self._metrics.depth.set(self._ready.qsize())
+        self._metrics.queue_depth.set(self._ready.qsize())
         self._metrics.queue_duration.observe(now - self._dirty.pop(key))
         self._processing[key] = now
         return key
@@ -119,7 +119,7 @@ class Queue:
 
     def _push(self, key: Key) -> None:
         self._ready.put_nowait(key)
-        self._metrics.depth.set(self._ready.qsize())
+        self._metrics.queue_depth.set(self._ready.qsize())
 
     def _set_alarm(self) -> None:
         while (

@@ -195,7 +195,8 @@ class Cluster(ClusterApi):
 
     async def apply(self, manifest: JsonObject, *, field_manager: str) -> JsonObject:
         query = {"fieldManager": field_manager, "force": "true"}
-        url = self._url_of(manifest, query=query)
+        name = str(manifest["metadata"]["name"])
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
         content_type = "application/apply-patch+yaml"
         return await self._send(_Request("apply", "PATCH", url, _encode(manifest), content_type))
 
@@ -210,13 +211,15 @@ class Cluster(ClusterApi):
         self, manifest: JsonObject, *, field_manager: str, dry_run: bool = False
     ) -> JsonObject:
         query = {"fieldManager": field_manager, **_dry_run(dry_run)}
-        url = self._url_of(manifest, query=query)
+        name = str(manifest["metadata"]["name"])
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), name, query=query)
         return await self._send(_Request("update", "PUT", url, _encode(manifest)))
 
     async def replace_status(
         self, manifest: JsonObject, *, metadata_only: bool = False
     ) -> JsonObject:
-        url = self._url_of(manifest, "status")
+        name = str(manifest["metadata"]["name"])
+        url = self._url(kind_of(manifest), self._namespace_of(manifest), name, "status")
         accept = _ITS_METADATA if metadata_only else _JSON
         return await self._send(_Request("update", "PUT", url, _encode(manifest), accept=accept))
 
@@ -297,12 +300,6 @@ class Cluster(ClusterApi):
 
     def _namespace_of(self, manifest: JsonObject) -> str:
         return manifest["metadata"].get("namespace") or self.namespace
-
-    def _url_of(
-        self, manifest: JsonObject, subresource: str = "", *, query: dict[str, str] | None = None
-    ) -> URL:
-        kind, name = kind_of(manifest), str(manifest["metadata"]["name"])
-        return self._url(kind, self._namespace_of(manifest), name, subresource, query=query)
 
     def _url(
         self,

@@ -62,7 +62,7 @@ class Asker:
     def __init__(self) -> None:
         self.back = asyncio.Queue[Key]()
         self.metrics = Metrics()
-        self.evaluator = Evaluator(self.back.put_nowait, self.metrics.evaluations)
+        self.evaluator = Evaluator(self.back.put_nowait, self.metrics)
 
     def request(self, name: str, *evaluations: Evaluation, namespace: str = "team") -> None:
         self.evaluator.request(Key(WORKFLOW_RUN.kind, namespace, name), evaluations)

@@ -62,7 +62,7 @@ async def test_an_expression_that_takes_all_memory_is_too_expensive_here_and_in_
 async def in_the_operator(expression: str, variables: FilterVariables) -> bool | str:
     """Evaluate as a reconciler does: request what is missing, and ask again."""
     back = asyncio.Queue[Key]()
-    evaluator = Evaluator(back.put_nowait, Metrics().evaluations)
+    evaluator = Evaluator(back.put_nowait, Metrics())
     running = asyncio.create_task(evaluator.run())
     try:
         while True:

@@ -22,7 +22,7 @@ from podhatch.core.expressions.evaluate import IN_PROCESS
 from podhatch.core.expressions.evaluation import Answer, Evaluation
 from podhatch_operator.cache.cache import Cache
 from podhatch_operator.cache.store import place_of
-from podhatch_operator.controllers.controller import Clocks, ReconcileContext
+from podhatch_operator.controllers.controller import ReconcileContext
 from podhatch_operator.controllers.reconciler import WATCH_LIST, Reconciler
 from podhatch_operator.keys import Key, run_key
 from podhatch_operator.metrics import Hops, Metrics
@@ -63,7 +63,7 @@ class Operator:
 
     def __post_init__(self) -> None:
         self.cache = Cache(WATCH_LIST.indexes, self.timers.time)
-        self.queue = Queue(self.timers, self.metrics.queue)
+        self.queue = Queue(self.timers, self.metrics)
         self.hops = Hops(self.metrics.hop)
         self.intake = Intake(WATCH_LIST, self.cache, self.queue, self.hops)
         self.reconciler = self.restarted()
@@ -79,10 +79,8 @@ class Operator:
             self.evaluated,
             WATCH_LIST,
             self.hops,
-            Clocks(
-                now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
-                monotonic=self.timers.time,
-            ),
+            now=lambda: START + timedelta(seconds=self.timers.now - self.begun),
+            monotonic=self.timers.time,
         )
         return Reconciler(self.context)
 

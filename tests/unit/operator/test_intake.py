@@ -39,7 +39,7 @@ class Feed:
     def __init__(self) -> None:
         metrics = Metrics()
         self.cache = Cache(WATCH_LIST.indexes, lambda: 0.0)
-        self.queue = Queue(FakeTimers(), metrics.queue)
+        self.queue = Queue(FakeTimers(), metrics)
         self.intake = Intake(WATCH_LIST, self.cache, self.queue, Hops(metrics.hop))
         self.version = 0
 

@@ -18,7 +18,7 @@ A, B, C = (run_key("team", name) for name in "abc")
 
 def new_queue() -> tuple[Queue, FakeTimers]:
     timers = FakeTimers()
-    return Queue(timers, Metrics().queue), timers
+    return Queue(timers, Metrics()), timers
 
 
 async def drain(queue: Queue) -> list[Key | None]:
@@ -174,7 +174,7 @@ async def test_the_longest_reconcile_is_known() -> None:
 
 async def test_metrics_count_what_happens() -> None:
     metrics = Metrics()
-    queue = Queue(timers := FakeTimers(), metrics.queue)
+    queue = Queue(timers := FakeTimers(), metrics)
     queue.add(A)
     queue.add(B)
     queue.retry(C)

@@ -35,7 +35,7 @@ async def test_a_key_is_done_retried_or_given_up(failure: Exception | None, resu
             raise first
 
     metrics, timers = Metrics(), FakeTimers()
-    queue = Queue(timers, metrics.queue)
+    queue = Queue(timers, metrics)
     workers = Workers(queue, reconcile, metrics, count=2)
     queue.add(KEY)
     await reconciled.acquire()
@@ -62,7 +62,7 @@ async def test_a_key_of_a_terminating_namespace_is_not_tried_again(
         raise NamespaceTerminating(403, "Forbidden", "it is being terminated")
 
     metrics, timers = Metrics(), FakeTimers()
-    queue = Queue(timers, metrics.queue)
+    queue = Queue(timers, metrics)
     workers = Workers(queue, reconcile, metrics, count=1)
     with caplog.at_level("INFO"):
         queue.add(KEY)
@@ -85,7 +85,7 @@ async def test_reconciles_under_way_are_finished_and_no_more_are_begun() -> None
         ended.append(key)
 
     metrics = Metrics()
-    queue = Queue(FakeTimers(), metrics.queue)
+    queue = Queue(FakeTimers(), metrics)
     workers = Workers(queue, reconcile, metrics, count=1)
     queue.add(KEY)
     queue.add(run_key("team", "other"))
@@ -109,7 +109,7 @@ async def test_a_reconcile_that_does_not_end_is_cancelled() -> None:
             cancelled.set()
 
     metrics = Metrics()
-    queue = Queue(FakeTimers(), metrics.queue)
+    queue = Queue(FakeTimers(), metrics)
     workers = Workers(queue, reconcile, metrics, count=1)
     queue.add(KEY)
     await begun.wait()
