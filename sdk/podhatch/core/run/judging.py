@@ -150,7 +150,7 @@ def _next_number(task: TaskSpec, old: TaskStatus, context: TaskContext) -> int:
         number += 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _NotMade:
     """A task whose next attempt has not been made: may it be?"""
 
@@ -243,7 +243,7 @@ class _NotMade:
         return Ready(old, self.number, queued_at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Made:
     """An attempt that was made: has it ended, and does it run?"""
 

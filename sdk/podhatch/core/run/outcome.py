@@ -106,23 +106,29 @@ def _between(first: datetime | None, moment: datetime | None, last: datetime) ->
 def _from_report(
     task: TaskSpec, report: TaskResultSpec, *, in_result: bool, job: JsonObject | None
 ) -> AttemptEnd:
-    end = _reported_end(task, report, in_result=in_result, job=job)
-    return replace(end, started_at=report.started_at, finished_at=report.finished_at)
+    started_at, finished_at = report.started_at, report.finished_at
+    if report.outcome != "Succeeded":
+        end = _unsuccessful_end(task, report, job)
+    elif report.output is not None and (problem := output_problem(report.output)):
+        refused = f"the output that the task reported is not JSON: {problem}"
+        end = failure(OUTPUT_NOT_JSON, refused)
+    else:
+        return AttemptEnd(
+            "Succeeded",
+            output=report.output,
+            output_in_result=in_result,
+            started_at=started_at,
+            finished_at=finished_at,
+        )
+    return replace(end, started_at=started_at, finished_at=finished_at)
 
 
-def _reported_end(
-    task: TaskSpec, report: TaskResultSpec, *, in_result: bool, job: JsonObject | None
-) -> AttemptEnd:
+def _unsuccessful_end(task: TaskSpec, report: TaskResultSpec, job: JsonObject | None) -> AttemptEnd:
     if report.outcome == "Evicted":
         if task.durable is None:
             message = "the task reported that it gave up its pod, and it is not durable"
             return failure("TaskFailed", message)
         return AttemptEnd("Waiting", waits_over=report.waits_over or 0)
-    if report.outcome == "Succeeded":
-        if report.output is not None and (problem := output_problem(report.output)):
-            refused = f"the output that the task reported is not JSON: {problem}"
-            return failure(OUTPUT_NOT_JSON, refused)
-        return AttemptEnd("Succeeded", output=report.output, output_in_result=in_result)
     error = report.error
     outcome = report.outcome or "Failed"
     if outcome == "Cancelled" and not report.retryable:  # a drained pod may be tried again
