@@ -4,7 +4,6 @@ Called by make bench-plan; exit code 1 when a budget is missed. Needs no cluster
 processor, so that a busy machine does not count.
 """
 
-import gc
 import json
 import sys
 import time
@@ -88,8 +87,6 @@ def half_way() -> Observed:
 
 def milliseconds(situation: Observed) -> float:
     """Return the median time of a plan."""
-    gc.collect()
-    gc.freeze()  # as the operator does once its cache is full
     times: list[float] = []
     for _ in range(ROUNDS):
         begin = time.process_time()
