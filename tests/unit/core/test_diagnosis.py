@@ -30,7 +30,7 @@ DIAGNOSES: list[tuple[JsonObject | None, str, str]] = [
             ],
         ),
         "Unschedulable",
-        "0/1 nodes. Compare the labels, resources and tolerations of the task",
+        "0/1 nodes. Compare the task's desiredWorkerLabels, resources and tolerations",
     ),
     (
         pod(

@@ -168,8 +168,8 @@ def _scheduling_trouble(pod: JsonObject) -> Diagnosis | None:
         return Diagnosis("SchedulingGated", f"the pod is held back: {detail}")
     return Diagnosis(
         "Unschedulable",
-        f"no node takes the pod: {detail.rstrip('.')}. Compare the labels, resources and "
-        "tolerations of the task with kubectl describe nodes",
+        f"no node takes the pod: {detail.rstrip('.')}. Compare the task's desiredWorkerLabels, "
+        "resources and tolerations with kubectl describe nodes",
     )
 
 
