@@ -17,9 +17,6 @@ MAX_WHAT = 200
 _NAMED = 5
 """So many conditions of a wait are named."""
 
-Place = tuple[int, int]
-"""Node and branch of a call."""
-
 
 def durable_log(task: str, pages: Sequence[DurableLog], now: datetime) -> Iterator[RenderableType]:
     """Yield a title and a table of the last calls, of which `pages` are the last pages."""

@@ -124,13 +124,8 @@ async def _stored_child(session: Session, child: Child) -> tuple[JsonObject, Wor
 
 async def _check_taken(session: Session, key: RunKey, name: str) -> None:
     """Refuse to go on if a run that has another key has the name of the next run."""
-    try:
-        stored = await session.cluster.get(WORKFLOW_RUN, session.namespace, name)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return
-    if not key.is_of(stored):
+    stored = await session.cluster.get_or_none(WORKFLOW_RUN, session.namespace, name)
+    if stored is not None and not key.is_of(stored):
         raise RequestRefused(
             f"WorkflowRun {name!r} exists and does not have the idempotency key {key.key!r} of "
             f"workflow {key.workflow!r}: delete it"

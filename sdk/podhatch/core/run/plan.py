@@ -9,7 +9,6 @@ what uses a pod that is there already is part of building.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 from podhatch.api.model import JsonObject, format_time
 from podhatch.api.run import WorkflowRun, WorkflowRunStatus
@@ -77,7 +76,6 @@ from podhatch.core.run.task_status import resumes_with_next
 from podhatch.core.run.transition import event_manifest, transitions
 from podhatch.core.workflow.revision import Revision, revision_manifest
 
-P = TypeVar("P", bound=Position)
 MANY_TASKS = 100
 """The first status of a run with so many tasks is stored at once: until then, each plan has to
 judge and to dump all of them."""
